@@ -1,0 +1,553 @@
+//! Every command, flag, default and help text. Behaviour lives in [`crate::cmd`].
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Tells a Sigilum namespace owner, in an OpenClaw chat, that agents wait for approval.
+#[derive(Debug, Parser)]
+#[command(version, about, propagate_version = true, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make, store and show the namespace-owner token
+    #[command(subcommand)]
+    Auth(AuthCommand),
+    /// Alias of `auth login`
+    Login(LoginArgs),
+    /// Register services and their secrets
+    #[command(subcommand)]
+    Service(ServiceCommand),
+    /// The OpenClaw hook: run it, install it, remove it
+    #[command(subcommand)]
+    Hook(HookCommand),
+    /// Renew owner tokens before they expire and keep openclaw.json true, until stopped
+    Watch(WatchArgs),
+    /// Answer OpenClaw events, one JSON line in, one out, until standard input closes (what the plugin runs)
+    Serve(ServeArgs),
+    /// Show the whole job in a throw-away OpenClaw home: log in, two sample requests, the notice
+    Demo,
+}
+
+/// `auth …`
+#[derive(Debug, Subcommand)]
+pub enum AuthCommand {
+    /// Bootstrap and store a namespace-owner token
+    Login(LoginArgs),
+    /// Issue a new local token (oss-local), or take a new one (managed), and store it
+    Refresh(LoginArgs),
+    /// Print the stored token
+    Show(ShowArgs),
+    /// Say which token is in force, until when, and whether openclaw.json holds the same one
+    Status(StatusArgs),
+    /// Remove the token from its file and from openclaw.json, and the record
+    Logout(LogoutArgs),
+}
+
+/// Where the OpenClaw home and its config are.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PlaceArgs {
+    /// OpenClaw home (state folder) [default: ~/.openclaw]
+    #[arg(long, value_name = "PATH")]
+    pub openclaw_home: Option<PathBuf>,
+    /// OpenClaw config [default: <openclaw-home>/openclaw.json]
+    #[arg(long, value_name = "PATH")]
+    pub config: Option<PathBuf>,
+}
+
+/// Which namespace owner is meant, and with which Sigilum.
+#[derive(Debug, Clone, Default, Args)]
+pub struct OwnerArgs {
+    /// Sigilum mode: managed or oss-local [default: managed]
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub mode: Option<Mode>,
+    /// Namespace [default: auto-detected]
+    #[arg(long, value_name = "VALUE")]
+    pub namespace: Option<String>,
+    /// Sigilum API base URL [default: the mode's]
+    #[arg(long, value_name = "URL")]
+    pub api_url: Option<String>,
+    /// Token file [default: <openclaw-home>/.sigilum/owner-token-<namespace>.jwt]
+    #[arg(long, value_name = "PATH")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// Where a local Sigilum API keeps its database.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LocalApiArgs {
+    /// Sigilum source checkout, whose local API database and JWT_SECRET are used
+    #[arg(long, value_name = "PATH")]
+    pub source_home: Option<PathBuf>,
+    /// The local API's SQLite database file
+    #[arg(long, value_name = "PATH")]
+    pub api_db: Option<PathBuf>,
+}
+
+/// The Sigilum mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// The hosted Sigilum: tokens come from a login in a browser.
+    Managed,
+    /// A local Sigilum API: tokens are signed here with its JWT secret.
+    OssLocal,
+}
+
+impl Mode {
+    /// The name as flags, `SIGILUM_MODE` and files spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Managed => "managed",
+            Self::OssLocal => "oss-local",
+        }
+    }
+}
+
+/// `true`, `false` or `preserve`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Enable {
+    /// Switch the hook on.
+    True,
+    /// Switch the hook off.
+    False,
+    /// Leave it as it is; a new entry is written switched off.
+    Preserve,
+}
+
+/// Options of `auth login`, `auth refresh` and `login`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LoginArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub owner: OwnerArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub local_api: LocalApiArgs,
+    /// Owner e-mail [default: <namespace>@local.sigilum]
+    #[arg(long, value_name = "VALUE")]
+    pub email: Option<String>,
+    /// Explicit owner token; other users may see it in the process list: prefer --owner-token-stdin
+    #[arg(long, value_name = "JWT")]
+    pub owner_token: Option<String>,
+    /// Read the owner token from standard input
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    pub owner_token_stdin: bool,
+    /// Token life in seconds [default: 604800, 7 days; refresh: the replaced token's]
+    #[arg(long, value_name = "N")]
+    pub ttl_seconds: Option<u64>,
+    /// Update openclaw.json
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = true, default_missing_value = "true", action = ArgAction::Set)]
+    pub write_openclaw: bool,
+    /// Switch the hook on or off [default: preserve]
+    #[arg(long, value_name = "BOOL|preserve", num_args = 0..=1, default_missing_value = "true")]
+    pub enable_authz_notify: Option<Enable>,
+    /// Keep the token in openclaw.json too [default: true, or what the entry says]
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set)]
+    pub token_in_config: Option<bool>,
+    /// Print the token in the output
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = true, default_missing_value = "true", action = ArgAction::Set)]
+    pub print_token: bool,
+    /// Print only the token
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    pub token_only: bool,
+    /// Print the RFC 6902 patch of openclaw.json with the token masked, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do it even where other hooks' selection would change, or OpenClaw itself must write
+    #[arg(long)]
+    pub force: bool,
+    /// Hold OpenClaw's write lock for so long (for tests of the lock)
+    #[arg(long, hide = true, value_name = "MS", default_value_t = 0)]
+    pub test_hold_lock_ms: u64,
+}
+
+/// Options of `auth show`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ShowArgs {
+    /// Namespace [default: auto-detected]
+    #[arg(long, value_name = "VALUE")]
+    pub namespace: Option<String>,
+    /// Token file [default: <openclaw-home>/.sigilum/owner-token-<namespace>.jwt]
+    #[arg(long, value_name = "PATH")]
+    pub token_file: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub place: PlaceArgs,
+}
+
+/// Options of `auth status`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub show: ShowArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `auth logout`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct LogoutArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub show: ShowArgs,
+    /// Do it even where OpenClaw itself must write
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `service …`
+#[derive(Debug, Subcommand)]
+pub enum ServiceCommand {
+    /// Register a service, make its API key and, in gateway mode, its Sigilum gateway connection
+    Add(ServiceAddArgs),
+    /// List the services of a namespace
+    List(ServiceListArgs),
+    /// Upstream secrets
+    #[command(subcommand)]
+    Secret(ServiceSecretCommand),
+    /// Make a new API key; the old ones are revoked after the Sigilum gateway has the new one
+    RotateKey(ServiceRotateKeyArgs),
+    /// Revoke a service's keys, delete its connection and its files
+    Remove(ServiceRemoveArgs),
+}
+
+/// `service secret …`
+#[derive(Debug, Subcommand)]
+pub enum ServiceSecretCommand {
+    /// Rotate or set the upstream secret of a connection
+    Set(ServiceSecretSetArgs),
+}
+
+/// Options that all service commands share.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServiceArgs {
+    /// Namespace [default: auto-detected]
+    #[arg(long, value_name = "VALUE")]
+    pub namespace: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub local_api: LocalApiArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub gateway: GatewayArgs,
+    /// Print JSON
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    pub json: bool,
+}
+
+/// How to reach the Sigilum gateway.
+#[derive(Debug, Clone, Default, Args)]
+pub struct GatewayArgs {
+    /// Sigilum gateway admin endpoint [default: http://127.0.0.1:38100]
+    #[arg(long, value_name = "URL")]
+    pub gateway_admin_url: Option<String>,
+    /// Sigilum gateway admin token; prefer GATEWAY_ADMIN_TOKEN
+    #[arg(long, value_name = "VALUE")]
+    pub gateway_admin_token: Option<String>,
+    /// Sigilum gateway data folder, for when the gateway is stopped
+    #[arg(long, value_name = "PATH")]
+    pub gateway_data_dir: Option<PathBuf>,
+    /// Sigilum gateway master key, for when the gateway is stopped; prefer GATEWAY_MASTER_KEY
+    #[arg(long, value_name = "VALUE")]
+    pub gateway_master_key: Option<String>,
+}
+
+/// Where the upstream secret comes from.
+#[derive(Debug, Clone, Default, Args)]
+pub struct UpstreamSecretArgs {
+    /// Secret key name in the connection's secrets
+    #[arg(long, value_name = "KEY")]
+    pub upstream_secret_key: Option<String>,
+    /// The secret itself, `-` for standard input; other users may see it in the process list
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub upstream_secret: Option<String>,
+    /// Environment variable that holds the secret
+    #[arg(long, value_name = "NAME")]
+    pub upstream_secret_env: Option<String>,
+    /// File that holds the secret, `-` for standard input
+    #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
+    pub upstream_secret_file: Option<PathBuf>,
+    /// Print secrets whole
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    pub reveal_secrets: bool,
+}
+
+/// Mode of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ServiceMode {
+    /// The service checks Sigilum signatures itself.
+    Native,
+    /// The Sigilum gateway stands before the service.
+    Gateway,
+}
+
+/// How the Sigilum gateway hands the upstream secret to the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum AuthMode {
+    /// `Authorization: Bearer <secret>`
+    Bearer,
+    /// A header of its own.
+    HeaderKey,
+    /// A query parameter.
+    QueryParam,
+}
+
+/// Options of `service add`.
+#[derive(Debug, Clone, Args)]
+pub struct ServiceAddArgs {
+    /// Unique service identifier
+    #[arg(long, value_name = "SLUG")]
+    pub service_slug: String,
+    /// Human-readable name [default: the slug]
+    #[arg(long, value_name = "NAME")]
+    pub service_name: Option<String>,
+    /// Description
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<String>,
+    /// Domain [default: localhost]
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Option<String>,
+    /// Owner e-mail [default: <namespace>@local.sigilum]
+    #[arg(long, value_name = "EMAIL")]
+    pub email: Option<String>,
+    /// Service mode
+    #[arg(long, value_enum, value_name = "MODE", default_value = "native")]
+    pub mode: ServiceMode,
+    /// Upstream API base URL (gateway mode: required)
+    #[arg(long, value_name = "URL")]
+    pub upstream_base_url: Option<String>,
+    /// How the secret goes upstream [default: bearer]
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub auth_mode: Option<AuthMode>,
+    /// Upstream auth header or parameter name
+    #[arg(long, value_name = "NAME")]
+    pub upstream_header: Option<String>,
+    /// Prefix of the header's value, for example "Bearer "
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+    pub auth_prefix: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub secret: UpstreamSecretArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: ServiceArgs,
+    /// Revoke active keys of this service that are not in its key file
+    #[arg(long)]
+    pub revoke_old: bool,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Re-create a connection even where that loses credential keys
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Options of `service list`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServiceListArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: ServiceArgs,
+}
+
+/// Options of `service secret set`.
+#[derive(Debug, Clone, Args)]
+pub struct ServiceSecretSetArgs {
+    /// Service identifier
+    #[arg(long, value_name = "SLUG")]
+    pub service_slug: String,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub secret: UpstreamSecretArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: ServiceArgs,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Options of `service rotate-key`.
+#[derive(Debug, Clone, Args)]
+pub struct ServiceRotateKeyArgs {
+    /// Service identifier
+    pub slug: String,
+    /// Print the key whole
+    #[arg(long)]
+    pub reveal_secrets: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: ServiceArgs,
+}
+
+/// Options of `service remove`.
+#[derive(Debug, Clone, Args)]
+pub struct ServiceRemoveArgs {
+    /// Service identifier
+    pub slug: String,
+    /// Do not ask for confirmation
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub common: ServiceArgs,
+}
+
+/// `hook …`
+#[derive(Debug, Subcommand)]
+pub enum HookCommand {
+    /// Answer one OpenClaw event: JSON on standard input, JSON on standard output
+    Run(HookRunArgs),
+    /// Install the hook, or the plugin, into the OpenClaw home
+    Install(HookInstallArgs),
+    /// Remove it and give openclaw.json back as it was
+    Uninstall(HookUninstallArgs),
+    /// Say what is installed, selected and in force
+    Status(HookStatusArgs),
+}
+
+/// Options of `hook run`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct HookRunArgs {
+    /// Event for people, without standard input: `command:new`; prints the message as text
+    #[arg(long, value_name = "TYPE:ACTION")]
+    pub event: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub owner: OwnerArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub local_api: LocalApiArgs,
+}
+
+/// Which way into OpenClaw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum InstallAs {
+    /// A directory hook: one process an event.
+    Hook,
+    /// A native plugin: one resident process.
+    Plugin,
+}
+
+/// Options of `hook install`.
+#[derive(Debug, Clone, Args)]
+pub struct HookInstallArgs {
+    /// Directory hook or native plugin
+    #[arg(long = "as", value_enum, value_name = "KIND", default_value = "hook")]
+    pub kind: InstallAs,
+    /// Switch the hook on or off
+    #[arg(long, value_name = "BOOL|preserve", default_value = "true")]
+    pub enable: Enable,
+    /// Replace files that were changed, and go on where the other hooks' selection would change
+    #[arg(long)]
+    pub force: bool,
+    /// Namespace [default: auto-detected]
+    #[arg(long, value_name = "VALUE")]
+    pub namespace: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub place: PlaceArgs,
+}
+
+/// Options of `hook uninstall`.
+#[derive(Debug, Clone, Args)]
+pub struct HookUninstallArgs {
+    /// Remove tokens, records and the embedded database too
+    #[arg(long)]
+    pub purge: bool,
+    /// Remove files that were changed too
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub place: PlaceArgs,
+}
+
+/// Options of `hook status`.
+#[derive(Debug, Clone, Args)]
+pub struct HookStatusArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub show: ShowArgs,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A service manager whose unit `watch --print-unit` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum UnitKind {
+    /// A systemd user unit.
+    Systemd,
+    /// A launchd agent.
+    Launchd,
+}
+
+/// Options of `watch`.
+#[derive(Debug, Clone, Args)]
+pub struct WatchArgs {
+    /// OpenClaw home to serve; may be repeated [default: the one that the other commands would take]
+    #[arg(long, value_name = "PATH")]
+    pub openclaw_home: Vec<PathBuf>,
+    /// Serve ~/.openclaw and every ~/.openclaw-*
+    #[arg(long, conflicts_with = "openclaw_home")]
+    pub all: bool,
+    /// Renew when this fraction of a token's life is left
+    #[arg(long, value_name = "FRACTION", default_value_t = 1.0 / 3.0)]
+    pub renew_at: f64,
+    /// Program that prints a fresh owner token (managed mode)
+    #[arg(long, value_name = "CMD")]
+    pub token_command: Option<String>,
+    /// Seed of the jitter, for repeatable runs
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Look, renew what is due, patch, exit
+    #[arg(long)]
+    pub once: bool,
+    /// How log lines look
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+    /// Print a ready unit for a service manager, and exit
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub print_unit: Option<UnitKind>,
+}
+
+/// Options of `serve`.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// Talk over standard input and output
+    #[arg(long, required = true)]
+    pub stdio: bool,
+    /// OpenClaw home [default: as for the other commands]
+    #[arg(long, value_name = "PATH")]
+    pub openclaw_home: Option<PathBuf>,
+    /// Answer without watching
+    #[arg(long)]
+    pub no_watch: bool,
+}

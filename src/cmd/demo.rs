@@ -1,0 +1,10 @@
+//! `demo`: the whole job in a throw-away OpenClaw home.
+
+use crate::exit::{Error, ExitCode, Result};
+use crate::settings::Env;
+use std::io::Write;
+
+/// Runs the command.
+pub fn run(_env: &Env, _out: &mut dyn Write) -> Result<ExitCode> {
+    Err(Error::new(ExitCode::Failure, "not there yet"))
+}

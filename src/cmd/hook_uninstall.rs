@@ -1,0 +1,11 @@
+//! `hook uninstall`: the entry first, then the files.
+
+use crate::cli::HookUninstallArgs;
+use crate::exit::{Error, ExitCode, Result};
+use crate::settings::Env;
+use std::io::Write;
+
+/// Runs the command.
+pub fn run(_args: &HookUninstallArgs, _env: &Env, _out: &mut dyn Write) -> Result<ExitCode> {
+    Err(Error::new(ExitCode::Failure, "not there yet"))
+}

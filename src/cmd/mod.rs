@@ -1,0 +1,53 @@
+//! One file a command: read settings, call the parts, print.
+
+mod auth_login;
+mod auth_logout;
+mod auth_show;
+mod auth_status;
+mod demo;
+mod hook_install;
+mod hook_run;
+mod hook_status;
+mod hook_uninstall;
+mod serve;
+mod service_add;
+mod service_list;
+mod service_remove;
+mod service_rotate_key;
+mod service_secret_set;
+mod watch;
+
+use crate::cli::{AuthCommand, Cli, Command, HookCommand, ServiceCommand, ServiceSecretCommand};
+use crate::exit::{ExitCode, Result};
+use crate::settings::Env;
+use std::io::Write;
+
+/// Runs one command line. Results go to `out`, warnings to standard error.
+pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    match cli.command {
+        Command::Auth(AuthCommand::Login(args)) | Command::Login(args) => auth_login::run(&args, env, out),
+        Command::Auth(AuthCommand::Refresh(args)) => auth_login::run(&args, env, out),
+        Command::Auth(AuthCommand::Show(args)) => auth_show::run(&args, env, out),
+        Command::Auth(AuthCommand::Status(args)) => auth_status::run(&args, env, out),
+        Command::Auth(AuthCommand::Logout(args)) => auth_logout::run(&args, env, out),
+        Command::Service(ServiceCommand::Add(args)) => service_add::run(&args, env, out),
+        Command::Service(ServiceCommand::List(args)) => service_list::run(&args, env, out),
+        Command::Service(ServiceCommand::Secret(ServiceSecretCommand::Set(args))) => {
+            service_secret_set::run(&args, env, out)
+        }
+        Command::Service(ServiceCommand::RotateKey(args)) => service_rotate_key::run(&args, env, out),
+        Command::Service(ServiceCommand::Remove(args)) => service_remove::run(&args, env, out),
+        Command::Hook(HookCommand::Run(args)) => hook_run::run(&args, env, out),
+        Command::Hook(HookCommand::Install(args)) => hook_install::run(&args, env, out),
+        Command::Hook(HookCommand::Uninstall(args)) => hook_uninstall::run(&args, env, out),
+        Command::Hook(HookCommand::Status(args)) => hook_status::run(&args, env, out),
+        Command::Watch(args) => watch::run(&args, env, out),
+        Command::Serve(args) => serve::run(&args, env, out),
+        Command::Demo => demo::run(env, out),
+    }
+}
+
+/// Tells the person something that is not the result, on standard error.
+fn warn(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "warning: {text}");
+}

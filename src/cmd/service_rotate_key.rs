@@ -1,0 +1,11 @@
+//! `service rotate-key`: a new API key.
+
+use crate::cli::ServiceRotateKeyArgs;
+use crate::exit::{Error, ExitCode, Result};
+use crate::settings::Env;
+use std::io::Write;
+
+/// Runs the command.
+pub fn run(_args: &ServiceRotateKeyArgs, _env: &Env, _out: &mut dyn Write) -> Result<ExitCode> {
+    Err(Error::new(ExitCode::Failure, "not there yet"))
+}

@@ -1,0 +1,22 @@
+//! The engine behind `sigilum-authz-notify`.
+//!
+//! One thing flows through: the **owner token**, from where it is made into its file, from its file into OpenClaw's
+//! config, from there into the hook, and with it a question to the Sigilum API, whose answer becomes a notice.
+//! `cli` says what a person may ask, [`settings`] what is in force, `cmd` joins the parts: `token`, `openclaw` and
+//! `sigilum` know nothing of each other. Only [`settings`] reads the environment, only [`disk`] writes files.
+
+pub mod exit;
+
+pub mod cli;
+pub mod settings;
+
+pub mod cmd;
+
+pub mod notice;
+pub mod openclaw;
+pub mod sigilum;
+pub mod token;
+pub mod watch;
+
+pub mod disk;
+pub mod secrets;

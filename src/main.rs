@@ -1,0 +1,30 @@
+//! The `sigilum-authz-notify` binary: parse, run, turn an error into its exit code.
+
+use clap::Parser;
+use sigilum_authz_notify::{cli::Cli, cmd, exit::ExitCode, settings::Env};
+use std::io::Write;
+
+fn main() -> std::process::ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() {
+                ExitCode::Usage
+            } else {
+                ExitCode::Ok
+            };
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    let mut out = std::io::stdout().lock();
+    let result = cmd::run(cli, &Env::from_process(), &mut out);
+    let _ = out.flush();
+    match result {
+        Ok(code) => code.into(),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            error.code.into()
+        }
+    }
+}

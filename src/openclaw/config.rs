@@ -1,0 +1,1 @@
+//! The edit of openclaw.json from lock to rename: read, parse, edit, check, swap.

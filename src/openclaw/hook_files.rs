@@ -1,0 +1,1 @@
+//! The hook's and the plugin's files: install, check, remove.

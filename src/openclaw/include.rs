@@ -1,0 +1,1 @@
+//! Which file holds the hook's entry where openclaw.json uses $include.

@@ -1,0 +1,1 @@
+//! OpenClaw's own write lock on its config.

@@ -1,0 +1,9 @@
+//! OpenClaw's side: its config, the hook's entry in it, its write lock, the hook's files.
+
+pub mod config;
+pub mod document;
+pub mod entry;
+pub mod hook_files;
+pub mod include;
+pub mod lock;
+pub mod undo;

@@ -1,0 +1,1 @@
+//! Service keys and connection secrets: load or create, mask.

@@ -1,0 +1,1 @@
+//! The Sigilum API: pending claims of a namespace.

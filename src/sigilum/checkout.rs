@@ -1,0 +1,1 @@
+//! A Sigilum source checkout: its database file, its JWT secret, its migrations.

@@ -1,0 +1,1 @@
+//! The Sigilum gateway's connections: its admin API, and its CLI where the gateway is stopped.

@@ -1,0 +1,7 @@
+//! Sigilum's side: its API and its gateway over HTTP, a source checkout, the local database.
+
+pub mod api;
+pub mod checkout;
+pub mod gateway;
+pub mod http;
+pub mod local_db;

@@ -1,0 +1,1 @@
+//! The owner token's claims: mint, inspect, check.

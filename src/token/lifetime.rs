@@ -1,0 +1,1 @@
+//! When a token is due for renewal.

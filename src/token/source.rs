@@ -1,0 +1,1 @@
+//! Where a new owner token comes from.

@@ -1,0 +1,1 @@
+//! The token's file and the lock that keeps file, record and config in step.

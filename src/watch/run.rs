@@ -1,0 +1,1 @@
+//! The machinery: file events, the clock, the actions.
