@@ -1,0 +1,147 @@
+//! The shared harness: a throw-away person's home, and the built binary run in it with a clean environment.
+#![allow(dead_code, unreachable_pub, reason = "each test crate uses its part")]
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The binary under test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_sigilum-authz-notify");
+
+/// A person's home folder with nothing in it, removed at the end.
+pub struct TestEnv {
+    dir: tempfile::TempDir,
+}
+
+/// One command to run: nothing of the test's own environment reaches it but `PATH`.
+pub struct Run {
+    command: Command,
+    stdin: Option<Vec<u8>>,
+}
+
+/// What a command left: its exit code and its two outputs.
+#[derive(Debug)]
+pub struct Output {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl TestEnv {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        Self { dir }
+    }
+
+    /// The person's home folder.
+    pub fn home(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The OpenClaw home, `~/.openclaw`; not made by the harness.
+    pub fn openclaw(&self) -> PathBuf {
+        self.home().join(".openclaw")
+    }
+
+    /// `~/.openclaw/openclaw.json`
+    pub fn config(&self) -> PathBuf {
+        self.openclaw().join("openclaw.json")
+    }
+
+    /// `~/.openclaw/.sigilum/<name>`
+    pub fn sigilum(&self, name: &str) -> PathBuf {
+        self.openclaw().join(".sigilum").join(name)
+    }
+
+    /// Writes a file below the home folder, with its folders 0700; the file is 0600.
+    pub fn write(&self, path: impl AsRef<Path>, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.home().join(path);
+        let mut folder = path.parent().unwrap().to_owned();
+        std::fs::create_dir_all(&folder).unwrap();
+        while folder != self.home() && folder.starts_with(self.home()) {
+            std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).unwrap();
+            folder.pop();
+        }
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
+    /// Writes `~/.openclaw/openclaw.json`.
+    pub fn write_config(&self, text: impl AsRef<[u8]>) -> PathBuf {
+        self.write(".openclaw/openclaw.json", text)
+    }
+
+    /// A command line of the binary, run in the home folder.
+    pub fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Run {
+        let mut command = Command::new(BINARY);
+        command
+            .args(args)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.home())
+            .env("USER", "tester")
+            .current_dir(self.home());
+        Run { command, stdin: None }
+    }
+}
+
+impl Run {
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = Some(bytes.into());
+        self
+    }
+
+    pub fn cwd(mut self, dir: impl AsRef<Path>) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
+    /// The prepared command, for a test that wants the process itself.
+    pub fn into_command(self) -> Command {
+        self.command
+    }
+
+    /// Runs to the end.
+    pub fn output(mut self) -> Output {
+        self.command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+        let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        if let Some(bytes) = self.stdin {
+            // A command that does not read its standard input may be gone before this is written.
+            let _ = child.stdin.take().unwrap().write_all(&bytes);
+        }
+        let output = child.wait_with_output().unwrap();
+        Output {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Runs to the end and checks the exit code.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Output {
+        let output = self.output();
+        assert_eq!(output.code, code, "stdout:\n{}\nstderr:\n{}", output.stdout, output.stderr);
+        output
+    }
+}
+
+/// The permission bits of a file or folder: `0o600`.
+#[track_caller]
+pub fn mode(path: impl AsRef<Path>) -> u32 {
+    std::fs::symlink_metadata(path).unwrap().mode() & 0o7777
+}
+
+/// Now, in Unix seconds.
+pub fn now() -> i64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64
+}
