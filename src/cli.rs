@@ -14,6 +14,7 @@ pub struct Cli {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "one value a process")]
 pub enum Command {
     /// Make, store and show the namespace-owner token
     #[command(subcommand)]
@@ -207,6 +208,7 @@ pub struct LogoutArgs {
 
 /// `service …`
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "one value a process")]
 pub enum ServiceCommand {
     /// Register a service, make its API key and, in gateway mode, its Sigilum gateway connection
     Add(ServiceAddArgs),

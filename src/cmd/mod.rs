@@ -48,6 +48,7 @@ pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
 }
 
 /// Tells the person something that is not the result, on standard error.
+#[allow(dead_code)]
 fn warn(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "warning: {text}");
 }
