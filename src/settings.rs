@@ -1,8 +1,11 @@
 //! What is in force: flags, environment, openclaw.json and files, and who wins among them. The one place that reads
 //! the environment.
 
-use crate::cli::{Mode, PlaceArgs};
+use crate::cli::{LocalApiArgs, Mode, OwnerArgs, PlaceArgs};
 use crate::exit::{Error, ExitCode, Result};
+use crate::sigilum::checkout;
+use crate::token::record::{self, Record};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -38,6 +41,14 @@ impl Env {
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         let value = self.vars.get(name)?;
         (!value.is_empty()).then(|| PathBuf::from(value))
+    }
+
+    /// A path whose leading `~` is the person's home folder, as OpenClaw reads its variables.
+    fn expand_tilde(&self, path: PathBuf) -> PathBuf {
+        match (path.strip_prefix("~"), self.path("HOME")) {
+            (Ok(rest), Some(home)) => home.join(rest),
+            _ => path,
+        }
     }
 
     /// Whether a switch such as `OPENCLAW_NIX_MODE` is on: `1`, `true`, `yes` or `on`.
@@ -155,9 +166,106 @@ impl Place {
     }
 }
 
-/// The OpenClaw home and config in force. Precedence: the README's settings table.
-pub fn place(_args: &PlaceArgs, _env: &Env) -> Result<Place> {
-    Err(Error::new(ExitCode::Failure, "not there yet"))
+/// The OpenClaw home and config in force.
+///
+/// Home: `--openclaw-home` → `OPENCLAW_STATE_DIR` → `OPENCLAW_HOME` → `~/.openclaw` (`~/.openclaw-p` with
+/// `OPENCLAW_PROFILE=p`). Config: `--config` → `OPENCLAW_CONFIG_PATH` → `<home>/openclaw.json`.
+pub fn place(args: &PlaceArgs, env: &Env) -> Result<Place> {
+    let mut warnings = Vec::new();
+    let home = match (&args.openclaw_home, env.path("OPENCLAW_STATE_DIR")) {
+        (Some(home), _) => home.clone(),
+        (None, Some(state_dir)) => env.expand_tilde(state_dir),
+        (None, None) => {
+            let folder = state_folder_name(env)?;
+            match env.path("OPENCLAW_HOME") {
+                Some(base) => home_of_openclaw_home(&env.expand_tilde(base), &folder, &mut warnings),
+                None => user_home(env)?.join(folder),
+            }
+        }
+    };
+    let home = absolute(&home)?;
+    let config = match (&args.config, env.path("OPENCLAW_CONFIG_PATH")) {
+        (Some(config), _) => absolute(config)?,
+        (None, Some(config)) => absolute(&env.expand_tilde(config))?,
+        (None, None) => home.join("openclaw.json"),
+    };
+    let read_only = ["OPENCLAW_CONFIG_READONLY", "OPENCLAW_NIX_MODE"]
+        .into_iter()
+        .find(|name| env.is_on(name));
+    Ok(Place {
+        home,
+        config,
+        read_only,
+        warnings,
+    })
+}
+
+/// `.openclaw`, or `.openclaw-p` with `OPENCLAW_PROFILE=p`.
+fn state_folder_name(env: &Env) -> Result<String> {
+    match env.var("OPENCLAW_PROFILE") {
+        None => Ok(".openclaw".to_owned()),
+        Some(profile) if profile.eq_ignore_ascii_case("default") => Ok(".openclaw".to_owned()),
+        Some(profile)
+            if profile
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) =>
+        {
+            Ok(format!(".openclaw-{profile}"))
+        }
+        Some(_) => Err(Error::new(
+            ExitCode::Usage,
+            "could not find the OpenClaw home: OPENCLAW_PROFILE may hold letters, digits, - and _ only",
+        )
+        .next("give the folder with --openclaw-home")),
+    }
+}
+
+/// What `OPENCLAW_HOME` means: OpenClaw takes it for the person's home folder, Sigilum's scripts for the state folder.
+fn home_of_openclaw_home(base: &Path, folder: &str, warnings: &mut Vec<String>) -> PathBuf {
+    let inner = base.join(folder);
+    let base_has_config = base.join("openclaw.json").exists();
+    if inner.exists() {
+        if base_has_config && inner.join("openclaw.json").exists() {
+            warnings.push(format!(
+                "OPENCLAW_HOME: both {} and {} hold an openclaw.json; taking the latter, as OpenClaw does",
+                base.display(),
+                inner.display()
+            ));
+        }
+        return inner;
+    }
+    let named_as_state = base
+        .file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with(".openclaw"));
+    if base_has_config || named_as_state {
+        base.to_owned()
+    } else {
+        inner
+    }
+}
+
+fn user_home(env: &Env) -> Result<PathBuf> {
+    env.path("HOME").ok_or_else(|| {
+        Error::new(ExitCode::Usage, "could not find the OpenClaw home: HOME is not set")
+            .next("give the folder with --openclaw-home")
+    })
+}
+
+/// What a command knows before [`owner`] decides: its flags, and where to look beyond them.
+#[derive(Default)]
+pub struct OwnerQuery<'a> {
+    /// `--namespace`, `--mode`, `--api-url`, `--token-file`
+    pub flags: OwnerArgs,
+    /// `--source-home`, `--api-db`
+    pub local_api: LocalApiArgs,
+    /// `--email`
+    pub email: Option<&'a str>,
+    /// The namespace in the claims of an explicitly given token.
+    pub token_namespace: Option<&'a str>,
+    /// The env of the hook's entry in openclaw.json, asked for only when it can decide something.
+    pub entry_env: Option<&'a dyn Fn() -> Result<Option<BTreeMap<String, String>>>>,
+    /// A person's command: a source checkout may be found by looking upward from the working directory.
+    pub interactive: bool,
 }
 
 /// Everything a command needs to know about one namespace owner.
@@ -177,6 +285,318 @@ pub struct Owner {
     pub source_home: Option<Setting<PathBuf>>,
     /// oss-local: the API's database, where one is named outright (flag, `SIGILUM_API_DB` or record).
     pub api_db: Option<Setting<PathBuf>>,
+    /// The record of this namespace's last login, where there is one.
+    pub record: Option<Record>,
+}
+
+/// The namespace owner in force. Precedence: the README's settings table.
+pub fn owner(query: &OwnerQuery, env: &Env, place: &Place) -> Result<Owner> {
+    let entry = LazyEntry {
+        ask: query.entry_env,
+        answer: OnceCell::new(),
+    };
+    let namespace = namespace(query, env, place, &entry)?;
+    let record = record::read(&place.record_file(&namespace.value))?;
+    // An entry of another namespace says nothing about this one.
+    let entry_value = |name: &str| -> Result<Option<String>> {
+        let env = entry.env()?;
+        let same = env
+            .and_then(|env| env.get("SIGILUM_NAMESPACE"))
+            .is_none_or(|ns| *ns == namespace.value);
+        Ok(if same {
+            env.and_then(|env| env.get(name))
+                .filter(|value| !is_unset(value))
+                .cloned()
+        } else {
+            None
+        })
+    };
+
+    let mode = match (query.flags.mode, env.var("SIGILUM_MODE")) {
+        (Some(mode), _) => Setting {
+            value: mode,
+            origin: Origin::Flag("--mode"),
+        },
+        (None, Some(text)) => Setting {
+            value: parse_mode(text, "SIGILUM_MODE")?,
+            origin: Origin::Env("SIGILUM_MODE"),
+        },
+        (None, None) => match &record {
+            Some(record) => Setting {
+                value: record.mode,
+                origin: Origin::Record,
+            },
+            None => match entry_value("SIGILUM_MODE")? {
+                Some(text) => Setting {
+                    value: parse_mode(&text, "SIGILUM_MODE in openclaw.json")?,
+                    origin: Origin::Entry,
+                },
+                None => Setting {
+                    value: Mode::Managed,
+                    origin: Origin::Default,
+                },
+            },
+        },
+    };
+    check_namespace(&namespace, mode.value)?;
+
+    // What the record or the entry says of the API holds for their own mode only.
+    let record_of_mode = record.as_ref().filter(|record| record.mode == mode.value);
+    let api_url = match (&query.flags.api_url, env.var("SIGILUM_API_URL")) {
+        (Some(url), _) => Setting {
+            value: url.clone(),
+            origin: Origin::Flag("--api-url"),
+        },
+        (None, Some(url)) => Setting {
+            value: url.to_owned(),
+            origin: Origin::Env("SIGILUM_API_URL"),
+        },
+        (None, None) => match record_of_mode {
+            Some(record) => Setting {
+                value: record.api_url.clone(),
+                origin: Origin::Record,
+            },
+            None => {
+                let of_mode = entry_value("SIGILUM_MODE")?.is_some_and(|text| text == mode.value.as_str());
+                match entry_value("SIGILUM_API_URL")?.filter(|_| of_mode) {
+                    Some(url) => Setting {
+                        value: url,
+                        origin: Origin::Entry,
+                    },
+                    None => Setting {
+                        value: default_api_url(mode.value).to_owned(),
+                        origin: Origin::Default,
+                    },
+                }
+            }
+        },
+    };
+    let api_url = Setting {
+        value: api_url.value.trim_end_matches('/').to_owned(),
+        origin: api_url.origin,
+    };
+
+    let email = match (query.email, env.var("SIGILUM_OWNER_EMAIL"), &record) {
+        (Some(email), _, _) => Setting {
+            value: email.to_owned(),
+            origin: Origin::Flag("--email"),
+        },
+        (None, Some(email), _) => Setting {
+            value: email.to_owned(),
+            origin: Origin::Env("SIGILUM_OWNER_EMAIL"),
+        },
+        (None, None, Some(record)) => Setting {
+            value: record.email.clone(),
+            origin: Origin::Record,
+        },
+        (None, None, None) => Setting {
+            value: format!("{}@local.sigilum", namespace.value),
+            origin: Origin::Default,
+        },
+    };
+    check_email(&email)?;
+
+    let token_file = match (&query.flags.token_file, &record) {
+        (Some(path), _) => absolute(path)?,
+        (None, Some(record)) => record.token_file.clone(),
+        (None, None) => place.token_file(&namespace.value),
+    };
+    let (source_home, api_db) = local_api(query, env, record.as_ref())?;
+    Ok(Owner {
+        namespace,
+        mode,
+        api_url,
+        email,
+        token_file,
+        source_home,
+        api_db,
+        record,
+    })
+}
+
+/// The hook entry's env, read at most once and only if something asks for it.
+struct LazyEntry<'a> {
+    ask: Option<&'a dyn Fn() -> Result<Option<BTreeMap<String, String>>>>,
+    answer: OnceCell<Option<BTreeMap<String, String>>>,
+}
+
+impl LazyEntry<'_> {
+    fn env(&self) -> Result<Option<&BTreeMap<String, String>>> {
+        if self.answer.get().is_none() {
+            let answer = self.ask.map_or(Ok(None), |ask| ask())?;
+            let _ = self.answer.set(answer);
+        }
+        Ok(self.answer.get().and_then(Option::as_ref))
+    }
+}
+
+fn namespace(query: &OwnerQuery, env: &Env, place: &Place, entry: &LazyEntry) -> Result<Setting<String>> {
+    let found = |value: &str, origin| {
+        Ok(Setting {
+            value: value.to_owned(),
+            origin,
+        })
+    };
+    if let Some(value) = &query.flags.namespace {
+        return found(value, Origin::Flag("--namespace"));
+    }
+    if let Some(value) = query.token_namespace {
+        return found(value, Origin::Token);
+    }
+    for name in ["SIGILUM_NAMESPACE", "GATEWAY_SIGILUM_NAMESPACE"] {
+        if let Some(value) = env.var(name) {
+            return found(value, Origin::Env(name));
+        }
+    }
+    if let Some(value) = entry
+        .env()?
+        .and_then(|env| env.get("SIGILUM_NAMESPACE"))
+        .filter(|value| !is_unset(value))
+    {
+        return found(value, Origin::Entry);
+    }
+    if let Some(value) = record::only_namespace(&place.sigilum_dir())? {
+        return found(&value, Origin::OnlyOne);
+    }
+    if let Some(value) = env.var("USER") {
+        return found(value, Origin::Env("USER"));
+    }
+    Err(Error::new(
+        ExitCode::Usage,
+        "could not tell the namespace: no flag, variable, entry or record names one",
+    )
+    .next("add --namespace <value>"))
+}
+
+/// `""` and an unresolved `${VAR}` count as unset in the entry's env.
+fn is_unset(value: &str) -> bool {
+    value.is_empty() || (value.contains("${") && !value.contains("$${"))
+}
+
+fn parse_mode(text: &str, source: &str) -> Result<Mode> {
+    [Mode::Managed, Mode::OssLocal]
+        .into_iter()
+        .find(|mode| mode.as_str() == text)
+        .ok_or_else(|| {
+            Error::new(
+                ExitCode::Usage,
+                format!("could not tell the mode: {source} is neither managed nor oss-local"),
+            )
+            .next("give --mode managed or --mode oss-local")
+        })
+}
+
+fn default_api_url(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Managed => "https://api.sigilum.id",
+        Mode::OssLocal => "http://127.0.0.1:8787",
+    }
+}
+
+/// `^[a-z0-9][a-z0-9-]{1,62}[a-z0-9]$`; managed namespaces may hold capital letters too.
+fn check_namespace(namespace: &Setting<String>, mode: Mode) -> Result<()> {
+    let bytes = namespace.value.as_bytes();
+    let plain =
+        |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || (mode == Mode::Managed && b.is_ascii_uppercase());
+    let good = (3..=64).contains(&bytes.len())
+        && bytes.iter().all(|b| plain(b) || *b == b'-')
+        && bytes.first().is_some_and(plain)
+        && bytes.last().is_some_and(plain);
+    if good {
+        return Ok(());
+    }
+    Err(Error::new(
+        ExitCode::Usage,
+        format!(
+            "could not take the namespace {:?} (from {}): 3 to 64 lower-case letters, digits and inner hyphens{}",
+            namespace.value,
+            namespace.origin,
+            if mode == Mode::Managed {
+                "; capital letters too in managed mode"
+            } else {
+                ""
+            }
+        ),
+    )
+    .next("give a valid one with --namespace"))
+}
+
+fn check_email(email: &Setting<String>) -> Result<()> {
+    let good = email
+        .value
+        .split_once('@')
+        .is_some_and(|(user, host)| !user.is_empty() && !host.is_empty())
+        && !email.value.chars().any(|c| c.is_whitespace() || c.is_control());
+    if good {
+        return Ok(());
+    }
+    Err(Error::new(
+        ExitCode::Usage,
+        format!("could not take the e-mail {:?} (from {})", email.value, email.origin),
+    )
+    .next("give a valid one with --email"))
+}
+
+/// What names a local API, the checkout and the database file: flags and environment, else the record, else, for a
+/// person's command, a checkout found upward. A stronger source hides a weaker one altogether.
+type LocalApi = (Option<Setting<PathBuf>>, Option<Setting<PathBuf>>);
+
+fn local_api(query: &OwnerQuery, env: &Env, record: Option<&Record>) -> Result<LocalApi> {
+    let explicit = |flag: &Option<PathBuf>, flag_name, env_name| -> Result<Option<Setting<PathBuf>>> {
+        let (path, origin) = match (flag, env.path(env_name)) {
+            (Some(path), _) => (path.clone(), Origin::Flag(flag_name)),
+            (None, Some(path)) => (env.expand_tilde(path), Origin::Env(env_name)),
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(Setting {
+            value: absolute(&path)?,
+            origin,
+        }))
+    };
+    let source_home = explicit(&query.local_api.source_home, "--source-home", "SIGILUM_SOURCE_HOME")?;
+    let api_db = explicit(&query.local_api.api_db, "--api-db", "SIGILUM_API_DB")?;
+    if source_home.is_some() || api_db.is_some() {
+        return Ok((source_home, api_db));
+    }
+    if let Some(record) = record.filter(|record| record.source_home.is_some() || record.api_db.is_some()) {
+        let recorded = |path: &Option<PathBuf>| {
+            path.clone().map(|value| Setting {
+                value,
+                origin: Origin::Record,
+            })
+        };
+        return Ok((recorded(&record.source_home), recorded(&record.api_db)));
+    }
+    if query.interactive {
+        let found = checkout::find_upward(&absolute(Path::new("."))?);
+        return Ok((
+            found.map(|value| Setting {
+                value,
+                origin: Origin::Found,
+            }),
+            None,
+        ));
+    }
+    Ok((None, None))
+}
+
+/// The life of a new token in seconds: flag → `SIGILUM_OWNER_TOKEN_TTL_SECONDS` → `replaced` (refresh: the replaced
+/// token's life) → 604800.
+pub fn ttl_seconds(flag: Option<u64>, env: &Env, replaced: Option<u64>) -> Result<u64> {
+    const NAME: &str = "SIGILUM_OWNER_TOKEN_TTL_SECONDS";
+    const TEN_YEARS: u64 = 10 * 366 * 86_400;
+    let (ttl, source) = match (flag, env.var(NAME)) {
+        (Some(ttl), _) => (Some(ttl), "--ttl-seconds"),
+        (None, Some(text)) => (text.trim().parse().ok(), NAME),
+        (None, None) => (Some(replaced.unwrap_or(604_800)), "the replaced token"),
+    };
+    ttl.filter(|ttl| (1..=TEN_YEARS).contains(ttl)).ok_or_else(|| {
+        Error::new(
+            ExitCode::Usage,
+            format!("could not take the token's life from {source}: a whole number of seconds, 1 to {TEN_YEARS}"),
+        )
+        .next("give --ttl-seconds 604800, for example")
+    })
 }
 
 /// Makes a path absolute, without looking at the file system beyond the working directory.
