@@ -251,6 +251,9 @@ fn user_home(env: &Env) -> Result<PathBuf> {
     })
 }
 
+/// Reads the env of the hook's entry in openclaw.json; `None` where there is no entry.
+pub type AskEntry<'a> = &'a dyn Fn() -> Result<Option<BTreeMap<String, String>>>;
+
 /// What a command knows before [`owner`] decides: its flags, and where to look beyond them.
 #[derive(Default)]
 pub struct OwnerQuery<'a> {
@@ -263,7 +266,7 @@ pub struct OwnerQuery<'a> {
     /// The namespace in the claims of an explicitly given token.
     pub token_namespace: Option<&'a str>,
     /// The env of the hook's entry in openclaw.json, asked for only when it can decide something.
-    pub entry_env: Option<&'a dyn Fn() -> Result<Option<BTreeMap<String, String>>>>,
+    pub entry_env: Option<AskEntry<'a>>,
     /// A person's command: a source checkout may be found by looking upward from the working directory.
     pub interactive: bool,
 }
@@ -416,7 +419,7 @@ pub fn owner(query: &OwnerQuery, env: &Env, place: &Place) -> Result<Owner> {
 
 /// The hook entry's env, read at most once and only if something asks for it.
 struct LazyEntry<'a> {
-    ask: Option<&'a dyn Fn() -> Result<Option<BTreeMap<String, String>>>>,
+    ask: Option<AskEntry<'a>>,
     answer: OnceCell<Option<BTreeMap<String, String>>>,
 }
 

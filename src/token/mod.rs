@@ -1,6 +1,7 @@
 //! The owner token: where it comes from, what it says, where it lies, how long it lives.
 
 pub mod claims;
+mod hs256;
 pub mod lifetime;
 pub mod record;
 pub mod source;
