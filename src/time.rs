@@ -1,0 +1,58 @@
+//! Unix seconds, and how people read them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The wall clock in Unix seconds.
+pub fn now() -> i64 {
+    match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX),
+    }
+}
+
+/// Unix seconds as RFC 3339 in UTC: `2026-11-22T06:20:37Z`; the bare number where a calendar has no such year.
+pub fn rfc3339(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |time| time.to_string())
+}
+
+/// A length of time in its one or two largest units: `6 d 23 h`, `5 min`, `0 s`.
+pub fn duration(seconds: i64) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    let total = seconds.unsigned_abs();
+    let largest = UNITS.iter().position(|(size, _)| total >= *size).unwrap_or(3);
+    let (size, unit) = UNITS[largest];
+    let first = format!("{} {unit}", total / size);
+    match UNITS.get(largest + 1).map(|(next, unit)| (total % size / next, unit)) {
+        Some((count, unit)) if count > 0 => format!("{first} {count} {unit}"),
+        _ => first,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_in_their_two_largest_units() {
+        let cases = [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (90, "1 min 30 s"),
+            (3_600, "1 h"),
+            (604_800, "7 d"),
+            (604_799, "6 d 23 h"),
+            (86_460, "1 d"),
+            (-120, "2 min"),
+        ];
+        for (seconds, text) in cases {
+            assert_eq!(duration(seconds), text);
+        }
+    }
+
+    #[test]
+    fn times_read_as_rfc_3339() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339(i64::MAX), i64::MAX.to_string());
+    }
+}
