@@ -6,7 +6,10 @@ use env::TestEnv;
 
 /// A token file for a namespace, in a given OpenClaw home; its text says which home it is.
 fn token(env: &TestEnv, home: &str, namespace: &str) {
-    env.write(format!("{home}/.sigilum/owner-token-{namespace}.jwt"), format!("{home}:{namespace}\n"));
+    env.write(
+        format!("{home}/.sigilum/owner-token-{namespace}.jwt"),
+        format!("{home}:{namespace}\n"),
+    );
 }
 
 /// Asserts which token `auth show` prints under these variables and flags.
@@ -45,7 +48,11 @@ fn the_only_token_file_names_the_namespace() {
 fn without_any_source_the_namespace_is_asked_for() {
     let env = TestEnv::new();
     let output = env.run(["auth", "show"]).env("USER", "").expect(2);
-    assert!(output.stderr.contains("could not tell the namespace"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("could not tell the namespace"),
+        "{}",
+        output.stderr
+    );
     assert!(output.stderr.contains("--namespace"), "{}", output.stderr);
 }
 
@@ -58,20 +65,34 @@ fn a_namespace_that_is_none_is_refused() {
     }
     // Capital letters are for the hosted Sigilum only.
     env.run(["auth", "show", "--namespace", "Alice"]).expect(4);
-    env.run(["auth", "show", "--namespace", "Alice"]).env("SIGILUM_MODE", "oss-local").expect(2);
+    env.run(["auth", "show", "--namespace", "Alice"])
+        .env("SIGILUM_MODE", "oss-local")
+        .expect(2);
 }
 
 #[test]
 fn the_openclaw_home_comes_from_the_strongest_source() {
     let env = TestEnv::new();
-    for home in ["flag", "state", "base/.openclaw", "base/.openclaw-work", ".openclaw", ".openclaw-work"] {
+    for home in [
+        "flag",
+        "state",
+        "base/.openclaw",
+        "base/.openclaw-work",
+        ".openclaw",
+        ".openclaw-work",
+    ] {
         token(&env, home, "alice");
     }
     let state = ("OPENCLAW_STATE_DIR", "HOME/state");
     let base = ("OPENCLAW_HOME", "HOME/base");
     let work = ("OPENCLAW_PROFILE", "work");
     let flag = env.home().join("flag");
-    shows(&env, &[state, base, work], &["--openclaw-home", flag.to_str().unwrap()], "flag:alice");
+    shows(
+        &env,
+        &[state, base, work],
+        &["--openclaw-home", flag.to_str().unwrap()],
+        "flag:alice",
+    );
     shows(&env, &[state, base, work], &[], "state:alice");
     shows(&env, &[("OPENCLAW_STATE_DIR", "~/state")], &[], "state:alice");
     shows(&env, &[base, work], &[], "base/.openclaw-work:alice");
@@ -88,7 +109,12 @@ fn openclaw_home_is_the_state_folder_where_sigilums_scripts_mean_it_so() {
     env.write("scripts/openclaw.json", "{}");
     shows(&env, &[("OPENCLAW_HOME", "HOME/scripts")], &[], "scripts:alice");
     token(&env, ".openclaw-named", "alice");
-    shows(&env, &[("OPENCLAW_HOME", "HOME/.openclaw-named")], &[], ".openclaw-named:alice");
+    shows(
+        &env,
+        &[("OPENCLAW_HOME", "HOME/.openclaw-named")],
+        &[],
+        ".openclaw-named:alice",
+    );
 }
 
 #[test]
@@ -97,7 +123,10 @@ fn two_configs_under_openclaw_home_earn_a_warning() {
     env.write("both/openclaw.json", "{}");
     env.write("both/.openclaw/openclaw.json", "{}");
     token(&env, "both/.openclaw", "alice");
-    let output = env.run(["auth", "show"]).env("OPENCLAW_HOME", env.home().join("both")).expect(0);
+    let output = env
+        .run(["auth", "show"])
+        .env("OPENCLAW_HOME", env.home().join("both"))
+        .expect(0);
     assert_eq!(output.stdout.trim_end(), "both/.openclaw:alice");
     assert!(output.stderr.contains("warning: OPENCLAW_HOME"), "{}", output.stderr);
 }
@@ -108,6 +137,10 @@ fn a_missing_token_file_says_which_and_how_to_log_in() {
     let output = env.run(["auth", "show", "--namespace", "alice"]).expect(4);
     assert!(output.stderr.contains("Token file not found"), "{}", output.stderr);
     assert!(output.stderr.contains("owner-token-alice.jwt"), "{}", output.stderr);
-    assert!(output.stderr.contains("auth login --mode managed --namespace alice"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("auth login --mode managed --namespace alice"),
+        "{}",
+        output.stderr
+    );
     assert!(!env.openclaw().exists());
 }

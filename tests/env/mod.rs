@@ -112,8 +112,17 @@ impl Run {
 
     /// Runs to the end.
     pub fn output(mut self) -> Output {
-        self.command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
-        let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        self.command.stdin(if self.stdin.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        });
+        let mut child = self
+            .command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         if let Some(bytes) = self.stdin {
             // A command that does not read its standard input may be gone before this is written.
             let _ = child.stdin.take().unwrap().write_all(&bytes);
@@ -130,7 +139,11 @@ impl Run {
     #[track_caller]
     pub fn expect(self, code: i32) -> Output {
         let output = self.output();
-        assert_eq!(output.code, code, "stdout:\n{}\nstderr:\n{}", output.stdout, output.stderr);
+        assert_eq!(
+            output.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            output.stdout, output.stderr
+        );
         output
     }
 }
@@ -143,5 +156,8 @@ pub fn mode(path: impl AsRef<Path>) -> u32 {
 
 /// Now, in Unix seconds.
 pub fn now() -> i64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs() as i64
 }
