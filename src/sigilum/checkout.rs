@@ -1,8 +1,394 @@
 //! A Sigilum source checkout: its database file, its JWT secret, its migrations.
+//!
+//! Formats: wrangler's `wrangler.toml` and `.dev.vars`, miniflare's naming of D1 database files. What is read here is
+//! run (migrations) and trusted (the signing secret), so a checkout that others could change is refused.
 
+use super::dev_vars;
+use crate::disk;
+use crate::exit::{Error, ExitCode, Result};
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+use std::fs::Metadata;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// The nearest folder upward that holds `apps/api/wrangler.toml(.example)`.
-pub fn find_upward(_from: &Path) -> Option<PathBuf> {
-    None
+/// `apps/api` of a checkout, where everything that concerns the local API lies.
+const API: &str = "apps/api";
+const SIZE_CAP: u64 = 1024 * 1024;
+
+/// A Sigilum source checkout that only its owner can change.
+#[derive(Debug, Clone)]
+pub struct Checkout {
+    root: PathBuf,
+    wrangler: PathBuf,
+    trusted: Trusted,
+}
+
+/// One migration of a checkout: `apps/api/migrations/<name>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migration {
+    /// The file name, as `d1_migrations` records it.
+    pub name: String,
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+/// Whose files are believed: the person's own, root's, and, for root, those of the OpenClaw home's owner.
+#[derive(Debug, Clone, Copy)]
+struct Trusted {
+    me: u32,
+    person: Option<u32>,
+}
+
+impl Checkout {
+    /// Opens the checkout at `root`.
+    ///
+    /// `openclaw_home` matters to root alone: working on a person's home, root believes that person's checkout too.
+    ///
+    /// # Errors
+    /// No `apps/api/wrangler.toml(.example)` there; or the checkout, or what leads to it, can be changed by others: a
+    /// folder or file of ours to read is world-writable or someone else's, or a folder above is world-writable and
+    /// not sticky.
+    pub fn open(root: &Path, openclaw_home: &Path) -> Result<Self> {
+        let root = root.canonicalize().map_err(|error| {
+            Error::new(
+                ExitCode::SecretOrDatabase,
+                format!("could not open the Sigilum checkout: {}", root.display()),
+            )
+            .because(error)
+        })?;
+        let Some(wrangler) = wrangler_file(&root) else {
+            return Err(Error::new(
+                ExitCode::SecretOrDatabase,
+                format!(
+                    "could not find apps/api/wrangler.toml in the Sigilum checkout: {}",
+                    root.display()
+                ),
+            )
+            .next("give the folder of a Sigilum source checkout with --source-home"));
+        };
+        let checkout = Self {
+            trusted: Trusted::now(openclaw_home),
+            root,
+            wrangler,
+        };
+        checkout.refuse_open_ancestors()?;
+        for folder in ["", "apps", API] {
+            checkout.check(&checkout.root.join(folder))?;
+        }
+        checkout.check(&checkout.wrangler)?;
+        Ok(checkout)
+    }
+
+    /// The checkout's folder, absolute, symbolic links resolved.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Whether there is only `wrangler.toml.example`: enough for us, but wrangler itself wants `wrangler.toml`.
+    pub fn lacks_wrangler_toml(&self) -> bool {
+        self.wrangler
+            .extension()
+            .is_some_and(|extension| extension == "example")
+    }
+
+    /// `apps/api/.dev.vars`, where wrangler keeps the local API's variables.
+    pub fn dev_vars(&self) -> PathBuf {
+        self.root.join(API).join(".dev.vars")
+    }
+
+    /// The local API's database file, whether it exists or not.
+    ///
+    /// # Errors
+    /// `wrangler.toml` cannot be read, or names no database for the API.
+    pub fn api_db(&self) -> Result<PathBuf> {
+        let what = || format!("could not find the API's database in: {}", self.wrangler.display());
+        let text = self.read(&self.wrangler)?.unwrap_or_default();
+        let name = d1_name(&text)
+            .map_err(|reason| Error::new(ExitCode::SecretOrDatabase, what()).because(anyhow::anyhow!(reason)))?;
+        let folder = self
+            .root
+            .join(API)
+            .join(".wrangler/state/v3/d1/miniflare-D1DatabaseObject");
+        Ok(folder.join(format!("{}.sqlite", d1_file_id(&name))))
+    }
+
+    /// `JWT_SECRET` of `.dev.vars`; `None` where there is no such file, no such line, or the value is empty.
+    pub fn jwt_secret(&self) -> Result<Option<SecretString>> {
+        let text = self.read(&self.dev_vars())?.unwrap_or_default();
+        Ok(dev_vars::get(&text, "JWT_SECRET")
+            .filter(|value| !value.is_empty())
+            .map(SecretString::from))
+    }
+
+    /// The checkout's migrations, in the order in which they are to run.
+    ///
+    /// # Errors
+    /// There is no folder of them, or it can be changed by others.
+    pub fn migrations(&self) -> Result<Vec<Migration>> {
+        let folder = self.root.join(API).join("migrations");
+        let what = || format!("could not read the checkout's migrations: {}", folder.display());
+        let fail = |error: std::io::Error| Error::new(ExitCode::SecretOrDatabase, what()).because(error);
+        self.check(&folder)?;
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&folder).map_err(fail)? {
+            let path = entry.map_err(fail)?.path();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .filter(|name| name.ends_with(".sql"));
+            if let Some(name) = name {
+                found.push(Migration {
+                    name: name.to_owned(),
+                    path: path.clone(),
+                });
+            }
+        }
+        found.sort_by(|a, b| (number(&a.name), &a.name).cmp(&(number(&b.name), &b.name)));
+        Ok(found)
+    }
+
+    /// The text of one of the checkout's files, which must be as private as the checkout is; `None`: no such file.
+    ///
+    /// # Errors
+    /// The file can be changed by others, is no regular file, is over 1 MiB, or is not UTF-8.
+    pub fn read(&self, path: &Path) -> Result<Option<String>> {
+        let fail = |reason: &str| {
+            Error::new(
+                ExitCode::SecretOrDatabase,
+                format!("could not read the checkout's file: {}", path.display()),
+            )
+            .because(anyhow::anyhow!(reason.to_owned()))
+        };
+        match std::fs::metadata(path) {
+            Ok(about) if !about.is_file() => return Err(fail("it is not a regular file")),
+            Ok(about) => self.believe(path, &about)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(fail(&error.to_string())),
+        }
+        let Some(bytes) = disk::read_capped(path, SIZE_CAP)? else {
+            return Ok(None);
+        };
+        String::from_utf8(bytes).map(Some).map_err(|_| fail("it is not UTF-8"))
+    }
+
+    fn check(&self, path: &Path) -> Result<()> {
+        let about = std::fs::metadata(path).map_err(|error| {
+            Error::new(
+                ExitCode::SecretOrDatabase,
+                format!("could not read the Sigilum checkout: {}", path.display()),
+            )
+            .because(error)
+        })?;
+        self.believe(path, &about)
+    }
+
+    fn believe(&self, path: &Path, about: &Metadata) -> Result<()> {
+        let reason = if !self.trusted.owns(about.uid()) {
+            format!("it belongs to another user (uid {})", about.uid())
+        } else if world_writable(about) {
+            "everybody may write to it".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(self.refused(path, &reason))
+    }
+
+    /// Above the checkout only one thing matters: nobody else may put another folder in its place.
+    fn refuse_open_ancestors(&self) -> Result<()> {
+        const STICKY: u32 = 0o1000;
+        for folder in self.root.ancestors().skip(1) {
+            let Ok(about) = std::fs::metadata(folder) else { continue };
+            if world_writable(&about) && about.permissions().mode() & STICKY == 0 {
+                return Err(self.refused(folder, "everybody may replace what is in it"));
+            }
+        }
+        Ok(())
+    }
+
+    fn refused(&self, path: &Path, reason: &str) -> Error {
+        Error::new(
+            ExitCode::SecretOrDatabase,
+            format!(
+                "refused to use the Sigilum checkout {}: {}: {reason}",
+                self.root.display(),
+                path.display()
+            ),
+        )
+        .next(format!(
+            "check what is in it, then make it yours alone: chown -R and chmod -R o-w {}",
+            self.root.display()
+        ))
+    }
+}
+
+impl Trusted {
+    fn now(openclaw_home: &Path) -> Self {
+        let me = rustix::process::geteuid().as_raw();
+        let person = (me == 0)
+            .then(|| {
+                openclaw_home
+                    .ancestors()
+                    .find_map(|folder| std::fs::metadata(folder).ok())
+            })
+            .flatten()
+            .map(|about| about.uid());
+        Self { me, person }
+    }
+
+    fn owns(self, uid: u32) -> bool {
+        uid == self.me || uid == 0 || self.person == Some(uid)
+    }
+}
+
+fn world_writable(about: &Metadata) -> bool {
+    about.permissions().mode() & 0o002 != 0
+}
+
+/// The nearest folder at or above `from` that looks like a Sigilum source checkout. It is not checked yet:
+/// [`Checkout::open`] does that.
+pub fn find_upward(from: &Path) -> Option<PathBuf> {
+    from.ancestors()
+        .find(|folder| wrangler_file(folder).is_some())
+        .map(Path::to_owned)
+}
+
+fn wrangler_file(root: &Path) -> Option<PathBuf> {
+    ["wrangler.toml", "wrangler.toml.example"]
+        .into_iter()
+        .map(|name| root.join(API).join(name))
+        .find(|path| path.is_file())
+}
+
+/// The leading number of a migration's file name; those without one come last.
+fn number(name: &str) -> u64 {
+    let digits = name.bytes().take_while(u8::is_ascii_digit).count();
+    name[..digits].parse().unwrap_or(u64::MAX)
+}
+
+/// The name that miniflare's database file is derived from: of the `[[d1_databases]]` whose `database_name` is
+/// `sigilum-api` (else: whose `binding` is `DB`), the `preview_database_id`, else `database_id`, else `binding`.
+/// `[env.X]` blocks do not count.
+///
+/// # Errors
+/// A sentence for a person: the TOML error with its line, or that there is no such database.
+pub fn d1_name(wrangler_toml: &str) -> Result<String, String> {
+    let table: toml::Table = wrangler_toml.parse().map_err(|error: toml::de::Error| {
+        let line = error
+            .span()
+            .map_or(1, |span| 1 + wrangler_toml[..span.start].matches('\n').count());
+        format!("line {line}: {}", error.message())
+    })?;
+    let databases: Vec<&toml::Table> = match table.get("d1_databases") {
+        Some(toml::Value::Array(all)) => all.iter().filter_map(toml::Value::as_table).collect(),
+        _ => Vec::new(),
+    };
+    let text = |database: &toml::Table, key: &str| database.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+    let with = |key: &str, value: &str| {
+        databases
+            .iter()
+            .find(|database| text(database, key).as_deref() == Some(value))
+    };
+    let database = with("database_name", "sigilum-api")
+        .or_else(|| with("binding", "DB"))
+        .ok_or("it has no [[d1_databases]] with database_name \"sigilum-api\" or binding \"DB\"")?;
+    ["preview_database_id", "database_id", "binding"]
+        .into_iter()
+        .find_map(|key| text(database, key))
+        .ok_or_else(|| "its database has neither an id nor a binding".to_owned())
+}
+
+/// The file name (without `.sqlite`) that miniflare gives the D1 database of that name: 64 hex digits.
+pub fn d1_file_id(name: &str) -> String {
+    let key = Sha256::digest("miniflare-D1DatabaseObject");
+    let half = |bytes: &[u8]| {
+        // HMAC takes a key of any length.
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("any key length will do");
+        mac.update(bytes);
+        let mut half = mac.finalize().into_bytes().to_vec();
+        half.truncate(16);
+        half
+    };
+    let first = half(name.as_bytes());
+    hex::encode([first.clone(), half(&first)].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_ids_are_miniflares() {
+        for (name, id) in [
+            (
+                "16a7efa1-93c6-4d85-867d-c19faa9dc2bc",
+                "4fee7a4c2340aac9e859df89f64a9494981d1e33de9b3064f60a31f7eec991ab",
+            ),
+            (
+                "11111111-2222-3333-4444-555555555555",
+                "f023adf8de81e80d62670e09f086149af129cccda34c51f26517069258c53e8c",
+            ),
+            (
+                "preview-xyz",
+                "351e2f3131c687614b2e4b1fd26cfdda73e3170fa417a02b022024f195bf1f16",
+            ),
+            ("DB", "e7352547963de7050bd7d94658afc4fe78b61811b7815da12d90be8e863abf4d"),
+        ] {
+            assert_eq!(d1_file_id(name), id, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_database_of_a_wrangler_toml() {
+        let ids = "[[d1_databases]]\nbinding = \"DB\"\ndatabase_name = \"sigilum-api\"\n";
+        for (case, text, name) in [
+            ("id", format!("{ids}database_id = \"abc\""), Ok("abc")),
+            (
+                "preview wins",
+                format!("{ids}database_id = \"abc\"\npreview_database_id = \"preview-xyz\""),
+                Ok("preview-xyz"),
+            ),
+            ("no ids", ids.to_owned(), Ok("DB")),
+            (
+                "by binding",
+                "d1_databases = [{ binding = \"DB\", database_id = \"x\" }]".to_owned(),
+                Ok("x"),
+            ),
+            (
+                "the name before the binding",
+                format!("[[d1_databases]]\nbinding = \"DB\"\ndatabase_id = \"other\"\n{ids}database_id = \"abc\""),
+                Ok("abc"),
+            ),
+            (
+                "environments do not count",
+                format!(
+                    "{ids}database_id = \"abc\"\n[[env.production.d1_databases]]\nbinding = \"DB\"\ndatabase_name = \"sigilum-api\"\ndatabase_id = \"prod\""
+                ),
+                Ok("abc"),
+            ),
+            (
+                "only in an environment",
+                "[[env.production.d1_databases]]\nbinding = \"DB\"".to_owned(),
+                Err("it has no [[d1_databases]] with database_name \"sigilum-api\" or binding \"DB\""),
+            ),
+            ("not TOML", "name = \"x\"\nbroken".to_owned(), Err("line 2: ")),
+        ] {
+            match (d1_name(&text), name) {
+                (Ok(found), Ok(name)) => assert_eq!(found, name, "{case}"),
+                (Err(found), Err(start)) => assert!(found.starts_with(start), "{case}: {found}"),
+                (found, _) => panic!("{case}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn migrations_go_by_their_numbers() {
+        let mut names = ["0010_b.sql", "9_a.sql", "0002_c.sql", "no_number.sql", "0010_a.sql"];
+        names.sort_by_key(|name| (number(name), name.to_owned()));
+        assert_eq!(
+            names,
+            ["0002_c.sql", "9_a.sql", "0010_a.sql", "0010_b.sql", "no_number.sql"]
+        );
+    }
 }
