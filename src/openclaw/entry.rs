@@ -1,1 +1,452 @@
-//! The hook's entry in openclaw.json: what is there, what is wanted, and which other hooks run.
+//! The hook's entry in openclaw.json, `hooks.internal.entries["sigilum-authz-notify"]`: what is there, and what each
+//! command wants there instead. Pure functions from value to value; [`super::config`] turns the difference into an edit
+//! of the text.
+//!
+//! One rule stands above all wants: **which other hooks run must not change**. See [`super::selection`].
+
+pub use super::selection::{Hooks, Install, Installs, Selection, installs, selection};
+
+use super::selection::{extra_dirs, object, refusal, select};
+use crate::cli::Enable;
+use crate::exit::{Error, ExitCode, Result};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+/// The hook's name: its folder's, its entry's key, and the plugin's id.
+pub const HOOK: &str = "sigilum-authz-notify";
+
+/// The path to the entry's `env` in openclaw.json.
+pub const ENV_PATH: [&str; 5] = ["hooks", "internal", "entries", HOOK, "env"];
+
+/// Where the owner token stands in the entry's `env`, while the hook is on.
+pub const TOKEN: &str = "SIGILUM_OWNER_TOKEN";
+const NAMESPACE: &str = "SIGILUM_NAMESPACE";
+const API_URL: &str = "SIGILUM_API_URL";
+const MODE: &str = "SIGILUM_MODE";
+const TOKEN_IN_CONFIG: &str = "SIGILUM_TOKEN_IN_CONFIG";
+
+/// How a filler begins: nothing that begins so is a token.
+const FILLER: &str = "no-token";
+
+/// The entry as it stands in the config. Its `env` may hold the owner token: no `Debug` of values.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Whether the hook is on. An absent `enabled` counts as on, as in OpenClaw.
+    pub enabled: bool,
+    /// The entry's own environment, which OpenClaw does not put into the process's.
+    pub env: BTreeMap<String, String>,
+}
+
+impl Entry {
+    /// The namespace it was written for.
+    pub fn namespace(&self) -> Option<&str> {
+        self.var(NAMESPACE)
+    }
+
+    /// `managed` or `oss-local`, unchecked.
+    pub fn mode(&self) -> Option<&str> {
+        self.var(MODE)
+    }
+
+    /// The API's base URL, unchecked.
+    pub fn api_url(&self) -> Option<&str> {
+        self.var(API_URL)
+    }
+
+    /// The owner token; `None` where it is absent, blank, a filler or a `${…}`.
+    pub fn token(&self) -> Option<SecretString> {
+        self.var(TOKEN).map(SecretString::from)
+    }
+
+    /// Whether the token belongs into openclaw.json: it does unless `SIGILUM_TOKEN_IN_CONFIG` says no.
+    pub fn token_in_config(&self) -> bool {
+        let value = self.var(TOKEN_IN_CONFIG).map(str::to_ascii_lowercase);
+        !matches!(value.as_deref(), Some("false" | "0" | "no" | "off"))
+    }
+
+    fn var(&self, name: &str) -> Option<&str> {
+        let value = self.env.get(name)?.trim();
+        (!is_unset(value)).then_some(value)
+    }
+}
+
+impl fmt::Debug for Entry {
+    /// Names only: a value may be the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("enabled", &self.enabled)
+            .field("env", &self.env.keys().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+/// Whether a value of the entry's `env` counts as unset: blank, a filler, or a `${…}` that nobody resolved (or that
+/// `$${…}` made a literal one). Good for values from openclaw.json and for those that OpenClaw hands to the hook.
+pub fn is_unset(value: &str) -> bool {
+    let value = value.trim();
+    let filler = value
+        .strip_prefix(FILLER)
+        .unwrap_or(value)
+        .bytes()
+        .all(|byte| byte == b'-');
+    value.is_empty() || filler || value.contains("${")
+}
+
+/// A text of `len` bytes that takes a removed token's place where the file must not shrink. [`is_unset`] knows it.
+pub fn filler(len: usize) -> String {
+    match len.checked_sub(FILLER.len()) {
+        Some(rest) => format!("{FILLER}{}", "-".repeat(rest)),
+        None => "-".repeat(len),
+    }
+}
+
+/// Whether OpenClaw substitutes something in this value: it holds a `${NAME}` that is not escaped as `$${NAME}`.
+pub fn is_reference(value: &str) -> bool {
+    let mut rest = value;
+    while let Some(at) = rest.find('$') {
+        rest = &rest[at..];
+        if let Some(after) = variable(rest.strip_prefix("$$").unwrap_or_default()) {
+            rest = after;
+        } else if variable(&rest[1..]).is_some() {
+            return true;
+        } else {
+            rest = &rest[1..];
+        }
+    }
+    false
+}
+
+/// The text behind a leading `{NAME}`, where there is one that OpenClaw takes for a variable's name.
+fn variable(text: &str) -> Option<&str> {
+    let (name, after) = text.strip_prefix('{')?.split_once('}')?;
+    let letter = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
+    let first = letter(*name.as_bytes().first()?);
+    (first && name.bytes().all(|byte| letter(byte) || byte.is_ascii_digit())).then_some(after)
+}
+
+/// The hook's entry; `None` where there is none. Fails (exit code config) on shapes that OpenClaw refuses: `hooks` a
+/// text, `entries` an array, the entry null, `env` an array, a value of `env` that is no text.
+pub fn find(config: &Value) -> Result<Option<Entry>> {
+    let Some(entry) = object(config, &ENV_PATH[..4])? else {
+        return Ok(None);
+    };
+    let enabled = match entry.get("enabled") {
+        None => true,
+        Some(Value::Bool(on)) => *on,
+        Some(other) => return Err(shape(&dotted("enabled"), kind(other), "true or false")),
+    };
+    let mut env = BTreeMap::new();
+    for (name, value) in object(config, &ENV_PATH)?.into_iter().flatten() {
+        let Value::String(text) = value else {
+            return Err(shape(&dotted(&format!("env.{name}")), kind(value), "text"));
+        };
+        env.insert(name.clone(), text.clone());
+    }
+    Ok(Some(Entry { enabled, env }))
+}
+
+/// What a login, a refresh, an install or the watcher wants the entry to be.
+#[derive(Clone)]
+pub struct Wanted<'a> {
+    /// The namespace.
+    pub namespace: &'a str,
+    /// The API's base URL.
+    pub api_url: &'a str,
+    /// `managed` or `oss-local`.
+    pub mode: &'a str,
+    /// The owner token, where one is known. Without one, a token of the same namespace stays.
+    pub token: Option<&'a SecretString>,
+    /// Whether the token belongs into openclaw.json; `None`: as the entry says, by default yes.
+    pub token_in_config: Option<bool>,
+    /// On, off, or as it is (a new entry is then off).
+    pub enable: Enable,
+    /// Our hook's folder. As one of `hooks.internal.load.extraDirs` it keeps OpenClaw's discovery open.
+    pub open_dir: &'a Path,
+    /// Go on where which other hooks run would change.
+    pub force: bool,
+    /// Put a filler of the same length where a token is taken out.
+    pub keep_length: bool,
+}
+
+/// A wanted config. Its value may hold the owner token: no `Debug`.
+#[derive(Clone)]
+pub struct Planned {
+    /// The whole config.
+    pub value: Value,
+    /// What a person should know about it.
+    pub notes: Vec<String>,
+    /// Whether the config then has an entry of ours.
+    pub has_entry: bool,
+    /// Whether the wanted token stands in it.
+    pub holds_token: bool,
+}
+
+/// The config as `want` has it. Fails (exit code config) on bad shapes, and where which other hooks run would change
+/// and `force` is not set; under [`Enable::Preserve`] the entry is then left out instead.
+pub fn wanted(config: &Value, want: &Wanted<'_>, installs: &Installs) -> Result<Planned> {
+    let before = find(config)?;
+    let mut plain = config.clone();
+    let mut notes = Vec::new();
+    put_entry(&mut plain, want, before.as_ref(), &mut notes)?;
+    let planned = |value: Value, notes: Vec<String>| {
+        let entry = find(&value)?;
+        let token = entry.as_ref().and_then(Entry::token);
+        let same = |wanted: &SecretString| token.is_some_and(|token| token.expose_secret() == wanted.expose_secret());
+        Ok(Planned {
+            has_entry: entry.is_some(),
+            holds_token: want.token.is_some_and(same),
+            value,
+            notes,
+        })
+    };
+    if before.is_some() && want.enable == Enable::Preserve {
+        return planned(plain, notes);
+    }
+    put_flags(&mut plain, want.enable)?;
+
+    let tracked = installs.read()?;
+    let old = select(config, &tracked)?;
+    let changes = old.changes_to(&select(&plain, &tracked)?);
+    if changes.is_empty() {
+        return planned(plain, notes);
+    }
+    if want.enable == Enable::Preserve {
+        let note = format!(
+            "openclaw.json got no entry for the hook: with one, {}. To switch the hook on and keep the others: \
+             {HOOK} hook install",
+            changes.join("; ")
+        );
+        return planned(config.clone(), vec![note]);
+    }
+    let mut open = plain.clone();
+    open_discovery(&mut open, want.open_dir)?;
+    if old.changes_to(&select(&open, &tracked)?).is_empty() {
+        notes.push("hooks.internal.load.extraDirs got our hook's folder, so that all other hooks still run".to_owned());
+        return planned(open, notes);
+    }
+    if !want.force {
+        let what = if want.enable == Enable::True {
+            "switch the hook on"
+        } else {
+            "write the hook's entry"
+        };
+        return Err(refusal(what, &changes));
+    }
+    notes.push(format!("which other hooks run changes: {}", changes.join("; ")));
+    planned(plain, notes)
+}
+
+/// The config without the owner token, as after a logout. A `${…}` stays.
+pub fn without_token(config: &Value, keep_length: bool) -> Result<Planned> {
+    let mut value = config.clone();
+    let mut notes = Vec::new();
+    let entry = find(config)?;
+    if entry.as_ref().is_some_and(|entry| entry.env.contains_key(TOKEN)) {
+        let env = child(&mut value, &ENV_PATH)?;
+        if !keep_reference(env, TOKEN, "taken out", &mut notes) {
+            clear_token(env, keep_length);
+        }
+    }
+    Ok(Planned {
+        value,
+        notes,
+        has_entry: entry.is_some(),
+        holds_token: false,
+    })
+}
+
+/// The config without our entry, and without the folder that [`wanted`] gave to `load.extraDirs`, as far as the other
+/// hooks run as before. For a config whose undo record is lost or no longer fits.
+pub fn removed(config: &Value, open_dir: &Path, installs: &Installs) -> Result<Planned> {
+    let planned = |value, notes| Planned {
+        value,
+        notes,
+        has_entry: false,
+        holds_token: false,
+    };
+    let ours = text_of(open_dir);
+    let opened = extra_dirs(config)?.contains(&ours.as_str());
+    if find(config)?.is_none() && !opened {
+        return Ok(planned(config.clone(), Vec::new()));
+    }
+    let tracked = installs.read()?;
+    let old = select(config, &tracked)?;
+
+    let mut kept_open = config.clone();
+    if find(config)?.is_some() {
+        child(&mut kept_open, &ENV_PATH[..3])?.shift_remove(HOOK);
+    }
+    let mut value = kept_open.clone();
+    if opened {
+        close_discovery(&mut value, &ours)?;
+    }
+    if old == select(&value, &tracked)? {
+        return Ok(planned(value, Vec::new()));
+    }
+    if opened && old == select(&kept_open, &tracked)? {
+        let note = "hooks.internal.load.extraDirs keeps our hook's folder: without it, other hooks would stop running";
+        return Ok(planned(kept_open, vec![note.to_owned()]));
+    }
+    // The last declared hook goes: with `enabled: true` alone OpenClaw would run every hook, without it none.
+    child(&mut value, &["hooks", "internal"])?.shift_remove("enabled");
+    let changes = old.changes_to(&select(&value, &tracked)?);
+    if !changes.is_empty() {
+        return Err(refusal("remove the hook's entry", &changes));
+    }
+    let note = "hooks.internal.enabled was removed too: without an entry it would switch every hook on";
+    Ok(planned(value, vec![note.to_owned()]))
+}
+
+/// Writes the entry's variables and token.
+fn put_entry(config: &mut Value, want: &Wanted<'_>, before: Option<&Entry>, notes: &mut Vec<String>) -> Result<()> {
+    let on = match want.enable {
+        Enable::True => true,
+        Enable::False => false,
+        Enable::Preserve => before.is_some_and(|entry| entry.enabled),
+    };
+    if before.is_none() {
+        child(config, &ENV_PATH[..4])?.insert("enabled".to_owned(), Value::Bool(on));
+    }
+    let in_config = want
+        .token_in_config
+        .unwrap_or_else(|| before.is_none_or(Entry::token_in_config));
+    let another = before
+        .and_then(Entry::namespace)
+        .is_some_and(|namespace| namespace != want.namespace);
+    let env = child(config, &ENV_PATH)?;
+    for (name, value) in [(NAMESPACE, want.namespace), (API_URL, want.api_url), (MODE, want.mode)] {
+        if !keep_reference(env, name, "written", notes) {
+            env.insert(name.to_owned(), Value::String(value.to_owned()));
+        }
+    }
+    match want.token_in_config {
+        Some(false) => drop(env.insert(TOKEN_IN_CONFIG.to_owned(), Value::String("false".to_owned()))),
+        Some(true) => drop(env.shift_remove(TOKEN_IN_CONFIG)),
+        None => {}
+    }
+    if keep_reference(env, TOKEN, "written", notes) {
+        return Ok(());
+    }
+    match want.token {
+        Some(token) if on && in_config => {
+            env.insert(TOKEN.to_owned(), Value::String(token.expose_secret().to_owned()));
+        }
+        None if on && in_config && !another => {}
+        _ => clear_token(env, want.keep_length),
+    }
+    Ok(())
+}
+
+/// Sets `enabled` of the entry, and with `true` also that of `hooks.internal`.
+fn put_flags(config: &mut Value, enable: Enable) -> Result<()> {
+    let on = match enable {
+        Enable::True => true,
+        Enable::False => false,
+        Enable::Preserve => return Ok(()),
+    };
+    child(config, &ENV_PATH[..4])?.insert("enabled".to_owned(), Value::Bool(on));
+    if on {
+        child(config, &ENV_PATH[..2])?.insert("enabled".to_owned(), Value::Bool(true));
+    }
+    Ok(())
+}
+
+/// Whether a variable is a `${…}`, which stays; then says so.
+fn keep_reference(env: &Map<String, Value>, name: &str, done: &str, notes: &mut Vec<String>) -> bool {
+    let reference = env.get(name).and_then(Value::as_str).is_some_and(is_reference);
+    if reference {
+        notes.push(format!(
+            "{name} was not {done}: in the hook's entry it is a ${{…}}, which OpenClaw fills in from its environment"
+        ));
+    }
+    reference
+}
+
+fn clear_token(env: &mut Map<String, Value>, keep_length: bool) {
+    match env.get_mut(TOKEN) {
+        Some(Value::String(token)) if keep_length => *token = filler(token.len()),
+        Some(_) => drop(env.shift_remove(TOKEN)),
+        None => {}
+    }
+}
+
+fn open_discovery(config: &mut Value, open_dir: &Path) -> Result<()> {
+    let load = child(config, &["hooks", "internal", "load"])?;
+    let dirs = load.entry("extraDirs").or_insert_with(|| Value::Array(Vec::new()));
+    let Value::Array(dirs) = dirs else {
+        return Err(shape(
+            "hooks.internal.load.extraDirs",
+            kind(dirs),
+            "an array of folders",
+        ));
+    };
+    dirs.push(Value::String(text_of(open_dir)));
+    Ok(())
+}
+
+/// Takes our folder out of `load.extraDirs`, and the members that then hold nothing.
+fn close_discovery(config: &mut Value, ours: &str) -> Result<()> {
+    let load = child(config, &["hooks", "internal", "load"])?;
+    let empty = match load.get_mut("extraDirs") {
+        Some(Value::Array(dirs)) => {
+            dirs.retain(|dir| dir.as_str() != Some(ours));
+            dirs.is_empty()
+        }
+        _ => false,
+    };
+    if empty {
+        load.shift_remove("extraDirs");
+        if load.is_empty() {
+            child(config, &["hooks", "internal"])?.shift_remove("load");
+        }
+    }
+    Ok(())
+}
+
+/// A folder as openclaw.json spells it: OpenClaw must not take a part of its name for a variable.
+fn text_of(folder: &Path) -> String {
+    folder.to_string_lossy().replace("${", "$${")
+}
+
+/// The object at a path, made where it is absent.
+fn child<'a>(config: &'a mut Value, path: &[&str]) -> Result<&'a mut Map<String, Value>> {
+    let mut at = config;
+    for (depth, key) in path.iter().enumerate() {
+        let found = kind(at);
+        let Value::Object(map) = at else {
+            return Err(shape(&path[..depth].join("."), found, "an object"));
+        };
+        at = map.entry(*key).or_insert_with(|| Value::Object(Map::new()));
+    }
+    let found = kind(at);
+    at.as_object_mut()
+        .ok_or_else(|| shape(&path.join("."), found, "an object"))
+}
+
+fn dotted(member: &str) -> String {
+    format!("{}.{member}", ENV_PATH[..4].join("."))
+}
+
+/// The refusal of a config whose shape OpenClaw would refuse too.
+pub(super) fn shape(path: &str, found: &str, wanted: &str) -> Error {
+    Error::new(
+        ExitCode::Config,
+        format!("could not use openclaw.json: {path} is {found}, OpenClaw wants {wanted}"),
+    )
+    .next("correct it by hand; `openclaw config validate` says whether OpenClaw is content")
+}
+
+/// A JSON value's kind, for messages.
+pub(super) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}

@@ -6,4 +6,5 @@ pub mod entry;
 pub mod hook_files;
 pub mod include;
 pub mod lock;
+pub mod selection;
 pub mod undo;
