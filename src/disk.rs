@@ -1,53 +1,104 @@
 //! The one way to write a file: temp file in the same folder, mode, owner, fsync, rename, fsync of the folder.
+//!
+//! What is fsynced and why: a file's bytes before its rename (else a power cut can leave an empty file under the new
+//! name), its folder after it (else the rename itself may be lost). Bytes that are already there are not written.
+//! Several files written under one [`OwnLock`] share the folder's fsync.
 
-use crate::exit::{ExitCode, OrFail, Result};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+mod folder;
+mod own_lock;
+
+pub use folder::{Content, Folder, Owner, Temp, is_temp_name, is_unsupported, owner, quoted};
+pub use own_lock::{FileLock, OwnLock, lock_sigilum};
+
+use crate::exit::{Error, ExitCode, OrFail, Result};
+use rustix::io::Errno;
+use std::io;
+use std::io::Read;
 use std::path::Path;
 
-/// Replaces `path` by a 0600 file with these bytes: afterwards it is the old one or the new one, in full.
+/// The mode of everything that is ours alone.
+const PRIVATE: u32 = 0o600;
+
+/// Replaces `path` by a 0600 file with these bytes: afterwards it is the old one or the new one, in full. A link of
+/// that name is replaced, never written through. A folder where others could replace the file is refused. Nothing is
+/// written where the file already is what it should be.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    let what = || format!("could not write the file: {}", path.display());
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut temp = tempfile::Builder::new()
-        .prefix(".sigilum-")
-        .permissions(std::fs::Permissions::from_mode(0o600))
-        .tempfile_in(folder)
-        .or_fail(ExitCode::Failure, what)?;
-    temp.write_all(bytes).or_fail(ExitCode::Failure, what)?;
-    temp.as_file().sync_all().or_fail(ExitCode::Failure, what)?;
-    temp.persist(path).or_fail(ExitCode::Failure, what)?;
-    std::fs::File::open(folder)
-        .and_then(|dir| dir.sync_all())
-        .or_fail(ExitCode::Failure, what)
+    let Some(folder) = replace_private(path, bytes)? else {
+        return Ok(());
+    };
+    folder.sync().or_fail(ExitCode::Failure, || could_not_write(path))
 }
 
-/// Makes a folder and its missing parents, 0700 each. A folder that exists is left as it is.
+/// The write without the folder's fsync; `None` where there was nothing to write.
+fn replace_private(path: &Path, bytes: &[u8]) -> Result<Option<Folder>> {
+    let folder = open_folder(path)?;
+    let name = file_name(path)?;
+    let write = || -> io::Result<bool> {
+        if is_already(&folder, name, bytes)? {
+            return Ok(false);
+        }
+        let mut temp = folder.temp()?;
+        temp.fill(bytes, PRIVATE, folder.file_owner())?;
+        temp.sync()?;
+        temp.replace(name)?;
+        Ok(true)
+    };
+    match write() {
+        Ok(written) => Ok(written.then_some(folder)),
+        Err(error) => Err(failed(could_not_write(path), error)),
+    }
+}
+
+fn could_not_write(path: &Path) -> String {
+    format!("could not write the file: {}", path.display())
+}
+
+/// Whether a file has these bytes, this mode and owner, and no second name.
+fn is_already(folder: &Folder, name: &str, bytes: &[u8]) -> io::Result<bool> {
+    let Some(stat) = folder.stat(name)? else {
+        return Ok(false);
+    };
+    let same_kind = rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile
+        && stat.st_mode & 0o7777 == PRIVATE
+        && stat.st_nlink == 1
+        && folder.file_owner().is_none_or(|wanted| wanted == owner(&stat))
+        && u64::try_from(stat.st_size) == Ok(bytes.len() as u64);
+    // What cannot be read cannot be the same; the write says what is wrong.
+    Ok(same_kind
+        && folder
+            .read(name, bytes.len() as u64)
+            .is_ok_and(|content| content.is_some_and(|content| content.bytes == bytes)))
+}
+
+/// Makes a folder and its missing parents, 0700 each, owned as the folder that they are made in is where root makes
+/// them. A folder that exists is left as it is.
 pub fn create_private_dir(path: &Path) -> Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .or_fail(ExitCode::Failure, || {
-            format!("could not make the folder: {}", path.display())
-        })
+    let what = || format!("could not make the folder: {}", path.display());
+    let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.is_dir()).collect();
+    for folder in missing.into_iter().rev() {
+        let parent = Folder::open(folder.parent().unwrap_or(Path::new("/"))).or_fail(ExitCode::Failure, what)?;
+        parent
+            .make_folder(file_name(folder)?)
+            .map_err(|error| failed(what(), error))?;
+    }
+    Ok(())
 }
 
-/// The bytes of a file of at most `limit` bytes; `None` where there is no such file.
+/// The bytes of a file of at most `limit` bytes, whatever kind of file it is and through links; `None` where there is
+/// no such file. For files that a person names; ours are read by [`read_private`].
 pub fn read_capped(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
-    use std::io::Read;
     let what = || format!("could not read the file: {}", path.display());
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).or_fail(ExitCode::Failure, what),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(what(), error)),
     };
     let mut bytes = Vec::new();
-    file.take(limit + 1)
+    file.take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
         .or_fail(ExitCode::Failure, what)?;
     if bytes.len() as u64 > limit {
-        return Err(crate::exit::Error::new(
+        return Err(Error::new(
             ExitCode::Failure,
             format!("could not read the file, it is over {limit} bytes: {}", path.display()),
         ));
@@ -55,13 +106,103 @@ pub fn read_capped(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Removes a file; says whether there was one.
+/// The bytes of a file of ours; `None` where there is no such file. What someone else may have planted or changed is
+/// refused: a link, a file with a second name, one that another user owns or that others may write to, and so is a
+/// folder where others could replace it.
+pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    let parent = parent(path);
+    match std::fs::symlink_metadata(parent) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        _ => {}
+    }
+    let folder = open_folder(path)?;
+    let what = || format!("could not read the file: {}", path.display());
+    let Some(content) = folder
+        .read(file_name(path)?, limit)
+        .map_err(|error| failed(what(), error))?
+    else {
+        return Ok(None);
+    };
+    let stat = &content.stat;
+    let me = rustix::process::geteuid().as_raw();
+    let ours =
+        stat.st_uid == 0 || stat.st_uid == me || folder.file_owner().is_some_and(|owner| owner.uid == stat.st_uid);
+    let why = if !ours {
+        format!("it belongs to another user (number {})", stat.st_uid)
+    } else if stat.st_nlink > 1 {
+        format!("it has {} names (hard links)", stat.st_nlink)
+    } else if stat.st_mode & 0o022 != 0 {
+        format!("others may write to it (mode {:04o})", stat.st_mode & 0o7777)
+    } else {
+        return Ok(Some(content.bytes));
+    };
+    Err(Error::new(ExitCode::Failure, what())
+        .because(anyhow::Error::msg(why))
+        .next(format!("look at it, then remove it: rm {}", quoted(path))))
+}
+
+/// Removes a file, or a link itself; says whether there was one.
 pub fn remove(path: &Path) -> Result<bool> {
     match std::fs::remove_file(path) {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error).or_fail(ExitCode::Failure, || {
-            format!("could not remove the file: {}", path.display())
-        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed(format!("could not remove the file: {}", path.display()), error)),
+    }
+}
+
+/// The folder of a file of ours, trusted and rid of what killed runs left.
+fn open_folder(path: &Path) -> Result<Folder> {
+    let parent = parent(path);
+    let what = || format!("could not open the folder: {}", parent.display());
+    // Our own folders are never links: one of that name was planted.
+    let is_ours = parent
+        .file_name()
+        .is_some_and(|name| name == ".sigilum" || name == ".sigilum-workspace");
+    if is_ours && std::fs::symlink_metadata(parent).is_ok_and(|meta| meta.is_symlink()) {
+        return Err(Error::new(ExitCode::Failure, what())
+            .because(anyhow::Error::msg("it is a symbolic link"))
+            .next(format!("look at it, then remove it: rm {}", quoted(parent))));
+    }
+    let folder = Folder::open(parent).map_err(|error| failed(what(), error))?;
+    folder::refuse_open_to_others(&folder)?;
+    folder.clean();
+    Ok(folder)
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn file_name(path: &Path) -> Result<&str> {
+    path.file_name().and_then(|name| name.to_str()).ok_or_else(|| {
+        Error::new(
+            ExitCode::Usage,
+            format!(
+                "could not use the path, its last part is no UTF-8 file name: {}",
+                path.display()
+            ),
+        )
+    })
+}
+
+fn failed(what: String, error: io::Error) -> Error {
+    let next = advise(&error);
+    let failed = Error::new(ExitCode::Failure, what).because(error);
+    match next {
+        Some(step) => failed.next(step),
+        None => failed,
+    }
+}
+
+/// What a person can do about a failed write.
+pub fn advise(error: &io::Error) -> Option<&'static str> {
+    match Errno::from_io_error(error)? {
+        Errno::NOSPC | Errno::DQUOT => Some("free some disk space, and run the command again"),
+        Errno::ROFS => Some("mount the file system writable, and run the command again"),
+        Errno::MFILE | Errno::NFILE => Some("raise the limit of open files (ulimit -n), and run the command again"),
+        _ => None,
     }
 }

@@ -19,5 +19,6 @@ pub mod token;
 pub mod watch;
 
 pub mod disk;
+pub mod process;
 pub mod secrets;
 pub mod time;

@@ -31,7 +31,7 @@ pub struct Record {
 
 /// The record in a file; `None` where there is none.
 pub fn read(path: &Path) -> Result<Option<Record>> {
-    let Some(bytes) = disk::read_capped(path, MAX_BYTES)? else {
+    let Some(bytes) = disk::read_private(path, MAX_BYTES)? else {
         return Ok(None);
     };
     // serde_json's message may quote the file; its line and column are enough.

@@ -9,7 +9,7 @@ use std::path::Path;
 /// The text in a token file without the white space around it; `None` where there is no file or nothing in it.
 /// What it says is not checked: see [`crate::token::claims::inspect`].
 pub fn read(path: &Path) -> Result<Option<SecretString>> {
-    let Some(bytes) = disk::read_capped(path, MAX_BYTES as u64)? else {
+    let Some(bytes) = disk::read_private(path, MAX_BYTES as u64)? else {
         return Ok(None);
     };
     match std::str::from_utf8(&bytes).map(str::trim) {

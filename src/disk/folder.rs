@@ -1,0 +1,446 @@
+//! A folder held open, and what may be done in it: everything by name relative to it, no link ever followed.
+
+use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::process::{Process, pid_namespace};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
+use rustix::io::Errno;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// Temporary names start so; nobody else's do.
+const TEMP_PREFIX: &str = ".sigilum-authz-notify-";
+const TEMP_SUFFIX: &str = ".tmp";
+/// A leftover of another pid namespace (a container's) cannot be told dead from alive: it goes after an hour.
+const FOREIGN_LEFTOVER_SECONDS: i64 = 3600;
+
+/// User and group that a file belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// User number.
+    pub uid: u32,
+    /// Group number.
+    pub gid: u32,
+}
+
+/// An open folder. Names given to its methods are single file names, not paths.
+#[derive(Debug)]
+pub struct Folder {
+    fd: OwnedFd,
+    path: PathBuf,
+    owner: Owner,
+}
+
+/// A file's bytes and what the file system says of it.
+#[derive(Debug)]
+pub struct Content {
+    /// Everything in it.
+    pub bytes: Vec<u8>,
+    /// Mode, owner, inode, number of links.
+    pub stat: Stat,
+}
+
+impl Folder {
+    /// Opens a folder; links on the way to it are followed, and `path()` is where it really is.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let path = std::fs::canonicalize(path)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let fd = rustix::fs::open(&path, flags, Mode::empty())?;
+        let stat = rustix::fs::fstat(&fd)?;
+        let owner = owner(&stat);
+        Ok(Self { fd, path, owner })
+    }
+
+    /// Where the folder really is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of a file in it, for messages.
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Whom files that we make here must belong to: as root the folder's owner, so that a person whose home root
+    /// worked in can use them; otherwise nobody but us.
+    pub fn file_owner(&self) -> Option<Owner> {
+        rustix::process::geteuid().is_root().then_some(self.owner)
+    }
+
+    /// What the file system says of a name, itself if it is a link; `None` where there is nothing.
+    pub fn stat(&self, name: &str) -> io::Result<Option<Stat>> {
+        match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads a regular file of at most `limit` bytes. A symlink, a pipe or a folder is an error, and never waited for.
+    pub fn read(&self, name: &str, limit: u64) -> io::Result<Option<Content>> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => File::from(fd),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP | Errno::MLINK) => return Err(io::Error::other("it is a symbolic link")),
+            Err(error) => return Err(error.into()),
+        };
+        let stat = rustix::fs::fstat(&file)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(stat.st_size).unwrap_or(0).min(1 << 20) + 1);
+        file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > limit {
+            return Err(io::Error::other(format!("it is over {limit} bytes")));
+        }
+        Ok(Some(Content { bytes, stat }))
+    }
+
+    /// Opens a file with these flags, creating it with this mode where they say so.
+    pub(super) fn open_file(&self, name: &str, flags: OFlags, mode: Mode) -> io::Result<File> {
+        Ok(File::from(rustix::fs::openat(&self.fd, name, flags, mode)?))
+    }
+
+    /// Makes a 0700 folder in it and sees to it that it stays; one that is there already is left as it is.
+    pub(super) fn make_folder(&self, name: &str) -> io::Result<()> {
+        match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o700)) {
+            Ok(()) => {}
+            // Another process was faster, or something that is no folder is in the way.
+            Err(Errno::EXIST) => {
+                return match self.folder(name)? {
+                    Some(_) => Ok(()),
+                    None => Err(Errno::EXIST.into()),
+                };
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if let (Some(made), Some(owner)) = (self.folder(name)?, self.file_owner()) {
+            chown(&made.fd, owner)?;
+        }
+        self.sync()
+    }
+
+    /// Removes a file (a link, not what it points at); says whether there was one.
+    pub fn remove(&self, name: &str) -> io::Result<bool> {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes the names in it survive a power cut. File systems that cannot do this for folders are left to do their
+    /// best.
+    pub fn sync(&self) -> io::Result<()> {
+        match rustix::fs::fsync(&self.fd) {
+            Ok(()) | Err(Errno::INVAL | Errno::BADF | Errno::OPNOTSUPP) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A new, empty 0600 file under a temporary name, ours alone; removed when dropped.
+    pub fn temp(&self) -> io::Result<Temp<'_>> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let (name, fd) = with_temp_name(|name| rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o600)))?;
+        Ok(Temp {
+            folder: self,
+            file: File::from(fd),
+            name: Some(name),
+        })
+    }
+
+    /// A new, empty 0700 folder under a temporary name, and its name.
+    pub fn temp_folder(&self) -> io::Result<(String, Self)> {
+        let (name, ()) = with_temp_name(|name| rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o700)))?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let fd = rustix::fs::openat(&self.fd, name.as_str(), flags, Mode::empty())?;
+        if let Some(owner) = self.file_owner() {
+            chown(&fd, owner)?;
+        }
+        let owner = owner(&rustix::fs::fstat(&fd)?);
+        let path = self.join(&name);
+        Ok((name, Self { fd, path, owner }))
+    }
+
+    /// Gives a file or folder a name that must be free; `AlreadyExists` if it is not.
+    pub fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(rustix::fs::renameat_with(
+            &self.fd,
+            from,
+            &self.fd,
+            to,
+            RenameFlags::NOREPLACE,
+        )?)
+    }
+
+    /// Gives a file or folder a temporary name, so that it is gone from its own at once, and says which.
+    pub fn rename_away(&self, from: &str) -> io::Result<String> {
+        let (name, ()) =
+            with_temp_name(|to| rustix::fs::renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE))?;
+        Ok(name)
+    }
+
+    /// Opens a folder in this one; `None` where there is none, or where it is no folder.
+    pub fn folder(&self, name: &str) -> io::Result<Option<Self>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => {
+                let owner = owner(&rustix::fs::fstat(&fd)?);
+                let path = self.join(name);
+                Ok(Some(Self { fd, path, owner }))
+            }
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The names in it.
+    pub fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.fd)? {
+            let entry = entry?;
+            // A name that is not UTF-8 is none of ours.
+            if let Ok(name) = entry.file_name().to_str()
+                && name != "."
+                && name != ".."
+            {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Removes a folder in this one with the plain files in it (not what is deeper).
+    pub fn remove_folder(&self, name: &str) -> io::Result<()> {
+        if let Some(folder) = self.folder(name)? {
+            for inner in folder.names()? {
+                folder.remove(&inner)?;
+            }
+        }
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes what killed runs of ours left here: temporary names whose process is gone. Looks once a process and
+    /// folder; what cannot be removed is left, since nothing depends on it.
+    pub fn clean(&self) {
+        static SEEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+        if !SEEN.lock().is_ok_and(|mut seen| seen.insert(self.path.clone())) {
+            return;
+        }
+        for name in self.names().unwrap_or_default() {
+            if self.is_leftover(&name) {
+                let is_folder = matches!(self.folder(&name), Ok(Some(_)));
+                let _ = if is_folder {
+                    self.remove_folder(&name)
+                } else {
+                    self.remove(&name).map(drop)
+                };
+            }
+        }
+    }
+
+    fn is_leftover(&self, name: &str) -> bool {
+        let Some((process, namespace)) = parse_temp_name(name) else {
+            return false;
+        };
+        if namespace == pid_namespace() {
+            return process.is_gone();
+        }
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec;
+        matches!(self.stat(name), Ok(Some(stat)) if now - stat.st_mtime > FOREIGN_LEFTOVER_SECONDS)
+    }
+}
+
+/// A file on its way to its name. Dropped before it gets there, it is removed.
+#[derive(Debug)]
+pub struct Temp<'a> {
+    folder: &'a Folder,
+    file: File,
+    name: Option<String>,
+}
+
+impl Temp<'_> {
+    /// Its temporary name.
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+
+    /// Fills it: bytes, then owner and mode.
+    pub fn fill(&mut self, bytes: &[u8], mode: u32, owner: Option<Owner>) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        if let Some(owner) = owner {
+            chown(&self.file, owner)?;
+        }
+        // After chown, which clears bits; and the umask may have taken some of 0600.
+        if self.stat()?.st_mode & 0o7777 != mode {
+            rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode))?;
+        }
+        Ok(())
+    }
+
+    /// What the file system says of it.
+    pub fn stat(&self) -> io::Result<Stat> {
+        Ok(rustix::fs::fstat(&self.file)?)
+    }
+
+    /// Its bytes and what they mean are on the disk once this returns.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    /// Takes the name, over whatever file or link has it.
+    pub fn replace(mut self, to: &str) -> io::Result<()> {
+        rustix::fs::renameat(&self.folder.fd, self.name(), &self.folder.fd, to)?;
+        self.name = None;
+        Ok(())
+    }
+
+    /// Takes the name if it is free; `AlreadyExists` if it is not.
+    pub fn take(mut self, to: &str) -> io::Result<()> {
+        match self.folder.rename_new(self.name(), to) {
+            Ok(()) => {
+                self.name = None;
+                Ok(())
+            }
+            // A file system without "no replace" has hard links. The temporary name goes when this is dropped.
+            Err(error) if is_unsupported(&error) => self.link(to),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gets the name as a second one, if it is free; `AlreadyExists` if it is not.
+    pub fn link(&self, to: &str) -> io::Result<()> {
+        Ok(rustix::fs::linkat(
+            &self.folder.fd,
+            self.name(),
+            &self.folder.fd,
+            to,
+            AtFlags::empty(),
+        )?)
+    }
+
+    /// Swaps names with a file in one step: afterwards that file has the temporary name, and goes with this value.
+    pub fn exchange(&self, with: &str) -> io::Result<()> {
+        let fd = &self.folder.fd;
+        Ok(rustix::fs::renameat_with(
+            fd,
+            self.name(),
+            fd,
+            with,
+            RenameFlags::EXCHANGE,
+        )?)
+    }
+}
+
+impl Drop for Temp<'_> {
+    fn drop(&mut self) {
+        if let Some(name) = &self.name {
+            let _ = self.folder.remove(name);
+        }
+    }
+}
+
+/// Whether a name is one of our temporary ones, of any process: what a watcher of the folder should not look at.
+pub fn is_temp_name(name: &str) -> bool {
+    parse_temp_name(name).is_some()
+}
+
+/// Whether a file system or kernel does not know an operation, as against refusing this one.
+pub fn is_unsupported(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM | Errno::MLINK)
+    )
+}
+
+/// Who a file belongs to.
+pub fn owner(stat: &Stat) -> Owner {
+    Owner {
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+    }
+}
+
+pub(super) fn chown(fd: impl std::os::fd::AsFd, to: Owner) -> io::Result<()> {
+    if owner(&rustix::fs::fstat(&fd)?) == to {
+        return Ok(());
+    }
+    let (uid, gid) = (rustix::fs::Uid::from_raw(to.uid), rustix::fs::Gid::from_raw(to.gid));
+    Ok(rustix::fs::fchown(fd, Some(uid), Some(gid))?)
+}
+
+/// Tries fresh temporary names until one is free: `.sigilum-authz-notify-<pid>-<start time>-<pid namespace>-<random>.tmp`
+fn with_temp_name<T>(mut attempt: impl FnMut(&str) -> rustix::io::Result<T>) -> io::Result<(String, T)> {
+    let me = Process::me();
+    loop {
+        let random = getrandom::u64().map_err(|error| io::Error::other(error.to_string()))?;
+        let (pid, start, namespace) = (me.pid, me.starttime.unwrap_or(0), pid_namespace());
+        let name = format!("{TEMP_PREFIX}{pid}-{start}-{namespace}-{random:016x}{TEMP_SUFFIX}");
+        match attempt(&name) {
+            Ok(value) => return Ok((name, value)),
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn parse_temp_name(name: &str) -> Option<(Process, u64)> {
+    let mut parts = name.strip_prefix(TEMP_PREFIX)?.strip_suffix(TEMP_SUFFIX)?.split('-');
+    let pid = parts.next()?.parse().ok()?;
+    let starttime = parts.next()?.parse().ok().filter(|ticks| *ticks != 0);
+    let namespace = parts.next()?.parse().ok()?;
+    let random = parts.next()?;
+    let ours = random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit()) && parts.next().is_none();
+    ours.then_some((Process { pid, starttime }, namespace))
+}
+
+/// Refuses a folder in which someone else could replace a file of ours: one that group or others may write to without
+/// the sticky bit, or that belongs to neither us nor root; so for every folder above it, since who can rename a folder
+/// can replace all that is in it. As root, the folder's own owner is trusted with what is his.
+pub fn refuse_open_to_others(folder: &Folder) -> Result<()> {
+    let me = rustix::process::geteuid();
+    for path in folder.path.ancestors() {
+        let stat = rustix::fs::stat(path).or_fail(ExitCode::Failure, || {
+            format!("could not look at the folder: {}", path.display())
+        })?;
+        let uid = stat.st_uid;
+        let trusted = uid == 0 || uid == me.as_raw() || (me.is_root() && uid == folder.owner.uid);
+        let mode = stat.st_mode & 0o7777;
+        let open = mode & 0o022 != 0 && mode & 0o1000 == 0;
+        if trusted && !open {
+            continue;
+        }
+        let why = if trusted {
+            format!("others may write to {} (mode {mode:04o})", path.display())
+        } else {
+            format!("{} belongs to another user (number {uid})", path.display())
+        };
+        let next = if trusted {
+            format!("chmod go-w {}", quoted(path))
+        } else {
+            "use a folder of your own".to_owned()
+        };
+        return Err(Error::new(
+            ExitCode::Failure,
+            format!(
+                "could not use the folder, others could replace files in it: {}",
+                folder.path.display()
+            ),
+        )
+        .because(anyhow::Error::msg(why))
+        .next(next));
+    }
+    Ok(())
+}
+
+/// A path as a shell takes it.
+pub fn quoted(path: &Path) -> String {
+    shell_words::quote(&path.to_string_lossy()).into_owned()
+}

@@ -1,0 +1,171 @@
+//! Our own lock: token file, record, undo record and config of one home change together.
+
+use super::folder::Folder;
+use super::{advise, create_private_dir, file_name, open_folder};
+use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::process::Process;
+use crate::settings::Place;
+use rustix::fs::{FileType, Mode, OFlags};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// How long a command waits for another one of ours.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An exclusive lock on a file that stays where it is. It ends with this value, or with the process, however that ends.
+#[derive(Debug)]
+pub struct FileLock {
+    file: File,
+}
+
+impl FileLock {
+    /// Takes the lock if nobody has it; makes the file (0600) where there is none.
+    pub fn try_acquire(path: &Path) -> Result<Option<Self>> {
+        let what = || format!("could not take the lock: {}", path.display());
+        let folder = open_folder(path)?;
+        let name = file_name(path)?;
+        loop {
+            let file = open_lock_file(&folder, name).map_err(|error| {
+                let next = advise(&error);
+                let failed = Error::new(ExitCode::Failure, what()).because(error);
+                match next {
+                    Some(step) => failed.next(step),
+                    None => failed,
+                }
+            })?;
+            match fs2::FileExt::try_lock_exclusive(&file) {
+                Ok(()) => {}
+                Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => return Ok(None),
+                Err(error) => return Err(error).or_fail(ExitCode::Failure, what),
+            }
+            // Someone may have removed the file (`hook uninstall --purge`) between open and lock: a lock on a file
+            // without a name keeps nobody out.
+            let ours = rustix::fs::fstat(&file).or_fail(ExitCode::Failure, what)?;
+            let named = folder.stat(name).or_fail(ExitCode::Failure, what)?;
+            if named.is_some_and(|named| (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino)) {
+                let mut lock = Self { file };
+                // For the message of whoever waits; nothing depends on it.
+                let _ = lock.sign();
+                return Ok(Some(lock));
+            }
+        }
+    }
+
+    /// The process that holds the lock, as it signed; only a hint.
+    pub fn holder(path: &Path) -> Option<u32> {
+        let folder = open_folder(path).ok()?;
+        let content = folder.read(file_name(path).ok()?, 64).ok()??;
+        std::str::from_utf8(&content.bytes).ok()?.trim().parse().ok()
+    }
+
+    fn sign(&mut self) -> std::io::Result<()> {
+        let text = format!("{}\n", Process::me().pid);
+        let mut old = String::new();
+        self.file.read_to_string(&mut old)?;
+        if old == text {
+            return Ok(());
+        }
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        self.file.write_all(text.as_bytes())
+    }
+}
+
+fn open_lock_file(folder: &Folder, name: &str) -> std::io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = folder.open_file(name, flags, Mode::from_raw_mode(0o600))?;
+    let stat = rustix::fs::fstat(&file)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink > 1 {
+        return Err(std::io::Error::other("it is not a regular file with one name"));
+    }
+    if let Some(owner) = folder.file_owner() {
+        super::folder::chown(&file, owner)?;
+    }
+    Ok(file)
+}
+
+/// The lock on everything of ours in one OpenClaw home, held until dropped.
+///
+/// Files written through it share one fsync for each folder: [`OwnLock::sync`], or else when the lock is dropped.
+#[derive(Debug)]
+pub struct OwnLock {
+    // Declared before the lock, so that folders are synced while it is still held.
+    unsynced: Mutex<BTreeMap<PathBuf, Folder>>,
+    _lock: FileLock,
+}
+
+/// Takes the lock on everything of ours in one OpenClaw home, `<home>/.sigilum/lock`: `.sigilum` (0700) is made where
+/// it is missing, leftovers of killed runs in it are removed.
+///
+/// Waits up to 20 s for another command of ours, then fails with [`ExitCode::LockHeld`]. A signal ends the wait with
+/// the process.
+pub fn lock_sigilum(place: &Place) -> Result<OwnLock> {
+    lock_sigilum_for(place, PATIENCE)
+}
+
+fn lock_sigilum_for(place: &Place, patience: Duration) -> Result<OwnLock> {
+    let folder = place.sigilum_dir();
+    create_private_dir(&folder)?;
+    let path = folder.join("lock");
+    let end = Instant::now() + patience;
+    let mut pause = Duration::from_millis(1);
+    loop {
+        if let Some(lock) = FileLock::try_acquire(&path)? {
+            return Ok(OwnLock {
+                unsynced: Mutex::default(),
+                _lock: lock,
+            });
+        }
+        if Instant::now() >= end {
+            let who = FileLock::holder(&path).map_or_else(String::new, |pid| format!(" (process {pid})"));
+            return Err(Error::new(
+                ExitCode::LockHeld,
+                format!(
+                    "could not take our lock, another sigilum-authz-notify{who} holds it: {}",
+                    path.display()
+                ),
+            )
+            .next("wait for the other command to end, and run this one again"));
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+impl OwnLock {
+    /// As [`super::write_private`], but the folder's fsync waits for [`OwnLock::sync`]. Says whether there was
+    /// anything to write.
+    pub fn write_private(&self, path: &Path, bytes: &[u8]) -> Result<bool> {
+        let Some(folder) = super::replace_private(path, bytes)? else {
+            return Ok(false);
+        };
+        if let Ok(mut unsynced) = self.unsynced.lock() {
+            unsynced.insert(folder.path().to_owned(), folder);
+        }
+        Ok(true)
+    }
+
+    /// What was written through this lock survives a power cut once this returns.
+    pub fn sync(&self) -> Result<()> {
+        let folders = match self.unsynced.lock() {
+            Ok(mut unsynced) => std::mem::take(&mut *unsynced),
+            Err(_) => return Ok(()),
+        };
+        for (path, folder) in folders {
+            folder.sync().or_fail(ExitCode::Failure, || {
+                format!("could not write the folder: {}", path.display())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for OwnLock {
+    fn drop(&mut self) {
+        let _ = self.sync();
+    }
+}
