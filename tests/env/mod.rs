@@ -1,6 +1,8 @@
 //! The shared harness: a throw-away person's home, and the built binary run in it with a clean environment.
 #![allow(dead_code, unreachable_pub, reason = "each test crate uses its part")]
 
+pub mod api;
+
 use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

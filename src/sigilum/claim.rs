@@ -1,0 +1,288 @@
+//! An access request that waits for its owner: what the API answers and what the local database holds.
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::fmt;
+
+/// How many claims we ask for, and the most that we keep of an answer.
+pub const LIMIT: usize = 20;
+
+/// One pending request, as far as a notice needs it. Every field is text that a stranger chose: show it only through
+/// [`crate::notice`]. A field that is missing, null or no string is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Claim {
+    /// The slug of the service that is asked for.
+    #[serde(deserialize_with = "text")]
+    pub service: Option<String>,
+    /// The agent's public key.
+    #[serde(deserialize_with = "text")]
+    pub public_key: Option<String>,
+    /// The address that the request came from.
+    #[serde(deserialize_with = "text")]
+    pub agent_ip: Option<String>,
+    /// On whose behalf the agent says it acts.
+    #[serde(deserialize_with = "text")]
+    pub subject: Option<String>,
+    /// The agent's id.
+    #[serde(deserialize_with = "text")]
+    pub agent_id: Option<String>,
+    /// The agent's name.
+    #[serde(deserialize_with = "text")]
+    pub agent_name: Option<String>,
+    /// When it was made: ISO 8601 in UTC, `2026-11-22T06:20:37.017Z`.
+    #[serde(deserialize_with = "text")]
+    pub created_at: Option<String>,
+}
+
+/// What waits for approval in one namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// At most [`LIMIT`] claims, newest first.
+    pub claims: Vec<Claim>,
+    /// How many there are in all; `None` where the answer did not say it as a whole number.
+    pub total: Option<u64>,
+}
+
+/// Why a body is not the answer of `GET /v1/namespaces/<ns>/claims`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The bytes are no JSON text, or nested too deeply.
+    #[error("the answer is not JSON")]
+    NotJson,
+    /// JSON, but not of the answer's shape.
+    #[error("the answer holds no list of requests")]
+    NoClaims,
+}
+
+impl Pending {
+    /// Reads the API's answer. Missing and odd fields are `None`; of a longer list only [`LIMIT`] claims are kept.
+    pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
+        let answer: Answer = serde_json::from_slice(body).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => DecodeError::NoClaims,
+            _ => DecodeError::NotJson,
+        })?;
+        let List { kept, length } = answer.claims.ok_or(DecodeError::NoClaims)?;
+        let total = answer.pagination.unwrap_or_default().total;
+        Ok(Self {
+            claims: kept,
+            total: total.map(|total| total.max(length)),
+        })
+    }
+
+    /// How many wait at least, and whether that is known to be all.
+    pub fn count(&self) -> (u64, bool) {
+        let known = self.claims.len() as u64;
+        match self.total {
+            Some(total) => (total.max(known), true),
+            None => (known, known < LIMIT as u64),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    claims: Option<List>,
+    pagination: Option<Page>,
+}
+
+#[derive(Default, Deserialize)]
+struct Page {
+    #[serde(default, deserialize_with = "whole")]
+    total: Option<u64>,
+}
+
+/// The first [`LIMIT`] claims of a list, and how long the list is.
+struct List {
+    kept: Vec<Claim>,
+    length: u64,
+}
+
+impl<'de> Deserialize<'de> for List {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ListVisitor;
+        impl<'de> Visitor<'de> for ListVisitor {
+            type Value = List;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of claims")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List, A::Error> {
+                let mut kept = Vec::new();
+                while kept.len() < LIMIT {
+                    match seq.next_element()? {
+                        Some(claim) => kept.push(claim),
+                        None => {
+                            let length = kept.len() as u64;
+                            return Ok(List { kept, length });
+                        }
+                    }
+                }
+                let mut length = kept.len() as u64;
+                while seq.next_element::<IgnoredAny>()?.is_some() {
+                    length += 1;
+                }
+                Ok(List { kept, length })
+            }
+        }
+        deserializer.deserialize_seq(ListVisitor)
+    }
+}
+
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match deserializer.deserialize_any(ScalarVisitor)? {
+        Scalar::Text(text) => Some(text),
+        _ => None,
+    })
+}
+
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Ok(match deserializer.deserialize_any(ScalarVisitor)? {
+        Scalar::Whole(number) => Some(number),
+        _ => None,
+    })
+}
+
+/// Any JSON value, of which only text and whole numbers are kept.
+enum Scalar {
+    Text(String),
+    Whole(u64),
+    Other,
+}
+
+struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
+        Ok(Scalar::Text(text.to_owned()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
+        Ok(Scalar::Whole(number))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Scalar, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Scalar, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Scalar, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Scalar, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(body: &str) -> Result<Pending, DecodeError> {
+        Pending::decode(body.as_bytes())
+    }
+
+    #[test]
+    fn the_contract() {
+        let pending = decode(
+            r#"{"claims":[{"claim_id":"c1","namespace":"alice","service":"payments","public_key":"ed25519:AbC","agent_ip":"10.0.0.7",
+                "subject":null,"agent_id":null,"agent_name":"bot","status":"pending","created_at":"2026-11-22T06:20:37.017Z","approved_at":null}],
+                "pagination":{"limit":20,"offset":0,"total":2,"has_more":false}}"#,
+        )
+        .unwrap();
+        assert_eq!(pending.total, Some(2));
+        assert_eq!(pending.claims[0].service.as_deref(), Some("payments"));
+        assert_eq!(pending.claims[0].subject, None);
+        assert_eq!(pending.claims[0].agent_name.as_deref(), Some("bot"));
+    }
+
+    #[test]
+    fn odd_answers() {
+        // body, claims kept, total, (count, that is all)
+        let one = Claim::default();
+        let cases = [
+            (r#"{"claims":[]}"#, 0, None, (0, true)),
+            (r#"{"claims":[{}],"pagination":{"total":"7"}}"#, 1, None, (1, true)),
+            (r#"{"claims":[{}],"pagination":{"total":-7}}"#, 1, None, (1, true)),
+            (r#"{"claims":[{}],"pagination":{"total":7.5}}"#, 1, None, (1, true)),
+            (r#"{"claims":[{}],"pagination":{"total":1e40}}"#, 1, None, (1, true)),
+            (r#"{"claims":[{}],"pagination":{"total":null}}"#, 1, None, (1, true)),
+            (
+                r#"{"claims":[{}],"pagination":{"total":{"n":[1]}}}"#,
+                1,
+                None,
+                (1, true),
+            ),
+            (r#"{"claims":[{}],"pagination":{}}"#, 1, None, (1, true)),
+            (r#"{"claims":[{}],"pagination":null}"#, 1, None, (1, true)),
+            // A total below what is there is a lie.
+            (r#"{"claims":[{},{}],"pagination":{"total":0}}"#, 2, Some(2), (2, true)),
+            (
+                r#"{"claims":[{"service":{"a":[1]},"agent_ip":3,"subject":[],"agent_name":true}]}"#,
+                1,
+                None,
+                (1, true),
+            ),
+        ];
+        for (body, kept, total, count) in cases {
+            let pending = decode(body).unwrap_or_else(|error| panic!("{body}: {error}"));
+            assert_eq!(pending.claims, vec![one.clone(); kept], "{body}");
+            assert_eq!(pending.total, total, "{body}");
+            assert_eq!(pending.count(), count, "{body}");
+        }
+    }
+
+    #[test]
+    fn no_answers() {
+        let deep = format!(r#"{{"claims":{}"#, "[".repeat(100_000));
+        let deep_field = format!(r#"{{"x":{}1"#, r#"{"a":"#.repeat(100_000));
+        let cases = [
+            ("", DecodeError::NotJson),
+            ("<html>", DecodeError::NotJson),
+            (r#"{"claims":[{}"#, DecodeError::NotJson),
+            (deep.as_str(), DecodeError::NotJson),
+            (deep_field.as_str(), DecodeError::NotJson),
+            ("null", DecodeError::NoClaims),
+            ("[1]", DecodeError::NoClaims),
+            ("{}", DecodeError::NoClaims),
+            (r#"{"claims":{}}"#, DecodeError::NoClaims),
+            (r#"{"claims":[1]}"#, DecodeError::NoClaims),
+            (r#"{"claims":[],"pagination":7}"#, DecodeError::NoClaims),
+        ];
+        for (body, error) in cases {
+            assert_eq!(decode(body).unwrap_err(), error, "{:.60}", body);
+        }
+    }
+
+    #[test]
+    fn a_long_list_is_counted_not_kept() {
+        let body = format!(
+            r#"{{"claims":[{}{{}}],"pagination":{{"total":5}}}}"#,
+            "{},".repeat(300_000)
+        );
+        let pending = decode(&body).unwrap();
+        assert_eq!(pending.claims.len(), LIMIT);
+        assert_eq!(pending.total, Some(300_001));
+    }
+}
