@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sigilum_authz_notify::cli::Enable;
 use sigilum_authz_notify::exit::ExitCode;
 use sigilum_authz_notify::openclaw::entry::{
-    HOOK, Install, Installs, Planned, Wanted, filler, find, is_reference, is_unset, removed, selection, wanted,
+    HOOK, Install, Installs, PLUGIN, Planned, Wanted, filler, find, is_reference, is_unset, removed, selection, wanted,
     without_token,
 };
 use std::path::Path;
@@ -163,7 +163,7 @@ fn hooks_that_plugins_register_count() {
         (json!({"entries": {"x": {"enabled": true}}}), true),
         (json!({"entries": {"x": {}}}), true),
         (json!({"entries": {"x": {"enabled": false}}}), false),
-        (json!({"entries": {HOOK: {"enabled": true}}}), false),
+        (json!({"entries": {PLUGIN: {"enabled": true}}}), false),
         (json!({"enabled": false, "entries": {"x": {"enabled": true}}}), false),
     ] {
         let result = wanted(&config(plugins.clone()), &want(Enable::True), &Installs::none());

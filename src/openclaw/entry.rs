@@ -15,8 +15,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-/// The hook's name: its folder's, its entry's key, and the plugin's id.
+/// The hook's name: its folder's and its entry's key.
 pub const HOOK: &str = "sigilum-authz-notify";
+
+/// The native plugin's id.
+pub const PLUGIN: &str = "sigilum-authz-notify-plugin";
 
 /// The path to the entry's `env` in openclaw.json.
 pub const ENV_PATH: [&str; 5] = ["hooks", "internal", "entries", HOOK, "env"];

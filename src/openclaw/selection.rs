@@ -3,12 +3,13 @@
 //! The rules are those of OpenClaw 2026.9.6 (`src/hooks/configured.ts`, `policy.ts`, `loader.ts`), to the letter: our
 //! edits compare what runs before and after, and a rule guessed wrong would switch somebody's hooks off.
 
-use super::entry::{HOOK, kind, shape};
+use super::entry::{HOOK, PLUGIN, kind, shape};
 use crate::exit::{Error, ExitCode, OrFail, Result};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where OpenClaw keeps its shared state, from the state folder on.
 const DATABASE: &str = "state/openclaw.sqlite";
@@ -129,13 +130,11 @@ impl Installs {
             Source::Known(installs) => return Ok(installs.clone()),
             Source::Database(path) => path,
         };
-        let text = database_value(path).or_fail(ExitCode::Config, || {
-            format!("could not read OpenClaw's tracked hook installs: {}", path.display())
-        })?;
-        let Some(text) = text else { return Ok(Vec::new()) };
-        let value: Value = serde_json::from_str(&text).or_fail(ExitCode::Config, || {
-            format!("could not read OpenClaw's tracked hook installs: {}", path.display())
-        })?;
+        let what = || format!("could not read OpenClaw's tracked hook installs: {}", path.display());
+        let Some(text) = database_value_patiently(path).or_fail(ExitCode::Config, what)? else {
+            return Ok(Vec::new());
+        };
+        let value: Value = serde_json::from_str(&text).or_fail(ExitCode::Config, what)?;
         let Some(records) = value.as_object() else {
             return Ok(Vec::new());
         };
@@ -152,6 +151,17 @@ impl Installs {
             })
             .collect())
     }
+}
+
+/// [`database_value`], tried again where a writer came in between.
+fn database_value_patiently(path: &Path) -> anyhow::Result<Option<String>> {
+    for _ in 0..2 {
+        if let Ok(value) = database_value(path) {
+            return Ok(value);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    database_value(path)
 }
 
 /// The row `hooks.internal.installs` of OpenClaw's state database; `None` where there is none.
@@ -211,7 +221,7 @@ fn query(uri: &str) -> anyhow::Result<Option<String>> {
         uri,
         flags | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
-    database.busy_timeout(std::time::Duration::from_secs(1))?;
+    database.busy_timeout(Duration::from_secs(1))?;
     let table = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'config_machine_state'";
     if database.query_row(table, [], |_| Ok(())).optional()?.is_none() {
         return Ok(None);
@@ -293,7 +303,7 @@ fn declares_plugins(config: &Value) -> bool {
         && entries
             .into_iter()
             .flatten()
-            .any(|(id, entry)| id != HOOK && !off(entry))
+            .any(|(id, entry)| id != PLUGIN && !off(entry))
 }
 
 /// The non-blank folders of `hooks.internal.load.extraDirs`.
