@@ -1,0 +1,332 @@
+//! How the text around a place is written, and new values written the same way.
+
+use serde_json::Value;
+
+use super::scan::{Kind, Tree};
+
+/// A new member goes on one line with its value up to this many characters, if its neighbours do, too.
+const LINE: usize = 100;
+
+/// How new members are written at one place.
+pub(super) struct Style {
+    /// The line break: LF, CR LF or CR.
+    pub newline: &'static str,
+    /// One step of indentation.
+    unit: String,
+    /// The quote of strings.
+    quote: char,
+    /// The quote of keys that need one.
+    key_quote: char,
+    /// Keys that are plain identifiers go without quotes.
+    bare_keys: bool,
+    /// What stands between key and value: a colon and the white space around it.
+    colon: String,
+    /// What stands between two members on one line: a comma, and a space or not.
+    pub comma: &'static str,
+    /// A space inside the brackets of a container on one line.
+    pub pad: bool,
+    /// Containers over several lines have a comma behind their last member.
+    pub trailing: bool,
+    /// Arrays go on one line.
+    flat_arrays: bool,
+    /// So do the values of new members: the nearest neighbour that is a container does.
+    flat: bool,
+}
+
+impl Style {
+    /// The defaults: what `JSON.stringify(value, null, 2)` writes, and OpenClaw with it.
+    pub fn plain(newline: &'static str) -> Self {
+        Self {
+            newline,
+            unit: "  ".to_owned(),
+            quote: '"',
+            key_quote: '"',
+            bare_keys: false,
+            colon: ": ".to_owned(),
+            comma: ", ",
+            pad: true,
+            trailing: false,
+            flat_arrays: false,
+            flat: false,
+        }
+    }
+
+    /// The style of the text around the inside of `container`; `ancestors` lead to it, the outermost first.
+    pub fn around(text: &str, tree: &Tree, ancestors: &[usize], container: usize) -> Self {
+        let near = Near {
+            text,
+            tree,
+            ancestors,
+            container,
+        };
+        let plain = Self::plain(newline_near(text, tree.value(container).start));
+        let string = near.find(|node| near.string_quote(node));
+        let key = near.find(|node| near.key_quote(node));
+        let quote = string
+            .or(key.flatten())
+            .or(near.find(|node| near.key_quote(node).flatten()))
+            .unwrap_or('"');
+        let colon = near.find(|node| near.colon(node)).unwrap_or(plain.colon);
+        let spaced = near
+            .find(|node| near.gap_after_comma(node))
+            .unwrap_or(colon.ends_with(' '));
+        Self {
+            quote,
+            key_quote: near.find(|node| near.key_quote(node).flatten()).unwrap_or(quote),
+            bare_keys: key == Some(None),
+            comma: if spaced { ", " } else { "," },
+            pad: near.find(|node| near.padded(node)).unwrap_or(false),
+            trailing: near.find_container(|node| near.trailing(node)).unwrap_or(false),
+            flat_arrays: near.find(|node| near.flat_array(node)).unwrap_or(false),
+            flat: tree
+                .children(container)
+                .filter_map(|child| near.flat(child))
+                .last()
+                .unwrap_or(false),
+            unit: near.unit().unwrap_or(plain.unit),
+            colon,
+            ..plain
+        }
+    }
+
+    /// One step further in than `indent`.
+    pub fn deeper(&self, indent: &str) -> String {
+        format!("{indent}{}", self.unit)
+    }
+
+    /// A member or, without a key, an element. On lines of its own `indent` is the indentation of the line that it
+    /// begins on; `None` keeps everything on one line.
+    pub fn item(&self, key: Option<&str>, value: &Value, indent: Option<&str>) -> String {
+        let mut out = String::new();
+        if let Some(key) = key {
+            self.key(key, &mut out);
+            out.push_str(&self.colon);
+        }
+        let start = out.len();
+        if let (Some(indent), true) = (indent, self.flat) {
+            self.value(value, None, &mut out);
+            if indent.chars().count() + out.chars().count() <= LINE {
+                return out;
+            }
+            out.truncate(start);
+        }
+        self.value(value, indent, &mut out);
+        out
+    }
+
+    fn value(&self, value: &Value, indent: Option<&str>, out: &mut String) {
+        match value {
+            Value::String(string) => write_string(string, self.quote, out),
+            Value::Object(members) => {
+                let items = members.iter().map(|(key, value)| (Some(key.as_str()), value));
+                self.container(['{', '}'], items.collect(), indent, out);
+            }
+            Value::Array(elements) => {
+                let items: Vec<_> = elements.iter().map(|value| (None, value)).collect();
+                if let (Some(indent), true) = (indent, self.flat_arrays) {
+                    let start = out.len();
+                    self.container(['[', ']'], items.clone(), None, out);
+                    let line = out[start..].chars().count() + indent.chars().count();
+                    if line <= LINE {
+                        return;
+                    }
+                    out.truncate(start);
+                }
+                self.container(['[', ']'], items, indent, out);
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => out.push_str(&value.to_string()),
+        }
+    }
+
+    fn container(
+        &self,
+        brackets: [char; 2],
+        items: Vec<(Option<&str>, &Value)>,
+        indent: Option<&str>,
+        out: &mut String,
+    ) {
+        out.push(brackets[0]);
+        let inner = indent.map(|indent| self.deeper(indent));
+        let pad = if self.pad && brackets[0] == '{' { " " } else { "" };
+        for (index, &(key, value)) in items.iter().enumerate() {
+            match &inner {
+                Some(inner) => {
+                    out.push_str(if index > 0 { "," } else { "" });
+                    out.push_str(self.newline);
+                    out.push_str(inner);
+                }
+                None => out.push_str(if index > 0 { self.comma } else { pad }),
+            }
+            if let Some(key) = key {
+                self.key(key, out);
+                out.push_str(&self.colon);
+            }
+            self.value(value, inner.as_deref(), out);
+        }
+        match indent {
+            _ if items.is_empty() => {}
+            Some(indent) => {
+                out.push_str(if self.trailing { "," } else { "" });
+                out.push_str(self.newline);
+                out.push_str(indent);
+            }
+            None => out.push_str(pad),
+        }
+        out.push(brackets[1]);
+    }
+
+    fn key(&self, key: &str, out: &mut String) {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$';
+        if self.bare_keys && key.chars().all(plain) && key.starts_with(|c: char| !c.is_ascii_digit()) {
+            out.push_str(key);
+        } else {
+            write_string(key, self.key_quote, out);
+        }
+    }
+}
+
+/// A value that replaces the string literal `old` keeps its quotes.
+pub(super) fn scalar_like(old: &str, style: &mut Style) {
+    if let Some(quote @ ('"' | '\'')) = old.chars().next() {
+        style.quote = quote;
+    }
+}
+
+/// Writes a string literal. In double quotes it is JSON, too.
+fn write_string(string: &str, quote: char, out: &mut String) {
+    out.push(quote);
+    for c in string.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{0}'..='\u{1F}' | '\u{7F}'..='\u{9F}' | '\u{2028}' | '\u{2029}' | '\u{FEFF}' => {
+                out.push_str(&format!("\\u{:04x}", c as u32));
+            }
+            _ if c == quote => {
+                out.push('\\');
+                out.push(c);
+            }
+            _ => out.push(c),
+        }
+    }
+    out.push(quote);
+}
+
+/// The line break that ends the line before `at`, or else the first one of the text.
+pub(super) fn newline_near(text: &str, at: usize) -> &'static str {
+    let breaks = |c: char| c == '\n' || c == '\r';
+    match text[..at].rfind(breaks).or_else(|| text.find(breaks)) {
+        Some(end) if text[..=end].ends_with("\r\n") || text[end..].starts_with("\r\n") => "\r\n",
+        Some(end) if text[end..].starts_with('\r') => "\r",
+        _ => "\n",
+    }
+}
+
+/// The indentation of the line that `at` stands in, and whether nothing else stands before it there.
+pub(super) fn indent_at(text: &str, at: usize) -> (&str, bool) {
+    let line = text[..at].rfind(['\n', '\r']).map_or(0, |end| end + 1);
+    let before = &text[line..at];
+    let width = before.find(|c: char| c != ' ' && c != '\t').unwrap_or(before.len());
+    (&before[..width], width == before.len())
+}
+
+/// Looks for an example of a style, from the nearest neighbours outwards.
+struct Near<'a> {
+    text: &'a str,
+    tree: &'a Tree,
+    ancestors: &'a [usize],
+    container: usize,
+}
+
+impl Near<'_> {
+    /// What the nearest node that shows it shows: the members of the container, from the last; the container itself and
+    /// its neighbours; those of its ancestors; then whatever the text has.
+    fn find<T>(&self, shown: impl Fn(usize) -> Option<T>) -> Option<T> {
+        self.containers()
+            .find_map(|container| self.tree.children(container).filter_map(&shown).last())
+            .or_else(|| self.tree.all().find_map(&shown))
+    }
+
+    /// The same for what only a container can show.
+    fn find_container<T>(&self, shown: impl Fn(usize) -> Option<T>) -> Option<T> {
+        self.containers()
+            .find_map(&shown)
+            .or_else(|| self.tree.all().find_map(&shown))
+    }
+
+    fn containers(&self) -> impl Iterator<Item = usize> + '_ {
+        std::iter::once(self.container).chain(self.ancestors.iter().rev().copied())
+    }
+
+    fn text_of(&self, node: usize) -> &str {
+        let span = self.tree.value(node);
+        &self.text[span.start..span.end]
+    }
+
+    fn string_quote(&self, node: usize) -> Option<char> {
+        (self.tree.kind(node) == Kind::String)
+            .then(|| self.text_of(node).chars().next())
+            .flatten()
+    }
+
+    /// The quote of a key, or `None` inside for one without.
+    fn key_quote(&self, node: usize) -> Option<Option<char>> {
+        let key = self.tree.key(node)?;
+        Some(self.text[key.start..].chars().next().filter(|&c| c == '"' || c == '\''))
+    }
+
+    fn colon(&self, node: usize) -> Option<String> {
+        let between = &self.text[self.tree.key(node)?.end..self.tree.value(node).start];
+        between
+            .chars()
+            .all(|c| matches!(c, ' ' | '\t' | ':'))
+            .then(|| between.to_owned())
+    }
+
+    /// Whether a space stands between the comma behind this node and what follows on the same line.
+    fn gap_after_comma(&self, node: usize) -> Option<bool> {
+        let rest = &self.text[self.tree.comma(node)? + 1..];
+        match rest.chars().next()? {
+            ' ' => rest
+                .trim_start_matches(' ')
+                .starts_with(|c: char| !c.is_whitespace() && !"/}]".contains(c))
+                .then_some(true),
+            c if c.is_whitespace() || "/}]".contains(c) => None,
+            _ => Some(false),
+        }
+    }
+
+    /// Whether an object on one line has spaces inside its brackets.
+    fn padded(&self, node: usize) -> Option<bool> {
+        let flat = self.tree.kind(node) == Kind::Object && self.flat(node)?;
+        flat.then(|| self.text_of(node).starts_with("{ "))
+    }
+
+    fn flat_array(&self, node: usize) -> Option<bool> {
+        (self.tree.kind(node) == Kind::Array).then(|| self.flat(node)).flatten()
+    }
+
+    /// Whether a container that is not empty goes on on the line that it begins on.
+    fn flat(&self, node: usize) -> Option<bool> {
+        let first = self.tree.children(node).next()?;
+        Some(!self.text[self.tree.value(node).start..self.tree.start(first)].contains(['\n', '\r']))
+    }
+
+    /// Whether a container over several lines has a comma behind its last member.
+    fn trailing(&self, node: usize) -> Option<bool> {
+        let last = self.tree.children(node).last()?;
+        (!self.flat(node)?).then(|| self.tree.comma(last).is_some())
+    }
+
+    /// The step from a line to the members below it: here, else of the nearest container that shows one.
+    fn unit(&self) -> Option<String> {
+        self.find_container(|container| {
+            let (outer, _) = indent_at(self.text, self.tree.start(container));
+            let (inner, own_line) = indent_at(self.text, self.tree.start(self.tree.children(container).next()?));
+            let step = inner.strip_prefix(outer)?;
+            (own_line && !step.is_empty()).then(|| step.to_owned())
+        })
+    }
+}
