@@ -156,14 +156,21 @@ impl Folder {
     /// A new, empty 0700 folder under a temporary name, and its name.
     pub fn temp_folder(&self) -> io::Result<(String, Self)> {
         let (name, ()) = with_temp_name(|name| rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o700)))?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let fd = rustix::fs::openat(&self.fd, name.as_str(), flags, Mode::empty())?;
+        let made = self.folder(&name)?.ok_or(Errno::NOENT)?;
         if let Some(owner) = self.file_owner() {
-            chown(&fd, owner)?;
+            chown(&made.fd, owner)?;
         }
-        let owner = owner(&rustix::fs::fstat(&fd)?);
-        let path = self.join(&name);
-        Ok((name, Self { fd, path, owner }))
+        Ok((name, made))
+    }
+
+    /// A new, empty 0700 folder of this name, which must be free; `AlreadyExists` if it is not.
+    pub fn new_folder(&self, name: &str) -> io::Result<Self> {
+        rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o700))?;
+        let made = self.folder(name)?.ok_or(Errno::NOENT)?;
+        if let Some(owner) = self.file_owner() {
+            chown(&made.fd, owner)?;
+        }
+        Ok(made)
     }
 
     /// Gives a file or folder a name that must be free; `AlreadyExists` if it is not.
@@ -179,8 +186,8 @@ impl Folder {
 
     /// Gives a file or folder a temporary name, so that it is gone from its own at once, and says which.
     pub fn rename_away(&self, from: &str) -> io::Result<String> {
-        let (name, ()) =
-            with_temp_name(|to| rustix::fs::renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE))?;
+        // The name is random, so that nothing is replaced; not every file system has the rename that sees to it.
+        let (name, ()) = with_temp_name(|to| rustix::fs::renameat(&self.fd, from, &self.fd, to))?;
         Ok(name)
     }
 

@@ -1,1 +1,337 @@
-//! OpenClaw's own write lock on its config.
+//! OpenClaw's own write lock on its config: `<real folder of the config>/<its file name>.lock`.
+//!
+//! The lock is a file that says who holds it: `{"pid":…,"createdAt":"…","starttime":…}`. It is beside the config as it
+//! is named, also where that name is a symbolic link. The rules are OpenClaw 2026.9.6's, as seen from outside; ours are
+//! the same, so that each side waits for the other and takes over what the other's dead processes left.
+//!
+//! Three things are done with more care than needed for that, because **OpenClaw never removes** what goes wrong there:
+//! our lock appears with its whole content (a half-written one blocks everybody for ever), and is on the disk before
+//! it appears (so that a power cut leaves no empty one); the folder that guards a takeover appears with a file in it
+//! that names us, so that our next run can remove it when we died; and only what is still ours is removed.
+
+mod guard;
+
+use crate::disk::{self, Folder, Temp};
+use crate::exit::{Error, ExitCode, Result};
+use crate::process::{self, Life, Process};
+use guard::Guard;
+use serde_json::Value;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// A lock's content is three short members; anything longer is not one.
+const MAX_BYTES: u64 = 16 * 1024;
+/// How old a lock that names no process must be to be taken over.
+const NAMELESS_AFTER: Duration = Duration::from_secs(30);
+
+/// How long to wait for a lock that someone holds.
+#[derive(Debug, Clone, Copy)]
+pub struct LockOptions {
+    /// How often to look, at least once. The pauses between are 25 ms × 1.2ⁿ, at most 250 ms, each give or take a
+    /// quarter: 80 tries take about 18 s.
+    pub tries: u32,
+}
+
+impl Default for LockOptions {
+    /// OpenClaw's own patience.
+    fn default() -> Self {
+        Self { tries: 80 }
+    }
+}
+
+/// OpenClaw's write lock, held until dropped. If the process dies first, the next one to want the lock sees that.
+#[derive(Debug)]
+pub struct WriteLock {
+    folder: Folder,
+    name: String,
+    bytes: Vec<u8>,
+    inode: (u64, u64),
+}
+
+impl WriteLock {
+    /// Where the lock is.
+    pub fn path(&self) -> PathBuf {
+        self.folder.join(&self.name)
+    }
+
+    /// Ends the lock. What is there by now but is not ours (not the same file with the same bytes) stays.
+    pub fn release(self) {
+        drop(self);
+    }
+}
+
+impl Drop for WriteLock {
+    fn drop(&mut self) {
+        if let Ok(Some(content)) = self.folder.read(&self.name, MAX_BYTES)
+            && inode(&content.stat) == self.inode
+            && content.bytes == self.bytes
+        {
+            let _ = self.folder.remove(&self.name);
+        }
+    }
+}
+
+/// Where the lock of a config is. The config's folder must exist, the config need not.
+pub fn lock_path(config: &Path) -> io::Result<PathBuf> {
+    let (folder, name) = split(config)?;
+    Ok(std::fs::canonicalize(folder)?.join(name))
+}
+
+/// Takes OpenClaw's write lock on a config file, waiting for whoever holds it.
+///
+/// Fails with [`ExitCode::LockHeld`], saying who holds it and what can be done, when it stayed held; with
+/// [`ExitCode::Config`] where no lock can be made in the folder. The config's folder must exist.
+pub fn acquire(config: &Path, options: &LockOptions) -> Result<WriteLock> {
+    let failed = |error: io::Error| {
+        let text = format!("could not take OpenClaw's write lock: {}.lock", config.display());
+        let next = disk::advise(&error);
+        let failed = Error::new(ExitCode::Config, text).because(error);
+        match next {
+            Some(step) => failed.next(step),
+            None => failed,
+        }
+    };
+    let (folder, name) = split(config).map_err(failed)?;
+    let folder = Folder::open(folder).map_err(failed)?;
+    folder.clean();
+    let mut pause = Pause::default();
+    let mut tries = options.tries.max(1);
+    loop {
+        match attempt(&folder, &name).map_err(failed)? {
+            Attempt::Taken(inode, bytes) => {
+                return Ok(WriteLock {
+                    folder,
+                    name,
+                    bytes,
+                    inode,
+                });
+            }
+            Attempt::Busy(why) if tries == 1 => return Err(held(&folder, &name, &why)),
+            Attempt::Busy(_) => {}
+        }
+        tries -= 1;
+        std::thread::sleep(pause.next());
+    }
+}
+
+/// Folder and name of a config's lock.
+fn split(config: &Path) -> io::Result<(&Path, String)> {
+    match (config.parent(), config.file_name().and_then(|name| name.to_str())) {
+        (Some(folder), Some(name)) => Ok((folder, format!("{name}.lock"))),
+        _ => Err(io::Error::other("its path has no UTF-8 file name")),
+    }
+}
+
+/// 25 ms × 1.2ⁿ up to 250 ms, give or take a quarter, so that two that wait do not keep step.
+#[derive(Default)]
+struct Pause {
+    passed: i32,
+}
+
+impl Pause {
+    fn next(&mut self) -> Duration {
+        let base = (25.0 * 1.2_f64.powi(self.passed)).min(250.0);
+        self.passed += 1;
+        let jitter = getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX));
+        Duration::from_secs_f64(base * (0.75 + 0.5 * jitter) / 1000.0)
+    }
+}
+
+/// Why a lock is not to be had at the moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Busy {
+    /// A living process holds it.
+    Process(u32),
+    /// It names no process, and is not old enough to be taken over.
+    Nameless,
+    /// What is there says nothing that can be understood. OpenClaw never takes over such a lock.
+    Unreadable(String),
+    /// Another process of ours, alive, takes over a dead one's lock.
+    OurGuard(u32),
+    /// A takeover of OpenClaw's is under way, or was when its process died. This many seconds old.
+    ForeignGuard {
+        /// Age in seconds.
+        age: i64,
+        /// Nothing is in the folder.
+        empty: bool,
+    },
+}
+
+/// What to do about a lock that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Wait, and give up in the end.
+    Wait(Busy),
+    /// Its owner is gone: take it over.
+    Reclaim,
+}
+
+/// Judges a lock by its content, as OpenClaw does. `life` tells of a process whether it runs, `now` is the wall clock.
+pub fn judge(bytes: &[u8], now: SystemTime, life: &dyn Fn(u32) -> Life) -> Verdict {
+    let unreadable = |why: &str| Verdict::Wait(Busy::Unreadable(why.to_owned()));
+    let Ok(Value::Object(payload)) = serde_json::from_slice::<Value>(bytes) else {
+        return unreadable(if bytes.is_empty() {
+            "it is empty"
+        } else {
+            "it is not a JSON object"
+        });
+    };
+    match payload.get("pid") {
+        Some(pid) => {
+            let Some(pid) = pid
+                .as_u64()
+                .and_then(|pid| u32::try_from(pid).ok())
+                .filter(|pid| *pid > 0)
+            else {
+                return unreadable("its pid is no process number");
+            };
+            match (life(pid), payload.get("starttime").and_then(Value::as_u64)) {
+                (Life::Dead, _) => Verdict::Reclaim,
+                // Another process has the number by now.
+                (Life::Alive { starttime: Some(now) }, Some(then)) if now != then => Verdict::Reclaim,
+                // However old: a living owner is waited for.
+                _ => Verdict::Wait(Busy::Process(pid)),
+            }
+        }
+        None => {
+            let created = payload.get("createdAt").and_then(Value::as_str);
+            let Some(created) = created.and_then(|text| text.parse::<jiff::Timestamp>().ok()) else {
+                return unreadable("it names neither a process nor a time");
+            };
+            match now.duration_since(SystemTime::from(created)) {
+                Ok(age) if age > NAMELESS_AFTER => Verdict::Reclaim,
+                _ => Verdict::Wait(Busy::Nameless),
+            }
+        }
+    }
+}
+
+/// The content of a lock of ours, as OpenClaw writes its own.
+fn payload() -> Vec<u8> {
+    let me = Process::me();
+    let created = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ");
+    let starttime = me
+        .starttime
+        .map_or_else(String::new, |ticks| format!(",\"starttime\":{ticks}"));
+    format!("{{\"pid\":{},\"createdAt\":\"{created}\"{starttime}}}", me.pid).into_bytes()
+}
+
+enum Attempt {
+    Taken((u64, u64), Vec<u8>),
+    Busy(Busy),
+}
+
+/// Looks once, and takes the lock if it is to be had.
+fn attempt(folder: &Folder, name: &str) -> io::Result<Attempt> {
+    let guard = format!("{name}.reclaim");
+    if let Some(busy) = guard::look(folder, &guard)? {
+        return Ok(Attempt::Busy(busy));
+    }
+    match look(folder, name)? {
+        Seen::Nothing => take(folder, name),
+        Seen::Busy(busy) => Ok(Attempt::Busy(busy)),
+        Seen::Dead(content) => {
+            let Some(_guard) = Guard::publish(folder, &guard)? else {
+                // Somebody else takes over at this moment.
+                return Ok(Attempt::Busy(Busy::ForeignGuard { age: 0, empty: true }));
+            };
+            // Under the guard nobody else removes the dead one's lock; but before it was there, somebody may have.
+            match look(folder, name)? {
+                Seen::Dead(now) if inode(&now.stat) == inode(&content.stat) && now.bytes == content.bytes => {
+                    folder.remove(name)?;
+                    take(folder, name)
+                }
+                Seen::Nothing => take(folder, name),
+                Seen::Busy(busy) => Ok(Attempt::Busy(busy)),
+                Seen::Dead(_) => Ok(Attempt::Busy(Busy::Nameless)),
+            }
+        }
+    }
+}
+
+enum Seen {
+    Nothing,
+    Busy(Busy),
+    Dead(disk::Content),
+}
+
+fn look(folder: &Folder, name: &str) -> io::Result<Seen> {
+    let content = match folder.read(name, MAX_BYTES) {
+        Ok(Some(content)) => content,
+        Ok(None) => return Ok(Seen::Nothing),
+        Err(error) => return Ok(Seen::Busy(Busy::Unreadable(error.to_string()))),
+    };
+    Ok(match judge(&content.bytes, SystemTime::now(), &process::life) {
+        Verdict::Reclaim => Seen::Dead(content),
+        Verdict::Wait(busy) => Seen::Busy(busy),
+    })
+}
+
+/// Publishes our lock, whole, if the name is free.
+fn take(folder: &Folder, name: &str) -> io::Result<Attempt> {
+    let bytes = payload();
+    let mut temp = folder.temp()?;
+    temp.fill(&bytes, 0o600, folder.file_owner())?;
+    temp.sync()?;
+    let inode = inode(&temp.stat()?);
+    match publish(temp, name) {
+        Ok(()) => Ok(Attempt::Taken(inode, bytes)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(match look(folder, name)? {
+            Seen::Busy(busy) => Attempt::Busy(busy),
+            Seen::Nothing | Seen::Dead(_) => Attempt::Busy(Busy::Nameless),
+        }),
+        Err(error) => Err(error),
+    }
+}
+
+/// A file system without hard links may have the rename that replaces nothing.
+fn publish(temp: Temp<'_>, name: &str) -> io::Result<()> {
+    match temp.link(name) {
+        Err(error) if disk::is_unsupported(&error) => temp.take(name),
+        linked => linked,
+    }
+}
+
+fn inode(stat: &rustix::fs::Stat) -> (u64, u64) {
+    #[allow(clippy::unnecessary_cast, reason = "macOS has a signed 32-bit device number")]
+    (stat.st_dev as u64, stat.st_ino)
+}
+
+/// The error for a lock that stayed held: who has it, and what a person can do.
+fn held(folder: &Folder, name: &str, why: &Busy) -> Error {
+    let lock = folder.join(name);
+    let guard = folder.join(&format!("{name}.reclaim"));
+    let error = |what: &str, path: &Path| {
+        Error::new(
+            ExitCode::LockHeld,
+            format!("could not take OpenClaw's write lock, {what}: {}", path.display()),
+        )
+    };
+    match why {
+        Busy::Process(pid) => error(&format!("process {pid} holds it"), &lock).next(format!(
+            "wait for it to end (see what it is: ps -p {pid}), and run the command again"
+        )),
+        Busy::Nameless => error("somebody who is not named holds it", &lock).next("run the command again in 30 s"),
+        Busy::Unreadable(reason) => error(&format!("nobody can tell who holds it ({reason})"), &lock).next(format!(
+            "if no OpenClaw command is running: rm -r {}",
+            disk::quoted(&lock)
+        )),
+        Busy::OurGuard(pid) => error(
+            &format!("another sigilum-authz-notify (process {pid}) is at it"),
+            &guard,
+        )
+        .next("run the command again"),
+        Busy::ForeignGuard { age, empty } => {
+            let command = if *empty { "rmdir" } else { "rm -r" };
+            error(
+                &format!("a takeover of a dead process's lock is under way, or was left behind {age} s ago"),
+                &guard,
+            )
+            .next(format!(
+                "if no OpenClaw command is running: {command} {}",
+                disk::quoted(&guard)
+            ))
+        }
+    }
+}

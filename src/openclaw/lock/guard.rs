@@ -1,0 +1,124 @@
+//! The folder that guards a takeover: while it exists, everybody waits, and OpenClaw never removes one left behind.
+
+use super::{Busy, MAX_BYTES};
+use crate::disk::{self, Folder};
+use crate::process::{Process, pid_namespace};
+use serde::{Deserialize, Serialize};
+use std::io;
+
+/// The file in a guard of ours that says whose it is.
+const OWNER: &str = "sigilum-authz-notify.json";
+/// A guard stands for a few milliseconds. One from another container, whose processes we cannot see, is a dead one's
+/// after this many seconds.
+const FOREIGN_AFTER_SECONDS: i64 = 60;
+
+/// Whose a guard of ours is.
+#[derive(Serialize, Deserialize)]
+struct Owned {
+    pid: u32,
+    starttime: Option<u64>,
+    pid_namespace: u64,
+}
+
+/// A guard of ours, up until dropped.
+pub(super) struct Guard<'a> {
+    folder: &'a Folder,
+    name: &'a str,
+}
+
+impl<'a> Guard<'a> {
+    /// Puts up a guard, complete from its first moment; `None` where one is up already.
+    pub(super) fn publish(folder: &'a Folder, name: &'a str) -> io::Result<Option<Self>> {
+        let me = Process::me();
+        let owned = serde_json::to_vec(&Owned {
+            pid: me.pid,
+            starttime: me.starttime,
+            pid_namespace: pid_namespace(),
+        })?;
+        let (temp, inside) = folder.temp_folder()?;
+        let published = sign(&inside, &owned).and_then(|()| match folder.rename_new(&temp, name) {
+            // No "rename that replaces nothing" here: the best there is, with a moment in which the guard names nobody.
+            Err(error) if disk::is_unsupported(&error) => {
+                sign(&folder.new_folder(name)?, &owned)?;
+                folder.remove_folder(&temp)
+            }
+            renamed => renamed,
+        });
+        match published {
+            Ok(()) => Ok(Some(Self { folder, name })),
+            Err(error) => {
+                let _ = folder.remove_folder(&temp);
+                match error.kind() {
+                    io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty => Ok(None),
+                    _ => Err(error),
+                }
+            }
+        }
+    }
+}
+
+/// Puts the file that says whose it is into a guard, on the disk too: a power cut must not leave one that names nobody.
+fn sign(guard: &Folder, owned: &[u8]) -> io::Result<()> {
+    let mut file = guard.temp()?;
+    file.fill(owned, 0o600, guard.file_owner())?;
+    file.sync()?;
+    file.replace(OWNER)?;
+    guard.sync()
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        // Away in one step, then to pieces: a guard without its file would block everybody if we died between.
+        if let Ok(temp) = self.folder.rename_away(self.name) {
+            let _ = self.folder.remove_folder(&temp);
+        }
+    }
+}
+
+/// Why there is to wait for a guard; `None` where none is up, or where it was a dead process's of ours, which is
+/// removed.
+pub(super) fn look(folder: &Folder, name: &str) -> io::Result<Option<Busy>> {
+    let Some(stat) = folder.stat(name)? else {
+        return Ok(None);
+    };
+    let age = (rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec - stat.st_mtime).max(0);
+    let (names, owner) = match folder.folder(name) {
+        Ok(Some(guard)) => (guard.names()?, guard.read(OWNER, MAX_BYTES).ok().flatten()),
+        // No folder, or one that we may not look into.
+        Ok(None) | Err(_) => (vec![String::new()], None),
+    };
+    let ours = owner
+        .as_ref()
+        .and_then(|owner| serde_json::from_slice::<Owned>(&owner.bytes).ok());
+    let (Some(owner), Some(ours), 1) = (&owner, &ours, names.len()) else {
+        // It may have gone between the two looks; then the next try finds nothing.
+        let empty = names.is_empty();
+        return Ok(Some(Busy::ForeignGuard { age, empty }));
+    };
+    let process = Process {
+        pid: ours.pid,
+        starttime: ours.starttime,
+    };
+    let gone = if ours.pid_namespace == pid_namespace() {
+        process.is_gone()
+    } else {
+        age > FOREIGN_AFTER_SECONDS
+    };
+    if !gone {
+        return Ok(Some(Busy::OurGuard(ours.pid)));
+    }
+    match folder.rename_away(name) {
+        Ok(temp) => {
+            let taken = folder.folder(&temp)?.map(|guard| guard.read(OWNER, MAX_BYTES));
+            if matches!(taken, Some(Ok(Some(content))) if content.bytes == owner.bytes) {
+                folder.remove_folder(&temp)?;
+                return Ok(None);
+            }
+            // Between look and rename the dead one's guard was removed and another put up: give that one back.
+            folder.rename_new(&temp, name)?;
+            Ok(Some(Busy::ForeignGuard { age: 0, empty: false }))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
