@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test crate uses its part")]
 
 pub mod api;
+pub mod local_api;
 
 use std::ffi::OsStr;
 use std::io::Write;
