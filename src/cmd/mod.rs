@@ -15,6 +15,7 @@ mod service_list;
 mod service_remove;
 mod service_rotate_key;
 mod service_secret_set;
+mod table;
 mod watch;
 
 use crate::cli::{AuthCommand, Cli, Command, HookCommand, Mode, PlaceArgs, ServiceCommand, ServiceSecretCommand};

@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test crate uses its part")]
 
 pub mod api;
-pub mod local_api;
+pub mod gateway;
 
 use std::ffi::OsStr;
 use std::io::Write;

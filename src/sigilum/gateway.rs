@@ -1,1 +1,0 @@
-//! The Sigilum gateway's connections: its admin API, and its CLI where the gateway is stopped.

@@ -1,0 +1,317 @@
+//! The Sigilum gateway's admin API.
+//!
+//! Its traps: an unknown path answers 200 `text/plain`, so every answer's content type and shape are checked; PATCH
+//! ignores `base_url`; a rotation to the value that is there already is a 400 `secrets are required`.
+
+use super::connection::{Connection, NewConnection, Patch};
+use super::{Handover, Rotated, Target, quote};
+use crate::exit::{Error, ExitCode, Result};
+use crate::sigilum::http::{self, Http, HttpError, Method, Request, Response, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Connecting takes at most so long.
+const CONNECT: Duration = Duration::from_secs(5);
+/// A whole request takes at most so long.
+const BUDGET: Duration = Duration::from_secs(30);
+/// A list of connections may be so long: about 1 KB each.
+const LIST_CAP: usize = 64 << 20;
+
+/// The admin API at one address.
+pub struct Admin {
+    http: Http,
+    url: Url,
+    token: Option<SecretString>,
+}
+
+impl std::fmt::Debug for Admin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Admin({})", self.url)
+    }
+}
+
+/// The answer, or why there is none.
+type Reply = std::result::Result<Response, HttpError>;
+
+impl Admin {
+    /// Checks the address under the rules for secrets on the wire; asks nothing yet.
+    pub(super) fn new(target: &Target, mut http: http::Options) -> Result<Self> {
+        let url = http::check_url(&target.admin_url, http.insecure).map_err(|error| {
+            // The URL itself may hold a password.
+            Error::new(ExitCode::Usage, "could not use the Sigilum gateway's admin address")
+                .because(error)
+                .next("give it as --gateway-admin-url http://127.0.0.1:<port> or https://<host>")
+        })?;
+        http.connect_timeout = Some(CONNECT);
+        Ok(Self {
+            http: Http::new(http),
+            url,
+            token: target.admin_token.clone(),
+        })
+    }
+
+    /// Where it is, for messages.
+    pub(super) fn place(&self) -> String {
+        format!("the Sigilum gateway at {}", self.url.as_str().trim_end_matches('/'))
+    }
+
+    /// One connection. The inner error: no answer came.
+    pub(super) fn try_get(&self, id: &str) -> Result<std::result::Result<Option<Connection>, HttpError>> {
+        let what = "read the connection";
+        let reply = match self.call(Method::GET, &["connections", id], None) {
+            Ok(reply) => reply,
+            Err(HttpError::Url(error)) => return Err(self.gone(what, &HttpError::Url(error))),
+            Err(gone) => return Ok(Err(gone)),
+        };
+        match reply.status {
+            200 => self.connection(what, &reply).map(Some).map(Ok),
+            404 if self.says(&reply, "connection not found") => Ok(Ok(None)),
+            _ => Err(self.refused(what, &reply, [])),
+        }
+    }
+
+    /// All connections. The inner error: no answer came.
+    pub(super) fn try_list(&self) -> Result<std::result::Result<Vec<Connection>, HttpError>> {
+        #[derive(serde::Deserialize)]
+        struct List {
+            connections: Option<Vec<Connection>>,
+        }
+        let what = "list the connections";
+        let reply = match self.call(Method::GET, &["connections"], None) {
+            Ok(reply) => reply,
+            Err(HttpError::Url(error)) => return Err(self.gone(what, &HttpError::Url(error))),
+            Err(gone) => return Ok(Err(gone)),
+        };
+        if reply.status != 200 {
+            return Err(self.refused(what, &reply, []));
+        }
+        let list: List = self.parse(what, &reply)?;
+        Ok(Ok(list.connections.unwrap_or_default()))
+    }
+
+    pub(super) fn create(&self, new: &NewConnection, secret: Option<(&str, &SecretString)>) -> Result<Connection> {
+        let what = "make the connection";
+        let mut body = serde_json::to_value(new).unwrap_or_default();
+        if let Some((key, secret)) = secret {
+            body["secrets"] = json!({ key: secret.expose_secret() });
+        }
+        let reply = self.ask(what, Method::POST, &["connections"], Some(&body))?;
+        match reply.status {
+            201 | 200 => self.connection(what, &reply),
+            409 => Err(Error::new(
+                ExitCode::Failure,
+                format!("could not {what}: somebody else made one of this name at the same moment"),
+            )
+            .next("run the same command again")),
+            _ => Err(self.refused(what, &reply, secret.map(|(_, secret)| secret))),
+        }
+    }
+
+    pub(super) fn patch(&self, id: &str, patch: &Patch) -> Result<Connection> {
+        let what = "change the connection";
+        let body = serde_json::to_value(patch).unwrap_or_default();
+        let reply = self.ask(what, Method::PATCH, &["connections", id], Some(&body))?;
+        match reply.status {
+            200 => self.connection(what, &reply),
+            _ => Err(self.refused(what, &reply, [])),
+        }
+    }
+
+    pub(super) fn rotate(&self, id: &str, key: &str, secret: &SecretString) -> Result<Rotated> {
+        let what = "rotate the secret";
+        let body = json!({
+            "secrets": { key: secret.expose_secret() },
+            "rotated_by": env!("CARGO_PKG_NAME"),
+            "rotation_reason": "set by hand",
+        });
+        let reply = self.ask(what, Method::POST, &["connections", id, "rotate"], Some(&body))?;
+        match reply.status {
+            200 => self.connection(what, &reply).map(Rotated::Changed),
+            // The gateway's way to say that this value is there already.
+            400 if self.says(&reply, "secrets are required") => Ok(Rotated::Unchanged),
+            _ => Err(self.refused(what, &reply, [secret])),
+        }
+    }
+
+    pub(super) fn delete(&self, id: &str) -> Result<bool> {
+        let what = "delete the connection";
+        let reply = self.ask(what, Method::DELETE, &["connections", id], None)?;
+        match reply.status {
+            204 => Ok(true),
+            404 if self.says(&reply, "connection not found") => Ok(false),
+            _ => Err(self.refused(what, &reply, [])),
+        }
+    }
+
+    pub(super) fn put_service_key(&self, slug: &str, key: &SecretString) -> Result<Handover> {
+        let what = "hand the service key over";
+        let body = json!({ "key": key.expose_secret() });
+        let reply = self.ask(what, Method::PUT, &["service-api-keys", slug], Some(&body))?;
+        if self.says(&reply, "SIGILUM_HOME is not configured") {
+            return Ok(Handover::NoHome);
+        }
+        if reply.status != 200 {
+            return Err(self.refused(what, &reply, [key]));
+        }
+        let written: Value = self.parse(what, &reply)?;
+        if written["written"] == Value::Bool(true) {
+            Ok(Handover::Written)
+        } else {
+            Err(self.stranger(what, &reply))
+        }
+    }
+
+    /// The error for an answer that did not come.
+    pub(super) fn gone(&self, what: &str, why: &HttpError) -> Error {
+        Error::new(
+            ExitCode::Unreachable,
+            format!("could not {what}: Gateway admin not reachable: {}", self.place()),
+        )
+        .because(*why)
+        .next("see that the Sigilum gateway runs, then run the same command again")
+    }
+
+    fn call(&self, method: Method, path: &[&str], body: Option<&Value>) -> Reply {
+        let segments: Vec<&str> = ["api", "admin"].iter().chain(path).copied().collect();
+        let cap = if path == ["connections"] {
+            LIST_CAP
+        } else {
+            http::BODY_CAP
+        };
+        let mut request = Request::new(method, http::join(&self.url, &segments, &[]), BUDGET).cap(cap);
+        if let Some(token) = &self.token {
+            request = request.header("x-sigilum-admin-token", token.clone());
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        self.http.send(&request)
+    }
+
+    fn ask(&self, what: &str, method: Method, path: &[&str], body: Option<&Value>) -> Result<Response> {
+        self.call(method, path, body).map_err(|error| self.gone(what, &error))
+    }
+
+    fn parse<T: serde::de::DeserializeOwned>(&self, what: &str, reply: &Response) -> Result<T> {
+        if !reply.is_json() {
+            return Err(self.stranger(what, reply));
+        }
+        serde_json::from_slice(&reply.body).map_err(|_| self.stranger(what, reply))
+    }
+
+    fn connection(&self, what: &str, reply: &Response) -> Result<Connection> {
+        self.parse(what, reply)
+    }
+
+    /// The `error` and `code` of an error body.
+    fn words(&self, reply: &Response) -> Option<(String, String)> {
+        if !reply.is_json() {
+            return None;
+        }
+        let body: Value = serde_json::from_slice(&reply.body).ok()?;
+        let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+        Some((text("error")?, text("code").unwrap_or_default()))
+    }
+
+    fn says(&self, reply: &Response, words: &str) -> bool {
+        self.words(reply).is_some_and(|(error, _)| error.contains(words))
+    }
+
+    /// The error for an answer that no Sigilum gateway gives.
+    fn stranger(&self, what: &str, reply: &Response) -> Error {
+        let kind = if reply.content_type.is_empty() {
+            "no content type"
+        } else {
+            &reply.content_type
+        };
+        Error::new(
+            ExitCode::Unreachable,
+            format!(
+                "could not {what}: what answers at {} is not the admin API of a Sigilum gateway (HTTP {}, {})",
+                self.url,
+                reply.status,
+                quote(kind, [])
+            ),
+        )
+        .next("see that --gateway-admin-url (or GATEWAY_ADMIN_URL) has the gateway's own address, without a path")
+    }
+
+    /// The error for an answer that says no.
+    fn refused<'a>(
+        &'a self,
+        what: &str,
+        reply: &Response,
+        secrets: impl IntoIterator<Item = &'a SecretString>,
+    ) -> Error {
+        let Some((words, code)) = self.words(reply) else {
+            return self.stranger(what, reply);
+        };
+        if let Some((reason, next)) = self.access(&code) {
+            return Error::new(
+                ExitCode::Unreachable,
+                format!("could not {what}: {} {reason} ({code})", self.place()),
+            )
+            .next(next);
+        }
+        let words = quote(&words, secrets.into_iter().chain(&self.token));
+        let place = self.place();
+        let status = reply.status;
+        if words.contains("message authentication failed") {
+            return Error::new(
+                ExitCode::SecretOrDatabase,
+                format!("could not {what}: {place} cannot read its own store: it runs with another master key"),
+            )
+            .next("start the gateway with the GATEWAY_MASTER_KEY that the store was made with");
+        }
+        if words.contains("is missing from provided secrets") {
+            return Error::new(
+                ExitCode::Failure,
+                format!("could not {what}: Secret not set in gateway connection: {place} says {words}"),
+            )
+            .next("set the secret of the connection's own key first: leave --upstream-secret-key out");
+        }
+        match status {
+            400..=499 => Error::new(
+                ExitCode::Failure,
+                format!("could not {what}: {place} refused it: {words} (HTTP {status})"),
+            ),
+            _ => Error::new(
+                ExitCode::Unreachable,
+                format!("could not {what}: {place} failed: {words} (HTTP {status})"),
+            )
+            .next("look into the Sigilum gateway's log, then run the same command again"),
+        }
+    }
+
+    /// Why the gateway lets nobody in like this, and what to do.
+    fn access(&self, code: &str) -> Option<(&'static str, &'static str)> {
+        Some(match code {
+            "ADMIN_TOKEN_REQUIRED" if self.token.is_some() => (
+                "does not take this admin token",
+                "set GATEWAY_ADMIN_TOKEN to the token that the gateway was started with",
+            ),
+            "ADMIN_TOKEN_REQUIRED" => (
+                "wants an admin token",
+                "set GATEWAY_ADMIN_TOKEN to the token that the gateway was started with",
+            ),
+            "ADMIN_TOKEN_NOT_CONFIGURED" => (
+                "wants an admin token but was started without one",
+                "restart the gateway with GATEWAY_ADMIN_TOKEN set, or with GATEWAY_ADMIN_ACCESS_MODE=hybrid",
+            ),
+            "ADMIN_TOKEN_OR_LOOPBACK_REQUIRED" => (
+                "wants an admin token from any machine but its own",
+                "set GATEWAY_ADMIN_TOKEN to the token that the gateway was started with, or run this on its machine",
+            ),
+            "ADMIN_LOOPBACK_REQUIRED" => (
+                "takes admin requests from its own machine only",
+                "run this on the gateway's machine, or restart it with GATEWAY_ADMIN_ACCESS_MODE=hybrid and a token",
+            ),
+            code if code.starts_with("ADMIN_") => (
+                "lets nobody in like this",
+                "see GATEWAY_ADMIN_ACCESS_MODE and GATEWAY_ADMIN_TOKEN of the gateway",
+            ),
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,362 @@
+//! The gateway's own command line, `sigilum-gateway-cli`: the way in while the gateway is stopped.
+//!
+//! It opens the gateway's embedded store, takes the master key by environment, and has no other way to take a secret
+//! than its command line. What it writes to standard error is never passed on raw: a flag error makes it print its
+//! usage text with the master key in it.
+
+use super::connection::{Connection, NewConnection, Patch};
+use super::{Rotated, Target};
+use crate::exit::{Error, ExitCode, OrFail, Result};
+use secrecy::{ExposeSecret, SecretString};
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// A run that takes longer is ended.
+const LIMIT: Duration = Duration::from_secs(30);
+/// More output than this is not read.
+const CAP: u64 = 4 * 1024 * 1024;
+
+/// The CLI, its store and its key.
+#[derive(Debug)]
+pub struct Cli {
+    program: PathBuf,
+    data_dir: PathBuf,
+    master_key: SecretString,
+    path: Option<OsString>,
+}
+
+/// How a run failed, as far as its first error line tells.
+#[derive(Debug, PartialEq)]
+enum Failure {
+    NotFound,
+    Exists,
+    Unchanged,
+    InUse,
+    WrongKey,
+    Other(String),
+}
+
+/// Why the CLI is no way in, for the list of what was tried.
+pub(super) fn open(target: &Target) -> std::result::Result<Cli, String> {
+    let data_dir = match (&target.data_dir, &target.master_key) {
+        (None, _) => {
+            return Err("its CLI: no data folder given (--gateway-data-dir or GATEWAY_DATA_DIR)".to_owned());
+        }
+        (Some(dir), None) => {
+            return Err(format!(
+                "its CLI on {}: no master key given (GATEWAY_MASTER_KEY)",
+                dir.display()
+            ));
+        }
+        (Some(dir), Some(_)) => dir,
+    };
+    // In a folder that holds no store, the CLI would make an empty one.
+    if !data_dir.join("badger").join("MANIFEST").is_file() {
+        return Err(format!("its CLI: no gateway store in {}", data_dir.display()));
+    }
+    let Some(program) = &target.cli else {
+        return Err("its CLI: sigilum-gateway-cli is not on PATH (SIGILUM_GATEWAY_CLI may name it)".to_owned());
+    };
+    if !program.is_file() {
+        return Err(format!("its CLI: no such program: {}", program.display()));
+    }
+    Ok(Cli {
+        program: program.clone(),
+        data_dir: data_dir.clone(),
+        master_key: target.master_key.clone().unwrap_or_default(),
+        path: target.path.clone(),
+    })
+}
+
+impl Cli {
+    /// Where it works, for messages.
+    pub(super) fn place(&self) -> String {
+        format!("the stopped gateway's store in {}", self.data_dir.display())
+    }
+
+    pub(super) fn get(&self, id: &str) -> Result<Option<Connection>> {
+        match self.run(&["get", "--id", id], None)? {
+            Ok(text) => self.connection(&text, "read the connection").map(Some),
+            Err(Failure::NotFound) => Ok(None),
+            Err(failure) => Err(self.error("read the connection", failure)),
+        }
+    }
+
+    pub(super) fn list(&self) -> Result<Vec<Connection>> {
+        #[derive(serde::Deserialize)]
+        struct List {
+            connections: Vec<Connection>,
+        }
+        let what = "list the connections";
+        let text = self
+            .run(&["list"], None)?
+            .map_err(|failure| self.error(what, failure))?;
+        serde_json::from_slice::<List>(&text)
+            .map(|list| list.connections)
+            .map_err(|_| self.no_json(what))
+    }
+
+    pub(super) fn create(&self, new: &NewConnection, secret: Option<(&str, &SecretString)>) -> Result<Connection> {
+        let what = "make the connection";
+        if new.protocol == "mcp" {
+            return Err(Error::new(
+                ExitCode::Unreachable,
+                format!("could not {what} in {}: it is an MCP connection", self.place()),
+            )
+            .next("start the Sigilum gateway, then run the same command again"));
+        }
+        let days = new.rotation_interval_days.to_string();
+        let mut args = vec![
+            "add",
+            "--id",
+            &new.id,
+            "--name",
+            &new.name,
+            "--base-url",
+            &new.base_url,
+            "--auth-mode",
+            &new.auth_mode,
+            "--auth-header-name",
+            &new.auth_header_name,
+            "--auth-prefix",
+            &new.auth_prefix,
+            "--auth-secret-key",
+            &new.auth_secret_key,
+            // Without these two, its defaults make every http connection fail.
+            "--mcp-transport",
+            "",
+            "--mcp-endpoint",
+            "",
+        ];
+        if !new.path_prefix.is_empty() {
+            args.extend(["--path-prefix", &new.path_prefix]);
+        }
+        if new.rotation_interval_days != 0 {
+            args.extend(["--rotation-interval-days", &days]);
+        }
+        self.change(&args, secret, what)
+    }
+
+    pub(super) fn patch(&self, id: &str, patch: &Patch) -> Result<Connection> {
+        let days = patch.rotation_interval_days.map(|days| days.to_string());
+        let mut args = vec!["update", "--id", id];
+        for (flag, value) in [
+            ("--name", &patch.name),
+            ("--path-prefix", &patch.path_prefix),
+            ("--auth-mode", &patch.auth_mode),
+            ("--auth-header-name", &patch.auth_header_name),
+            ("--auth-prefix", &patch.auth_prefix),
+            ("--auth-secret-key", &patch.auth_secret_key),
+            ("--rotation-interval-days", &days),
+            ("--status", &patch.status),
+        ] {
+            if let Some(value) = value {
+                args.extend([flag, value]);
+            }
+        }
+        self.change(&args, None, "change the connection")
+    }
+
+    pub(super) fn rotate(&self, id: &str, key: &str, secret: &SecretString) -> Result<Rotated> {
+        let what = "rotate the secret";
+        match self.run(&["rotate", "--id", id], Some((key, secret)))? {
+            Ok(text) => self.connection(&text, what).map(Rotated::Changed),
+            Err(Failure::Unchanged) => Ok(Rotated::Unchanged),
+            Err(failure) => Err(self.error(what, failure)),
+        }
+    }
+
+    pub(super) fn delete(&self, id: &str) -> Result<bool> {
+        match self.run(&["delete", "--id", id], None)? {
+            Ok(_) => Ok(true),
+            Err(Failure::NotFound) => Ok(false),
+            Err(failure) => Err(self.error("delete the connection", failure)),
+        }
+    }
+
+    fn change(&self, args: &[&str], secret: Option<(&str, &SecretString)>, what: &str) -> Result<Connection> {
+        let text = self.run(args, secret)?.map_err(|failure| self.error(what, failure))?;
+        self.connection(&text, what)
+    }
+
+    fn connection(&self, text: &[u8], what: &str) -> Result<Connection> {
+        serde_json::from_slice(text).map_err(|_| self.no_json(what))
+    }
+
+    fn no_json(&self, what: &str) -> Error {
+        Error::new(
+            ExitCode::Unreachable,
+            format!(
+                "could not {what}: {} did not print the JSON of a connection",
+                self.program.display()
+            ),
+        )
+    }
+
+    /// One run. The outer error: it could not be run at all.
+    fn run(
+        &self,
+        args: &[&str],
+        secret: Option<(&str, &SecretString)>,
+    ) -> Result<std::result::Result<Vec<u8>, Failure>> {
+        let what = || format!("could not run the Sigilum gateway's CLI: {}", self.program.display());
+        let mut command = Command::new(&self.program);
+        command
+            .args(args)
+            .env_clear()
+            .env("GATEWAY_DATA_DIR", &self.data_dir)
+            .env("GATEWAY_MASTER_KEY", self.master_key.expose_secret())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(path) = &self.path {
+            command.env("PATH", path);
+        }
+        let pair = secret.map(|(key, value)| SecretString::from(format!("{key}={}", value.expose_secret())));
+        if let Some(pair) = &pair {
+            command.arg("--secret").arg(OsStr::new(pair.expose_secret()));
+        }
+        let mut child = command.spawn().or_fail(ExitCode::Unreachable, what)?;
+        let stdout = child.stdout.take().map(read_in_background);
+        let stderr = child.stderr.take().map(read_in_background);
+        let end = Instant::now() + LIMIT;
+        let mut pause = Duration::from_millis(1);
+        let status = loop {
+            if let Some(status) = child.try_wait().or_fail(ExitCode::Unreachable, what)? {
+                break status;
+            }
+            if Instant::now() >= end {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(Error::new(
+                    ExitCode::Unreachable,
+                    format!("{}: no answer within {} s", what(), LIMIT.as_secs()),
+                ));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
+        };
+        let stdout = collect(stdout);
+        if status.success() {
+            return Ok(Ok(stdout));
+        }
+        let stderr = collect(stderr);
+        let secrets = [Some(&self.master_key), secret.map(|(_, value)| value)];
+        Ok(Err(failure(
+            &String::from_utf8_lossy(&stderr),
+            secrets.into_iter().flatten(),
+        )))
+    }
+
+    fn error(&self, what: &str, failure: Failure) -> Error {
+        let place = self.place();
+        match failure {
+            Failure::InUse => Error::new(
+                ExitCode::Unreachable,
+                format!("could not {what}: {place} is in use, so the gateway runs, but its admin API was not reached"),
+            )
+            .next("give its admin API's address with --gateway-admin-url, or stop the Sigilum gateway"),
+            Failure::WrongKey => Error::new(
+                ExitCode::SecretOrDatabase,
+                format!("could not {what}: the master key does not open {place}"),
+            )
+            .next("set GATEWAY_MASTER_KEY to the key that the Sigilum gateway runs with"),
+            Failure::NotFound => Error::new(
+                ExitCode::Failure,
+                format!("could not {what}: {place} holds no such connection"),
+            ),
+            Failure::Exists => Error::new(
+                ExitCode::Failure,
+                format!("could not {what}: {place} holds one of this name by now"),
+            )
+            .next("run the same command again"),
+            Failure::Unchanged => Error::new(
+                ExitCode::Failure,
+                format!("could not {what}: the gateway asks for a secret"),
+            ),
+            Failure::Other(line) => Error::new(ExitCode::Failure, format!("could not {what} in {place}: {line}")),
+        }
+    }
+}
+
+/// What the error line on standard error means.
+fn failure<'a>(stderr: &str, secrets: impl IntoIterator<Item = &'a SecretString>) -> Failure {
+    let line = stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("error: "))
+        .next_back()
+        .unwrap_or_default();
+    if line.contains("Cannot acquire directory lock") || line.contains("Another process is using this Badger") {
+        Failure::InUse
+    } else if line.contains("message authentication failed") {
+        Failure::WrongKey
+    } else if line.starts_with("connection not found") {
+        Failure::NotFound
+    } else if line.starts_with("connection already exists") {
+        Failure::Exists
+    } else if line.starts_with("secrets are required") {
+        Failure::Unchanged
+    } else if line.is_empty() {
+        Failure::Other("its CLI gave no reason".to_owned())
+    } else {
+        Failure::Other(super::quote(line, secrets))
+    }
+}
+
+fn read_in_background(from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = from.take(CAP).read_to_end(&mut bytes);
+        let _ = sender.send(bytes);
+    });
+    receiver
+}
+
+/// What was read. A grandchild that keeps the pipe open does not hold us up.
+fn collect(from: Option<Receiver<Vec<u8>>>) -> Vec<u8> {
+    match from.map(|from| from.recv_timeout(Duration::from_secs(1))) {
+        Some(Ok(bytes)) => bytes,
+        Some(Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected)) | None => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_lines_are_understood_and_never_repeat_a_secret() {
+        let key = SecretString::from("master-0123456789");
+        let usage = "flag provided but not defined: -x\nUsage of add:\n  -master-key string\n    \tGateway master key (default \"master-0123456789\")\n";
+        let cases = [
+            (
+                "error: open badger: Cannot acquire directory lock on \"/d/badger\".  Another process is using this Badger database. x",
+                Failure::InUse,
+            ),
+            (
+                "error: chacha20poly1305: message authentication failed\n",
+                Failure::WrongKey,
+            ),
+            ("error: connection not found\n", Failure::NotFound),
+            ("error: connection already exists\n", Failure::Exists),
+            ("error: secrets are required\n", Failure::Unchanged),
+            (usage, Failure::Other("its CLI gave no reason".to_owned())),
+            (
+                &format!("{usage}error: flag provided but not defined: -x\n"),
+                Failure::Other("\"flag provided but not defined: -x\"".to_owned()),
+            ),
+            (
+                "error: invalid value \"k=master-0123456789\" for flag -secret\n",
+                Failure::Other("its words are held back, they repeat a secret".to_owned()),
+            ),
+        ];
+        for (stderr, expected) in cases {
+            assert_eq!(failure(stderr, [&key]), expected, "{stderr}");
+        }
+    }
+}

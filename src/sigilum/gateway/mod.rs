@@ -1,0 +1,190 @@
+//! The Sigilum gateway's connections: through its admin API, or through its CLI where the gateway is stopped.
+//!
+//! A connection's id is the service's slug. What a command wants becomes steps in [`plan`](plan()), a pure function;
+//! [`Gateway`] does single steps.
+
+mod admin;
+mod cli;
+mod connection;
+mod plan;
+
+pub use admin::Admin;
+pub use cli::Cli;
+pub use connection::{Connection, NewConnection, Patch};
+pub use plan::{Plan, PlanError, Wanted, overlay, plan, same_url, still_lacks};
+
+use super::http;
+use crate::exit::{Error, ExitCode, Result};
+use secrecy::{ExposeSecret, SecretString};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// The admin API's address where none is given.
+pub const DEFAULT_ADMIN_URL: &str = "http://127.0.0.1:38100";
+
+/// How to reach a gateway: all that flags and environment say.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The admin API's base URL.
+    pub admin_url: String,
+    /// Its token, where one is given.
+    pub admin_token: Option<SecretString>,
+    /// The gateway's data folder, for when it is stopped.
+    pub data_dir: Option<PathBuf>,
+    /// The store's master key, for when it is stopped.
+    pub master_key: Option<SecretString>,
+    /// `sigilum-gateway-cli`, where there is one.
+    pub cli: Option<PathBuf>,
+    /// `PATH` for that program.
+    pub path: Option<OsString>,
+}
+
+/// A gateway that answers, or its store.
+#[derive(Debug)]
+pub enum Gateway {
+    /// It runs: its admin API.
+    Admin(Admin),
+    /// It is stopped: its CLI.
+    Cli(Cli),
+}
+
+/// What came of a rotation.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "one value a process")]
+pub enum Rotated {
+    /// The secret is a new one now.
+    Changed(Connection),
+    /// The gateway had this very value.
+    Unchanged,
+}
+
+/// What became of a service key that the gateway is to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handover {
+    /// The gateway wrote it to its own home.
+    Written,
+    /// The gateway was started without a home, so it has no place for keys.
+    NoHome,
+    /// The gateway is stopped, and its CLI takes no keys.
+    Stopped,
+}
+
+impl Gateway {
+    /// Finds the way to the gateway: asks its admin API for one connection, which must answer; else its CLI.
+    pub fn reach(target: &Target, http: http::Options, id: &str) -> Result<(Self, Option<Connection>)> {
+        let admin = Admin::new(target, http)?;
+        let gone = match admin.try_get(id)? {
+            Ok(connection) => return Ok((Self::Admin(admin), connection)),
+            Err(gone) => gone,
+        };
+        let cli = cli::open(target).map_err(|why| unreachable(target, &gone, &why))?;
+        let connection = cli.get(id)?;
+        Ok((Self::Cli(cli), connection))
+    }
+
+    /// All connections, through the admin API or the CLI.
+    pub fn list(target: &Target, http: http::Options) -> Result<Vec<Connection>> {
+        match Admin::new(target, http)?.try_list()? {
+            Ok(connections) => Ok(connections),
+            Err(gone) => cli::open(target)
+                .map_err(|why| unreachable(target, &gone, &why))?
+                .list(),
+        }
+    }
+
+    /// Where it is, for messages.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Admin(admin) => admin.place(),
+            Self::Cli(cli) => cli.place(),
+        }
+    }
+
+    /// Whether a secret that is handed over shows on a command line for a moment.
+    pub fn shows_secrets(&self) -> bool {
+        matches!(self, Self::Cli(_))
+    }
+
+    /// One connection; `None` where there is none of this id.
+    pub fn get(&self, id: &str) -> Result<Option<Connection>> {
+        match self {
+            Self::Admin(admin) => admin
+                .try_get(id)?
+                .map_err(|gone| admin.gone("read the connection", &gone)),
+            Self::Cli(cli) => cli.get(id),
+        }
+    }
+
+    /// Makes a connection with one secret, named by its key.
+    pub fn create(&self, new: &NewConnection, secret: Option<(&str, &SecretString)>) -> Result<Connection> {
+        match self {
+            Self::Admin(admin) => admin.create(new, secret),
+            Self::Cli(cli) => cli.create(new, secret),
+        }
+    }
+
+    /// Changes a connection's metadata.
+    pub fn patch(&self, id: &str, patch: &Patch) -> Result<Connection> {
+        match self {
+            Self::Admin(admin) => admin.patch(id, patch),
+            Self::Cli(cli) => cli.patch(id, patch),
+        }
+    }
+
+    /// Gives a connection a new secret under a key; other keys keep theirs.
+    pub fn rotate(&self, id: &str, key: &str, secret: &SecretString) -> Result<Rotated> {
+        match self {
+            Self::Admin(admin) => admin.rotate(id, key, secret),
+            Self::Cli(cli) => cli.rotate(id, key, secret),
+        }
+    }
+
+    /// Deletes a connection; says whether there was one.
+    pub fn delete(&self, id: &str) -> Result<bool> {
+        match self {
+            Self::Admin(admin) => admin.delete(id),
+            Self::Cli(cli) => cli.delete(id),
+        }
+    }
+
+    /// Hands the gateway the service's API key, which it keeps in its own home.
+    pub fn put_service_key(&self, slug: &str, key: &SecretString) -> Result<Handover> {
+        match self {
+            Self::Admin(admin) => admin.put_service_key(slug, key),
+            Self::Cli(_) => Ok(Handover::Stopped),
+        }
+    }
+}
+
+fn unreachable(target: &Target, gone: &http::HttpError, why: &str) -> Error {
+    Error::new(
+        ExitCode::Unreachable,
+        format!(
+            "Gateway admin not reachable\n  tried: {}: {gone}\n  tried: {why}",
+            target.admin_url
+        ),
+    )
+    .next(
+        "start the Sigilum gateway (sigilum-gateway, with GATEWAY_DATA_DIR and GATEWAY_MASTER_KEY set), \
+         or name its address with --gateway-admin-url",
+    )
+}
+
+/// Another program's words in a message of ours: one line, at most 200 characters, in quotes, and not at all where
+/// they repeat a secret.
+fn quote<'a>(words: &str, secrets: impl IntoIterator<Item = &'a SecretString>) -> String {
+    let repeats = secrets
+        .into_iter()
+        .map(ExposeSecret::expose_secret)
+        .any(|secret| !secret.is_empty() && words.contains(secret));
+    if repeats {
+        return "its words are held back, they repeat a secret".to_owned();
+    }
+    let plain: String = words
+        .trim()
+        .chars()
+        .map(|c| if c.is_control() { '·' } else { c })
+        .take(200)
+        .collect();
+    format!("\"{plain}\"")
+}
