@@ -206,3 +206,35 @@ pub fn advise(error: &io::Error) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// Makes an empty 0600 file for a writer that fills it itself (SQLite); `false` where the name is taken. Whether the
+/// folder is to be trusted is the caller's to know: see [`check_folder`].
+pub fn create_private_file(path: &Path) -> Result<bool> {
+    let what = || format!("could not make the file: {}", path.display());
+    let name = file_name(path)?;
+    let make = || -> io::Result<()> {
+        let folder = Folder::open(parent(path))?;
+        let mut temp = folder.temp()?;
+        temp.fill(b"", PRIVATE, folder.file_owner())?;
+        temp.take(name)?;
+        folder.sync()
+    };
+    match make() {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(failed(what(), error)),
+    }
+}
+
+/// Refuses the folder of a file where others could replace that file.
+pub fn check_folder(path: &Path) -> Result<()> {
+    open_folder(path).map(drop)
+}
+
+/// Waits until what was written to a file is on the disk; a file that is not there needs none of it.
+pub fn sync_file(path: &Path) -> Result<()> {
+    match std::fs::File::open(path).and_then(|file| file.sync_data()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(could_not_write(path), error)),
+        _ => Ok(()),
+    }
+}

@@ -101,17 +101,21 @@ impl Checkout {
     /// The local API's database file, whether it exists or not.
     ///
     /// # Errors
-    /// `wrangler.toml` cannot be read, or names no database for the API.
+    /// `wrangler.toml` cannot be read, or names no database for the API; the database, or a folder on the way to it,
+    /// can be changed by others.
     pub fn api_db(&self) -> Result<PathBuf> {
         let what = || format!("could not find the API's database in: {}", self.wrangler.display());
         let text = self.read(&self.wrangler)?.unwrap_or_default();
         let name = d1_name(&text)
             .map_err(|reason| Error::new(ExitCode::SecretOrDatabase, what()).because(anyhow::anyhow!(reason)))?;
-        let folder = self
-            .root
-            .join(API)
-            .join(".wrangler/state/v3/d1/miniflare-D1DatabaseObject");
-        Ok(folder.join(format!("{}.sqlite", d1_file_id(&name))))
+        let mut path = self.root.join(API);
+        for part in [".wrangler", "state", "v3", "d1", "miniflare-D1DatabaseObject"] {
+            path.push(part);
+            self.check_if_there(&path)?;
+        }
+        path.push(format!("{}.sqlite", d1_file_id(&name)));
+        self.check_if_there(&path)?;
+        Ok(path)
     }
 
     /// `JWT_SECRET` of `.dev.vars`; `None` where there is no such file, no such line, or the value is empty.
@@ -182,6 +186,13 @@ impl Checkout {
             .because(error)
         })?;
         self.believe(path, &about)
+    }
+
+    fn check_if_there(&self, path: &Path) -> Result<()> {
+        if path.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        self.check(path)
     }
 
     fn believe(&self, path: &Path, about: &Metadata) -> Result<()> {

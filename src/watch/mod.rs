@@ -1,4 +1,9 @@
-//! The watcher: file events and due times in, actions out. `plan` decides, `run` does.
+//! The watcher: owner tokens renewed before they expire, the hook's entry in openclaw.json kept true.
+//!
+//! [`plan`] decides: what was seen of a home ([`plan::World`]), what is remembered of it ([`memory::Memory`]) and the
+//! time in; one action, the next wake-up and lines for the log out. It touches nothing, and is tested with a simulated
+//! clock and file system.
 
+pub mod line;
+pub mod memory;
 pub mod plan;
-pub mod run;

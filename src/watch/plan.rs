@@ -1,1 +1,496 @@
-//! The pure part: the state of the world and the time in, actions and the next wake-up out.
+//! The pure part: what was seen of a home and the time in; one action, when to wake and lines for the log out.
+
+use super::line::Line;
+use super::memory::{Gate, Loss, Memory, Said};
+use crate::cli::Mode;
+use crate::token::lifetime::Lifetime;
+
+/// A moment on two clocks, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Unix time. People and time servers set it forward and back, and it goes on while the machine is suspended.
+    pub wall: i64,
+    /// Time since some start. Never set, but it may stand still while the machine is suspended.
+    pub steady: i64,
+}
+
+/// Tells tokens apart without being one: the first bytes of the SHA-256 of its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenId(pub [u8; 8]);
+
+/// What matters of a token that was seen. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Which one.
+    pub id: TokenId,
+    /// The namespace in its claims.
+    pub namespace: String,
+    /// Issued at.
+    pub iat: Option<i64>,
+    /// Expires at; without it a token lives for ever.
+    pub exp: Option<i64>,
+    /// A signing secret of ours says that it is not by it.
+    pub refuted: bool,
+}
+
+impl Token {
+    fn is_expired(&self, now: Now) -> bool {
+        self.exp.is_some_and(|exp| exp.saturating_mul(1000) <= now.wall)
+    }
+
+    /// Later issue wins; a token from the future (the clock was set back since) loses to any of the present.
+    fn is_newer_than(&self, other: &Self, now: Now) -> bool {
+        const CLOCKS_DIFFER_MS: i64 = 300_000;
+        let rank = |token: &Self| {
+            let iat = token.iat.unwrap_or(i64::MIN);
+            let from_future = iat.saturating_mul(1000) > now.wall.saturating_add(CLOCKS_DIFFER_MS);
+            (!from_future, iat, token.exp.unwrap_or(i64::MAX))
+        };
+        rank(self) > rank(other)
+    }
+}
+
+/// All that planning needs to know of one home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct World {
+    /// openclaw.json.
+    pub config: Config,
+    /// Whose token it is about: what the hook's entry says, else the record. `None`: neither is there.
+    pub owner: Option<Owner>,
+    /// The token file.
+    pub file: Stored,
+    /// Why openclaw.json must not be written, where that is so.
+    pub read_only: Option<String>,
+}
+
+/// openclaw.json, as far as it concerns us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Config {
+    /// There is no such file.
+    Missing,
+    /// It cannot be read, or our entry is of no usable shape: why, with line and column where there are such.
+    Broken(String),
+    /// It has no entry of ours.
+    NoEntry,
+    /// Our entry.
+    Entry(Entry),
+}
+
+/// The hook's entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// `enabled`; absent counts as on.
+    pub on: bool,
+    /// Whether its env is to hold the token while on (`SIGILUM_TOKEN_IN_CONFIG`).
+    pub holds_token: bool,
+    /// `SIGILUM_OWNER_TOKEN` of its env.
+    pub token: InConfig,
+}
+
+/// `SIGILUM_OWNER_TOKEN` in the entry's env.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InConfig {
+    /// Absent, empty, or our filler.
+    Unset,
+    /// `${…}`: the person lets OpenClaw fill it in; never written.
+    Reference,
+    /// Something that is no owner token.
+    Garbage,
+    /// A token.
+    Token(Token),
+}
+
+/// The token file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stored {
+    /// No file, or nothing in it.
+    Missing,
+    /// Something that is no owner token of this namespace.
+    Garbage,
+    /// A token of the owner's namespace.
+    Token(Token),
+}
+
+/// The namespace owner that a home is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The namespace.
+    pub namespace: String,
+    /// managed or oss-local.
+    pub mode: Mode,
+    /// The API's base URL.
+    pub api_url: String,
+    /// What the record of the last login says beside it.
+    pub record: Record,
+}
+
+/// The record of the last login, compared with the entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Record {
+    /// None: never logged in, or logged out.
+    None,
+    /// Of the same mode and API.
+    Same,
+    /// oss-local, and the API moved from one loopback address to another: the same tokens, another URL.
+    Moved,
+    /// Of another mode or another API: what it stored is not for the one that the entry names.
+    OtherApi,
+}
+
+/// What is the same for all homes and all the time.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// The fraction of a token's life that is left when it is renewed.
+    pub renew_at: f64,
+    /// Whether there is a token command.
+    pub token_command: bool,
+    /// `--once`: no second look at what may be half-written.
+    pub once: bool,
+}
+
+/// How a new token is got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// oss-local: signed here.
+    Signing,
+    /// managed: printed by the token command.
+    Command,
+}
+
+/// What is to be done now; always one thing, then the home is looked at again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// The config's token into the token file.
+    Store(TokenId),
+    /// A new token into the token file. `replaces`: the one that was stored, if one was.
+    Renew {
+        /// How.
+        by: By,
+        /// The stored one.
+        replaces: Option<TokenId>,
+    },
+    /// The entry's API URL into the record.
+    Adopt,
+    /// The stored token into the entry.
+    Put(TokenId),
+    /// The token out of the entry.
+    TakeOut,
+}
+
+impl Action {
+    /// Whether it writes openclaw.json; the others write files in `.sigilum/`.
+    pub fn writes_config(&self) -> bool {
+        matches!(self, Self::Put(_) | Self::TakeOut)
+    }
+}
+
+/// What planning says.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// To be done now.
+    pub action: Option<Action>,
+    /// Look again at this steady time, in milliseconds.
+    pub wake_steady: Option<i64>,
+    /// Look again at this wall time, in milliseconds.
+    pub wake_wall: Option<i64>,
+    /// When the stored token is due, in Unix milliseconds.
+    pub due: Option<i64>,
+    /// A token is due, or missing where one belongs, and nothing is being done about it now.
+    pub overdue: bool,
+    /// For the log.
+    pub lines: Vec<Line>,
+}
+
+impl Plan {
+    fn wake_steady(&mut self, at: i64) {
+        self.wake_steady = Some(self.wake_steady.map_or(at, |other| other.min(at)));
+    }
+
+    fn wake_wall(&mut self, at: i64) {
+        self.wake_wall = Some(self.wake_wall.map_or(at, |other| other.min(at)));
+    }
+
+    /// How long until the next wake-up, in milliseconds; `None`: until something happens.
+    pub fn wait(&self, now: Now) -> Option<i64> {
+        let steady = self.wake_steady.map(|at| at - now.steady);
+        let wall = self.wake_wall.map(|at| at.saturating_sub(now.wall));
+        steady.into_iter().chain(wall).min().map(|wait| wait.max(0))
+    }
+}
+
+/// Writes to openclaw.json leave this long between them: OpenClaw takes up nothing while edits keep coming.
+pub const BETWEEN_CONFIG_WRITES_MS: i64 = 2_000;
+/// A broken config may be one that an editor is writing just now: it is called broken if it still is so much later.
+const SETTLE_MS: i64 = 500;
+/// Without a token command a person must act: said when so many seconds are left.
+const REMIND_AT_S: [i64; 4] = [24 * 3600, 6 * 3600, 3600, 0];
+
+/// Decides what to do about one home. Depends on nothing but its arguments; `memory` is the home's own.
+pub fn plan(world: &World, memory: &mut Memory, now: Now, rules: &Rules) -> Plan {
+    let mut plan = Plan::default();
+    if let Some(by_seconds) = memory.clock_moved(now) {
+        plan.lines.push(Line::ClockMoved { by_seconds });
+    }
+    tell_of_config(world, memory, now, rules, &mut plan);
+    tell_of_owner(world, memory, &mut plan);
+    let Some(owner) = &world.owner else {
+        return plan;
+    };
+    if store(world, owner, memory, now, &mut plan) == Then::Stop {
+        return plan;
+    }
+    if renew(world, owner, memory, now, rules, &mut plan) == Then::Stop {
+        return plan;
+    }
+    keep_entry_true(world, owner, memory, now, &mut plan);
+    plan
+}
+
+/// Whether what comes after a step in order of importance is to be decided now.
+#[derive(PartialEq, Eq)]
+enum Then {
+    Stop,
+    GoOn,
+}
+
+fn tell_of_config(world: &World, memory: &mut Memory, now: Now, rules: &Rules, plan: &mut Plan) {
+    let broken = match &world.config {
+        Config::Broken(why) => Some(why),
+        _ => None,
+    };
+    match broken {
+        Some(why) => {
+            let since = memory.broken_since(why, now);
+            let settled = since + if rules.once { 0 } else { SETTLE_MS };
+            if now.steady < settled {
+                plan.wake_steady(settled);
+            } else if memory.say(Said::Broken) {
+                plan.lines.push(Line::ConfigBroken { why: why.clone() });
+            }
+        }
+        None => {
+            memory.not_broken();
+            if memory.unsay(Said::Broken) {
+                plan.lines.push(Line::ConfigMended);
+            }
+        }
+    }
+    if world.config == Config::Missing {
+        if memory.say(Said::ConfigMissing) {
+            plan.lines.push(Line::ConfigMissing);
+        }
+    } else if memory.unsay(Said::ConfigMissing) {
+        plan.lines.push(Line::ConfigBack);
+    }
+}
+
+fn tell_of_owner(world: &World, memory: &mut Memory, plan: &mut Plan) {
+    // A broken or missing config says nothing about its entry: what was known stays known.
+    if matches!(world.config, Config::Broken(_) | Config::Missing) && memory.followed.is_some() {
+        return;
+    }
+    let on = match &world.config {
+        Config::Entry(entry) => Some(entry.on),
+        _ => None,
+    };
+    let seen = world
+        .owner
+        .as_ref()
+        .map(|owner| (owner.namespace.clone(), owner.mode, owner.api_url.clone(), on));
+    if memory.followed.as_ref() == Some(&seen) {
+        return;
+    }
+    plan.lines.push(match &seen {
+        Some((namespace, mode, api_url, on)) => Line::Serving {
+            namespace: namespace.clone(),
+            mode: *mode,
+            api_url: api_url.clone(),
+            on: *on,
+        },
+        None => Line::NothingToServe,
+    });
+    memory.followed = Some(seen);
+}
+
+/// A good token in the config that is newer than the file's goes into the file.
+fn store(world: &World, owner: &Owner, memory: &mut Memory, now: Now, plan: &mut Plan) -> Then {
+    memory.mind_logout(world, owner);
+    let Config::Entry(Entry {
+        token: InConfig::Token(token),
+        ..
+    }) = &world.config
+    else {
+        return Then::GoOn;
+    };
+    if token.namespace != owner.namespace || token.refuted || token.is_expired(now) || memory.is_logged_out_of(token.id)
+    {
+        return Then::GoOn;
+    }
+    let newer = match &world.file {
+        Stored::Token(stored) => stored.id != token.id && token.is_newer_than(stored, now),
+        Stored::Garbage => true,
+        // Deleted behind a login's back: that is for `renew` to decide.
+        Stored::Missing => owner.record == Record::None,
+    };
+    if !newer {
+        return Then::GoOn;
+    }
+    // Whatever comes of it now, the older stored token must not go over the newer one.
+    attempt(Action::Store(token.id), memory, now, plan);
+    Then::Stop
+}
+
+/// A stored token that is due, or gone, is made anew.
+fn renew(world: &World, owner: &Owner, memory: &mut Memory, now: Now, rules: &Rules, plan: &mut Plan) -> Then {
+    let other_api = owner.record == Record::OtherApi;
+    let by = match owner.mode {
+        // A record of another API knows no database and no secret of this one's.
+        Mode::OssLocal => (!other_api).then_some(By::Signing),
+        Mode::Managed => rules.token_command.then_some(By::Command),
+    };
+    let stored = match &world.file {
+        Stored::Token(token) if !other_api => Some(token),
+        _ => None,
+    };
+    let Some(token) = stored else {
+        let loss = match (&world.file, owner.record) {
+            (Stored::Missing, Record::None) => Loss::LoggedOut,
+            (_, Record::OtherApi) => Loss::OtherApi,
+            _ => Loss::Deleted,
+        };
+        if memory.lost(Some(loss)) {
+            plan.lines.push(match loss {
+                Loss::LoggedOut => Line::LoggedOut,
+                Loss::OtherApi => Line::StoredForOtherApi,
+                Loss::Deleted => Line::TokenLost { by },
+            });
+        }
+        if loss == Loss::LoggedOut {
+            return Then::GoOn;
+        }
+        plan.overdue = true;
+        return match by {
+            Some(by) => attempt(Action::Renew { by, replaces: None }, memory, now, plan),
+            None => Then::GoOn,
+        };
+    };
+    memory.lost(None);
+    let fresh = memory.is_fresh(token.id);
+    let life = memory.lifetime(token, now);
+    let due = life.map(|life| memory.due(life, rules.renew_at));
+    plan.due = due;
+    let is_due = due.is_some_and(|due| due <= now.wall);
+    if !is_due {
+        memory.file.recovered(plan);
+    }
+    match (by, life) {
+        (Some(by), _) if is_due => {
+            let replaces = Some(token.id);
+            let action = Action::Renew { by, replaces };
+            if fresh {
+                plan.lines
+                    .extend(memory.failed(&action, "the new token is due for renewal already", now));
+            }
+            return attempt(action, memory, now, plan);
+        }
+        (Some(_), _) => due.into_iter().for_each(|due| plan.wake_wall(due)),
+        (None, Some(life)) => {
+            plan.overdue = is_due;
+            remind(token, life, memory, now, plan);
+        }
+        (None, None) => {}
+    }
+    if owner.record == Record::Moved {
+        return attempt(Action::Adopt, memory, now, plan);
+    }
+    Then::GoOn
+}
+
+/// Nobody but a person can renew: says so in good time, and once each.
+fn remind(token: &Token, life: Lifetime, memory: &mut Memory, now: Now, plan: &mut Plan) {
+    let exp_ms = life.exp.saturating_mul(1000);
+    let moments = REMIND_AT_S.iter().filter(|left| **left < life.life());
+    let moments: Vec<i64> = moments.map(|left| exp_ms.saturating_sub(left * 1000)).collect();
+    let passed = moments.iter().filter(|at| **at <= now.wall).count();
+    if passed > 0 && memory.remind(token.id, passed) {
+        plan.lines.push(Line::Expires {
+            in_seconds: exp_ms.saturating_sub(now.wall).div_euclid(1000),
+        });
+    }
+    if let Some(next) = moments.get(passed) {
+        plan.wake_wall(*next);
+    }
+}
+
+/// On: the stored token in; off: out.
+fn keep_entry_true(world: &World, owner: &Owner, memory: &mut Memory, now: Now, plan: &mut Plan) {
+    let Config::Entry(entry) = &world.config else {
+        return;
+    };
+    if entry.token == InConfig::Reference {
+        if entry.on && entry.holds_token && memory.say(Said::Reference) {
+            plan.lines.push(Line::Reference);
+        }
+        return;
+    }
+    memory.unsay(Said::Reference);
+    let action = if entry.on && entry.holds_token {
+        let stored = match &world.file {
+            Stored::Token(token) if owner.record != Record::OtherApi && !token.is_expired(now) => token,
+            _ => return,
+        };
+        if matches!(&entry.token, InConfig::Token(token) if token.id == stored.id) {
+            memory.entry.recovered(plan);
+            return;
+        }
+        Action::Put(stored.id)
+    } else {
+        if entry.token == InConfig::Unset {
+            memory.entry.recovered(plan);
+            return;
+        }
+        Action::TakeOut
+    };
+    if let Some(why) = &world.read_only {
+        if memory.say(Said::ReadOnly) {
+            plan.lines.push(Line::ReadOnly { why: why.clone() });
+        }
+        return;
+    }
+    attempt(action, memory, now, plan);
+}
+
+/// Does it now, or says when it may be done.
+fn attempt(action: Action, memory: &mut Memory, now: Now, plan: &mut Plan) -> Then {
+    let renewal = matches!(action, Action::Renew { .. });
+    let gate = match &action {
+        _ if plan.action.is_some() => return Then::Stop,
+        Action::Renew { .. } if memory.command_running => Gate::Busy,
+        _ if action.writes_config() => memory.entry.gate(&action, now, BETWEEN_CONFIG_WRITES_MS),
+        _ => memory.file.gate(&action, now, 0),
+    };
+    match gate {
+        Gate::Go => {
+            plan.overdue &= !renewal;
+            plan.action = Some(action);
+            return Then::Stop;
+        }
+        Gate::Wait(until) => {
+            plan.overdue |= renewal;
+            plan.wake_steady(until);
+        }
+        Gate::Truce { until, first } => {
+            plan.overdue |= renewal;
+            plan.wake_steady(until);
+            if first {
+                let seconds = (until - now.steady) / 1000;
+                plan.lines.push(Line::Undone {
+                    config: action.writes_config(),
+                    seconds,
+                });
+            }
+        }
+        Gate::Busy => {}
+    }
+    Then::GoOn
+}

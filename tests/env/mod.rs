@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod gateway;
+pub mod local_api;
 
 use std::ffi::OsStr;
 use std::io::Write;

@@ -1,1 +1,0 @@
-//! The local Sigilum API's SQLite database: wrangler's file or our own.

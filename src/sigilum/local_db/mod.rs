@@ -1,0 +1,322 @@
+//! The local Sigilum API's SQLite database: wrangler's file or our own.
+//!
+//! The API may run beside us and does not wait for locks, so a write transaction here is as short as can be: what to
+//! write is found out before it begins, and where nothing is to be written none begins.
+
+mod owners;
+mod schema;
+
+pub use owners::OwnerRow;
+
+use super::checkout::Checkout;
+use crate::disk;
+use crate::exit::{Error, ExitCode};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a lock of another process is waited for.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An open local API database.
+#[derive(Debug)]
+pub struct LocalDb {
+    conn: Connection,
+    path: PathBuf,
+    wrote: bool,
+}
+
+/// A database opened for writing, and what had to be done for that.
+#[derive(Debug)]
+pub struct Opened {
+    /// The database.
+    pub db: LocalDb,
+    /// Whether the file was made, or found empty.
+    pub created: bool,
+    /// How many of the checkout's migrations ran.
+    pub migrated: usize,
+}
+
+/// A failed use of the database: which, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("could not use the local API database: {}: {problem}", path.display())]
+pub struct DbError {
+    /// The database file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What can be wrong with a database, or with what is asked of it.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// There is no such file.
+    #[error("there is no such file")]
+    Missing,
+    /// It holds other tables than the Sigilum API's, or is no SQLite database.
+    #[error("it is not a database of the Sigilum API")]
+    NotSigilum,
+    /// It lacks a table or column that we need; the text is SQLite's.
+    #[error("it is older than this program knows, migrations are missing ({0})")]
+    OldSchema(String),
+    /// Another process held a lock for all of the 5 seconds that we wait.
+    #[error("another process kept it locked for 5 seconds")]
+    Busy,
+    /// A migration of the checkout failed and left nothing behind.
+    #[error("the migration {name} failed: {reason}")]
+    Migration {
+        /// The migration's file name.
+        name: String,
+        /// SQLite's words.
+        reason: String,
+    },
+    /// The e-mail of a new owner is another owner's.
+    #[error("the e-mail {email} belongs to the namespace {namespace}")]
+    EmailTaken {
+        /// The e-mail.
+        email: String,
+        /// Who has it.
+        namespace: String,
+    },
+    /// The row id of a new owner is another owner's.
+    #[error("the user id {0} belongs to another namespace")]
+    UserIdTaken(String),
+    /// Something around the database failed: a folder, a checkout's file.
+    #[error(transparent)]
+    Around(Error),
+    /// Any other failure; the text is SQLite's.
+    #[error("{0}")]
+    Sqlite(String),
+}
+
+impl From<rusqlite::Error> for Problem {
+    fn from(error: rusqlite::Error) -> Self {
+        let text = sqlite_words(&error);
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            Some(ErrorCode::NotADatabase) => Self::NotSigilum,
+            _ if text.starts_with("no such table") || text.starts_with("no such column") => Self::OldSchema(text),
+            _ => Self::Sqlite(text),
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        Self::Around(error)
+    }
+}
+
+/// SQLite's message without the statement that it concerns.
+fn sqlite_words(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqliteFailure(_, Some(text)) => text.clone(),
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
+    }
+}
+
+impl From<DbError> for Error {
+    fn from(error: DbError) -> Self {
+        let (code, next) = match &error.problem {
+            Problem::Missing => (
+                ExitCode::SecretOrDatabase,
+                "sigilum-authz-notify auth login --mode oss-local",
+            ),
+            Problem::OldSchema(_) => (
+                ExitCode::SecretOrDatabase,
+                "sigilum-authz-notify auth login --mode oss-local --source-home <Sigilum checkout>",
+            ),
+            Problem::NotSigilum => (ExitCode::SecretOrDatabase, "name the API's database with --api-db"),
+            Problem::Busy => (ExitCode::SecretOrDatabase, "run the command again"),
+            Problem::Migration { .. } => (
+                ExitCode::SecretOrDatabase,
+                "see whether the checkout is whole: git status",
+            ),
+            Problem::EmailTaken { .. } => (ExitCode::Usage, "give another one with --email"),
+            Problem::UserIdTaken(_) | Problem::Around(_) | Problem::Sqlite(_) => {
+                return match error.problem {
+                    Problem::Around(inner) => inner,
+                    _ => Self::new(ExitCode::SecretOrDatabase, error.to_string()),
+                };
+            }
+        };
+        Self::new(code, error.to_string()).next(next)
+    }
+}
+
+impl LocalDb {
+    /// Opens the database for writing, makes it where there is none, and brings its schema up.
+    ///
+    /// With a checkout, the checkout's migrations that are not recorded yet run, each in its own transaction. Without
+    /// one, a new or empty file gets our own schema, and a file with the API's tables is used as it is.
+    ///
+    /// A new file is 0600 in 0700 folders, of the enclosing folder's owner; WAL mode.
+    ///
+    /// # Errors
+    /// The file or its folders cannot be made or are unsafe, it holds something else, a migration fails, or it stays
+    /// locked for 5 s.
+    pub fn open_or_create(path: &Path, checkout: Option<&Checkout>) -> Result<Opened, DbError> {
+        let at = |problem| DbError {
+            path: path.to_owned(),
+            problem,
+        };
+        let made = create_file(path, checkout).map_err(at)?;
+        let mut db = Self {
+            conn: connect(path).map_err(at)?,
+            path: path.to_owned(),
+            wrote: false,
+        };
+        let (created, migrated) = match db.bring_up(checkout) {
+            Ok(done) => done,
+            Err(problem) => return Err(at(problem)),
+        };
+        Ok(Opened {
+            db,
+            created: created || made,
+            migrated,
+        })
+    }
+
+    fn bring_up(&mut self, checkout: Option<&Checkout>) -> Result<(bool, usize), Problem> {
+        // With synchronous=NORMAL a commit holds the lock without waiting for the disk; `close` waits afterwards.
+        self.conn.pragma_update(None, "synchronous", "NORMAL")?;
+        let found = schema::look(&self.conn)?;
+        if found == schema::Found::Nothing {
+            schema::write_ahead(&self.conn, BUSY_TIMEOUT)?;
+        }
+        match (checkout, found) {
+            (Some(checkout), found) => {
+                let migrated = schema::migrate(&mut self.conn, checkout)?;
+                self.wrote |= migrated > 0;
+                Ok((found == schema::Found::Nothing, migrated))
+            }
+            (None, schema::Found::Nothing) => {
+                schema::create(&mut self.conn)?;
+                self.wrote = true;
+                Ok((true, 0))
+            }
+            (None, schema::Found::Api) => Ok((false, 0)),
+            (None, schema::Found::Other) => Err(Problem::NotSigilum),
+        }
+    }
+
+    /// Opens an existing database for reading. Nothing is created and nothing migrated.
+    ///
+    /// # Errors
+    /// [`Problem::Missing`] where there is no file; what stands in its way otherwise.
+    pub fn open_read_only(path: &Path) -> Result<Self, DbError> {
+        let open = || {
+            if !path.try_exists().is_ok_and(|exists| exists) {
+                return Err(Problem::Missing);
+            }
+            // SQLite's own read-only mode would leave a -wal and a -shm file behind.
+            let conn = connect(path)?;
+            conn.pragma_update(None, "query_only", true)?;
+            match schema::look(&conn)? {
+                schema::Found::Api => Ok(conn),
+                schema::Found::Nothing | schema::Found::Other => Err(Problem::NotSigilum),
+            }
+        };
+        match open() {
+            Ok(conn) => Ok(Self {
+                conn,
+                path: path.to_owned(),
+                wrote: false,
+            }),
+            Err(problem) => Err(DbError {
+                path: path.to_owned(),
+                problem,
+            }),
+        }
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Closes the database; afterwards what was written survives a power failure.
+    pub fn close(self) -> Result<(), DbError> {
+        let Self { conn, path, wrote } = self;
+        let close = || {
+            conn.close().map_err(|(_, error)| error)?;
+            // Closing the last connection has put everything into the main file. If others are left, the -wal file
+            // holds it. SQLite locks the main and the -shm file only, so opening this one disturbs nobody.
+            if wrote {
+                disk::sync_file(&with_suffix(&path, "-wal"))?;
+            }
+            Ok(())
+        };
+        close().map_err(|problem| DbError {
+            path: path.clone(),
+            problem,
+        })
+    }
+
+    /// One short write transaction, waiting for other writers.
+    fn write<T>(&mut self, work: impl FnOnce(&Transaction) -> Result<T, Problem>) -> Result<T, Problem> {
+        let transaction = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = work(&transaction)?;
+        transaction.commit()?;
+        self.wrote = true;
+        Ok(done)
+    }
+
+    fn at<T>(&self, result: Result<T, Problem>) -> Result<T, DbError> {
+        result.map_err(|problem| DbError {
+            path: self.path.clone(),
+            problem,
+        })
+    }
+}
+
+/// Makes the file where there is none, private before SQLite sees it: its -wal and -shm take its mode and owner.
+fn create_file(path: &Path, checkout: Option<&Checkout>) -> Result<bool, Problem> {
+    if std::fs::symlink_metadata(path).is_ok() {
+        return Ok(false);
+    }
+    disk::create_private_dir(folder_of(path))?;
+    if checkout.is_none() {
+        // A checkout has its own rules for who may write to its folders, and has checked them.
+        disk::check_folder(path)?;
+    }
+    Ok(disk::create_private_file(path)?)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, Problem> {
+    // The folder may be reached through a link; the file itself must not be one, nor its -wal and -shm.
+    let io = |error: std::io::Error| Problem::Sqlite(error.to_string());
+    let file = folder_of(path)
+        .canonicalize()
+        .map_err(io)?
+        .join(path.file_name().unwrap_or_default());
+    if !std::fs::symlink_metadata(&file).map_err(io)?.is_file() {
+        return Err(Problem::Sqlite("it is not a regular file".to_owned()));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let conn = Connection::open_with_flags(file, flags)?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    // What stands in the file, and in a checkout's migrations, shall not reach beyond the tables.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
+    Ok(conn)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

@@ -1,0 +1,170 @@
+//! The lines that planning wants in the log. None of them ever holds a token.
+
+use super::plan::{Action, By};
+use crate::cli::Mode;
+use crate::time;
+use std::fmt;
+
+/// One line for the log: an event or a change of state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// Whose token is kept, and whether the entry is on (`None`: there is no entry).
+    Serving {
+        /// The namespace.
+        namespace: String,
+        /// managed or oss-local.
+        mode: Mode,
+        /// The API's base URL.
+        api_url: String,
+        /// Whether the entry is on.
+        on: Option<bool>,
+    },
+    /// Neither entry nor record.
+    NothingToServe,
+    /// openclaw.json cannot be read.
+    ConfigBroken {
+        /// With line and column where there are such.
+        why: String,
+    },
+    /// openclaw.json can be read again.
+    ConfigMended,
+    /// There is no openclaw.json.
+    ConfigMissing,
+    /// There is one again.
+    ConfigBack,
+    /// openclaw.json must not be written.
+    ReadOnly {
+        /// Who says so.
+        why: String,
+    },
+    /// The entry's token is a `${…}`.
+    Reference,
+    /// The token file is gone or holds no token.
+    TokenLost {
+        /// How a new one is got, if it can be.
+        by: Option<By>,
+    },
+    /// No record and no token: nobody is logged in.
+    LoggedOut,
+    /// What is stored is for another mode or API than the entry's.
+    StoredForOtherApi,
+    /// A token that only a person can replace expires.
+    Expires {
+        /// Negative: it did, so long ago.
+        in_seconds: i64,
+    },
+    /// Somebody keeps undoing what the watcher writes.
+    Undone {
+        /// openclaw.json, not the token file.
+        config: bool,
+        /// The pause.
+        seconds: i64,
+    },
+    /// An action fails.
+    Failing {
+        /// Which.
+        action: Action,
+        /// The error's text.
+        why: String,
+        /// Tried again in so many seconds.
+        seconds: i64,
+    },
+    /// What failed is well again.
+    Recovered {
+        /// What had failed.
+        action: Action,
+    },
+    /// The wall clock was set, or the machine slept.
+    ClockMoved {
+        /// Positive: forward.
+        by_seconds: i64,
+    },
+}
+
+impl Line {
+    /// Whether a person should act on it.
+    pub fn is_warning(&self) -> bool {
+        matches!(
+            self,
+            Self::ConfigBroken { .. }
+                | Self::ReadOnly { .. }
+                | Self::TokenLost { .. }
+                | Self::StoredForOtherApi
+                | Self::Expires { .. }
+                | Self::Undone { .. }
+                | Self::Failing { .. }
+        )
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Serving { namespace, mode, api_url, on } => {
+                let entry = match on {
+                    Some(true) => "the hook is on",
+                    Some(false) => "the hook is off",
+                    None => "no entry of the hook is known",
+                };
+                write!(f, "serving namespace {namespace}, {} at {api_url}; {entry}", mode.as_str())
+            }
+            Self::NothingToServe => f.write_str("nothing to serve: no entry in openclaw.json and no record of a login"),
+            Self::ConfigBroken { why } => write!(f, "{why}; waiting until it changes"),
+            Self::ConfigMended => f.write_str("openclaw.json can be read again"),
+            Self::ConfigMissing => f.write_str("there is no openclaw.json; waiting for it"),
+            Self::ConfigBack => f.write_str("openclaw.json is back"),
+            Self::ReadOnly { why } => write!(f, "openclaw.json is not written: {why} is set"),
+            Self::Reference => f.write_str(
+                "the entry's SIGILUM_OWNER_TOKEN is filled in by OpenClaw (${…}): left alone, only the token file is kept",
+            ),
+            Self::TokenLost { by } => {
+                f.write_str("the token file is gone or holds no owner token of this namespace; ")?;
+                f.write_str(match by {
+                    Some(By::Signing) => "signing a new one",
+                    Some(By::Command) => "asking the token command for a new one",
+                    None => "log in again: sigilum-authz-notify auth login",
+                })
+            }
+            Self::LoggedOut => f.write_str("nobody is logged in here: sigilum-authz-notify auth login"),
+            Self::StoredForOtherApi => f.write_str(
+                "the entry names another mode or API than the last login; log in there: sigilum-authz-notify auth login",
+            ),
+            Self::Expires { in_seconds } if *in_seconds > 0 => write!(
+                f,
+                "the owner token expires in {}; get a new one: sigilum-authz-notify auth refresh --owner-token-stdin",
+                time::duration(*in_seconds)
+            ),
+            Self::Expires { .. } => {
+                f.write_str("the owner token has expired; get a new one: sigilum-authz-notify auth refresh --owner-token-stdin")
+            }
+            Self::Undone { config, seconds } => write!(
+                f,
+                "something keeps undoing what is written to {}; left alone for {}",
+                if *config { "openclaw.json" } else { "the token file" },
+                time::duration(*seconds)
+            ),
+            Self::Failing { action, why, seconds } => {
+                write!(f, "{action} failed: {why}; trying again in {}", time::duration(*seconds))
+            }
+            Self::Recovered { action } => write!(f, "{action}: well again"),
+            Self::ClockMoved { by_seconds } => write!(
+                f,
+                "the clock moved {} by {}",
+                if *by_seconds < 0 { "back" } else { "forward" },
+                time::duration(*by_seconds)
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Store(_) => "storing the token of openclaw.json",
+            Self::Renew { .. } => "renewing the token",
+            Self::Adopt => "following the API's address",
+            Self::Put(_) => "putting the token into openclaw.json",
+            Self::TakeOut => "taking the token out of openclaw.json",
+        })
+    }
+}

@@ -1,0 +1,374 @@
+//! What the watcher remembers of one home between two looks: what it did, what failed, what it said.
+
+use super::line::Line;
+use super::plan::{Action, Config, InConfig, Now, Owner, Plan, Record, Stored, Token, TokenId, World};
+use crate::cli::Mode;
+use crate::token::lifetime::{self, Lifetime};
+use std::collections::{BTreeSet, VecDeque};
+
+/// Namespace, mode, API URL, and whether the entry is on; as last told.
+type Followed = (String, Mode, String, Option<bool>);
+
+/// A home's memory. Everything in it is of this process; nothing is lost by starting anew.
+#[derive(Debug, Clone)]
+pub struct Memory {
+    seed: u64,
+    place: Vec<u8>,
+    random: Random,
+    last: Option<Now>,
+    broken: Option<(String, i64)>,
+    said: BTreeSet<Said>,
+    loss: Option<Loss>,
+    reminded: Option<(TokenId, usize)>,
+    first_seen: Option<(TokenId, i64)>,
+    obtained: Option<TokenId>,
+    was_logged_in: bool,
+    logged_out: Option<Option<TokenId>>,
+    pub(super) followed: Option<Option<Followed>>,
+    pub(super) command_running: bool,
+    /// The files in `.sigilum/`.
+    pub(super) file: Duty,
+    /// The entry in openclaw.json.
+    pub(super) entry: Duty,
+}
+
+/// A state that is told once when it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Said {
+    Broken,
+    ConfigMissing,
+    Reference,
+    ReadOnly,
+}
+
+/// Why there is no stored token to go by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Loss {
+    LoggedOut,
+    Deleted,
+    OtherApi,
+}
+
+/// Whether an action may be done now.
+pub(super) enum Gate {
+    Go,
+    /// Not before this steady time.
+    Wait(i64),
+    /// Somebody keeps undoing it. `first`: this has just begun.
+    Truce {
+        until: i64,
+        first: bool,
+    },
+    /// It is being done.
+    Busy,
+}
+
+impl Memory {
+    /// The memory of a home that was never looked at. `seed` and `place` (any bytes that name the home) decide all
+    /// that is random.
+    pub fn new(seed: u64, place: &[u8]) -> Self {
+        let start = Lifetime { iat: 0, exp: 0 };
+        let random = Random(seed ^ lifetime::jitter(seed, place, start).to_bits());
+        Self {
+            seed,
+            place: place.to_vec(),
+            random,
+            last: None,
+            broken: None,
+            said: BTreeSet::new(),
+            loss: None,
+            reminded: None,
+            first_seen: None,
+            obtained: None,
+            was_logged_in: false,
+            logged_out: None,
+            followed: None,
+            command_running: false,
+            file: Duty::default(),
+            entry: Duty::default(),
+        }
+    }
+
+    /// An action that planning asked for is done. `obtained`: the new token, where it made one.
+    pub fn done(&mut self, action: &Action, obtained: Option<TokenId>, now: Now) {
+        self.command_running = false;
+        self.obtained = obtained.or(self.obtained);
+        self.duty(action).done(action, now);
+    }
+
+    /// An action failed: it is tried again, later and later. Gives a line where this is a change of state.
+    pub fn failed(&mut self, action: &Action, why: &str, now: Now) -> Option<Line> {
+        self.command_running = false;
+        let delay = self.duty(action).next_delay();
+        let delay = self.random.around(delay);
+        self.duty(action).failed(action, why, delay, now)
+    }
+
+    /// The token command of a renewal was started: its end will be told by [`Self::done`] or [`Self::failed`].
+    pub fn command_started(&mut self) {
+        self.command_running = true;
+    }
+
+    /// The token command's end, where what it printed is of no use any more.
+    pub fn command_dropped(&mut self) {
+        self.command_running = false;
+    }
+
+    /// What fails at present, if anything does.
+    pub fn trouble(&self) -> Option<&str> {
+        let failing = self.file.failing.as_ref().or(self.entry.failing.as_ref());
+        failing.map(|failing| failing.why.as_str())
+    }
+
+    fn duty(&mut self, action: &Action) -> &mut Duty {
+        if action.writes_config() {
+            &mut self.entry
+        } else {
+            &mut self.file
+        }
+    }
+
+    /// By how many seconds the wall clock moved against the steady one since the last look: it was set, or the machine
+    /// was suspended. What waits for a retry is tried at once then.
+    pub(super) fn clock_moved(&mut self, now: Now) -> Option<i64> {
+        const NOTEWORTHY_MS: i64 = 5_000;
+        let last = self.last.replace(now)?;
+        let moved = now.wall.saturating_sub(last.wall) - (now.steady - last.steady);
+        if moved.saturating_abs() < NOTEWORTHY_MS {
+            return None;
+        }
+        self.file.retry_now(now);
+        self.entry.retry_now(now);
+        Some(moved / 1000)
+    }
+
+    pub(super) fn broken_since(&mut self, why: &str, now: Now) -> i64 {
+        match &self.broken {
+            Some((known, since)) if known == why => *since,
+            _ => {
+                // Broken in another way: a new state, told anew.
+                self.said.remove(&Said::Broken);
+                self.broken = Some((why.to_owned(), now.steady));
+                now.steady
+            }
+        }
+    }
+
+    pub(super) fn not_broken(&mut self) {
+        self.broken = None;
+    }
+
+    /// Whether this has not been said since it began.
+    pub(super) fn say(&mut self, what: Said) -> bool {
+        self.said.insert(what)
+    }
+
+    /// It is over; whether it had been said.
+    pub(super) fn unsay(&mut self, what: Said) -> bool {
+        self.said.remove(&what)
+    }
+
+    /// Whether this is news.
+    pub(super) fn lost(&mut self, loss: Option<Loss>) -> bool {
+        let news = self.loss != loss;
+        self.loss = loss;
+        news
+    }
+
+    /// Whether the person has not been reminded of this token's expiry for the `passed`-th time.
+    pub(super) fn remind(&mut self, token: TokenId, passed: usize) -> bool {
+        let news = self.reminded.is_none_or(|(id, times)| id != token || times < passed);
+        if news {
+            self.reminded = Some((token, passed));
+        }
+        news
+    }
+
+    /// The token's life; one that does not say when it was issued lives from when it was first seen.
+    pub(super) fn lifetime(&mut self, token: &Token, now: Now) -> Option<Lifetime> {
+        let exp = token.exp?;
+        let iat = token.iat.unwrap_or_else(|| match self.first_seen {
+            Some((id, at)) if id == token.id => at,
+            _ => {
+                let at = now.wall.div_euclid(1000);
+                self.first_seen = Some((token.id, at));
+                at
+            }
+        });
+        Some(Lifetime { iat, exp })
+    }
+
+    pub(super) fn due(&self, life: Lifetime, renew_at: f64) -> i64 {
+        life.due_at_ms(renew_at, lifetime::jitter(self.seed, &self.place, life))
+    }
+
+    /// Whether this token was obtained by the last renewal and is looked at for the first time.
+    pub(super) fn is_fresh(&mut self, token: TokenId) -> bool {
+        self.obtained.take_if(|id| *id == token).is_some()
+    }
+
+    /// `auth logout` removes file, config token and record. Where it could not take the token out of the config, that
+    /// token must not come back into the file: remembers which one it was.
+    pub(super) fn mind_logout(&mut self, world: &World, owner: &Owner) {
+        let gone = owner.record == Record::None && world.file == Stored::Missing;
+        if !gone {
+            self.was_logged_in = true;
+            self.logged_out = None;
+        } else if self.was_logged_in && self.logged_out.is_none() && !matches!(world.config, Config::Broken(_)) {
+            self.logged_out = Some(match &world.config {
+                Config::Entry(entry) => match &entry.token {
+                    InConfig::Token(token) => Some(token.id),
+                    _ => None,
+                },
+                _ => None,
+            });
+        }
+    }
+
+    pub(super) fn is_logged_out_of(&self, token: TokenId) -> bool {
+        self.logged_out == Some(Some(token))
+    }
+}
+
+/// One of the two things that are kept true for a home, and how that goes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Duty {
+    done: Option<(Action, i64)>,
+    repeats: VecDeque<i64>,
+    last_repeat: Option<i64>,
+    truce: Option<i64>,
+    truces: u32,
+    failing: Option<Failing>,
+}
+
+#[derive(Debug, Clone)]
+struct Failing {
+    action: Action,
+    times: u32,
+    retry_at: i64,
+    why: String,
+}
+
+impl Duty {
+    const MINUTE_MS: i64 = 60_000;
+    const FIGHTS_A_MINUTE: usize = 3;
+    const LONGEST_WAIT_MS: i64 = 300_000;
+    /// After so long without a fight it is forgotten that there were any.
+    const PEACE_MS: i64 = 2 * Self::LONGEST_WAIT_MS;
+
+    /// Whether the action may be done now, at least `between` ms after the last one.
+    pub(super) fn gate(&mut self, action: &Action, now: Now, between: i64) -> Gate {
+        if let Some(failing) = &self.failing
+            && failing.action == *action
+            && failing.retry_at > now.steady
+        {
+            return Gate::Wait(failing.retry_at);
+        }
+        let Some((last, at)) = &self.done else {
+            return Gate::Go;
+        };
+        let (again, next) = (last == action, at + between);
+        if again && let Some(truce) = self.truce(now) {
+            return truce;
+        }
+        if next > now.steady { Gate::Wait(next) } else { Gate::Go }
+    }
+
+    /// Doing the same again means that somebody undid it: three times a minute, then pauses that grow.
+    fn truce(&mut self, now: Now) -> Option<Gate> {
+        if let Some(until) = self.truce {
+            if now.steady < until {
+                return Some(Gate::Truce { until, first: false });
+            }
+            self.truce = None;
+            self.repeats.clear();
+        }
+        while self
+            .repeats
+            .front()
+            .is_some_and(|at| at + Self::MINUTE_MS <= now.steady)
+        {
+            self.repeats.pop_front();
+        }
+        if self.repeats.len() < Self::FIGHTS_A_MINUTE {
+            return None;
+        }
+        let wait = (Self::MINUTE_MS << self.truces.min(8)).min(Self::LONGEST_WAIT_MS);
+        self.truces += 1;
+        let until = now.steady + wait;
+        self.truce = Some(until);
+        Some(Gate::Truce {
+            until,
+            first: self.truces == 1,
+        })
+    }
+
+    fn done(&mut self, action: &Action, now: Now) {
+        if self.done.as_ref().is_some_and(|(last, _)| last == action) {
+            if self.last_repeat.is_none_or(|at| at + Self::PEACE_MS < now.steady) {
+                self.truces = 0;
+            }
+            self.last_repeat = Some(now.steady);
+            self.repeats.push_back(now.steady);
+        }
+        self.done = Some((action.clone(), now.steady));
+    }
+
+    /// 1 s, 2 s, 4 s … 5 min.
+    fn next_delay(&self) -> i64 {
+        let times = self.failing.as_ref().map_or(0, |failing| failing.times);
+        (1000 << times.min(16)).min(Self::LONGEST_WAIT_MS)
+    }
+
+    fn failed(&mut self, action: &Action, why: &str, delay: i64, now: Now) -> Option<Line> {
+        let times = self.failing.as_ref().map_or(0, |failing| failing.times);
+        // Texts that differ in numbers alone (a pid, an age) say the same.
+        let same = |known: &Failing| {
+            let letters = |text: &str| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+            letters(&known.why) == letters(why)
+                && std::mem::discriminant(&known.action) == std::mem::discriminant(action)
+        };
+        let news = !self.failing.as_ref().is_some_and(same);
+        self.failing = Some(Failing {
+            action: action.clone(),
+            times: times + 1,
+            retry_at: now.steady + delay,
+            why: why.to_owned(),
+        });
+        news.then(|| Line::Failing {
+            action: action.clone(),
+            why: why.to_owned(),
+            seconds: (delay + 500) / 1000,
+        })
+    }
+
+    /// All is as it should be.
+    pub(super) fn recovered(&mut self, plan: &mut Plan) {
+        if let Some(failing) = self.failing.take() {
+            plan.lines.push(Line::Recovered { action: failing.action });
+        }
+    }
+
+    fn retry_now(&mut self, now: Now) {
+        if let Some(failing) = &mut self.failing {
+            failing.retry_at = now.steady;
+        }
+    }
+}
+
+/// SplitMix64: small, seedable, good enough to spread retries.
+#[derive(Debug, Clone)]
+struct Random(u64);
+
+impl Random {
+    /// Within a quarter of `delay` ms, but 1 s at least and 5 min at most.
+    fn around(&mut self, delay: i64) -> i64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let unit = ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64;
+        let spread = delay as f64 * (0.75 + unit / 2.0);
+        (spread as i64).clamp(1000, Duty::LONGEST_WAIT_MS)
+    }
+}
