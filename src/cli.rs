@@ -308,6 +308,17 @@ pub enum AuthMode {
     QueryParam,
 }
 
+impl AuthMode {
+    /// The name as flags and the Sigilum gateway spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::HeaderKey => "header_key",
+            Self::QueryParam => "query_param",
+        }
+    }
+}
+
 /// Options of `service add`.
 #[derive(Debug, Clone, Args)]
 pub struct ServiceAddArgs {

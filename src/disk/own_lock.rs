@@ -55,6 +55,31 @@ impl FileLock {
         }
     }
 
+    /// Takes the lock, and waits so long for another command of ours that has it; then fails with
+    /// [`ExitCode::LockHeld`]. A signal ends the wait with the process.
+    pub fn acquire(path: &Path, patience: Duration) -> Result<Self> {
+        let end = Instant::now() + patience;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            if let Some(lock) = Self::try_acquire(path)? {
+                return Ok(lock);
+            }
+            if Instant::now() >= end {
+                let who = Self::holder(path).map_or_else(String::new, |pid| format!(" (process {pid})"));
+                return Err(Error::new(
+                    ExitCode::LockHeld,
+                    format!(
+                        "could not take our lock, another sigilum-authz-notify{who} holds it: {}",
+                        path.display()
+                    ),
+                )
+                .next("wait for the other command to end, and run this one again"));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+
     /// The process that holds the lock, as it signed; only a hint.
     pub fn holder(path: &Path) -> Option<u32> {
         let folder = open_folder(path).ok()?;
@@ -110,30 +135,11 @@ pub fn lock_sigilum(place: &Place) -> Result<OwnLock> {
 fn lock_sigilum_for(place: &Place, patience: Duration) -> Result<OwnLock> {
     let folder = place.sigilum_dir();
     create_private_dir(&folder)?;
-    let path = folder.join("lock");
-    let end = Instant::now() + patience;
-    let mut pause = Duration::from_millis(1);
-    loop {
-        if let Some(lock) = FileLock::try_acquire(&path)? {
-            return Ok(OwnLock {
-                unsynced: Mutex::default(),
-                _lock: lock,
-            });
-        }
-        if Instant::now() >= end {
-            let who = FileLock::holder(&path).map_or_else(String::new, |pid| format!(" (process {pid})"));
-            return Err(Error::new(
-                ExitCode::LockHeld,
-                format!(
-                    "could not take our lock, another sigilum-authz-notify{who} holds it: {}",
-                    path.display()
-                ),
-            )
-            .next("wait for the other command to end, and run this one again"));
-        }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(20));
-    }
+    let lock = FileLock::acquire(&folder.join("lock"), patience)?;
+    Ok(OwnLock {
+        unsynced: Mutex::default(),
+        _lock: lock,
+    })
 }
 
 impl OwnLock {
