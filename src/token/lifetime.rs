@@ -3,6 +3,8 @@
 //! `life = exp − iat`; `left = min(max(life × fraction, 60 s), life / 2)`; due at `exp − left × (1 + j)` with a jitter
 //! `j` of 0 to 0.05, so that many homes that logged in together do not renew together.
 
+use super::claims::Inspected;
+
 /// The fraction of a token's life that is left when it is renewed, unless `--renew-at` says otherwise.
 pub const DEFAULT_FRACTION: f64 = 1.0 / 3.0;
 
@@ -35,6 +37,15 @@ impl Lifetime {
         let left_ms = (left * (1.0 + jitter) * 1000.0).round() as i64;
         self.exp.saturating_mul(1000).saturating_sub(left_ms)
     }
+}
+
+/// Whether a token that says this is in force but due at `now` (Unix seconds), by the default fraction and without
+/// jitter. One that does not say when it was issued or when it expires is never due.
+pub fn is_due(says: &Inspected, now: i64) -> bool {
+    let (Some(iat), Some(exp)) = (says.iat, says.exp) else {
+        return false;
+    };
+    Lifetime { iat, exp }.due_at_ms(DEFAULT_FRACTION, 0.0) <= now.saturating_mul(1000)
 }
 
 /// The jitter of one token of one place: the same whenever it is asked for, spread evenly over 0 to [`MAX_JITTER`].

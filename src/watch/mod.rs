@@ -7,3 +7,4 @@
 pub mod line;
 pub mod memory;
 pub mod plan;
+pub mod status;
