@@ -1,0 +1,135 @@
+//! `<home>/.sigilum/watch-status.json`, 0600: what the watcher of a home says of itself, for `auth status` and
+//! `hook status`. Holds no secret.
+
+use crate::disk;
+use crate::exit::{ExitCode, OrFail, Result};
+use crate::process::Process;
+use crate::settings::Place;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// The watcher of a home, as it last wrote down. Times are RFC 3339 in UTC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchStatus {
+    /// The watcher's process.
+    pub pid: u32,
+    /// Tells that process from a later one with the same number: field 22 of Linux's `/proc/<pid>/stat`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid_starttime: Option<u64>,
+    /// Whether it still runs. Found out by [`read`]; in the file always true.
+    pub running: bool,
+    /// When it started.
+    pub started_at: String,
+    /// When this was written.
+    pub updated_at: String,
+    /// How many homes it serves in all.
+    pub homes_served: usize,
+    /// This home; a list, so that one shape fits any number.
+    pub homes: Vec<HomeStatus>,
+}
+
+/// One home, as its watcher sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HomeStatus {
+    /// The OpenClaw state folder.
+    pub home: PathBuf,
+    /// Its config.
+    pub config: PathBuf,
+    /// Whose token is kept; absent where there is neither entry nor record.
+    pub namespace: Option<String>,
+    /// managed or oss-local.
+    pub mode: Option<String>,
+    /// Looked at again and again, since its file system tells of no changes.
+    pub polled: bool,
+    /// When the stored token expires.
+    pub expires_at: Option<String>,
+    /// When it will be renewed; in the past where a renewal is due.
+    pub next_due_at: Option<String>,
+    /// When this watcher last renewed it.
+    pub renewed_at: Option<String>,
+    /// What fails at present; absent while nothing does.
+    pub last_error: Option<String>,
+}
+
+/// The status of the home's watcher; `None` where none ever wrote one, or it ended in order, or it cannot be read.
+pub fn read(place: &Place) -> Option<WatchStatus> {
+    let bytes = disk::read_private(&place.watch_status_file(), MAX_BYTES).ok()??;
+    let mut status: WatchStatus = serde_json::from_slice(&bytes).ok()?;
+    let process = Process {
+        pid: status.pid,
+        starttime: status.pid_starttime,
+    };
+    status.running = !process.is_gone();
+    Some(status)
+}
+
+/// Writes the home's status file, where there is anything new in it.
+pub(super) fn write(place: &Place, status: &WatchStatus) -> Result<()> {
+    let path = place.watch_status_file();
+    let mut bytes = serde_json::to_vec_pretty(status).or_fail(ExitCode::Failure, || {
+        format!("could not write the status: {}", path.display())
+    })?;
+    bytes.push(b'\n');
+    disk::write_private(&path, &bytes)
+}
+
+/// A watcher that ends leaves no status behind.
+pub(super) fn remove(place: &Place) {
+    let _ = disk::remove(&place.watch_status_file());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_is_written_is_read_and_a_dead_watcher_is_told_from_a_live_one() {
+        let home = tempfile::tempdir().unwrap();
+        let place = Place {
+            home: home.path().to_owned(),
+            config: home.path().join("openclaw.json"),
+            read_only: None,
+            warnings: Vec::new(),
+        };
+        assert_eq!(read(&place), None);
+        disk::create_private_dir(&place.sigilum_dir()).unwrap();
+        let me = Process::me();
+        let mut status = WatchStatus {
+            pid: me.pid,
+            pid_starttime: me.starttime,
+            running: true,
+            started_at: "2026-11-22T06:20:37Z".to_owned(),
+            updated_at: "2026-11-22T06:20:37Z".to_owned(),
+            homes_served: 1,
+            homes: vec![HomeStatus {
+                home: place.home.clone(),
+                config: place.config.clone(),
+                namespace: Some("alice".to_owned()),
+                mode: Some("oss-local".to_owned()),
+                polled: false,
+                expires_at: None,
+                next_due_at: None,
+                renewed_at: None,
+                last_error: None,
+            }],
+        };
+        write(&place, &status).unwrap();
+        assert_eq!(read(&place), Some(status.clone()));
+        let mode = std::fs::metadata(place.watch_status_file())
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o7777, 0o600);
+
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        (status.pid, status.pid_starttime) = (child.id(), None);
+        child.wait().unwrap();
+        write(&place, &status).unwrap();
+        assert!(!read(&place).unwrap().running);
+        remove(&place);
+        assert_eq!(read(&place), None);
+    }
+}
