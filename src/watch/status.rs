@@ -66,7 +66,7 @@ pub fn read(place: &Place) -> Option<WatchStatus> {
 }
 
 /// Writes the home's status file, where there is anything new in it.
-pub(super) fn write(place: &Place, status: &WatchStatus) -> Result<()> {
+pub fn write(place: &Place, status: &WatchStatus) -> Result<()> {
     let path = place.watch_status_file();
     let mut bytes = serde_json::to_vec_pretty(status).or_fail(ExitCode::Failure, || {
         format!("could not write the status: {}", path.display())
@@ -76,7 +76,7 @@ pub(super) fn write(place: &Place, status: &WatchStatus) -> Result<()> {
 }
 
 /// A watcher that ends leaves no status behind.
-pub(super) fn remove(place: &Place) {
+pub fn remove(place: &Place) {
     let _ = disk::remove(&place.watch_status_file());
 }
 
