@@ -207,15 +207,18 @@ pub fn advise(error: &io::Error) -> Option<&'static str> {
     }
 }
 
-/// Makes an empty 0600 file for a writer that fills it itself (SQLite); `false` where the name is taken. Whether the
-/// folder is to be trusted is the caller's to know: see [`check_folder`].
-pub fn create_private_file(path: &Path) -> Result<bool> {
+/// Makes a 0600 file with these bytes in one step; `false` where the name is taken. Whether the folder is to be trusted
+/// is the caller's to know: see [`check_folder`].
+pub fn create_private_file(path: &Path, bytes: &[u8]) -> Result<bool> {
     let what = || format!("could not make the file: {}", path.display());
     let name = file_name(path)?;
     let make = || -> io::Result<()> {
         let folder = Folder::open(parent(path))?;
         let mut temp = folder.temp()?;
-        temp.fill(b"", PRIVATE, folder.file_owner())?;
+        temp.fill(bytes, PRIVATE, folder.file_owner())?;
+        if !bytes.is_empty() {
+            temp.sync()?;
+        }
         temp.take(name)?;
         folder.sync()
     };

@@ -3,10 +3,15 @@
 //! The API may run beside us and does not wait for locks, so a write transaction here is as short as can be: what to
 //! write is found out before it begins, and where nothing is to be written none begins.
 
+mod claims;
 mod owners;
+mod register;
 mod schema;
+mod services;
 
 pub use owners::OwnerRow;
+pub use register::{Change, NewService, Registered, ServiceKind};
+pub use services::{ApiKey, KeyDigest, KeyState, Service, Slot};
 
 use super::checkout::Checkout;
 use crate::disk;
@@ -82,6 +87,15 @@ pub enum Problem {
     /// The row id of a new owner is another owner's.
     #[error("the user id {0} belongs to another namespace")]
     UserIdTaken(String),
+    /// Another namespace took the slug meanwhile.
+    #[error("another namespace has just taken the service slug {0}")]
+    SlugTaken(String),
+    /// The service key was revoked: a new one must be made.
+    #[error("the service key in its file was revoked")]
+    KeyRevoked,
+    /// The service key is in use for another service.
+    #[error("the service key in its file belongs to another service")]
+    KeyOfAnother,
     /// Something around the database failed: a folder, a checkout's file.
     #[error(transparent)]
     Around(Error),
@@ -135,6 +149,11 @@ impl From<DbError> for Error {
                 "see whether the checkout is whole: git status",
             ),
             Problem::EmailTaken { .. } => (ExitCode::Usage, "give another one with --email"),
+            Problem::SlugTaken(_) => (ExitCode::SecretOrDatabase, "run the command again"),
+            Problem::KeyRevoked | Problem::KeyOfAnother => (
+                ExitCode::SecretOrDatabase,
+                "move the file service-api-key-… of the service away, and run the command again",
+            ),
             Problem::UserIdTaken(_) | Problem::Around(_) | Problem::Sqlite(_) => {
                 return match error.problem {
                     Problem::Around(inner) => inner,
@@ -282,7 +301,7 @@ fn create_file(path: &Path, checkout: Option<&Checkout>) -> Result<bool, Problem
         // A checkout has its own rules for who may write to its folders, and has checked them.
         disk::check_folder(path)?;
     }
-    Ok(disk::create_private_file(path)?)
+    Ok(disk::create_private_file(path, b"")?)
 }
 
 fn folder_of(path: &Path) -> &Path {

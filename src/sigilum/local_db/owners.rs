@@ -54,24 +54,29 @@ pub(super) fn ensure(conn: &Connection, namespace: &str, email: &str) -> Result<
     if let Some(row) = find(conn, namespace)? {
         return Ok(row);
     }
+    let row = would_be(conn, namespace, email)?;
+    let made = conn.execute(
+        "INSERT INTO users (id, email, namespace, plan, settings, created_at)
+         VALUES (?1, ?2, ?3, 'free', '{}', strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+         ON CONFLICT (id) DO NOTHING",
+        params![row.id, row.email, row.namespace],
+    )?;
+    if made == 0 {
+        return Err(Problem::UserIdTaken(row.id));
+    }
+    Ok(row)
+}
+
+/// The row of an owner who does not exist yet.
+pub(super) fn would_be(conn: &Connection, namespace: &str, email: &str) -> Result<OwnerRow, Problem> {
     if let Some(other) = namespace_of(conn, email)? {
         return Err(Problem::EmailTaken {
             email: email.to_owned(),
             namespace: other,
         });
     }
-    let id = format!("user_local_{namespace}");
-    let made = conn.execute(
-        "INSERT INTO users (id, email, namespace, plan, settings, created_at)
-         VALUES (?1, ?2, ?3, 'free', '{}', strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
-         ON CONFLICT (id) DO NOTHING",
-        params![id, email, namespace],
-    )?;
-    if made == 0 {
-        return Err(Problem::UserIdTaken(id));
-    }
     Ok(OwnerRow {
-        id,
+        id: format!("user_local_{namespace}"),
         email: email.to_owned(),
         namespace: namespace.to_owned(),
         created: true,

@@ -1,0 +1,256 @@
+//! Services and their API keys: the rows of `services` and `service_api_keys`.
+//!
+//! A slug is unique per owner only, while key files, upstream's row ids and the Sigilum gateway's connections know
+//! nothing but the slug. So one namespace has a slug *first*, and goes by the slug alone; for every other namespace
+//! row id and key file carry the namespace, and the gateway is not available.
+
+use super::{DbError, LocalDb, Problem};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+/// What the database keeps of a service API key: not the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyDigest {
+    /// SHA-256 of the whole key, 64 hex digits.
+    pub hash: String,
+    /// `...` and the key's last four characters.
+    pub prefix: String,
+}
+
+impl KeyDigest {
+    /// The digest of a key.
+    pub fn of(key: &SecretString) -> Self {
+        let key = key.expose_secret();
+        let last = key.char_indices().rev().nth(3).map_or(key, |(start, _)| &key[start..]);
+        Self {
+            hash: hex::encode(Sha256::digest(key)),
+            prefix: format!("...{last}"),
+        }
+    }
+}
+
+/// Where a namespace's service of some slug stands, or would stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// The slug.
+    pub slug: String,
+    /// The row, if the service exists.
+    pub service: Option<Service>,
+    /// The namespace that had the slug first, if that is not this one.
+    pub taken_by: Option<String>,
+    /// What stands for the service in file names: the slug, or `<namespace>_<slug>` where the slug is taken.
+    pub file_stem: String,
+    /// `services.id` of the row, or the id that it would get.
+    pub id: String,
+}
+
+/// A service as the database has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// `services.id`
+    pub id: String,
+    /// The slug.
+    pub slug: String,
+    /// The name for people.
+    pub name: String,
+    /// The domain.
+    pub domain: Option<String>,
+    /// The description.
+    pub description: Option<String>,
+    /// How many keys are not revoked.
+    pub active_api_keys: u64,
+}
+
+/// A service API key as the database has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// `service_api_keys.id`
+    pub id: String,
+    /// The name for people.
+    pub name: String,
+    /// `...` and the last four characters.
+    pub prefix: String,
+    /// SHA-256 of the key in hex.
+    pub hash: String,
+    /// When it was made: ISO 8601.
+    pub created_at: String,
+}
+
+/// What the database knows of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyState {
+    /// Nothing.
+    Unknown,
+    /// It is in force for the service of that `services.id`.
+    Active(String),
+    /// It was in force for the service of that `services.id`, and is revoked.
+    Revoked(String),
+}
+
+impl LocalDb {
+    /// All services of a namespace, by slug. One query, however many there are.
+    pub fn services(&self, namespace: &str) -> Result<Vec<Service>, DbError> {
+        self.at(services(&self.conn, namespace))
+    }
+
+    /// Where the namespace's service of that slug stands.
+    pub fn slot(&self, namespace: &str, slug: &str) -> Result<Slot, DbError> {
+        self.at(slot(&self.conn, namespace, slug))
+    }
+
+    /// The service's keys that are not revoked, oldest first.
+    pub fn active_keys(&self, service_id: &str) -> Result<Vec<ApiKey>, DbError> {
+        self.at(active_keys(&self.conn, service_id))
+    }
+
+    /// What the database knows of a key. Ask before using a key from a file.
+    pub fn key_state(&self, key: &KeyDigest) -> Result<KeyState, DbError> {
+        self.at(key_state(&self.conn, key))
+    }
+
+    /// Revokes the service's keys, but not `keep`; returns those revoked. Writes nothing where there are none.
+    pub fn revoke_keys(&mut self, service_id: &str, keep: Option<&KeyDigest>) -> Result<Vec<ApiKey>, DbError> {
+        let keep = keep.map_or("", |key| key.hash.as_str());
+        let revoked = match others(&self.conn, service_id, keep) {
+            Ok(keys) if !keys.is_empty() => self.write(|transaction| {
+                let keys = others(transaction, service_id, keep)?;
+                revoke(transaction, &keys)?;
+                Ok(keys)
+            }),
+            other => other,
+        };
+        self.at(revoked)
+    }
+
+    /// Deletes the service, and with it its keys; says whether there was one.
+    pub fn delete_service(&mut self, service_id: &str) -> Result<bool, DbError> {
+        let deleted =
+            self.write(|transaction| Ok(transaction.execute("DELETE FROM services WHERE id = ?1", [service_id])? > 0));
+        self.at(deleted)
+    }
+}
+
+const SERVICE: &str = "SELECT s.id, s.slug, s.name, s.domain, s.description, coalesce(k.active, 0)
+     FROM services s JOIN users u ON u.id = s.owner_user_id
+     LEFT JOIN (SELECT service_id, count(*) AS active FROM service_api_keys WHERE revoked_at IS NULL
+                GROUP BY service_id) k ON k.service_id = s.id";
+
+fn service(row: &Row<'_>) -> rusqlite::Result<Service> {
+    Ok(Service {
+        id: row.get(0)?,
+        slug: row.get(1)?,
+        name: row.get(2)?,
+        domain: row.get(3)?,
+        description: row.get(4)?,
+        active_api_keys: row.get::<_, i64>(5)?.unsigned_abs(),
+    })
+}
+
+fn services(conn: &Connection, namespace: &str) -> Result<Vec<Service>, Problem> {
+    let mut query = conn.prepare(&format!("{SERVICE} WHERE u.namespace = ?1 ORDER BY s.slug"))?;
+    Ok(query.query_map([namespace], service)?.collect::<Result<_, _>>()?)
+}
+
+/// One row of all the services that share a slug.
+struct Holder {
+    id: String,
+    namespace: String,
+}
+
+pub(super) fn slot(conn: &Connection, namespace: &str, slug: &str) -> Result<Slot, Problem> {
+    let second_id = |namespace: &str| format!("svc_local_{namespace}_{slug}");
+    let plain_id = format!("svc_local_{slug}");
+    // The row that upstream's script writes comes first: its key is the one in the slug's plain file.
+    let mut query = conn.prepare(
+        "SELECT s.id, u.namespace FROM services s JOIN users u ON u.id = s.owner_user_id WHERE s.slug = ?1
+         ORDER BY s.id != ?2, s.created_at, s.id",
+    )?;
+    let holders = query
+        .query_map(params![slug, plain_id], |row| {
+            Ok(Holder {
+                id: row.get(0)?,
+                namespace: row.get(1)?,
+            })
+        })?
+        .collect::<Result<Vec<_>, _>>()?;
+    let first = holders.iter().find(|holder| holder.id != second_id(&holder.namespace));
+    let own = holders.iter().find(|holder| holder.namespace == namespace);
+    // Whoever came second stays second, also when the first one is gone: its key lies in its own file.
+    let is_second = own.is_some_and(|own| own.id == second_id(namespace));
+    let taken_by = first
+        .filter(|first| first.namespace != namespace)
+        .map(|first| first.namespace.clone());
+    let goes_by_slug = taken_by.is_none() && !is_second;
+    let service = match own {
+        Some(own) => {
+            let mut query = conn.prepare(&format!("{SERVICE} WHERE s.id = ?1"))?;
+            Some(query.query_row([&own.id], service)?)
+        }
+        None => None,
+    };
+    let id = match own {
+        Some(own) => own.id.clone(),
+        None if goes_by_slug => plain_id,
+        None => second_id(namespace),
+    };
+    let file_stem = if goes_by_slug {
+        slug.to_owned()
+    } else {
+        format!("{namespace}_{slug}")
+    };
+    Ok(Slot {
+        slug: slug.to_owned(),
+        service,
+        taken_by,
+        file_stem,
+        id,
+    })
+}
+
+fn active_keys(conn: &Connection, service_id: &str) -> Result<Vec<ApiKey>, Problem> {
+    others(conn, service_id, "")
+}
+
+pub(super) fn others(conn: &Connection, service_id: &str, keep_hash: &str) -> Result<Vec<ApiKey>, Problem> {
+    let mut query = conn.prepare(
+        "SELECT id, name, key_prefix, key_hash, created_at FROM service_api_keys
+         WHERE service_id = ?1 AND revoked_at IS NULL AND key_hash != ?2 ORDER BY created_at, id",
+    )?;
+    let keys = query.query_map([service_id, keep_hash], |row| {
+        Ok(ApiKey {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            prefix: row.get(2)?,
+            hash: row.get(3)?,
+            created_at: row.get(4)?,
+        })
+    })?;
+    Ok(keys.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn key_state(conn: &Connection, key: &KeyDigest) -> Result<KeyState, Problem> {
+    let mut query = conn.prepare(
+        "SELECT service_id, revoked_at IS NOT NULL FROM service_api_keys WHERE key_hash = ?1 ORDER BY 2 LIMIT 1",
+    )?;
+    let state = query.query_row([&key.hash], |row| {
+        let service: String = row.get(0)?;
+        Ok(if row.get(1)? {
+            KeyState::Revoked(service)
+        } else {
+            KeyState::Active(service)
+        })
+    });
+    Ok(state.optional()?.unwrap_or(KeyState::Unknown))
+}
+
+pub(super) fn revoke(conn: &Connection, keys: &[ApiKey]) -> Result<(), Problem> {
+    let mut update = conn.prepare(
+        "UPDATE service_api_keys SET revoked_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+         WHERE id = ?1 AND revoked_at IS NULL",
+    )?;
+    for key in keys {
+        update.execute([&key.id])?;
+    }
+    Ok(())
+}
