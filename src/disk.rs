@@ -7,7 +7,7 @@
 mod folder;
 mod own_lock;
 
-pub use folder::{Content, Folder, Owner, Temp, is_temp_name, is_unsupported, owner, quoted};
+pub use folder::{Content, Folder, Owner, Temp, inode, is_temp_name, is_unsupported, owner, quoted};
 pub use own_lock::{FileLock, OwnLock, lock_sigilum};
 
 use crate::exit::{Error, ExitCode, OrFail, Result};

@@ -184,6 +184,17 @@ impl Folder {
         )?)
     }
 
+    /// Gives a file a name, over whatever file or link has it.
+    pub fn rename_over(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.fd, from, &self.fd, to)?)
+    }
+
+    /// Holds a file open, where it is one that can be: as long as it is held, no other file gets its inode number.
+    pub fn hold(&self, name: &str) -> Option<File> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        self.open_file(name, flags, Mode::empty()).ok()
+    }
+
     /// Gives a file or folder a temporary name, so that it is gone from its own at once, and says which.
     pub fn rename_away(&self, from: &str) -> io::Result<String> {
         // The name is random, so that nothing is replaced; not every file system has the rename that sees to it.
@@ -292,6 +303,11 @@ impl Temp<'_> {
         Ok(())
     }
 
+    /// Gives it to this user and group.
+    pub fn set_owner(&self, owner: Owner) -> io::Result<()> {
+        chown(&self.file, owner)
+    }
+
     /// What the file system says of it.
     pub fn stat(&self) -> io::Result<Stat> {
         Ok(rustix::fs::fstat(&self.file)?)
@@ -365,6 +381,12 @@ pub fn is_unsupported(error: &io::Error) -> bool {
         Errno::from_io_error(error),
         Some(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM | Errno::MLINK)
     )
+}
+
+/// What tells a file from every other one that exists at the same time: device and inode number.
+pub fn inode(stat: &Stat) -> (u64, u64) {
+    #[allow(clippy::unnecessary_cast, reason = "macOS has a signed 32-bit device number")]
+    (stat.st_dev as u64, stat.st_ino)
 }
 
 /// Who a file belongs to.

@@ -11,7 +11,7 @@
 
 mod guard;
 
-use crate::disk::{self, Folder, Temp};
+use crate::disk::{self, Folder, Temp, inode};
 use crate::exit::{Error, ExitCode, Result};
 use crate::process::{self, Life, Process};
 use guard::Guard;
@@ -291,11 +291,6 @@ fn publish(temp: Temp<'_>, name: &str) -> io::Result<()> {
         Err(error) if disk::is_unsupported(&error) => temp.take(name),
         linked => linked,
     }
-}
-
-fn inode(stat: &rustix::fs::Stat) -> (u64, u64) {
-    #[allow(clippy::unnecessary_cast, reason = "macOS has a signed 32-bit device number")]
-    (stat.st_dev as u64, stat.st_ino)
 }
 
 /// The error for a lock that stayed held: who has it, and what a person can do.
