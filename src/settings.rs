@@ -3,6 +3,7 @@
 
 use crate::cli::{LocalApiArgs, Mode, OwnerArgs, PlaceArgs};
 use crate::exit::{Error, ExitCode, Result};
+use crate::openclaw::entry::is_unset;
 use crate::sigilum::checkout;
 use crate::token::record::{self, Record};
 use std::cell::OnceCell;
@@ -84,6 +85,10 @@ pub enum Origin {
     OnlyOne,
     /// Found by looking upward from the working directory.
     Found,
+    /// The source checkout's `.dev.vars`.
+    Checkout,
+    /// A file beside our own embedded database.
+    Embedded,
     /// The specification's default.
     Default,
 }
@@ -96,8 +101,10 @@ impl fmt::Display for Origin {
             Self::Entry => f.write_str("the hook's entry in openclaw.json"),
             Self::Record => f.write_str("the record of the last login"),
             Self::OnlyOne => f.write_str("the only record or token file there is"),
-            Self::Found => f.write_str("found upward of the working directory"),
-            Self::Default => f.write_str("default"),
+            Self::Found => f.write_str("a look upward of the working directory"),
+            Self::Checkout => f.write_str("the checkout's .dev.vars"),
+            Self::Embedded => f.write_str("the embedded database's secret file"),
+            Self::Default => f.write_str("the default"),
         }
     }
 }
@@ -469,11 +476,6 @@ fn namespace(query: &OwnerQuery, env: &Env, place: &Place, entry: &LazyEntry) ->
         "could not tell the namespace: no flag, variable, entry or record names one",
     )
     .next("add --namespace <value>"))
-}
-
-/// `""` and an unresolved `${VAR}` count as unset in the entry's env.
-fn is_unset(value: &str) -> bool {
-    value.is_empty() || (value.contains("${") && !value.contains("$${"))
 }
 
 fn parse_mode(text: &str, source: &str) -> Result<Mode> {

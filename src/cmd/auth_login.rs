@@ -1,11 +1,373 @@
 //! `auth login` and `auth refresh`: make or take a token, store it, put it into openclaw.json.
 
-use crate::cli::LoginArgs;
-use crate::exit::{Error, ExitCode, Result};
-use crate::settings::Env;
-use std::io::Write;
+use crate::cli::{Enable, LoginArgs, Mode};
+use crate::cmd::{self, place, write_line};
+use crate::disk::{self, OwnLock};
+use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::issue::{self, LocalApi};
+use crate::openclaw::config::{self, EditOptions, EditOutcome};
+use crate::openclaw::entry::{self, Wanted};
+use crate::settings::{self, Env, Owner, OwnerQuery, Place};
+use crate::sigilum::http;
+use crate::time;
+use crate::token::claims::{self, Inspected};
+use crate::token::record::{self, Record};
+use crate::token::{source, store};
+use secrecy::{ExposeSecret, SecretString};
+use std::io::{Read, Write};
+use std::time::Duration;
+
+/// Stands for the token where none is made.
+const MASKED: &str = "<owner token>";
+
+/// What the person asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// `auth login`
+    Login,
+    /// `auth refresh`
+    Refresh,
+}
 
 /// Runs the command.
-pub fn run(_args: &LoginArgs, _env: &Env, _out: &mut dyn Write) -> Result<ExitCode> {
-    Err(Error::new(ExitCode::Failure, "not there yet"))
+pub fn run(args: &LoginArgs, action: Action, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    let place = place(&args.place, env)?;
+    let login = prepare(args, action, env, &place)?;
+    if args.dry_run {
+        return dry_run(&login, args, &place, out);
+    }
+    let done = login.carry_out(args, env, &place)?;
+    if args.token_only {
+        done.report(&login, &place, &mut std::io::stderr())?;
+        write_line(out, done.token.expose_secret())?;
+    } else {
+        done.report(&login, &place, out)?;
+        if args.print_token {
+            write_line(out, format_args!("Token:         {}", done.token.expose_secret()))?;
+        }
+    }
+    Ok(ExitCode::Ok)
+}
+
+/// A login that has passed every check that can be made before anything changes.
+struct Login {
+    owner: Owner,
+    given: Option<Given>,
+    /// Where the token is issued, if none was given.
+    local_api: Option<LocalApi>,
+    ttl: u64,
+    /// Why openclaw.json is left alone, where it is.
+    config_skipped: Option<String>,
+}
+
+/// A token that the person handed over, and what it says.
+struct Given {
+    token: SecretString,
+    says: Inspected,
+}
+
+/// What a login left behind.
+struct Done {
+    token: SecretString,
+    exp: Option<i64>,
+    config: Option<ConfigDone>,
+}
+
+/// What became of openclaw.json.
+struct ConfigDone {
+    outcome: EditOutcome,
+    notes: Vec<String>,
+}
+
+fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &Place) -> Result<Login> {
+    let now = time::now();
+    let (owner, given) = owner_and_token(args, action, env, place, now)?;
+    check_api_url(&owner, env)?;
+    if owner.mode.value == Mode::Managed && given.is_none() {
+        return Err(
+            Error::new(ExitCode::Token, "Managed mode requires an explicit owner JWT").next(source::HOW_TO_GET_ONE),
+        );
+    }
+    for doubt in given.iter().flat_map(|given| given.says.doubts(now)) {
+        cmd::warn(doubt);
+    }
+    let local_api = if given.is_none() {
+        Some(issue::local_api(&owner, place)?)
+    } else {
+        None
+    };
+    let replaced = match action {
+        Action::Login => None,
+        Action::Refresh => stored_life(&owner),
+    };
+    let ttl = settings::ttl_seconds(args.ttl_seconds, env, replaced)?;
+    let config_skipped = if args.write_openclaw {
+        place.read_only.map(|name| format!("{name} is set"))
+    } else {
+        Some("--write-openclaw is false".to_owned())
+    };
+    let login = Login {
+        owner,
+        given,
+        local_api,
+        ttl,
+        config_skipped,
+    };
+    if login.config_skipped.is_none() {
+        // Nothing has changed yet: a config that cannot take the entry is better known now.
+        login.edit_config(args, place, &MASKED.into(), None)?;
+    }
+    Ok(login)
+}
+
+/// A URL that the token could never be sent to is better known now than in the hook.
+fn check_api_url(owner: &Owner, env: &Env) -> Result<()> {
+    let insecure = http::Options::from_env(env).insecure;
+    http::check_url(&owner.api_url.value, insecure).map_err(|error| {
+        Error::new(
+            ExitCode::Usage,
+            format!("could not take the API URL (from {})", owner.api_url.origin),
+        )
+        .because(error)
+        .next("give the API's base URL with --api-url")
+    })?;
+    Ok(())
+}
+
+/// Who logs in, and with which handed-over token. `auth refresh` in oss-local mode issues one, whatever the
+/// environment holds.
+fn owner_and_token(
+    args: &LoginArgs,
+    action: Action,
+    env: &Env,
+    place: &Place,
+    now: i64,
+) -> Result<(Owner, Option<Given>)> {
+    let entry_env = || {
+        if args.write_openclaw {
+            cmd::entry_env(place)
+        } else {
+            Ok(cmd::entry_env_if_readable(place))
+        }
+    };
+    let owner = |token_namespace: Option<&str>| {
+        let query = OwnerQuery {
+            flags: args.owner.clone(),
+            local_api: args.local_api.clone(),
+            email: args.email.as_deref(),
+            token_namespace,
+            entry_env: Some(&entry_env),
+            interactive: true,
+        };
+        settings::owner(&query, env, place)
+    };
+    let typed = args.owner_token.is_some() || args.owner_token_stdin;
+    if action == Action::Refresh && !typed {
+        let owner = owner(None)?;
+        if owner.mode.value == Mode::OssLocal {
+            return Ok((owner, None));
+        }
+    }
+    let Some((token, from)) = handed_over(args, env)? else {
+        return Ok((owner(None)?, None));
+    };
+    let says = source::check(&token, args.owner.namespace.as_deref(), from, now)?;
+    let owner = owner(Some(&says.namespace))?;
+    if action == Action::Refresh && owner.mode.value == Mode::OssLocal {
+        return Err(Error::new(
+            ExitCode::Usage,
+            "auth refresh issues a new token in oss-local mode and takes none",
+        )
+        .next("store this one with: sigilum-authz-notify auth login --owner-token-stdin"));
+    }
+    Ok((owner, Some(Given { token, says })))
+}
+
+/// The token of `--owner-token`, `--owner-token-stdin` or `SIGILUM_OWNER_TOKEN`, and the name of its source.
+fn handed_over(args: &LoginArgs, env: &Env) -> Result<Option<(SecretString, &'static str)>> {
+    match (&args.owner_token, args.owner_token_stdin) {
+        (Some(_), true) => Err(
+            Error::new(ExitCode::Usage, "give --owner-token or --owner-token-stdin, not both")
+                .next("keep --owner-token-stdin: other users cannot see it in the process list"),
+        ),
+        (Some(token), false) => {
+            cmd::warn("a token on the command line may be seen by other users; prefer --owner-token-stdin");
+            Ok(Some((token.trim().into(), "--owner-token")))
+        }
+        (None, true) => {
+            let mut text = String::new();
+            let limit = 2 * claims::MAX_BYTES as u64;
+            std::io::stdin()
+                .lock()
+                .take(limit)
+                .read_to_string(&mut text)
+                .or_fail(ExitCode::Token, || {
+                    "could not read the owner token from standard input".to_owned()
+                })?;
+            Ok(Some((text.trim().into(), "standard input")))
+        }
+        (None, false) => Ok(env
+            .var("SIGILUM_OWNER_TOKEN")
+            .map(|token| (token.trim().into(), "SIGILUM_OWNER_TOKEN"))),
+    }
+}
+
+/// The life in seconds of the token that is stored now.
+fn stored_life(owner: &Owner) -> Option<u64> {
+    let token = store::read(&owner.token_file).ok()??;
+    claims::inspect(&token).ok()?.life()
+}
+
+impl Login {
+    /// Stores token, record and config under our own lock, so that two logins at once end with all three agreeing.
+    fn carry_out(&self, args: &LoginArgs, env: &Env, place: &Place) -> Result<Done> {
+        let lock = disk::lock_sigilum(place)?;
+        let (token, exp) = match (&self.given, &self.local_api) {
+            (Some(given), _) => (given.token.clone(), given.says.exp),
+            (None, Some(api)) => {
+                let issued = issue::issue(api, &self.owner, env, place, self.ttl, time::now())?;
+                (issued.token, Some(issued.exp))
+            }
+            (None, None) => return Err(Error::new(ExitCode::Token, "there is no token to store")),
+        };
+        if let Some(folder) = self.owner.token_file.parent() {
+            disk::create_private_dir(folder)?;
+        }
+        store::write(&lock, &self.owner.token_file, &token)?;
+        record::write(&lock, &place.record_file(&self.owner.namespace.value), &self.record())?;
+        let config = if self.config_skipped.is_none() {
+            let done = self.edit_config(args, place, &token, Some(&lock)).inspect_err(|_| {
+                cmd::warn(format_args!(
+                    "the token was stored in {}; openclaw.json was not changed",
+                    self.owner.token_file.display()
+                ));
+            })?;
+            Some(done)
+        } else {
+            None
+        };
+        Ok(Done { token, exp, config })
+    }
+
+    fn record(&self) -> Record {
+        let (source_home, api_db) = match &self.local_api {
+            Some(api) => {
+                let checkout = self.owner.source_home.as_ref().map(|home| home.value.clone());
+                let named = self.owner.api_db.is_some() || api.embedded;
+                (checkout, named.then(|| api.database.clone()))
+            }
+            None => (None, None),
+        };
+        let kept = self.owner.record.as_ref().filter(|_| self.local_api.is_none());
+        Record {
+            mode: self.owner.mode.value,
+            api_url: self.owner.api_url.value.clone(),
+            email: self.owner.email.value.clone(),
+            source_home: source_home.or_else(|| kept?.source_home.clone()),
+            api_db: api_db.or_else(|| kept?.api_db.clone()),
+            token_file: self.owner.token_file.clone(),
+        }
+    }
+
+    /// Without a lock it is a dry run.
+    fn edit_config(
+        &self,
+        args: &LoginArgs,
+        place: &Place,
+        token: &SecretString,
+        lock: Option<&OwnLock>,
+    ) -> Result<ConfigDone> {
+        let installs = entry::installs(&place.home);
+        let mut notes = Vec::new();
+        let options = EditOptions {
+            dry_run: lock.is_none(),
+            force: args.force,
+            own_lock: lock,
+            hold_lock: Duration::from_millis(args.test_hold_lock_ms),
+            ..EditOptions::default()
+        };
+        let outcome = config::edit(place, &options, &mut |ask| {
+            let wanted = Wanted {
+                namespace: &self.owner.namespace.value,
+                api_url: &self.owner.api_url.value,
+                mode: self.owner.mode.value.as_str(),
+                token: Some(token),
+                token_in_config: args.token_in_config,
+                enable: args.enable_authz_notify.unwrap_or(Enable::Preserve),
+                open_dir: &place.hook_dir(),
+                force: args.force,
+                keep_length: ask.keep_length,
+            };
+            let planned = entry::wanted(ask.value, &wanted, &installs)?;
+            notes = planned.notes;
+            Ok(planned.value)
+        })?;
+        notes.extend(outcome.notes.iter().cloned());
+        Ok(ConfigDone { outcome, notes })
+    }
+}
+
+/// Prints the patch with the token masked, and what else would be written.
+fn dry_run(login: &Login, args: &LoginArgs, place: &Place, out: &mut dyn Write) -> Result<ExitCode> {
+    let Some(reason) = &login.config_skipped else {
+        let done = login.edit_config(args, place, &MASKED.into(), None)?;
+        done.notes.iter().for_each(cmd::warn);
+        write_line(out, format_args!("{:#}", config::masked(&done.outcome.patch)))?;
+        return Ok(ExitCode::Ok);
+    };
+    write_line(out, "[]")?;
+    cmd::warn(format_args!("openclaw.json is left alone: {reason}"));
+    Ok(ExitCode::Ok)
+}
+
+impl Done {
+    fn report(&self, login: &Login, place: &Place, out: &mut dyn Write) -> Result<()> {
+        let owner = &login.owner;
+        let mut lines = vec![
+            format!(
+                "Namespace:     {} (from {})",
+                owner.namespace.value, owner.namespace.origin
+            ),
+            format!(
+                "Mode:          {} (from {})",
+                owner.mode.value.as_str(),
+                owner.mode.origin
+            ),
+            format!("API:           {} (from {})", owner.api_url.value, owner.api_url.origin),
+        ];
+        if let Some(home) = &owner.source_home {
+            lines.push(format!(
+                "Checkout:      {} (from {})",
+                home.value.display(),
+                home.origin
+            ));
+        }
+        if let Some(api) = &login.local_api {
+            lines.push(format!("Database:      {}", api.database.display()));
+            if api.embedded {
+                lines.push("               our own; no Sigilum API uses this database yet".to_owned());
+            }
+        }
+        lines.push(format!("Token file:    {}", owner.token_file.display()));
+        lines.push(match self.exp {
+            Some(exp) => {
+                format!(
+                    "Expires:       {} (in {})",
+                    time::rfc3339(exp),
+                    time::duration(exp - time::now())
+                )
+            }
+            None => "Expires:       never (the token has no expiry)".to_owned(),
+        });
+        lines.push(match (&self.config, &login.config_skipped) {
+            (Some(done), _) if done.outcome.created => format!("openclaw.json: created {}", place.config.display()),
+            (Some(done), _) if done.outcome.changed => format!("openclaw.json: updated {}", place.config.display()),
+            (Some(_), _) => format!("openclaw.json: nothing to change in {}", place.config.display()),
+            (None, Some(reason)) => format!("openclaw.json: left alone, {reason}"),
+            (None, None) => "openclaw.json: left alone".to_owned(),
+        });
+        let notes = self.config.iter().flat_map(|done| &done.notes);
+        lines.extend(notes.map(|note| format!("               {note}")));
+        write_line(out, lines.join("\n"))
+    }
 }

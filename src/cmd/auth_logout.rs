@@ -1,11 +1,53 @@
 //! `auth logout`: remove file, config token and record.
 
 use crate::cli::LogoutArgs;
-use crate::exit::{Error, ExitCode, Result};
+use crate::cmd::{self, auth_show, place, write_line};
+use crate::disk;
+use crate::exit::{ExitCode, Result};
+use crate::openclaw::config::{self, EditOptions};
+use crate::openclaw::entry;
 use crate::settings::Env;
 use std::io::Write;
 
 /// Runs the command.
-pub fn run(_args: &LogoutArgs, _env: &Env, _out: &mut dyn Write) -> Result<ExitCode> {
-    Err(Error::new(ExitCode::Failure, "not there yet"))
+pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    let place = place(&args.show.place, env)?;
+    let owner = auth_show::owner(&args.show, env, &place)?;
+    if !place.sigilum_dir().exists() && !place.config.exists() {
+        write_line(
+            out,
+            format_args!("There is nothing of ours in {}", place.home.display()),
+        )?;
+        return Ok(ExitCode::Ok);
+    }
+    let lock = disk::lock_sigilum(&place)?;
+    let options = EditOptions {
+        force: args.force,
+        own_lock: Some(&lock),
+        ..EditOptions::default()
+    };
+    let mut notes = Vec::new();
+    // The config first: if it cannot be edited, the token stays where a next try finds it.
+    let outcome = config::edit(&place, &options, &mut |ask| {
+        let planned = entry::without_token(ask.value, ask.keep_length)?;
+        notes = planned.notes;
+        Ok(planned.value)
+    })?;
+    if let Some(name) = outcome.not_written {
+        cmd::warn(format_args!(
+            "openclaw.json still holds the token: {name} is set, so it was not written"
+        ));
+    }
+    if outcome.changed {
+        write_line(out, format_args!("Took the token out of {}", place.config.display()))?;
+    }
+    for note in notes.iter().chain(&outcome.notes) {
+        write_line(out, format_args!("  {note}"))?;
+    }
+    for file in [&owner.token_file, &place.record_file(&owner.namespace.value)] {
+        if disk::remove(file)? {
+            write_line(out, format_args!("Removed {}", file.display()))?;
+        }
+    }
+    Ok(ExitCode::Ok)
 }

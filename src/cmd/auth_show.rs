@@ -1,8 +1,8 @@
 //! `auth show`: print the stored token.
 
 use crate::cli::{OwnerArgs, ShowArgs};
-use crate::cmd::{self, place};
-use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::cmd::{self, place, write_line};
+use crate::exit::{Error, ExitCode, Result};
 use crate::settings::{self, Env, Owner, OwnerQuery, Place};
 use crate::token::store;
 use secrecy::ExposeSecret;
@@ -13,7 +13,7 @@ pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
     let place = place(&args.place, env)?;
     let owner = owner(args, env, &place)?;
     let token = store::read(&owner.token_file)?.ok_or_else(|| not_found(&owner))?;
-    writeln!(out, "{}", token.expose_secret()).or_fail(ExitCode::Failure, || "could not print the token".into())?;
+    write_line(out, token.expose_secret())?;
     Ok(ExitCode::Ok)
 }
 
@@ -25,7 +25,7 @@ pub(super) fn owner(args: &ShowArgs, env: &Env, place: &Place) -> Result<Owner> 
             token_file: args.token_file.clone(),
             ..OwnerArgs::default()
         },
-        entry_env: Some(&|| cmd::entry_env(place)),
+        entry_env: Some(&|| Ok(cmd::entry_env_if_readable(place))),
         ..OwnerQuery::default()
     };
     settings::owner(&query, env, place)

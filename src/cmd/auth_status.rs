@@ -1,11 +1,180 @@
-//! `auth status`: which token is in force, until when.
+//! `auth status`: which token is in force, until when, and whether openclaw.json holds the same one.
 
 use crate::cli::StatusArgs;
-use crate::exit::{Error, ExitCode, Result};
-use crate::settings::Env;
+use crate::cmd::{self, auth_show, place, write_line};
+use crate::exit::{ExitCode, OrFail, Result};
+use crate::openclaw::{config, entry};
+use crate::settings::{Env, Owner, Place};
+use crate::time;
+use crate::token::claims::{self, Inspected};
+use crate::token::lifetime::{DEFAULT_FRACTION, Lifetime};
+use crate::token::store;
+use crate::watch;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 use std::io::Write;
+use std::path::PathBuf;
+
+/// What becomes of a token with time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum State {
+    /// In force, with time to spare.
+    Valid,
+    /// In force, and a renewal is due.
+    Due,
+    /// Past its expiry.
+    Expired,
+    /// No token file.
+    Missing,
+    /// Not an owner token, or one of another namespace.
+    Invalid,
+}
+
+/// The owner token as `auth status` and `hook status` show it. Holds no secret.
+#[derive(Debug, Serialize)]
+pub(super) struct Status {
+    namespace: String,
+    namespace_from: String,
+    mode: &'static str,
+    api_url: String,
+    token_file: PathBuf,
+    pub(super) state: State,
+    /// RFC 3339.
+    issued_at: Option<String>,
+    /// RFC 3339.
+    expires_at: Option<String>,
+    remaining_seconds: Option<i64>,
+    config: PathBuf,
+    /// Whether openclaw.json holds the same token; absent where it cannot be read.
+    config_has_same_token: Option<bool>,
+    watch: Option<watch::status::WatchStatus>,
+}
 
 /// Runs the command.
-pub fn run(_args: &StatusArgs, _env: &Env, _out: &mut dyn Write) -> Result<ExitCode> {
-    Err(Error::new(ExitCode::Failure, "not there yet"))
+pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    let place = place(&args.show.place, env)?;
+    let owner = auth_show::owner(&args.show, env, &place)?;
+    let status = status(&owner, &place)?;
+    if args.json {
+        let text = serde_json::to_string_pretty(&status)
+            .or_fail(ExitCode::Failure, || "could not print the status".to_owned())?;
+        write_line(out, text)?;
+    } else {
+        write_line(out, status.text())?;
+    }
+    Ok(match status.state {
+        State::Valid | State::Due => ExitCode::Ok,
+        State::Expired | State::Missing | State::Invalid => {
+            cmd::warn(format_args!(
+                "the hook has no token that it can use\n  next: {}",
+                cmd::login_command(&owner)
+            ));
+            ExitCode::Token
+        }
+    })
+}
+
+/// Looks at the token's file and at openclaw.json.
+pub(super) fn status(owner: &Owner, place: &Place) -> Result<Status> {
+    let token = store::read(&owner.token_file)?;
+    let says = token.as_ref().and_then(|token| claims::inspect(token).ok());
+    let now = time::now();
+    Ok(Status {
+        namespace: owner.namespace.value.clone(),
+        namespace_from: owner.namespace.origin.to_string(),
+        mode: owner.mode.value.as_str(),
+        api_url: owner.api_url.value.clone(),
+        token_file: owner.token_file.clone(),
+        state: state(owner, token.as_ref(), says.as_ref(), now),
+        issued_at: says.as_ref().and_then(|says| says.iat).map(time::rfc3339),
+        expires_at: says.as_ref().and_then(|says| says.exp).map(time::rfc3339),
+        remaining_seconds: says.as_ref().and_then(|says| says.exp).map(|exp| exp - now),
+        config: place.config.clone(),
+        config_has_same_token: same_in_config(place, token.as_ref()),
+        watch: watch::status::read(place),
+    })
+}
+
+fn state(owner: &Owner, token: Option<&SecretString>, says: Option<&Inspected>, now: i64) -> State {
+    match (token, says) {
+        (None, _) => State::Missing,
+        (Some(_), Some(says)) if says.namespace == owner.namespace.value => {
+            if says.is_expired(now) {
+                State::Expired
+            } else if is_due(says, now) {
+                State::Due
+            } else {
+                State::Valid
+            }
+        }
+        (Some(_), _) => State::Invalid,
+    }
+}
+
+/// Whether a watcher would renew the token now, were there no jitter.
+fn is_due(says: &Inspected, now: i64) -> bool {
+    let (Some(iat), Some(exp)) = (says.iat, says.exp) else {
+        return false;
+    };
+    Lifetime { iat, exp }.due_at_ms(DEFAULT_FRACTION, 0.0) <= now.saturating_mul(1000)
+}
+
+fn same_in_config(place: &Place, token: Option<&SecretString>) -> Option<bool> {
+    let config = match config::read(place) {
+        Ok(config) => config,
+        Err(error) => {
+            cmd::warn(error);
+            return None;
+        }
+    };
+    let entry = match config.map(|config| entry::find(&config.value)).transpose() {
+        Ok(entry) => entry.flatten(),
+        Err(error) => {
+            cmd::warn(error);
+            return None;
+        }
+    };
+    let in_config = entry.and_then(|entry| entry.token());
+    Some(in_config.is_some_and(|held| token.is_some_and(|token| token.expose_secret() == held.expose_secret())))
+}
+
+impl Status {
+    fn text(&self) -> String {
+        let mut lines = vec![
+            format!("Namespace:     {} (from {})", self.namespace, self.namespace_from),
+            format!("Mode:          {}", self.mode),
+            format!("API:           {}", self.api_url),
+            format!("Token file:    {}", self.token_file.display()),
+        ];
+        let state = match self.state {
+            State::Valid => "valid",
+            State::Due => "due for renewal",
+            State::Expired => "expired",
+            State::Missing => "missing",
+            State::Invalid => "invalid: not an owner token of this namespace",
+        };
+        lines.push(format!("State:         {state}"));
+        if let Some(issued) = &self.issued_at {
+            lines.push(format!("Issued:        {issued}"));
+        }
+        if let (Some(expires), Some(left)) = (&self.expires_at, self.remaining_seconds) {
+            let length = time::duration(left);
+            let left = if left > 0 {
+                format!("in {length}")
+            } else {
+                format!("{length} ago")
+            };
+            lines.push(format!("Expires:       {expires} ({left})"));
+        }
+        lines.push(format!(
+            "openclaw.json: {}",
+            match self.config_has_same_token {
+                Some(true) => "holds the same token",
+                Some(false) => "does not hold this token",
+                None => "cannot be read",
+            }
+        ));
+        lines.join("\n")
+    }
 }

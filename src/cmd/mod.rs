@@ -19,7 +19,8 @@ mod table;
 mod watch;
 
 use crate::cli::{AuthCommand, Cli, Command, HookCommand, Mode, PlaceArgs, ServiceCommand, ServiceSecretCommand};
-use crate::exit::{ExitCode, Result};
+use crate::exit::{ExitCode, OrFail, Result};
+use crate::openclaw::{config, entry};
 use crate::settings::{self, Env, Owner, Place};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -27,8 +28,10 @@ use std::io::Write;
 /// Runs one command line. Results go to `out`, warnings to standard error.
 pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     match cli.command {
-        Command::Auth(AuthCommand::Login(args)) | Command::Login(args) => auth_login::run(&args, env, out),
-        Command::Auth(AuthCommand::Refresh(args)) => auth_login::run(&args, env, out),
+        Command::Auth(AuthCommand::Login(args)) | Command::Login(args) => {
+            auth_login::run(&args, auth_login::Action::Login, env, out)
+        }
+        Command::Auth(AuthCommand::Refresh(args)) => auth_login::run(&args, auth_login::Action::Refresh, env, out),
         Command::Auth(AuthCommand::Show(args)) => auth_show::run(&args, env, out),
         Command::Auth(AuthCommand::Status(args)) => auth_status::run(&args, env, out),
         Command::Auth(AuthCommand::Logout(args)) => auth_logout::run(&args, env, out),
@@ -45,7 +48,7 @@ pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
         Command::Hook(HookCommand::Status(args)) => hook_status::run(&args, env, out),
         Command::Watch(args) => watch::run(&args, env, out),
         Command::Serve(args) => serve::run(&args, env, out),
-        Command::Demo => demo::run(env, out),
+        Command::Demo => demo::run(out),
     }
 }
 
@@ -57,8 +60,18 @@ fn place(args: &PlaceArgs, env: &Env) -> Result<Place> {
 }
 
 /// The env of the hook's entry in openclaw.json; `None` where there is no entry.
-fn entry_env(_place: &Place) -> Result<Option<BTreeMap<String, String>>> {
-    Ok(None)
+fn entry_env(place: &Place) -> Result<Option<BTreeMap<String, String>>> {
+    let config = config::read(place)?;
+    let entry = config.map(|config| entry::find(&config.value)).transpose()?.flatten();
+    Ok(entry.map(|entry| entry.env))
+}
+
+/// As [`entry_env`], for a command that does without openclaw.json: one that cannot be read is a warning.
+fn entry_env_if_readable(place: &Place) -> Option<BTreeMap<String, String>> {
+    entry_env(place).unwrap_or_else(|error| {
+        warn(error);
+        None
+    })
 }
 
 /// The command that makes or stores a new token for an owner.
@@ -75,8 +88,12 @@ fn login_command(owner: &Owner) -> String {
     )
 }
 
+/// Writes a line of the result.
+fn write_line(out: &mut dyn Write, text: impl std::fmt::Display) -> Result<()> {
+    writeln!(out, "{text}").or_fail(ExitCode::Failure, || "could not write to standard output".to_owned())
+}
+
 /// Tells the person something that is not the result, on standard error.
-#[allow(dead_code)]
 fn warn(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "warning: {text}");
 }

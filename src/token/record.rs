@@ -1,7 +1,7 @@
 //! What a login leaves behind for `hook run` and `watch`: `<home>/.sigilum/owner-<namespace>.json`, 0600.
 
 use crate::cli::Mode;
-use crate::disk;
+use crate::disk::{self, OwnLock};
 use crate::exit::{Error, ExitCode, OrFail, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -49,11 +49,13 @@ pub fn read(path: &Path) -> Result<Option<Record>> {
     })
 }
 
-/// The record's bytes as they lie in its file.
-pub fn to_bytes(record: &Record) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(record).unwrap_or_default();
+/// Replaces the record.
+pub fn write(lock: &OwnLock, path: &Path, record: &Record) -> Result<()> {
+    let what = || format!("could not write the record: {}", path.display());
+    let mut bytes = serde_json::to_vec_pretty(record).or_fail(ExitCode::Failure, what)?;
     bytes.push(b'\n');
-    bytes
+    lock.write_private(path, &bytes)?;
+    Ok(())
 }
 
 /// The namespaces that have a record or a default token file in our folder, sorted.

@@ -1,6 +1,6 @@
 //! The token's file: the token and a newline, 0600, replaced atomically.
 
-use crate::disk;
+use crate::disk::{self, OwnLock};
 use crate::exit::{Error, ExitCode, Result};
 use crate::token::claims::MAX_BYTES;
 use secrecy::{ExposeSecret, SecretString};
@@ -27,13 +27,7 @@ pub fn read(path: &Path) -> Result<Option<SecretString>> {
 }
 
 /// Replaces the token file.
-pub fn write(path: &Path, token: &SecretString) -> Result<()> {
-    disk::write_private(path, &to_bytes(token))
-}
-
-/// The token as it lies in its file: with a newline.
-pub fn to_bytes(token: &SecretString) -> Vec<u8> {
-    let mut bytes = token.expose_secret().as_bytes().to_vec();
-    bytes.push(b'\n');
-    bytes
+pub fn write(lock: &OwnLock, path: &Path, token: &SecretString) -> Result<()> {
+    lock.write_private(path, format!("{}\n", token.expose_secret()).as_bytes())?;
+    Ok(())
 }

@@ -1,0 +1,454 @@
+//! `auth login`, `auth refresh` and `login`: what they print, and what lies on disk afterwards.
+
+mod env;
+
+use env::{TestEnv, mode, now};
+use serde_json::{Value, json};
+use sigilum_authz_notify::token::claims::{self, Claims, Inspected};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+/// A login on the embedded database; more options can follow.
+const LOCAL: [&str; 6] = ["auth", "login", "--mode", "oss-local", "--namespace", "alice"];
+const REFRESH: [&str; 4] = ["auth", "refresh", "--namespace", "alice"];
+
+fn local<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    LOCAL.iter().chain(more).copied().collect()
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    std::fs::read_to_string(path.as_ref()).unwrap_or_else(|error| panic!("{}: {error}", path.as_ref().display()))
+}
+
+fn json(path: impl AsRef<Path>) -> Value {
+    serde_json::from_str(&read(path)).unwrap()
+}
+
+fn stored_token(env: &TestEnv) -> String {
+    read(env.sigilum("owner-token-alice.jwt")).trim_end().to_owned()
+}
+
+fn says(token: &str) -> Inspected {
+    claims::inspect(&token.into()).unwrap()
+}
+
+fn entry(env: &TestEnv) -> Value {
+    json(env.config())["hooks"]["internal"]["entries"]["sigilum-authz-notify"].clone()
+}
+
+/// A token that somebody else's API signed.
+fn foreign_token(namespace: &str, iat: i64, ttl: u64) -> String {
+    use secrecy::ExposeSecret;
+    let claims = Claims::new("user_1", "a@example.org", namespace, iat, ttl);
+    claims::mint(&claims, &"somebody else's".into())
+        .unwrap()
+        .expose_secret()
+        .to_owned()
+}
+
+#[test]
+fn the_first_login_leaves_owner_token_record_and_entry() {
+    let env = TestEnv::new();
+    let output = env.run(local(&["--enable-authz-notify", "true"])).expect(0);
+    let token = stored_token(&env);
+    assert!(output.stdout.contains(&token), "{}", output.stdout);
+    assert!(
+        output.stdout.contains("no Sigilum API uses this database yet"),
+        "{}",
+        output.stdout
+    );
+
+    let said = says(&token);
+    assert_eq!(said.namespace, "alice");
+    assert_eq!(said.sub.as_deref(), Some("user_local_alice"));
+    assert_eq!(said.email.as_deref(), Some("alice@local.sigilum"));
+    assert_eq!(said.life(), Some(604_800));
+    assert!((now() - said.iat.unwrap()).abs() < 30);
+    let secret = read(env.sigilum("jwt-secret"));
+    assert!(claims::is_signed_by(&token.as_str().into(), &secret.trim().into()));
+
+    let database = rusqlite::Connection::open(env.sigilum("local-api.sqlite")).unwrap();
+    let owner: (String, String, String) = database
+        .query_row(
+            "SELECT id, email, plan FROM users WHERE namespace = 'alice'",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+        .unwrap();
+    assert_eq!(
+        owner,
+        ("user_local_alice".into(), "alice@local.sigilum".into(), "free".into())
+    );
+
+    let record = json(env.sigilum("owner-alice.json"));
+    assert_eq!(record["mode"], "oss-local");
+    assert_eq!(record["api_url"], "http://127.0.0.1:8787");
+    assert_eq!(record["api_db"], env.sigilum("local-api.sqlite").to_str().unwrap());
+
+    let config = json(env.config());
+    assert_eq!(config["hooks"]["internal"]["enabled"], true);
+    let wanted = json!({"enabled": true, "env": {
+        "SIGILUM_NAMESPACE": "alice", "SIGILUM_API_URL": "http://127.0.0.1:8787", "SIGILUM_MODE": "oss-local",
+        "SIGILUM_OWNER_TOKEN": token,
+    }});
+    assert_eq!(entry(&env), wanted);
+}
+
+#[test]
+fn everything_that_login_makes_is_private() {
+    let env = TestEnv::new();
+    env.run(local(&[])).expect(0);
+    assert_eq!(mode(env.openclaw()), 0o700);
+    assert_eq!(mode(env.sigilum("")), 0o700);
+    let mut files = 0;
+    for folder in [env.openclaw(), env.sigilum("")] {
+        for file in std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_file())
+        {
+            assert_eq!(mode(&file), 0o600, "{}", file.display());
+            files += 1;
+        }
+    }
+    assert!(files >= 5, "{files} files");
+}
+
+#[test]
+fn a_login_that_wants_nothing_new_writes_nothing() {
+    let env = TestEnv::new();
+    let token = foreign_token("alice", now(), 3600);
+    let login = ["auth", "login", "--owner-token-stdin", "--enable-authz-notify", "true"];
+    env.run(login).stdin(token.clone()).expect(0);
+    let before = std::fs::metadata(env.config()).unwrap();
+    let output = env.run(login).stdin(token).expect(0);
+    let after = std::fs::metadata(env.config()).unwrap();
+    assert!(output.stdout.contains("nothing to change"), "{}", output.stdout);
+    assert_eq!(before.ino(), after.ino());
+    assert_eq!(
+        (before.mtime(), before.mtime_nsec()),
+        (after.mtime(), after.mtime_nsec())
+    );
+}
+
+#[test]
+fn the_token_is_printed_where_asked_and_nowhere_else() {
+    let cases: [(&[&str], bool, bool); 4] = [
+        (&[], true, false),
+        (&["--print-token", "false"], false, false),
+        (&["--token-only"], true, true),
+        (&["--print-token=false", "--token-only=true"], true, true),
+    ];
+    for (flags, printed, alone) in cases {
+        let env = TestEnv::new();
+        let output = env.run(local(flags)).expect(0);
+        let token = stored_token(&env);
+        assert_eq!(output.stdout.contains(&token), printed, "{flags:?}");
+        assert_eq!(output.stdout.trim_end() == token, alone, "{flags:?}");
+        assert!(!output.stderr.contains(&token), "{flags:?}");
+    }
+}
+
+#[test]
+fn refresh_keeps_the_replaced_tokens_life_unless_told_otherwise() {
+    let env = TestEnv::new();
+    env.run(local(&["--ttl-seconds", "1234"])).expect(0);
+    let life = |token: &str| says(token).life();
+    assert_eq!(life(&stored_token(&env)), Some(1234));
+    env.run(REFRESH).expect(0);
+    assert_eq!(life(&stored_token(&env)), Some(1234));
+    env.run(REFRESH).env("SIGILUM_OWNER_TOKEN_TTL_SECONDS", "77").expect(0);
+    assert_eq!(life(&stored_token(&env)), Some(77));
+    env.run(REFRESH.iter().chain(&["--ttl-seconds", "88"]))
+        .env("SIGILUM_OWNER_TOKEN_TTL_SECONDS", "77")
+        .expect(0);
+    assert_eq!(life(&stored_token(&env)), Some(88));
+    for bad in ["0", "-1", "99999999999"] {
+        env.run(REFRESH).env("SIGILUM_OWNER_TOKEN_TTL_SECONDS", bad).expect(2);
+    }
+    assert_eq!(life(&stored_token(&env)), Some(88));
+}
+
+#[test]
+fn refresh_in_oss_local_mode_issues_whatever_the_environment_holds() {
+    let env = TestEnv::new();
+    env.run(local(&[])).expect(0);
+    let foreign = foreign_token("alice", now(), 60);
+    env.run(REFRESH).env("SIGILUM_OWNER_TOKEN", &foreign).expect(0);
+    assert_ne!(stored_token(&env), foreign);
+    let output = env
+        .run(REFRESH.iter().chain(&["--owner-token-stdin"]))
+        .stdin(foreign)
+        .expect(2);
+    assert!(
+        output.stderr.contains("auth login --owner-token-stdin"),
+        "{}",
+        output.stderr
+    );
+}
+
+#[test]
+fn login_given_a_token_stores_that_one_in_either_mode() {
+    for mode in ["managed", "oss-local"] {
+        let env = TestEnv::new();
+        let token = foreign_token("alice", now(), 3600);
+        env.run(["login", "--mode", mode])
+            .env("SIGILUM_OWNER_TOKEN", format!("{token}\n"))
+            .expect(0);
+        assert_eq!(stored_token(&env), token);
+        assert!(!env.sigilum("local-api.sqlite").exists());
+    }
+}
+
+#[test]
+fn managed_mode_wants_a_token_and_says_how_to_get_one() {
+    let env = TestEnv::new();
+    for command in ["login", "refresh"] {
+        let output = env.run(["auth", command, "--namespace", "alice"]).expect(4);
+        assert!(
+            output.stderr.contains("Managed mode requires an explicit owner JWT"),
+            "{}",
+            output.stderr
+        );
+        assert!(output.stderr.contains("https://sigilum.id"), "{}", output.stderr);
+        assert!(output.stderr.contains("--owner-token-stdin"), "{}", output.stderr);
+    }
+    assert!(!env.openclaw().exists());
+}
+
+#[test]
+fn a_token_that_cannot_be_right_is_refused_and_changes_nothing() {
+    let expired = foreign_token("alice", now() - 7200, 3600);
+    let other = foreign_token("bob", now(), 3600);
+    let cases = [
+        ("", "it is empty"),
+        ("not a token", "three base64url parts"),
+        ("e30.e30.e30", "name no namespace"),
+        ("e30.W10.e30", "not a JSON object"),
+        (expired.as_str(), "it expired 1 h ago"),
+        (other.as_str(), r#"for the namespace "bob", not "alice""#),
+    ];
+    for (token, why) in cases {
+        let env = TestEnv::new();
+        let output = env
+            .run(["auth", "login", "--namespace", "alice", "--owner-token-stdin"])
+            .stdin(token)
+            .expect(4);
+        assert!(output.stderr.contains(why), "{token}: {}", output.stderr);
+        assert!(token.is_empty() || !output.stderr.contains(token), "{}", output.stderr);
+        assert!(!env.openclaw().exists());
+    }
+}
+
+#[test]
+fn what_is_doubtful_about_a_token_is_a_warning() {
+    let env = TestEnv::new();
+    // {"namespace":"alice"}: no expiry, no issuer, no audience.
+    let output = env
+        .run(["login", "--owner-token-stdin"])
+        .stdin("e30.eyJuYW1lc3BhY2UiOiJhbGljZSJ9.c2ln")
+        .expect(0);
+    for doubt in ["no expiry", "issuer", "audience"] {
+        assert!(output.stderr.contains(doubt), "{doubt}: {}", output.stderr);
+    }
+    assert!(output.stdout.contains("never"), "{}", output.stdout);
+}
+
+#[test]
+fn a_token_on_the_command_line_works_and_earns_a_warning() {
+    let env = TestEnv::new();
+    let token = foreign_token("alice", now(), 3600);
+    let output = env
+        .run(["login", "--owner-token", &token, "--print-token", "false"])
+        .expect(0);
+    assert!(
+        output.stderr.contains("may be seen by other users"),
+        "{}",
+        output.stderr
+    );
+    assert!(!output.stderr.contains(&token) && !output.stdout.contains(&token));
+    assert_eq!(stored_token(&env), token);
+    env.run(["login", "--owner-token", &token, "--owner-token-stdin"])
+        .expect(2);
+}
+
+#[test]
+fn a_dry_run_prints_the_patch_and_writes_nothing() {
+    let env = TestEnv::new();
+    let output = env
+        .run(local(&["--dry-run", "--enable-authz-notify", "true"]))
+        .expect(0);
+    let patch: Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(patch[0]["op"], "add");
+    assert_eq!(patch[0]["path"], "/hooks");
+    assert!(output.stdout.contains("\"***\""), "{}", output.stdout);
+    assert!(!env.openclaw().exists());
+
+    env.run(local(&["--enable-authz-notify", "true"])).expect(0);
+    let files = |dir: &Path| std::fs::read_dir(dir).unwrap().count();
+    let before = (read(env.config()), files(&env.openclaw()), files(&env.sigilum("")));
+    let token = stored_token(&env);
+    let output = env.run(local(&["--dry-run"])).expect(0);
+    assert!(!output.stdout.contains(&token), "{}", output.stdout);
+    assert_eq!(
+        before,
+        (read(env.config()), files(&env.openclaw()), files(&env.sigilum("")))
+    );
+}
+
+#[test]
+fn a_broken_config_is_named_with_line_and_column_before_anything_changes() {
+    let env = TestEnv::new();
+    let text = "{\n  \"hooks\": {\n    oops\n}\n";
+    env.write_config(text);
+    let output = env.run(local(&[])).expect(3);
+    assert!(output.stderr.contains("openclaw.json"), "{}", output.stderr);
+    assert!(output.stderr.contains("line 4"), "{}", output.stderr);
+    assert_eq!(read(env.config()), text);
+    assert!(!env.sigilum("").exists());
+    // Told to leave it alone, login does not look at it.
+    env.run(local(&["--write-openclaw", "false"])).expect(0);
+    assert_eq!(read(env.config()), text);
+}
+
+#[test]
+fn a_read_only_config_is_left_alone_with_the_reason() {
+    for name in ["OPENCLAW_CONFIG_READONLY", "OPENCLAW_NIX_MODE"] {
+        let env = TestEnv::new();
+        env.write_config("{}");
+        let output = env.run(local(&[])).env(name, "1").expect(0);
+        assert!(output.stdout.contains(name), "{}", output.stdout);
+        assert_eq!(read(env.config()), "{}");
+        assert!(env.sigilum("owner-token-alice.jwt").exists());
+    }
+}
+
+#[test]
+fn a_config_that_receives_a_token_becomes_private_and_says_so() {
+    let env = TestEnv::new();
+    env.write_config("{}");
+    std::fs::set_permissions(env.config(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let output = env.run(local(&["--enable-authz-notify", "true"])).expect(0);
+    assert_eq!(mode(env.config()), 0o600);
+    assert!(output.stdout.contains("0600"), "{}", output.stdout);
+}
+
+#[test]
+fn comments_order_and_quotes_of_the_config_survive() {
+    let env = TestEnv::new();
+    let before = "// mine\r\n{\r\n\tgateway: {mode: 'local',}, // keep\r\n\thooks: {internal: {enabled: true, entries: {other: {enabled: true}}}},\r\n}\r\n";
+    env.write_config(before);
+    env.run(local(&["--enable-authz-notify", "true"])).expect(0);
+    let after = read(env.config());
+    for kept in [
+        "// mine\r\n{\r\n\tgateway: {mode: 'local',}, // keep\r\n",
+        "other: {enabled: true}",
+        "}\r\n",
+    ] {
+        assert!(after.contains(kept), "{after}");
+    }
+    let value: Value = json5::from_str(&after).unwrap();
+    assert_eq!(
+        value["hooks"]["internal"]["entries"]["sigilum-authz-notify"]["enabled"],
+        true
+    );
+}
+
+#[test]
+fn the_token_leaves_the_config_while_the_hook_is_off() {
+    let env = TestEnv::new();
+    env.run(local(&["--enable-authz-notify", "true"])).expect(0);
+    assert!(entry(&env)["env"]["SIGILUM_OWNER_TOKEN"].is_string());
+    env.run(local(&["--enable-authz-notify", "false"])).expect(0);
+    assert_eq!(entry(&env)["enabled"], false);
+    assert!(!read(env.config()).contains(&stored_token(&env)));
+    env.run(local(&[])).expect(0);
+    assert_eq!(entry(&env)["enabled"], false, "preserve touches nothing");
+}
+
+#[test]
+fn with_token_in_config_false_the_token_stays_in_its_file() {
+    let env = TestEnv::new();
+    env.run(local(&["--enable-authz-notify", "true", "--token-in-config", "false"]))
+        .expect(0);
+    assert_eq!(entry(&env)["env"]["SIGILUM_TOKEN_IN_CONFIG"], "false");
+    assert!(!read(env.config()).contains(&stored_token(&env)));
+    let before = read(env.config());
+    let inode = std::fs::metadata(env.config()).unwrap().ino();
+    env.run(REFRESH).expect(0);
+    assert_eq!(
+        (read(env.config()), std::fs::metadata(env.config()).unwrap().ino()),
+        (before, inode)
+    );
+}
+
+#[test]
+fn a_reference_in_the_entry_is_kept_and_said() {
+    let env = TestEnv::new();
+    env.write_config(
+        r#"{"hooks":{"internal":{"enabled":true,"entries":{"sigilum-authz-notify":{"env":{"SIGILUM_OWNER_TOKEN":"${SIGILUM_OWNER_TOKEN}"}}}}}}"#,
+    );
+    let output = env.run(local(&[])).expect(0);
+    assert_eq!(entry(&env)["env"]["SIGILUM_OWNER_TOKEN"], "${SIGILUM_OWNER_TOKEN}");
+    assert!(output.stdout.contains("${"), "{}", output.stdout);
+}
+
+#[test]
+fn logins_at_the_same_time_end_with_file_record_and_config_in_agreement() {
+    let env = TestEnv::new();
+    env.run(local(&["--enable-authz-notify", "true"])).expect(0);
+    std::thread::scope(|scope| {
+        for i in 0..8 {
+            let env = &env;
+            let ttl = (1000 + i).to_string();
+            scope.spawn(move || env.run(local(&["--ttl-seconds", &ttl])).expect(0));
+        }
+    });
+    let token = stored_token(&env);
+    assert_eq!(entry(&env)["env"]["SIGILUM_OWNER_TOKEN"], token);
+    let output = env.run(["auth", "status", "--json"]).expect(0);
+    let status: Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(status["config_has_same_token"], true);
+}
+
+#[test]
+fn a_bad_api_url_is_refused_before_anything_changes() {
+    for url in [
+        "ftp://api.sigilum.id",
+        "http://api.sigilum.id",
+        "https://user:pw@api.sigilum.id",
+        "nonsense",
+        "",
+    ] {
+        let env = TestEnv::new();
+        env.run(local(&["--api-url", url])).expect(2);
+        assert!(!env.openclaw().exists(), "{url}");
+    }
+    let env = TestEnv::new();
+    env.run(local(&["--api-url", "http://example.org"]))
+        .env("SIGILUM_ALLOW_INSECURE_HTTP", "1")
+        .expect(0);
+}
+
+#[test]
+fn a_remembered_login_needs_no_options_again() {
+    let env = TestEnv::new();
+    let login = local(&["--api-url", "http://127.0.0.1:9999/", "--email", "alice@example.org"]);
+    env.run(login).expect(0);
+    env.run(["auth", "refresh"]).expect(0);
+    let record = json(env.sigilum("owner-alice.json"));
+    assert_eq!(record["api_url"], "http://127.0.0.1:9999");
+    assert_eq!(record["email"], "alice@example.org");
+    assert_eq!(says(&stored_token(&env)).email.as_deref(), Some("alice@example.org"));
+}
+
+#[test]
+fn a_token_file_elsewhere_is_used_and_remembered() {
+    let env = TestEnv::new();
+    let path = env.home().join("mine").join("token");
+    env.run(local(&["--token-file", path.to_str().unwrap()])).expect(0);
+    assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    assert!(!env.sigilum("owner-token-alice.jwt").exists());
+    let shown = env.run(["auth", "show", "--namespace", "alice"]).expect(0);
+    assert_eq!(shown.stdout, read(&path));
+}

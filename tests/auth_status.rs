@@ -1,0 +1,136 @@
+//! `auth show`, `auth status` and `auth logout`.
+
+mod env;
+
+use env::{TestEnv, now};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use sigilum_authz_notify::token::claims::{self, Claims};
+
+fn token(namespace: &str, iat: i64, ttl: u64) -> String {
+    let claims = Claims::new("user_1", "a@example.org", namespace, iat, ttl);
+    claims::mint(&claims, &"secret".into())
+        .unwrap()
+        .expose_secret()
+        .to_owned()
+}
+
+fn login(env: &TestEnv) -> String {
+    env.run([
+        "login",
+        "--mode",
+        "oss-local",
+        "--namespace",
+        "alice",
+        "--enable-authz-notify",
+        "true",
+        "--token-only",
+    ])
+    .expect(0)
+    .stdout
+    .trim_end()
+    .to_owned()
+}
+
+fn status(env: &TestEnv, code: i32) -> Value {
+    let output = env
+        .run(["auth", "status", "--json", "--namespace", "alice"])
+        .expect(code);
+    serde_json::from_str(&output.stdout).unwrap()
+}
+
+#[test]
+fn the_state_follows_the_tokens_life() {
+    let now = now();
+    let cases = [
+        (token("alice", now, 3600), "valid", 0),
+        (token("alice", now - 3000, 3600), "due", 0),
+        (token("alice", now - 3600, 3600), "expired", 4),
+        (token("bob", now, 3600), "invalid", 4),
+        ("garbage".to_owned(), "invalid", 4),
+        (" \n".to_owned(), "missing", 4),
+    ];
+    for (token, state, code) in cases {
+        let env = TestEnv::new();
+        env.write(".openclaw/.sigilum/owner-token-alice.jwt", &token);
+        let seen = status(&env, code);
+        assert_eq!(seen["state"], state);
+        assert_eq!(seen["config_has_same_token"], false);
+        assert!(!seen.to_string().contains(token.trim()) || token.trim().is_empty());
+    }
+    assert_eq!(status(&TestEnv::new(), 4)["state"], "missing");
+}
+
+#[test]
+fn status_tells_where_things_come_from_and_until_when() {
+    let env = TestEnv::new();
+    let token = login(&env);
+    let seen = status(&env, 0);
+    assert_eq!(seen["namespace"], "alice");
+    assert_eq!(seen["namespace_from"], "--namespace");
+    assert_eq!(
+        seen["token_file"],
+        env.sigilum("owner-token-alice.jwt").to_str().unwrap()
+    );
+    assert_eq!(seen["config_has_same_token"], true);
+    assert!(
+        (604_700..=604_800).contains(&seen["remaining_seconds"].as_i64().unwrap()),
+        "{seen}"
+    );
+    let text = env.run(["auth", "status"]).expect(0).stdout;
+    for part in ["alice", "valid", "Expires:", "holds the same token"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains(&token));
+    assert_eq!(env.run(["auth", "show"]).expect(0).stdout.trim_end(), token);
+}
+
+#[test]
+fn logout_leaves_no_token_anywhere_that_is_ours() {
+    let env = TestEnv::new();
+    let first = login(&env);
+    let second = env
+        .run(["auth", "refresh", "--token-only", "--ttl-seconds", "5000"])
+        .expect(0)
+        .stdout;
+    let output = env.run(["auth", "logout"]).expect(0);
+    assert!(output.stdout.contains("owner-token-alice.jwt"), "{}", output.stdout);
+    assert!(!env.sigilum("owner-token-alice.jwt").exists());
+    assert!(!env.sigilum("owner-alice.json").exists());
+    let files = std::fs::read_dir(env.sigilum(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    for file in files.chain([env.config()]) {
+        let bytes = std::fs::read(&file).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(
+            !text.contains(&first) && !text.contains(second.trim_end()),
+            "{}",
+            file.display()
+        );
+    }
+    // Twice is no error.
+    env.run(["auth", "logout", "--namespace", "alice"]).expect(0);
+    env.run(["auth", "show", "--namespace", "alice"]).expect(4);
+}
+
+#[test]
+fn logout_scrubs_a_token_that_was_there_before_our_first_write() {
+    let env = TestEnv::new();
+    let old = token("alice", now(), 900);
+    env.write_config(format!(
+        r#"{{"hooks":{{"internal":{{"enabled":true,"entries":{{"sigilum-authz-notify":{{"enabled":true,"env":{{"SIGILUM_OWNER_TOKEN":"{old}"}}}}}}}}}}}}"#
+    ));
+    login(&env);
+    env.run(["auth", "logout"]).expect(0);
+    for file in std::fs::read_dir(env.sigilum(""))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+    {
+        assert!(
+            !String::from_utf8_lossy(&std::fs::read(&file).unwrap()).contains(&old),
+            "{}",
+            file.display()
+        );
+    }
+}
