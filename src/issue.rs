@@ -74,10 +74,20 @@ pub fn jwt_secret(api: &LocalApi, env: &Env, place: &Place) -> Result<Option<Set
     }))
 }
 
-/// As [`jwt_secret`], but the embedded database's secret is made where it is missing.
+/// Whether [`issue`] will have a secret: one is there, or the embedded database's may be made.
 ///
 /// # Errors
-/// [`ExitCode::SecretOrDatabase`] where there is none and none may be made.
+/// [`ExitCode::SecretOrDatabase`] where there is none.
+pub fn check_secret(api: &LocalApi, env: &Env, place: &Place) -> Result<()> {
+    let makeable = api.embedded && api.checkout.is_none();
+    if makeable || jwt_secret(api, env, place)?.is_some() {
+        Ok(())
+    } else {
+        Err(no_secret(api))
+    }
+}
+
+/// As [`jwt_secret`], but the embedded database's secret is made where it is missing.
 fn jwt_secret_or_new(api: &LocalApi, env: &Env, place: &Place) -> Result<SecretString> {
     if let Some(secret) = jwt_secret(api, env, place)? {
         return Ok(secret.value);
@@ -98,6 +108,10 @@ fn jwt_secret_or_new(api: &LocalApi, env: &Env, place: &Place) -> Result<SecretS
         )?;
         return Ok(secret);
     }
+    Err(no_secret(api))
+}
+
+fn no_secret(api: &LocalApi) -> Error {
     let next = match &api.checkout {
         Some(checkout) => {
             format!(
@@ -107,7 +121,7 @@ fn jwt_secret_or_new(api: &LocalApi, env: &Env, place: &Place) -> Result<SecretS
         }
         None => "set JWT_SECRET to the secret of the API that uses this database, or give --source-home".to_owned(),
     };
-    Err(Error::new(ExitCode::SecretOrDatabase, "Unable to resolve JWT_SECRET").next(next))
+    Error::new(ExitCode::SecretOrDatabase, "Unable to resolve JWT_SECRET").next(next)
 }
 
 /// A token that was issued here.

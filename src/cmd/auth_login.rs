@@ -96,6 +96,9 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &Place) -> Result
     } else {
         None
     };
+    if let Some(api) = &local_api {
+        issue::check_secret(api, env, place)?;
+    }
     let replaced = match action {
         Action::Login => None,
         Action::Refresh => stored_life(&owner),

@@ -1,0 +1,172 @@
+//! `auth login` in oss-local mode beside a Sigilum source checkout, or on a database that is named outright.
+
+mod env;
+
+use env::local_api::{FakeCheckout, JWT_SECRET};
+use env::{TestEnv, mode};
+use rusqlite::Connection;
+use serde_json::Value;
+use sigilum_authz_notify::token::claims;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+const LOGIN: [&str; 7] = [
+    "login",
+    "--mode",
+    "oss-local",
+    "--namespace",
+    "alice",
+    "--print-token",
+    "false",
+];
+
+fn login<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    LOGIN.iter().chain(more).copied().collect()
+}
+
+fn token(env: &TestEnv) -> secrecy::SecretString {
+    std::fs::read_to_string(env.sigilum("owner-token-alice.jwt"))
+        .unwrap()
+        .trim_end()
+        .into()
+}
+
+fn record(env: &TestEnv) -> Value {
+    serde_json::from_slice(&std::fs::read(env.sigilum("owner-alice.json")).unwrap()).unwrap()
+}
+
+fn owner_id(database: &Path) -> String {
+    let database = Connection::open(database).unwrap();
+    database
+        .query_row("SELECT id FROM users WHERE namespace = 'alice'", [], |row| row.get(0))
+        .unwrap()
+}
+
+#[test]
+fn a_checkouts_database_and_secret_are_used_and_remembered() {
+    for named in ["flag", "variable", "found"] {
+        let env = TestEnv::new();
+        let checkout = FakeCheckout::new(&env);
+        let root = checkout.root.to_str().unwrap();
+        let run = match named {
+            "flag" => env.run(login(&["--source-home", root])),
+            "variable" => env.run(login(&[])).env("SIGILUM_SOURCE_HOME", root),
+            _ => env.run(login(&[])).cwd(checkout.api("migrations")),
+        };
+        let output = run.expect(0);
+        // What was found, and not named, is said.
+        assert!(output.stdout.contains(root), "{}", output.stdout);
+        assert_eq!(output.stdout.contains("upward"), named == "found", "{}", output.stdout);
+        assert!(claims::is_signed_by(&token(&env), &JWT_SECRET.into()), "{named}");
+        assert_eq!(owner_id(&checkout.db()), "user_local_alice");
+        assert!(!env.sigilum("local-api.sqlite").exists());
+        let migrations: Vec<String> = Connection::open(checkout.db())
+            .unwrap()
+            .prepare("SELECT name FROM d1_migrations ORDER BY id")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(migrations, checkout.migrations());
+        assert_eq!(record(&env)["source_home"], root);
+        // The record is enough for the next one, wherever it runs.
+        env.run(["auth", "refresh", "--print-token", "false"])
+            .cwd("/")
+            .expect(0);
+        assert!(claims::is_signed_by(&token(&env), &JWT_SECRET.into()));
+    }
+}
+
+#[test]
+fn without_a_secret_login_says_where_to_put_one_and_changes_nothing() {
+    for content in ["", "JWT_SECRET=\n", "# JWT_SECRET=x\n", "JWT_SECRET=\"\" # empty\n"] {
+        let env = TestEnv::new();
+        let checkout = FakeCheckout::new(&env);
+        std::fs::write(checkout.api(".dev.vars"), content).unwrap();
+        let output = env
+            .run(login(&["--source-home", checkout.root.to_str().unwrap()]))
+            .expect(7);
+        assert!(
+            output.stderr.contains("Unable to resolve JWT_SECRET"),
+            "{}",
+            output.stderr
+        );
+        assert!(output.stderr.contains("apps/api/.dev.vars"), "{}", output.stderr);
+        assert!(!checkout.db().exists());
+        assert!(!env.openclaw().exists());
+    }
+}
+
+#[test]
+fn jwt_secret_of_the_environment_wins_and_an_empty_one_counts_as_unset() {
+    let env = TestEnv::new();
+    let checkout = FakeCheckout::new(&env);
+    let command = login(&["--source-home", checkout.root.to_str().unwrap()]);
+    env.run(command.clone())
+        .env("JWT_SECRET", "from the environment")
+        .expect(0);
+    assert!(claims::is_signed_by(&token(&env), &"from the environment".into()));
+    env.run(command).env("JWT_SECRET", "").expect(0);
+    assert!(claims::is_signed_by(&token(&env), &JWT_SECRET.into()));
+}
+
+#[test]
+fn a_named_database_needs_a_secret_of_its_own() {
+    let env = TestEnv::new();
+    let checkout = FakeCheckout::new(&env);
+    drop(checkout.wrangler_up_to(21));
+    let database = checkout.db();
+    let command = login(&["--api-db", database.to_str().unwrap()]);
+    let output = env.run(command.clone()).expect(7);
+    assert!(
+        output.stderr.contains("Unable to resolve JWT_SECRET"),
+        "{}",
+        output.stderr
+    );
+    env.run(command).env("JWT_SECRET", "its secret").expect(0);
+    assert_eq!(owner_id(&database), "user_local_alice");
+    assert_eq!(record(&env)["api_db"], database.to_str().unwrap());
+}
+
+#[test]
+fn an_owner_who_is_there_already_keeps_id_and_email() {
+    let env = TestEnv::new();
+    let checkout = FakeCheckout::new(&env);
+    checkout
+        .wrangler_up_to(21)
+        .execute(
+            "INSERT INTO users (id, email, namespace, plan, created_at) \
+             VALUES ('usr_7', 'real@example.org', 'alice', 'builder', '2026-01-01T00:00:00.000Z')",
+            [],
+        )
+        .unwrap();
+    env.run(login(&["--source-home", checkout.root.to_str().unwrap()]))
+        .expect(0);
+    let said = claims::inspect(&token(&env)).unwrap();
+    assert_eq!(
+        (said.sub.as_deref(), said.email.as_deref()),
+        (Some("usr_7"), Some("real@example.org"))
+    );
+}
+
+#[test]
+fn a_checkout_that_others_can_change_is_refused() {
+    let env = TestEnv::new();
+    let checkout = FakeCheckout::new(&env);
+    let root = checkout.root.to_str().unwrap();
+    std::fs::set_permissions(&checkout.root, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let output = env.run(login(&["--source-home", root])).expect(7);
+    assert!(output.stderr.contains(root), "{}", output.stderr);
+    assert_eq!(mode(&checkout.root), 0o777, "and left as it is");
+    assert!(!env.sigilum("owner-token-alice.jwt").exists());
+}
+
+#[test]
+fn a_folder_that_is_no_checkout_is_named() {
+    let env = TestEnv::new();
+    let output = env
+        .run(login(&["--source-home", env.home().to_str().unwrap()]))
+        .expect(7);
+    assert!(output.stderr.contains("wrangler.toml"), "{}", output.stderr);
+}
