@@ -228,6 +228,7 @@ fn a_slug_of_another_namespace() {
     );
     let slot = db.slot("bob", "mail").unwrap();
     assert_eq!((slot.file_stem.as_str(), slot.taken_by), ("bob_mail", None));
+    assert!(!slot.service.unwrap().goes_by_slug && !db.services("bob").unwrap()[0].goes_by_slug);
     assert_eq!(db.slot("carol", "mail").unwrap().id, "svc_local_mail");
 }
 
@@ -275,6 +276,11 @@ fn who_has_a_slug_first() {
                 (format!("{namespace}_mail"), Some(first.to_owned()))
             };
             assert_eq!((slot.file_stem, slot.taken_by), (stem, taken_by), "{case}: {namespace}");
+            assert_eq!(
+                db.services(namespace).unwrap()[0].goes_by_slug,
+                namespace == first,
+                "{case}: {namespace}"
+            );
         }
     }
 }
@@ -508,4 +514,81 @@ fn the_workspace_in_force() {
     ] {
         assert_eq!(Workspace::find(env, checkout, openclaw).dir(), Path::new(dir));
     }
+}
+
+#[test]
+fn ten_thousand_services_are_quickly_listed() {
+    let env = TestEnv::new();
+    let (db, seen) = database(&env);
+    seen.execute_batch(
+        "INSERT INTO users (id, email, namespace) VALUES ('a', 'a', 'alice'), ('b', 'b', 'bob');
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+         INSERT INTO services (id, owner_user_id, name, slug) SELECT 's' || i, 'a', 'Service', 'slug-' || i FROM n;
+         INSERT INTO service_api_keys (id, service_id, key_prefix, key_hash)
+           SELECT 'k' || id || o.column1, id, '...', id || o.column1 FROM services, (VALUES (1), (2)) o;
+         INSERT INTO services (id, owner_user_id, name, slug) SELECT 't' || id, 'b', name, slug FROM services;",
+    )
+    .unwrap();
+    let start = Instant::now();
+    let services = db.services("alice").unwrap();
+    let took = start.elapsed();
+    assert_eq!(services.len(), 10_000);
+    assert!(
+        services
+            .iter()
+            .all(|service| service.active_api_keys == 2 && service.goes_by_slug)
+    );
+    // A query per service takes some seconds here, without indexes even minutes.
+    eprintln!("listed in {took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+}
+
+/// Does nothing unless the test below starts it as a process of its own, which it then kills.
+#[test]
+fn child_that_registers_until_it_is_killed() {
+    let Some(path) = std::env::var_os("REGISTER_IN") else {
+        return;
+    };
+    for round in 0.. {
+        let mut db = LocalDb::open_or_create(Path::new(&path), None).unwrap().db;
+        let slug = format!("slug-{}-{round}", std::process::id());
+        db.register(&new("alice", &slug, &a_key(), &slug)).unwrap();
+        db.close().unwrap();
+    }
+}
+
+#[test]
+fn killed_at_any_moment_the_database_is_whole() {
+    let env = TestEnv::new();
+    let mut registered = 0;
+    for round in 0..24_u64 {
+        // Every third time the database is new, so that its making is hit too.
+        let path = env.sigilum(&format!("db-{}.sqlite", round / 3));
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child_that_registers_until_it_is_killed", "--quiet"])
+            .env("REGISTER_IN", &path)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        // Spread over start, making and the first registrations.
+        std::thread::sleep(Duration::from_micros(1500 * (round + 1)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        let mut db = LocalDb::open_or_create(&path, None).unwrap().db;
+        let slug = format!("after-{round}");
+        db.register(&new("alice", &slug, &a_key(), &slug)).unwrap();
+        db.close().unwrap();
+        let seen = look(&path);
+        assert_eq!(text(&seen, "PRAGMA integrity_check").unwrap(), "ok");
+        assert_eq!(number(&seen, "SELECT count(*) FROM d1_migrations"), 20);
+        let services = number(&seen, "SELECT count(*) FROM services");
+        assert_eq!(
+            services,
+            number(&seen, "SELECT count(*) FROM service_api_keys"),
+            "never one without the other"
+        );
+        registered = registered.max(services);
+    }
+    assert!(registered > 3, "the kills came before any work: {registered}");
 }

@@ -5,9 +5,10 @@
 //! row id and key file carry the namespace, and the gateway is not available.
 
 use super::{DbError, LocalDb, Problem};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 
 /// What the database keeps of a service API key: not the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,9 @@ pub struct Service {
     pub description: Option<String>,
     /// How many keys are not revoked.
     pub active_api_keys: u64,
+    /// Whether it goes by the slug alone: key file, and the Sigilum gateway's connection. Not so where another
+    /// namespace had the slug first.
+    pub goes_by_slug: bool,
 }
 
 /// A service API key as the database has it.
@@ -131,10 +135,8 @@ impl LocalDb {
     }
 }
 
-const SERVICE: &str = "SELECT s.id, s.slug, s.name, s.domain, s.description, coalesce(k.active, 0)
-     FROM services s JOIN users u ON u.id = s.owner_user_id
-     LEFT JOIN (SELECT service_id, count(*) AS active FROM service_api_keys WHERE revoked_at IS NULL
-                GROUP BY service_id) k ON k.service_id = s.id";
+const SERVICE: &str = "SELECT s.id, s.slug, s.name, s.domain, s.description
+     FROM services s JOIN users u ON u.id = s.owner_user_id";
 
 fn service(row: &Row<'_>) -> rusqlite::Result<Service> {
     Ok(Service {
@@ -143,67 +145,135 @@ fn service(row: &Row<'_>) -> rusqlite::Result<Service> {
         name: row.get(2)?,
         domain: row.get(3)?,
         description: row.get(4)?,
-        active_api_keys: row.get::<_, i64>(5)?.unsigned_abs(),
+        active_api_keys: 0,
+        goes_by_slug: true,
     })
 }
 
 fn services(conn: &Connection, namespace: &str) -> Result<Vec<Service>, Problem> {
     let mut query = conn.prepare(&format!("{SERVICE} WHERE u.namespace = ?1 ORDER BY s.slug"))?;
-    Ok(query.query_map([namespace], service)?.collect::<Result<_, _>>()?)
+    let mut services: Vec<Service> = query.query_map([namespace], service)?.collect::<Result<_, _>>()?;
+    count_active_keys(conn, &mut services)?;
+    let shared = "s.slug IN (SELECT slug FROM services GROUP BY slug HAVING count(*) > 1)";
+    let mut query = conn.prepare(&holders_where(shared))?;
+    let holders = query.query_map([], holder)?.collect::<Result<Vec<_>, _>>()?;
+    for holders in holders.chunk_by(|one, next| one.slug == next.slug) {
+        let standing = standing(holders, namespace);
+        if let Ok(index) = services.binary_search_by(|service| service.slug.cmp(&holders[0].slug)) {
+            services[index].goes_by_slug = standing.goes_by_slug();
+        }
+    }
+    // Alone with its slug now, but made when another namespace had it.
+    for service in &mut services {
+        service.goes_by_slug &= service.id != second_id(namespace, &service.slug);
+    }
+    Ok(services)
+}
+
+/// One pass over all keys costs a third of what SQLite's grouping does.
+fn count_active_keys(conn: &Connection, services: &mut [Service]) -> Result<(), Problem> {
+    let by_id: HashMap<String, usize> = services
+        .iter()
+        .enumerate()
+        .map(|(index, service)| (service.id.clone(), index))
+        .collect();
+    let mut query = conn.prepare("SELECT service_id FROM service_api_keys WHERE revoked_at IS NULL")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let of = row.get_ref(0)?.as_str().ok().and_then(|id| by_id.get(id));
+        if let Some(&index) = of {
+            services[index].active_api_keys += 1;
+        }
+    }
+    Ok(())
 }
 
 /// One row of all the services that share a slug.
 struct Holder {
+    slug: String,
     id: String,
     namespace: String,
 }
 
-pub(super) fn slot(conn: &Connection, namespace: &str, slug: &str) -> Result<Slot, Problem> {
-    let second_id = |namespace: &str| format!("svc_local_{namespace}_{slug}");
-    let plain_id = format!("svc_local_{slug}");
-    // The row that upstream's script writes comes first: its key is the one in the slug's plain file.
-    let mut query = conn.prepare(
-        "SELECT s.id, u.namespace FROM services s JOIN users u ON u.id = s.owner_user_id WHERE s.slug = ?1
-         ORDER BY s.id != ?2, s.created_at, s.id",
-    )?;
-    let holders = query
-        .query_map(params![slug, plain_id], |row| {
-            Ok(Holder {
-                id: row.get(0)?,
-                namespace: row.get(1)?,
-            })
-        })?
-        .collect::<Result<Vec<_>, _>>()?;
-    let first = holders.iter().find(|holder| holder.id != second_id(&holder.namespace));
+/// Holders by slug. The row that upstream's script writes comes first: its key is the one in the slug's plain file.
+fn holders_where(condition: &str) -> String {
+    format!(
+        "SELECT s.slug, s.id, u.namespace FROM services s JOIN users u ON u.id = s.owner_user_id WHERE {condition}
+         ORDER BY s.slug, s.id != 'svc_local_' || s.slug, s.created_at, s.id"
+    )
+}
+
+fn holder(row: &Row<'_>) -> rusqlite::Result<Holder> {
+    Ok(Holder {
+        slug: row.get(0)?,
+        id: row.get(1)?,
+        namespace: row.get(2)?,
+    })
+}
+
+/// How a namespace stands among those that hold a slug.
+struct Standing<'a> {
+    /// Its own row.
+    own: Option<&'a Holder>,
+    /// Who had the slug first, if that is not this namespace.
+    taken_by: Option<&'a str>,
+    /// Whether it came second once. It stays so, also when the first one is gone: its key lies in its own file.
+    is_second: bool,
+}
+
+impl Standing<'_> {
+    fn goes_by_slug(&self) -> bool {
+        self.taken_by.is_none() && !self.is_second
+    }
+}
+
+fn standing<'a>(holders: &'a [Holder], namespace: &str) -> Standing<'a> {
+    let is_second = |holder: &Holder| holder.id == second_id(&holder.namespace, &holder.slug);
+    let first = holders.iter().find(|holder| !is_second(holder));
     let own = holders.iter().find(|holder| holder.namespace == namespace);
-    // Whoever came second stays second, also when the first one is gone: its key lies in its own file.
-    let is_second = own.is_some_and(|own| own.id == second_id(namespace));
-    let taken_by = first
-        .filter(|first| first.namespace != namespace)
-        .map(|first| first.namespace.clone());
-    let goes_by_slug = taken_by.is_none() && !is_second;
-    let service = match own {
+    Standing {
+        own,
+        taken_by: first
+            .map(|first| first.namespace.as_str())
+            .filter(|first| *first != namespace),
+        is_second: own.is_some_and(is_second),
+    }
+}
+
+fn second_id(namespace: &str, slug: &str) -> String {
+    format!("svc_local_{namespace}_{slug}")
+}
+
+pub(super) fn slot(conn: &Connection, namespace: &str, slug: &str) -> Result<Slot, Problem> {
+    let mut query = conn.prepare(&holders_where("s.slug = ?1"))?;
+    let holders = query.query_map([slug], holder)?.collect::<Result<Vec<_>, _>>()?;
+    let standing = standing(&holders, namespace);
+    let goes_by_slug = standing.goes_by_slug();
+    let service = match standing.own {
         Some(own) => {
             let mut query = conn.prepare(&format!("{SERVICE} WHERE s.id = ?1"))?;
-            Some(query.query_row([&own.id], service)?)
+            Some(Service {
+                goes_by_slug,
+                active_api_keys: active_keys(conn, &own.id)?.len() as u64,
+                ..query.query_row([&own.id], service)?
+            })
         }
         None => None,
     };
-    let id = match own {
+    let id = match standing.own {
         Some(own) => own.id.clone(),
-        None if goes_by_slug => plain_id,
-        None => second_id(namespace),
-    };
-    let file_stem = if goes_by_slug {
-        slug.to_owned()
-    } else {
-        format!("{namespace}_{slug}")
+        None if goes_by_slug => format!("svc_local_{slug}"),
+        None => second_id(namespace, slug),
     };
     Ok(Slot {
         slug: slug.to_owned(),
         service,
-        taken_by,
-        file_stem,
+        taken_by: standing.taken_by.map(str::to_owned),
+        file_stem: if goes_by_slug {
+            slug.to_owned()
+        } else {
+            format!("{namespace}_{slug}")
+        },
         id,
     })
 }
