@@ -4,9 +4,11 @@
 //! name), its folder after it (else the rename itself may be lost). Bytes that are already there are not written.
 //! Several files written under one [`OwnLock`] share the folder's fsync.
 
+mod aside;
 mod folder;
 mod own_lock;
 
+pub use aside::{keep_aside, put_back, remove_empty_folder};
 pub use folder::{Content, Folder, Owner, Temp, inode, is_temp_name, is_unsupported, owner, quoted};
 pub use own_lock::{FileLock, OwnLock, lock_sigilum};
 

@@ -410,12 +410,12 @@ fn close_discovery(config: &mut Value, ours: &str) -> Result<()> {
 }
 
 /// A folder as openclaw.json spells it: OpenClaw must not take a part of its name for a variable.
-fn text_of(folder: &Path) -> String {
+pub(super) fn text_of(folder: &Path) -> String {
     folder.to_string_lossy().replace("${", "$${")
 }
 
 /// The object at a path, made where it is absent.
-fn child<'a>(config: &'a mut Value, path: &[&str]) -> Result<&'a mut Map<String, Value>> {
+pub(super) fn child<'a>(config: &'a mut Value, path: &[&str]) -> Result<&'a mut Map<String, Value>> {
     let mut at = config;
     for (depth, key) in path.iter().enumerate() {
         let found = kind(at);

@@ -1,1 +1,348 @@
 //! The hook's and the plugin's files: install, check, remove.
+//!
+//! They are part of the binary. What was written, and what stood there before, is remembered in
+//! `<home>/.sigilum/installed.json` (0600), so that a file that somebody changed is never overwritten unasked and that
+//! an uninstall leaves the folder as it was found.
+
+mod manifest;
+
+use crate::disk::{self, OwnLock};
+use crate::exit::{Error, ExitCode, Result};
+use crate::settings::Place;
+use manifest::{Installed, Manifest, hashes, made, read, replaced_dir, strangers};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Beside the handler: which binary it runs. `handler.js` and the plugin read it.
+const INSTALL: &str = "install.json";
+
+/// No file of ours, and no handler of anybody's, comes near this.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// OpenClaw takes the first of `handler.ts`, `handler.js`, `index.ts`, `index.js`: this one would win over ours. The
+/// shell scripts' installer leaves it.
+const OLDER_HANDLER: &str = "handler.ts";
+
+/// Which way into OpenClaw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The directory hook, in `<home>/hooks/sigilum-authz-notify`.
+    Hook,
+    /// The native plugin, in `<home>/.sigilum/plugin`, where `plugins.load.paths` points.
+    Plugin,
+}
+
+impl Kind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Hook, Self::Plugin];
+
+    /// `hook` or `plugin`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hook => "hook",
+            Self::Plugin => "plugin",
+        }
+    }
+
+    /// The folder that holds the files.
+    pub fn dir(self, place: &Place) -> PathBuf {
+        match self {
+            Self::Hook => place.hook_dir(),
+            Self::Plugin => place.sigilum_dir().join("plugin"),
+        }
+    }
+
+    /// Names and contents, in the order in which they are written: the one that OpenClaw looks for comes last.
+    fn files(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Hook => &[
+                (
+                    "package.json",
+                    include_str!("../../hooks/sigilum-authz-notify/package.json"),
+                ),
+                (
+                    "handler.js",
+                    include_str!("../../hooks/sigilum-authz-notify/handler.js"),
+                ),
+                ("HOOK.md", include_str!("../../hooks/sigilum-authz-notify/HOOK.md")),
+            ],
+            Self::Plugin => &[
+                ("resident.js", include_str!("../../hooks/plugin/resident.js")),
+                ("index.js", include_str!("../../hooks/plugin/index.js")),
+                (
+                    "openclaw.plugin.json",
+                    include_str!("../../hooks/plugin/openclaw.plugin.json"),
+                ),
+                ("package.json", include_str!("../../hooks/plugin/package.json")),
+            ],
+        }
+    }
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(value).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}
+
+/// What an install or an uninstall did to the files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Whether any file was written or removed.
+    pub changed: bool,
+    /// What a person should know: older files moved, changed ones kept.
+    pub notes: Vec<String>,
+}
+
+/// Writes the files of one kind: regular files with one name, 0600, in 0700. `binary` is what they run.
+///
+/// Fails (exit code failure) where a file was changed since we wrote it, or is somebody else's, unless `force` is set;
+/// then the old one is kept under `.sigilum/replaced/`. Files of the shell scripts' older hook are kept there without
+/// being forced: a `handler.ts` would win over our handler.
+pub fn install(place: &Place, lock: &OwnLock, kind: Kind, binary: &Path, force: bool) -> Result<Done> {
+    let dir = kind.dir(place);
+    refuse_link(&dir)?;
+    let mut installed = Installed::read(place)?;
+    let old = installed.of(kind).take().unwrap_or_default();
+    let files = contents(kind, binary)?;
+    let strangers = strangers(place, &dir, &files, &old)?;
+    let older = kind == Kind::Hook && dir.join(OLDER_HANDLER).symlink_metadata().is_ok();
+    if !strangers.is_empty() && !older && !force {
+        return Err(Error::new(
+            ExitCode::Failure,
+            format!(
+                "could not write the {}, somebody changed: {}",
+                kind.name(),
+                list(&dir, &strangers)
+            ),
+        )
+        .next("look at them, then run the command again with --force; the changed files are kept"));
+    }
+
+    let mut manifest = Manifest {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        files: files
+            .iter()
+            .map(|(name, bytes)| (name.clone(), hashes(&old, name, bytes)))
+            .collect(),
+        aside: old.aside.clone(),
+        made: made(&old, &dir, place),
+    };
+    let mut done = Done::default();
+    let replaced = place.home.join(replaced_dir(kind));
+    let moved = strangers
+        .iter()
+        .map(String::as_str)
+        .chain(older.then_some(OLDER_HANDLER));
+    for name in moved {
+        let kept = disk::keep_aside(&dir.join(name), &replaced)?;
+        let verb = if name == OLDER_HANDLER {
+            "moved"
+        } else {
+            "replaced; the old one is kept as"
+        };
+        done.notes
+            .push(format!("{}: {verb} {}", dir.join(name).display(), kept.display()));
+        // An uninstall puts back what stood there before us, not what somebody made of our file.
+        if !old.files.contains_key(name) {
+            let kept = replaced_dir(kind).join(kept.file_name().unwrap_or_default());
+            manifest.aside.entry(name.to_owned()).or_insert(kept);
+        }
+    }
+    *installed.of(kind) = Some(manifest);
+    installed.write(place, lock)?;
+
+    disk::create_private_dir(&dir)?;
+    // Ours is there before the older handler goes, and what makes OpenClaw look comes last.
+    let (last, first) = files
+        .split_last()
+        .ok_or_else(|| Error::new(ExitCode::Failure, "no files to install"))?;
+    for (name, bytes) in first {
+        done.changed |= lock.write_private(&dir.join(name), bytes)?;
+    }
+    if older {
+        done.changed |= disk::remove(&dir.join(OLDER_HANDLER))?;
+    }
+    done.changed |= lock.write_private(&dir.join(&last.0), &last.1)?;
+    lock.sync()?;
+    Ok(done)
+}
+
+/// Removes the files of one kind, and puts back what stood there before. A file that somebody changed stays, unless
+/// `force` is set. Nothing installed is fine.
+pub fn uninstall(place: &Place, lock: &OwnLock, kind: Kind, force: bool) -> Result<Done> {
+    let dir = kind.dir(place);
+    let mut done = Done::default();
+    let mut installed = Installed::read(place)?;
+    let found = installed.of(kind).take();
+    if dir.symlink_metadata().is_err() && found.is_none() {
+        return Ok(done);
+    }
+    refuse_link(&dir)?;
+    let manifest = found.unwrap_or_default();
+    let files = kind
+        .files()
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()));
+    let mut files: Vec<_> = files.collect();
+    // Without our list, the record of the binary is known by its name alone.
+    files.insert(0, (INSTALL.to_owned(), read(&dir.join(INSTALL))?.unwrap_or_default()));
+    let strangers = strangers(place, &dir, &files, &manifest)?;
+    let is_ours = |name: &String| files.iter().any(|(file, _)| file == name);
+    let older = manifest.aside.keys().filter(|name| !is_ours(name));
+    // What makes OpenClaw look goes first.
+    for name in files.iter().rev().map(|(name, _)| name).chain(older) {
+        let path = dir.join(name);
+        let may_go = force || !strangers.contains(name);
+        if let Some(kept) = manifest.aside.get(name) {
+            let free = path.symlink_metadata().is_err() || (is_ours(name) && may_go);
+            if free && disk::put_back(&place.home.join(kept), &path)? {
+                done.changed = true;
+                done.notes
+                    .push(format!("{}: put back as it was before the install", path.display()));
+            }
+        } else if may_go {
+            done.changed |= disk::remove(&path)?;
+        } else {
+            done.notes.push(format!(
+                "{}: changed by somebody, so it stays; --force removes it",
+                path.display()
+            ));
+        }
+    }
+    for folder in manifest.made.iter().rev() {
+        disk::remove_empty_folder(&place.home.join(folder))?;
+    }
+    for folder in replaced_dir(kind).ancestors().take(2) {
+        disk::remove_empty_folder(&place.home.join(folder))?;
+    }
+    installed.write(place, lock)?;
+    lock.sync()?;
+    Ok(done)
+}
+
+/// What lies in one folder, for `hook status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// The folder.
+    pub folder: PathBuf,
+    /// `installed`, `absent`, `incomplete`, `changed`, `outdated` (another version's files) or `shadowed` (a handler of
+    /// somebody's wins).
+    pub state: &'static str,
+    /// The version that wrote the files, where we know.
+    pub version: Option<String>,
+    /// The binary that they run, where it is recorded.
+    pub binary: Option<PathBuf>,
+    /// The files that are missing.
+    pub missing: Vec<String>,
+    /// The files that are not as we wrote them.
+    pub changed: Vec<String>,
+}
+
+/// Looks at the files of one kind, and changes nothing.
+pub fn look(place: &Place, kind: Kind) -> Result<Found> {
+    let dir = kind.dir(place);
+    let manifest = Installed::read(place)?.of(kind).take();
+    let mut found = Found {
+        state: "installed",
+        version: manifest.as_ref().map(|manifest| manifest.version.clone()),
+        binary: recorded_binary(&dir)?,
+        missing: Vec::new(),
+        changed: Vec::new(),
+        folder: dir.clone(),
+    };
+    let known = manifest.unwrap_or_default();
+    let mut outdated = false;
+    for (name, text) in kind.files() {
+        match read(&dir.join(name))? {
+            None => found.missing.push((*name).to_owned()),
+            Some(bytes) if bytes == text.as_bytes() => {}
+            Some(bytes) if known.wrote(name, &bytes) => outdated = true,
+            Some(_) => found.changed.push((*name).to_owned()),
+        }
+    }
+    let shadowed = kind == Kind::Hook && dir.join(OLDER_HANDLER).symlink_metadata().is_ok();
+    found.state = if found.missing.len() == kind.files().len() {
+        "absent"
+    } else if !found.missing.is_empty() {
+        "incomplete"
+    } else if shadowed {
+        "shadowed"
+    } else if !found.changed.is_empty() {
+        "changed"
+    } else if outdated {
+        "outdated"
+    } else {
+        "installed"
+    };
+    Ok(found)
+}
+
+/// Whether the folder holds something that OpenClaw would load.
+pub fn is_loadable(place: &Place, kind: Kind) -> bool {
+    let dir = kind.dir(place);
+    let names: &[&str] = match kind {
+        Kind::Hook => &[OLDER_HANDLER, "handler.js", "index.ts", "index.js"],
+        Kind::Plugin => &["index.js"],
+    };
+    let manifest = match kind {
+        Kind::Hook => "HOOK.md",
+        Kind::Plugin => "openclaw.plugin.json",
+    };
+    dir.join(manifest).is_file() && names.iter().any(|name| dir.join(name).is_file())
+}
+
+#[derive(Serialize, Deserialize)]
+struct Install {
+    binary: PathBuf,
+}
+
+fn recorded_binary(dir: &Path) -> Result<Option<PathBuf>> {
+    let bytes = read(&dir.join(INSTALL))?;
+    Ok(bytes
+        .and_then(|bytes| serde_json::from_slice::<Install>(&bytes).ok())
+        .map(|install| install.binary))
+}
+
+/// All files of one kind, the record of the binary among them, in the order in which they are written.
+fn contents(kind: Kind, binary: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+    if binary.to_str().is_none() {
+        return Err(Error::new(
+            ExitCode::Failure,
+            format!(
+                "could not record the binary, its path is no UTF-8: {}",
+                binary.display()
+            ),
+        ));
+    }
+    let install = json(&Install {
+        binary: binary.to_owned(),
+    });
+    let files = kind
+        .files()
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()));
+    Ok(std::iter::once((INSTALL.to_owned(), install)).chain(files).collect())
+}
+
+/// OpenClaw ignores a linked hook folder without a word.
+fn refuse_link(dir: &Path) -> Result<()> {
+    let what = || format!("could not use the folder: {}", dir.display());
+    match dir.symlink_metadata() {
+        Ok(meta) if meta.is_symlink() => Err(Error::new(ExitCode::Failure, what())
+            .because(anyhow::anyhow!("it is a symbolic link, and OpenClaw ignores those"))
+            .next(format!("remove the link: rm {}", disk::quoted(dir)))),
+        Ok(meta) if !meta.is_dir() => {
+            Err(Error::new(ExitCode::Failure, what()).because(anyhow::anyhow!("it is no folder")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn list(dir: &Path, names: &[String]) -> String {
+    names
+        .iter()
+        .map(|name| dir.join(name).display().to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
+}

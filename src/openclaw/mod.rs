@@ -6,5 +6,6 @@ pub mod entry;
 pub mod hook_files;
 pub mod include;
 pub mod lock;
+pub mod plugin;
 pub mod selection;
 pub mod undo;

@@ -1,0 +1,142 @@
+//! What we wrote into OpenClaw's folders, and what stood there before: `<home>/.sigilum/installed.json`, 0600.
+
+use super::{Kind, MAX_BYTES, json};
+use crate::disk::{self, OwnLock};
+use crate::exit::{ExitCode, OrFail, Result};
+use crate::settings::Place;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// `<home>/.sigilum/installed.json`: what we wrote.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Installed {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) hook: Option<Manifest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) plugin: Option<Manifest>,
+}
+
+/// What we wrote into one folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Manifest {
+    /// The version that wrote it.
+    pub(super) version: String,
+    /// SHA-256 (hex) of each file: of what is written now and of what it replaced of ours, so that a run that was
+    /// killed half-way finds nothing that it takes for a stranger's.
+    pub(super) files: BTreeMap<String, Vec<String>>,
+    /// What stood there before we came: its name, and where it is kept, from the OpenClaw home on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) aside: BTreeMap<String, PathBuf>,
+    /// Folders that we made, from the OpenClaw home on, the outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) made: Vec<PathBuf>,
+}
+
+impl Installed {
+    pub(super) fn of(&mut self, kind: Kind) -> &mut Option<Manifest> {
+        match kind {
+            Kind::Hook => &mut self.hook,
+            Kind::Plugin => &mut self.plugin,
+        }
+    }
+
+    pub(super) fn read(place: &Place) -> Result<Self> {
+        let path = manifest_file(place);
+        let Some(bytes) = disk::read_private(&path, MAX_BYTES)? else {
+            return Ok(Self::default());
+        };
+        serde_json::from_slice(&bytes).or_fail(ExitCode::Failure, || {
+            format!("could not read the list of installed files: {}", path.display())
+        })
+    }
+
+    pub(super) fn write(&self, place: &Place, lock: &OwnLock) -> Result<()> {
+        let path = manifest_file(place);
+        if *self == Self::default() {
+            disk::remove(&path)?;
+            return Ok(());
+        }
+        lock.write_private(&path, &json(self)).map(drop)
+    }
+}
+
+fn manifest_file(place: &Place) -> PathBuf {
+    place.sigilum_dir().join("installed.json")
+}
+
+impl Manifest {
+    /// Whether we wrote these bytes under this name.
+    pub(super) fn wrote(&self, name: &str, bytes: &[u8]) -> bool {
+        self.files.get(name).is_some_and(|hashes| hashes.contains(&hash(bytes)))
+    }
+}
+
+/// The files that are there and are neither what we want nor what we wrote.
+pub(super) fn strangers(
+    place: &Place,
+    dir: &Path,
+    files: &[(String, Vec<u8>)],
+    known: &Manifest,
+) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for (name, wanted) in files {
+        let path = dir.join(name);
+        let Ok(meta) = path.symlink_metadata() else { continue };
+        let bytes = if meta.is_file() { read(&path)? } else { None };
+        // A file that is kept already: a run was killed before it wrote ours.
+        let kept = |bytes: &Vec<u8>| {
+            let kept = known.aside.get(name).map(|kept| read(&place.home.join(kept)));
+            kept.is_some_and(|kept| kept.ok().flatten().as_ref() == Some(bytes))
+        };
+        if !bytes.is_some_and(|bytes| bytes == *wanted || known.wrote(name, &bytes) || kept(&bytes)) {
+            names.push(name.clone());
+        }
+    }
+    Ok(names)
+}
+
+pub(super) fn hashes(old: &Manifest, name: &str, bytes: &[u8]) -> Vec<String> {
+    let new = hash(bytes);
+    let before = old
+        .files
+        .get(name)
+        .and_then(|hashes| hashes.iter().find(|hash| **hash != new))
+        .cloned();
+    std::iter::once(new).chain(before).collect()
+}
+
+/// The folders to make, and those that an earlier install made.
+pub(super) fn made(old: &Manifest, dir: &Path, place: &Place) -> Vec<PathBuf> {
+    let missing = dir
+        .ancestors()
+        .take_while(|folder| *folder != place.home && !folder.exists());
+    let mut missing: Vec<_> = missing
+        .filter_map(|folder| folder.strip_prefix(&place.home).ok())
+        .collect();
+    missing.reverse();
+    let known = &old.made;
+    let new = missing
+        .into_iter()
+        .map(Path::to_owned)
+        .filter(|folder| !known.contains(folder));
+    known.iter().cloned().chain(new).collect()
+}
+
+/// Where files that stood in our way are kept, from the OpenClaw home on.
+pub(super) fn replaced_dir(kind: Kind) -> PathBuf {
+    Path::new(".sigilum/replaced").join(kind.name())
+}
+
+/// A file's bytes; no bytes for a link, a folder or a pipe, which is nothing of ours.
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    if path.symlink_metadata().is_ok_and(|meta| !meta.is_file()) {
+        return Ok(Some(Vec::new()));
+    }
+    disk::read_capped(path, MAX_BYTES)
+}
+
+fn hash(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}

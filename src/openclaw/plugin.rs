@@ -1,0 +1,203 @@
+//! The native plugin's part of openclaw.json: `plugins.entries["sigilum-authz-notify-plugin"]`, our folder in
+//! `plugins.load.paths`, and our id in `plugins.allow` where there is such a list. Pure functions from value to value.
+//!
+//! OpenClaw 2026.9.6 takes these keys up from an outside edit, while it runs too; `openclaw plugins install --link`
+//! writes the same ones and strips the comments.
+
+use super::entry::{PLUGIN, Planned, child, kind, shape, text_of};
+use super::selection::object;
+use crate::cli::Enable;
+use crate::exit::{Error, ExitCode, Result};
+use serde_json::{Map, Value};
+use std::path::Path;
+
+/// How the plugin stands in the config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// The entry's `enabled` (absent counts as on); `None` where there is no entry.
+    pub entry: Option<bool>,
+    /// Whether our folder is one of `plugins.load.paths`.
+    pub path: bool,
+    /// Why it cannot run although it is switched on: `plugins.enabled` false, `deny`, or `allow` without it.
+    pub blocked: Option<&'static str>,
+}
+
+impl State {
+    /// Whether OpenClaw loads the plugin.
+    pub fn runs(&self) -> bool {
+        self.entry == Some(true) && self.path && self.blocked.is_none()
+    }
+}
+
+/// How the plugin stands in the config. Fails (exit code config) on shapes that OpenClaw refuses.
+pub fn find(config: &Value, dir: &Path) -> Result<State> {
+    let plugins = object(config, &["plugins"])?;
+    let entry = match object(config, &["plugins", "entries", PLUGIN])? {
+        None => None,
+        Some(entry) => Some(flag(entry, &format!("plugins.entries.{PLUGIN}.enabled"))?.unwrap_or(true)),
+    };
+    let has = |names: &[&str]| names.contains(&PLUGIN);
+    let blocked = if flag(plugins.unwrap_or(&Map::new()), "plugins.enabled")? == Some(false) {
+        Some("plugins.enabled is false, so no plugin runs")
+    } else if has(&texts(config, &["plugins"], "deny")?) {
+        Some("plugins.deny names it")
+    } else {
+        let allow = texts(config, &["plugins"], "allow")?;
+        (!allow.is_empty() && !has(&allow)).then_some("plugins.allow does not name it")
+    };
+    let ours = text_of(dir);
+    Ok(State {
+        entry,
+        path: texts(config, &["plugins", "load"], "paths")?.contains(&ours.as_str()),
+        blocked,
+    })
+}
+
+/// The config with the plugin in it: on, off, or as it is (a new entry is then off). An empty `plugins.allow` allows
+/// everything and stays empty.
+pub fn wanted(config: &Value, enable: Enable, dir: &Path) -> Result<Planned> {
+    refuse_include(config, dir)?;
+    let before = find(config, dir)?;
+    let mut value = config.clone();
+    let on = match (enable, before.entry) {
+        (Enable::True, _) => Some(true),
+        (Enable::False, _) | (Enable::Preserve, None) => Some(false),
+        (Enable::Preserve, Some(_)) => None,
+    };
+    if let Some(on) = on {
+        child(&mut value, &["plugins", "entries", PLUGIN])?.insert("enabled".to_owned(), Value::Bool(on));
+    }
+    if !before.path {
+        push(child(&mut value, &["plugins", "load"])?, "paths", &text_of(dir));
+    }
+    let allow = texts(config, &["plugins"], "allow")?;
+    if !allow.is_empty() && !allow.contains(&PLUGIN) {
+        push(child(&mut value, &["plugins"])?, "allow", PLUGIN);
+    }
+    let after = find(&value, dir)?;
+    let blocked = after.blocked.filter(|_| after.entry == Some(true));
+    Ok(Planned {
+        notes: blocked
+            .iter()
+            .map(|why| format!("OpenClaw does not load the plugin yet: {why}"))
+            .collect(),
+        value,
+        has_entry: true,
+        holds_token: false,
+    })
+}
+
+/// The config without the plugin. Our id stays in a `plugins.allow` that names nobody else: an empty list allows all.
+pub fn removed(config: &Value, dir: &Path) -> Result<Planned> {
+    let mut value = config.clone();
+    let before = find(config, dir)?;
+    if before
+        != (State {
+            entry: None,
+            path: false,
+            blocked: before.blocked,
+        })
+        || names_us(config)?
+    {
+        refuse_include(config, dir)?;
+    }
+    if before.entry.is_some() {
+        take_member(&mut value, &["plugins", "entries"], PLUGIN)?;
+    }
+    if before.path {
+        let ours = text_of(dir);
+        let load = child(&mut value, &["plugins", "load"])?;
+        if pull(load, "paths", &ours) {
+            take_member(&mut value, &["plugins"], "load")?;
+        }
+    }
+    if names_us(config)? {
+        pull(child(&mut value, &["plugins"])?, "allow", PLUGIN);
+    }
+    Ok(Planned {
+        value,
+        notes: Vec::new(),
+        has_entry: false,
+        holds_token: false,
+    })
+}
+
+/// Whether `plugins.allow` names us beside others.
+fn names_us(config: &Value) -> Result<bool> {
+    let allow = texts(config, &["plugins"], "allow")?;
+    Ok(allow.contains(&PLUGIN) && allow.iter().any(|name| *name != PLUGIN))
+}
+
+fn refuse_include(config: &Value, dir: &Path) -> Result<()> {
+    for path in [&["plugins"][..], &["plugins", "entries"], &["plugins", "load"]] {
+        if object(config, path)?.is_some_and(|map| map.contains_key("$include")) {
+            return Err(Error::new(
+                ExitCode::Config,
+                format!(
+                    "could not edit openclaw.json: {} comes from an $include",
+                    path.join(".")
+                ),
+            )
+            .next(format!(
+                "with --force OpenClaw itself writes it, which strips the comments: {}",
+                link_command(dir)
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The command by which OpenClaw itself writes the keys.
+pub fn link_command(dir: &Path) -> String {
+    format!(
+        "openclaw plugins install --link {} --force --accept-capabilities",
+        crate::disk::quoted(dir)
+    )
+}
+
+fn flag(map: &Map<String, Value>, path: &str) -> Result<Option<bool>> {
+    match map.get("enabled") {
+        None => Ok(None),
+        Some(Value::Bool(on)) => Ok(Some(*on)),
+        Some(other) => Err(shape(path, kind(other), "true or false")),
+    }
+}
+
+/// The texts of a list; empty where there is none.
+fn texts<'a>(config: &'a Value, path: &[&str], key: &str) -> Result<Vec<&'a str>> {
+    let name = format!("{}.{key}", path.join("."));
+    match object(config, path)?.and_then(|map| map.get(key)) {
+        None => Ok(Vec::new()),
+        Some(Value::Array(items)) => items
+            .iter()
+            .map(|item| {
+                item.as_str()
+                    .ok_or_else(|| shape(&name, kind(item), "text in each place"))
+            })
+            .collect(),
+        Some(other) => Err(shape(&name, kind(other), "an array")),
+    }
+}
+
+fn push(map: &mut Map<String, Value>, key: &str, text: &str) {
+    let list = map.entry(key).or_insert_with(|| Value::Array(Vec::new()));
+    if let Value::Array(items) = list {
+        items.push(Value::String(text.to_owned()));
+    }
+}
+
+/// Takes a text out of a list, and the list if it is then empty; says whether the object is then empty too.
+fn pull(map: &mut Map<String, Value>, key: &str, text: &str) -> bool {
+    if let Some(Value::Array(items)) = map.get_mut(key) {
+        items.retain(|item| item.as_str() != Some(text));
+        if items.is_empty() {
+            map.shift_remove(key);
+        }
+    }
+    map.is_empty()
+}
+
+fn take_member(config: &mut Value, path: &[&str], key: &str) -> Result<()> {
+    child(config, path)?.shift_remove(key);
+    Ok(())
+}
