@@ -1,11 +1,239 @@
-//! `hook install`: files first, then the entry.
+//! `hook install`: the files first, then the entry; and what OpenClaw still needs.
 
-use crate::cli::HookInstallArgs;
-use crate::exit::{Error, ExitCode, Result};
-use crate::settings::Env;
+use crate::cli::{HookInstallArgs, InstallAs, OwnerArgs};
+use crate::cmd::{self, place, write_line};
+use crate::disk;
+use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
+use crate::openclaw::entry::{self, HOOK, Wanted};
+use crate::openclaw::hook_files::{self, Kind};
+use crate::openclaw::{plugin, program};
+use crate::settings::{self, Env, Owner, OwnerQuery, Place};
+use crate::token::{claims, store};
+use secrecy::SecretString;
+use serde_json::Value;
 use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+/// `openclaw plugins install` looks at every plugin that there is.
+const LINK_LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs the command.
-pub fn run(_args: &HookInstallArgs, _env: &Env, _out: &mut dyn Write) -> Result<ExitCode> {
-    Err(Error::new(ExitCode::Failure, "not there yet"))
+pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    let place = place(&args.place, env)?;
+    let kind = match args.kind {
+        InstallAs::Hook => Kind::Hook,
+        InstallAs::Plugin => Kind::Plugin,
+    };
+    let binary = std::env::current_exe().or_fail(ExitCode::Failure, || "could not find out our own path".into())?;
+    let lock = disk::lock_sigilum(&place)?;
+    let mut job = Job {
+        args,
+        env,
+        place: &place,
+        owner: None,
+        token: None,
+        notes: Vec::new(),
+    };
+    if kind == Kind::Hook {
+        let owner = owner(args, env, &place)?;
+        job.token = usable_token(&owner, &mut job.notes)?;
+        job.owner = Some(owner);
+    }
+    let options = |dry_run| EditOptions {
+        dry_run,
+        force: args.force,
+        own_lock: Some(&lock),
+        ..EditOptions::default()
+    };
+    // What is refused is refused before the first file is written.
+    job.edit(kind, &options(true))?;
+    let files = hook_files::install(&place, &lock, kind, &binary, args.force)?;
+    let edited = job.edit(kind, &options(false))?;
+
+    let dir = kind.dir(&place);
+    let verb = if files.changed {
+        "installed"
+    } else {
+        "already installed"
+    };
+    write_line(out, format!("{} {verb}: {}", kind.name(), dir.display()))?;
+    write_line(out, format!("it runs: {}", binary.display()))?;
+    if let Some(owner) = &job.owner {
+        line(
+            out,
+            format!("namespace: {} (from {})", owner.namespace.value, owner.namespace.origin),
+        )?;
+    }
+    for note in files.notes.iter().chain(&edited.notes).chain(&job.notes) {
+        write_line(out, format!("note: {note}"))?;
+    }
+    if let Some(why) = edited.not_written {
+        line(
+            out,
+            format!("{} was not written, as {why} is set; it needs:", place.config.display()),
+        )?;
+        write_line(out, format!("{:#}", config::masked(&edited.patch)))?;
+    }
+    for need in job.needs(kind)? {
+        write_line(out, format!("still needed: {need}"))?;
+    }
+    Ok(ExitCode::Ok)
+}
+
+struct Job<'a> {
+    args: &'a HookInstallArgs,
+    env: &'a Env,
+    place: &'a Place,
+    /// The hook's; the plugin finds it by the record.
+    owner: Option<Owner>,
+    token: Option<SecretString>,
+    notes: Vec<String>,
+}
+
+impl Job<'_> {
+    /// Edits openclaw.json, or says what would change.
+    fn edit(&self, kind: Kind, options: &EditOptions<'_>) -> Result<EditOutcome> {
+        let mut notes = Vec::new();
+        let dir = kind.dir(self.place);
+        let result = config::edit(self.place, options, &mut |ask| {
+            let planned = match (kind, &self.owner) {
+                (Kind::Hook, Some(owner)) => self.entry(owner, ask, &dir)?,
+                _ => plugin::wanted(ask.value, self.args.enable, &dir)?,
+            };
+            notes = planned.notes;
+            Ok(planned.value)
+        });
+        let mut outcome = match result {
+            Err(error) if kind == Kind::Plugin && self.args.force && error.code == ExitCode::Config => {
+                self.let_openclaw_write(&dir, options.dry_run, error)?
+            }
+            other => other?,
+        };
+        outcome.notes.splice(0..0, notes);
+        Ok(outcome)
+    }
+
+    fn entry(&self, owner: &Owner, ask: &Ask<'_>, dir: &Path) -> Result<entry::Planned> {
+        let want = Wanted {
+            namespace: &owner.namespace.value,
+            api_url: &owner.api_url.value,
+            mode: owner.mode.value.as_str(),
+            token: self.token.as_ref(),
+            token_in_config: None,
+            enable: self.args.enable,
+            open_dir: dir,
+            force: self.args.force,
+            keep_length: ask.keep_length,
+        };
+        entry::wanted(ask.value, &want, &entry::installs(&self.place.home))
+    }
+
+    /// Where the plugin's keys come from an `$include`, only OpenClaw itself can write them.
+    fn let_openclaw_write(&self, dir: &Path, dry_run: bool, refused: Error) -> Result<EditOutcome> {
+        let Some(openclaw) = self.env.var("PATH").and_then(program::find) else {
+            return Err(refused);
+        };
+        if dry_run {
+            return Ok(EditOutcome::default());
+        }
+        let args = ["plugins", "install", "--link"].map(Into::into);
+        let more = ["--force", "--accept-capabilities"].map(Into::into);
+        let args: Vec<_> = args
+            .into_iter()
+            .chain([dir.as_os_str().to_owned()])
+            .chain(more)
+            .collect();
+        let ran = program::run(&openclaw, &args, &cmd::openclaw_env(self.env), self.place, LINK_LIMIT)?;
+        if !ran.ok {
+            return Err(
+                Error::new(ExitCode::Config, "could not let OpenClaw write its config").next(format!(
+                    "run it yourself and see what it says: {}",
+                    plugin::link_command(dir)
+                )),
+            );
+        }
+        Ok(EditOutcome {
+            changed: true,
+            notes: vec!["OpenClaw itself wrote its config, without its comments".to_owned()],
+            ..EditOutcome::default()
+        })
+    }
+
+    /// What is missing before the notice comes, after everything is written.
+    fn needs(&self, kind: Kind) -> Result<Vec<String>> {
+        let mut needs = Vec::new();
+        let config = config::read(self.place)?;
+        let value = config.map_or_else(|| Value::Object(serde_json::Map::new()), |config| config.value);
+        match (kind, &self.owner) {
+            (Kind::Hook, Some(owner)) => {
+                if self.token.is_none() {
+                    needs.push(format!("an owner token: {}", cmd::login_command(owner)));
+                }
+                match entry::find(&value)? {
+                    Some(entry) if entry.enabled => {
+                        let selected = entry::selection(&value, &entry::installs(&self.place.home))?.ours;
+                        if !selected {
+                            needs.push("hooks.internal.enabled true; it is false, so no hook runs".to_owned());
+                        }
+                    }
+                    _ => needs.push(format!("to switch the hook on: {HOOK} hook install")),
+                }
+            }
+            _ => {
+                let state = plugin::find(&value, &kind.dir(self.place))?;
+                if state.entry == Some(false) {
+                    needs.push(format!("to switch the plugin on: {HOOK} hook install --as plugin"));
+                }
+                needs.extend(self.plugin_owner());
+            }
+        }
+        let mode = value.pointer("/gateway/mode").and_then(Value::as_str);
+        if mode.is_none() {
+            needs.push("gateway.mode in openclaw.json, for the OpenClaw gateway to start: openclaw onboard".to_owned());
+        }
+        Ok(needs)
+    }
+
+    /// The plugin's program knows its owner by the record of a login.
+    fn plugin_owner(&self) -> Option<String> {
+        let found = owner(self.args, self.env, self.place);
+        match found {
+            Ok(owner) if owner.record.is_some() => None,
+            Ok(owner) => Some(format!("an owner token: {}", cmd::login_command(&owner))),
+            Err(_) => Some(format!("an owner token: {HOOK} auth login")),
+        }
+    }
+}
+
+fn owner(args: &HookInstallArgs, env: &Env, place: &Place) -> Result<Owner> {
+    let query = OwnerQuery {
+        flags: OwnerArgs {
+            namespace: args.namespace.clone(),
+            ..OwnerArgs::default()
+        },
+        entry_env: Some(&|| cmd::entry_env(place)),
+        interactive: true,
+        ..OwnerQuery::default()
+    };
+    settings::owner(&query, env, place)
+}
+
+/// The stored token, if it can serve: one of this namespace that has not expired.
+fn usable_token(owner: &Owner, notes: &mut Vec<String>) -> Result<Option<SecretString>> {
+    let Some(token) = store::read(&owner.token_file)? else {
+        return Ok(None);
+    };
+    let why = match claims::inspect(&token) {
+        Err(invalid) => invalid.to_string(),
+        Ok(seen) if seen.namespace != owner.namespace.value => "it is for another namespace".to_owned(),
+        Ok(seen) if seen.is_expired(crate::time::now()) => "it has expired".to_owned(),
+        Ok(_) => return Ok(Some(token)),
+    };
+    notes.push(format!(
+        "the stored token is not used, {why}: {}",
+        owner.token_file.display()
+    ));
+    Ok(None)
 }

@@ -20,9 +20,10 @@ mod watch;
 
 use crate::cli::{AuthCommand, Cli, Command, HookCommand, Mode, PlaceArgs, ServiceCommand, ServiceSecretCommand};
 use crate::exit::{ExitCode, OrFail, Result};
-use crate::openclaw::{config, entry};
+use crate::openclaw::{config, entry, program};
 use crate::settings::{self, Env, Owner, Place};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::Write;
 
 /// Runs one command line. Results go to `out`, warnings to standard error.
@@ -72,6 +73,12 @@ fn entry_env_if_readable(place: &Place) -> Option<BTreeMap<String, String>> {
         warn(error);
         None
     })
+}
+
+/// The part of our environment that the `openclaw` program may see.
+fn openclaw_env(env: &Env) -> Vec<(&'static str, OsString)> {
+    let value = |name| Some((name, env.path(name)?.into_os_string()));
+    program::ENV.into_iter().filter_map(value).collect()
 }
 
 /// The command that makes or stores a new token for an owner.

@@ -7,5 +7,6 @@ pub mod hook_files;
 pub mod include;
 pub mod lock;
 pub mod plugin;
+pub mod program;
 pub mod selection;
 pub mod undo;
