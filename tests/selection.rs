@@ -221,7 +221,7 @@ fn any_installs() -> impl Strategy<Value = Vec<Install>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig::with_cases(1500))]
 
     /// Whatever a person asks for, in whatever order: the other hooks run as before, or the edit is refused.
     #[test]

@@ -61,7 +61,7 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
     write_line(out, format!("{} {verb}: {}", kind.name(), dir.display()))?;
     write_line(out, format!("it runs: {}", binary.display()))?;
     if let Some(owner) = &job.owner {
-        line(
+        write_line(
             out,
             format!("namespace: {} (from {})", owner.namespace.value, owner.namespace.origin),
         )?;
@@ -70,7 +70,7 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
         write_line(out, format!("note: {note}"))?;
     }
     if let Some(why) = edited.not_written {
-        line(
+        write_line(
             out,
             format!("{} was not written, as {why} is set; it needs:", place.config.display()),
         )?;

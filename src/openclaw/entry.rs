@@ -193,6 +193,7 @@ pub fn wanted(config: &Value, want: &Wanted<'_>, installs: &Installs) -> Result<
     let before = find(config)?;
     let mut plain = config.clone();
     let mut notes = Vec::new();
+    put_flags(&mut plain, want.enable)?;
     put_entry(&mut plain, want, before.as_ref(), &mut notes)?;
     let planned = |value: Value, notes: Vec<String>| {
         let entry = find(&value)?;
@@ -208,8 +209,6 @@ pub fn wanted(config: &Value, want: &Wanted<'_>, installs: &Installs) -> Result<
     if before.is_some() && want.enable == Enable::Preserve {
         return planned(plain, notes);
     }
-    put_flags(&mut plain, want.enable)?;
-
     let tracked = installs.read()?;
     let old = select(config, &tracked)?;
     let changes = old.changes_to(&select(&plain, &tracked)?);
@@ -310,7 +309,7 @@ fn put_entry(config: &mut Value, want: &Wanted<'_>, before: Option<&Entry>, note
         Enable::False => false,
         Enable::Preserve => before.is_some_and(|entry| entry.enabled),
     };
-    if before.is_none() {
+    if before.is_none() && want.enable == Enable::Preserve {
         child(config, &ENV_PATH[..4])?.insert("enabled".to_owned(), Value::Bool(on));
     }
     let in_config = want
@@ -350,10 +349,10 @@ fn put_flags(config: &mut Value, enable: Enable) -> Result<()> {
         Enable::False => false,
         Enable::Preserve => return Ok(()),
     };
-    child(config, &ENV_PATH[..4])?.insert("enabled".to_owned(), Value::Bool(on));
     if on {
         child(config, &ENV_PATH[..2])?.insert("enabled".to_owned(), Value::Bool(true));
     }
+    child(config, &ENV_PATH[..4])?.insert("enabled".to_owned(), Value::Bool(on));
     Ok(())
 }
 

@@ -1,0 +1,401 @@
+//! `hook install`: files, entry, and what it leaves alone.
+
+mod env;
+
+use env::{TestEnv, mode};
+use serde_json::{Value, json};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+const HOOK: &str = "sigilum-authz-notify";
+const FILES: [&str; 4] = ["HOOK.md", "handler.js", "install.json", "package.json"];
+
+/// A home in which alice logged in, with this config.
+fn logged_in(config: Option<&str>) -> TestEnv {
+    let env = TestEnv::new();
+    if let Some(config) = config {
+        env.write_config(config);
+    }
+    env.run([
+        "auth",
+        "login",
+        "--mode",
+        "oss-local",
+        "--namespace",
+        "alice",
+        "--print-token",
+        "false",
+    ])
+    .expect(0);
+    env
+}
+
+fn hook_dir(env: &TestEnv) -> PathBuf {
+    env.openclaw().join("hooks").join(HOOK)
+}
+
+fn config(env: &TestEnv) -> Value {
+    json5::from_str(&std::fs::read_to_string(env.config()).unwrap()).unwrap()
+}
+
+fn entry(env: &TestEnv) -> Value {
+    config(env)["hooks"]["internal"]["entries"][HOOK].clone()
+}
+
+/// Inode, time and bytes of a file: the same where nobody wrote it.
+fn print(path: &Path) -> (u64, std::time::SystemTime, Vec<u8>) {
+    let meta = path.symlink_metadata().unwrap();
+    (meta.ino(), meta.modified().unwrap(), std::fs::read(path).unwrap())
+}
+
+#[test]
+fn files_and_entry_and_a_second_run_that_writes_nothing() {
+    let env = logged_in(Some("// mine\n{ gateway: { mode: 'local' } }\n"));
+    let output = env.run(["hook", "install"]).expect(0);
+    let dir = hook_dir(&env);
+    assert!(
+        output.stdout.contains(&format!("hook installed: {}", dir.display())),
+        "{}",
+        output.stdout
+    );
+    assert!(!output.stdout.contains("still needed"), "{}", output.stdout);
+    assert!(!output.stdout.contains("eyJ"), "{}", output.stdout);
+    assert_eq!((mode(&dir), mode(dir.parent().unwrap())), (0o700, 0o700));
+    for name in FILES {
+        let meta = dir.join(name).symlink_metadata().unwrap();
+        assert!(meta.is_file());
+        assert_eq!((mode(dir.join(name)), meta.nlink()), (0o600, 1), "{name}");
+    }
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), FILES.len());
+    let install: Value = serde_json::from_slice(&std::fs::read(dir.join("install.json")).unwrap()).unwrap();
+    assert_eq!(
+        Path::new(install["binary"].as_str().unwrap()),
+        Path::new(env::BINARY).canonicalize().unwrap()
+    );
+
+    let token = std::fs::read_to_string(env.sigilum("owner-token-alice.jwt")).unwrap();
+    assert_eq!(
+        entry(&env),
+        json!({"enabled": true, "env": {
+            "SIGILUM_NAMESPACE": "alice", "SIGILUM_API_URL": "http://127.0.0.1:8787", "SIGILUM_MODE": "oss-local",
+            "SIGILUM_OWNER_TOKEN": token.trim(),
+        }})
+    );
+    assert_eq!(config(&env)["hooks"]["internal"]["enabled"], true);
+    assert!(std::fs::read_to_string(env.config()).unwrap().starts_with("// mine\n"));
+
+    let files: Vec<_> = FILES
+        .iter()
+        .map(|name| dir.join(name))
+        .chain([env.config(), env.sigilum("installed.json")])
+        .collect();
+    let before: Vec<_> = files.iter().map(|path| print(path)).collect();
+    let output = env.run(["hook", "install"]).expect(0);
+    assert!(output.stdout.contains("hook already installed"), "{}", output.stdout);
+    assert_eq!(files.iter().map(|path| print(path)).collect::<Vec<_>>(), before);
+}
+
+#[test]
+fn switched_on_off_or_left_as_it_is() {
+    for (before, enable, after, master) in [
+        (None, "true", json!(true), json!(true)),
+        (None, "false", json!(false), Value::Null),
+        (None, "preserve", json!(false), Value::Null),
+        (Some(true), "preserve", json!(true), Value::Null),
+        (Some(true), "false", json!(false), Value::Null),
+        (Some(false), "preserve", json!(false), Value::Null),
+        (Some(false), "true", json!(true), json!(true)),
+    ] {
+        let env = TestEnv::new();
+        let internal = match before {
+            Some(enabled) => json!({"entries": {HOOK: {"enabled": enabled, "mine": 1}}}),
+            None => json!({"entries": {"other": {"enabled": true}}}),
+        };
+        env.write_config(json!({"hooks": {"internal": internal}}).to_string());
+        env.run([
+            "auth",
+            "login",
+            "--mode",
+            "oss-local",
+            "--namespace",
+            "alice",
+            "--write-openclaw",
+            "false",
+            "--print-token",
+            "false",
+        ])
+        .expect(0);
+        let output = env.run(["hook", "install", "--enable", enable]).expect(0);
+        assert_eq!(entry(&env)["enabled"], after, "{before:?} {enable}");
+        assert_eq!(
+            entry(&env)["env"].get("SIGILUM_OWNER_TOKEN").is_some(),
+            after == true,
+            "{before:?} {enable}"
+        );
+        assert_eq!(
+            config(&env)["hooks"]["internal"]["enabled"],
+            master,
+            "{before:?} {enable}"
+        );
+        assert_eq!(
+            entry(&env)["mine"],
+            if before.is_some() { json!(1) } else { Value::Null }
+        );
+        assert_eq!(
+            output.stdout.contains("still needed: to switch the hook on"),
+            after == false,
+            "{}",
+            output.stdout
+        );
+    }
+}
+
+#[test]
+fn without_a_token_it_says_how_to_get_one() {
+    let env = TestEnv::new();
+    let output = env.run(["hook", "install", "--namespace", "alice"]).expect(0);
+    let needed = "still needed: an owner token: sigilum-authz-notify auth login --mode managed --namespace alice";
+    assert!(output.stdout.contains(needed), "{}", output.stdout);
+    assert_eq!(entry(&env)["env"].get("SIGILUM_OWNER_TOKEN"), None);
+    assert_eq!(mode(env.config()), 0o600);
+    env.write(".openclaw/.sigilum/owner-token-alice.jwt", "no.jwt.atall\n");
+    let output = env.run(["hook", "install", "--namespace", "alice"]).expect(0);
+    assert!(
+        output.stdout.contains("note: the stored token is not used"),
+        "{}",
+        output.stdout
+    );
+    assert!(output.stdout.contains(needed), "{}", output.stdout);
+}
+
+#[test]
+fn a_changed_file_is_kept_unless_forced() {
+    let env = logged_in(None);
+    env.run(["hook", "install"]).expect(0);
+    let handler = hook_dir(&env).join("handler.js");
+    std::fs::write(&handler, "// my own\n").unwrap();
+    let before = print(&handler);
+    let output = env.run(["hook", "install"]).expect(1);
+    assert!(
+        output.stderr.contains("somebody changed") && output.stderr.contains("handler.js"),
+        "{}",
+        output.stderr
+    );
+    assert!(output.stderr.contains("--force"), "{}", output.stderr);
+    assert_eq!(print(&handler), before);
+
+    let output = env.run(["hook", "install", "--force"]).expect(0);
+    assert_ne!(std::fs::read(&handler).unwrap(), before.2);
+    let kept = env.sigilum("replaced/hook/handler.js");
+    assert!(output.stdout.contains(&kept.display().to_string()), "{}", output.stdout);
+    assert_eq!(std::fs::read(kept).unwrap(), before.2);
+    env.run(["hook", "install"]).expect(0);
+}
+
+#[test]
+fn files_of_an_earlier_version_are_replaced_unasked() {
+    let env = logged_in(None);
+    env.run(["hook", "install"]).expect(0);
+    // As an earlier version would have left it: other bytes, and their hash in the list.
+    let handler = hook_dir(&env).join("handler.js");
+    let current = std::fs::read(&handler).unwrap();
+    std::fs::write(&handler, "// version 0.0.1\n").unwrap();
+    let list = env.sigilum("installed.json");
+    let mut installed: Value = serde_json::from_slice(&std::fs::read(&list).unwrap()).unwrap();
+    use sha2::Digest;
+    installed["hook"]["files"]["handler.js"] = json!([hex::encode(sha2::Sha256::digest("// version 0.0.1\n"))]);
+    std::fs::write(&list, installed.to_string()).unwrap();
+    let output = env.run(["hook", "install"]).expect(0);
+    assert!(output.stdout.contains("hook installed"), "{}", output.stdout);
+    assert_eq!(std::fs::read(&handler).unwrap(), current);
+    assert!(!env.sigilum("replaced").exists());
+}
+
+#[test]
+fn the_shell_scripts_older_hook_is_moved_out_of_the_way() {
+    let env = logged_in(None);
+    env.write(".openclaw/hooks/sigilum-authz-notify/HOOK.md", "older\n");
+    let handler = env.write(".openclaw/hooks/sigilum-authz-notify/handler.ts", "export default 1\n");
+    let output = env.run(["hook", "install"]).expect(0);
+    assert!(!handler.exists());
+    for (name, text) in [("handler.ts", "export default 1\n"), ("HOOK.md", "older\n")] {
+        let kept = env.sigilum("replaced/hook").join(name);
+        assert_eq!(std::fs::read_to_string(&kept).unwrap(), text);
+        assert!(output.stdout.contains(&kept.display().to_string()), "{}", output.stdout);
+    }
+    assert_eq!(hook_dir(&env).join("HOOK.md").metadata().unwrap().nlink(), 1);
+}
+
+#[test]
+fn strange_files_in_our_place() {
+    let env = logged_in(None);
+    let dir = hook_dir(&env);
+    // Somebody's file where ours belongs, and no older hook to explain it.
+    let file = env.write(".openclaw/hooks/sigilum-authz-notify/handler.js", "mine\n");
+    env.run(["hook", "install"]).expect(1);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine\n");
+    assert!(!dir.join("HOOK.md").exists());
+    std::fs::remove_dir_all(&dir).unwrap();
+    // Ours with a second name, or a link to ours: OpenClaw refuses them, so they are made plain files.
+    env.run(["hook", "install"]).expect(0);
+    std::fs::hard_link(dir.join("handler.js"), env.home().join("second")).unwrap();
+    env.run(["hook", "install"]).expect(0);
+    assert_eq!(dir.join("handler.js").metadata().unwrap().nlink(), 1);
+    // A linked folder is ignored by OpenClaw without a word.
+    std::fs::rename(&dir, env.home().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(env.home().join("elsewhere"), &dir).unwrap();
+    let output = env.run(["hook", "install"]).expect(1);
+    assert!(output.stderr.contains("symbolic link"), "{}", output.stderr);
+}
+
+#[test]
+fn other_hooks_run_as_before_or_nothing_is_written() {
+    let env = logged_in(Some(r#"{"hooks":{"internal":{"enabled":true}}}"#));
+    env.run(["hook", "install"]).expect(0);
+    assert_eq!(
+        config(&env)["hooks"]["internal"]["load"]["extraDirs"],
+        json!([hook_dir(&env).to_str().unwrap()])
+    );
+
+    let text = r#"{"hooks":{"internal":{"enabled":false,"entries":{"other":{}}}}}"#;
+    let env = TestEnv::new();
+    env.write_config(text);
+    let output = env.run(["hook", "install", "--namespace", "alice"]).expect(3);
+    assert!(
+        output.stderr.contains("switched on: other") && output.stderr.contains("--force"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(std::fs::read_to_string(env.config()).unwrap(), text);
+    assert!(!hook_dir(&env).exists());
+    let output = env
+        .run(["hook", "install", "--namespace", "alice", "--force"])
+        .expect(0);
+    assert!(output.stdout.contains("switched on: other"), "{}", output.stdout);
+    assert_eq!(config(&env)["hooks"]["internal"]["enabled"], true);
+}
+
+#[test]
+fn a_config_that_must_not_be_written() {
+    let env = TestEnv::new();
+    env.write_config("{}");
+    let output = env
+        .run(["hook", "install", "--namespace", "alice"])
+        .env("OPENCLAW_NIX_MODE", "1")
+        .expect(0);
+    assert!(hook_dir(&env).join("HOOK.md").exists());
+    assert_eq!(std::fs::read_to_string(env.config()).unwrap(), "{}");
+    assert!(output.stdout.contains("OPENCLAW_NIX_MODE is set"), "{}", output.stdout);
+    assert!(
+        output.stdout.contains(r#""SIGILUM_NAMESPACE": "alice""#),
+        "{}",
+        output.stdout
+    );
+}
+
+#[test]
+fn the_plugin() {
+    let env = logged_in(Some("{\n  // who may run\n  plugins: { allow: ['irc'] },\n}\n"));
+    let output = env.run(["hook", "install", "--as", "plugin"]).expect(0);
+    let dir = env.sigilum("plugin");
+    assert_eq!(mode(&dir), 0o700);
+    for name in [
+        "index.js",
+        "resident.js",
+        "openclaw.plugin.json",
+        "package.json",
+        "install.json",
+    ] {
+        assert_eq!(mode(dir.join(name)), 0o600, "{name}");
+    }
+    assert_eq!(
+        config(&env)["plugins"],
+        json!({
+            "allow": ["irc", "sigilum-authz-notify-plugin"],
+            "entries": {"sigilum-authz-notify-plugin": {"enabled": true}},
+            "load": {"paths": [dir.to_str().unwrap()]},
+        })
+    );
+    assert!(
+        std::fs::read_to_string(env.config())
+            .unwrap()
+            .contains("// who may run")
+    );
+    assert!(!hook_dir(&env).exists());
+    assert!(!output.stdout.contains("owner token"), "{}", output.stdout);
+    let before = print(&env.config());
+    env.run(["hook", "install", "--as", "plugin", "--enable", "preserve"])
+        .expect(0);
+    assert_eq!(print(&env.config()), before);
+
+    for (plugins, enable, after, told) in [
+        (json!({}), "preserve", json!(false), "to switch the plugin on"),
+        (json!({"allow": []}), "true", json!(true), ""),
+        (
+            json!({"enabled": false}),
+            "true",
+            json!(true),
+            "plugins.enabled is false",
+        ),
+        (
+            json!({"deny": ["sigilum-authz-notify-plugin"]}),
+            "true",
+            json!(true),
+            "plugins.deny names it",
+        ),
+    ] {
+        let env = logged_in(Some(&json!({"plugins": plugins}).to_string()));
+        let output = env
+            .run(["hook", "install", "--as", "plugin", "--enable", enable])
+            .expect(0);
+        assert_eq!(
+            config(&env)["plugins"]["entries"]["sigilum-authz-notify-plugin"]["enabled"],
+            after
+        );
+        assert_eq!(config(&env)["plugins"].get("allow"), plugins.get("allow"));
+        assert!(output.stdout.contains(told), "{}", output.stdout);
+    }
+}
+
+#[test]
+fn plugin_keys_that_only_openclaw_can_write() {
+    let config = r#"{"plugins":{"$include":"./plugins.json5"}}"#;
+    let env = logged_in(Some(config));
+    let output = env
+        .run(["hook", "install", "--as", "plugin"])
+        .env("PATH", "/nonexistent")
+        .expect(3);
+    assert!(
+        output.stderr.contains("strips the comments") && output.stderr.contains("--force"),
+        "{}",
+        output.stderr
+    );
+    assert!(!env.sigilum("plugin").exists());
+    // A stand-in for openclaw says how it was called.
+    let bin = env.write(
+        "bin/openclaw",
+        "#!/bin/sh\nprintf '%s\\n' \"$@\" > \"$HOME/asked\"\nenv > \"$HOME/environment\"\n",
+    );
+    std::fs::set_permissions(&bin, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", bin.parent().unwrap().display());
+    let output = env
+        .run(["hook", "install", "--as", "plugin", "--force"])
+        .env("PATH", path)
+        .env("SIGILUM_OWNER_TOKEN", "")
+        .env("JWT_SECRET", "not-for-others")
+        .expect(0);
+    assert!(output.stdout.contains("without its comments"), "{}", output.stdout);
+    let asked = std::fs::read_to_string(env.home().join("asked")).unwrap();
+    let dir = env.sigilum("plugin");
+    assert_eq!(
+        asked,
+        format!(
+            "plugins\ninstall\n--link\n{}\n--force\n--accept-capabilities\n",
+            dir.display()
+        )
+    );
+    let environment = std::fs::read_to_string(env.home().join("environment")).unwrap();
+    assert!(!environment.contains("not-for-others"));
+    assert!(environment.contains(&format!("OPENCLAW_STATE_DIR={}", env.openclaw().display())));
+    assert!(dir.join("index.js").exists());
+}
