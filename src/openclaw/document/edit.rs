@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use json_patch::{Patch, PatchOperation};
 use serde_json::{Map, Value};
 
-use super::scan::{Kind, Lexer, Span, Tree};
+use super::scan::{Kind, LINE_BREAKS, Lexer, Span, Tree};
 use super::style::{Style, indent_at, newline_near, scalar_like};
 use super::{Splice, decode_key};
 
@@ -351,8 +351,8 @@ impl<'a> Edit<'a> {
             };
             end = span.end;
             let text = &self.text[span.start..span.end];
-            if text.starts_with("//") || text.contains(['\n', '\r']) {
-                return (end, text.starts_with("//"));
+            if text.starts_with("//") {
+                return (end, true);
             }
         }
     }
@@ -381,10 +381,10 @@ impl<'a> Edit<'a> {
         };
         let after = end + text[end..].len() - text[end..].trim_start_matches([' ', '\t']).len();
         let behind = text[after..].chars().next();
-        let line_ends = matches!(behind, Some('\n' | '\r'));
+        let line_ends = behind.is_some_and(|c| LINE_BREAKS.contains(&c));
         let next = next
             .map(|next| tree.start(next))
-            .filter(|&next| !text[end..next].contains(['\n', '\r']));
+            .filter(|&next| !text[end..next].contains(LINE_BREAKS));
         if let Some(next) = next {
             // What follows on the line moves up to here.
             let (mut kept, open) = comments(next);
@@ -413,12 +413,13 @@ impl<'a> Edit<'a> {
                 .comments(start)
                 .last()
                 .is_some_and(|span| text[span.start..].starts_with("//"));
-            match text[..line].ends_with("\r\n") {
-                // Nothing may move up behind a line comment.
-                _ if open && !line_ends => start,
-                true => line - 2,
-                false => line - 1,
-            }
+            let line_break = if text[..line].ends_with("\r\n") {
+                2
+            } else {
+                text[..line].chars().next_back().map_or(0, char::len_utf8)
+            };
+            // Nothing may move up behind a line comment.
+            if open && !line_ends { start } else { line - line_break }
         } else {
             text[..start].trim_end_matches([' ', '\t']).len()
         };
@@ -438,7 +439,7 @@ impl<'a> Edit<'a> {
         }
         let style = self.style(container);
         let (outer, own_line) = indent_at(text, tree.start(container));
-        let several_lines = text[start..end].contains(['\n', '\r']);
+        let several_lines = text[start..end].contains(LINE_BREAKS);
         let example = children
             .first()
             .map(|&child| tree.start(child))
@@ -482,7 +483,7 @@ impl<'a> Edit<'a> {
                 self.cut(
                     last.end,
                     if several_lines { last.end } else { end },
-                    if rest.contains(['\n', '\r']) { new } else { new + &close },
+                    if rest.contains(LINE_BREAKS) { new } else { new + &close },
                 );
             }
             (None, true, Some(last)) => self.cut(last.end, last.end, format!(" {new}")),

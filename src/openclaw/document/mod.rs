@@ -17,7 +17,7 @@ use std::fmt;
 use json_patch::Patch;
 use serde_json::Value;
 
-use scan::{Kind, Tree};
+use scan::{Kind, Lexer, Tree};
 
 /// The largest text that is read, in bytes.
 pub const MAX_BYTES: usize = 4 << 20;
@@ -107,6 +107,18 @@ impl Document {
     /// The same, when nothing else of the document is needed.
     pub fn into_value(self) -> Value {
         self.value
+    }
+
+    /// The file's bytes again.
+    pub fn bytes(&self) -> Vec<u8> {
+        let bom = if self.bom { BOM } else { "" };
+        [bom, &self.text].concat().into_bytes()
+    }
+
+    /// Whether the file says nothing at all: no member, and no comment.
+    pub fn is_bare(&self) -> bool {
+        let empty = self.value.as_object().is_some_and(serde_json::Map::is_empty);
+        empty && (self.tree.is_none() || Lexer::new(&self.text, 0).comments(self.text.len()).is_empty())
     }
 
     /// Where the value at `path` (keys from the outermost object inwards) begins, to point a person there.

@@ -7,6 +7,9 @@
 /// Containers inside one another; the outermost object is the first.
 pub(super) const MAX_DEPTH: usize = 512;
 
+/// What ends a line, and a line comment with it: <https://spec.json5.org/#comments>
+pub(super) const LINE_BREAKS: [char; 4] = ['\n', '\r', '\u{2028}', '\u{2029}'];
+
 /// Stands for "no such position" in [`Node::comma`].
 const NONE: u32 = u32::MAX;
 
@@ -282,7 +285,7 @@ impl<'a> Lexer<'a> {
     fn comment(&mut self) -> Result<(), Fault> {
         let rest = &self.text[self.at..];
         if rest.starts_with("//") {
-            self.at += rest.find(['\n', '\r', '\u{2028}', '\u{2029}']).unwrap_or(rest.len());
+            self.at += rest.find(LINE_BREAKS).unwrap_or(rest.len());
             Ok(())
         } else if let Some(inside) = rest.strip_prefix("/*") {
             match inside.find("*/") {

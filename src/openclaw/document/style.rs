@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::scan::{Kind, Tree};
+use super::scan::{Kind, LINE_BREAKS, Tree};
 
 /// A new member goes on one line with its value up to this many characters, if its neighbours do, too.
 const LINE: usize = 100;
@@ -226,8 +226,7 @@ pub(super) fn newline_near(text: &str, at: usize) -> &'static str {
 
 /// The indentation of the line that `at` stands in, and whether nothing else stands before it there.
 pub(super) fn indent_at(text: &str, at: usize) -> (&str, bool) {
-    let line = text[..at].rfind(['\n', '\r']).map_or(0, |end| end + 1);
-    let before = &text[line..at];
+    let before = text[..at].rsplit(LINE_BREAKS).next().unwrap_or_default();
     let width = before.find(|c: char| c != ' ' && c != '\t').unwrap_or(before.len());
     (&before[..width], width == before.len())
 }
@@ -311,7 +310,7 @@ impl Near<'_> {
     /// Whether a container that is not empty goes on on the line that it begins on.
     fn flat(&self, node: usize) -> Option<bool> {
         let first = self.tree.children(node).next()?;
-        Some(!self.text[self.tree.value(node).start..self.tree.start(first)].contains(['\n', '\r']))
+        Some(!self.text[self.tree.value(node).start..self.tree.start(first)].contains(LINE_BREAKS))
     }
 
     /// Whether a container over several lines has a comma behind its last member.

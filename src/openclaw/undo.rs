@@ -1,1 +1,0 @@
-//! What our edits put in and took out, and how to give the bytes back.

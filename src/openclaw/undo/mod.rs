@@ -1,0 +1,223 @@
+//! What our edits put in and took out, and how to give the bytes back.
+//!
+//! The record holds two views of every file that we edited. The [`members`] say in values what was there before our
+//! first write; they always give a right answer, whatever others did to the file since. The [`regions`] say in text
+//! where our bytes are and which stood there before; they give the old bytes back where nobody touched what is around
+//! ours, and are believed only when they lead to exactly the value that the members demand.
+//!
+//! Of the text of others nothing is kept but fingerprints of a few bytes; of our own text neither (it holds tokens).
+
+mod members;
+mod regions;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::document::{Document, DocumentError, Edited};
+use members::Members;
+use regions::Regions;
+
+/// The layout of the record. A record of another version is refused: its reader knows better what it means.
+const VERSION: u32 = 1;
+
+/// The undo record, `<home>/.sigilum/undo.json`: for each edited file how to take our edits back.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Undo {
+    version: u32,
+    files: BTreeMap<String, File>,
+}
+
+/// What we did to one file.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    /// There was no such file before.
+    created: bool,
+    members: Members,
+    regions: Regions,
+}
+
+/// One edit of one file, to be recorded.
+pub struct Change<'a> {
+    /// The file before; `None` if there was none.
+    pub old: Option<&'a [u8]>,
+    /// Its value before: `{}` where there was no file.
+    pub before: &'a Value,
+    /// What the edit made of it.
+    pub edited: &'a Edited,
+    /// Its value now.
+    pub after: &'a Value,
+}
+
+/// A file as it would be without us.
+#[derive(Clone, PartialEq)]
+pub struct Restored {
+    /// The whole file.
+    pub bytes: Vec<u8>,
+    /// Its value.
+    pub value: Value,
+    /// All of our text was found untouched, and what stood there before is back byte for byte.
+    pub exact: bool,
+    /// We made this file and it holds nothing else: delete it.
+    pub delete_file: bool,
+}
+
+/// Why a record cannot be used, or a file not be restored.
+#[derive(Debug, thiserror::Error)]
+pub enum UndoError {
+    /// The record is not one that we wrote.
+    #[error("not an undo record of this program's version: {0}")]
+    Record(String),
+    /// The file of today cannot be read.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+}
+
+impl Default for Undo {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            files: BTreeMap::new(),
+        }
+    }
+}
+
+impl Undo {
+    /// Reads the record's file.
+    ///
+    /// # Errors
+    /// If it is not a record, or of another version. It then says nothing about any file.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, UndoError> {
+        let undo: Self = serde_json::from_slice(bytes).map_err(|error| {
+            // Not serde's own text: it may quote a value, and a value may be a token.
+            UndoError::Record(format!("line {}, column {}", error.line(), error.column()))
+        })?;
+        if undo.version != VERSION {
+            return Err(UndoError::Record(format!("version {}", undo.version)));
+        }
+        Ok(undo)
+    }
+
+    /// The record's file. It may hold a token that stood in a config before our first write: mode 0600.
+    pub fn to_json(&self) -> Vec<u8> {
+        // Strings, numbers and maps with string keys: nothing that could fail.
+        let mut json = serde_json::to_vec_pretty(self).unwrap_or_default();
+        json.push(b'\n');
+        json
+    }
+
+    /// Nothing is recorded: the record's file can go.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// The files that bear our edits.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    /// Forgets a file, after it was restored or deleted.
+    pub fn forget(&mut self, file: &str) {
+        self.files.remove(file);
+    }
+
+    /// Records an edit of `file`. What earlier edits recorded is carried on, so that the record always leads back to
+    /// the file before the first of them; its size depends on what differs, not on how many edits there were.
+    pub fn note(&mut self, file: &str, change: &Change) {
+        let entry = self.files.entry(file.to_owned()).or_insert_with(|| File {
+            created: change.old.is_none(),
+            ..File::default()
+        });
+        entry.members.note(change.before, change.after);
+        entry.regions.note(change.old.unwrap_or_default(), change.edited);
+        if entry.members.is_empty() && entry.regions.is_empty() {
+            entry.regions = Regions::default();
+        }
+        if *entry == File::default() {
+            self.files.remove(file);
+        }
+    }
+
+    /// The value that a file would have without us, from the value that it has.
+    pub fn value(&self, file: &str, current: &Value) -> Value {
+        self.files
+            .get(file)
+            .map_or_else(|| current.clone(), |file| file.members.restore(current))
+    }
+
+    /// The file as it would be without us.
+    ///
+    /// # Errors
+    /// If the file of today cannot be read.
+    pub fn restore(&self, file: &str, current: &[u8]) -> Result<Restored, UndoError> {
+        let document = Document::parse(current)?;
+        // Nobody else ever wrote: then the old text is certain, and with it the old value.
+        let old = self.files.get(file).and_then(|file| file.regions.restore_ours(current));
+        let wanted = match old.map(|old| Document::parse(&old)) {
+            Some(Ok(old)) => old.into_value(),
+            _ => self.value(file, document.value()),
+        };
+        self.restore_to(file, current, wanted)
+    }
+
+    /// The file with the value `wanted` (mostly that of [`Undo::value`]) and, as far as that allows, its old text.
+    ///
+    /// # Errors
+    /// If the file of today cannot be read.
+    pub fn restore_to(&self, file: &str, current: &[u8], wanted: Value) -> Result<Restored, UndoError> {
+        let nothing = File::default();
+        let file = self.files.get(file).unwrap_or(&nothing);
+        let (text, complete) = file.regions.restore(current);
+        // Where only a part was found, that part may be no JSON5 on its own.
+        let document = Document::parse(&text).or_else(|_| Document::parse(current))?;
+        let exact = complete && *document.value() == wanted;
+        let bytes = if *document.value() == wanted {
+            document.bytes()
+        } else {
+            document.edit(&json_patch::diff(document.value(), &wanted))?.bytes
+        };
+        let delete_file = file.created && Document::parse(&bytes)?.is_bare();
+        Ok(Restored {
+            bytes,
+            value: wanted,
+            exact,
+            delete_file,
+        })
+    }
+
+    /// Forgets every token that stood in a config before our first write, as a logout must: a restored file will not
+    /// have it. `is_token` is asked about whole strings.
+    pub fn scrub(&mut self, is_token: impl Fn(&str) -> bool) {
+        for file in self.files.values_mut() {
+            let found = file.members.scrub(&is_token);
+            file.regions.scrub(&is_token, found);
+        }
+        self.files.retain(|_, file| *file != File::default());
+    }
+}
+
+// An old token may stand in here.
+impl fmt::Debug for Undo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Undo")
+            .field("files", &self.files.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Restored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Restored")
+            .field("bytes", &self.bytes.len())
+            .field("exact", &self.exact)
+            .field("delete_file", &self.delete_file)
+            .finish_non_exhaustive()
+    }
+}

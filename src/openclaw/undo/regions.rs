@@ -1,0 +1,272 @@
+//! Where our text stands in a file, and which text stood there before.
+
+use serde::{Deserialize, Serialize};
+
+use crate::openclaw::document::Edited;
+
+/// How many bytes around a region tell where it is.
+const CONTEXT: usize = 64;
+
+/// From this length on our own text alone tells where it is, if it stands there once.
+const UNMISTAKABLE: usize = 32;
+
+/// All stretches of a file that we changed, in its order, apart from each other.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Regions {
+    /// The file as we left it.
+    file: Print,
+    regions: Vec<Region>,
+    /// Others wrote between two edits of ours.
+    shared: bool,
+    /// A region was not found again because others changed it: the old bytes cannot all come back.
+    lost: bool,
+}
+
+/// One stretch of our text.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Region {
+    /// Where it stood in the file as we left it, in bytes.
+    offset: usize,
+    /// Our text.
+    ours: Print,
+    /// The text before and after it, up to [`CONTEXT`] bytes.
+    before: Print,
+    after: Print,
+    /// What stood here before our first write.
+    original: String,
+}
+
+/// A fingerprint of some bytes. It can be moved along a text byte by byte, which a cryptographic hash cannot; what is
+/// found by it is checked by value.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Print {
+    length: usize,
+    hash: u64,
+}
+
+/// An odd factor with its bits well spread, so that every byte reaches every bit.
+const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+
+impl Print {
+    pub fn of(bytes: &[u8]) -> Self {
+        Self {
+            length: bytes.len(),
+            hash: bytes.iter().fold(0, |hash, &byte| Self::push(hash, byte)),
+        }
+    }
+
+    fn push(hash: u64, byte: u8) -> u64 {
+        hash.wrapping_mul(FACTOR).wrapping_add(u64::from(byte) + 1)
+    }
+
+    fn fits(&self, text: &[u8], offset: usize) -> bool {
+        let end = offset.checked_add(self.length);
+        end.and_then(|end| text.get(offset..end))
+            .is_some_and(|bytes| Self::of(bytes) == *self)
+    }
+
+    /// All places where it fits.
+    fn find(&self, text: &[u8]) -> Vec<usize> {
+        let Some(first) = text.get(..self.length) else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        let mut hash = Self::of(first).hash;
+        let exponent = u32::try_from(self.length).unwrap_or_default();
+        // What the byte that leaves the window has been multiplied with by then.
+        let leaving = FACTOR.wrapping_pow(exponent);
+        for end in self.length..=text.len() {
+            if hash == self.hash {
+                found.push(end - self.length);
+            }
+            if let Some(&next) = text.get(end) {
+                let last = u64::from(text[end - self.length]) + 1;
+                hash = Self::push(hash, next).wrapping_sub(last.wrapping_mul(leaving));
+            }
+        }
+        found
+    }
+}
+
+impl Region {
+    fn end(&self) -> usize {
+        self.offset.saturating_add(self.ours.length)
+    }
+
+    /// Where it stands in a text that others changed: where what is around it is the same, or one side of it, or
+    /// nothing but the region itself, as long as there is one such place. `near` breaks a tie of the first kind.
+    fn locate(&self, text: &[u8], near: usize) -> Option<usize> {
+        let before = match self.before.length {
+            // At the very beginning of the file.
+            0 => vec![0],
+            length => self.before.find(text).into_iter().map(|start| start + length).collect(),
+        };
+        let after: Vec<_> = match self.after.length {
+            0 => text.len().checked_sub(self.ours.length).into_iter().collect(),
+            _ => self
+                .after
+                .find(text)
+                .into_iter()
+                .filter_map(|start| start.checked_sub(self.ours.length))
+                .collect(),
+        };
+        let fits = |place: &usize| self.ours.fits(text, *place);
+        let both = before
+            .iter()
+            .copied()
+            .filter(|place| after.binary_search(place).is_ok())
+            .filter(fits);
+        if let Some(place) = both.min_by_key(|place| place.abs_diff(near)) {
+            return Some(place);
+        }
+        let mut one: Vec<_> = before.into_iter().chain(after).filter(fits).collect();
+        one.sort_unstable();
+        one.dedup();
+        let places = if one.is_empty() && self.ours.length >= UNMISTAKABLE {
+            self.ours.find(text)
+        } else {
+            one
+        };
+        match places[..] {
+            [place] => Some(place),
+            _ => None,
+        }
+    }
+}
+
+impl Regions {
+    /// The regions at their places in `text`, and whether none is missing.
+    fn locate(&self, text: &[u8]) -> (Vec<Region>, bool) {
+        let untouched = Print::of(text) == self.file;
+        let mut found: Vec<Region> = Vec::new();
+        let mut shift = 0_isize;
+        let mut complete = !self.lost;
+        for region in &self.regions {
+            let near = region.offset.saturating_add_signed(shift);
+            let place = if untouched && region.ours.fits(text, region.offset) {
+                Some(region.offset)
+            } else {
+                region.locate(text, near)
+            };
+            match place.filter(|&place| found.last().is_none_or(|last| last.end() <= place)) {
+                Some(offset) => {
+                    shift = (offset as isize).wrapping_sub(region.offset as isize);
+                    found.push(Region {
+                        offset,
+                        ..region.clone()
+                    });
+                }
+                None => complete = false,
+            }
+        }
+        (found, complete)
+    }
+
+    /// Takes an edit of the file's text over.
+    pub fn note(&mut self, old: &[u8], edited: &Edited) {
+        let (mut regions, complete) = self.locate(old);
+        self.lost = !complete;
+        self.shared |= self.file != Print::default() && self.file != Print::of(old);
+        // Regions and splices that overlap or touch become one region.
+        let mut known = std::mem::take(&mut regions).into_iter().peekable();
+        let mut splices = edited.splices.iter().peekable();
+        let mut shift = 0_isize;
+        while let Some(start) = [
+            known.peek().map(|region| region.offset),
+            splices.peek().map(|splice| splice.offset),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        {
+            let mut end = start;
+            let (mut original, mut original_to) = (Vec::new(), start);
+            let (mut ours, mut ours_to) = (Vec::new(), start);
+            let mut ours_already = false;
+            let first_shift = shift;
+            loop {
+                if let Some(region) = known.next_if(|region| region.offset <= end) {
+                    original.extend_from_slice(&old[original_to..region.offset]);
+                    original.extend_from_slice(region.original.as_bytes());
+                    original_to = region.end();
+                    end = end.max(region.end());
+                    ours_already = true;
+                } else if let Some(splice) = splices.next_if(|splice| splice.offset <= end) {
+                    ours.extend_from_slice(&old[ours_to..splice.offset]);
+                    ours.extend_from_slice(splice.inserted.as_bytes());
+                    ours_to = splice.offset + splice.removed.len();
+                    end = end.max(ours_to);
+                    shift += splice.inserted.len() as isize - splice.removed.len() as isize;
+                } else {
+                    break;
+                }
+            }
+            original.extend_from_slice(&old[original_to..end]);
+            ours.extend_from_slice(&old[ours_to..end]);
+            // Once a region was lost, what a new splice replaces may be our own text of before.
+            if original == ours || (self.lost && !ours_already) {
+                continue;
+            }
+            if let Ok(original) = String::from_utf8(original) {
+                regions.push(Region {
+                    offset: start.saturating_add_signed(first_shift),
+                    ours: Print::of(&ours),
+                    before: Print::default(),
+                    after: Print::default(),
+                    original,
+                });
+            }
+        }
+        let text = &edited.bytes;
+        for region in &mut regions {
+            region.before = Print::of(&text[region.offset.saturating_sub(CONTEXT)..region.offset]);
+            region.after = Print::of(&text[region.end()..text.len().min(region.end() + CONTEXT)]);
+        }
+        self.file = if regions.is_empty() {
+            Print::default()
+        } else {
+            Print::of(text)
+        };
+        self.regions = regions;
+    }
+
+    /// The text with every region that is found turned back, and whether that is all of them.
+    pub fn restore(&self, text: &[u8]) -> (Vec<u8>, bool) {
+        let (regions, complete) = self.locate(text);
+        let mut restored = Vec::with_capacity(text.len());
+        let mut done = 0;
+        for region in &regions {
+            restored.extend_from_slice(&text[done..region.offset]);
+            restored.extend_from_slice(region.original.as_bytes());
+            done = region.end();
+        }
+        restored.extend_from_slice(&text[done..]);
+        (restored, complete)
+    }
+
+    /// The old text, if nobody but us ever wrote the file since.
+    pub fn restore_ours(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let (restored, complete) = self.restore(text);
+        (complete && !self.shared && Print::of(text) == self.file).then_some(restored)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.regions.is_empty()
+    }
+
+    /// Forgets the regions in whose old text a token stands; all that have an old text, if one is known to be `there`
+    /// (in the text it may be written with escapes).
+    pub fn scrub(&mut self, is_token: &dyn Fn(&str) -> bool, there: bool) {
+        let count = self.regions.len();
+        self.regions.retain(|region| {
+            let mut words = region
+                .original
+                .split(|c: char| c.is_whitespace() || "\"'`,:{}[]".contains(c));
+            region.original.is_empty() || !(there || words.any(is_token))
+        });
+        self.lost |= self.regions.len() < count;
+    }
+}
