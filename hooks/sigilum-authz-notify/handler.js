@@ -45,11 +45,14 @@ function question({ type, action, sessionKey, context = {} }) {
 // Never named by the config, which agents can edit; the recorded file must be ours alone to write.
 function binary() {
   if (process.env.SIGILUM_AUTHZ_NOTIFY_BIN) return process.env.SIGILUM_AUTHZ_NOTIFY_BIN;
-  const record = join(here, "install.json");
-  const stat = lstatSync(record, { throwIfNoEntry: false });
-  const safe = stat?.isFile() && (stat.mode & 0o022) === 0 && [0, process.getuid()].includes(stat.uid);
-  const recorded = safe ? JSON.parse(readFileSync(record, "utf8")).binary : undefined;
-  return isAbsolute(recorded ?? "") && existsSync(recorded) ? recorded : NAME;
+  try {
+    const record = join(here, "install.json");
+    const { mode, uid } = lstatSync(record);
+    const { binary } = JSON.parse(readFileSync(record, "utf8"));
+    const safe = (mode & 0o170022) === 0o100000 && [0, process.getuid()].includes(uid);
+    if (safe && isAbsolute(binary) && existsSync(binary)) return binary;
+  } catch {} // none, or not one of ours
+  return NAME;
 }
 
 function ask(program, input) {
