@@ -10,9 +10,12 @@ mod hook_run;
 mod hook_status;
 mod hook_uninstall;
 mod serve;
+mod service;
 mod service_add;
+mod service_connection;
 mod service_list;
 mod service_remove;
+mod service_report;
 mod service_rotate_key;
 mod service_secret_set;
 mod table;
@@ -103,4 +106,16 @@ fn write_line(out: &mut dyn Write, text: impl std::fmt::Display) -> Result<()> {
 /// Tells the person something that is not the result, on standard error.
 fn warn(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "warning: {text}");
+}
+
+/// Tells the person something besides the result, on standard error.
+fn note(text: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "note: {text}");
+}
+
+/// Writes the result as JSON.
+fn write_json(out: &mut dyn Write, result: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(result)
+        .or_fail(ExitCode::Failure, || "could not write the result as JSON".to_owned())?;
+    write_line(out, text)
 }

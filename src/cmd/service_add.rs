@@ -1,11 +1,485 @@
-//! `service add`: register a service.
+//! `service add`: register a service, make its API key and, in gateway mode, its Sigilum gateway connection.
 
-use crate::cli::ServiceAddArgs;
+use crate::cli::{ServiceAddArgs, ServiceMode};
+use crate::cmd;
+use crate::cmd::service::{self, Site, Steps};
+use crate::cmd::service_connection::{self as connection, Acts, Look, Outcome};
+use crate::cmd::service_report::{self as report, AddReport, GatewayReport};
 use crate::exit::{Error, ExitCode, Result};
+use crate::secrets;
 use crate::settings::Env;
+use crate::sigilum::gateway::Wanted;
+use crate::sigilum::http;
+use crate::sigilum::local_db::{
+    ApiKey, Change, DbError, KeyDigest, KeyState, LocalDb, NewService, Problem, Registered, ServiceKind, Slot,
+};
+use secrecy::SecretString;
 use std::io::Write;
 
 /// Runs the command.
-pub fn run(_args: &ServiceAddArgs, _env: &Env, _out: &mut dyn Write) -> Result<ExitCode> {
-    Err(Error::new(ExitCode::Failure, "not there yet"))
+pub fn run(args: &ServiceAddArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    check(args)?;
+    let given = service::given_secret(&args.secret, env)?;
+    let site = service::site(&args.common, args.email.as_deref(), env)?;
+    service::warn_of_typed_secrets(Some(&args.secret), &args.common.gateway);
+    let add = Add { args, site, given };
+    if args.dry_run {
+        add.dry_run(out)
+    } else {
+        add.carry_out(out)
+    }
+}
+
+/// One `service add`, its arguments checked.
+struct Add<'a> {
+    args: &'a ServiceAddArgs,
+    site: Site,
+    given: Option<SecretString>,
+}
+
+/// A service key and the file that it lies in, or will lie in.
+struct Key {
+    secret: SecretString,
+    /// `created` or `reused`
+    state: &'static str,
+}
+
+impl Add<'_> {
+    fn slug(&self) -> &str {
+        &self.args.service_slug
+    }
+
+    fn kind(&self) -> ServiceKind {
+        match self.args.mode {
+            ServiceMode::Native => ServiceKind::Native,
+            ServiceMode::Gateway => ServiceKind::Gateway,
+        }
+    }
+
+    /// What is there at the gateway, and what to do about it; `None` in native mode.
+    fn plan(&self) -> Result<Option<(Look, Acts)>> {
+        if self.args.mode == ServiceMode::Native {
+            return Ok(None);
+        }
+        let look = connection::look(&self.site, self.slug())?;
+        let wanted = self.wanted(look.stored.is_some());
+        let acts = look.add(&wanted, self.given.as_ref(), self.args.force)?;
+        Ok(Some((look, acts)))
+    }
+
+    fn wanted(&self, secret_stored: bool) -> Wanted {
+        let trimmed = |text: &Option<String>| text.as_ref().map(|text| text.trim().to_owned());
+        Wanted {
+            id: self.slug().to_owned(),
+            name: trimmed(&self.args.service_name),
+            base_url: trimmed(&self.args.upstream_base_url),
+            auth_mode: self.args.auth_mode.map(crate::cli::AuthMode::as_str),
+            header: trimmed(&self.args.upstream_header),
+            prefix: self.args.auth_prefix.clone(),
+            secret_key: trimmed(&self.args.secret.upstream_secret_key),
+            secret_given: self.given.is_some(),
+            secret_stored,
+        }
+    }
+
+    fn carry_out(&self, out: &mut dyn Write) -> Result<ExitCode> {
+        // Everything is checked first; the lock makes sure that it still holds when it is done.
+        let mut lock = self.site.lock()?;
+        let mut gateway = self.plan()?;
+        let mut db = LocalDb::open_or_create(&self.site.database, self.site.checkout.as_ref())?.db;
+        let slot = self.slot(&db)?;
+        self.refuse_unfinished_rotation(&slot)?;
+        if lock.is_none() {
+            lock = Some(self.site.make_and_lock()?);
+            gateway = self.plan()?;
+        }
+        if let Some((look, acts)) = &gateway
+            && acts.shows_secret(&look.gateway)
+        {
+            report::warn_of_cli();
+        }
+
+        let mut steps = Steps::new(self.lines(&slot, gateway.as_ref(), self.args.revoke_old));
+        let key = steps.run(|| self.key(&db, &slot))?;
+        let (registered, key) = steps.run(|| self.register(&mut db, &slot, key))?;
+        let mut outcome = Outcome::default();
+        if let Some((look, acts)) = &gateway {
+            let secret = acts.secret.as_ref().map(|(secret, _)| secret);
+            for act in &acts.list {
+                steps.run(|| {
+                    act.perform(
+                        &self.site,
+                        self.slug(),
+                        &look.gateway,
+                        secret,
+                        Some(&key.secret),
+                        &mut outcome,
+                    )
+                })?;
+            }
+            outcome.connection = outcome.connection.or_else(|| look.existing.clone());
+        }
+        let mut revoked = false;
+        if self.args.revoke_old {
+            // Only now, when the gateway has the key that stays.
+            let digest = KeyDigest::of(&key.secret);
+            revoked = !steps
+                .run(|| Ok(db.revoke_keys(&registered.service_id, Some(&digest))?))?
+                .is_empty();
+        }
+        let done = self.report(&db, &registered, &key, gateway.as_ref(), &outcome, revoked)?;
+        db.close()?;
+        drop(lock);
+        done.print(out, self.args.common.json)?;
+        Ok(ExitCode::Ok)
+    }
+
+    /// Where the service stands, if this namespace may have it.
+    fn slot(&self, db: &LocalDb) -> Result<Slot> {
+        let slot = db.slot(self.site.namespace(), self.slug())?;
+        self.refuse_taken(&slot)?;
+        Ok(slot)
+    }
+
+    fn refuse_taken(&self, slot: &Slot) -> Result<()> {
+        match &slot.taken_by {
+            Some(other) if self.args.mode == ServiceMode::Gateway => Err(report::taken(self.slug(), other)),
+            _ if self.args.mode == ServiceMode::Gateway && slot.file_stem != slot.slug => Err(Error::new(
+                ExitCode::Failure,
+                format!(
+                    "could not use the gateway mode for {}: this service goes by {} here, because another namespace \
+                     had the slug first, and the Sigilum gateway knows it by its slug alone",
+                    self.slug(),
+                    slot.file_stem
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse_unfinished_rotation(&self, slot: &Slot) -> Result<()> {
+        if !self.args.revoke_old || self.site.workspace.key(&report::next_stem(slot))?.is_none() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ExitCode::Failure,
+            format!(
+                "could not revoke old keys of {}: a rotation of its key was interrupted",
+                self.slug()
+            ),
+        )
+        .next(format!("sigilum-authz-notify service rotate-key {}", self.slug())))
+    }
+
+    /// The key in the file, or a new one. A revoked one is never used again.
+    fn key(&self, db: &LocalDb, slot: &Slot) -> Result<Key> {
+        let kept = self.site.workspace.key_or_new(&slot.file_stem)?;
+        if kept.created {
+            return Ok(Key {
+                secret: kept.secret,
+                state: "created",
+            });
+        }
+        if db.key_state(&KeyDigest::of(&kept.secret))? == KeyState::Revoked(slot.id.clone()) {
+            let secret = secrets::new_key()?;
+            self.site.workspace.store_key(&slot.file_stem, &secret)?;
+            return Ok(Key {
+                secret,
+                state: "created",
+            });
+        }
+        Ok(Key {
+            secret: kept.secret,
+            state: "reused",
+        })
+    }
+
+    /// The rows. Where another namespace takes the slug at the same moment, its key is not ours: once more, with the
+    /// slot that is left.
+    fn register(&self, db: &mut LocalDb, slot: &Slot, key: Key) -> Result<(Registered, Key)> {
+        match db.register(&self.new_service(slot, &KeyDigest::of(&key.secret))) {
+            Ok(registered) => Ok((registered, key)),
+            Err(DbError {
+                problem: Problem::SlugTaken(_),
+                ..
+            }) => {
+                let slot = self.slot(db)?;
+                let key = self.key(db, &slot)?;
+                let registered = db.register(&self.new_service(&slot, &KeyDigest::of(&key.secret)))?;
+                Ok((registered, key))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn new_service<'a>(&'a self, slot: &'a Slot, key: &'a KeyDigest) -> NewService<'a> {
+        NewService {
+            namespace: self.site.namespace(),
+            email: &self.site.owner.email.value,
+            slug: self.slug(),
+            name: self.args.service_name.as_deref().map(str::trim),
+            domain: self.args.domain.as_deref().map(str::trim),
+            description: self.args.description.as_deref(),
+            kind: self.kind(),
+            key,
+            file_stem: &slot.file_stem,
+            revoke_others: false,
+        }
+    }
+
+    /// The steps, for a person.
+    fn lines(&self, slot: &Slot, gateway: Option<&(Look, Acts)>, revoke_old: bool) -> Vec<String> {
+        let mut lines = vec![
+            format!(
+                "service key in {}",
+                self.site.workspace.key_file(&slot.file_stem).display()
+            ),
+            format!(
+                "service {} of {} in {}",
+                self.slug(),
+                self.site.namespace(),
+                self.site.database.display()
+            ),
+        ];
+        if let Some((look, acts)) = gateway {
+            let line = |act: &connection::Act| act.line(&self.site, self.slug(), &look.gateway);
+            lines.extend(acts.list.iter().map(line));
+        }
+        if revoke_old {
+            lines.push("old service keys revoked".to_owned());
+        }
+        lines
+    }
+
+    fn dry_run(&self, out: &mut dyn Write) -> Result<ExitCode> {
+        let gateway = self.plan()?;
+        let db = match LocalDb::open_read_only(&self.site.database) {
+            Ok(db) => Some(db),
+            Err(DbError {
+                problem: Problem::Missing,
+                ..
+            }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let slot = match &db {
+            Some(db) => self.slot(db)?,
+            None => report::first_slot(self.slug()),
+        };
+        self.refuse_unfinished_rotation(&slot)?;
+        let key = self.site.workspace.key(&slot.file_stem)?;
+        let planned = match (&db, &key) {
+            (Some(db), Some(key)) => Some(db.plan_register(&self.new_service(&slot, &KeyDigest::of(key)))),
+            _ => None,
+        };
+        let new_key = match &planned {
+            None
+            | Some(Err(DbError {
+                problem: Problem::KeyRevoked,
+                ..
+            })) => true,
+            Some(Ok(_)) => false,
+            Some(Err(_)) => key.is_none(),
+        };
+        let rows = match planned {
+            None => true,
+            Some(Ok(planned)) => planned.service != Change::Unchanged || planned.key != Change::Unchanged,
+            Some(Err(DbError {
+                problem: Problem::KeyRevoked,
+                ..
+            })) => true,
+            Some(Err(error)) => return Err(error.into()),
+        };
+        let mut lines = self.lines(&slot, gateway.as_ref(), false);
+        if !rows {
+            lines.remove(1);
+        }
+        if !new_key {
+            lines.remove(0);
+        }
+        if db.is_none() {
+            lines.insert(0, format!("database {}", self.site.database.display()));
+        }
+        if self.args.revoke_old
+            && let Some(db) = &db
+        {
+            let keep = key.as_ref().map(|key| KeyDigest::of(key).hash);
+            let old = db.active_keys(&slot.id)?;
+            let old = old.iter().filter(|old| Some(&old.hash) != keep.as_ref());
+            lines.extend(old.map(|old| format!("service key {} ({}) revoked", old.prefix, old.id)));
+        }
+        service::print_dry_run(out, self.args.common.json, self.site.namespace(), self.slug(), &lines)?;
+        Ok(ExitCode::Ok)
+    }
+
+    fn report(
+        &self,
+        db: &LocalDb,
+        registered: &Registered,
+        key: &Key,
+        gateway: Option<&(Look, Acts)>,
+        outcome: &Outcome,
+        revoked: bool,
+    ) -> Result<AddReport> {
+        let slot = db.slot(self.site.namespace(), self.slug())?;
+        let reveal = self.args.secret.reveal_secrets;
+        let unfinished = self.site.workspace.key(&report::next_stem(&slot))?;
+        let unfinished = unfinished.map(|next| KeyDigest::of(&next).hash);
+        let other_keys: Vec<ApiKey> = registered
+            .other_keys
+            .iter()
+            .filter(|other| Some(&other.hash) != unfinished.as_ref())
+            .cloned()
+            .collect();
+        let mut notes = Vec::new();
+        if unfinished.is_some() {
+            notes.push(format!(
+                "a rotation of the service key was interrupted; finish it with: sigilum-authz-notify service \
+                 rotate-key {}",
+                self.slug()
+            ));
+        }
+        if !other_keys.is_empty() && !revoked {
+            notes.push(format!(
+                "{} other active key{} of this service: --revoke-old revokes what is not in the key file",
+                other_keys.len(),
+                if other_keys.len() == 1 { "" } else { "s" }
+            ));
+        }
+        let gateway = gateway.map(|(look, acts)| {
+            notes.extend(acts.notes.iter().cloned());
+            notes.extend(
+                outcome
+                    .handover
+                    .and_then(|handover| connection::not_handed_over(&self.site, handover)),
+            );
+            let wanted = self.wanted(false);
+            GatewayReport::new(&self.site, &wanted, &look.gateway, acts, outcome, reveal, &mut notes)
+        });
+        let service = slot.service;
+        Ok(AddReport {
+            namespace: self.site.namespace().to_owned(),
+            owner_email: registered.owner.email.clone(),
+            service_slug: self.slug().to_owned(),
+            service_name: service.as_ref().map(|service| service.name.clone()).unwrap_or_default(),
+            domain: service.as_ref().and_then(|service| service.domain.clone()),
+            description: service.as_ref().and_then(|service| service.description.clone()),
+            mode: match self.args.mode {
+                ServiceMode::Native => "native",
+                ServiceMode::Gateway => "gateway",
+            },
+            service_id: registered.service_id.clone(),
+            service: report::change(registered.service),
+            service_key: report::shown(&key.secret, reveal),
+            service_key_state: key.state,
+            service_key_file: self.site.workspace.key_file(&slot.file_stem),
+            database: self.site.database.clone(),
+            other_active_keys: other_keys.iter().map(report::OtherKey::from).collect(),
+            other_keys_revoked: revoked,
+            gateway,
+            notes,
+        })
+    }
+}
+
+/// Refuses what needs no file and no network to be refused.
+fn check(args: &ServiceAddArgs) -> Result<()> {
+    service::check_slug(&args.service_slug)?;
+    let usage = |what: String| Err(Error::new(ExitCode::Usage, what));
+    for (flag, text) in [
+        ("--service-name", &args.service_name),
+        ("--domain", &args.domain),
+        ("--upstream-header", &args.upstream_header),
+        ("--upstream-secret-key", &args.secret.upstream_secret_key),
+    ] {
+        if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
+            return usage(format!("could not take {flag}: it is empty"));
+        }
+    }
+    for (flag, text) in [
+        ("--service-name", &args.service_name),
+        ("--domain", &args.domain),
+        ("--description", &args.description),
+        ("--upstream-header", &args.upstream_header),
+        ("--auth-prefix", &args.auth_prefix),
+        ("--upstream-secret-key", &args.secret.upstream_secret_key),
+    ] {
+        if text.as_ref().is_some_and(|text| text.chars().any(char::is_control)) {
+            return usage(format!("could not take {flag}: it holds a control character"));
+        }
+    }
+    if args.mode == ServiceMode::Native {
+        return refuse_gateway_options(args);
+    }
+    let Some(url) = &args.upstream_base_url else {
+        return Err(Error::new(
+            ExitCode::Usage,
+            "could not add the service: gateway mode needs the upstream's base URL",
+        )
+        .next("add --upstream-base-url <url>"));
+    };
+    let url = http::check_url(url.trim(), true).map_err(|error| {
+        // Not the URL itself: it may hold a password.
+        Error::new(ExitCode::Usage, "could not take --upstream-base-url").because(error)
+    })?;
+    if url.scheme() == "http" && !http::is_this_machine(&url) {
+        cmd::warn(format_args!(
+            "the Sigilum gateway will send the upstream secret to {} without TLS",
+            url.host_str().unwrap_or_default()
+        ));
+    }
+    let token = |text: &str| {
+        text.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+    };
+    if args
+        .upstream_header
+        .as_ref()
+        .is_some_and(|header| !token(header.trim()))
+    {
+        return usage("could not take --upstream-header: it is not the name of a header or parameter".to_owned());
+    }
+    check_secret_key(args.secret.upstream_secret_key.as_deref())
+}
+
+/// A secret's key name: no white space and no `=`, which the gateway's CLI takes for the end of the name.
+pub(super) fn check_secret_key(key: Option<&str>) -> Result<()> {
+    let good = |key: &str| {
+        let key = key.trim();
+        !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    };
+    if key.is_none_or(good) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ExitCode::Usage,
+        "could not take --upstream-secret-key: letters, digits, dots, hyphens and underscores only",
+    ))
+}
+
+fn refuse_gateway_options(args: &ServiceAddArgs) -> Result<()> {
+    let given: Vec<&str> = [
+        ("--upstream-base-url", args.upstream_base_url.is_some()),
+        ("--auth-mode", args.auth_mode.is_some()),
+        ("--upstream-header", args.upstream_header.is_some()),
+        ("--auth-prefix", args.auth_prefix.is_some()),
+        ("--upstream-secret-key", args.secret.upstream_secret_key.is_some()),
+        ("--upstream-secret", args.secret.upstream_secret.is_some()),
+        ("--upstream-secret-env", args.secret.upstream_secret_env.is_some()),
+        ("--upstream-secret-file", args.secret.upstream_secret_file.is_some()),
+        ("--force", args.force),
+    ]
+    .iter()
+    .filter_map(|(flag, given)| given.then_some(*flag))
+    .collect();
+    if given.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ExitCode::Usage,
+        format!(
+            "could not add the service: {} mean nothing in native mode",
+            given.join(", ")
+        ),
+    )
+    .next("add --mode gateway"))
 }

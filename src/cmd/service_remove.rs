@@ -1,11 +1,196 @@
-//! `service remove`: revoke keys, delete the connection and the files.
+//! `service remove`: revoke the keys, delete the connection and the files. The service's row stays, for the history
+//! that refers to it.
 
 use crate::cli::ServiceRemoveArgs;
-use crate::exit::{Error, ExitCode, Result};
+use crate::cmd;
+use crate::cmd::service::{self, Site, Steps};
+use crate::cmd::service_connection::{self as connection, Look};
+use crate::cmd::service_report as report;
+use crate::cmd::service_rotate_key::{is_behind_gateway, open};
+use crate::exit::{Error, ExitCode, OrFail, Result};
 use crate::settings::Env;
-use std::io::Write;
+use crate::sigilum::local_db::{ApiKey, LocalDb, Slot};
+use serde::Serialize;
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+
+/// What the command did.
+#[derive(Serialize)]
+struct Report {
+    namespace: String,
+    service_slug: String,
+    revoked_keys: usize,
+    connection_deleted: bool,
+    removed_files: Vec<PathBuf>,
+    notes: Vec<String>,
+}
+
+/// What there is to remove.
+struct Found {
+    slot: Slot,
+    keys: Vec<ApiKey>,
+    /// The gateway, if it has the connection.
+    gateway: Option<Look>,
+    files: Vec<PathBuf>,
+    notes: Vec<String>,
+}
 
 /// Runs the command.
-pub fn run(_args: &ServiceRemoveArgs, _env: &Env, _out: &mut dyn Write) -> Result<ExitCode> {
-    Err(Error::new(ExitCode::Failure, "not there yet"))
+pub fn run(args: &ServiceRemoveArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    service::check_slug(&args.slug)?;
+    let may_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    if !args.yes && !may_ask {
+        return Err(Error::new(
+            ExitCode::Usage,
+            "could not ask whether to remove the service: there is no terminal",
+        )
+        .next(format!("sigilum-authz-notify service remove {} --yes", args.slug)));
+    }
+    let site = service::site(&args.common, None, env)?;
+    service::warn_of_typed_secrets(None, &args.common.gateway);
+    let mut lock = site.lock()?;
+    let mut db = open(&site)?;
+    let mut found = find(&site, &db, &args.slug)?;
+    if !args.yes {
+        // Nobody shall wait for a person's answer.
+        drop(lock.take());
+        if !confirmed(&site, &found)? {
+            return Err(Error::new(ExitCode::Failure, "nothing was removed"));
+        }
+        lock = site.lock()?;
+        found = find(&site, &db, &args.slug)?;
+    }
+
+    let mut steps = Steps::new(found.lines(&site));
+    let revoked = steps.run(|| Ok(db.revoke_keys(&found.slot.id, None)?))?;
+    let mut connection_deleted = false;
+    if let Some(look) = &found.gateway {
+        connection_deleted = steps.run(|| look.gateway.delete(&args.slug))?;
+    }
+    let mut removed_files = Vec::new();
+    for file in &found.files {
+        if steps.run(|| site.workspace.remove(file))? {
+            removed_files.push(file.clone());
+        }
+    }
+    db.close()?;
+    drop(lock);
+    Report {
+        namespace: site.namespace().to_owned(),
+        service_slug: args.slug.clone(),
+        revoked_keys: revoked.len(),
+        connection_deleted,
+        removed_files,
+        notes: found.notes,
+    }
+    .print(out, args.common.json)?;
+    Ok(ExitCode::Ok)
+}
+
+fn find(site: &Site, db: &LocalDb, slug: &str) -> Result<Found> {
+    let slot = db.slot(site.namespace(), slug)?;
+    let keys = db.active_keys(&slot.id)?;
+    // Connection and upstream secret go by the slug alone: they are ours only if the slug is.
+    let by_slug = slot.file_stem == slot.slug;
+    let mut files = vec![
+        site.workspace.key_file(&slot.file_stem),
+        site.workspace.key_file(&report::next_stem(&slot)),
+    ];
+    if by_slug {
+        files.push(site.workspace.upstream_secret_file(slug));
+        files.push(connection::journal_file(site, slug));
+    }
+    files.retain(|file| std::fs::symlink_metadata(file).is_ok());
+    if slot.service.is_none() && files.is_empty() {
+        return Err(Error::new(
+            ExitCode::Failure,
+            format!(
+                "could not remove the service: {} has no service {slug}",
+                site.namespace()
+            ),
+        )
+        .next("sigilum-authz-notify service list"));
+    }
+    let mut notes = Vec::new();
+    let gateway = if by_slug {
+        gateway(site, db, &slot, &mut notes)?
+    } else {
+        None
+    };
+    Ok(Found {
+        slot,
+        keys,
+        gateway,
+        files,
+        notes,
+    })
+}
+
+fn gateway(site: &Site, db: &LocalDb, slot: &Slot, notes: &mut Vec<String>) -> Result<Option<Look>> {
+    match connection::look(site, &slot.slug) {
+        Ok(look) => Ok(look.existing.is_some().then_some(look)),
+        Err(error) if error.code == ExitCode::Unreachable && !is_behind_gateway(site, db, slot)? => {
+            notes.push("the Sigilum gateway was not reached; nothing here says that it serves this service".to_owned());
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl Found {
+    fn lines(&self, site: &Site) -> Vec<String> {
+        let mut lines = vec![format!(
+            "{} active service key{} of {} revoked",
+            self.keys.len(),
+            if self.keys.len() == 1 { "" } else { "s" },
+            site.namespace()
+        )];
+        if let Some(look) = &self.gateway {
+            lines.push(format!(
+                "connection {} deleted at {}",
+                self.slot.slug,
+                look.gateway.place()
+            ));
+        }
+        let removed = |file: &PathBuf| format!("removed: {}", file.display());
+        lines.extend(self.files.iter().map(removed));
+        lines
+    }
+}
+
+fn confirmed(site: &Site, found: &Found) -> Result<bool> {
+    let mut err = std::io::stderr();
+    let what = || "could not ask on the terminal".to_owned();
+    for line in found.lines(site) {
+        writeln!(err, "  - {line}").or_fail(ExitCode::Failure, what)?;
+    }
+    write!(err, "Remove the service {}? [y/N] ", found.slot.slug).or_fail(ExitCode::Failure, what)?;
+    err.flush().or_fail(ExitCode::Failure, what)?;
+    let mut answer = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .or_fail(ExitCode::Failure, what)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+impl Report {
+    fn print(&self, out: &mut dyn Write, json: bool) -> Result<()> {
+        self.notes.iter().for_each(cmd::note);
+        if json {
+            return cmd::write_json(out, self);
+        }
+        cmd::write_line(
+            out,
+            format_args!("Service {} of {}: removed", self.service_slug, self.namespace),
+        )?;
+        let mut rows = vec![report::row("keys", format!("{} revoked", self.revoked_keys))];
+        if self.connection_deleted {
+            rows.push(report::row("connection", "deleted".to_owned()));
+        }
+        for file in &self.removed_files {
+            rows.push(report::row("file", format!("removed: {}", file.display())));
+        }
+        report::rows_out(out, &rows)
+    }
 }

@@ -1,11 +1,219 @@
-//! `service rotate-key`: a new API key.
+//! `service rotate-key`: a new API key; the old ones are revoked once the Sigilum gateway has the new one.
+//!
+//! The new key waits in `service-api-key-<slug>.next` until all is done: an interrupted rotation is finished with the
+//! same key, and until then the key in the key file is in force.
 
 use crate::cli::ServiceRotateKeyArgs;
+use crate::cmd;
+use crate::cmd::service::{self, Site, Steps};
+use crate::cmd::service_connection::{self as connection, Look};
+use crate::cmd::service_report::{self as report, OtherKey};
 use crate::exit::{Error, ExitCode, Result};
+use crate::secrets;
 use crate::settings::Env;
+use crate::sigilum::gateway::{Gateway, Handover};
+use crate::sigilum::local_db::{DbError, KeyDigest, KeyState, LocalDb, NewService, Problem, ServiceKind, Slot};
+use secrecy::SecretString;
+use serde::Serialize;
 use std::io::Write;
+use std::path::PathBuf;
+
+/// What the command did.
+#[derive(Serialize)]
+struct Report {
+    namespace: String,
+    service_slug: String,
+    service_id: String,
+    service_key: String,
+    service_key_file: PathBuf,
+    revoked_keys: Vec<OtherKey>,
+    /// Whether the Sigilum gateway has taken the new key; `null`: the service has no connection there.
+    service_key_handed_over: Option<bool>,
+    notes: Vec<String>,
+}
 
 /// Runs the command.
-pub fn run(_args: &ServiceRotateKeyArgs, _env: &Env, _out: &mut dyn Write) -> Result<ExitCode> {
-    Err(Error::new(ExitCode::Failure, "not there yet"))
+pub fn run(args: &ServiceRotateKeyArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    service::check_slug(&args.slug)?;
+    let site = service::site(&args.common, None, env)?;
+    service::warn_of_typed_secrets(None, &args.common.gateway);
+    let mut lock = site.lock()?;
+    let mut db = open(&site)?;
+    let slot = known(&site, &db, &args.slug)?;
+    let mut notes = Vec::new();
+    let gateway = gateway(&site, &db, &slot, &mut notes)?;
+    if lock.is_none() {
+        lock = Some(site.make_and_lock()?);
+    }
+
+    let stem = &slot.file_stem;
+    let next_stem = report::next_stem(&slot);
+    let next_file = site.workspace.key_file(&next_stem);
+    let key_file = site.workspace.key_file(stem);
+    let mut lines = vec![
+        format!("new service key in {}", next_file.display()),
+        format!("new service key registered in {}", site.database.display()),
+    ];
+    if let Some(look) = &gateway {
+        lines.push(format!("new service key handed to {}", look.gateway.place()));
+    }
+    lines.extend([
+        format!("new service key in {}", key_file.display()),
+        "old service keys revoked".to_owned(),
+        format!("removed: {}", next_file.display()),
+    ]);
+    let mut steps = Steps::new(lines);
+
+    let key = steps.run(|| next_key(&site, &db, &slot))?;
+    let digest = KeyDigest::of(&key);
+    let new = NewService {
+        namespace: site.namespace(),
+        email: &site.owner.email.value,
+        slug: &args.slug,
+        name: None,
+        domain: None,
+        description: None,
+        kind: if gateway.is_some() {
+            ServiceKind::Gateway
+        } else {
+            ServiceKind::Native
+        },
+        key: &digest,
+        file_stem: stem,
+        revoke_others: false,
+    };
+    let registered = steps.run(|| Ok(db.register(&new)?))?;
+    let handed_over = match &gateway {
+        None => None,
+        Some(look) => Some(steps.run(|| hand_over(&site, &look.gateway, &args.slug, &key))?),
+    };
+    steps.run(|| site.workspace.store_key(stem, &key))?;
+    let revoked = steps.run(|| Ok(db.revoke_keys(&registered.service_id, Some(&digest))?))?;
+    steps.run(|| site.workspace.remove(&next_file))?;
+    db.close()?;
+    drop(lock);
+
+    Report {
+        namespace: site.namespace().to_owned(),
+        service_slug: args.slug.clone(),
+        service_id: registered.service_id,
+        service_key: report::shown(&key, args.reveal_secrets),
+        service_key_file: key_file,
+        revoked_keys: revoked.iter().map(OtherKey::from).collect(),
+        service_key_handed_over: handed_over,
+        notes,
+    }
+    .print(out, args.common.json)?;
+    Ok(ExitCode::Ok)
+}
+
+/// The database, which must be there.
+pub(super) fn open(site: &Site) -> Result<LocalDb> {
+    if !site.database.exists() {
+        let problem = Problem::Missing;
+        return Err(DbError {
+            path: site.database.clone(),
+            problem,
+        }
+        .into());
+    }
+    Ok(LocalDb::open_or_create(&site.database, site.checkout.as_ref())?.db)
+}
+
+fn known(site: &Site, db: &LocalDb, slug: &str) -> Result<Slot> {
+    let slot = db.slot(site.namespace(), slug)?;
+    if slot.service.is_some() {
+        return Ok(slot);
+    }
+    Err(Error::new(
+        ExitCode::Failure,
+        format!("could not rotate the key: {} has no service {slug}", site.namespace()),
+    )
+    .next(format!("sigilum-authz-notify service add --service-slug {slug}")))
+}
+
+/// Whether files or rows tell that the service has a connection at the Sigilum gateway.
+pub(super) fn is_behind_gateway(site: &Site, db: &LocalDb, slot: &Slot) -> Result<bool> {
+    let keys = db.active_keys(&slot.id)?;
+    let description = slot.service.as_ref().and_then(|service| service.description.as_deref());
+    Ok(keys.iter().any(|key| key.name == ServiceKind::Gateway.key_name())
+        || description == Some(ServiceKind::Gateway.description())
+        || site.workspace.upstream_secret_file(&slot.slug).exists()
+        || connection::journal_file(site, &slot.slug).exists())
+}
+
+/// The gateway, if it has a connection for the service; `None` for a service without one.
+fn gateway(site: &Site, db: &LocalDb, slot: &Slot, notes: &mut Vec<String>) -> Result<Option<Look>> {
+    if slot.file_stem != slot.slug {
+        return Ok(None);
+    }
+    let look = match connection::look(site, &slot.slug) {
+        Ok(look) => look,
+        Err(error) if error.code == ExitCode::Unreachable && !is_behind_gateway(site, db, slot)? => {
+            notes.push("the Sigilum gateway was not reached; nothing here says that it serves this service".to_owned());
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    if look.existing.is_none() {
+        return Ok(None);
+    }
+    if matches!(look.gateway, Gateway::Cli(_)) && !site.gateway_home {
+        return Err(Error::new(
+            ExitCode::Unreachable,
+            "could not rotate the key: the Sigilum gateway is stopped, and would go on with the old one",
+        )
+        .next("start the Sigilum gateway, or set GATEWAY_SIGILUM_HOME to the home that it is started with"));
+    }
+    Ok(Some(look))
+}
+
+/// The key of an interrupted rotation, or a new one, on disk in either case.
+fn next_key(site: &Site, db: &LocalDb, slot: &Slot) -> Result<SecretString> {
+    let stem = report::next_stem(slot);
+    if let Some(key) = site.workspace.key(&stem)? {
+        match db.key_state(&KeyDigest::of(&key))? {
+            KeyState::Unknown => return Ok(key),
+            KeyState::Active(service) if service == slot.id => return Ok(key),
+            KeyState::Active(_) | KeyState::Revoked(_) => {}
+        }
+    }
+    let key = secrets::new_key()?;
+    site.workspace.store_key(&stem, &key)?;
+    Ok(key)
+}
+
+/// The old key must stay in force until the gateway has the new one.
+fn hand_over(site: &Site, gateway: &Gateway, slug: &str, key: &SecretString) -> Result<bool> {
+    let handover = gateway.put_service_key(slug, key)?;
+    match connection::not_handed_over(site, handover) {
+        None => Ok(handover == Handover::Written),
+        Some(why) => Err(Error::new(
+            ExitCode::Failure,
+            "could not hand the new service key to the Sigilum gateway",
+        )
+        .next(why)),
+    }
+}
+
+impl Report {
+    fn print(&self, out: &mut dyn Write, json: bool) -> Result<()> {
+        self.notes.iter().for_each(cmd::note);
+        if json {
+            return cmd::write_json(out, self);
+        }
+        cmd::write_line(
+            out,
+            format_args!("Service {} of {}: new service key", self.service_slug, self.namespace),
+        )?;
+        let file = self.service_key_file.display();
+        let mut rows = vec![report::row("service key", format!("{}, in {file}", self.service_key))];
+        for key in &self.revoked_keys {
+            rows.push(report::row(
+                "revoked key",
+                format!("{} of {} ({})", key.prefix, key.created_at, key.id),
+            ));
+        }
+        report::rows_out(out, &rows)
+    }
 }

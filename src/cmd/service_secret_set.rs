@@ -1,11 +1,219 @@
-//! `service secret set`: rotate an upstream secret.
+//! `service secret set`: rotate or set the upstream secret of an existing connection, then store it in its file.
 
 use crate::cli::ServiceSecretSetArgs;
+use crate::cmd::service::{self, Site, Steps};
+use crate::cmd::service_connection::{self as connection, Act, Acts, Look, Outcome, Source};
+use crate::cmd::service_report::{self as report, GatewayReport};
+use crate::cmd::{self, service_add};
 use crate::exit::{Error, ExitCode, Result};
 use crate::settings::Env;
+use crate::sigilum::gateway::{Connection, PlanError, Wanted};
+use crate::sigilum::local_db::LocalDb;
+use secrecy::SecretString;
+use serde::Serialize;
 use std::io::Write;
 
+/// What the command did.
+#[derive(Serialize)]
+struct Report {
+    namespace: String,
+    service_slug: String,
+    gateway: GatewayReport,
+    notes: Vec<String>,
+}
+
 /// Runs the command.
-pub fn run(_args: &ServiceSecretSetArgs, _env: &Env, _out: &mut dyn Write) -> Result<ExitCode> {
-    Err(Error::new(ExitCode::Failure, "not there yet"))
+pub fn run(args: &ServiceSecretSetArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    service::check_slug(&args.service_slug)?;
+    service_add::check_secret_key(args.secret.upstream_secret_key.as_deref())?;
+    let secret = service::given_secret(&args.secret, env)?.ok_or_else(|| {
+        Error::new(ExitCode::Usage, "could not set the upstream secret: none is given")
+            .next("add one of --upstream-secret-env, --upstream-secret-file and --upstream-secret")
+    })?;
+    let site = service::site(&args.common, None, env)?;
+    service::warn_of_typed_secrets(Some(&args.secret), &args.common.gateway);
+    let set = Set { args, site, secret };
+    set.refuse_taken()?;
+    if args.dry_run {
+        let (look, batches) = set.plan()?;
+        let lines = set.lines(&look, &batches);
+        service::print_dry_run(out, args.common.json, set.site.namespace(), set.slug(), &lines)?;
+        return Ok(ExitCode::Ok);
+    }
+    set.carry_out(out)
+}
+
+struct Set<'a> {
+    args: &'a ServiceSecretSetArgs,
+    site: Site,
+    secret: SecretString,
+}
+
+impl Set<'_> {
+    fn slug(&self) -> &str {
+        &self.args.service_slug
+    }
+
+    fn key(&self) -> Option<&str> {
+        self.args.secret.upstream_secret_key.as_deref().map(str::trim)
+    }
+
+    /// A slug that another namespace had first names that namespace's connection.
+    fn refuse_taken(&self) -> Result<()> {
+        let slot = LocalDb::open_read_only(&self.site.database)?.slot(self.site.namespace(), self.slug())?;
+        match &slot.taken_by {
+            Some(other) => Err(report::taken(self.slug(), other)),
+            None => Ok(()),
+        }
+    }
+
+    /// An interrupted re-creation is finished first, with the new secret if it is meant for the connection's own key.
+    fn plan(&self) -> Result<(Look, [Acts; 2])> {
+        let look = connection::look(&self.site, self.slug())?;
+        let wanted = Wanted {
+            id: self.slug().to_owned(),
+            ..Wanted::default()
+        };
+        let nothing = || Acts {
+            list: Vec::new(),
+            secret: None,
+            notes: Vec::new(),
+        };
+        let batches = match (&look.existing, &look.journal) {
+            (None, None) => return Err(self.unknown(&look)),
+            (None, Some(journal)) => {
+                let in_use = journal.new.auth_secret_key.clone();
+                let key = self.key().unwrap_or(&in_use).to_owned();
+                let own = key == in_use;
+                let finish = look.finish(&wanted, own.then_some(&self.secret))?;
+                let rotate = if own { nothing() } else { self.rotate(key, false) };
+                [finish, rotate]
+            }
+            (Some(existing), _) => {
+                let key = self.key_of(existing)?;
+                let own = key == existing.auth_secret_key;
+                [look.finish(&wanted, None)?, self.rotate(key, own)]
+            }
+        };
+        Ok((look, batches))
+    }
+
+    /// The key under which the secret goes.
+    fn key_of(&self, existing: &Connection) -> Result<String> {
+        let own = &existing.auth_secret_key;
+        let key = self.key().unwrap_or(own);
+        if key.is_empty() {
+            return Err(connection::explain(&PlanError::NoKey, self.slug()));
+        }
+        if key != own
+            && let Some(why) = connection::secret_not_set(existing)
+        {
+            return Err(Error::new(
+                ExitCode::SecretOrDatabase,
+                format!(
+                    "could not set the secret {key} of {}: the gateway takes the connection's own first",
+                    self.slug()
+                ),
+            )
+            .next(why));
+        }
+        Ok(key.to_owned())
+    }
+
+    fn rotate(&self, key: String, own: bool) -> Acts {
+        let mut acts = Acts {
+            list: vec![Act::Rotate(key)],
+            secret: Some((self.secret.clone(), Source::Given)),
+            notes: Vec::new(),
+        };
+        if own {
+            acts.list.push(Act::StoreSecret);
+        } else {
+            acts.notes.push(format!(
+                "stored in no file: {} keeps the secret of the key that the connection sends",
+                self.site.workspace.upstream_secret_file(self.slug()).display()
+            ));
+        }
+        acts
+    }
+
+    fn unknown(&self, look: &Look) -> Error {
+        Error::new(
+            ExitCode::Failure,
+            format!(
+                "could not set the secret: {} has no connection {}",
+                look.gateway.place(),
+                self.slug()
+            ),
+        )
+        .next(format!(
+            "sigilum-authz-notify service add --service-slug {} --mode gateway --upstream-base-url <url>",
+            self.slug()
+        ))
+    }
+
+    fn lines(&self, look: &Look, batches: &[Acts]) -> Vec<String> {
+        let acts = batches.iter().flat_map(|acts| &acts.list);
+        acts.map(|act| act.line(&self.site, self.slug(), &look.gateway))
+            .collect()
+    }
+
+    fn carry_out(&self, out: &mut dyn Write) -> Result<ExitCode> {
+        let mut lock = self.site.lock()?;
+        let (mut look, mut batches) = self.plan()?;
+        if lock.is_none() {
+            lock = Some(self.site.make_and_lock()?);
+            (look, batches) = self.plan()?;
+        }
+        if batches.iter().any(|acts| acts.shows_secret(&look.gateway)) {
+            report::warn_of_cli();
+        }
+        let mut steps = Steps::new(self.lines(&look, &batches));
+        let mut outcome = Outcome::default();
+        for acts in &batches {
+            let secret = acts.secret.as_ref().map(|(secret, _)| secret);
+            for act in &acts.list {
+                steps.run(|| act.perform(&self.site, self.slug(), &look.gateway, secret, None, &mut outcome))?;
+            }
+        }
+        drop(lock);
+        outcome.connection = outcome.connection.or_else(|| look.existing.clone());
+
+        let [finish, rotate] = batches;
+        let mut notes: Vec<String> = finish.notes.iter().chain(&rotate.notes).cloned().collect();
+        let wanted = Wanted {
+            id: self.slug().to_owned(),
+            ..Wanted::default()
+        };
+        let acts = if rotate.list.is_empty() { &finish } else { &rotate };
+        let reveal = self.args.secret.reveal_secrets;
+        let gateway = GatewayReport::new(&self.site, &wanted, &look.gateway, acts, &outcome, reveal, &mut notes);
+        let done = Report {
+            namespace: self.site.namespace().to_owned(),
+            service_slug: self.slug().to_owned(),
+            gateway,
+            notes,
+        };
+        done.print(out, self.args.common.json)?;
+        Ok(ExitCode::Ok)
+    }
+}
+
+impl Report {
+    fn print(&self, out: &mut dyn Write, json: bool) -> Result<()> {
+        self.notes.iter().for_each(cmd::note);
+        if json {
+            return cmd::write_json(out, self);
+        }
+        let did = if self.gateway.did.is_empty() {
+            "the Sigilum gateway had this very secret"
+        } else {
+            "secret set"
+        };
+        cmd::write_line(
+            out,
+            format_args!("Service {} of {}: {did}", self.service_slug, self.namespace),
+        )?;
+        report::rows_out(out, &self.gateway.rows())
+    }
 }

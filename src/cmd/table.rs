@@ -1,5 +1,4 @@
 //! The one way to print a table for people.
-#![allow(dead_code, reason = "the commands that print tables come next")]
 
 use std::io::{self, Write};
 

@@ -4,6 +4,7 @@
 pub mod api;
 pub mod gateway;
 pub mod local_api;
+pub mod services;
 
 use std::ffi::OsStr;
 use std::io::Write;

@@ -15,14 +15,16 @@ pub enum ServiceKind {
 }
 
 impl ServiceKind {
-    fn key_name(self) -> &'static str {
+    /// `service_api_keys.name` of its keys.
+    pub fn key_name(self) -> &'static str {
         match self {
             Self::Native => "Native service key (local cli)",
             Self::Gateway => "Gateway proxy service key (local cli)",
         }
     }
 
-    fn description(self) -> &'static str {
+    /// `services.description`, where none is given.
+    pub fn description(self) -> &'static str {
         match self {
             Self::Native => "Local native Sigilum service.",
             Self::Gateway => "Local proxy service routed through Sigilum gateway.",

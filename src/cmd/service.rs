@@ -1,0 +1,320 @@
+//! What the service commands share: where things are, what a person gave, and a run of steps that says how far it came.
+
+use crate::cli::{GatewayArgs, OwnerArgs, ServiceArgs, UpstreamSecretArgs};
+use crate::cmd::{self, place};
+use crate::disk::{self, FileLock};
+use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::secrets::Workspace;
+use crate::settings::{self, Env, Origin, Owner, OwnerQuery};
+use crate::sigilum::checkout::Checkout;
+use crate::sigilum::gateway::{DEFAULT_ADMIN_URL, Target};
+use crate::sigilum::http;
+use secrecy::SecretString;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a command waits for another one that works in the same folder: the gateway may take its 30 s for each of
+/// its requests.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A secret is at most so long.
+const SECRET_CAP: u64 = 64 * 1024;
+
+/// Where a service command works.
+pub(super) struct Site {
+    pub owner: Owner,
+    pub checkout: Option<Checkout>,
+    /// The local API's database.
+    pub database: PathBuf,
+    /// The folder of key and secret files.
+    pub workspace: Workspace,
+    /// Whether that folder was named as the Sigilum gateway's own home.
+    pub gateway_home: bool,
+    pub target: Target,
+    pub http: http::Options,
+}
+
+/// Finds out where a command works, and checks what can be checked without a file or network. A mode of Sigilum
+/// (`SIGILUM_MODE`) means nothing here: services live in the local API's database.
+pub(super) fn site(common: &ServiceArgs, email: Option<&str>, env: &Env) -> Result<Site> {
+    let place = place(&common.place, env)?;
+    let entry_env = || cmd::entry_env(&place);
+    let query = OwnerQuery {
+        flags: OwnerArgs {
+            mode: Some(crate::cli::Mode::OssLocal),
+            namespace: common.namespace.clone(),
+            ..OwnerArgs::default()
+        },
+        local_api: common.local_api.clone(),
+        email,
+        token_namespace: None,
+        entry_env: Some(&entry_env),
+        interactive: true,
+    };
+    let owner = settings::owner(&query, env, &place)?;
+    let checkout = owner
+        .source_home
+        .as_ref()
+        .map(|source| Checkout::open(&source.value, &place.home))
+        .transpose()?;
+    if let Some(found) = owner
+        .source_home
+        .as_ref()
+        .filter(|source| source.origin == Origin::Found)
+    {
+        cmd::note(format_args!("using the Sigilum checkout {}", found.value.display()));
+    }
+    let database = match (&owner.api_db, &checkout) {
+        (Some(named), _) => named.value.clone(),
+        (None, Some(checkout)) => checkout.api_db()?,
+        (None, None) => {
+            return Err(Error::new(
+                ExitCode::SecretOrDatabase,
+                "could not find the local API's database: no Sigilum checkout and no database is named",
+            )
+            .next("give --source-home <Sigilum checkout>, or --api-db <file> (SIGILUM_SOURCE_HOME, SIGILUM_API_DB)"));
+        }
+    };
+    let workspace = Workspace::find(env, checkout.as_ref().map(Checkout::root), &place.home);
+    Ok(Site {
+        gateway_home: env.path("GATEWAY_SIGILUM_HOME").is_some(),
+        target: target(&common.gateway, env),
+        http: http::Options::from_env(env),
+        owner,
+        checkout,
+        database,
+        workspace,
+    })
+}
+
+impl Site {
+    /// The namespace.
+    pub fn namespace(&self) -> &str {
+        &self.owner.namespace.value
+    }
+
+    /// Keeps other commands of ours out of the folder of key and secret files; `None` where there is no such folder.
+    pub fn lock(&self) -> Result<Option<FileLock>> {
+        let folder = self.workspace.dir();
+        if !folder.exists() {
+            return Ok(None);
+        }
+        FileLock::acquire(&folder.join(".sigilum-authz-notify.lock"), PATIENCE).map(Some)
+    }
+
+    /// The same, and makes the folder where there is none.
+    pub fn make_and_lock(&self) -> Result<FileLock> {
+        let folder = self.workspace.dir();
+        disk::create_private_dir(folder)?;
+        FileLock::acquire(&folder.join(".sigilum-authz-notify.lock"), PATIENCE)
+    }
+}
+
+/// How to reach the Sigilum gateway: flags, then environment, then its default address.
+pub(super) fn target(args: &GatewayArgs, env: &Env) -> Target {
+    let text = |flag: &Option<String>, name: &str| {
+        flag.clone()
+            .or_else(|| env.var(name).map(str::to_owned))
+            .map(|value| value.trim().to_owned())
+            .filter(|value| !value.is_empty())
+    };
+    Target {
+        admin_url: text(&args.gateway_admin_url, "GATEWAY_ADMIN_URL").unwrap_or_else(|| DEFAULT_ADMIN_URL.to_owned()),
+        admin_token: text(&args.gateway_admin_token, "GATEWAY_ADMIN_TOKEN").map(SecretString::from),
+        data_dir: args.gateway_data_dir.clone().or_else(|| env.path("GATEWAY_DATA_DIR")),
+        master_key: text(&args.gateway_master_key, "GATEWAY_MASTER_KEY").map(SecretString::from),
+        cli: env
+            .path("SIGILUM_GATEWAY_CLI")
+            .or_else(|| on_path(env, "sigilum-gateway-cli")),
+        path: env.path("PATH").map(PathBuf::into_os_string),
+    }
+}
+
+fn on_path(env: &Env, program: &str) -> Option<PathBuf> {
+    std::env::split_paths(&env.path("PATH")?)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
+}
+
+/// `^[a-z0-9][a-z0-9-]{1,62}[a-z0-9]$`: what the Sigilum gateway takes as the name of a key file.
+pub(super) fn check_slug(slug: &str) -> Result<()> {
+    let plain = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = slug.as_bytes();
+    let good = (3..=64).contains(&bytes.len())
+        && bytes.iter().all(|b| plain(b) || *b == b'-')
+        && bytes.first().is_some_and(plain)
+        && bytes.last().is_some_and(plain);
+    if good {
+        return Ok(());
+    }
+    Err(Error::new(
+        ExitCode::Usage,
+        format!("could not take the service slug {slug:?}: 3 to 64 lower-case letters, digits and inner hyphens"),
+    ))
+}
+
+/// The secret that a person gave, from at most one source. Gives a value only; warnings are [`warn_of_typed_secrets`]'s.
+///
+/// # Errors
+/// [`ExitCode::Usage`] for several sources, [`ExitCode::SecretOrDatabase`] for a source that holds no usable secret.
+pub(super) fn given_secret(args: &UpstreamSecretArgs, env: &Env) -> Result<Option<SecretString>> {
+    let from_stdin = Path::new("-");
+    let text = match (
+        &args.upstream_secret,
+        &args.upstream_secret_env,
+        &args.upstream_secret_file,
+    ) {
+        (None, None, None) => return Ok(None),
+        (Some(value), None, None) if value == "-" => read_stdin()?,
+        (Some(value), None, None) => value.clone(),
+        (None, Some(name), None) => env.var(name).map(str::to_owned).ok_or_else(|| {
+            bad_secret(format!("the variable {name:?} is not set, or is empty"))
+                .next("set it, or give the secret with --upstream-secret-file")
+        })?,
+        (None, None, Some(path)) if path == from_stdin => read_stdin()?,
+        (None, None, Some(path)) => read_secret_file(path)?,
+        _ => {
+            return Err(Error::new(
+                ExitCode::Usage,
+                "could not take the upstream secret: it is given more than once",
+            )
+            .next("give one of --upstream-secret, --upstream-secret-env and --upstream-secret-file"));
+        }
+    };
+    // The Sigilum gateway cuts white space around secrets; the file shall hold what the gateway holds.
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(bad_secret("it is empty"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(bad_secret(
+            "it holds a line break or another control character, which no header can carry",
+        ));
+    }
+    Ok(Some(SecretString::from(text)))
+}
+
+fn bad_secret(why: impl std::fmt::Display) -> Error {
+    Error::new(
+        ExitCode::SecretOrDatabase,
+        format!("could not take the upstream secret: {why}"),
+    )
+}
+
+fn read_secret_file(path: &Path) -> Result<String> {
+    let bytes = disk::read_capped(path, SECRET_CAP).map_err(bad_secret)?;
+    let bytes = bytes.ok_or_else(|| bad_secret(format_args!("there is no such file: {}", path.display())))?;
+    String::from_utf8(bytes).map_err(|_| bad_secret(format_args!("the file is not UTF-8 text: {}", path.display())))
+}
+
+fn read_stdin() -> Result<String> {
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .take(SECRET_CAP + 1)
+        .read_to_end(&mut bytes)
+        .or_fail(ExitCode::SecretOrDatabase, || {
+            "could not read the upstream secret from standard input".to_owned()
+        })?;
+    if bytes.len() as u64 > SECRET_CAP {
+        return Err(bad_secret(format_args!(
+            "standard input holds more than {SECRET_CAP} bytes"
+        )));
+    }
+    String::from_utf8(bytes).map_err(|_| bad_secret("standard input is not UTF-8 text"))
+}
+
+/// One warning for all secrets that stand on the command line, where other users of the machine may see them.
+pub(super) fn warn_of_typed_secrets(secret: Option<&UpstreamSecretArgs>, gateway: &GatewayArgs) {
+    let typed = |value: Option<&String>| value.is_some_and(|value| value != "-");
+    let flags: Vec<&str> = [
+        (
+            "--upstream-secret",
+            typed(secret.and_then(|secret| secret.upstream_secret.as_ref())),
+            "--upstream-secret-env or --upstream-secret-file",
+        ),
+        (
+            "--gateway-admin-token",
+            typed(gateway.gateway_admin_token.as_ref()),
+            "GATEWAY_ADMIN_TOKEN",
+        ),
+        (
+            "--gateway-master-key",
+            typed(gateway.gateway_master_key.as_ref()),
+            "GATEWAY_MASTER_KEY",
+        ),
+    ]
+    .iter()
+    .filter(|(_, typed, _)| *typed)
+    .flat_map(|(flag, _, better)| [*flag, *better])
+    .collect();
+    if flags.is_empty() {
+        return;
+    }
+    let (typed, better): (Vec<&str>, Vec<&str>) = flags.chunks(2).map(|pair| (pair[0], pair[1])).unzip();
+    cmd::warn(format_args!(
+        "other users of this machine may see the secret of {} in the process list; better: {}",
+        typed.join(", "),
+        better.join(", ")
+    ));
+}
+
+/// A run of steps, each with a line for a person. A failure says what is done and what is not.
+pub(super) struct Steps {
+    lines: Vec<String>,
+    done: usize,
+}
+
+impl Steps {
+    /// Steps to do, in order.
+    pub fn new(lines: Vec<String>) -> Self {
+        Self { lines, done: 0 }
+    }
+
+    /// Does the next step.
+    pub fn run<T>(&mut self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        match work() {
+            Ok(done) => {
+                self.done += 1;
+                Ok(done)
+            }
+            Err(error) => Err(self.stopped(&error)),
+        }
+    }
+
+    fn stopped(&self, error: &Error) -> Error {
+        let (done, open) = self.lines.split_at(self.done);
+        let list = |lines: &[String]| match lines {
+            [] => "nothing".to_owned(),
+            lines => lines.join("; "),
+        };
+        Error::new(
+            error.code,
+            format!("{error}\n  done: {}\n  not done: {}", list(done), list(open)),
+        )
+        .next("run the same command again: it finishes the job")
+    }
+}
+
+/// Prints the steps of a dry run.
+pub(super) fn print_dry_run(
+    out: &mut dyn Write,
+    json: bool,
+    namespace: &str,
+    slug: &str,
+    lines: &[String],
+) -> Result<()> {
+    if json {
+        let report = serde_json::json!({
+            "namespace": namespace, "service_slug": slug, "dry_run": true, "steps": lines,
+        });
+        return cmd::write_json(out, &report);
+    }
+    if lines.is_empty() {
+        return cmd::write_line(out, "Nothing to do.");
+    }
+    cmd::write_line(out, "Would do, in this order:")?;
+    lines
+        .iter()
+        .try_for_each(|line| cmd::write_line(out, format_args!("  - {line}")))
+}

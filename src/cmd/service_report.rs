@@ -1,0 +1,278 @@
+//! What the service commands tell: as JSON, or as a table for people.
+
+use crate::cmd::service::Site;
+use crate::cmd::service_connection::{self as connection, Act, Acts, Outcome, Source};
+use crate::cmd::{self, table};
+use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::secrets::mask;
+use crate::sigilum::gateway::{Connection, Gateway, Handover, Wanted, same_url};
+use crate::sigilum::local_db::{ApiKey, Change, Slot};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// What `service add` did.
+#[derive(Serialize)]
+pub(super) struct AddReport {
+    pub namespace: String,
+    pub owner_email: String,
+    pub service_slug: String,
+    pub service_name: String,
+    pub domain: Option<String>,
+    pub description: Option<String>,
+    /// `native` or `gateway`
+    pub mode: &'static str,
+    pub service_id: String,
+    /// What became of its row: `created`, `updated`, `unchanged`.
+    pub service: &'static str,
+    /// Masked, unless asked for whole.
+    pub service_key: String,
+    /// `created` or `reused`
+    pub service_key_state: &'static str,
+    pub service_key_file: PathBuf,
+    pub database: PathBuf,
+    pub other_active_keys: Vec<OtherKey>,
+    pub other_keys_revoked: bool,
+    /// `null` in native mode.
+    pub gateway: Option<GatewayReport>,
+    pub notes: Vec<String>,
+}
+
+/// A key of the service that is not the one in its file.
+#[derive(Serialize)]
+pub(super) struct OtherKey {
+    pub id: String,
+    pub name: String,
+    pub prefix: String,
+    pub created_at: String,
+}
+
+impl From<&ApiKey> for OtherKey {
+    fn from(key: &ApiKey) -> Self {
+        Self {
+            id: key.id.clone(),
+            name: key.name.clone(),
+            prefix: key.prefix.clone(),
+            created_at: key.created_at.clone(),
+        }
+    }
+}
+
+/// What became of the Sigilum gateway's connection.
+#[derive(Serialize)]
+pub(super) struct GatewayReport {
+    /// Where the gateway is.
+    pub place: String,
+    /// `created`, `recreated`, `secret_rotated`, `updated`, in the order of their doing.
+    pub did: Vec<&'static str>,
+    pub connection: Option<Connection>,
+    /// The key of the secret that was set, if one was.
+    pub secret_key: Option<String>,
+    /// Masked, unless asked for whole.
+    pub secret: Option<String>,
+    pub secret_source: Option<Source>,
+    /// The file that holds this secret, if one does.
+    pub secret_file: Option<PathBuf>,
+    /// Whether the gateway has taken the service key.
+    pub service_key_handed_over: bool,
+}
+
+impl GatewayReport {
+    /// Gathers it, and adds to the notes what the person should know of the connection as it is now.
+    pub fn new(
+        site: &Site,
+        wanted: &Wanted,
+        gateway: &Gateway,
+        acts: &Acts,
+        outcome: &Outcome,
+        reveal: bool,
+        notes: &mut Vec<String>,
+    ) -> Self {
+        if let Some(connection) = &outcome.connection {
+            notes.extend(connection::secret_not_set(connection));
+            notes.extend(not_as_wanted(connection, wanted));
+        }
+        let secret_key = acts.list.iter().find_map(|act| match act {
+            Act::Create(new) => Some(new.auth_secret_key.clone()),
+            Act::Rotate(key) => Some(key.clone()),
+            _ => None,
+        });
+        let source = acts.secret.as_ref().map(|(_, source)| *source);
+        let in_file = acts.list.contains(&Act::StoreSecret) || source == Some(Source::Stored);
+        Self {
+            place: gateway.place(),
+            did: outcome.did.clone(),
+            connection: outcome.connection.clone(),
+            secret_key: secret_key.filter(|_| source.is_some()),
+            secret: acts.secret.as_ref().map(|(secret, _)| shown(secret, reveal)),
+            secret_source: source,
+            secret_file: in_file.then(|| site.workspace.upstream_secret_file(&wanted.id)),
+            service_key_handed_over: outcome.handover == Some(Handover::Written),
+        }
+    }
+
+    /// Its lines for people.
+    pub fn rows(&self) -> Vec<Vec<String>> {
+        let mut rows = Vec::new();
+        if let Some(connection) = &self.connection {
+            let did = if self.did.is_empty() {
+                "unchanged".to_owned()
+            } else {
+                self.did.join(", ").replace('_', " ")
+            };
+            rows.push(row(
+                "connection",
+                format!(
+                    "{did}: {}, {} in {}, at {}",
+                    connection.base_url, connection.auth_mode, connection.auth_header_name, self.place
+                ),
+            ));
+        }
+        if let (Some(key), Some(secret)) = (&self.secret_key, &self.secret) {
+            let source = match self.secret_source {
+                Some(Source::Given) | None => "given",
+                Some(Source::Stored) => "from its file",
+                Some(Source::Generated) => "generated",
+            };
+            let file = match &self.secret_file {
+                Some(file) => format!(", in {}", file.display()),
+                None => ", in no file".to_owned(),
+            };
+            rows.push(row("secret", format!("{key} = {secret} ({source}){file}")));
+        }
+        rows
+    }
+}
+
+/// What the gateway made of it, where that is not what was asked for.
+fn not_as_wanted(is: &Connection, wanted: &Wanted) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut differs = |what: &str, want: Option<&str>, is: &str| {
+        if want.is_some_and(|want| want != is) {
+            notes.push(format!("the Sigilum gateway kept the connection's {what} {is:?}"));
+        }
+    };
+    differs("auth mode", wanted.auth_mode, &is.auth_mode);
+    differs("header", wanted.header.as_deref(), &is.auth_header_name);
+    differs("prefix", wanted.prefix.as_deref(), &is.auth_prefix);
+    differs("secret key", wanted.secret_key.as_deref(), &is.auth_secret_key);
+    let url = wanted.base_url.as_deref().filter(|url| !same_url(url, &is.base_url));
+    differs("base URL", url, &is.base_url);
+    notes
+}
+
+impl AddReport {
+    /// Prints it.
+    pub fn print(&self, out: &mut dyn Write, json: bool) -> Result<()> {
+        for note in &self.notes {
+            cmd::note(note);
+        }
+        if json {
+            return cmd::write_json(out, self);
+        }
+        cmd::write_line(
+            out,
+            format_args!(
+                "Service {} ({}) of {}: {}",
+                self.service_slug, self.mode, self.namespace, self.service
+            ),
+        )?;
+        let mut rows = vec![
+            row("owner", self.owner_email.clone()),
+            row("name", self.service_name.clone()),
+            row("database", self.database.display().to_string()),
+            row(
+                "service key",
+                format!(
+                    "{} ({}), in {}",
+                    self.service_key,
+                    self.service_key_state,
+                    self.service_key_file.display()
+                ),
+            ),
+        ];
+        let what = if self.other_keys_revoked {
+            "revoked key"
+        } else {
+            "other key"
+        };
+        for other in &self.other_active_keys {
+            rows.push(row(
+                what,
+                format!(
+                    "{} of {}, {} ({})",
+                    other.prefix, other.created_at, other.name, other.id
+                ),
+            ));
+        }
+        if let Some(gateway) = &self.gateway {
+            rows.extend(gateway.rows());
+        }
+        rows_out(out, &rows)
+    }
+}
+
+/// A line of a report for people.
+pub(super) fn row(label: &str, value: String) -> Vec<String> {
+    vec![format!("  {label}"), value]
+}
+
+/// Prints such lines.
+pub(super) fn rows_out(out: &mut dyn Write, rows: &[Vec<String>]) -> Result<()> {
+    table::print(out, &["", ""], rows).or_fail(ExitCode::Failure, || "could not write to standard output".to_owned())
+}
+
+/// A secret as it is shown.
+pub(super) fn shown(secret: &SecretString, reveal: bool) -> String {
+    if reveal {
+        secret.expose_secret().to_owned()
+    } else {
+        mask(secret)
+    }
+}
+
+/// `created`, `updated` or `unchanged`.
+pub(super) fn change(change: Change) -> &'static str {
+    match change {
+        Change::Created => "created",
+        Change::Updated => "updated",
+        Change::Unchanged => "unchanged",
+    }
+}
+
+/// The stem of the file that holds a new service key until it is in force everywhere.
+pub(super) fn next_stem(slot: &Slot) -> String {
+    format!("{}.next", slot.file_stem)
+}
+
+/// Where a service stands in a database that does not exist yet.
+pub(super) fn first_slot(slug: &str) -> Slot {
+    Slot {
+        slug: slug.to_owned(),
+        service: None,
+        taken_by: None,
+        file_stem: slug.to_owned(),
+        id: format!("svc_local_{slug}"),
+    }
+}
+
+/// The refusal of the gateway's services for a slug that another namespace has.
+pub(super) fn taken(slug: &str, other: &str) -> Error {
+    Error::new(
+        ExitCode::Failure,
+        format!(
+            "could not use the Sigilum gateway for {slug}: the slug is a service of the namespace {other}, and the \
+             gateway knows a connection by its slug alone"
+        ),
+    )
+    .next("choose another --service-slug, or use --mode native")
+}
+
+/// Before a secret goes onto the command line of the gateway's CLI.
+pub(super) fn warn_of_cli() {
+    cmd::warn(
+        "the Sigilum gateway is stopped: its CLI takes the secret on its command line, where other users of this \
+         machine may see it for a moment",
+    );
+}
