@@ -216,6 +216,7 @@ pub fn create_private_file(path: &Path, bytes: &[u8]) -> Result<bool> {
     let name = file_name(path)?;
     let make = || -> io::Result<()> {
         let folder = Folder::open(parent(path))?;
+        folder.clean();
         let mut temp = folder.temp()?;
         temp.fill(bytes, PRIVATE, folder.file_owner())?;
         if !bytes.is_empty() {

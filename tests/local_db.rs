@@ -9,7 +9,7 @@ use sigilum_authz_notify::exit::{Error, ExitCode};
 use sigilum_authz_notify::sigilum::checkout::{Checkout, find_upward};
 use sigilum_authz_notify::sigilum::local_db::{DbError, LocalDb, Opened, Problem};
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -102,6 +102,37 @@ fn new_files_and_folders_are_private() {
             .collect();
         assert_eq!(left, [path]);
     }
+}
+
+#[test]
+fn made_by_root_they_are_the_homes_owners() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let env = TestEnv::new();
+    std::os::unix::fs::chown(env.home(), Some(12345), Some(54321)).unwrap();
+    let path = env.sigilum("local-api.sqlite");
+    let mut db = open(&path, None).db;
+    db.ensure_owner("alice", "a@x").unwrap();
+    for file in LocalDb::files(&path).iter().chain([&env.openclaw(), &env.sigilum("")]) {
+        let about = std::fs::metadata(file).unwrap();
+        assert_eq!((about.uid(), about.gid()), (12345, 54321), "{}", file.display());
+    }
+}
+
+#[test]
+fn what_a_killed_run_left_is_cleaned_up() {
+    let env = TestEnv::new();
+    let fake = FakeCheckout::new(&env);
+    let folder = fake.db().parent().unwrap().to_owned();
+    std::fs::create_dir_all(&folder).unwrap();
+    // Of another container, two hours old: nobody's any more.
+    let leftover = folder.join(".sigilum-authz-notify-1-1-0-0123456789abcdef.tmp");
+    std::fs::write(&leftover, "").unwrap();
+    let old = std::time::SystemTime::now() - Duration::from_secs(7200);
+    std::fs::File::open(&leftover).unwrap().set_modified(old).unwrap();
+    drop(open(&fake.db(), Some(&checkout(&env, &fake))));
+    assert!(!leftover.exists());
 }
 
 #[test]

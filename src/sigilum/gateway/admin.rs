@@ -23,6 +23,7 @@ pub struct Admin {
     http: Http,
     url: Url,
     token: Option<SecretString>,
+    budget: Duration,
 }
 
 impl std::fmt::Debug for Admin {
@@ -48,7 +49,13 @@ impl Admin {
             http: Http::new(http),
             url,
             token: target.admin_token.clone(),
+            budget: BUDGET,
         })
+    }
+
+    /// With another limit for a whole request.
+    pub(super) fn within(self, budget: Duration) -> Self {
+        Self { budget, ..self }
     }
 
     /// Where it is, for messages.
@@ -179,7 +186,7 @@ impl Admin {
         } else {
             http::BODY_CAP
         };
-        let mut request = Request::new(method, http::join(&self.url, &segments, &[]), BUDGET).cap(cap);
+        let mut request = Request::new(method, http::join(&self.url, &segments, &[]), self.budget).cap(cap);
         if let Some(token) = &self.token {
             request = request.header("x-sigilum-admin-token", token.clone());
         }

@@ -18,9 +18,13 @@ use crate::exit::{Error, ExitCode, Result};
 use secrecy::{ExposeSecret, SecretString};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The admin API's address where none is given.
 pub const DEFAULT_ADMIN_URL: &str = "http://127.0.0.1:38100";
+
+/// A list is for people who look: they are not kept waiting for as long as a change may take.
+const LIST_BUDGET: Duration = Duration::from_secs(5);
 
 /// How to reach a gateway: all that flags and environment say.
 #[derive(Debug, Clone)]
@@ -82,9 +86,9 @@ impl Gateway {
         Ok((Self::Cli(cli), connection))
     }
 
-    /// All connections, through the admin API or the CLI.
+    /// All connections, through the admin API, which gets 5 s for that, or the CLI.
     pub fn list(target: &Target, http: http::Options) -> Result<Vec<Connection>> {
-        match Admin::new(target, http)?.try_list()? {
+        match Admin::new(target, http)?.within(LIST_BUDGET).try_list()? {
             Ok(connections) => Ok(connections),
             Err(gone) => cli::open(target)
                 .map_err(|why| unreachable(target, &gone, &why))?

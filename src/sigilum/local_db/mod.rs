@@ -251,6 +251,12 @@ impl LocalDb {
         }
     }
 
+    /// The files that a database consists of: itself, and those beside it while it is open or after a crash. Whoever
+    /// removes one must remove all.
+    pub fn files(path: &Path) -> [PathBuf; 3] {
+        [path.to_owned(), with_suffix(path, "-wal"), with_suffix(path, "-shm")]
+    }
+
     /// The database file.
     pub fn path(&self) -> &Path {
         &self.path
@@ -318,7 +324,13 @@ fn connect(path: &Path) -> Result<Connection, Problem> {
         .canonicalize()
         .map_err(io)?
         .join(path.file_name().unwrap_or_default());
-    if !std::fs::symlink_metadata(&file).map_err(io)?.is_file() {
+    let kind = std::fs::symlink_metadata(&file).map_err(io)?.file_type();
+    if kind.is_symlink() {
+        return Err(Problem::Sqlite(
+            "it is a symbolic link; name the file that it leads to".to_owned(),
+        ));
+    }
+    if !kind.is_file() {
         return Err(Problem::Sqlite("it is not a regular file".to_owned()));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
