@@ -1,1 +1,517 @@
-//! What an operator reads, made safe.
+//! What an operator reads, made safe. Pure: no clock, no network.
+//!
+//! Every field of a request was chosen by a stranger, and the notice may be shown by a terminal, an IRC client or
+//! something that reads Markdown. So a field keeps its letters, its digits, single spaces, `._:/-` and an `@` inside a
+//! word; all else becomes `·`; it is at most 40 characters long and stands in quotes after a fixed label, so that it
+//! can neither end its quotes nor pass for our own words.
+//!
+//! A *letter* is one of the scripts that are written left to right with one character a letter: Latin, Greek,
+//! Cyrillic, Armenian, Georgian, kana, Han and Hangul. No combining mark, no invisible letter, no script written right
+//! to left (it would re-order the line around it). A word that mixes Latin with Greek, Cyrillic or Armenian keeps its
+//! Latin letters only: `pаypal` with a Cyrillic `а` shows as `p·ypal`.
+
+use crate::sigilum::claim::{Claim, Pending};
+use std::fmt::Write;
+
+/// The longest notice, in characters.
+pub const MAX: usize = 1200;
+/// The longest field, in characters.
+pub const FIELD_MAX: usize = 40;
+/// How many requests a notice describes.
+pub const SHOWN: usize = 5;
+/// Where requests are reviewed, unless `SIGILUM_DASHBOARD_URL` says otherwise.
+pub const DASHBOARD: &str = "https://sigilum.id";
+
+/// What all else becomes.
+const DOT: char = '·';
+
+/// How much a reader may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Everything.
+    Full,
+    /// One line with the number.
+    Brief,
+}
+
+/// The notice of what waits for approval; `None` where nothing does. `now` is in Unix seconds; `dashboard` comes from
+/// [`dashboard`].
+pub fn pending(pending: &Pending, namespace: &str, dashboard: &str, now: i64, form: Form) -> Option<String> {
+    let (count, all) = pending.count();
+    if count == 0 {
+        return None;
+    }
+    let at_least = if all { "" } else { "at least " };
+    let wait = if count == 1 { "request waits" } else { "requests wait" };
+    if form == Form::Brief {
+        return Some(format!(
+            "Sigilum: {at_least}{count} {wait} for approval. Review: {dashboard}"
+        ));
+    }
+    let head = format!("Sigilum: {at_least}{count} {wait} for your approval in namespace {namespace}.");
+    let newest = newest(&pending.claims);
+    let more = match count - newest.len() as u64 {
+        0 => String::new(),
+        more => format!("\nAnd {more} more."),
+    };
+    let tail = format!(
+        "{more}\nReview: {dashboard}\nTo approve: sign in there, compare service and key with what you expect, and \
+         approve; reject what you do not know."
+    );
+    // Five requests with every field at its longest do not fit: then all fields get shorter.
+    [FIELD_MAX, 32, 26, 20, 14, 8].into_iter().find_map(|field_max| {
+        let mut text = head.clone();
+        for (index, claim) in newest.iter().enumerate() {
+            let _ = write!(text, "\n{}) {}", index + 1, line(claim, now, field_max));
+        }
+        text.push_str(&tail);
+        (text.chars().count() <= MAX).then_some(text)
+    })
+}
+
+/// What the operator must know or do, when requests could not be looked up: `what` ends without a full stop, `command`
+/// mends it. Our own words only. The brief form leaves the command out.
+pub fn problem(what: &str, command: &str, form: Form) -> String {
+    match form {
+        Form::Full => format!("Sigilum: {what}. Requests that wait for approval cannot be shown. Run: {command}"),
+        Form::Brief => format!("Sigilum: {what}. The operator must act."),
+    }
+}
+
+/// The dashboard's URL as a notice shows it: the given one if it is a plain web address of at most 120 letters, digits
+/// and `._:/~-`, else [`DASHBOARD`].
+pub fn dashboard(given: Option<&str>) -> String {
+    let fine = |url: &&str| {
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '['))
+            && url.len() <= 120
+            && url
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._:/~-[]".contains(&b))
+    };
+    given.filter(fine).unwrap_or(DASHBOARD).trim_end_matches('/').to_owned()
+}
+
+/// The newest requests first; those without a readable time last, in the order in which they came.
+fn newest(claims: &[Claim]) -> Vec<&Claim> {
+    let mut claims: Vec<&Claim> = claims.iter().collect();
+    claims.sort_by_key(|claim| std::cmp::Reverse(created(claim)));
+    claims.truncate(SHOWN);
+    claims
+}
+
+/// `service "mail", agent "bot", key "AbCdEfGh..uvwxyz12", ip "10.0.0.7", 3 min ago`
+fn line(claim: &Claim, now: i64, field_max: usize) -> String {
+    let agent = claim.agent_name.as_deref().filter(|name| !name.trim().is_empty());
+    let key = claim.public_key.as_deref().map(short_key);
+    let fields = [
+        ("service", claim.service.as_deref()),
+        ("agent", agent.or(claim.agent_id.as_deref())),
+        ("subject", claim.subject.as_deref()),
+        ("key", key.as_deref()),
+        ("ip", claim.agent_ip.as_deref()),
+    ];
+    let mut parts: Vec<String> = fields
+        .into_iter()
+        .filter_map(|(label, value)| Some(format!("{label} \"{}\"", clean(value?, field_max))))
+        .collect();
+    parts.extend(created(claim).map(|time| age(now.saturating_sub(time))));
+    if parts.is_empty() {
+        parts.push("a request without any details".to_owned());
+    }
+    parts.join(", ")
+}
+
+/// When a request was made, in Unix seconds.
+fn created(claim: &Claim) -> Option<i64> {
+    let text = claim.created_at.as_deref().filter(|text| text.len() <= 40)?;
+    Some(text.parse::<jiff::Timestamp>().ok()?.as_second())
+}
+
+fn age(seconds: i64) -> String {
+    match seconds {
+        ..60 => "just now".to_owned(),
+        60..3_600 => format!("{} min ago", seconds / 60),
+        3_600..86_400 => format!("{} h ago", seconds / 3_600),
+        _ => format!("{} d ago", seconds / 86_400),
+    }
+}
+
+/// A key's two ends: all keys of one kind begin alike, so the beginning alone would tell nothing.
+fn short_key(key: &str) -> String {
+    let bare = key.split_once(':').map_or(key, |(_, bare)| bare).trim_end_matches('=');
+    let ends: Vec<char> = bare.chars().take(SCANNED).collect();
+    if ends.len() <= 18 {
+        return ends.into_iter().collect();
+    }
+    let first: String = ends.iter().take(8).collect();
+    let last: Vec<char> = bare.chars().rev().take(8).collect();
+    format!("{first}..{}", last.iter().rev().collect::<String>())
+}
+
+/// No field is looked at beyond this many characters.
+const SCANNED: usize = 64;
+
+/// A stranger's text, made safe under the rules at the top of this file. A text that is cut ends with `·`.
+pub fn clean(text: &str, max: usize) -> String {
+    let mut chars: Vec<char> = text.chars().take(max + 1).collect();
+    if chars.len() > max {
+        chars.truncate(max.saturating_sub(1));
+        chars.push(DOT);
+    }
+    let mut before = None;
+    for c in &mut chars {
+        let stays = match *c {
+            ' ' => before != Some(' '),
+            '.' | '_' | ':' | '/' | '-' | '@' => true,
+            other => is_word(other),
+        };
+        before = Some(*c);
+        if !stays {
+            *c = DOT;
+        }
+    }
+    for word in chars.chunk_by_mut(|a, b| is_word(*a) && is_word(*b)) {
+        if word.iter().any(|c| script(*c) == Some(Script::Latin)) {
+            for letter in word.iter_mut().filter(|c| script(**c) == Some(Script::LooksLatin)) {
+                *letter = DOT;
+            }
+        }
+    }
+    // Last, when it is known what stands around it.
+    for at in 0..chars.len() {
+        let inside = at > 0 && is_word(chars[at - 1]) && chars.get(at + 1).is_some_and(|c| is_word(*c));
+        if chars[at] == '@' && (!inside || calls_everybody(&chars[at + 1..])) {
+            chars[at] = DOT;
+        }
+    }
+    chars.into_iter().collect()
+}
+
+/// Whether what follows an `@` is a word that some chats take for everybody, wherever it stands.
+fn calls_everybody(rest: &[char]) -> bool {
+    let word: String = rest.iter().take_while(|c| is_word(**c)).collect();
+    let ends = !matches!(rest.get(word.chars().count()), Some('.' | '-' | '_'));
+    ends && ["everyone", "here", "channel", "all"].contains(&word.to_lowercase().as_str())
+}
+
+fn is_word(c: char) -> bool {
+    c.is_ascii_digit() || script(c).is_some()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Script {
+    Latin,
+    /// Many of its letters look like Latin ones.
+    LooksLatin,
+    Other,
+}
+
+/// Which script a letter belongs to; `None` for what does not count as a letter here.
+fn script(c: char) -> Option<Script> {
+    match c {
+        'a'..='z' | 'A'..='Z' => Some(Script::Latin),
+        _ if !c.is_alphabetic() => None,
+        '\u{C0}'..='\u{24F}' | '\u{1E00}'..='\u{1EFF}' => Some(Script::Latin),
+        '\u{386}'..='\u{3FF}' | '\u{400}'..='\u{52F}' | '\u{531}'..='\u{586}' => Some(Script::LooksLatin),
+        '\u{10D0}'..='\u{10FA}'
+        | '\u{3041}'..='\u{3096}'
+        | '\u{30A1}'..='\u{30FA}'
+        | '\u{30FC}'
+        | '\u{3400}'..='\u{4DBF}'
+        | '\u{4E00}'..='\u{9FFF}'
+        | '\u{AC00}'..='\u{D7A3}' => Some(Script::Other),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn claim(service: &str) -> Claim {
+        Claim {
+            service: Some(service.into()),
+            public_key: Some("ed25519:MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=".into()),
+            agent_ip: Some("10.0.0.7".into()),
+            created_at: Some("2026-11-22T06:20:37.017Z".into()),
+            ..Claim::default()
+        }
+    }
+
+    /// Unix seconds of 2026-11-22T06:23:40Z, three minutes after [`claim`].
+    const NOW: i64 = 1_795_328_620;
+
+    #[test]
+    fn one_request() {
+        let only = Pending {
+            claims: vec![Claim {
+                agent_name: Some("billing-bot".into()),
+                subject: Some("alice@example.com".into()),
+                ..claim("payments")
+            }],
+            total: Some(1),
+        };
+        assert_eq!(
+            pending(&only, "alice", DASHBOARD, NOW, Form::Full).unwrap(),
+            "Sigilum: 1 request waits for your approval in namespace alice.\n\
+             1) service \"payments\", agent \"billing-bot\", subject \"alice@example.com\", key \"MCowBQYD..4rXAxZuE\", \
+             ip \"10.0.0.7\", 3 min ago\n\
+             Review: https://sigilum.id\n\
+             To approve: sign in there, compare service and key with what you expect, and approve; reject what you do \
+             not know."
+        );
+        assert_eq!(
+            pending(&only, "alice", DASHBOARD, NOW, Form::Brief).unwrap(),
+            "Sigilum: 1 request waits for approval. Review: https://sigilum.id"
+        );
+    }
+
+    #[test]
+    fn the_five_newest_of_many() {
+        let mut claims: Vec<Claim> = (1..=7)
+            .map(|day| Claim {
+                created_at: Some(format!("2026-11-0{day}T00:00:00.000Z")),
+                ..claim(&format!("s{day}"))
+            })
+            .collect();
+        claims.push(Claim {
+            created_at: None,
+            ..claim("undated")
+        });
+        let many = Pending {
+            claims,
+            total: Some(23),
+        };
+        let text = pending(&many, "alice", DASHBOARD, NOW, Form::Full).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[0],
+            "Sigilum: 23 requests wait for your approval in namespace alice."
+        );
+        for (line, service) in lines[1..6].iter().zip(["s7", "s6", "s5", "s4", "s3"]) {
+            assert!(line.contains(&format!("service \"{service}\"")), "{line}");
+        }
+        assert_eq!(lines[6], "And 18 more.");
+        assert!(lines[1].ends_with("15 d ago"), "{}", lines[1]);
+    }
+
+    #[test]
+    fn numbers_and_missing_fields() {
+        let nothing = Pending::default();
+        assert_eq!(pending(&nothing, "alice", DASHBOARD, NOW, Form::Full), None);
+        let uncounted = Pending {
+            claims: vec![Claim::default(); 20],
+            total: None,
+        };
+        let text = pending(&uncounted, "alice", DASHBOARD, NOW, Form::Full).unwrap();
+        assert!(
+            text.starts_with("Sigilum: at least 20 requests wait for your approval"),
+            "{text}"
+        );
+        assert!(text.contains("\n1) a request without any details\n"), "{text}");
+        assert!(text.contains("\nAnd 15 more."), "{text}");
+        // A total without a single request: the number is all there is to say.
+        let bare = Pending {
+            claims: Vec::new(),
+            total: Some(u64::MAX),
+        };
+        let text = pending(&bare, "alice", DASHBOARD, NOW, Form::Full).unwrap();
+        assert!(
+            text.starts_with("Sigilum: 18446744073709551615 requests wait"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_strangers_may_say() {
+        let cases = [
+            ("payments", "payments"),
+            ("Zahlungen für Zoë 2", "Zahlungen für Zoë 2"),
+            ("оплата", "оплата"),
+            ("支払い 결제", "支払い 결제"),
+            ("a.b_c:d/e-f", "a.b_c:d/e-f"),
+            // one space stays, a second does not
+            ("a  b   c", "a ·b ··c"),
+            ("a\tb\nc\r\nd\u{a0}e", "a·b·c··d·e"),
+            // ends of quotes, terminals, IRC colours
+            ("x\", ip \"127.0.0.1", "x·· ip ·127.0.0.1"),
+            ("\u{1b}[31mred\u{1b}]0;title\u{7}", "··31mred··0·title·"),
+            ("\u{3}04,01red\u{2}bold\u{f}", "·04·01red·bold·"),
+            // Markdown, HTML, links
+            ("**b** `c` [x](http://e.vil)", "··b·· ·c· ·x··http://e.vil·"),
+            ("<img src=x>|~~s~~#h", "·img src·x····s···h"),
+            // mentions
+            ("@alice", "·alice"),
+            ("alice@example.com", "alice@example.com"),
+            ("a@b@c", "a@b@c"),
+            ("a@@b", "a··b"),
+            ("a@пb", "a··b"),
+            ("a @b c@ d", "a ·b c· d"),
+            ("x@everyone", "x·everyone"),
+            ("x@HERE y", "x·HERE y"),
+            ("x@here.example.com", "x@here.example.com"),
+            ("<@U012> <!channel>", "··U012· ··channel·"),
+            // looks like something else
+            ("p\u{430}ypal", "p·ypal"),
+            ("\u{440}\u{430}ypal my-сервис", "··ypal my-сервис"),
+            ("e\u{301}", "e·"),
+            ("a\u{200b}b\u{ad}c\u{feff}d\u{2060}e", "a·b·c·d·e"),
+            ("\u{202e}txt.exe\u{202c}\u{2066}x\u{2069}", "·txt.exe··x·"),
+            ("שלום مرحبا", "···· ·····"),
+            ("\u{3164}\u{115f}\u{1160}\u{ffa0}", "····"),
+            ("ａ１①½²", "·····"),
+            ("🔥\u{e0041}", "··"),
+            ("", ""),
+            (" a ", " a "),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(clean(text, FIELD_MAX), expected, "{text:?}");
+        }
+        assert_eq!(clean(&"x".repeat(40), 40), "x".repeat(40));
+        assert_eq!(clean(&"x".repeat(41), 40), format!("{}·", "x".repeat(39)));
+        assert_eq!(clean("a@a@a@a@a", 8), "a@a@a@a·");
+        assert_eq!(clean("a@a@@a@a@", 8), "a@a··a··");
+        assert_eq!(clean(&"x".repeat(10_000_000), 40), format!("{}·", "x".repeat(39)));
+    }
+
+    #[test]
+    fn where_requests_are_reviewed() {
+        let cases = [
+            (None, DASHBOARD),
+            (Some("https://sigilum.example/team/"), "https://sigilum.example/team"),
+            (Some("http://localhost:3000"), "http://localhost:3000"),
+            (Some("javascript:alert(1)"), DASHBOARD),
+            (Some("https://user@evil.example"), DASHBOARD),
+            (Some("https://x.example/?a=b"), DASHBOARD),
+            (Some("https://x.example/a b"), DASHBOARD),
+            (Some("https://x.example/\u{202e}"), DASHBOARD),
+            (Some("https:///x"), DASHBOARD),
+            (Some("not a URL"), DASHBOARD),
+        ];
+        for (given, shown) in cases {
+            assert_eq!(dashboard(given), shown, "{given:?}");
+        }
+        assert_eq!(
+            dashboard(Some(&format!("https://{}.example", "x".repeat(120)))),
+            DASHBOARD
+        );
+    }
+
+    /// Text of the kind that attacks are made of.
+    fn nasty() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            "[\\x00-\\x7f]{0,80}",
+            "[ @a]{0,50}",
+            "[\\u0300-\\u036f\\u200b-\\u206f\\u0590-\\u06ff\\u0400-\\u04ffa-z\"`*_\\[\\]()<>|#\\n\\r\\t]{0,80}",
+            "[a-z]{0,200}",
+        ]
+    }
+
+    fn any_claim() -> impl Strategy<Value = Claim> {
+        let field = || proptest::option::of(nasty());
+        let time = proptest::option::of(prop_oneof![
+            nasty(),
+            Just("2026-11-22T06:20:37.017Z".to_owned()),
+            Just("-009999-01-01T00:00:00Z".to_owned()),
+        ]);
+        (field(), field(), field(), field(), field(), field(), time).prop_map(
+            |(service, public_key, agent_ip, subject, agent_id, agent_name, created_at)| Claim {
+                service,
+                public_key,
+                agent_ip,
+                subject,
+                agent_id,
+                agent_name,
+                created_at,
+            },
+        )
+    }
+
+    /// The rules once more, said another way round.
+    fn is_clean(text: &str) -> bool {
+        let allowed = |c: char| c == DOT || c == ' ' || "._:/-@".contains(c) || c.is_ascii_digit() || c.is_alphabetic();
+        let hidden = |c: char| {
+            matches!(c as u32, 0x300..=0x36f | 0x590..=0x8ff | 0x115f | 0x1160 | 0x2000..=0x206f | 0x3164 | 0xfb1d..=0xffff)
+                || c as u32 > 0xffff
+        };
+        let word = |part: Option<char>| part.is_some_and(|c| c.is_alphanumeric());
+        text.chars().all(|c| allowed(c) && !hidden(c))
+            && !text.contains("  ")
+            && text
+                .match_indices('@')
+                .all(|(at, _)| word(text[..at].chars().next_back()) && word(text[at + 1..].chars().next()))
+    }
+
+    proptest! {
+        #[test]
+        fn a_field_is_clean_and_short(text in nasty(), max in 1_usize..60) {
+            let clean = clean(&text, max);
+            prop_assert!(is_clean(&clean), "{clean:?}");
+            prop_assert!(clean.chars().count() <= max);
+        }
+
+        #[test]
+        fn a_notice_is_clean_and_short(
+            claims in proptest::collection::vec(any_claim(), 0..25),
+            total in proptest::option::of(any::<u64>()),
+            now in any::<i64>(),
+        ) {
+            let all = Pending { claims, total };
+            for form in [Form::Full, Form::Brief] {
+                let Some(text) = pending(&all, "alice", &"https://x.example/".repeat(6), now, form) else {
+                    prop_assert_eq!(all.count().0, 0);
+                    continue;
+                };
+                prop_assert!(text.chars().count() <= MAX, "{text}");
+                prop_assert!(text.lines().count() <= if form == Form::Full { 9 } else { 1 }, "{text}");
+                for (at, quoted) in text.split('"').enumerate() {
+                    if at % 2 == 1 {
+                        prop_assert!(is_clean(quoted) && quoted.chars().count() <= FIELD_MAX, "{quoted:?}");
+                    } else {
+                        // Between the quotes stand our own words.
+                        prop_assert!(quoted.bytes().all(|b| b == b'\n' || (b' '..=b'~').contains(&b)), "{quoted:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_notice_still_shows_five() {
+        let full = Claim {
+            service: Some("s".repeat(99)),
+            public_key: Some("k".repeat(99)),
+            agent_ip: Some("i".repeat(99)),
+            subject: Some("u".repeat(99)),
+            agent_name: Some("a".repeat(99)),
+            agent_id: None,
+            created_at: Some("2020-01-01T00:00:00Z".into()),
+        };
+        let all = Pending {
+            claims: vec![full; 20],
+            total: Some(u64::MAX),
+        };
+        let namespace = "n".repeat(64);
+        let url = dashboard(Some(&format!("https://{}", "x".repeat(112))));
+        let text = pending(&all, &namespace, &url, NOW, Form::Full).unwrap();
+        assert!(text.contains("\n5) service \"ss"), "{text}");
+        assert!(text.chars().count() <= MAX);
+    }
+
+    #[test]
+    fn problems() {
+        let command = "sigilum-authz-notify auth login";
+        assert_eq!(
+            problem("the owner token has expired", command, Form::Full),
+            "Sigilum: the owner token has expired. Requests that wait for approval cannot be shown. \
+             Run: sigilum-authz-notify auth login"
+        );
+        assert_eq!(
+            problem("the owner token has expired", command, Form::Brief),
+            "Sigilum: the owner token has expired. The operator must act."
+        );
+    }
+}

@@ -491,7 +491,8 @@ fn parse_mode(text: &str, source: &str) -> Result<Mode> {
         })
 }
 
-fn default_api_url(mode: Mode) -> &'static str {
+/// Where the API of a mode is, unless something says otherwise.
+pub fn default_api_url(mode: Mode) -> &'static str {
     match mode {
         Mode::Managed => "https://api.sigilum.id",
         Mode::OssLocal => "http://127.0.0.1:8787",

@@ -304,19 +304,7 @@ fn nothing_is_sent_where_the_rules_forbid_it() {
 
 /// A TLS server with the fixtures' certificate; says what request arrived, or that the handshake failed.
 fn tls_server() -> (u16, Receiver<Option<String>>) {
-    use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/tls");
-    let certificate = CertificateDer::from_pem_file(format!("{folder}/localhost.pem")).unwrap();
-    let key = PrivateKeyDer::from_pem_file(format!("{folder}/localhost.key.pem")).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    let config = Arc::new(config);
+    let config = env::tls::config(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/tls"));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let (sender, receiver) = channel();

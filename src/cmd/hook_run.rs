@@ -1,11 +1,353 @@
-//! `hook run`: one OpenClaw event in, messages out.
+//! `hook run`: one OpenClaw event in, messages out. [`answer`] is shared with `serve --stdio`.
 
-use crate::cli::HookRunArgs;
-use crate::exit::{Error, ExitCode, Result};
-use crate::settings::Env;
-use std::io::Write;
+use crate::cli::{HookRunArgs, Mode, PlaceArgs};
+use crate::cmd;
+use crate::cmd::candidates::{Candidates, WhyNot, candidates};
+use crate::cmd::event::{Asks, Event};
+use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::notice::{self, Form};
+use crate::settings::{self, Env, Owner, OwnerQuery, Place};
+use crate::sigilum::api::{self, ApiError};
+use crate::sigilum::checkout::Checkout;
+use crate::sigilum::claim::Pending;
+use crate::sigilum::http::{self, Http, HttpError, Url};
+use crate::sigilum::local_db::LocalDb;
+use crate::time;
+use serde::Serialize;
+use std::io::{IsTerminal, Read, Write};
+use std::time::{Duration, Instant};
+
+/// The longest event that is read: 1 MiB.
+pub(super) const EVENT_CAP: usize = 1 << 20;
+/// The whole budget of an answer, unless `SIGILUM_HOOK_TIMEOUT_MS` says otherwise. OpenClaw's side waits for 5 s.
+const BUDGET: Duration = Duration::from_secs(4);
+
+/// What goes back: messages for the chat, lines for the log.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Answer {
+    /// For the chat that the event came from.
+    pub messages: Vec<String>,
+    /// For the log of the OpenClaw gateway, each one line.
+    pub logs: Vec<String>,
+}
 
 /// Runs the command.
-pub fn run(_args: &HookRunArgs, _env: &Env, _out: &mut dyn Write) -> Result<ExitCode> {
-    Err(Error::new(ExitCode::Failure, "not there yet"))
+pub fn run(args: &HookRunArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    let http = Http::new(http::Options::from_env(env));
+    if let Some(name) = &args.event {
+        let event = Event::by_hand(name).ok_or_else(|| {
+            Error::new(ExitCode::Usage, format!("could not read the event: {name:?}")).next("give --event command:new")
+        })?;
+        return print(&answer(&event, args, env, &http)?, out);
+    }
+    let event = Event::from_value(&read_event()?);
+    let answer = answer(&event, args, env, &http).unwrap_or_else(|error| not_set_up(&event, env, &error));
+    serde_json::to_writer(&mut *out, &answer)
+        .map_err(std::io::Error::from)
+        .and_then(|()| writeln!(out))
+        .or_fail(ExitCode::Failure, || "could not print the answer".into())?;
+    Ok(ExitCode::Ok)
+}
+
+/// For a person: messages as text, log lines to standard error.
+fn print(answer: &Answer, out: &mut dyn Write) -> Result<ExitCode> {
+    for message in &answer.messages {
+        writeln!(out, "{message}").or_fail(ExitCode::Failure, || "could not print the message".into())?;
+    }
+    for line in &answer.logs {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+    Ok(ExitCode::Ok)
+}
+
+fn read_event() -> Result<serde_json::Value> {
+    let stdin = std::io::stdin();
+    let what = || "could not read the event from standard input".to_owned();
+    let usage = |why: &str| {
+        Error::new(ExitCode::Usage, format!("{}: {why}", what()))
+            .next("give it a JSON object, or run: sigilum-authz-notify hook run --event command:new")
+    };
+    if stdin.is_terminal() {
+        return Err(usage("it is a terminal"));
+    }
+    let mut bytes = Vec::new();
+    let cap = EVENT_CAP as u64;
+    stdin
+        .lock()
+        .take(cap + 1)
+        .read_to_end(&mut bytes)
+        .or_fail(ExitCode::Failure, what)?;
+    if bytes.len() > EVENT_CAP {
+        return Err(usage(&format!("it is over {EVENT_CAP} bytes")));
+    }
+    parse_event(&bytes).map_err(|why| usage(&why))
+}
+
+/// The JSON object in `bytes`; the error says where it is broken and quotes nothing, since an event holds a token.
+pub(super) fn parse_event(bytes: &[u8]) -> Result<serde_json::Value, String> {
+    let value: serde_json::Value = serde_json::from_slice(bytes)
+        .map_err(|error| format!("it is not JSON, line {} column {}", error.line(), error.column()))?;
+    match value.is_object() {
+        true => Ok(value),
+        false => Err("it is not a JSON object".to_owned()),
+    }
+}
+
+/// Answers one event.
+///
+/// # Errors
+/// Where the settings are wrong, so that nothing could be asked. Everything else is an answer.
+pub(super) fn answer(event: &Event, args: &HookRunArgs, env: &Env, http: &Http) -> Result<Answer> {
+    let form = match event.asks() {
+        Asks::Nothing => return Ok(Answer::default()),
+        Asks::Startup => None,
+        // Nobody may see anything: nothing is asked.
+        Asks::Notice => match event.audience(env) {
+            Some(form) => Some(form),
+            None => return Ok(Answer::default()),
+        },
+    };
+    let place = settings::place(
+        &PlaceArgs {
+            openclaw_home: event.home(args.place.openclaw_home.as_deref()).map(Into::into),
+            config: args.place.config.clone(),
+        },
+        env,
+    )?;
+    let mut event_with_entry = None;
+    let event = match &event.entry {
+        Some(_) => event,
+        // A person, or a sender that did not bring it: the entry is looked up.
+        None => event_with_entry.insert(event.with_entry(cmd::entry_env_if_readable(&place))),
+    };
+    let asker = Asker::new(event, args, env, http, place)?;
+    Ok(match form {
+        None => asker.startup(),
+        Some(form) => asker.notice(form),
+    })
+}
+
+/// The answer where the settings are wrong: the log has the reason, the operator the command that shows it.
+pub(super) fn not_set_up(event: &Event, env: &Env, error: &Error) -> Answer {
+    let form = event.audience(env).filter(|_| event.asks() == Asks::Notice);
+    let message = form.map(|form| {
+        let command = "sigilum-authz-notify hook run --event command:new";
+        notice::problem("the hook is not set up right", command, form)
+    });
+    Answer {
+        messages: message.into_iter().collect(),
+        logs: vec![one_line(&error.to_string())],
+    }
+}
+
+/// Everything that is in force for one event.
+struct Asker<'a> {
+    event: &'a Event,
+    env: &'a Env,
+    http: &'a Http,
+    place: Place,
+    owner: Owner,
+    api: Url,
+    found: Candidates,
+    now: i64,
+    deadline: Instant,
+}
+
+impl<'a> Asker<'a> {
+    fn new(event: &'a Event, args: &HookRunArgs, env: &'a Env, http: &'a Http, place: Place) -> Result<Self> {
+        let deadline = Instant::now() + budget(event, env)?;
+        let entry_env = || Ok(event.entry.as_ref().map(|entry| entry.env.clone()));
+        let query = OwnerQuery {
+            flags: args.owner.clone(),
+            local_api: args.local_api.clone(),
+            entry_env: Some(&entry_env),
+            ..OwnerQuery::default()
+        };
+        let owner = settings::owner(&query, env, &place)?;
+        // Only the process's own environment may allow plain http: agents can edit the config.
+        let api = http::check_url(&owner.api_url.value, http.options().insecure).map_err(|error| {
+            let what = format!("could not use the API URL (from {})", owner.api_url.origin);
+            Error::new(ExitCode::Usage, what)
+                .because(error)
+                .next("log in with the right one: sigilum-authz-notify auth login --api-url <url>")
+        })?;
+        let now = time::now();
+        let found = candidates(&owner, &api, event.entry.as_ref(), event.token.as_ref(), env, now);
+        Ok(Self {
+            event,
+            env,
+            http,
+            place,
+            owner,
+            api,
+            found,
+            now,
+            deadline,
+        })
+    }
+
+    /// `namespace alice (oss-local, http://127.0.0.1:8787)`
+    fn whom(&self) -> String {
+        let api = self.api.origin().ascii_serialization();
+        format!(
+            "namespace {} ({}, {api})",
+            self.owner.namespace.value,
+            self.owner.mode.value.as_str()
+        )
+    }
+
+    fn startup(&self) -> Answer {
+        let token = match self.found.usable.first() {
+            Some(candidate) => match candidate.left(self.now) {
+                Some(left) => format!("owner token valid for {}", time::duration(left)),
+                None => "owner token without an expiry".to_owned(),
+            },
+            None => format!(
+                "no owner token to use ({}); run: {}",
+                self.found,
+                cmd::login_command(&self.owner)
+            ),
+        };
+        log(format!(
+            "sigilum-authz-notify {}: {}, {token}",
+            env!("CARGO_PKG_VERSION"),
+            self.whom()
+        ))
+    }
+
+    fn notice(&self, form: Form) -> Answer {
+        if self.found.usable.is_empty() {
+            return self.no_token(form);
+        }
+        let mut refused = ApiError::Unauthorized;
+        // On a refusal the next newest token is tried, once.
+        for candidate in self.found.usable.iter().take(2) {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            let namespace = &self.owner.namespace.value;
+            match api::pending_claims(self.http, &self.api, namespace, &candidate.token, left) {
+                Ok(pending) => return self.pending(&pending, form, &format!("token from {}", candidate.source)),
+                Err(ApiError::Http(HttpError::Refused)) if self.owner.mode.value == Mode::OssLocal => {
+                    return self.ask_the_database(form);
+                }
+                Err(error) if error.refuses_the_token() => refused = error,
+                Err(error) => return self.failed(error, form),
+            }
+        }
+        self.failed(refused, form)
+    }
+
+    fn pending(&self, pending: &Pending, form: Form, how: &str) -> Answer {
+        let namespace = &self.owner.namespace.value;
+        let dashboard = notice::dashboard(self.event.setting(self.env, "SIGILUM_DASHBOARD_URL"));
+        let (count, all) = pending.count();
+        let at_least = if all { "" } else { "at least " };
+        let mut answer = log(format!("{at_least}{count} pending in {} ({how})", self.whom()));
+        answer.messages = notice::pending(pending, namespace, &dashboard, self.now, form)
+            .into_iter()
+            .collect();
+        if answer.messages.is_empty() && self.event.by_hand {
+            answer
+                .messages
+                .push(format!("Nothing waits for approval in namespace {namespace}."));
+        }
+        answer
+    }
+
+    /// oss-local without a running API: the requests lie in its database.
+    fn ask_the_database(&self, form: Form) -> Answer {
+        match self
+            .database()
+            .and_then(|db| Ok(db.pending_claims(&self.owner.namespace.value)?))
+        {
+            Ok(pending) => self.pending(
+                &pending,
+                form,
+                "nothing listens at the API URL: read from the local database",
+            ),
+            Err(error) => log(format!(
+                "could not ask for {}: nothing listens at the API URL, and the local database cannot be read: {error:#}",
+                self.whom()
+            )),
+        }
+    }
+
+    fn database(&self) -> anyhow::Result<LocalDb> {
+        let path = match (&self.owner.api_db, &self.owner.source_home) {
+            (Some(path), _) => path.value.clone(),
+            (None, Some(checkout)) => Checkout::open(&checkout.value, &self.place.home)?.api_db()?,
+            (None, None) => self.place.embedded_db(),
+        };
+        Ok(LocalDb::open_read_only(&path)?)
+    }
+
+    fn no_token(&self, form: Form) -> Answer {
+        let expired = self.found.unusable.iter().filter_map(|(_, why)| match why {
+            WhyNot::Expired(ago) => Some(*ago),
+            _ => None,
+        });
+        let namespace = &self.owner.namespace.value;
+        let what = match expired.min() {
+            Some(ago) => format!(
+                "the owner token of namespace {namespace} expired {} ago",
+                time::duration(ago)
+            ),
+            None => format!("there is no owner token for namespace {namespace}"),
+        };
+        let log = format!("no owner token to use for {}: {}", self.whom(), self.found);
+        self.problem(&what, log, form)
+    }
+
+    fn failed(&self, error: ApiError, form: Form) -> Answer {
+        let namespace = &self.owner.namespace.value;
+        let log_line = format!("could not ask for {}: {error}", self.whom());
+        let what = match error {
+            ApiError::Expired | ApiError::Unauthorized => {
+                format!("the Sigilum API does not accept the owner token of namespace {namespace}")
+            }
+            ApiError::Forbidden => {
+                format!("the Sigilum API says that the owner token is not for namespace {namespace}")
+            }
+            // Nothing that a command mends: the API will come back, or the log tells why not.
+            _ => return log(log_line),
+        };
+        self.problem(&what, log_line, form)
+    }
+
+    fn problem(&self, what: &str, log_line: String, form: Form) -> Answer {
+        let mut answer = log(log_line);
+        answer
+            .messages
+            .push(notice::problem(what, &cmd::login_command(&self.owner), form));
+        answer
+    }
+}
+
+fn budget(event: &Event, env: &Env) -> Result<Duration> {
+    const NAME: &str = "SIGILUM_HOOK_TIMEOUT_MS";
+    match event.setting(env, NAME) {
+        None => Ok(BUDGET),
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|ms| (1..=60_000).contains(ms))
+            .map(Duration::from_millis)
+            .ok_or_else(|| {
+                Error::new(
+                    ExitCode::Usage,
+                    format!("could not take {NAME}: 1 to 60000 milliseconds"),
+                )
+            }),
+    }
+}
+
+fn log(line: String) -> Answer {
+    Answer {
+        messages: Vec::new(),
+        logs: vec![one_line(&line)],
+    }
+}
+
+/// A log line has no line breaks and no other control characters.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

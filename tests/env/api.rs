@@ -411,9 +411,10 @@ fn read_head(reader: &mut impl BufRead) -> std::io::Result<Option<Seen>> {
 
 fn write_json(out: &mut TcpStream, (status, body): Answer) -> std::io::Result<()> {
     let body = body.to_string();
-    write!(
-        out,
-        "HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+    let head = format!(
+        "HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {}",
         body.len()
-    )
+    );
+    // In one piece.
+    out.write_all(format!("{head}\r\n\r\n{body}").as_bytes())
 }

@@ -5,6 +5,7 @@ pub mod api;
 pub mod gateway;
 pub mod local_api;
 pub mod services;
+pub mod tls;
 
 use std::ffi::OsStr;
 use std::io::Write;

@@ -10,86 +10,24 @@
 //!
 //! A plain http request sets no TLS up: reading the machine's root certificates would cost more than the request.
 
+mod error;
+mod url;
+
+pub use error::{HttpError, TlsReason};
+pub use url::{UrlError, check_url, is_this_machine, join};
+
 use crate::settings::Env;
+use error::{find, reason};
 use reqwest::header::{HeaderName, HeaderValue};
 pub use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
-use std::error::Error as StdError;
 use std::fmt;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// The most bytes of a body that are read, where a request says nothing else: 1 MiB.
 pub const BODY_CAP: usize = 1 << 20;
-
-/// Why a URL must not be used. Never shows the URL: it may hold a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum UrlError {
-    /// Not an absolute URL with a host.
-    #[error("it is not a URL of the form https://host[:port][/path]")]
-    NotAUrl,
-    /// A scheme other than http and https.
-    #[error("its scheme is neither https nor http")]
-    Scheme,
-    /// `user:password@` in it.
-    #[error("it holds a user name or a password")]
-    UserInfo,
-    /// A query or a fragment, which no base URL has.
-    #[error("it holds a query or a fragment")]
-    Query,
-    /// Plain http to another machine.
-    #[error("it is plain http to another machine, where a token could be read on the way; use https")]
-    Insecure,
-}
-
-/// Checks a base URL under the rules above; `insecure` is whether `SIGILUM_ALLOW_INSECURE_HTTP` is on.
-pub fn check_url(url: &str, insecure: bool) -> Result<Url, UrlError> {
-    let url = Url::parse(url).map_err(|_| UrlError::NotAUrl)?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(UrlError::Scheme);
-    }
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err(UrlError::NotAUrl);
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(UrlError::UserInfo);
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(UrlError::Query);
-    }
-    if url.scheme() == "http" && !insecure && !is_this_machine(&url) {
-        return Err(UrlError::Insecure);
-    }
-    Ok(url)
-}
-
-/// Whether a URL's host is an address in 127/8, `::1`, or exactly `localhost`.
-pub fn is_this_machine(url: &Url) -> bool {
-    match url.host_str() {
-        Some("localhost") => true,
-        Some(host) => host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback()),
-        None => false,
-    }
-}
-
-/// `base` with path segments added and a query, each percent-encoded. A trailing slash of `base` does not double, and
-/// none is left at the end.
-pub fn join(base: &Url, segments: &[&str], query: &[(&str, &str)]) -> Url {
-    let mut url = base.clone();
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().extend(segments);
-    }
-    if !query.is_empty() {
-        url.query_pairs_mut().extend_pairs(query);
-    }
-    url
-}
 
 /// How requests travel, for all requests of one [`Http`].
 #[derive(Clone, Default)]
@@ -200,90 +138,6 @@ impl fmt::Debug for Response {
     /// Not the body: it may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} ({} bytes)", self.status, self.content_type, self.body.len())
-    }
-}
-
-/// Why there is no answer. The texts hold nothing that the other side or the request said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum HttpError {
-    /// The URL breaks the rules; nothing was sent.
-    #[error(transparent)]
-    Url(#[from] UrlError),
-    /// A header's value cannot be sent: it holds a control character.
-    #[error("the request cannot be sent: a header value holds a character that HTTP forbids")]
-    BadHeader,
-    /// `HTTPS_PROXY` or `ALL_PROXY` names a proxy that we cannot use.
-    #[error("HTTPS_PROXY or ALL_PROXY names no http:// or https:// proxy")]
-    BadProxy,
-    /// Nothing listens at the address.
-    #[error("nothing listens there (connection refused)")]
-    Refused,
-    /// The host's name has no address.
-    #[error("the host's name could not be resolved")]
-    Name,
-    /// The proxy does not let us through.
-    #[error("the proxy refused the connection")]
-    Proxy,
-    /// The connection could not be made for another reason.
-    #[error("could not connect ({0})")]
-    Connect(io::ErrorKind),
-    /// The TLS handshake failed.
-    #[error("no secure connection: {0}")]
-    Tls(TlsReason),
-    /// The budget was used up.
-    #[error("no full answer in time")]
-    Timeout,
-    /// The connection ended in the middle of the answer.
-    #[error("the connection broke off in the middle of the answer")]
-    BrokenOff,
-    /// The answer is not HTTP, or has too many or too long headers.
-    #[error("the answer is not acceptable HTTP")]
-    NotHttp,
-    /// The body is longer than the cap.
-    #[error("the answer is longer than {0} bytes")]
-    TooLong(usize),
-    /// The client itself failed: no file descriptors left, for example.
-    #[error("the HTTP client could not be set up")]
-    Setup,
-}
-
-/// Why TLS failed, in our own words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TlsReason {
-    /// The certificate is past its end.
-    Expired,
-    /// The certificate is for another name.
-    WrongName,
-    /// The certificate's issuer is not among this machine's roots.
-    UnknownIssuer,
-    /// The certificate is bad in another way.
-    BadCertificate,
-    /// This machine has no root certificates.
-    NoRoots,
-    /// Anything else: no TLS there, no common version.
-    Handshake,
-}
-
-impl fmt::Display for TlsReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Expired => "the server's certificate has expired",
-            Self::WrongName => "the server's certificate is for another name",
-            Self::UnknownIssuer => "the server's certificate comes from an issuer that this machine does not trust",
-            Self::BadCertificate => "the server's certificate is not valid",
-            Self::NoRoots => "this machine has no usable root certificates",
-            Self::Handshake => "the TLS handshake failed",
-        })
-    }
-}
-
-impl HttpError {
-    /// Whether the other side could not be reached at all, as against having answered badly.
-    pub fn is_unreachable(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused | Self::Name | Self::Proxy | Self::Connect(_) | Self::Tls(_) | Self::Timeout
-        )
     }
 }
 
@@ -460,136 +314,9 @@ fn proxy_url(text: &str) -> Result<Url, HttpError> {
     }
 }
 
-/// Puts reqwest's error into our words. Its own text may quote the other side, so none of it is kept.
-fn reason(error: &reqwest::Error) -> HttpError {
-    if error.is_timeout() {
-        return HttpError::Timeout;
-    }
-    if let Some(tls) = find::<rustls::Error>(error) {
-        return HttpError::Tls(tls_reason(tls));
-    }
-    // These errors have private types; their texts are fixed words of the library.
-    let says = |words: &str| {
-        std::iter::successors(error.source(), |error| (*error).source())
-            .any(|error| error.to_string().starts_with(words))
-    };
-    if error.is_connect() {
-        if says("dns error") {
-            return HttpError::Name;
-        }
-        if says("tunnel error") {
-            return HttpError::Proxy;
-        }
-        return match find::<io::Error>(error).map(io::Error::kind) {
-            Some(io::ErrorKind::ConnectionRefused) => HttpError::Refused,
-            Some(kind) => HttpError::Connect(kind),
-            None => HttpError::Connect(io::ErrorKind::Other),
-        };
-    }
-    match says("invalid ") || says("unexpected transfer-encoding") || says("message head is too large") {
-        true => HttpError::NotHttp,
-        false => HttpError::BrokenOff,
-    }
-}
-
-fn tls_reason(error: &rustls::Error) -> TlsReason {
-    use rustls::CertificateError as Bad;
-    match error {
-        rustls::Error::InvalidCertificate(bad) => match bad {
-            Bad::Expired | Bad::ExpiredContext { .. } => TlsReason::Expired,
-            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => TlsReason::WrongName,
-            Bad::UnknownIssuer => TlsReason::UnknownIssuer,
-            _ => TlsReason::BadCertificate,
-        },
-        _ => TlsReason::Handshake,
-    }
-}
-
-/// The first error of a type in an error's chain, looking into what an `io::Error` wraps too.
-fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
-        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn which_urls_may_carry_a_secret() {
-        let fine = [
-            "https://api.sigilum.id",
-            "https://api.sigilum.id:8443/base",
-            "https://192.0.2.1",
-            "http://127.0.0.1:8787",
-            "http://127.255.0.9:1",
-            "http://127.1:8787",
-            "http://[::1]:8787",
-            "http://localhost:8787",
-            "http://LOCALHOST:8787",
-        ];
-        for url in fine {
-            assert!(check_url(url, false).is_ok(), "{url}");
-        }
-        let refused = [
-            ("http://192.0.2.1:8787", UrlError::Insecure),
-            ("http://0.0.0.0:8787", UrlError::Insecure),
-            ("http://[::ffff:127.0.0.1]:8787", UrlError::Insecure),
-            ("http://[::]:8787", UrlError::Insecure),
-            ("http://localhost.:8787", UrlError::Insecure),
-            ("http://localhost.example.com", UrlError::Insecure),
-            ("http://a.localhost", UrlError::Insecure),
-            ("http://127.0.0.1.example.com", UrlError::Insecure),
-            ("http://api.sigilum.id", UrlError::Insecure),
-            ("https://alice@api.sigilum.id", UrlError::UserInfo),
-            ("https://:pw@api.sigilum.id", UrlError::UserInfo),
-            ("http://127.0.0.1:8787@evil.example", UrlError::UserInfo),
-            ("https://api.sigilum.id/?x=1", UrlError::Query),
-            ("https://api.sigilum.id/#x", UrlError::Query),
-            ("ftp://127.0.0.1", UrlError::Scheme),
-            ("file:///etc/passwd", UrlError::Scheme),
-            ("unix:/run/x", UrlError::Scheme),
-            ("127.0.0.1:8787", UrlError::NotAUrl),
-            ("https://", UrlError::NotAUrl),
-            ("", UrlError::NotAUrl),
-        ];
-        for (url, error) in refused {
-            assert_eq!(check_url(url, false).unwrap_err(), error, "{url}");
-        }
-        assert!(check_url("http://192.0.2.1:8787", true).is_ok());
-        assert_eq!(check_url("http://u:p@192.0.2.1", true).unwrap_err(), UrlError::UserInfo);
-    }
-
-    #[test]
-    fn urls_are_joined_without_a_trailing_slash() {
-        let cases = [
-            (
-                "http://localhost:8787",
-                "http://localhost:8787/v1/a%2Fb%20c?status=pending",
-            ),
-            (
-                "http://localhost:8787/",
-                "http://localhost:8787/v1/a%2Fb%20c?status=pending",
-            ),
-            (
-                "https://x.example/base/",
-                "https://x.example/base/v1/a%2Fb%20c?status=pending",
-            ),
-        ];
-        for (base, joined) in cases {
-            let base = check_url(base, false).unwrap();
-            assert_eq!(join(&base, &["v1", "a/b c"], &[("status", "pending")]).as_str(), joined);
-        }
-    }
 
     #[test]
     fn what_is_printed_holds_no_secret() {

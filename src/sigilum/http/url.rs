@@ -1,0 +1,143 @@
+//! Which URLs may carry a secret.
+
+use reqwest::Url;
+use std::net::IpAddr;
+
+/// Why a URL must not be used. Never shows the URL: it may hold a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// Not an absolute URL with a host.
+    #[error("it is not a URL of the form https://host[:port][/path]")]
+    NotAUrl,
+    /// A scheme other than http and https.
+    #[error("its scheme is neither https nor http")]
+    Scheme,
+    /// `user:password@` in it.
+    #[error("it holds a user name or a password")]
+    UserInfo,
+    /// A query or a fragment, which no base URL has.
+    #[error("it holds a query or a fragment")]
+    Query,
+    /// Plain http to another machine.
+    #[error("it is plain http to another machine, where a token could be read on the way; use https")]
+    Insecure,
+}
+
+/// Checks a base URL under the rules above; `insecure` is whether `SIGILUM_ALLOW_INSECURE_HTTP` is on.
+pub fn check_url(url: &str, insecure: bool) -> Result<Url, UrlError> {
+    let url = Url::parse(url).map_err(|_| UrlError::NotAUrl)?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(UrlError::Scheme);
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(UrlError::NotAUrl);
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(UrlError::UserInfo);
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(UrlError::Query);
+    }
+    if url.scheme() == "http" && !insecure && !is_this_machine(&url) {
+        return Err(UrlError::Insecure);
+    }
+    Ok(url)
+}
+
+/// Whether a URL's host is an address in 127/8, `::1`, or exactly `localhost`.
+pub fn is_this_machine(url: &Url) -> bool {
+    match url.host_str() {
+        Some("localhost") => true,
+        Some(host) => host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback()),
+        None => false,
+    }
+}
+
+/// `base` with path segments added and a query, each percent-encoded. A trailing slash of `base` does not double, and
+/// none is left at the end.
+pub fn join(base: &Url, segments: &[&str], query: &[(&str, &str)]) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(segments);
+    }
+    if !query.is_empty() {
+        url.query_pairs_mut().extend_pairs(query);
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_urls_may_carry_a_secret() {
+        let fine = [
+            "https://api.sigilum.id",
+            "https://api.sigilum.id:8443/base",
+            "https://192.0.2.1",
+            "http://127.0.0.1:8787",
+            "http://127.255.0.9:1",
+            "http://127.1:8787",
+            "http://[::1]:8787",
+            "http://localhost:8787",
+            "http://LOCALHOST:8787",
+        ];
+        for url in fine {
+            assert!(check_url(url, false).is_ok(), "{url}");
+        }
+        let refused = [
+            ("http://192.0.2.1:8787", UrlError::Insecure),
+            ("http://0.0.0.0:8787", UrlError::Insecure),
+            ("http://[::ffff:127.0.0.1]:8787", UrlError::Insecure),
+            ("http://[::]:8787", UrlError::Insecure),
+            ("http://localhost.:8787", UrlError::Insecure),
+            ("http://localhost.example.com", UrlError::Insecure),
+            ("http://a.localhost", UrlError::Insecure),
+            ("http://127.0.0.1.example.com", UrlError::Insecure),
+            ("http://api.sigilum.id", UrlError::Insecure),
+            ("https://alice@api.sigilum.id", UrlError::UserInfo),
+            ("https://:pw@api.sigilum.id", UrlError::UserInfo),
+            ("http://127.0.0.1:8787@evil.example", UrlError::UserInfo),
+            ("https://api.sigilum.id/?x=1", UrlError::Query),
+            ("https://api.sigilum.id/#x", UrlError::Query),
+            ("ftp://127.0.0.1", UrlError::Scheme),
+            ("file:///etc/passwd", UrlError::Scheme),
+            ("unix:/run/x", UrlError::Scheme),
+            ("127.0.0.1:8787", UrlError::NotAUrl),
+            ("https://", UrlError::NotAUrl),
+            ("", UrlError::NotAUrl),
+        ];
+        for (url, error) in refused {
+            assert_eq!(check_url(url, false).unwrap_err(), error, "{url}");
+        }
+        assert!(check_url("http://192.0.2.1:8787", true).is_ok());
+        assert_eq!(check_url("http://u:p@192.0.2.1", true).unwrap_err(), UrlError::UserInfo);
+    }
+
+    #[test]
+    fn urls_are_joined_without_a_trailing_slash() {
+        let cases = [
+            (
+                "http://localhost:8787",
+                "http://localhost:8787/v1/a%2Fb%20c?status=pending",
+            ),
+            (
+                "http://localhost:8787/",
+                "http://localhost:8787/v1/a%2Fb%20c?status=pending",
+            ),
+            (
+                "https://x.example/base/",
+                "https://x.example/base/v1/a%2Fb%20c?status=pending",
+            ),
+        ];
+        for (base, joined) in cases {
+            let base = check_url(base, false).unwrap();
+            assert_eq!(join(&base, &["v1", "a/b c"], &[("status", "pending")]).as_str(), joined);
+        }
+    }
+}
