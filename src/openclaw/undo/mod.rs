@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use super::document::{Document, DocumentError, Edited};
 use members::Members;
-use regions::Regions;
+use regions::{Found, Print, Regions};
 
 /// The layout of the record. A record of another version is refused: its reader knows better what it means.
 const VERSION: u32 = 1;
@@ -40,6 +40,18 @@ pub struct Undo {
 struct File {
     /// There was no such file before.
     created: bool,
+    /// With our last edit.
+    now: State,
+    /// Without it, and the whole text as it was then. The record is written before the file is, and between the two
+    /// the power may go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous: Option<(Print, State)>,
+}
+
+/// How a file differs from the one before our first edit.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct State {
     members: Members,
     regions: Regions,
 }
@@ -113,9 +125,11 @@ impl Undo {
         json
     }
 
-    /// Nothing is recorded: the record's file can go.
+    /// Nothing of ours is in any file. Once the last edit has reached the disk, the record's file can go.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
+        self.files
+            .values()
+            .all(|file| !file.created && file.now == State::default())
     }
 
     /// The files that bear our edits.
@@ -131,25 +145,24 @@ impl Undo {
     /// Records an edit of `file`. What earlier edits recorded is carried on, so that the record always leads back to
     /// the file before the first of them; its size depends on what differs, not on how many edits there were.
     pub fn note(&mut self, file: &str, change: &Change) {
+        if change.old.is_none() {
+            // Whatever stood there is gone, and what we know of it.
+            self.forget(file);
+        }
         let entry = self.files.entry(file.to_owned()).or_insert_with(|| File {
             created: change.old.is_none(),
             ..File::default()
         });
-        entry.members.note(change.before, change.after);
-        entry.regions.note(change.old.unwrap_or_default(), change.edited);
-        if entry.members.is_empty() && entry.regions.is_empty() {
-            entry.regions = Regions::default();
+        let old = change.old.unwrap_or_default();
+        let before = entry.state(old).clone();
+        let mut now = before.clone();
+        now.members.note(change.before, change.after);
+        now.regions.note(old, change.edited);
+        if now.members.is_empty() && now.regions.is_empty() {
+            now = State::default();
         }
-        if *entry == File::default() {
-            self.files.remove(file);
-        }
-    }
-
-    /// The value that a file would have without us, from the value that it has.
-    pub fn value(&self, file: &str, current: &Value) -> Value {
-        self.files
-            .get(file)
-            .map_or_else(|| current.clone(), |file| file.members.restore(current))
+        entry.now = now;
+        entry.previous = Some((Print::of(old), before));
     }
 
     /// The file as it would be without us.
@@ -157,31 +170,39 @@ impl Undo {
     /// # Errors
     /// If the file of today cannot be read.
     pub fn restore(&self, file: &str, current: &[u8]) -> Result<Restored, UndoError> {
-        let document = Document::parse(current)?;
-        // Nobody else ever wrote: then the old text is certain, and with it the old value.
-        let old = self.files.get(file).and_then(|file| file.regions.restore_ours(current));
-        let wanted = match old.map(|old| Document::parse(&old)) {
-            Some(Ok(old)) => old.into_value(),
-            _ => self.value(file, document.value()),
-        };
-        self.restore_to(file, current, wanted)
+        self.restore_with(file, current, |value| value)
     }
 
-    /// The file with the value `wanted` (mostly that of [`Undo::value`]) and, as far as that allows, its old text.
+    /// The same, where the value without us is not quite what is wanted: `change` makes the wanted one of it. As much of
+    /// the old text comes back as that value allows.
     ///
     /// # Errors
     /// If the file of today cannot be read.
-    pub fn restore_to(&self, file: &str, current: &[u8], wanted: Value) -> Result<Restored, UndoError> {
+    pub fn restore_with(
+        &self,
+        file: &str,
+        current: &[u8],
+        change: impl FnOnce(Value) -> Value,
+    ) -> Result<Restored, UndoError> {
+        let document = Document::parse(current)?;
         let nothing = File::default();
         let file = self.files.get(file).unwrap_or(&nothing);
-        let (text, complete) = file.regions.restore(current);
-        // Where only a part was found, that part may be no JSON5 on its own.
-        let document = Document::parse(&text).or_else(|_| Document::parse(current))?;
-        let exact = complete && *document.value() == wanted;
-        let bytes = if *document.value() == wanted {
-            document.bytes()
+        let state = file.state(current);
+        // Where only a part of our text was found, turning it back may leave no JSON5.
+        let (text, found) = state.regions.restore(current);
+        let turned_back = Document::parse(&text).ok();
+        let value = match &turned_back {
+            // Nobody else ever wrote: then the old text is certain, and with it the old value.
+            Some(old) if found == Found::Ours => old.value().clone(),
+            _ => state.members.restore(document.value()),
+        };
+        let wanted = change(value);
+        let document = turned_back.unwrap_or(document);
+        let (bytes, exact) = if *document.value() == wanted {
+            (document.bytes(), found != Found::Some)
         } else {
-            document.edit(&json_patch::diff(document.value(), &wanted))?.bytes
+            let patch = json_patch::diff(document.value(), &wanted);
+            (document.edit(&patch)?.bytes, false)
         };
         let delete_file = file.created && Document::parse(&bytes)?.is_bare();
         Ok(Restored {
@@ -196,10 +217,22 @@ impl Undo {
     /// have it. `is_token` is asked about whole strings.
     pub fn scrub(&mut self, is_token: impl Fn(&str) -> bool) {
         for file in self.files.values_mut() {
-            let found = file.members.scrub(&is_token);
-            file.regions.scrub(&is_token, found);
+            let previous = file.previous.as_mut().map(|(_, state)| state);
+            for state in std::iter::once(&mut file.now).chain(previous) {
+                let found = state.members.scrub(&is_token);
+                state.regions.scrub(&is_token, found);
+            }
         }
-        self.files.retain(|_, file| *file != File::default());
+    }
+}
+
+impl File {
+    /// The state that belongs to a text: that before the last edit where this did not get into the file.
+    fn state(&self, text: &[u8]) -> &State {
+        match &self.previous {
+            Some((print, state)) if *print == Print::of(text) && !self.now.regions.is_at(text) => state,
+            _ => &self.now,
+        }
     }
 }
 

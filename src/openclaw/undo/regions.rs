@@ -23,6 +23,17 @@ pub(super) struct Regions {
     lost: bool,
 }
 
+/// How much of our text was found in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// All of it, and nobody else wrote the file since our first edit.
+    Ours,
+    /// All of it.
+    All,
+    /// Not all of it.
+    Some,
+}
+
 /// One stretch of our text.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -140,7 +151,7 @@ impl Region {
 impl Regions {
     /// The regions at their places in `text`, and whether none is missing.
     fn locate(&self, text: &[u8]) -> (Vec<Region>, bool) {
-        let untouched = Print::of(text) == self.file;
+        let untouched = self.is_at(text);
         let mut found: Vec<Region> = Vec::new();
         let mut shift = 0_isize;
         let mut complete = !self.lost;
@@ -169,7 +180,7 @@ impl Regions {
     pub fn note(&mut self, old: &[u8], edited: &Edited) {
         let (mut regions, complete) = self.locate(old);
         self.lost = !complete;
-        self.shared |= self.file != Print::default() && self.file != Print::of(old);
+        self.shared |= self.file != Print::default() && !self.is_at(old);
         // Regions and splices that overlap or touch become one region.
         let mut known = std::mem::take(&mut regions).into_iter().peekable();
         let mut splices = edited.splices.iter().peekable();
@@ -225,16 +236,12 @@ impl Regions {
             region.before = Print::of(&text[region.offset.saturating_sub(CONTEXT)..region.offset]);
             region.after = Print::of(&text[region.end()..text.len().min(region.end() + CONTEXT)]);
         }
-        self.file = if regions.is_empty() {
-            Print::default()
-        } else {
-            Print::of(text)
-        };
+        self.file = Print::of(text);
         self.regions = regions;
     }
 
-    /// The text with every region that is found turned back, and whether that is all of them.
-    pub fn restore(&self, text: &[u8]) -> (Vec<u8>, bool) {
+    /// The text with every region that is found turned back.
+    pub fn restore(&self, text: &[u8]) -> (Vec<u8>, Found) {
         let (regions, complete) = self.locate(text);
         let mut restored = Vec::with_capacity(text.len());
         let mut done = 0;
@@ -244,13 +251,17 @@ impl Regions {
             done = region.end();
         }
         restored.extend_from_slice(&text[done..]);
-        (restored, complete)
+        let found = match complete {
+            true if self.is_at(text) && !self.shared => Found::Ours,
+            true => Found::All,
+            false => Found::Some,
+        };
+        (restored, found)
     }
 
-    /// The old text, if nobody but us ever wrote the file since.
-    pub fn restore_ours(&self, text: &[u8]) -> Option<Vec<u8>> {
-        let (restored, complete) = self.restore(text);
-        (complete && !self.shared && Print::of(text) == self.file).then_some(restored)
+    /// Whether this is the file as we left it.
+    pub fn is_at(&self, text: &[u8]) -> bool {
+        Print::of(text) == self.file
     }
 
     pub fn is_empty(&self) -> bool {

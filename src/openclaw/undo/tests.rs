@@ -96,7 +96,7 @@ fn the_bytes_come_back_after_any_number_of_edits_and_the_record_does_not_grow() 
         "{a:1,}",
     ] {
         let mut desk = Desk::new(Some(text));
-        desk.install("first.token.aaaa");
+        desk.install("first.token.aaaa").install("again.token.aaaa");
         let size = desk.undo.to_json().len();
         for token in ["second.token.bbbbbbb", "third", "fourth.token.dddd"] {
             desk.install(token);
@@ -115,6 +115,29 @@ fn the_bytes_come_back_after_any_number_of_edits_and_the_record_does_not_grow() 
                 "{}",
                 String::from_utf8(desk.undo.to_json()).unwrap()
             );
+        }
+    }
+}
+
+#[test]
+fn an_edit_that_was_recorded_but_never_reached_the_file_does_no_harm() {
+    for text in [None, Some(""), Some(CONFIG)] {
+        let mut desk = Desk::new(text);
+        for token in ["one", "two", "three"] {
+            let before = desk.bytes.clone();
+            desk.install("lost.with.the.power");
+            desk.bytes = before;
+            if desk.bytes.is_some() {
+                let value = Document::parse(text.unwrap_or_default().as_bytes())
+                    .unwrap()
+                    .into_value();
+                assert_eq!(desk.restore().value, value);
+                desk.assert_restores(text.unwrap_or_default());
+            }
+            desk.install(token);
+            desk.assert_restores(text.unwrap_or_default());
+            assert_eq!(desk.restore().delete_file, text.is_none());
+            assert!(desk.restore().exact);
         }
     }
 }
@@ -325,9 +348,9 @@ fn a_record_that_is_not_ours_is_refused() {
         for wrong in [0, 1, 70, u64::MAX / 2, u64::MAX] {
             let mut json: Value = serde_json::from_slice(&good).unwrap();
             *json
-                .pointer_mut(&format!("/files/{file}/regions/regions/0/{number}"))
+                .pointer_mut(&format!("/files/{file}/now/regions/regions/0/{number}"))
                 .unwrap() = json!(wrong);
-            json["files"][FILE]["regions"]["file"]["hash"] = json!(1);
+            json["files"][FILE]["now"]["regions"]["file"]["hash"] = json!(1);
             desk.undo = Undo::from_json(json.to_string().as_bytes()).unwrap();
             assert_eq!(
                 desk.restore().value,
