@@ -1,0 +1,269 @@
+//! `service list` through the binary.
+
+mod env;
+
+use env::TestEnv;
+use env::gateway::{Fault, Gateway};
+use env::local_api::{FakeCheckout, Traffic, dashboard_owner};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Where nothing listens.
+const NOWHERE: &str = "http://127.0.0.1:9";
+
+fn some_services(db: &Connection) {
+    dashboard_owner(db, "usr_a", "alice", "alice@example.com");
+    dashboard_owner(db, "usr_b", "bob", "bob@example.com");
+    db.execute_batch(
+        "INSERT INTO services (id, owner_user_id, name, slug, domain, description) VALUES
+           ('svc_local_mail', 'usr_a', 'Mail', 'mail', 'localhost', 'Local native Sigilum service.'),
+           ('srv_9', 'usr_a', 'Linear \u{1b}[31m', 'linear', NULL, NULL),
+           ('svc_local_bob_mail', 'usr_b', 'mail', 'mail', 'localhost', 'x');
+         INSERT INTO service_api_keys (id, service_id, key_prefix, key_hash, revoked_at) VALUES
+           ('k1', 'svc_local_mail', '...aaaa', 'h1', NULL), ('k2', 'svc_local_mail', '...bbbb', 'h2', NULL),
+           ('k3', 'svc_local_mail', '...cccc', 'h3', '2026-01-01T00:00:00.000Z'),
+           ('k4', 'svc_local_bob_mail', '...dddd', 'h4', NULL);",
+    )
+    .unwrap();
+}
+
+fn json_of(env: &TestEnv, args: &[&str]) -> Value {
+    let output = env.run([&["service", "list", "--json"], args].concat()).expect(0);
+    serde_json::from_str(&output.stdout).unwrap()
+}
+
+fn modes(report: &Value) -> Vec<(&str, &str)> {
+    let services = report["services"].as_array().unwrap();
+    services
+        .iter()
+        .map(|service| {
+            (
+                service["service_slug"].as_str().unwrap(),
+                service["mode"].as_str().unwrap(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn as_json_and_as_a_table() {
+    let env = TestEnv::new();
+    let fake = FakeCheckout::new(&env);
+    some_services(&fake.wrangler());
+    let source = fake.root.to_str().unwrap();
+    let args = [
+        "--namespace",
+        "alice",
+        "--source-home",
+        source,
+        "--gateway-admin-url",
+        NOWHERE,
+    ];
+    assert_eq!(
+        json_of(&env, &args),
+        json!({"namespace": "alice", "services": [
+            {"service_slug": "linear", "service_name": "Linear \u{1b}[31m", "domain": null, "description": null,
+             "active_api_keys": 0, "mode": "unknown"},
+            {"service_slug": "mail", "service_name": "Mail", "domain": "localhost",
+             "description": "Local native Sigilum service.", "active_api_keys": 2, "mode": "unknown"},
+        ]})
+    );
+    let table = env.run([&["service", "list"], &args[..]].concat()).expect(0);
+    assert_eq!(
+        table.stdout,
+        concat!(
+            "SLUG    NAME          MODE     KEYS  DOMAIN     DESCRIPTION\n",
+            "linear  Linear ·[31m  unknown  0     -          -\n",
+            "mail    Mail          unknown  2     localhost  Local native Sigilum service.\n",
+        )
+    );
+    assert!(table.stderr.contains("modes are unknown"), "{}", table.stderr);
+
+    let none = env
+        .run(["service", "list", "--namespace", "nobody", "--source-home", source])
+        .expect(0);
+    assert_eq!(
+        (none.stdout.as_str(), none.stderr.as_str()),
+        ("No services in the namespace nobody.\n", "")
+    );
+    assert_eq!(
+        json_of(&env, &["--namespace", "nobody", "--source-home", source]),
+        json!({"namespace": "nobody", "services": []})
+    );
+}
+
+#[test]
+fn modes_from_the_gateway() {
+    let env = TestEnv::new();
+    let fake = FakeCheckout::new(&env);
+    some_services(&fake.wrangler());
+    let gateway = Gateway::start();
+    for id in ["mail", "unrelated"] {
+        gateway.given(
+            json!({"id": id, "name": id, "protocol": "http", "base_url": "https://api.example.com",
+            "auth_mode": "bearer", "auth_secret_key": "access_token", "secrets": {"access_token": "s"}}),
+        );
+    }
+    let db = fake.db();
+    let db = db.to_str().unwrap();
+    let list = |namespace: &str| {
+        let url = gateway.url();
+        json_of(
+            &env,
+            &["--namespace", namespace, "--api-db", db, "--gateway-admin-url", &url],
+        )
+    };
+    assert_eq!(modes(&list("alice")), [("linear", "native"), ("mail", "gateway")]);
+    // The connection `mail` is alice's: bob came second.
+    assert_eq!(modes(&list("bob")), [("mail", "native")]);
+
+    for (case, fault) in [
+        ("an error", Fault::Fail),
+        ("forbidden", Fault::Forbid("ADMIN_TOKEN_REQUIRED")),
+        ("dropped", Fault::DropBefore),
+        ("a web page", Fault::Html),
+    ] {
+        gateway.fault("GET", "connections", fault, 1);
+        assert_eq!(
+            modes(&list("alice")),
+            [("linear", "unknown"), ("mail", "unknown")],
+            "{case}"
+        );
+    }
+    gateway.access("token", Some("admin-token"), false);
+    assert_eq!(modes(&list("alice"))[0].1, "unknown");
+    let output = env
+        .run(["service", "list", "--json", "--namespace", "alice", "--api-db", db])
+        .env("GATEWAY_ADMIN_URL", gateway.url())
+        .env("GATEWAY_ADMIN_TOKEN", "admin-token")
+        .expect(0);
+    assert_eq!(
+        modes(&serde_json::from_str(&output.stdout).unwrap())[1],
+        ("mail", "gateway")
+    );
+
+    // Only reading.
+    assert_eq!(gateway.changes(), Vec::<String>::new());
+    for url in ["http://user:secret-part@127.0.0.1:1", "http://203.0.113.7:38100"] {
+        let output = env
+            .run([
+                "service",
+                "list",
+                "--namespace",
+                "alice",
+                "--api-db",
+                db,
+                "--gateway-admin-url",
+                url,
+            ])
+            .expect(2);
+        assert!(!output.stderr.contains("secret-part"), "{}", output.stderr);
+    }
+}
+
+#[test]
+fn a_gateway_that_stalls_is_not_waited_for_long() {
+    let env = TestEnv::new();
+    let fake = FakeCheckout::new(&env);
+    some_services(&fake.wrangler());
+    let gateway = Gateway::start();
+    gateway.fault("GET", "connections", Fault::Slow(Duration::from_secs(20)), 1);
+    let start = std::time::Instant::now();
+    let source = fake.root.to_str().unwrap();
+    let url = gateway.url();
+    let report = json_of(
+        &env,
+        &[
+            "--namespace",
+            "alice",
+            "--source-home",
+            source,
+            "--gateway-admin-url",
+            &url,
+        ],
+    );
+    assert_eq!(modes(&report)[0].1, "unknown");
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[test]
+fn nothing_is_created_nor_migrated() {
+    let env = TestEnv::new();
+    let fake = FakeCheckout::new(&env);
+    let source = fake.root.to_str().unwrap();
+    let missing = env.home().join("missing.sqlite");
+    for args in [["--source-home", source], ["--api-db", missing.to_str().unwrap()]] {
+        let output = env
+            .run([&["service", "list", "--namespace", "alice"], &args[..]].concat())
+            .expect(7);
+        assert!(output.stderr.contains("there is no such file"), "{}", output.stderr);
+    }
+    assert!(!fake.api(".wrangler").exists() && !missing.exists() && !env.openclaw().exists());
+
+    drop(fake.wrangler_up_to(18));
+    let before = std::fs::read(fake.db()).unwrap();
+    env.run(["service", "list", "--namespace", "alice", "--source-home", source])
+        .expect(0);
+    assert_eq!(std::fs::read(fake.db()).unwrap(), before);
+    assert_eq!(std::fs::read_dir(fake.db().parent().unwrap()).unwrap().count(), 1);
+
+    // Neither named nor near.
+    let output = env.run(["service", "list", "--namespace", "alice"]).expect(7);
+    assert!(
+        output.stderr.contains("--source-home") && output.stderr.contains("--api-db"),
+        "{}",
+        output.stderr
+    );
+    // From inside the checkout it is found, and said so.
+    let output = env
+        .run(["service", "list", "--namespace", "alice"])
+        .cwd(fake.api("migrations"))
+        .expect(0);
+    assert!(output.stderr.contains("sigilum"), "{}", output.stderr);
+    // Sigilum's mode says nothing about services.
+    env.run(["service", "list", "--namespace", "alice"])
+        .env("SIGILUM_API_DB", fake.db())
+        .env("SIGILUM_MODE", "managed")
+        .expect(0);
+}
+
+#[test]
+fn beside_a_running_api_and_ten_thousand_of_them() {
+    let env = TestEnv::new();
+    let fake = FakeCheckout::new(&env);
+    let db = fake.wrangler();
+    some_services(&db);
+    db.execute_batch(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+         INSERT INTO services (id, owner_user_id, name, slug) SELECT 's' || i, 'usr_a', 'Service', 'slug-' || i FROM n;
+         INSERT INTO service_api_keys (id, service_id, key_prefix, key_hash) SELECT 'x' || id, id, '...', id FROM services;",
+    )
+    .unwrap();
+    let traffic = Traffic::on(&fake.db());
+    let source = fake.root.to_str().unwrap();
+    let mut best = Duration::MAX;
+    for _ in 0..5 {
+        let start = std::time::Instant::now();
+        let report = json_of(
+            &env,
+            &[
+                "--namespace",
+                "alice",
+                "--source-home",
+                source,
+                "--gateway-admin-url",
+                NOWHERE,
+            ],
+        );
+        best = best.min(start.elapsed());
+        assert_eq!(report["services"].as_array().unwrap().len(), 10_002);
+    }
+    let counts = traffic.stop();
+    eprintln!("10,002 services in {best:?}; the API: {counts:?}");
+    assert_eq!(
+        (counts.refused, counts.refused_reads),
+        (0, 0),
+        "reading stands in nobody's way"
+    );
+}
