@@ -6,3 +6,4 @@ pub mod lifetime;
 pub mod record;
 pub mod source;
 pub mod store;
+pub mod token_command;

@@ -1,0 +1,44 @@
+//! The log: standard error, one line an event, as text or as JSON. Never a token.
+
+use crate::cli::LogFormat;
+use crate::exit::{Error, ExitCode, Result};
+use crate::settings::Env;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Sends what this process logs from now on to standard error. `RUST_LOG` filters it: `warn`, `debug`,
+/// `sigilum_authz_notify::watch=debug,warn`; by default `info`.
+pub fn to_stderr(format: LogFormat, env: &Env) -> Result<()> {
+    let text = env.var("RUST_LOG").unwrap_or("info");
+    let filter: Targets = text.parse().map_err(|_| {
+        Error::new(ExitCode::Usage, "could not understand RUST_LOG")
+            .next("RUST_LOG=info, or for example RUST_LOG=sigilum_authz_notify=debug,warn")
+    })?;
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(filter);
+    let begun = match format {
+        LogFormat::Text => registry.with(layer.with_target(false)).try_init(),
+        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+    };
+    // A second call in one process (tests, `serve` with its own log): the first one's stays.
+    drop(begun);
+    Ok(())
+}
+
+/// A text as one line: what ends lines or moves terminals is made harmless.
+pub(super) fn one_line(text: impl std::fmt::Display) -> String {
+    let text = text.to_string().replace("\n  next: ", "; next: ");
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_stay_lines() {
+        let error = Error::new(ExitCode::Failure, "could not write: /a\nb").next("try again");
+        assert_eq!(one_line(error), "could not write: /a b; next: try again");
+    }
+}
