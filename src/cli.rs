@@ -540,6 +540,9 @@ pub struct WatchArgs {
     /// Seed of the jitter, for repeatable runs
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Look every 5 s instead of waiting for file events
+    #[arg(long)]
+    pub poll: bool,
     /// Look, renew what is due, patch, exit
     #[arg(long)]
     pub once: bool,

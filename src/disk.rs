@@ -10,7 +10,7 @@ mod own_lock;
 
 pub use aside::{keep_aside, put_back, remove_empty_folder};
 pub use folder::{Content, Folder, Owner, Temp, inode, is_temp_name, is_unsupported, owner, quoted};
-pub use own_lock::{FileLock, OwnLock, lock_sigilum};
+pub use own_lock::{FileLock, OwnLock, lock_sigilum, lock_sigilum_for};
 
 use crate::exit::{Error, ExitCode, OrFail, Result};
 use rustix::io::Errno;

@@ -33,6 +33,14 @@ impl Env {
         Self { vars }
     }
 
+    /// The same environment without some variables.
+    #[must_use]
+    pub fn without(&self, names: &[&str]) -> Self {
+        let mut vars = self.vars.clone();
+        vars.retain(|name, _| !names.contains(&name.as_str()));
+        Self { vars }
+    }
+
     /// A variable's text; `None` where it is unset, empty or not UTF-8.
     pub fn var(&self, name: &str) -> Option<&str> {
         self.vars.get(name)?.to_str().filter(|value| !value.is_empty())
@@ -196,15 +204,20 @@ pub fn place(args: &PlaceArgs, env: &Env) -> Result<Place> {
         (None, Some(config)) => absolute(&env.expand_tilde(config))?,
         (None, None) => home.join("openclaw.json"),
     };
-    let read_only = ["OPENCLAW_CONFIG_READONLY", "OPENCLAW_NIX_MODE"]
-        .into_iter()
-        .find(|name| env.is_on(name));
+    let read_only = read_only(env);
     Ok(Place {
         home,
         config,
         read_only,
         warnings,
     })
+}
+
+/// The variable that forbids to write OpenClaw configs, where one is on.
+pub fn read_only(env: &Env) -> Option<&'static str> {
+    ["OPENCLAW_CONFIG_READONLY", "OPENCLAW_NIX_MODE"]
+        .into_iter()
+        .find(|name| env.is_on(name))
 }
 
 /// `.openclaw`, or `.openclaw-p` with `OPENCLAW_PROFILE=p`.

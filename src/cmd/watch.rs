@@ -1,11 +1,111 @@
 //! `watch`: the long-running mode.
 
-use crate::cli::WatchArgs;
-use crate::exit::{Error, ExitCode, Result};
-use crate::settings::Env;
+use crate::cli::{PlaceArgs, UnitKind, WatchArgs};
+use crate::cmd::{place, write_line};
+use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::settings::{self, Env, Place};
+use crate::token::lifetime::DEFAULT_FRACTION;
+use crate::token::token_command::TokenCommand;
+use crate::watch::{self, Homes, Options, unit::Unit};
 use std::io::Write;
+use std::path::PathBuf;
+
+const TOKEN_COMMAND: &str = "SIGILUM_OWNER_TOKEN_COMMAND";
 
 /// Runs the command.
-pub fn run(_args: &WatchArgs, _env: &Env, _out: &mut dyn Write) -> Result<ExitCode> {
-    Err(Error::new(ExitCode::Failure, "not there yet"))
+pub fn run(args: &WatchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    let options = options(args, env)?;
+    if let Some(kind) = args.print_unit {
+        let unit = unit(args, env, &options.homes)?;
+        write_line(
+            out,
+            match kind {
+                UnitKind::Systemd => unit.systemd(),
+                UnitKind::Launchd => unit.launchd(),
+            }
+            .trim_end(),
+        )?;
+        return Ok(ExitCode::Ok);
+    }
+    watch::log::to_stderr(args.log_format, env)?;
+    watch::run(options)
+}
+
+fn options(args: &WatchArgs, env: &Env) -> Result<Options> {
+    if !(args.renew_at > 0.0 && args.renew_at < 1.0) {
+        return Err(Error::new(
+            ExitCode::Usage,
+            "could not take --renew-at: it is no fraction between 0 and 1",
+        )
+        .next("leave it out for a third of the token's life, or give for example --renew-at 0.25"));
+    }
+    let token_command = match (&args.token_command, env.var(TOKEN_COMMAND)) {
+        (Some(text), _) => Some(TokenCommand::parse(text, "--token-command")?),
+        (None, Some(text)) => Some(TokenCommand::parse(text, TOKEN_COMMAND)?),
+        (None, None) => None,
+    };
+    Ok(Options {
+        renew_at: args.renew_at,
+        token_command,
+        seed: args.seed,
+        poll: args.poll,
+        once: args.once,
+        ..Options::new(homes(args, env)?, env)
+    })
+}
+
+fn homes(args: &WatchArgs, env: &Env) -> Result<Homes> {
+    if args.all {
+        let folder = env.path("HOME").ok_or_else(|| {
+            Error::new(ExitCode::Usage, "could not find the OpenClaw homes: HOME is not set")
+                .next("name them with --openclaw-home")
+        })?;
+        return Ok(Homes::AllIn {
+            folder: settings::absolute(&folder)?,
+            read_only: settings::read_only(env),
+        });
+    }
+    let place_of = |home: Option<&PathBuf>, env: &Env| {
+        let args = PlaceArgs {
+            openclaw_home: home.cloned(),
+            config: None,
+        };
+        place(&args, env)
+    };
+    match &args.openclaw_home[..] {
+        [] => Ok(Homes::Listed(vec![place_of(None, env)?])),
+        [home] => Ok(Homes::Listed(vec![place_of(Some(home), env)?])),
+        homes => {
+            // One variable cannot name the configs of several homes.
+            let env = env.without(&["OPENCLAW_CONFIG_PATH"]);
+            let mut places: Vec<Place> = Vec::new();
+            for home in homes {
+                let place = place_of(Some(home), &env)?;
+                let same = |known: &Place| {
+                    let real = |place: &Place| place.home.canonicalize().unwrap_or_else(|_| place.home.clone());
+                    real(known) == real(&place)
+                };
+                if !places.iter().any(same) {
+                    places.push(place);
+                }
+            }
+            Ok(Homes::Listed(places))
+        }
+    }
+}
+
+fn unit(args: &WatchArgs, env: &Env, homes: &Homes) -> Result<Unit> {
+    let program = std::env::current_exe().or_fail(ExitCode::Failure, || {
+        "could not find out where this program is".to_owned()
+    })?;
+    Ok(Unit {
+        program,
+        places: homes.places(),
+        all: args.all,
+        renew_at: (args.renew_at != DEFAULT_FRACTION).then_some(args.renew_at),
+        token_command: args.token_command.clone(),
+        poll: args.poll,
+        log_format: args.log_format,
+        env: env.clone(),
+    })
 }

@@ -132,7 +132,8 @@ pub fn lock_sigilum(place: &Place) -> Result<OwnLock> {
     lock_sigilum_for(place, PATIENCE)
 }
 
-fn lock_sigilum_for(place: &Place, patience: Duration) -> Result<OwnLock> {
+/// As [`lock_sigilum`], but waits so long.
+pub fn lock_sigilum_for(place: &Place, patience: Duration) -> Result<OwnLock> {
     let folder = place.sigilum_dir();
     create_private_dir(&folder)?;
     let lock = FileLock::acquire(&folder.join("lock"), patience)?;

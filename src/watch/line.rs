@@ -60,6 +60,13 @@ pub enum Line {
         /// The pause.
         seconds: i64,
     },
+    /// An action is done.
+    Done {
+        /// Which.
+        action: Action,
+        /// When the stored token expires, Unix seconds.
+        expires: Option<i64>,
+    },
     /// An action fails.
     Failing {
         /// Which.
@@ -73,11 +80,6 @@ pub enum Line {
     Recovered {
         /// What had failed.
         action: Action,
-    },
-    /// The wall clock was set, or the machine slept.
-    ClockMoved {
-        /// Positive: forward.
-        by_seconds: i64,
     },
 }
 
@@ -143,16 +145,25 @@ impl fmt::Display for Line {
                 if *config { "openclaw.json" } else { "the token file" },
                 time::duration(*seconds)
             ),
+            Self::Done { action, expires } => {
+                f.write_str(match action {
+                    Action::Store(_) => "stored the token that openclaw.json held, which is newer",
+                    Action::Renew { .. } => "renewed the owner token",
+                    Action::Adopt => "followed the local API to its new address",
+                    Action::Put(_) => "put the owner token into openclaw.json",
+                    Action::TakeOut => "took the owner token out of openclaw.json",
+                })?;
+                match (action, expires) {
+                    (Action::Store(_) | Action::Renew { .. }, Some(at)) => {
+                        write!(f, "; it expires {}", time::rfc3339(*at))
+                    }
+                    _ => Ok(()),
+                }
+            }
             Self::Failing { action, why, seconds } => {
                 write!(f, "{action} failed: {why}; trying again in {}", time::duration(*seconds))
             }
             Self::Recovered { action } => write!(f, "{action}: well again"),
-            Self::ClockMoved { by_seconds } => write!(
-                f,
-                "the clock moved {} by {}",
-                if *by_seconds < 0 { "back" } else { "forward" },
-                time::duration(*by_seconds)
-            ),
         }
     }
 }

@@ -91,26 +91,24 @@ impl Memory {
 
     /// An action that planning asked for is done. `obtained`: the new token, where it made one.
     pub fn done(&mut self, action: &Action, obtained: Option<TokenId>, now: Now) {
-        self.command_running = false;
         self.obtained = obtained.or(self.obtained);
         self.duty(action).done(action, now);
     }
 
     /// An action failed: it is tried again, later and later. Gives a line where this is a change of state.
     pub fn failed(&mut self, action: &Action, why: &str, now: Now) -> Option<Line> {
-        self.command_running = false;
         let delay = self.duty(action).next_delay();
         let delay = self.random.around(delay);
         self.duty(action).failed(action, why, delay, now)
     }
 
-    /// The token command of a renewal was started: its end will be told by [`Self::done`] or [`Self::failed`].
+    /// The token command of a renewal was started.
     pub fn command_started(&mut self) {
         self.command_running = true;
     }
 
-    /// The token command's end, where what it printed is of no use any more.
-    pub fn command_dropped(&mut self) {
+    /// It has ended; what came of it is told by [`Self::done`] or [`Self::failed`], if it is still of use.
+    pub fn command_ended(&mut self) {
         self.command_running = false;
     }
 
@@ -128,18 +126,16 @@ impl Memory {
         }
     }
 
-    /// By how many seconds the wall clock moved against the steady one since the last look: it was set, or the machine
-    /// was suspended. What waits for a retry is tried at once then.
-    pub(super) fn clock_moved(&mut self, now: Now) -> Option<i64> {
+    /// The wall clock moved against the steady one since the last look (it was set, or the machine was suspended):
+    /// what waits for a retry is tried at once.
+    pub(super) fn mind_the_clock(&mut self, now: Now) {
         const NOTEWORTHY_MS: i64 = 5_000;
-        let last = self.last.replace(now)?;
+        let Some(last) = self.last.replace(now) else { return };
         let moved = now.wall.saturating_sub(last.wall) - (now.steady - last.steady);
-        if moved.saturating_abs() < NOTEWORTHY_MS {
-            return None;
+        if moved.saturating_abs() >= NOTEWORTHY_MS {
+            self.file.retry_now(now);
+            self.entry.retry_now(now);
         }
-        self.file.retry_now(now);
-        self.entry.retry_now(now);
-        Some(moved / 1000)
     }
 
     pub(super) fn broken_since(&mut self, why: &str, now: Now) -> i64 {

@@ -228,9 +228,7 @@ const REMIND_AT_S: [i64; 4] = [24 * 3600, 6 * 3600, 3600, 0];
 /// Decides what to do about one home. Depends on nothing but its arguments; `memory` is the home's own.
 pub fn plan(world: &World, memory: &mut Memory, now: Now, rules: &Rules) -> Plan {
     let mut plan = Plan::default();
-    if let Some(by_seconds) = memory.clock_moved(now) {
-        plan.lines.push(Line::ClockMoved { by_seconds });
-    }
+    memory.mind_the_clock(now);
     tell_of_config(world, memory, now, rules, &mut plan);
     tell_of_owner(world, memory, &mut plan);
     let Some(owner) = &world.owner else {

@@ -1,1 +1,359 @@
-//! The machinery: file events, the clock, the actions.
+//! The machinery: one loop for all homes that waits for file events, due times, signals and token commands.
+
+use super::bell::{self, Bell, Ear};
+use super::clock::{Clock, SystemClock};
+use super::commands::Commands;
+use super::eyes::{Eyes, HomeId, Interest, Name};
+use super::home::{Home, Shared};
+use super::plan::{Now, Rules};
+use super::service_manager::ServiceManager;
+use super::world;
+use crate::exit::{ExitCode, OrFail, Result};
+use crate::settings::{Env, Place};
+use crate::time;
+use crate::token::lifetime::DEFAULT_FRACTION;
+use crate::token::token_command::TokenCommand;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// However far off the next due time is, the clocks are compared so often: what a clock that was set, or a suspended
+/// machine, made due is found within 30 s. Three wake-ups a minute.
+const TICK: Duration = Duration::from_secs(20);
+/// Two clocks that differ by less were not moved.
+const DRIFT_MS: i64 = 5_000;
+/// For what is not a home, but the folder that homes appear in.
+const EVERYONE: HomeId = usize::MAX;
+
+/// Which homes to serve.
+#[derive(Debug, Clone)]
+pub enum Homes {
+    /// These.
+    Listed(Vec<Place>),
+    /// `.openclaw` and every `.openclaw-*` in this folder, those that appear later too.
+    AllIn {
+        /// The person's home folder.
+        folder: PathBuf,
+        /// As [`Place::read_only`], for all of them.
+        read_only: Option<&'static str>,
+    },
+}
+
+impl Homes {
+    /// The homes that there are now.
+    pub fn places(&self) -> Vec<Place> {
+        match self {
+            Self::Listed(places) => places.clone(),
+            Self::AllIn { folder, read_only } => find_homes(folder, *read_only),
+        }
+    }
+}
+
+/// How to watch.
+#[derive(Clone)]
+pub struct Options {
+    /// Whom to serve.
+    pub homes: Homes,
+    /// The fraction of a token's life that is left when it is renewed.
+    pub renew_at: f64,
+    /// Managed tokens come from it.
+    pub token_command: Option<TokenCommand>,
+    /// Decides the jitter; `None`: random.
+    pub seed: Option<u64>,
+    /// No file events: look every 5 s.
+    pub poll: bool,
+    /// `--once`.
+    pub once: bool,
+    /// The process environment. Its namespace, mode, URL and token variables do not apply.
+    pub env: Env,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Options {
+    /// The defaults, for these homes.
+    pub fn new(homes: Homes, env: &Env) -> Self {
+        Self {
+            homes,
+            renew_at: DEFAULT_FRACTION,
+            token_command: None,
+            seed: None,
+            poll: false,
+            once: false,
+            env: world::environment(env),
+            clock: Arc::new(SystemClock::default()),
+        }
+    }
+}
+
+/// A watcher in a thread of its own, as `serve --stdio` has one. Dropping it stops it.
+#[derive(Debug)]
+pub struct Watching {
+    bell: Bell,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watching {
+    /// To stop it, or to make it look again, from anywhere.
+    pub fn bell(&self) -> &Bell {
+        &self.bell
+    }
+}
+
+impl Drop for Watching {
+    /// It finishes the write that it is in.
+    fn drop(&mut self) {
+        self.bell.stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Starts to watch in a thread of its own.
+///
+/// # Errors
+/// [`ExitCode::AnotherWatcher`], saying who, where another one serves a home already; nothing is watched then.
+pub fn start(options: Options) -> Result<Watching> {
+    let mut watcher = Watcher::new(options)?;
+    let bell = watcher.bell.clone();
+    let thread = std::thread::Builder::new()
+        .name("watch".to_owned())
+        .spawn(move || watcher.watch())
+        .or_fail(ExitCode::Failure, || "could not start the watcher's thread".to_owned())?;
+    Ok(Watching {
+        bell,
+        thread: Some(thread),
+    })
+}
+
+/// Watches until SIGTERM or SIGINT, and looks at everything again on SIGHUP; tells the service manager that
+/// `NOTIFY_SOCKET` names. With `once`: looks, does what is due, and ends.
+///
+/// # Errors
+/// [`ExitCode::AnotherWatcher`], saying who, where another one serves a home already. With `once`, an exit code other
+/// than 0 where something due was not renewed.
+pub fn run(options: Options) -> Result<ExitCode> {
+    let (once, env) = (options.once, options.env.clone());
+    let mut watcher = Watcher::new(options)?;
+    watcher.bell.stop_on_signals()?;
+    if once {
+        return Ok(watcher.once());
+    }
+    watcher.ear.look_again_on_hangup()?;
+    watcher.manager = ServiceManager::from_env(&env);
+    watcher.watch();
+    Ok(ExitCode::Ok)
+}
+
+/// All homes and what wakes for them. [`start`] and [`run`] drive it; tests and measurements may do so themselves.
+pub struct Watcher {
+    homes: Vec<Home>,
+    shared: Shared,
+    all_in: Option<(PathBuf, Option<&'static str>)>,
+    seed: u64,
+    bell: Bell,
+    ear: Ear,
+    manager: Option<ServiceManager>,
+    pinged: i64,
+    last: Now,
+}
+
+impl Watcher {
+    /// Claims the homes. Nothing is done yet.
+    ///
+    /// # Errors
+    /// See [`start`].
+    pub fn new(options: Options) -> Result<Self> {
+        let (bell, ear) = bell::pair()?;
+        let seed = match options.seed {
+            Some(seed) => seed,
+            None => getrandom::u64().or_fail(ExitCode::Failure, || "could not get a random number".to_owned())?,
+        };
+        let now = options.clock.now();
+        let places = options.homes.places();
+        let all_in = match options.homes {
+            Homes::Listed(_) => None,
+            Homes::AllIn { folder, read_only } => Some((folder, read_only)),
+        };
+        let shared = Shared {
+            env: options.env,
+            rules: Rules {
+                renew_at: options.renew_at,
+                token_command: options.token_command.is_some(),
+                once: options.once,
+            },
+            clock: options.clock,
+            eyes: Eyes::new(bell.clone(), options.poll || options.once),
+            commands: Commands::new(options.token_command, bell.clone()),
+            started_at: time::rfc3339(now.wall.div_euclid(1000)),
+            homes_served: places.len(),
+        };
+        let mut watcher = Self {
+            homes: places.into_iter().map(|place| Home::new(place, seed)).collect(),
+            shared,
+            all_in,
+            seed,
+            bell,
+            ear,
+            manager: None,
+            pinged: now.steady,
+            last: now,
+        };
+        for home in &mut watcher.homes {
+            home.claim(&watcher.shared)?;
+        }
+        Ok(watcher)
+    }
+
+    fn watch(&mut self) {
+        self.wait_for_homes();
+        let served = self.homes.len();
+        tracing::info!("watching {served} OpenClaw home{}", if served == 1 { "" } else { "s" });
+        let mut wait = self.step();
+        if let Some(manager) = &self.manager {
+            manager.ready(&format!("serving {served} OpenClaw homes"));
+        }
+        while !self.ear.stopping() {
+            if self.ear.listen(wait).look_again {
+                tracing::info!("looking at everything again");
+                self.look_again();
+            }
+            wait = self.step();
+        }
+        if let Some(manager) = &self.manager {
+            manager.stopping();
+        }
+        self.shared.commands.wait_for_end(Duration::from_millis(300));
+        tracing::info!("stopped");
+        self.homes.drain(..).for_each(Home::leave);
+    }
+
+    fn once(&mut self) -> ExitCode {
+        for (id, home) in self.homes.iter_mut().enumerate() {
+            if self.ear.stopping() {
+                break;
+            }
+            home.attend(id, &mut self.shared);
+        }
+        let worst = |home: &Home| home.failure.or(home.overdue.then_some(ExitCode::Token));
+        self.homes.iter().find_map(worst).unwrap_or(ExitCode::Ok)
+    }
+
+    /// Attends to every home that needs it, and says how long none will.
+    pub fn step(&mut self) -> Duration {
+        let now = self.shared.clock.now();
+        let moved = now.wall.saturating_sub(self.last.wall) - (now.steady - self.last.steady);
+        if moved.saturating_abs() > DRIFT_MS {
+            let way = if moved < 0 { "back" } else { "forward" };
+            tracing::info!("the clock moved {way} by {}", time::duration(moved / 1000));
+            self.look_again();
+        }
+        self.last = now;
+        self.hear_of_events(now);
+        for (id, printed) in self.shared.commands.ended() {
+            if let Some(home) = self.homes.get_mut(id) {
+                home.command_ended(printed, now);
+            }
+        }
+        for (id, home) in self.homes.iter_mut().enumerate() {
+            if self.ear.stopping() {
+                break;
+            }
+            if home.is_due(self.shared.clock.now()) {
+                home.attend(id, &mut self.shared);
+            }
+            ping(self.manager.as_ref(), &mut self.pinged, self.shared.clock.now());
+        }
+        self.wait()
+    }
+
+    fn wait(&self) -> Duration {
+        let now = self.shared.clock.now();
+        let homes = self.homes.iter().filter_map(|home| home.wait(now)).min();
+        let silence = Duration::from_millis(u64::try_from(now.steady - self.pinged).unwrap_or(0));
+        let ping = self.manager.as_ref().and_then(|manager| manager.ping_every);
+        let ping = ping.map(|every| every.saturating_sub(silence));
+        // A millisecond more: the clocks count whole ones.
+        let homes = homes.map(|ms| Duration::from_millis(u64::try_from(ms).map_or(0, |ms| ms + 1)));
+        homes.into_iter().chain(ping).min().map_or(TICK, |wait| wait.min(TICK))
+    }
+
+    fn look_again(&mut self) {
+        let now = self.shared.clock.now();
+        self.find_new_homes();
+        self.homes.iter_mut().for_each(|home| home.look_now(now));
+    }
+
+    fn hear_of_events(&mut self, now: Now) {
+        let touched = self.shared.eyes.touched();
+        if touched.all {
+            tracing::debug!("file events were lost");
+            self.look_again();
+        }
+        for id in touched.homes {
+            match self.homes.get_mut(id) {
+                Some(home) => home.touched(now),
+                None => self.find_new_homes(),
+            }
+        }
+    }
+
+    /// With `--all`: to be told of homes that appear.
+    fn wait_for_homes(&mut self) {
+        let Some((folder, _)) = &self.all_in else { return };
+        let interest = Interest {
+            folder: folder.clone(),
+            name: Name::BeginsWith(".openclaw"),
+        };
+        // Without events it is looked for at each precaution.
+        let _ = self.shared.eyes.watch(EVERYONE, [interest]);
+        self.find_new_homes();
+    }
+
+    fn find_new_homes(&mut self) {
+        let Some((folder, read_only)) = &self.all_in else {
+            return;
+        };
+        for place in find_homes(folder, *read_only) {
+            if self.homes.iter().all(|home| home.place.home != place.home) {
+                tracing::info!(home = %place.home.display(), "a new OpenClaw home");
+                self.homes.push(Home::new(place, self.seed));
+            }
+        }
+        self.shared.homes_served = self.homes.len();
+    }
+}
+
+/// Tells the service manager that we are alive, when it is time.
+fn ping(manager: Option<&ServiceManager>, pinged: &mut i64, now: Now) {
+    let Some((manager, every)) = manager.and_then(|manager| Some((manager, manager.ping_every?))) else {
+        return;
+    };
+    if u128::try_from(now.steady - *pinged).is_ok_and(|silence| silence >= every.as_millis()) {
+        manager.ping();
+        *pinged = now.steady;
+    }
+}
+
+/// `.openclaw`, be it there or not, and every folder `.openclaw-*`.
+fn find_homes(folder: &Path, read_only: Option<&'static str>) -> Vec<Place> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b".openclaw-"))
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect();
+    found.sort();
+    found.insert(0, folder.join(".openclaw"));
+    let place = |home: PathBuf| Place {
+        config: home.join("openclaw.json"),
+        home,
+        read_only,
+        warnings: Vec::new(),
+    };
+    found.into_iter().map(place).collect()
+}

@@ -1,0 +1,275 @@
+//! Does what planning decided: under our own lock, and only if the home is still as it was planned for.
+
+use super::plan::{Action, By, Now, TokenId, World};
+use super::world::{self, View};
+use crate::cli::Enable;
+use crate::disk::{self, OwnLock};
+use crate::exit::{Error, ExitCode, Result};
+use crate::issue;
+use crate::openclaw::config::{self, EditOptions};
+use crate::openclaw::entry::{self, Entry, Wanted};
+use crate::openclaw::lock::LockOptions;
+use crate::settings::{self, Env, Owner, Place};
+use crate::sigilum::api;
+use crate::sigilum::http::{self, Http};
+use crate::token::claims::{self, Claims};
+use crate::token::record::{self, Record};
+use crate::token::{source, store};
+use secrecy::SecretString;
+use std::time::Duration;
+
+/// How long to wait for our own lock, and about how long for OpenClaw's: there is a next try, and other homes.
+const PATIENCE: Duration = Duration::from_millis(500);
+const TRIES: u32 = 9;
+/// How long the running API may take to say whether it accepts a token.
+const API_BUDGET: Duration = Duration::from_millis(700);
+
+/// What came of an action.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is done. `obtained`: the new token, where there is one.
+    Done { obtained: Option<TokenId> },
+    /// The home is not as it was when this was planned: nothing was done.
+    Changed,
+}
+
+/// A home to act on.
+pub(super) struct Hands<'a> {
+    pub place: &'a Place,
+    pub env: &'a Env,
+    pub view: &'a mut View,
+    pub now: Now,
+    /// What the token command printed, for a renewal by it.
+    pub printed: Option<&'a SecretString>,
+}
+
+impl Hands<'_> {
+    /// Does one action that was planned for this world.
+    pub fn act(&mut self, action: &Action, planned_for: &World) -> Result<Outcome> {
+        let lock = disk::lock_sigilum_for(self.place, PATIENCE)?;
+        if self.view.look(self.place, self.env, self.now.wall) != *planned_for {
+            return Ok(Outcome::Changed);
+        }
+        let owner = match &self.view.owner {
+            Some(owner) => owner.clone(),
+            None => return Ok(Outcome::Changed),
+        };
+        let outcome = match action {
+            Action::Store(_) => self.store(&owner, &lock)?,
+            Action::Renew { by, .. } => self.renew(*by, &owner, &lock)?,
+            Action::Adopt => self.adopt(&owner, &lock)?,
+            Action::Put(_) => self.put(&owner, &lock)?,
+            Action::TakeOut => self.take_out(&lock)?,
+        };
+        lock.sync()?;
+        Ok(outcome)
+    }
+
+    fn seconds(&self) -> i64 {
+        self.now.wall.div_euclid(1000)
+    }
+
+    /// The config's token into the file.
+    fn store(&self, owner: &Owner, lock: &OwnLock) -> Result<Outcome> {
+        let Some(token) = self.view.config_token() else {
+            return Ok(Outcome::Changed);
+        };
+        self.write(owner, token, lock)?;
+        Ok(Outcome::Done { obtained: None })
+    }
+
+    fn renew(&self, by: By, owner: &Owner, lock: &OwnLock) -> Result<Outcome> {
+        let token = match by {
+            By::Signing => self.sign(owner)?,
+            By::Command => {
+                let Some(token) = self.printed else {
+                    return Ok(Outcome::Changed);
+                };
+                source::check(token, Some(&owner.namespace.value), "the token command", self.seconds())?;
+                let stored = self.view.stored.as_ref().map(world::id);
+                if stored == Some(world::id(token)) {
+                    return Err(Error::new(
+                        ExitCode::Token,
+                        "could not renew the token: the token command printed the one that is stored already",
+                    ));
+                }
+                token.clone()
+            }
+        };
+        self.write(owner, &token, lock)?;
+        Ok(Outcome::Done {
+            obtained: Some(world::id(&token)),
+        })
+    }
+
+    /// Stores a token, and the record where it would say something else about it.
+    fn write(&self, owner: &Owner, token: &SecretString, lock: &OwnLock) -> Result<()> {
+        if let Some(folder) = owner.token_file.parent() {
+            disk::create_private_dir(folder)?;
+        }
+        store::write(lock, &owner.token_file, token)?;
+        self.write_record(owner, Some(token), lock)
+    }
+
+    fn write_record(&self, owner: &Owner, token: Option<&SecretString>, lock: &OwnLock) -> Result<()> {
+        let same_mode = |record: &&Record| record.mode == owner.mode.value;
+        let kept = owner.record.as_ref().filter(same_mode);
+        let says = token.and_then(|token| claims::inspect(token).ok());
+        let email = kept
+            .map(|record| record.email.clone())
+            .or(says.and_then(|says| says.email));
+        let wanted = Record {
+            mode: owner.mode.value,
+            api_url: owner.api_url.value.clone(),
+            email: email.unwrap_or_else(|| owner.email.value.clone()),
+            source_home: kept.and_then(|record| record.source_home.clone()),
+            api_db: kept.and_then(|record| record.api_db.clone()),
+            token_file: owner.token_file.clone(),
+        };
+        if owner.record.as_ref() == Some(&wanted) {
+            return Ok(());
+        }
+        record::write(lock, &self.place.record_file(&owner.namespace.value), &wanted)
+    }
+
+    fn adopt(&self, owner: &Owner, lock: &OwnLock) -> Result<Outcome> {
+        self.write_record(owner, None, lock)?;
+        Ok(Outcome::Done { obtained: None })
+    }
+
+    /// A new token with the subject, e-mail and life of the one that it replaces.
+    fn sign(&self, owner: &Owner) -> Result<SecretString> {
+        let namespace = &owner.namespace.value;
+        let stored = self.view.stored.as_ref();
+        let of_owner = |token: &&SecretString| claims::inspect(token).is_ok_and(|says| says.namespace == *namespace);
+        let Some(old) = stored.filter(of_owner).or(self.view.config_token()) else {
+            return self.issue(owner);
+        };
+        let says = claims::inspect(old).map_err(|invalid| cannot_sign(&invalid.to_string()))?;
+        let (Some(sub), Some(email)) = (&says.sub, &says.email) else {
+            return Err(cannot_sign("the stored token names no subject or no e-mail"));
+        };
+        let life = match says.life() {
+            Some(life) => life,
+            None => settings::ttl_seconds(None, self.env, None)?,
+        };
+        let claims = Claims::new(sub, email, namespace, self.seconds(), life);
+        let mint =
+            |secret: &SecretString| claims::mint(&claims, secret).map_err(|invalid| cannot_sign(&invalid.to_string()));
+        let (secrets, trouble) = world::secrets(owner, self.place, self.env);
+        if let Some(secret) = secrets.iter().find(|secret| claims::is_signed_by(old, secret)) {
+            return mint(secret);
+        }
+        for secret in &secrets {
+            let token = mint(secret)?;
+            if self.api_accepts(owner, &token) {
+                return Ok(token);
+            }
+        }
+        Err(match (secrets.is_empty(), trouble) {
+            (_, Some(error)) => error,
+            (true, None) => Error::new(ExitCode::SecretOrDatabase, "Unable to resolve JWT_SECRET")
+                .next("set JWT_SECRET to the local API's secret, or log in again with --source-home"),
+            (false, None) => cannot_sign("no known JWT secret verifies the stored token")
+                .next("put the local API's own secret into JWT_SECRET or the checkout's .dev.vars, or log in again"),
+        })
+    }
+
+    /// A token from the local database, where there is none to go by. Nothing is made for it but the token: neither a
+    /// secret nor a database.
+    fn issue(&self, owner: &Owner) -> Result<SecretString> {
+        let api = issue::local_api(owner, self.place)?;
+        if issue::jwt_secret(&api, self.env, self.place)?.is_none() || !api.database.exists() {
+            return Err(cannot_sign("the local API's secret or database is gone")
+                .next("sigilum-authz-notify auth login --mode oss-local"));
+        }
+        let ttl = settings::ttl_seconds(None, self.env, None)?;
+        let issued = issue::issue(&api, owner, self.env, self.place, ttl, self.seconds())?;
+        Ok(issued.token)
+    }
+
+    /// Asks the running API, where it is on this machine: a token is not shown around to find out whether it is good.
+    fn api_accepts(&self, owner: &Owner, token: &SecretString) -> bool {
+        let Ok(url) = http::check_url(&owner.api_url.value, false) else {
+            return false;
+        };
+        if !http::is_this_machine(&url) {
+            return false;
+        }
+        let http = Http::new(http::Options::from_env(self.env));
+        api::pending_claims(&http, &url, &owner.namespace.value, token, API_BUDGET).is_ok()
+    }
+
+    /// The stored token into the entry.
+    fn put(&self, owner: &Owner, lock: &OwnLock) -> Result<Outcome> {
+        let Some(token) = &self.view.stored else {
+            return Ok(Outcome::Changed);
+        };
+        let installs = entry::installs(&self.place.home);
+        let open_dir = self.place.hook_dir();
+        self.edit(lock, |ask| {
+            let found = entry::find(ask.value)?;
+            let wants_it = |entry: &&Entry| {
+                let named = entry
+                    .namespace()
+                    .is_none_or(|namespace| namespace == owner.namespace.value);
+                entry.enabled && entry.token_in_config() && named
+            };
+            let Some(entry) = found.as_ref().filter(wants_it) else {
+                return Ok(ask.value.clone());
+            };
+            let wanted = Wanted {
+                // As they stand there: only the token is to change.
+                namespace: entry.namespace().unwrap_or(&owner.namespace.value),
+                api_url: entry.api_url().unwrap_or(&owner.api_url.value),
+                mode: entry.mode().unwrap_or(owner.mode.value.as_str()),
+                token: Some(token),
+                token_in_config: None,
+                enable: Enable::Preserve,
+                open_dir: &open_dir,
+                force: false,
+                keep_length: ask.keep_length,
+            };
+            Ok(entry::wanted(ask.value, &wanted, &installs)?.value)
+        })
+    }
+
+    /// The token out of the entry.
+    fn take_out(&self, lock: &OwnLock) -> Result<Outcome> {
+        self.edit(lock, |ask| {
+            let off = |entry: &Entry| !(entry.enabled && entry.token_in_config());
+            if !entry::find(ask.value)?.as_ref().is_some_and(off) {
+                return Ok(ask.value.clone());
+            }
+            Ok(entry::without_token(ask.value, ask.keep_length)?.value)
+        })
+    }
+
+    fn edit(
+        &self,
+        lock: &OwnLock,
+        mut want: impl FnMut(&config::Ask<'_>) -> Result<serde_json::Value>,
+    ) -> Result<Outcome> {
+        let options = EditOptions {
+            own_lock: Some(lock),
+            lock: LockOptions { tries: TRIES },
+            ..EditOptions::default()
+        };
+        // Deleted since it was looked at: waited for, never made.
+        let mut outcome = config::edit(self.place, &options, &mut |ask| {
+            if ask.exists { want(ask) } else { Ok(ask.value.clone()) }
+        })?;
+        for note in outcome.notes.drain(..) {
+            tracing::info!(home = %self.place.home.display(), "{}", super::log::one_line(note));
+        }
+        Ok(if outcome.changed {
+            Outcome::Done { obtained: None }
+        } else {
+            Outcome::Changed
+        })
+    }
+}
+
+fn cannot_sign(why: &str) -> Error {
+    Error::new(ExitCode::SecretOrDatabase, format!("could not sign a new token: {why}"))
+}

@@ -1,0 +1,387 @@
+//! One home that is served: looked at, planned for, acted on.
+
+use super::act::{Hands, Outcome};
+use super::clock::Clock;
+use super::commands::Commands;
+use super::eyes::{Eyes, HomeId, Interest};
+use super::line::Line;
+use super::log::one_line;
+use super::memory::Memory;
+use super::plan::{Action, By, Now, Plan, Rules, Stored, World, plan};
+use super::status::{self, HomeStatus, WatchStatus};
+use super::world::View;
+use crate::disk::{self, FileLock};
+use crate::exit::{Error, ExitCode, Result};
+use crate::process::Process;
+use crate::settings::{Env, Place};
+use crate::time;
+use secrecy::SecretString;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+
+/// An event is often the first of several: the home is looked at so much later.
+const SETTLE_MS: i64 = 10;
+/// How often a home is looked at whose file system tells of no changes.
+const POLL_MS: i64 = 5_000;
+/// How often a broken config, or a home that another watcher serves, is looked at without any event.
+const DOUBT_MS: i64 = 30_000;
+/// How often any home is looked at: events can be lost. Never worth a wake-up of its own.
+const PRECAUTION_MS: i64 = 300_000;
+/// A look costs: after it the home rests for so many times the time that it took, up to a second.
+const REST: i64 = 9;
+/// How often in a row a home is acted on at once.
+const TURNS: usize = 8;
+
+/// What all homes have in common.
+pub(super) struct Shared {
+    pub env: Env,
+    pub rules: Rules,
+    pub clock: Arc<dyn Clock>,
+    pub eyes: Eyes,
+    pub commands: Commands,
+    pub started_at: String,
+    pub homes_served: usize,
+}
+
+/// A home that is served.
+pub(super) struct Home {
+    pub place: Place,
+    view: View,
+    memory: Memory,
+    lock: Option<Held>,
+    /// Why it is looked at again and again.
+    polled: Option<String>,
+    /// Something happened: look at this steady time.
+    look_at: Option<i64>,
+    not_before: i64,
+    looked_at: Option<i64>,
+    wake_steady: Option<i64>,
+    wake_wall: Option<i64>,
+    /// The renewal that the token command runs for.
+    asked_for: Option<Action>,
+    printed: Option<SecretString>,
+    renewed_at: Option<String>,
+    status: Option<HomeStatus>,
+    told_of_other: bool,
+    /// How it stands, for `--once`.
+    pub failure: Option<ExitCode>,
+    pub overdue: bool,
+}
+
+/// The lock that makes us the home's only watcher, and the inode of its file.
+struct Held {
+    _lock: FileLock,
+    inode: (u64, u64),
+}
+
+impl Home {
+    pub fn new(place: Place, seed: u64) -> Self {
+        let memory = Memory::new(seed, place.home.as_os_str().as_encoded_bytes());
+        Self {
+            place,
+            view: View::default(),
+            memory,
+            lock: None,
+            polled: None,
+            look_at: None,
+            not_before: 0,
+            looked_at: None,
+            wake_steady: None,
+            wake_wall: None,
+            asked_for: None,
+            printed: None,
+            renewed_at: None,
+            status: None,
+            told_of_other: false,
+            failure: None,
+            overdue: false,
+        }
+    }
+
+    /// Something happened to its files.
+    pub fn touched(&mut self, now: Now) {
+        let at = now.steady + SETTLE_MS;
+        self.look_at = Some(self.look_at.map_or(at, |other| other.min(at)));
+    }
+
+    /// Look at it without delay.
+    pub fn look_now(&mut self, now: Now) {
+        self.look_at = Some(now.steady);
+        self.not_before = now.steady;
+    }
+
+    /// The token command's end.
+    pub fn command_ended(&mut self, printed: Result<SecretString>, now: Now) {
+        self.memory.command_ended();
+        match (printed, self.asked_for.take()) {
+            (Ok(token), _) => self.printed = Some(token),
+            (Err(error), Some(action)) => self.failed(&action, &error, now),
+            (Err(_), None) => {}
+        }
+        self.look_now(now);
+    }
+
+    /// How long it needs no attention, in milliseconds; `None`: until something happens.
+    pub fn wait(&self, now: Now) -> Option<i64> {
+        let looked_at = self.looked_at.unwrap_or(now.steady);
+        let event = self.look_at.map(|at| at.max(self.not_before) - now.steady);
+        let steady = self.wake_steady.map(|at| at - now.steady);
+        let wall = self.wake_wall.map(|at| at.saturating_sub(now.wall));
+        let poll = self.polled.as_ref().map(|_| looked_at + POLL_MS - now.steady);
+        let doubtful = self.view.is_broken() || self.told_of_other;
+        let doubt = doubtful.then(|| looked_at + DOUBT_MS - now.steady);
+        [event, steady, wall, poll, doubt].into_iter().flatten().min()
+    }
+
+    /// Whether it needs attention now.
+    pub fn is_due(&self, now: Now) -> bool {
+        let precaution = self.looked_at.is_none_or(|at| at + PRECAUTION_MS <= now.steady);
+        precaution || self.wait(now).is_some_and(|wait| wait <= 0)
+    }
+
+    /// Takes the lock that makes us its only watcher, if there is anything to serve. `Err` with exit code 8: there is
+    /// another one.
+    pub fn claim(&mut self, shared: &Shared) -> Result<()> {
+        let world = self.view.look(&self.place, &shared.env, shared.clock.now().wall);
+        self.lock_for(&world)
+    }
+
+    fn lock_for(&mut self, world: &World) -> Result<()> {
+        let path = self.place.sigilum_dir().join("watch.lock");
+        let inode = |path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
+        // The file may have been removed with its folder: a lock on a file without a name keeps nobody out.
+        if self.lock.as_ref().is_some_and(|held| inode(&path) != Some(held.inode)) {
+            self.lock = None;
+            self.status = None;
+        }
+        if self.lock.is_some() || world.owner.is_none() {
+            return Ok(());
+        }
+        disk::create_private_dir(&self.place.sigilum_dir())?;
+        let Some(lock) = FileLock::try_acquire(&path)? else {
+            let who = FileLock::holder(&path).map_or_else(String::new, |pid| format!(" (process {pid})"));
+            return Err(Error::new(
+                ExitCode::AnotherWatcher,
+                format!(
+                    "could not watch, another watcher{who} serves this home: {}",
+                    self.place.home.display()
+                ),
+            )
+            .next("end it first, or leave the home to it"));
+        };
+        self.lock = inode(&path).map(|inode| Held { _lock: lock, inode });
+        Ok(())
+    }
+
+    /// Looks at the home and does what is to be done.
+    pub fn attend(&mut self, id: HomeId, shared: &mut Shared) {
+        let begun = shared.clock.now();
+        (self.look_at, self.looked_at) = (None, Some(begun.steady));
+        let mut world = self.look(id, shared);
+        match self.lock_for(&world) {
+            Ok(()) => self.told_of_other = false,
+            Err(error) => {
+                if !self.told_of_other {
+                    tracing::warn!(home = %self.place.home.display(), "{}", one_line(&error));
+                }
+                self.told_of_other = true;
+                self.failure = Some(error.code);
+                (self.wake_steady, self.wake_wall) = (None, None);
+                return;
+            }
+        }
+        let mut planned = Plan::default();
+        for turn in 0.. {
+            let now = shared.clock.now();
+            planned = plan(&world, &mut self.memory, now, &shared.rules);
+            self.log(&planned.lines);
+            let Some(action) = planned.action.take() else { break };
+            if turn == TURNS {
+                // Whoever changes things that fast will be done some time.
+                planned.wake_steady = Some(now.steady + 1_000);
+                break;
+            }
+            if matches!(action, Action::Renew { by: By::Command, .. }) && self.printed.is_none() {
+                self.ask_command(id, &action, &world, shared);
+                continue;
+            }
+            let done = self.act(&action, &world, shared);
+            world = self.view.look(&self.place, &shared.env, now.wall);
+            if done {
+                let expires = expiry(&world);
+                self.log(&[Line::Done { action, expires }]);
+            }
+        }
+        self.printed = None;
+        (self.wake_steady, self.wake_wall) = (planned.wake_steady, planned.wake_wall);
+        self.overdue = planned.overdue;
+        let now = shared.clock.now();
+        self.not_before = now.steady + (REST * (now.steady - begun.steady)).min(1_000);
+        if !shared.rules.once {
+            self.write_status(&world, planned.due, shared);
+        }
+    }
+
+    /// Looks, with the eyes on everything that the look shows to matter.
+    fn look(&mut self, id: HomeId, shared: &mut Shared) -> World {
+        let mut known: Option<Vec<Interest>> = None;
+        let mut world = None;
+        // Watched first and looked at then, so that nothing is missed; a look may show more to watch.
+        for _ in 0..4 {
+            let interests = self.view.interests(&self.place);
+            if !shared.rules.once {
+                let seen = shared.eyes.watch(id, interests.iter().cloned());
+                let new = self.mind_polling(seen);
+                if world.is_some() && !new && known.as_ref() == Some(&interests) {
+                    break;
+                }
+            } else if world.is_some() {
+                break;
+            }
+            known = Some(interests);
+            world = Some(self.view.look(&self.place, &shared.env, shared.clock.now().wall));
+        }
+        world.unwrap_or_else(|| self.view.look(&self.place, &shared.env, shared.clock.now().wall))
+    }
+
+    /// Says so when file events are not to be had.
+    fn mind_polling(&mut self, seen: Result<bool, String>) -> bool {
+        let home = self.place.home.display();
+        match seen {
+            Ok(new) => {
+                if self.polled.take().is_some() {
+                    tracing::info!(%home, "file events are to be had again");
+                }
+                new
+            }
+            Err(why) => {
+                if self.polled.is_none() {
+                    let seconds = POLL_MS / 1000;
+                    tracing::warn!(%home, "{}", one_line(format!("looking every {seconds} s, for want of file events: {why}")));
+                }
+                self.polled = Some(why);
+                false
+            }
+        }
+    }
+
+    fn ask_command(&mut self, id: HomeId, action: &Action, world: &World, shared: &mut Shared) {
+        let Some(namespace) = world.owner.as_ref().map(|owner| owner.namespace.clone()) else {
+            return;
+        };
+        if !shared.rules.once {
+            self.memory.command_started();
+            self.asked_for = Some(action.clone());
+            shared.commands.start(id, namespace);
+            return;
+        }
+        match shared.commands.run(&namespace) {
+            Some(Ok(token)) => self.printed = Some(token),
+            Some(Err(error)) => self.failed(action, &error, shared.clock.now()),
+            None => {}
+        }
+    }
+
+    /// Does it; says whether it is done.
+    fn act(&mut self, action: &Action, world: &World, shared: &mut Shared) -> bool {
+        let printed = self.printed.take();
+        let outcome = Hands {
+            place: &self.place,
+            env: &shared.env,
+            view: &mut self.view,
+            now: shared.clock.now(),
+            printed: printed.as_ref(),
+        }
+        .act(action, world);
+        let now = shared.clock.now();
+        match outcome {
+            Ok(Outcome::Done { obtained }) => {
+                self.memory.done(action, obtained, now);
+                self.failure = None;
+                if obtained.is_some() {
+                    self.renewed_at = Some(time::rfc3339(now.wall.div_euclid(1000)));
+                }
+                true
+            }
+            Ok(Outcome::Changed) => {
+                tracing::debug!(home = %self.place.home.display(), "{action}: not wanted any more");
+                false
+            }
+            Err(error) => {
+                self.failed(action, &error, now);
+                false
+            }
+        }
+    }
+
+    fn failed(&mut self, action: &Action, error: &Error, now: Now) {
+        self.failure = Some(error.code);
+        let line = self.memory.failed(action, &one_line(error), now);
+        self.log(line.as_slice());
+    }
+
+    fn log(&self, lines: &[Line]) {
+        let home = self.place.home.display();
+        for line in lines {
+            if line.is_warning() {
+                tracing::warn!(%home, "{}", one_line(line));
+            } else {
+                tracing::info!(%home, "{}", one_line(line));
+            }
+        }
+    }
+
+    fn write_status(&mut self, world: &World, due: Option<i64>, shared: &Shared) {
+        if self.lock.is_none() {
+            return;
+        }
+        let owner = world.owner.as_ref();
+        let home = HomeStatus {
+            home: self.place.home.clone(),
+            config: self.place.config.clone(),
+            namespace: owner.map(|owner| owner.namespace.clone()),
+            mode: owner.map(|owner| owner.mode.as_str().to_owned()),
+            polled: self.polled.is_some(),
+            expires_at: expiry(world).map(time::rfc3339),
+            next_due_at: due.map(|ms| time::rfc3339(ms.div_euclid(1000))),
+            renewed_at: self.renewed_at.clone(),
+            last_error: self.memory.trouble().map(str::to_owned),
+        };
+        if self.status.as_ref() == Some(&home) {
+            return;
+        }
+        let me = Process::me();
+        let written = status::write(
+            &self.place,
+            &WatchStatus {
+                pid: me.pid,
+                pid_starttime: me.starttime,
+                running: true,
+                started_at: shared.started_at.clone(),
+                updated_at: time::rfc3339(shared.clock.now().wall.div_euclid(1000)),
+                homes_served: shared.homes_served,
+                homes: vec![home.clone()],
+            },
+        );
+        match written {
+            Ok(()) => self.status = Some(home),
+            // The disk is full, for example: what matters has failed before, and is told.
+            Err(error) => tracing::debug!(home = %self.place.home.display(), "{}", one_line(error)),
+        }
+    }
+
+    /// Leaves the home.
+    pub fn leave(self) {
+        if self.status.is_some() {
+            status::remove(&self.place);
+        }
+    }
+}
+
+/// When the stored token expires, Unix seconds.
+fn expiry(world: &World) -> Option<i64> {
+    match &world.file {
+        Stored::Token(token) => token.exp,
+        _ => None,
+    }
+}

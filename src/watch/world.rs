@@ -1,0 +1,424 @@
+//! Looks at a home: what planning needs to know of its files, and which files to keep an eye on.
+
+use super::eyes::{Interest, Name};
+use super::plan::{self, InConfig, Record, Stored, TokenId, World};
+use crate::cli::{Mode, OwnerArgs};
+use crate::exit::{Error, ExitCode, Result};
+use crate::issue;
+use crate::openclaw::{config, entry};
+use crate::settings::{self, Env, Owner, OwnerQuery, Place};
+use crate::sigilum::http;
+use crate::token::{claims, record, store};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What decides for a home is its entry and its record, not the environment that the watcher happens to run in.
+const NOT_FROM_ENVIRONMENT: [&str; 6] = [
+    "SIGILUM_NAMESPACE",
+    "GATEWAY_SIGILUM_NAMESPACE",
+    "SIGILUM_MODE",
+    "SIGILUM_API_URL",
+    "SIGILUM_OWNER_TOKEN",
+    "SIGILUM_OWNER_EMAIL",
+];
+/// Where a local API may be named besides the record.
+const LOCAL_API: [&str; 3] = ["JWT_SECRET", "SIGILUM_SOURCE_HOME", "SIGILUM_API_DB"];
+/// A file whose last change is so recent may change again without its times showing it.
+const TIMES_ARE_COARSE_MS: i64 = 100;
+
+/// The part of a watcher's environment that may decide something for a home.
+pub(super) fn environment(env: &Env) -> Env {
+    env.without(&NOT_FROM_ENVIRONMENT)
+}
+
+/// One home's files as last seen. Parsing openclaw.json costs most of a look, so what it said is kept while it does
+/// not change.
+#[derive(Default)]
+pub(super) struct View {
+    config: ConfigSeen,
+    prints: Option<Vec<Print>>,
+    files: Vec<PathBuf>,
+    names: Names,
+    /// The owner as last worked out.
+    pub owner: Option<Owner>,
+    /// The token in its file.
+    pub stored: Option<SecretString>,
+}
+
+/// A file's identity and state of change.
+type Print = Option<(u64, u64, u64, i64, i64, i64, i64)>;
+
+#[derive(Default)]
+enum ConfigSeen {
+    #[default]
+    Missing,
+    Broken(String),
+    NoEntry,
+    Entry {
+        on: bool,
+        holds_token: bool,
+        token: TokenText,
+    },
+}
+
+enum TokenText {
+    Unset,
+    Reference,
+    Text(SecretString),
+}
+
+/// Whom and what the entry names, as last read: a config that is gone or broken for a while changes nothing of it.
+#[derive(Default)]
+struct Names {
+    namespace: Option<String>,
+    mode: Option<String>,
+    api_url: Option<String>,
+}
+
+impl View {
+    /// Reads what has changed and puts it together. `now_ms` is Unix time in milliseconds.
+    pub fn look(&mut self, place: &Place, env: &Env, now_ms: i64) -> World {
+        self.read_config(place, now_ms);
+        let usable = match self.find_owner(place, env) {
+            Ok(record) => self.read_stored(record),
+            Err(error) => Err(error),
+        };
+        let read_only = place.read_only.map(str::to_owned);
+        let (owner, file) = match usable {
+            Ok(known) => known,
+            Err(error) => {
+                return World {
+                    config: plan::Config::Broken(error.to_string()),
+                    owner: None,
+                    file: Stored::Missing,
+                    read_only,
+                };
+            }
+        };
+        let token = self.in_config(place, env, &file);
+        World {
+            config: match (&self.config, token) {
+                (ConfigSeen::Entry { on, holds_token, .. }, token) => plan::Config::Entry(plan::Entry {
+                    on: *on,
+                    holds_token: *holds_token,
+                    token,
+                }),
+                (ConfigSeen::Missing, _) => plan::Config::Missing,
+                (ConfigSeen::NoEntry, _) => plan::Config::NoEntry,
+                (ConfigSeen::Broken(why), _) => plan::Config::Broken(why.clone()),
+            },
+            owner,
+            file,
+            read_only,
+        }
+    }
+
+    /// What to be told of. Follows from the last look.
+    pub fn interests(&self, place: &Place) -> Vec<Interest> {
+        let ours = place.sigilum_dir();
+        let mut all = vec![
+            Interest {
+                folder: ours.clone(),
+                name: Name::BeginsWith("owner-"),
+            },
+            // Another watcher's, or ours until someone removes the folder.
+            Interest {
+                folder: ours,
+                name: Name::Is("watch.lock".into()),
+            },
+        ];
+        let token_file = self.owner.as_ref().map(|owner| &owner.token_file);
+        for file in std::iter::once(&place.config).chain(&self.files).chain(token_file) {
+            all.extend(links(file).iter().filter_map(|path| Interest::in_file(path)));
+        }
+        if let (ConfigSeen::Broken(_), Some(folder)) = (&self.config, place.config.parent()) {
+            // What is broken may stand in an included file that could not be found out.
+            all.push(Interest {
+                folder: folder.to_owned(),
+                name: Name::BeginsWith(""),
+            });
+        }
+        all
+    }
+
+    /// Whether there is reason to look again soon although nothing tells of a change.
+    pub fn is_broken(&self) -> bool {
+        matches!(self.config, ConfigSeen::Broken(_))
+    }
+
+    /// The token in the config, where it is one of the owner's namespace.
+    pub fn config_token(&self) -> Option<&SecretString> {
+        let ConfigSeen::Entry {
+            token: TokenText::Text(token),
+            ..
+        } = &self.config
+        else {
+            return None;
+        };
+        let namespace = &self.owner.as_ref()?.namespace.value;
+        claims::inspect(token)
+            .ok()
+            .filter(|says| says.namespace == *namespace)?;
+        Some(token)
+    }
+
+    fn read_config(&mut self, place: &Place, now_ms: i64) {
+        let prints = |files: &[PathBuf]| -> Vec<Print> {
+            std::iter::once(&place.config).chain(files).map(|f| print(f)).collect()
+        };
+        let before = prints(&self.files);
+        if self.prints.as_ref() == Some(&before) {
+            return;
+        }
+        let (seen, files) = match read(place) {
+            Ok((seen, names, files)) => {
+                if let Some(names) = names {
+                    self.names = names;
+                }
+                (seen, files)
+            }
+            Err(error) => (ConfigSeen::Broken(error.to_string()), std::mem::take(&mut self.files)),
+        };
+        self.config = seen;
+        self.files = files;
+        // Taken before and after: a change while it was read, or one so fresh that the next may look the same, or an
+        // error that may have come from elsewhere, is no state to rely on.
+        let after = prints(&self.files);
+        let settled = after.iter().flatten().all(|print| {
+            let changed_ms = print.5.saturating_mul(1000).saturating_add(print.6 / 1_000_000);
+            changed_ms < now_ms.saturating_sub(TIMES_ARE_COARSE_MS)
+        });
+        let steady = after.first() == before.first() && (after.len() != before.len() || after == before);
+        self.prints = (settled && steady && !self.is_broken()).then_some(after);
+    }
+
+    /// Works out the namespace owner: the entry's names first, then the record.
+    fn find_owner(&mut self, place: &Place, env: &Env) -> Result<Option<Record>> {
+        self.owner = None;
+        let names = &self.names;
+        let namespace = match &names.namespace {
+            Some(namespace) => Some(namespace.clone()),
+            None => record::only_namespace(&place.sigilum_dir())?,
+        };
+        let Some(namespace) = namespace else {
+            return Ok(None);
+        };
+        let mode = match names.mode.as_deref() {
+            None => None,
+            Some("managed") => Some(Mode::Managed),
+            Some("oss-local") => Some(Mode::OssLocal),
+            Some(_) => {
+                return Err(Error::new(
+                    ExitCode::Config,
+                    "could not use the hook's entry: its SIGILUM_MODE is neither managed nor oss-local",
+                ));
+            }
+        };
+        let query = OwnerQuery {
+            flags: OwnerArgs {
+                namespace: Some(namespace),
+                mode,
+                api_url: names.api_url.clone(),
+                token_file: None,
+            },
+            ..OwnerQuery::default()
+        };
+        let owner = settings::owner(&query, env, place)?;
+        let record = compare(&owner);
+        let has_entry = matches!(self.config, ConfigSeen::Entry { .. });
+        let known = has_entry || owner.record.is_some() || self.names.namespace.is_some();
+        self.owner = known.then_some(owner);
+        Ok(known.then_some(record))
+    }
+
+    fn read_stored(&mut self, record: Option<Record>) -> Result<(Option<plan::Owner>, Stored)> {
+        self.stored = None;
+        let (Some(owner), Some(record)) = (&self.owner, record) else {
+            return Ok((None, Stored::Missing));
+        };
+        self.stored = store::read(&owner.token_file)?;
+        let file = match &self.stored {
+            None => Stored::Missing,
+            Some(text) => match seen(text, false) {
+                Some(token) if token.namespace == owner.namespace.value => Stored::Token(token),
+                _ => Stored::Garbage,
+            },
+        };
+        let planned = plan::Owner {
+            namespace: owner.namespace.value.clone(),
+            mode: owner.mode.value,
+            api_url: owner.api_url.value.clone(),
+            record,
+        };
+        Ok((Some(planned), file))
+    }
+
+    fn in_config(&self, place: &Place, env: &Env, file: &Stored) -> InConfig {
+        let text = match &self.config {
+            ConfigSeen::Entry { token, .. } => match token {
+                TokenText::Unset => return InConfig::Unset,
+                TokenText::Reference => return InConfig::Reference,
+                TokenText::Text(text) => text,
+            },
+            _ => return InConfig::Unset,
+        };
+        let Some(mut token) = seen(text, false) else {
+            return InConfig::Garbage;
+        };
+        let stored = match file {
+            Stored::Token(stored) => Some(stored.id),
+            _ => None,
+        };
+        if stored != Some(token.id) {
+            token.refuted = self.is_refuted(text, place, env);
+        }
+        InConfig::Token(token)
+    }
+
+    /// Whether the secrets that could have signed the token did not. Agents can write openclaw.json: a token that only
+    /// looks newer must not replace a good one.
+    fn is_refuted(&self, text: &SecretString, place: &Place, env: &Env) -> bool {
+        let Some(owner) = self.owner.as_ref().filter(|owner| owner.mode.value == Mode::OssLocal) else {
+            return false;
+        };
+        let (secrets, _) = secrets(owner, place, env);
+        let signed = |token: &SecretString| secrets.iter().any(|secret| claims::is_signed_by(token, secret));
+        // Secrets that did not sign what is stored either say nothing.
+        !secrets.is_empty() && !signed(text) && self.stored.as_ref().is_none_or(signed)
+    }
+}
+
+/// The secrets that the home's local API may sign with, the likeliest first, and why one could not be had.
+pub(super) fn secrets(owner: &Owner, place: &Place, env: &Env) -> (Vec<SecretString>, Option<Error>) {
+    let mut found: Vec<SecretString> = Vec::new();
+    let mut trouble = None;
+    let of_record = Owner {
+        source_home: recorded(owner, |record| record.source_home.as_ref()),
+        api_db: recorded(owner, |record| record.api_db.as_ref()),
+        ..owner.clone()
+    };
+    for (owner, env) in [(owner, env), (&of_record, &env.without(&LOCAL_API))] {
+        let secret = issue::local_api(owner, place).and_then(|api| issue::jwt_secret(&api, env, place));
+        match secret {
+            Ok(Some(secret)) => {
+                let known = |known: &SecretString| known.expose_secret() == secret.value.expose_secret();
+                if !found.iter().any(known) {
+                    found.push(secret.value);
+                }
+            }
+            Ok(None) => {}
+            Err(error) => trouble = trouble.or(Some(error)),
+        }
+    }
+    (found, trouble)
+}
+
+fn recorded(owner: &Owner, path: impl Fn(&record::Record) -> Option<&PathBuf>) -> Option<settings::Setting<PathBuf>> {
+    Some(settings::Setting {
+        value: owner.record.as_ref().and_then(path)?.clone(),
+        origin: settings::Origin::Record,
+    })
+}
+
+/// Reads openclaw.json: what matters of it, whom it names where it has an entry, and the files that it is made of.
+fn read(place: &Place) -> Result<(ConfigSeen, Option<Names>, Vec<PathBuf>)> {
+    let Some(config) = config::read(place)? else {
+        return Ok((ConfigSeen::Missing, None, Vec::new()));
+    };
+    let Some(entry) = entry::find(&config.value)? else {
+        return Ok((ConfigSeen::NoEntry, Some(Names::default()), config.files));
+    };
+    let names = Names {
+        namespace: entry.namespace().map(str::to_owned),
+        mode: entry.mode().map(str::to_owned),
+        api_url: entry.api_url().map(|url| url.trim_end_matches('/').to_owned()),
+    };
+    let seen = ConfigSeen::Entry {
+        on: entry.enabled,
+        holds_token: entry.token_in_config(),
+        token: match entry.token() {
+            Some(token) => TokenText::Text(token),
+            None if entry
+                .env
+                .get(entry::TOKEN)
+                .is_some_and(|text| entry::is_reference(text)) =>
+            {
+                TokenText::Reference
+            }
+            None => TokenText::Unset,
+        },
+    };
+    Ok((seen, Some(names), config.files))
+}
+
+/// What planning may know of a token; `None` for a text that is none.
+pub(super) fn seen(text: &SecretString, refuted: bool) -> Option<plan::Token> {
+    let says = claims::inspect(text).ok()?;
+    Some(plan::Token {
+        id: id(text),
+        namespace: says.namespace,
+        iat: says.iat,
+        exp: says.exp,
+        refuted,
+    })
+}
+
+/// Tells a token's text from another's.
+pub(super) fn id(text: &SecretString) -> TokenId {
+    let digest = Sha256::digest(text.expose_secret().as_bytes());
+    let mut id = [0; 8];
+    id.copy_from_slice(&digest[..8]);
+    TokenId(id)
+}
+
+/// The record beside the owner in force.
+fn compare(owner: &Owner) -> Record {
+    let Some(record) = &owner.record else {
+        return Record::None;
+    };
+    if record.mode != owner.mode.value {
+        return Record::OtherApi;
+    }
+    let url = |text: &str| http::check_url(text, true).ok();
+    match (url(&record.api_url), url(&owner.api_url.value)) {
+        (Some(recorded), Some(named)) if recorded.origin() == named.origin() => Record::Same,
+        (Some(recorded), Some(named))
+            if owner.mode.value == Mode::OssLocal
+                && http::is_this_machine(&recorded)
+                && http::is_this_machine(&named) =>
+        {
+            Record::Moved
+        }
+        _ if record.api_url == owner.api_url.value => Record::Same,
+        _ => Record::OtherApi,
+    }
+}
+
+fn print(path: &Path) -> Print {
+    let meta = std::fs::metadata(path).ok()?;
+    Some((
+        meta.dev(),
+        meta.ino(),
+        meta.size(),
+        meta.mtime(),
+        meta.mtime_nsec(),
+        meta.ctime(),
+        meta.ctime_nsec(),
+    ))
+}
+
+/// A file and, where it is a symbolic link, what it leads to, step by step.
+fn links(file: &Path) -> Vec<PathBuf> {
+    const LONGEST_CHAIN: usize = 40;
+    let mut chain = vec![file.to_owned()];
+    while let Some(last) = chain.last()
+        && let Ok(target) = std::fs::read_link(last)
+        && chain.len() < LONGEST_CHAIN
+    {
+        let next = last.parent().unwrap_or(Path::new("/")).join(target);
+        chain.push(next);
+    }
+    chain
+}
