@@ -107,12 +107,12 @@ fn write_line(out: &mut dyn Write, text: impl std::fmt::Display) -> Result<()> {
 
 /// Tells the person something that is not the result, on standard error.
 fn warn(text: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr(), "warning: {text}");
+    let _ = std::io::stderr().write_all(format!("warning: {text}\n").as_bytes());
 }
 
 /// Tells the person something besides the result, on standard error.
 fn note(text: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr(), "note: {text}");
+    let _ = std::io::stderr().write_all(format!("note: {text}\n").as_bytes());
 }
 
 /// Writes the result as JSON.

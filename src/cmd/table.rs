@@ -15,20 +15,24 @@ pub fn print(out: &mut dyn Write, headers: &[&str], rows: &[Vec<String>]) -> io:
             *width = (*width).max(cell.chars().count());
         }
     }
-    let mut line = |cells: &mut dyn Iterator<Item = &str>| -> io::Result<()> {
-        let mut text = String::new();
+    // Written at once: standard output would write line by line.
+    let mut text = String::new();
+    let mut line = |cells: &mut dyn Iterator<Item = &str>| {
         for (cell, width) in cells.zip(&widths) {
             text.push_str(cell);
             let pad = width.saturating_sub(cell.chars().count()) + 2;
             text.extend(std::iter::repeat_n(' ', pad));
         }
-        writeln!(out, "{}", text.trim_end())
+        text.truncate(text.trim_end_matches(' ').len());
+        text.push('\n');
     };
     if !headers.iter().all(|header| header.is_empty()) {
-        line(&mut headers.iter().copied())?;
+        line(&mut headers.iter().copied());
     }
-    rows.iter()
-        .try_for_each(|row| line(&mut row.iter().map(String::as_str)))
+    for row in &rows {
+        line(&mut row.iter().map(String::as_str));
+    }
+    out.write_all(text.as_bytes())
 }
 
 /// A text with its control characters made visible, fit for a terminal.

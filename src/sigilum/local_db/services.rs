@@ -93,9 +93,13 @@ pub enum KeyState {
 }
 
 impl LocalDb {
-    /// All services of a namespace, by slug. One query, however many there are.
+    /// All services of a namespace, by slug, as they were at one moment. Three queries, however many there are.
     pub fn services(&self, namespace: &str) -> Result<Vec<Service>, DbError> {
-        self.at(services(&self.conn, namespace))
+        let read = || {
+            let moment = self.conn.unchecked_transaction()?;
+            services(&moment, namespace)
+        };
+        self.at(read())
     }
 
     /// Where the namespace's service of that slug stands.
