@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -64,6 +64,29 @@ struct State {
     /// The gateway's own home, for service keys.
     home: Option<PathBuf>,
     clock: u64,
+    kill: Option<Kill>,
+}
+
+/// Kills the client at a request.
+struct Kill {
+    /// How many requests are let through before that.
+    countdown: usize,
+    /// After the work is done, not before.
+    after: bool,
+    /// The client's process; 0 until the test knows it.
+    pid: Arc<AtomicU32>,
+}
+
+impl Kill {
+    fn now(&self) {
+        let mut pid = self.pid.load(Ordering::SeqCst);
+        while pid == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+            pid = self.pid.load(Ordering::SeqCst);
+        }
+        let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
 }
 
 pub struct Gateway {
@@ -123,6 +146,16 @@ impl Gateway {
         self
     }
 
+    /// Kills the process `pid` (once the test has put it there) at the request number `request`, from 0.
+    pub fn kill(&self, request: usize, after: bool, pid: Arc<AtomicU32>) {
+        let kill = Kill {
+            countdown: request,
+            after,
+            pid,
+        };
+        self.lock().kill = Some(kill);
+    }
+
     pub fn access(&self, mode: &str, token: Option<&str>, remote: bool) -> &Self {
         let mut state = self.lock();
         state.access = mode.to_owned();
@@ -175,6 +208,12 @@ impl Gateway {
         }
         drop(state);
         self
+    }
+
+    /// Overwrites a member of a connection, as no request could.
+    pub fn set(&self, id: &str, name: &str, value: Value) {
+        let mut state = self.lock();
+        state.connections.get_mut(id).unwrap().0.insert(name.to_owned(), value);
     }
 
     /// All requests so far; forgets them.
@@ -237,11 +276,26 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>, gone: &AtomicBool, port: 
         headers,
         body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
     };
-    let fault = {
+    let (fault, kill) = {
         let mut state = state.lock().unwrap();
         state.seen.push(seen.clone());
-        take_fault(&mut state, &seen)
+        let due = match &mut state.kill {
+            Some(kill) if kill.countdown == 0 => state.kill.take(),
+            Some(kill) => {
+                kill.countdown -= 1;
+                None
+            }
+            None => None,
+        };
+        (take_fault(&mut state, &seen), due)
     };
+    if let Some(kill) = kill {
+        if kill.after {
+            handle(&mut state.lock().unwrap(), &seen);
+        }
+        kill.now();
+        return Ok(());
+    }
     if let Some(Fault::Slow(pause)) = fault {
         std::thread::sleep(pause);
     }

@@ -6,6 +6,7 @@ use super::{Output, Run, TestEnv};
 use rusqlite::Connection;
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// The upstream secret that tests give.
 pub const SECRET: &str = "lin_api_0123456789abcdefghij";
@@ -21,7 +22,15 @@ impl Desk {
     pub fn new() -> Self {
         let env = TestEnv::new();
         let checkout = FakeCheckout::new(&env);
-        drop(checkout.wrangler());
+        static MADE: OnceLock<Vec<u8>> = OnceLock::new();
+        let made = MADE.get_or_init(|| {
+            let db = checkout.wrangler();
+            db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+            drop(db);
+            std::fs::read(checkout.db()).unwrap()
+        });
+        std::fs::create_dir_all(checkout.db().parent().unwrap()).unwrap();
+        std::fs::write(checkout.db(), made).unwrap();
         let gateway = Gateway::start();
         gateway.home(env.home().join("gateway-home"));
         Self { env, checkout, gateway }

@@ -1,0 +1,191 @@
+//! `service secret set`, and where a secret may come from.
+
+mod env;
+
+use env::gateway::Fault;
+use env::mode;
+use env::services::{Desk, SECRET, json};
+use serde_json::json as value;
+
+const NEW: &str = "a-new-secret-9876543210";
+
+fn desk() -> Desk {
+    let desk = Desk::new();
+    desk.add_linear([]).expect(0);
+    desk.gateway.seen();
+    desk
+}
+
+#[test]
+fn the_gateway_first_then_the_file() {
+    let desk = desk();
+    let output = desk
+        .set("linear", ["--upstream-secret-env", "NEW"])
+        .env("NEW", NEW)
+        .expect(0);
+    assert_eq!(desk.gateway.changes(), ["POST /connections/linear/rotate"]);
+    assert_eq!(desk.gateway.secrets("linear")["access_token"], NEW);
+    assert_eq!(desk.read("gateway-connection-secret-linear"), NEW);
+    assert_eq!(mode(desk.file("gateway-connection-secret-linear")), 0o600);
+    assert!(
+        output.stdout.contains("access_token = a-ne...3210"),
+        "{}",
+        output.stdout
+    );
+    assert!(!format!("{output:?}").contains(NEW));
+
+    // Refused by the gateway: the file keeps what the gateway has.
+    desk.gateway.fault("POST", "rotate", Fault::Fail, 1);
+    let output = desk
+        .set("linear", ["--upstream-secret-env", "NEW"])
+        .env("NEW", SECRET)
+        .expect(6);
+    assert!(output.stderr.contains("done: nothing"), "{}", output.stderr);
+    assert_eq!(desk.read("gateway-connection-secret-linear"), NEW);
+    // Answered, but the answer was lost: the next run puts it right.
+    desk.gateway.fault("POST", "rotate", Fault::DropAfter, 1);
+    let set = || {
+        desk.set("linear", ["--upstream-secret-env", "NEW", "--json"])
+            .env("NEW", SECRET)
+    };
+    set().expect(6);
+    assert_eq!(desk.read("gateway-connection-secret-linear"), NEW);
+    let report = json(&set().expect(0));
+    assert_eq!(report["gateway"]["did"], value!([]));
+    assert_eq!(desk.read("gateway-connection-secret-linear"), SECRET);
+}
+
+#[test]
+fn every_source_and_only_one() {
+    let desk = desk();
+    let file = desk.env.write("secret", format!("{NEW}\r\n"));
+    let file = file.to_str().unwrap();
+    type Case<'a> = (&'a [&'a str], Option<&'a str>);
+    let good: [Case; 5] = [
+        (&["--upstream-secret", NEW], None),
+        (&["--upstream-secret", "-"], Some("a-new-secret-9876543210\n")),
+        (&["--upstream-secret-env", "NEW"], None),
+        (&["--upstream-secret-file", file], None),
+        (&["--upstream-secret-file", "-"], Some("  a-new-secret-9876543210  ")),
+    ];
+    for (args, stdin) in good {
+        desk.set("linear", ["--upstream-secret", SECRET]).expect(0);
+        let mut run = desk.set("linear", args.iter().copied()).env("NEW", NEW);
+        if let Some(stdin) = stdin {
+            run = run.stdin(stdin);
+        }
+        run.expect(0);
+        assert_eq!(desk.gateway.secrets("linear")["access_token"], NEW, "{args:?}");
+        assert_eq!(desk.read("gateway-connection-secret-linear"), NEW, "{args:?}");
+    }
+    desk.gateway.seen();
+    let bad: [(&[&str], i32, &str); 7] = [
+        (&[], 2, "--upstream-secret-env"),
+        (
+            &["--upstream-secret", "a", "--upstream-secret-file", "-"],
+            2,
+            "more than once",
+        ),
+        (&["--upstream-secret-env", "NOPE"], 7, "NOPE"),
+        (&["--upstream-secret-file", "missing"], 7, "missing"),
+        (&["--upstream-secret-file", "."], 7, "could not"),
+        (&["--upstream-secret", "-"], 7, "empty"),
+        (&["--upstream-secret", "a\u{1b}b"], 7, "control"),
+    ];
+    for (args, code, words) in bad {
+        let output = desk.set("linear", args.iter().copied()).expect(code);
+        assert!(output.stderr.contains(words), "{args:?}: {}", output.stderr);
+    }
+    assert!(desk.gateway.seen().is_empty());
+    assert_eq!(desk.read("gateway-connection-secret-linear"), NEW);
+}
+
+#[test]
+fn another_key_is_merged_in_and_the_file_keeps_the_one_in_use() {
+    let desk = desk();
+    let args = [
+        "--upstream-secret-env",
+        "NEW",
+        "--upstream-secret-key",
+        "second",
+        "--json",
+    ];
+    let output = desk.set("linear", args).env("NEW", NEW).expect(0);
+    let secrets = desk.gateway.secrets("linear");
+    assert_eq!((&*secrets["access_token"], &*secrets["second"]), (SECRET, NEW));
+    assert_eq!(desk.read("gateway-connection-secret-linear"), SECRET);
+    let report = json(&output);
+    assert!(report["gateway"]["secret_file"].is_null());
+    assert_eq!(report["gateway"]["secret_key"], "second");
+    assert!(output.stderr.contains("stored in no file"), "{}", output.stderr);
+}
+
+#[test]
+fn an_unknown_connection_and_a_secret_that_is_not_set_are_explained() {
+    let desk = desk();
+    let output = desk
+        .set("unknown", ["--upstream-secret-env", "NEW"])
+        .env("NEW", NEW)
+        .expect(1);
+    assert!(
+        output.stderr.contains("no connection unknown")
+            && output
+                .stderr
+                .contains("service add --service-slug unknown --mode gateway --upstream-base-url"),
+        "{}",
+        output.stderr
+    );
+    // A connection that sends a secret which it does not have.
+    desk.gateway.given(value!({
+        "id": "empty", "base_url": "https://a.test", "protocol": "mcp", "auth_secret_key": "", "secrets": {}
+    }));
+    desk.gateway.set("empty", "auth_secret_key", value!("main"));
+    let args = ["--upstream-secret-env", "NEW", "--upstream-secret-key", "second"];
+    let output = desk.set("empty", args).env("NEW", NEW).expect(7);
+    assert!(
+        output.stderr.contains("Secret not set in gateway connection"),
+        "{}",
+        output.stderr
+    );
+    assert!(
+        output.stderr.contains("--upstream-secret-key main"),
+        "{}",
+        output.stderr
+    );
+    desk.set("empty", ["--upstream-secret-env", "NEW"])
+        .env("NEW", NEW)
+        .expect(0);
+    assert_eq!(desk.gateway.secrets("empty")["main"], NEW);
+}
+
+#[test]
+fn dry_run_reveal_and_json() {
+    let desk = desk();
+    let set = |args: &[&'static str]| {
+        let start = ["--upstream-secret-env", "NEW"];
+        desk.set("linear", start.into_iter().chain(args.iter().copied()))
+            .env("NEW", NEW)
+    };
+    let output = set(&["--dry-run"]).expect(0);
+    assert!(
+        output
+            .stdout
+            .contains("secret access_token of the connection linear set"),
+        "{}",
+        output.stdout
+    );
+    assert!(
+        json(&set(&["--dry-run", "--json"]).expect(0))["steps"]
+            .as_array()
+            .unwrap()
+            .len()
+            == 2
+    );
+    assert!(desk.gateway.changes().is_empty());
+    assert_eq!(desk.read("gateway-connection-secret-linear"), SECRET);
+    let report = json(&set(&["--json"]).expect(0));
+    assert_eq!(report["gateway"]["secret"], "a-ne...3210");
+    assert_eq!(report["gateway"]["connection"]["secret_version"], 2);
+    assert_eq!(report["service_slug"], "linear");
+    assert!(set(&["--reveal-secrets"]).expect(0).stdout.contains(NEW));
+}

@@ -1,0 +1,241 @@
+//! The services of a stopped Sigilum gateway: through its own CLI, whose traps are known.
+
+mod env;
+
+use env::Run;
+use env::gateway::Stopped;
+use env::local_api::number;
+use env::services::{Desk, SECRET, json};
+
+const MASTER_KEY: &str = "master-key-0123456789";
+
+/// A desk whose gateway is stopped.
+fn closed() -> (Desk, Stopped) {
+    let desk = Desk::new();
+    desk.gateway.stop();
+    let stopped = Stopped::new(&desk.env);
+    (desk, stopped)
+}
+
+fn with(run: Run, stopped: &Stopped) -> Run {
+    run.env("GATEWAY_DATA_DIR", &stopped.data_dir)
+        .env("GATEWAY_MASTER_KEY", MASTER_KEY)
+        .env("SIGILUM_GATEWAY_CLI", &stopped.cli)
+}
+
+#[test]
+fn a_connection_is_made_rotated_changed_moved_and_removed_through_the_cli() {
+    let (desk, stopped) = closed();
+    let output = with(desk.add_linear(["--json"]), &stopped).expect(0);
+    let report = json(&output);
+    assert_eq!(report["gateway"]["did"], serde_json::json!(["created"]));
+    assert_eq!(report["gateway"]["connection"]["auth_prefix"], "Bearer ");
+    assert_eq!(report["gateway"]["service_key_handed_over"], false);
+    assert!(output.stderr.contains("on its command line"), "{}", output.stderr);
+    assert!(output.stderr.contains("GATEWAY_SIGILUM_HOME="), "{}", output.stderr);
+    assert_eq!(stopped.read("conn/linear/secrets/access_token").unwrap(), SECRET);
+
+    // The same again: nothing of a secret on any command line, so no warning.
+    let before = stopped.runs().len();
+    let run = desk.add(
+        "linear",
+        ["--mode", "gateway", "--upstream-base-url", "https://api.linear.app"],
+    );
+    let output = with(run, &stopped).expect(0);
+    assert!(!output.stderr.contains("on its command line"), "{}", output.stderr);
+    assert_eq!(commands(&stopped.runs()[before..]), ["get"]);
+    // The same secret: the CLI says that it wants one, which means unchanged.
+    assert_eq!(
+        json(&with(desk.add_linear(["--json"]), &stopped).expect(0))["gateway"]["did"],
+        serde_json::json!([])
+    );
+
+    let set = desk
+        .set("linear", ["--upstream-secret-env", "NEW", "--json"])
+        .env("NEW", "a-new-secret-9876543210");
+    let report = json(&with(set, &stopped).expect(0));
+    assert_eq!(report["gateway"]["connection"]["secret_version"], 2);
+    assert_eq!(desk.read("gateway-connection-secret-linear"), "a-new-secret-9876543210");
+
+    // Moved, with everything else it had.
+    for (name, value) in [("path_prefix", "/v1"), ("days", "30"), ("status", "disabled")] {
+        stopped.write(&format!("conn/linear/{name}"), value);
+    }
+    let run = desk.add(
+        "linear",
+        [
+            "--mode",
+            "gateway",
+            "--upstream-base-url",
+            "https://new.linear.app",
+            "--service-name",
+            "L \"q\" \\",
+        ],
+    );
+    with(run, &stopped).expect(0);
+    for (name, value) in [
+        ("base_url", "https://new.linear.app"),
+        ("name", "L \"q\" \\"),
+        ("path_prefix", "/v1"),
+        ("days", "30"),
+        ("status", "disabled"),
+        ("secrets/access_token", "a-new-secret-9876543210"),
+    ] {
+        assert_eq!(
+            stopped.read(&format!("conn/linear/{name}")).as_deref(),
+            Some(value),
+            "{name}"
+        );
+    }
+    with(desk.run(["service", "remove", "linear", "--yes"]), &stopped).expect(0);
+    assert_eq!(stopped.read("conn/linear/name"), None);
+    assert!(desk.files().is_empty());
+
+    // The master key went by environment, with nothing that the CLI has no use for.
+    let runs = stopped.runs();
+    assert!(!runs.contains(MASTER_KEY) && !runs.contains("--master-key"), "{runs}");
+    let allowed = [
+        "PATH",
+        "GATEWAY_DATA_DIR",
+        "GATEWAY_MASTER_KEY",
+        "PWD",
+        "_",
+        "SHLVL",
+        "OLDPWD",
+    ];
+    for name in runs.lines().filter_map(|line| line.strip_prefix("env ")) {
+        assert!(allowed.contains(&name), "{name}");
+    }
+}
+
+fn commands(runs: &str) -> Vec<&str> {
+    runs.lines()
+        .filter(|line| !line.starts_with("env "))
+        .map(|line| line.split(' ').next().unwrap())
+        .collect()
+}
+
+#[test]
+fn its_traps_are_explained_and_its_words_never_passed_on_raw() {
+    type Change = fn(Run, &Stopped) -> Run;
+    let cases: [(Change, i32, &[&str]); 9] = [
+        (
+            |run, stopped| {
+                stopped.write("IN-USE", "");
+                run
+            },
+            6,
+            &["in use", "--gateway-admin-url"],
+        ),
+        (
+            // It would make an empty store in a wrong folder.
+            |run, stopped| run.env("GATEWAY_DATA_DIR", stopped.data_dir.parent().unwrap()),
+            6,
+            &["Gateway admin not reachable", "no gateway store in"],
+        ),
+        (|run, _| run.env("GATEWAY_DATA_DIR", ""), 6, &["--gateway-data-dir"]),
+        (|run, _| run.env("GATEWAY_MASTER_KEY", ""), 6, &["GATEWAY_MASTER_KEY"]),
+        (
+            |run, _| run.env("SIGILUM_GATEWAY_CLI", ""),
+            6,
+            &["sigilum-gateway-cli", "PATH"],
+        ),
+        (
+            |run, _| run.env("SIGILUM_GATEWAY_CLI", "/nowhere/cli"),
+            6,
+            &["/nowhere/cli"],
+        ),
+        (
+            |run, stopped| {
+                std::fs::write(&stopped.cli, "#!/bin/sh\necho nonsense\n").unwrap();
+                run
+            },
+            6,
+            &["did not print"],
+        ),
+        (
+            |run, stopped| {
+                let usage = "#!/bin/sh\nprintf 'Usage:\\n (default \"%s\")\\nerror: bad flag %s\\n' $GATEWAY_MASTER_KEY $GATEWAY_MASTER_KEY >&2\nexit 1\n";
+                std::fs::write(&stopped.cli, usage).unwrap();
+                run
+            },
+            1,
+            &["held back"],
+        ),
+        (
+            |run, stopped| {
+                std::fs::write(&stopped.cli, "#!/bin/sh\nkill -9 $$\n").unwrap();
+                run
+            },
+            1,
+            &["gave no reason"],
+        ),
+    ];
+    for (index, (change, code, words)) in cases.into_iter().enumerate() {
+        let (desk, stopped) = closed();
+        let output = change(with(desk.add_linear([]), &stopped), &stopped).expect(code);
+        for words in words {
+            assert!(
+                output.stderr.contains(words),
+                "case {index}: {words}: {}",
+                output.stderr
+            );
+        }
+        assert!(!output.stderr.contains(MASTER_KEY), "case {index}: {}", output.stderr);
+        assert!(desk.files().is_empty(), "case {index}");
+        assert_eq!(number(&desk.db(), "SELECT count(*) FROM users"), 0, "case {index}");
+        assert!(!desk.env.home().join("badger").exists());
+    }
+}
+
+#[test]
+fn a_wrong_master_key_is_explained() {
+    let (desk, stopped) = closed();
+    with(desk.add_linear([]), &stopped).expect(0);
+    stopped.write("KEY", "another-master-key");
+    let set = desk
+        .set("linear", ["--upstream-secret-env", "NEW"])
+        .env("NEW", "a-new-secret-9876543210");
+    let output = with(set, &stopped).expect(7);
+    assert!(output.stderr.contains("master key does not open"), "{}", output.stderr);
+    // The file still holds what the gateway holds.
+    assert_eq!(desk.read("gateway-connection-secret-linear"), SECRET);
+}
+
+#[test]
+fn a_key_is_not_rotated_while_the_gateway_cannot_take_the_new_one() {
+    let (desk, stopped) = closed();
+    with(desk.add_linear([]), &stopped).expect(0);
+    let key = desk.read("service-api-key-linear");
+    let output = with(desk.run(["service", "rotate-key", "linear"]), &stopped).expect(6);
+    assert!(output.stderr.contains("stopped"), "{}", output.stderr);
+    assert_eq!(desk.read("service-api-key-linear"), key);
+    assert_eq!(number(&desk.db(), "SELECT count(*) FROM service_api_keys"), 1);
+    // Unless it reads the key from this very folder when it starts.
+    let home = desk.file("");
+    let run = desk
+        .run(["service", "rotate-key", "linear"])
+        .env("GATEWAY_SIGILUM_HOME", home);
+    with(run, &stopped).expect(0);
+    assert_ne!(desk.read("service-api-key-linear"), key);
+}
+
+#[test]
+fn the_cli_is_found_on_path_and_the_running_gateway_comes_first() {
+    let (desk, stopped) = closed();
+    let path = format!(
+        "{}:{}",
+        stopped.cli.parent().unwrap().display(),
+        std::env::var("PATH").unwrap()
+    );
+    let run = with(desk.add_linear([]), &stopped)
+        .env("SIGILUM_GATEWAY_CLI", "")
+        .env("PATH", &path);
+    run.expect(0);
+    assert!(stopped.read("conn/linear/name").is_some());
+
+    let desk = Desk::new();
+    let stopped = Stopped::new(&desk.env);
+    with(desk.add_linear([]), &stopped).expect(0);
+    assert_eq!(stopped.runs(), "");
+}
