@@ -226,7 +226,13 @@ fn config() -> BoxedStrategy<String> {
     let root = prop_oneof![1 => around(vec![]), 4 => hooks.prop_flat_map(|hooks| around(vec![("hooks", hooks)]))];
     let whole = (prop::bool::weighted(0.2), trivia(), root, trivia())
         .prop_map(|(bom, before, root, after)| format!("{}{before}{root}{after}", if bom { "\u{FEFF}" } else { "" }));
-    prop_oneof![1 => Just(String::new()), 1 => Just(" \r\n".to_owned()), 30 => whole].boxed()
+    // As programs write them.
+    let written =
+        (whole.clone().boxed(), any::<bool>()).prop_map(|(text, pretty)| match (second(text.as_bytes()), pretty) {
+            (value, true) => serde_json::to_string_pretty(&value).unwrap(),
+            (value, false) => value.to_string(),
+        });
+    prop_oneof![1 => Just(String::new()), 1 => Just(" \r\n".to_owned()), 30 => whole, 8 => written].boxed()
 }
 
 // ---- What is wanted of them ----
@@ -473,6 +479,10 @@ proptest! {
         }
         prop_assert!(left.is_empty(), "{:?} is new", left);
         prop_assert_eq!(new.starts_with('\u{FEFF}'), text.starts_with('\u{FEFF}'));
+        // What other JSON tools could read they still can.
+        if serde_json::from_str::<Value>(&text).is_ok() {
+            prop_assert!(serde_json::from_slice::<Value>(&edited.bytes).is_ok(), "no longer JSON: {:?}", edited.bytes);
+        }
         // Once more: nothing.
         let document = Document::parse(&edited.bytes).unwrap();
         let again = document.edit(&diff(document.value(), &wanted)).unwrap();

@@ -5,6 +5,8 @@
 //! value back.
 
 mod edit;
+mod items;
+mod lexer;
 mod scan;
 mod style;
 
@@ -17,7 +19,8 @@ use std::fmt;
 use json_patch::Patch;
 use serde_json::Value;
 
-use scan::{Kind, Lexer, Tree};
+use lexer::Lexer;
+use scan::{Kind, Tree};
 
 /// The largest text that is read, in bytes.
 pub const MAX_BYTES: usize = 4 << 20;

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::scan::{Kind, LINE_BREAKS, Tree};
+use super::lexer::LINE_BREAKS;
+use super::scan::{Kind, Tree};
 
 /// A new member goes on one line with its value up to this many characters, if its neighbours do, too.
 const LINE: usize = 100;
@@ -62,18 +63,15 @@ impl Style {
         let plain = Self::plain(newline_near(text, tree.value(container).start));
         let string = near.find(|node| near.string_quote(node));
         let key = near.find(|node| near.key_quote(node));
-        let quote = string
-            .or(key.flatten())
-            .or(near.find(|node| near.key_quote(node).flatten()))
-            .unwrap_or('"');
+        let quote = string.or(key).unwrap_or('"');
         let colon = near.find(|node| near.colon(node)).unwrap_or(plain.colon);
         let spaced = near
             .find(|node| near.gap_after_comma(node))
             .unwrap_or(colon.ends_with(' '));
         Self {
             quote,
-            key_quote: near.find(|node| near.key_quote(node).flatten()).unwrap_or(quote),
-            bare_keys: key == Some(None),
+            key_quote: key.unwrap_or(quote),
+            bare_keys: near.find(|node| near.bare_key(node)).unwrap_or(false),
             comma: if spaced { ", " } else { "," },
             pad: near.find(|node| near.padded(node)).unwrap_or(false),
             trailing: near.find_container(|node| near.trailing(node)).unwrap_or(false),
@@ -176,13 +174,18 @@ impl Style {
     }
 
     fn key(&self, key: &str, out: &mut String) {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$';
-        if self.bare_keys && key.chars().all(plain) && key.starts_with(|c: char| !c.is_ascii_digit()) {
+        if self.bare_keys && is_plain(key) {
             out.push_str(key);
         } else {
             write_string(key, self.key_quote, out);
         }
     }
+}
+
+/// A key that needs no quotes. (JSON5 allows more letters than these.)
+fn is_plain(key: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$';
+    key.starts_with(|c: char| plain(c) && !c.is_ascii_digit()) && key.chars().all(plain)
 }
 
 /// A value that replaces the string literal `old` keeps its quotes.
@@ -270,10 +273,18 @@ impl Near<'_> {
             .flatten()
     }
 
-    /// The quote of a key, or `None` inside for one without.
-    fn key_quote(&self, node: usize) -> Option<Option<char>> {
+    fn key_quote(&self, node: usize) -> Option<char> {
         let key = self.tree.key(node)?;
-        Some(self.text[key.start..].chars().next().filter(|&c| c == '"' || c == '\''))
+        self.text[key.start..].chars().next().filter(|&c| c == '"' || c == '\'')
+    }
+
+    /// Whether a key goes without quotes; one that needs them shows nothing.
+    fn bare_key(&self, node: usize) -> Option<bool> {
+        let key = self.tree.key(node)?;
+        if self.key_quote(node).is_none() {
+            return Some(true);
+        }
+        is_plain(&self.text[key.start + 1..key.end - 1]).then_some(false)
     }
 
     fn colon(&self, node: usize) -> Option<String> {
