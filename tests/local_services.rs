@@ -220,7 +220,8 @@ fn a_slug_of_another_namespace() {
 
     // Both stay what they are, also when the first one goes.
     assert_eq!(db.slot("alice", "mail").unwrap().file_stem, "mail");
-    assert!(db.delete_service("svc_local_mail").unwrap());
+    seen.execute_batch("DELETE FROM services WHERE id = 'svc_local_mail'")
+        .unwrap();
     assert_eq!(
         number(&seen, "SELECT count(*) FROM service_api_keys"),
         1,

@@ -257,11 +257,6 @@ impl LocalDb {
         [path.to_owned(), with_suffix(path, "-wal"), with_suffix(path, "-shm")]
     }
 
-    /// The database file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Closes the database; afterwards what was written survives a power failure.
     pub fn close(self) -> Result<(), DbError> {
         let Self { conn, path, wrote } = self;

@@ -130,13 +130,6 @@ impl LocalDb {
         };
         self.at(revoked)
     }
-
-    /// Deletes the service, and with it its keys; says whether there was one.
-    pub fn delete_service(&mut self, service_id: &str) -> Result<bool, DbError> {
-        let deleted =
-            self.write(|transaction| Ok(transaction.execute("DELETE FROM services WHERE id = ?1", [service_id])? > 0));
-        self.at(deleted)
-    }
 }
 
 const SERVICE: &str = "SELECT s.id, s.slug, s.name, s.domain, s.description
