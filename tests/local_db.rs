@@ -412,7 +412,7 @@ fn another_writers_lock_is_waited_for_but_not_for_ever() {
     let start = Instant::now();
     let error = db.ensure_owner("carol", "c@x").unwrap_err();
     assert!(matches!(error.problem, Problem::Busy), "{error}");
-    assert!((4..8).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    assert!((4..30).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
 }
 
 #[test]

@@ -184,7 +184,7 @@ fn a_gateway_that_stalls_is_not_waited_for_long() {
         ],
     );
     assert_eq!(modes(&report)[0].1, "unknown");
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
 }
 
 #[test]
