@@ -1,11 +1,278 @@
-//! `serve --stdio`: the plugin's resident child.
+//! `serve --stdio`: answers OpenClaw events from one resident process, one JSON line in, one out, and watches the home.
+//!
+//! A question is an event as `hook run` takes it, with an `id`; its answer has the same `id`:
+//!
+//! ```text
+//! {"id":1,"type":"command","action":"new","sessionKey":"agent:main:main","chatType":"direct","env":{…}}
+//! {"id":1,"messages":["…"],"logs":["…"]}
+//! ```
+//!
+//! The event may also stand in a field `event`. A line that is no question is answered too: `error` says why. Answers
+//! come in the order in which they are ready. Files are read anew for each event; only the HTTP client is kept.
+//! It ends within a second when standard input closes, so that a killed gateway leaves no orphan, and on SIGTERM and
+//! SIGINT.
 
-use crate::cli::ServeArgs;
-use crate::exit::{Error, ExitCode, Result};
+use crate::cli::{HookRunArgs, PlaceArgs, ServeArgs};
+use crate::cmd::event::Event;
+use crate::cmd::hook_run::{self, Answer, EVENT_CAP};
+use crate::exit::{ExitCode, OrFail, Result};
 use crate::settings::Env;
-use std::io::Write;
+use crate::sigilum::http::{self, Http};
+use serde::Serialize;
+use serde_json::Value;
+use std::io::{BufRead, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+/// So many events are answered at a time; more are turned away, not queued: each has a person waiting.
+const AT_A_TIME: usize = 16;
+/// When it is to end, answers under way may take so long, and the whole end so long.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+const WHOLE_END: Duration = Duration::from_millis(900);
+
+/// What the main loop hears of.
+enum News {
+    /// A line came in.
+    Line(Vec<u8>),
+    /// A line over the cap came in and was dropped.
+    TooLong,
+    /// An event is answered.
+    Answered(Reply),
+    /// Standard input is closed, or a signal says to end.
+    End,
+}
+
+/// A line out.
+#[derive(Debug, Serialize)]
+struct Reply {
+    id: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(flatten)]
+    answer: Answer,
+}
+
+impl Reply {
+    fn error(id: Value, why: String) -> Self {
+        let answer = Answer {
+            messages: Vec::new(),
+            logs: vec![format!("could not answer the event: {why}")],
+        };
+        Self {
+            id,
+            error: Some(why),
+            answer,
+        }
+    }
+}
+
+/// What every event is answered with.
+struct Desk {
+    args: HookRunArgs,
+    env: Env,
+    http: Http,
+}
 
 /// Runs the command.
-pub fn run(_args: &ServeArgs, _env: &Env, _out: &mut dyn Write) -> Result<ExitCode> {
-    Err(Error::new(ExitCode::Failure, "not there yet"))
+pub fn run(args: &ServeArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    let (sender, news) = channel();
+    end_on_signals(&sender)?;
+    let reader = sender.clone();
+    std::thread::spawn(move || {
+        read_lines(&mut std::io::stdin().lock(), &reader);
+        end(&reader)
+    });
+    let desk = Arc::new(Desk {
+        args: HookRunArgs {
+            place: PlaceArgs {
+                openclaw_home: args.openclaw_home.clone(),
+                config: None,
+            },
+            ..HookRunArgs::default()
+        },
+        env: env.clone(),
+        http: Http::new(http::Options::from_env(env)),
+    });
+    serve(&news, &sender, &desk, out);
+    Ok(ExitCode::Ok)
+}
+
+fn serve(news: &Receiver<News>, sender: &Sender<News>, desk: &Arc<Desk>, out: &mut dyn Write) {
+    let mut under_way = 0;
+    let mut ending: Option<Instant> = None;
+    loop {
+        let next = match ending {
+            None => news.recv().ok(),
+            Some(_) if under_way == 0 => None,
+            Some(end) => news.recv_timeout(end.saturating_duration_since(Instant::now())).ok(),
+        };
+        let reply = match next {
+            None => return,
+            Some(News::End) => {
+                ending.get_or_insert(Instant::now() + LAST_ANSWERS);
+                continue;
+            }
+            Some(News::Answered(reply)) => {
+                under_way -= 1;
+                reply
+            }
+            Some(News::TooLong) => Reply::error(Value::Null, format!("the line is over {EVENT_CAP} bytes")),
+            Some(News::Line(line)) => match question(&line) {
+                Err(reply) => reply,
+                Ok((id, _)) if under_way == AT_A_TIME => {
+                    Reply::error(id, format!("{AT_A_TIME} events are being answered already"))
+                }
+                Ok((id, event)) => {
+                    under_way += 1;
+                    let (desk, sender) = (Arc::clone(desk), sender.clone());
+                    std::thread::spawn(move || sender.send(News::Answered(desk.answer(id, &event))));
+                    continue;
+                }
+            },
+        };
+        let mut line = serde_json::to_vec(&reply).unwrap_or_default();
+        line.push(b'\n');
+        // Nobody reads any more.
+        if out.write_all(&line).and_then(|()| out.flush()).is_err() {
+            return;
+        }
+    }
+}
+
+impl Desk {
+    fn answer(&self, id: Value, event: &Event) -> Reply {
+        let answer = || {
+            hook_run::answer(event, &self.args, &self.env, &self.http)
+                .unwrap_or_else(|error| hook_run::not_set_up(event, &self.env, &error))
+        };
+        // A bug in one answer must not take the watcher with it.
+        match std::panic::catch_unwind(AssertUnwindSafe(answer)) {
+            Ok(answer) => Reply {
+                id,
+                error: None,
+                answer,
+            },
+            Err(_) => Reply::error(id, "an internal error".to_owned()),
+        }
+    }
+}
+
+/// The question in a line, or the reply to a line that holds none.
+fn question(line: &[u8]) -> std::result::Result<(Value, Event), Reply> {
+    let mut value = hook_run::parse_event(line).map_err(|why| Reply::error(Value::Null, why))?;
+    let id = match value.get_mut("id").map(Value::take) {
+        Some(id) if id.is_number() || id.is_string() => id,
+        _ => Value::Null,
+    };
+    let event = match value.get("event") {
+        Some(event) if event.is_object() => Event::from_value(event),
+        _ => Event::from_value(&value),
+    };
+    Ok((id, event))
+}
+
+/// Sends the lines that come in, without more of one in memory than the cap.
+fn read_lines(input: &mut dyn BufRead, news: &Sender<News>) {
+    let mut line = Vec::new();
+    let mut too_long = false;
+    loop {
+        let part = match input.fill_buf() {
+            Ok(part) if !part.is_empty() => part,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            _ => break,
+        };
+        let end = part.iter().position(|byte| *byte == b'\n');
+        let count = end.unwrap_or(part.len());
+        too_long |= line.len() + count > EVENT_CAP;
+        if too_long {
+            line = Vec::new();
+        } else {
+            line.extend_from_slice(&part[..count]);
+        }
+        input.consume(end.map_or(count, |end| end + 1));
+        if end.is_some() && !send_line(&mut line, &mut too_long, news) {
+            return;
+        }
+    }
+    send_line(&mut line, &mut too_long, news);
+}
+
+/// Sends a line, if there is anything in it; `false` where nobody listens any more.
+fn send_line(line: &mut Vec<u8>, too_long: &mut bool, news: &Sender<News>) -> bool {
+    let line = std::mem::take(line);
+    let item = match std::mem::take(too_long) {
+        true => News::TooLong,
+        false if line.trim_ascii().is_empty() => return true,
+        false => News::Line(line),
+    };
+    news.send(item).is_ok()
+}
+
+/// Tells the main loop to end, and ends the process if it cannot: nothing may keep it alive, no answer under way, no
+/// write that hangs, nobody's full pipe.
+fn end(news: &Sender<News>) -> ! {
+    let _ = news.send(News::End);
+    std::thread::sleep(WHOLE_END);
+    std::process::exit(0)
+}
+
+fn end_on_signals(news: &Sender<News>) -> Result<()> {
+    let what = || "could not handle signals".to_owned();
+    let (mut heard, line) = UnixStream::pair().or_fail(ExitCode::Failure, what)?;
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        let line = line.try_clone().or_fail(ExitCode::Failure, what)?;
+        signal_hook::low_level::pipe::register(signal, line).or_fail(ExitCode::Failure, what)?;
+    }
+    let news = news.clone();
+    std::thread::spawn(move || {
+        let mut byte = [0];
+        if heard.read_exact(&mut byte).is_ok() {
+            end(&news)
+        }
+    });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::BufReader;
+
+    #[test]
+    fn lines_are_cut_at_the_cap_and_the_next_is_whole() {
+        let long = "x".repeat(EVENT_CAP + 1);
+        let just = "y".repeat(EVENT_CAP);
+        let input = format!("one\n\n  \n{long}\n{just}\ntwo");
+        let (sender, news) = channel();
+        // Small reads, so that lines come in pieces.
+        read_lines(&mut BufReader::with_capacity(7000, input.as_bytes()), &sender);
+        drop(sender);
+        let lines: Vec<String> = news
+            .iter()
+            .map(|item| match item {
+                News::Line(line) => String::from_utf8(line).unwrap(),
+                News::TooLong => "too long".to_owned(),
+                News::End | News::Answered(_) => unreachable!(),
+            })
+            .collect();
+        assert_eq!(lines, ["one", "too long", just.as_str(), "two"]);
+    }
+
+    #[test]
+    fn what_is_a_question() {
+        let id = |line: &str| question(line.as_bytes()).map(|(id, event)| (id, event.asks()));
+        use crate::cmd::event::Asks::{Nothing, Notice};
+        let flat = r#"{"id":7,"type":"command","action":"new"}"#;
+        assert_eq!(id(flat).unwrap(), (Value::from(7), Notice));
+        let nested = r#"{"id":"a","event":{"type":"command","action":"reset"}}"#;
+        assert_eq!(id(nested).unwrap(), (Value::from("a"), Notice));
+        assert_eq!(id(r#"{"id":{"x":1}}"#).unwrap(), (Value::Null, Nothing));
+        for bad in ["{", "[1]", "7", "\u{0}"] {
+            let reply = id(bad).unwrap_err();
+            assert!(reply.error.is_some() && reply.id.is_null(), "{bad}: {reply:?}");
+        }
+    }
 }

@@ -1,0 +1,408 @@
+//! `serve --stdio`: one resident process, one JSON line in, one out.
+
+mod env;
+
+use env::TestEnv;
+use env::api::{Api, Fault};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+const NS: &str = "alice";
+const SOON: Duration = Duration::from_secs(10);
+
+struct Home {
+    env: TestEnv,
+    api: Api,
+}
+
+impl Home {
+    fn new() -> Self {
+        let home = Self {
+            env: TestEnv::new(),
+            api: Api::start("the-secret"),
+        };
+        let record = json!({"mode": "oss-local", "api_url": home.api.url(), "email": "alice@local.sigilum",
+            "token_file": home.env.sigilum("owner-token-alice.jwt")});
+        home.env
+            .write(".openclaw/.sigilum/owner-alice.json", record.to_string());
+        home.token_file(&home.api.token(NS, 3600));
+        home.api.add_claim(NS, json!({"service": "mail"}));
+        home
+    }
+
+    fn token_file(&self, token: &str) {
+        self.env
+            .write(".openclaw/.sigilum/owner-token-alice.jwt", format!("{token}\n"));
+    }
+
+    fn serve(&self) -> Resident {
+        self.serve_with(&[])
+    }
+
+    fn serve_with(&self, vars: &[(&str, &str)]) -> Resident {
+        let home = self.env.openclaw();
+        let args = [
+            "serve",
+            "--stdio",
+            "--no-watch",
+            "--openclaw-home",
+            home.to_str().unwrap(),
+        ];
+        let mut run = self.env.run(args);
+        for (name, value) in vars {
+            run = run.env(name, value);
+        }
+        let mut child = run
+            .into_command()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let _ = sender.send(serde_json::from_str(&line).unwrap());
+            }
+        });
+        Resident {
+            stdin: child.stdin.take(),
+            child,
+            lines,
+        }
+    }
+}
+
+struct Resident {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<Value>,
+}
+
+impl Resident {
+    fn say(&mut self, line: impl AsRef<[u8]>) {
+        let stdin = self.stdin.as_mut().unwrap();
+        stdin.write_all(line.as_ref()).unwrap();
+        stdin.write_all(b"\n").unwrap();
+    }
+
+    /// `/new` in a direct chat.
+    fn new_command(&mut self, id: u64) {
+        self.say(
+            json!({"id": id, "type": "command", "action": "new", "sessionKey": "agent:main:main", "chatType": "direct",
+                "env": {"SIGILUM_NAMESPACE": NS}})
+            .to_string(),
+        );
+    }
+
+    #[track_caller]
+    fn hear(&self) -> Value {
+        self.lines.recv_timeout(SOON).expect("no answer")
+    }
+
+    /// Waits for the end; fails where that takes longer than a second, or a bit more on a busy machine.
+    #[track_caller]
+    fn ends_within_a_second(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert!(start.elapsed() < Duration::from_millis(1100), "{:?}", start.elapsed());
+                return status;
+            }
+            if start.elapsed() > SOON {
+                self.child.kill().unwrap();
+                panic!("it did not end");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+}
+
+impl Drop for Resident {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn one_line_in_one_line_out() {
+    let home = Home::new();
+    let mut resident = home.serve();
+    for id in 1..=3 {
+        resident.new_command(id);
+        let answer = resident.hear();
+        assert_eq!(answer["id"], id);
+        assert_eq!(answer["messages"].as_array().unwrap().len(), 1);
+        assert!(
+            answer["messages"][0].as_str().unwrap().contains("service \"mail\""),
+            "{answer}"
+        );
+        assert!(answer.get("error").is_none());
+    }
+    resident.say(r#"{"id":"x","event":{"type":"gateway","action":"startup"}}"#);
+    let answer = resident.hear();
+    assert_eq!((&answer["id"], &answer["messages"]), (&json!("x"), &json!([])));
+    assert!(
+        answer["logs"][0].as_str().unwrap().contains("owner token valid for"),
+        "{answer}"
+    );
+    resident.say(r#"{"id":4,"type":"command","action":"stop"}"#);
+    assert_eq!(resident.hear(), json!({"id": 4, "messages": [], "logs": []}));
+}
+
+#[test]
+fn changed_files_are_seen_at_the_next_event() {
+    let home = Home::new();
+    let mut resident = home.serve();
+    let sent = || home.api.seen().last().unwrap().headers["authorization"].replace("Bearer ", "");
+    for life in [100, 200, 300] {
+        let token = home.api.token(NS, life);
+        home.token_file(&token);
+        resident.new_command(1);
+        resident.hear();
+        assert_eq!(sent(), token);
+    }
+    std::fs::remove_file(home.env.sigilum("owner-token-alice.jwt")).unwrap();
+    resident.new_command(2);
+    let answer = resident.hear();
+    assert!(
+        answer["messages"][0]
+            .as_str()
+            .unwrap()
+            .contains("there is no owner token"),
+        "{answer}"
+    );
+    // Another API, another mode: all that the record says.
+    let other = Api::start("other");
+    let record = json!({"mode": "oss-local", "api_url": other.url(), "email": "alice@local.sigilum",
+        "token_file": home.env.sigilum("owner-token-alice.jwt")});
+    home.env
+        .write(".openclaw/.sigilum/owner-alice.json", record.to_string());
+    home.token_file(&other.token(NS, 100));
+    resident.new_command(3);
+    resident.hear();
+    assert_eq!(other.seen().len(), 1);
+}
+
+#[test]
+fn bad_lines_are_answered_and_survived() {
+    let home = Home::new();
+    let mut resident = home.serve();
+    for bad in ["{", "[1,2]", "\"text\"", "\u{1b}[31m", "null"] {
+        resident.say(bad);
+        let answer = resident.hear();
+        assert!(answer["id"].is_null() && answer["error"].is_string(), "{bad}: {answer}");
+        assert_eq!(answer["messages"], json!([]));
+    }
+    resident.say(b"\xff\xfe\x00");
+    assert!(resident.hear()["error"].is_string());
+    resident.say("[".repeat(1 << 20));
+    assert!(resident.hear()["error"].as_str().unwrap().starts_with("it is not JSON"));
+    resident.say(format!("{{\"id\":1,\"x\":\"{}\"}}", "y".repeat(3 << 20)));
+    assert_eq!(resident.hear()["error"], "the line is over 1048576 bytes");
+    // A blank line is no question.
+    resident.say("");
+    resident.new_command(9);
+    assert_eq!(resident.hear()["id"], 9);
+}
+
+#[test]
+fn a_slow_answer_does_not_hold_up_the_next() {
+    let home = Home::new();
+    let mut resident = home.serve();
+    home.api.fault(Fault::Stall);
+    resident.new_command(1);
+    while home.api.seen().is_empty() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    home.api.fault(Fault::None);
+    resident.new_command(2);
+    assert_eq!(resident.hear()["id"], 2);
+    let late = resident.hear();
+    assert_eq!((&late["id"], &late["messages"]), (&json!(1), &json!([])));
+    assert!(
+        late["logs"][0].as_str().unwrap().ends_with("no full answer in time"),
+        "{late}"
+    );
+}
+
+#[test]
+fn more_events_than_it_answers_at_a_time_are_turned_away() {
+    let home = Home::new();
+    let mut resident = home.serve();
+    home.api.fault(Fault::Stall);
+    for id in 1..=17 {
+        resident.new_command(id);
+    }
+    let answer = resident.hear();
+    assert_eq!(answer["id"], 17);
+    assert!(answer["error"].as_str().unwrap().contains("already"), "{answer}");
+}
+
+#[test]
+fn it_ends_when_standard_input_closes() {
+    let home = Home::new();
+    // Idle.
+    let mut resident = home.serve();
+    resident.new_command(1);
+    resident.hear();
+    drop(resident.stdin.take());
+    assert!(resident.ends_within_a_second().success());
+    // With an answer under way that still comes in time.
+    let mut resident = home.serve();
+    home.api.delay(Duration::from_millis(150));
+    resident.new_command(2);
+    drop(resident.stdin.take());
+    assert_eq!(resident.hear()["id"], 2);
+    assert!(resident.ends_within_a_second().success());
+    // With one that does not.
+    let mut resident = home.serve();
+    home.api.fault(Fault::Stall);
+    resident.new_command(3);
+    drop(resident.stdin.take());
+    assert!(resident.ends_within_a_second().success());
+}
+
+#[test]
+fn it_ends_when_nobody_reads_its_full_pipe() {
+    let home = Home::new();
+    let args = ["serve", "--stdio", "--no-watch"];
+    let mut child = home
+        .env
+        .run(args)
+        .into_command()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // Each is answered by some 100 bytes that nobody reads: a pipe holds 64 KiB.
+    for _ in 0..2000 {
+        stdin.write_all(b"[]\n").unwrap();
+    }
+    drop(stdin);
+    let mut resident = Resident {
+        child,
+        stdin: None,
+        lines: channel().1,
+    };
+    assert!(resident.ends_within_a_second().success());
+}
+
+#[test]
+fn it_ends_when_standard_output_closes() {
+    let home = Home::new();
+    let mut resident = home.serve();
+    resident.new_command(1);
+    resident.hear();
+    let mut child = home.env.run(["serve", "--stdio", "--no-watch"]).into_command();
+    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    child.stdin.as_mut().unwrap().write_all(b"[]\n").unwrap();
+    let mut closed = Resident {
+        child,
+        stdin: None,
+        lines: channel().1,
+    };
+    closed.ends_within_a_second();
+}
+
+#[test]
+fn it_ends_on_signals() {
+    let home = Home::new();
+    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT] {
+        let mut resident = home.serve();
+        resident.new_command(1);
+        resident.hear();
+        resident.signal(signal);
+        assert!(resident.ends_within_a_second().success(), "{signal:?}");
+    }
+}
+
+/// Linux counts a process's processor time in ticks of 10 ms.
+#[test]
+#[cfg(target_os = "linux")]
+fn it_costs_nothing_while_nothing_happens() {
+    let home = Home::new();
+    let mut resident = home.serve();
+    resident.new_command(1);
+    resident.hear();
+    let ticks = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", resident.child.id())).unwrap();
+        let fields: Vec<u64> = stat
+            .rsplit_once(") ")
+            .unwrap()
+            .1
+            .split(' ')
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse().unwrap())
+            .collect();
+        fields.iter().sum::<u64>()
+    };
+    let switches = || -> u64 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", resident.child.id())).unwrap();
+        let of_task = |status: String| -> u64 {
+            let line = status
+                .lines()
+                .find(|line| line.starts_with("voluntary_ctxt_switches"))
+                .unwrap()
+                .to_owned();
+            line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        };
+        tasks
+            .map(|task| of_task(std::fs::read_to_string(task.unwrap().path().join("status")).unwrap()))
+            .sum()
+    };
+    std::thread::sleep(Duration::from_millis(200));
+    let before = (ticks(), switches());
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!((ticks(), switches()), before, "processor ticks and wake-ups");
+    let sockets = std::fs::read_dir(format!("/proc/{}/fd", resident.child.id()))
+        .unwrap()
+        .filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok())
+        .filter(|target| target.to_string_lossy().starts_with("socket:"))
+        .count();
+    // The pair that signals come through; no connection to the API stays open.
+    assert_eq!(sockets, 3);
+}
+
+#[test]
+fn no_token_in_any_line() {
+    let home = Home::new();
+    let token = home.api.token(NS, 500);
+    let signature = token.rsplit('.').next().unwrap().to_owned();
+    home.token_file(&token);
+    let mut resident = home.serve_with(&[("RUST_LOG", "trace")]);
+    for fault in [
+        Fault::None,
+        Fault::Status(401, "TOKEN_EXPIRED"),
+        Fault::Drop,
+        Fault::Body("x/y", token.clone()),
+    ] {
+        home.api.fault(fault);
+        for line in [
+            json!({"id": 1, "type": "command", "action": "new", "token": token, "env": {"SIGILUM_OWNER_TOKEN": token,
+                "SIGILUM_NAMESPACE": NS}})
+            .to_string(),
+            format!("{{\"token\":\"{token}\",,"),
+        ] {
+            resident.say(line);
+            assert!(!resident.hear().to_string().contains(&signature));
+        }
+    }
+    drop(resident.stdin.take());
+    resident.ends_within_a_second();
+    let stderr = std::io::read_to_string(resident.child.stderr.take().unwrap()).unwrap();
+    assert!(!stderr.contains(&signature), "{stderr}");
+}
