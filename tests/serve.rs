@@ -5,6 +5,7 @@ mod env;
 use env::TestEnv;
 use env::api::{Api, Fault};
 use serde_json::{Value, json};
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -43,14 +44,26 @@ impl Home {
     }
 
     fn serve_with(&self, vars: &[(&str, &str)]) -> Resident {
-        let home = self.env.openclaw();
-        let args = [
-            "serve",
-            "--stdio",
-            "--no-watch",
-            "--openclaw-home",
-            home.to_str().unwrap(),
-        ];
+        let mut args = self.arguments();
+        args.push("--no-watch".into());
+        self.start(args, vars)
+    }
+
+    /// With the watcher inside.
+    fn serve_and_watch(&self) -> Resident {
+        self.start(self.arguments(), &[])
+    }
+
+    fn arguments(&self) -> Vec<OsString> {
+        vec![
+            "serve".into(),
+            "--stdio".into(),
+            "--openclaw-home".into(),
+            self.env.openclaw().into(),
+        ]
+    }
+
+    fn start(&self, args: Vec<OsString>, vars: &[(&str, &str)]) -> Resident {
         let mut run = self.env.run(args);
         for (name, value) in vars {
             run = run.env(name, value);
@@ -405,4 +418,75 @@ fn no_token_in_any_line() {
     resident.ends_within_a_second();
     let stderr = std::io::read_to_string(resident.child.stderr.take().unwrap()).unwrap();
     assert!(!stderr.contains(&signature), "{stderr}");
+}
+
+/// The pid in `.sigilum/watch-status.json`, once it is there.
+fn watcher(home: &Home) -> Option<u64> {
+    let text = std::fs::read_to_string(home.env.sigilum("watch-status.json")).ok()?;
+    serde_json::from_str::<Value>(&text).ok()?["pid"].as_u64()
+}
+
+#[track_caller]
+fn wait_until(what: &str, done: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}: not within 20 s");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn it_watches_and_where_another_one_does_it_answers_and_waits_for_its_turn() {
+    let home = Home::new();
+    let mut first = home.serve_and_watch();
+    wait_until("the first watches", || watcher(&home) == Some(first.child.id().into()));
+    let mut second = home.serve_and_watch();
+    second.new_command(1);
+    assert!(
+        second.hear()["messages"][0]
+            .as_str()
+            .unwrap()
+            .contains("service \"mail\"")
+    );
+    first.new_command(2);
+    assert_eq!(first.hear()["id"], 2);
+    assert_eq!(watcher(&home), Some(first.child.id().into()));
+    // The first gateway is killed, and its child ends; the second one's takes over.
+    drop(first.stdin.take());
+    assert!(first.ends_within_a_second().success());
+    wait_until("the second watches", || {
+        watcher(&home) == Some(second.child.id().into())
+    });
+    drop(second.stdin.take());
+    assert!(second.ends_within_a_second().success());
+    let stderr = std::io::read_to_string(second.child.stderr.take().unwrap()).unwrap();
+    assert_eq!(stderr.matches("answering without watching").count(), 1, "{stderr}");
+}
+
+#[test]
+fn what_the_watcher_renews_the_next_event_uses() {
+    let home = Home::new();
+    // Signed by the embedded database's own secret, which the API shares.
+    home.env.write(".openclaw/.sigilum/jwt-secret", "the-secret\n");
+    home.token_file(
+        &home
+            .api
+            .token_with(json!({"namespace": NS, "iat": env::now() - 3600, "exp": env::now() + 5})),
+    );
+    let old = std::fs::read_to_string(home.env.sigilum("owner-token-alice.jwt")).unwrap();
+    let mut resident = home.serve_and_watch();
+    wait_until("renewed", || {
+        std::fs::read_to_string(home.env.sigilum("owner-token-alice.jwt")).is_ok_and(|now| now != old)
+    });
+    resident.new_command(1);
+    assert!(
+        resident.hear()["messages"][0]
+            .as_str()
+            .unwrap()
+            .contains("service \"mail\"")
+    );
+    let sent = home.api.seen().last().unwrap().headers["authorization"].replace("Bearer ", "");
+    assert_ne!(sent, old.trim());
+    resident.signal(rustix::process::Signal::TERM);
+    assert!(resident.ends_within_a_second().success());
 }

@@ -348,6 +348,6 @@ fn log(line: String) -> Answer {
 }
 
 /// A log line has no line breaks and no other control characters.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -12,19 +12,21 @@
 //! It ends within a second when standard input closes, so that a killed gateway leaves no orphan, and on SIGTERM and
 //! SIGINT.
 
-use crate::cli::{HookRunArgs, PlaceArgs, ServeArgs};
+use crate::cli::{HookRunArgs, LogFormat, PlaceArgs, ServeArgs};
 use crate::cmd::event::Event;
 use crate::cmd::hook_run::{self, Answer, EVENT_CAP};
 use crate::exit::{ExitCode, OrFail, Result};
-use crate::settings::Env;
+use crate::settings::{self, Env};
 use crate::sigilum::http::{self, Http};
+use crate::token::token_command::TokenCommand;
+use crate::watch::{self, Homes, Watching};
 use serde::Serialize;
 use serde_json::Value;
 use std::io::{BufRead, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// So many events are answered at a time; more are turned away, not queued: each has a person waiting.
@@ -32,6 +34,9 @@ const AT_A_TIME: usize = 16;
 /// When it is to end, answers under way may take so long, and the whole end so long.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 const WHOLE_END: Duration = Duration::from_millis(900);
+/// Between two tries to watch a home that another watcher serves.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// What the main loop hears of.
 enum News {
@@ -78,6 +83,7 @@ struct Desk {
 
 /// Runs the command.
 pub fn run(args: &ServeArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    watch::log::to_stderr(LogFormat::Text, env)?;
     let (sender, news) = channel();
     end_on_signals(&sender)?;
     let reader = sender.clone();
@@ -96,39 +102,57 @@ pub fn run(args: &ServeArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
         env: env.clone(),
         http: Http::new(http::Options::from_env(env)),
     });
-    serve(&news, &sender, &desk, out);
+    let mut watch = (!args.no_watch).then(|| Watch::new(&desk));
+    serve(&news, &sender, &desk, watch.as_mut(), out);
+    // From here on as after a closed input: the watcher finishes the write that it is in, if that takes no longer.
+    std::thread::spawn(move || end(&sender));
+    drop(watch);
     Ok(ExitCode::Ok)
 }
 
-fn serve(news: &Receiver<News>, sender: &Sender<News>, desk: &Arc<Desk>, out: &mut dyn Write) {
+fn serve(
+    news: &Receiver<News>,
+    sender: &Sender<News>,
+    desk: &Arc<Desk>,
+    mut watch: Option<&mut Watch>,
+    out: &mut dyn Write,
+) {
     let mut under_way = 0;
     let mut ending: Option<Instant> = None;
     loop {
-        let next = match ending {
-            None => news.recv().ok(),
-            Some(_) if under_way == 0 => None,
-            Some(end) => news.recv_timeout(end.saturating_duration_since(Instant::now())).ok(),
+        if ending.is_some() && under_way == 0 {
+            return;
+        }
+        let watch_again = watch.as_mut().and_then(|watch| watch.keep());
+        let next = match ending.or(watch_again) {
+            None => news.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(until) => news.recv_timeout(until.saturating_duration_since(Instant::now())),
         };
         let reply = match next {
-            None => return,
-            Some(News::End) => {
+            Err(RecvTimeoutError::Timeout) if ending.is_none() => continue,
+            Err(_) => return,
+            Ok(News::End) => {
                 ending.get_or_insert(Instant::now() + LAST_ANSWERS);
+                // It may stop meanwhile.
+                if let Some(watch) = watch.take() {
+                    watch.stop();
+                }
                 continue;
             }
-            Some(News::Answered(reply)) => {
+            Ok(News::Answered(reply)) => {
                 under_way -= 1;
                 reply
             }
-            Some(News::TooLong) => Reply::error(Value::Null, format!("the line is over {EVENT_CAP} bytes")),
-            Some(News::Line(line)) => match question(&line) {
-                Err(reply) => reply,
+            Ok(News::TooLong) => Reply::error(Value::Null, format!("the line is over {EVENT_CAP} bytes")),
+            Ok(News::Line(line)) => match question(&line) {
+                Err(why) => Reply::error(Value::Null, why),
                 Ok((id, _)) if under_way == AT_A_TIME => {
                     Reply::error(id, format!("{AT_A_TIME} events are being answered already"))
                 }
                 Ok((id, event)) => {
                     under_way += 1;
                     let (desk, sender) = (Arc::clone(desk), sender.clone());
-                    std::thread::spawn(move || sender.send(News::Answered(desk.answer(id, &event))));
+                    std::thread::spawn(move || drop(sender.send(News::Answered(desk.answer(id, &event)))));
                     continue;
                 }
             },
@@ -138,6 +162,64 @@ fn serve(news: &Receiver<News>, sender: &Sender<News>, desk: &Arc<Desk>, out: &m
         // Nobody reads any more.
         if out.write_all(&line).and_then(|()| out.flush()).is_err() {
             return;
+        }
+    }
+}
+
+/// The watcher inside. Where another one serves the home, it is tried again from time to time: that one may be the
+/// child of a gateway that has just been restarted.
+struct Watch {
+    args: PlaceArgs,
+    env: Env,
+    watching: Option<Watching>,
+    pause: Duration,
+    next: Instant,
+}
+
+impl Watch {
+    fn new(desk: &Desk) -> Self {
+        Self {
+            args: desk.args.place.clone(),
+            env: desk.env.clone(),
+            watching: None,
+            pause: FIRST_PAUSE,
+            next: Instant::now(),
+        }
+    }
+
+    /// Watches, if it does not and it is time; says when to try again.
+    fn keep(&mut self) -> Option<Instant> {
+        if self.watching.is_none() && self.next <= Instant::now() {
+            match self.start() {
+                Ok(watching) => self.watching = Some(watching),
+                Err(error) => {
+                    if self.pause == FIRST_PAUSE {
+                        tracing::warn!("answering without watching: {}", hook_run::one_line(&error.to_string()));
+                    }
+                    self.next = Instant::now() + self.pause;
+                    self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+        self.watching.is_none().then_some(self.next)
+    }
+
+    fn start(&self) -> Result<Watching> {
+        const TOKEN_COMMAND: &str = "SIGILUM_OWNER_TOKEN_COMMAND";
+        let place = settings::place(&self.args, &self.env)?;
+        let command = self.env.var(TOKEN_COMMAND);
+        watch::start(watch::Options {
+            token_command: command
+                .map(|text| TokenCommand::parse(text, TOKEN_COMMAND))
+                .transpose()?,
+            ..watch::Options::new(Homes::Listed(vec![place]), &self.env)
+        })
+    }
+
+    /// Tells it to stop; dropping it waits for that.
+    fn stop(&self) {
+        if let Some(watching) = &self.watching {
+            watching.bell().stop();
         }
     }
 }
@@ -160,9 +242,9 @@ impl Desk {
     }
 }
 
-/// The question in a line, or the reply to a line that holds none.
-fn question(line: &[u8]) -> std::result::Result<(Value, Event), Reply> {
-    let mut value = hook_run::parse_event(line).map_err(|why| Reply::error(Value::Null, why))?;
+/// The question in a line, or why it holds none.
+fn question(line: &[u8]) -> std::result::Result<(Value, Event), String> {
+    let mut value = hook_run::parse_event(line)?;
     let id = match value.get_mut("id").map(Value::take) {
         Some(id) if id.is_number() || id.is_string() => id,
         _ => Value::Null,
@@ -271,8 +353,7 @@ mod tests {
         assert_eq!(id(nested).unwrap(), (Value::from("a"), Notice));
         assert_eq!(id(r#"{"id":{"x":1}}"#).unwrap(), (Value::Null, Nothing));
         for bad in ["{", "[1]", "7", "\u{0}"] {
-            let reply = id(bad).unwrap_err();
-            assert!(reply.error.is_some() && reply.id.is_null(), "{bad}: {reply:?}");
+            assert!(id(bad).is_err(), "{bad}");
         }
     }
 }
