@@ -389,7 +389,7 @@ fn whatever_goes_wrong_at_a_request_the_same_command_again_finishes_the_job() {
                         assert_eq!(number(&desk.db(), "SELECT count(*) FROM users"), 0, "{tag}");
                     } else if part != "/connections/linear" || method != "GET" {
                         assert!(
-                            output.stderr.contains("done: ") && output.stderr.contains("not done: "),
+                            output.stderr.contains("  done:") && output.stderr.contains("  not done:"),
                             "{tag}"
                         );
                     }

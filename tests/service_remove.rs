@@ -69,7 +69,7 @@ fn the_old_key_is_in_force_until_the_gateway_has_the_new_one() {
         let output = desk.run(["service", "rotate-key", "linear"]).output();
         assert!(output.code == 6 || output.code == 1, "{output:?}");
         assert!(
-            output.stderr.contains("not done: new service key handed to"),
+            output.stderr.contains("not done:\n    - new service key handed to"),
             "{fault:?}: {}",
             output.stderr
         );
@@ -209,7 +209,7 @@ fn remove_stops_at_a_gateway_that_does_not_answer_and_goes_on_later() {
                 output.stderr
             );
             assert!(
-                output.stderr.contains("not done: connection linear deleted"),
+                output.stderr.contains("not done:\n    - connection linear deleted"),
                 "{}",
                 output.stderr
             );

@@ -285,12 +285,13 @@ impl Steps {
     fn stopped(&self, error: &Error) -> Error {
         let (done, open) = self.lines.split_at(self.done);
         let list = |lines: &[String]| match lines {
-            [] => "nothing".to_owned(),
-            lines => lines.join("; "),
+            [] => " nothing".to_owned(),
+            [line] => format!(" {line}"),
+            lines => lines.iter().map(|line| format!("\n    - {line}")).collect(),
         };
         Error::new(
             error.code,
-            format!("{error}\n  done: {}\n  not done: {}", list(done), list(open)),
+            format!("{error}\n  done:{}\n  not done:{}", list(done), list(open)),
         )
         .next("run the same command again: it finishes the job")
     }

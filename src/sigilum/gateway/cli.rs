@@ -44,11 +44,13 @@ enum Failure {
 pub(super) fn open(target: &Target) -> std::result::Result<Cli, String> {
     let data_dir = match (&target.data_dir, &target.master_key) {
         (None, _) => {
-            return Err("its CLI: no data folder given (--gateway-data-dir or GATEWAY_DATA_DIR)".to_owned());
+            return Err(
+                "sigilum-gateway-cli: no data folder given (--gateway-data-dir or GATEWAY_DATA_DIR)".to_owned(),
+            );
         }
         (Some(dir), None) => {
             return Err(format!(
-                "its CLI on {}: no master key given (GATEWAY_MASTER_KEY)",
+                "sigilum-gateway-cli on {}: no master key given (GATEWAY_MASTER_KEY)",
                 dir.display()
             ));
         }
@@ -56,13 +58,16 @@ pub(super) fn open(target: &Target) -> std::result::Result<Cli, String> {
     };
     // In a folder that holds no store, the CLI would make an empty one.
     if !data_dir.join("badger").join("MANIFEST").is_file() {
-        return Err(format!("its CLI: no gateway store in {}", data_dir.display()));
+        return Err(format!(
+            "sigilum-gateway-cli: no gateway store in {}",
+            data_dir.display()
+        ));
     }
     let Some(program) = &target.cli else {
-        return Err("its CLI: sigilum-gateway-cli is not on PATH (SIGILUM_GATEWAY_CLI may name it)".to_owned());
+        return Err("sigilum-gateway-cli: not on PATH (SIGILUM_GATEWAY_CLI may name it)".to_owned());
     };
     if !program.is_file() {
-        return Err(format!("its CLI: no such program: {}", program.display()));
+        return Err(format!("sigilum-gateway-cli: no such program: {}", program.display()));
     }
     Ok(Cli {
         program: program.clone(),

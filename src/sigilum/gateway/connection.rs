@@ -54,7 +54,11 @@ pub struct Connection {
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
     pub mcp_endpoint: String,
     /// Protocol mcp: which tools agents may see.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(
+        default,
+        deserialize_with = "or_default",
+        skip_serializing_if = "ToolPolicy::is_empty"
+    )]
     pub mcp_tool_policy: ToolPolicy,
     /// Protocol mcp: the same for single subjects.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Map::is_empty")]
@@ -70,6 +74,12 @@ pub struct ToolPolicy {
     denylist: Vec<String>,
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_zero")]
     max_tools_exposed: u64,
+}
+
+impl ToolPolicy {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What `POST /api/admin/connections` takes, but for the secrets: those travel apart and are never stored with it.
