@@ -7,6 +7,7 @@ use crate::exit::{ExitCode, Result};
 use crate::openclaw::config::{self, EditOptions};
 use crate::openclaw::entry;
 use crate::settings::Env;
+use crate::token::claims;
 use std::io::Write;
 
 /// Runs the command.
@@ -44,6 +45,8 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     for note in notes.iter().chain(&outcome.notes) {
         write_line(out, format_args!("  {note}"))?;
     }
+    // What stood in the config before our first edit is kept for an uninstall, but not a token.
+    config::scrub_undo_record(&place, &lock, &|text| claims::inspect(&text.to_owned().into()).is_ok())?;
     for file in [&owner.token_file, &place.record_file(&owner.namespace.value)] {
         if disk::remove(file)? {
             write_line(out, format_args!("Removed {}", file.display()))?;

@@ -6,25 +6,28 @@
 //! killed anywhere leaves the old file or the new one.
 
 mod commit;
+mod plan;
+mod record;
+mod seen;
 
-use super::document::{Document, DocumentError};
-use super::entry::{ENV_PATH, TOKEN, is_unset};
-use super::include::{self, Include};
+use super::entry::{TOKEN, is_unset};
 use super::lock::{self, LockOptions};
-use crate::disk::{self, Content, OwnLock};
+use super::undo::Undo;
+use crate::disk::{self, OwnLock};
 use crate::exit::{Error, ExitCode, Result};
 use crate::settings::Place;
-use commit::{Committed, Target};
+use commit::Committed;
 use json_patch::Patch;
+use plan::Plan;
+use record::key;
+use seen::Seen;
 use serde_json::Value;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How often to start over when writers that ignore the lock keep changing the file.
 const ROUNDS: u32 = 40;
-/// OpenClaw takes a shrunken file for damaged only if it was at least this long, in bytes.
-const SHRINK_FROM: u64 = 512;
 
 /// The config as it is.
 #[derive(Clone)]
@@ -56,6 +59,9 @@ pub struct EditOptions<'a> {
     pub force: bool,
     /// Our lock on this home, where the caller has it already. Otherwise the edit takes it.
     pub own_lock: Option<&'a OwnLock>,
+    /// Give back the bytes that stood there before our first edit, as far as the wanted value allows, and forget what
+    /// was recorded of our edits. A file that we made and that holds nothing else is deleted.
+    pub give_back: bool,
     /// How long to wait for OpenClaw's lock.
     pub lock: LockOptions,
     /// For tests: how long to hold OpenClaw's lock before anything else.
@@ -70,6 +76,8 @@ pub struct Ask<'a> {
     pub exists: bool,
     /// A token must not be taken out but overwritten by a filler of the same length: the file must not shrink.
     pub keep_length: bool,
+    /// With [`EditOptions::give_back`], the config's value as it would be without our edits.
+    pub undone: Option<&'a Value>,
 }
 
 /// What an edit did.
@@ -79,6 +87,8 @@ pub struct EditOutcome {
     pub changed: bool,
     /// Whether the config was made.
     pub created: bool,
+    /// Whether the config, which we had made, was deleted.
+    pub deleted: bool,
     /// From the config as it was to the config as it is wanted (RFC 6902), includes resolved. It may hold the token:
     /// print it with [`masked`] only.
     pub patch: Patch,
@@ -96,6 +106,7 @@ impl fmt::Debug for EditOutcome {
         f.debug_struct("EditOutcome")
             .field("changed", &self.changed)
             .field("created", &self.created)
+            .field("deleted", &self.deleted)
             .field("patch", &masked(&self.patch).to_string())
             .field("files", &self.files)
             .field("notes", &self.notes)
@@ -118,7 +129,7 @@ pub fn edit(
     want: &mut dyn FnMut(&Ask<'_>) -> Result<Value>,
 ) -> Result<EditOutcome> {
     if options.dry_run || place.read_only.is_some() {
-        let plan = Plan::make(Seen::read(place)?, options, want)?;
+        let plan = Plan::make(place, options, want)?;
         let not_written = place.read_only.filter(|_| !options.dry_run && plan.has_changes());
         return Ok(EditOutcome {
             not_written,
@@ -137,7 +148,7 @@ pub fn edit(
         Ok(lock) => Some(lock),
         // A folder where nothing can be written: fine as long as nothing has to be.
         Err(error) if error.code == ExitCode::Config => {
-            let plan = Plan::make(Seen::read(place)?, options, want)?;
+            let plan = Plan::make(place, options, want)?;
             return if plan.has_changes() {
                 Err(error)
             } else {
@@ -148,8 +159,11 @@ pub fn edit(
     };
     std::thread::sleep(options.hold_lock);
     for round in 0..ROUNDS {
-        let plan = Plan::make(Seen::read(place)?, options, want)?;
+        let plan = Plan::make(place, options, want)?;
         if !plan.has_changes() {
+            if options.give_back {
+                forget(place, own_lock, &plan)?;
+            }
             return Ok(plan.outcome());
         }
         match commit::commit(&plan, place, own_lock, &mut write_lock)? {
@@ -171,6 +185,27 @@ pub fn edit(
         ),
     )
     .next("end that program, or run the command again"))
+}
+
+/// What is recorded of our edits in this home, for [`Undo::files`] and the like.
+pub fn undo_record(place: &Place) -> Result<Undo> {
+    record::load(place).map(|(undo, _)| undo)
+}
+
+/// Forgets the tokens that stood in a config before our first edit, so that no file of ours holds one.
+pub fn scrub_undo_record(place: &Place, own_lock: &OwnLock, is_token: &dyn Fn(&str) -> bool) -> Result<()> {
+    let (mut undo, _) = record::load(place)?;
+    undo.scrub(is_token);
+    record::settle(place, own_lock, &undo)
+}
+
+/// Nothing had to be changed to take our edits back: then there are none.
+fn forget(place: &Place, own_lock: &OwnLock, plan: &Plan) -> Result<()> {
+    let (mut undo, _) = record::load(place)?;
+    for file in &plan.seen.files {
+        undo.forget(&key(&file.target.path()));
+    }
+    record::settle(place, own_lock, &undo)
 }
 
 /// A patch with every owner token in it masked, for people to read.
@@ -208,257 +243,4 @@ pub fn masked(patch: &Patch) -> Value {
         }
     }
     operations
-}
-
-/// A file of the config, read and understood.
-struct File {
-    target: Target,
-    /// `None` where there is no such file.
-    content: Option<Content>,
-    document: Document,
-}
-
-/// The config as it was read, and where each part stands.
-struct Seen {
-    /// The config, and then the included file where there is one on the way to the entry.
-    files: Vec<File>,
-    include: Option<Include>,
-    /// The config's value with the include resolved.
-    value: Value,
-    /// The size of OpenClaw's own backup, in bytes.
-    backup: u64,
-}
-
-impl Seen {
-    fn read(place: &Place) -> Result<Self> {
-        let config = &place.config;
-        let main = File::read(config)?;
-        let mut value = main.document.value().clone();
-        let include = include::find(&value, config)?;
-        let mut files = vec![main];
-        if let Some(include) = &include {
-            let included = File::read(&include.file)?;
-            included
-                .document
-                .refuse_duplicates(&ENV_PATH[include.at.len()..])
-                .map_err(|error| unreadable(&include.file, error))?;
-            include::resolve(&mut value, include, included.document.value())?;
-            files.push(included);
-        }
-        files[0]
-            .document
-            .refuse_duplicates(&ENV_PATH)
-            .map_err(|error| unreadable(config, error))?;
-        let mut backup = config.clone().into_os_string();
-        backup.push(".bak");
-        Ok(Self {
-            files,
-            include,
-            value,
-            backup: std::fs::metadata(backup).map_or(0, |meta| meta.len()),
-        })
-    }
-
-    fn exists(&self) -> bool {
-        self.files[0].content.is_some()
-    }
-}
-
-impl File {
-    /// Reads a file. Where it cannot be understood, it may be caught half-written by a program that writes in place:
-    /// then it is looked at again as long as it changes, for a moment.
-    fn read(path: &Path) -> Result<Self> {
-        let mut last = None;
-        for _ in 0..5 {
-            let target = Target::find(path)?;
-            let content = target.read()?;
-            let bytes = content.as_ref().map_or(&[][..], |content| &content.bytes);
-            let error = match Document::parse(bytes) {
-                Ok(document) => {
-                    return Ok(Self {
-                        target,
-                        content,
-                        document,
-                    });
-                }
-                Err(error) => error,
-            };
-            let again = Some(bytes.to_vec());
-            if last == again {
-                return Err(unreadable(path, error));
-            }
-            last = again;
-            std::thread::sleep(Duration::from_millis(15));
-        }
-        Err(Error::new(
-            ExitCode::Config,
-            format!("could not read the config, it keeps changing: {}", path.display()),
-        )
-        .next("run the command again"))
-    }
-}
-
-/// One file to be written.
-struct Change {
-    /// Which of [`Seen::files`].
-    file: usize,
-    edited: super::document::Edited,
-    /// It gets a token: nobody else may read it.
-    private: bool,
-}
-
-/// What is to be done: everything is known and checked, nothing is written yet.
-struct Plan {
-    seen: Seen,
-    patch: Patch,
-    changes: Vec<Change>,
-    notes: Vec<String>,
-}
-
-impl Plan {
-    fn make(seen: Seen, options: &EditOptions<'_>, want: &mut dyn FnMut(&Ask<'_>) -> Result<Value>) -> Result<Self> {
-        let (value, exists) = (seen.value.clone(), seen.exists());
-        let mut plan = Self {
-            seen,
-            patch: Patch::default(),
-            changes: Vec::new(),
-            notes: Vec::new(),
-        };
-        let mut ask = |keep_length| {
-            want(&Ask {
-                value: &value,
-                exists,
-                keep_length,
-            })
-        };
-        let wanted = ask(false)?;
-        plan.change_to(&wanted)?;
-        let Some(shrunk) = plan.shrunk() else {
-            return Ok(plan);
-        };
-        let kept = ask(true)?;
-        if kept != wanted {
-            plan.change_to(&kept)?;
-            if plan.shrunk().is_none() {
-                plan.notes.push(
-                    "the token was overwritten by a filler of the same length: OpenClaw takes a file that shrinks below \
-                     half for damaged, and brings back an older one"
-                        .to_owned(),
-                );
-                return Ok(plan);
-            }
-        }
-        if !options.force {
-            let file = plan.seen.files[0].target.path();
-            return Err(Error::new(
-                ExitCode::Config,
-                format!("could not edit the config, {shrunk}: {}", file.display()),
-            )
-            .next("if that is no matter, add --force; otherwise make the change with `openclaw config`"));
-        }
-        if kept != wanted {
-            plan.change_to(&ask(false)?)?;
-        }
-        plan.notes.push(shrunk);
-        Ok(plan)
-    }
-
-    /// Works out what must change in which file for the config to have this value.
-    fn change_to(&mut self, wanted: &Value) -> Result<()> {
-        let seen = &self.seen;
-        self.patch = json_patch::diff(&seen.value, wanted);
-        self.changes.clear();
-        if self.patch.0.is_empty() {
-            return Ok(());
-        }
-        let config = &seen.files[0];
-        let included = seen
-            .include
-            .as_ref()
-            .zip(seen.files.get(1).map(|file| file.document.value()));
-        let split = include::split(&self.patch, config.document.value(), included, &config.target.path())?;
-        let token = token(wanted).filter(|new| token(&seen.value) != Some(new));
-        let token_file = usize::from(seen.include.is_some());
-        // The included file first: it holds the entry, the config at most a switch that turns it on.
-        for (file, operations) in [(1, split.included), (0, split.main)] {
-            if operations.is_empty() {
-                continue;
-            }
-            let File { target, document, .. } = &seen.files[file];
-            let edited = document
-                .edit(&Patch(operations))
-                .map_err(|error| unreadable(&target.path(), error))?;
-            self.changes.push(Change {
-                file,
-                edited,
-                private: token.is_some() && file == token_file,
-            });
-        }
-        Ok(())
-    }
-
-    fn has_changes(&self) -> bool {
-        !self.changes.is_empty()
-    }
-
-    /// Why OpenClaw would take the new config for damaged, and bring back an older one; `None` if it would not.
-    fn shrunk(&self) -> Option<String> {
-        let change = self.changes.iter().find(|change| change.file == 0)?;
-        let old = self.seen.files[0]
-            .content
-            .as_ref()
-            .map_or(0, |content| content.bytes.len() as u64);
-        let new = change.edited.bytes.len() as u64;
-        let base = old.max(self.seen.backup);
-        // Where the file is that short already, an edit that adds to it makes nothing worse.
-        let shrinks = new < old || !self.seen.exists();
-        (base >= SHRINK_FROM && shrinks && new * 2 < base).then(|| {
-            format!(
-                "it would shrink from {base} bytes (the larger of the file and OpenClaw's backup) to {new}, and OpenClaw \
-                 takes less than half for damaged and brings back an older one"
-            )
-        })
-    }
-
-    fn outcome(&self) -> EditOutcome {
-        let mut notes = self.notes.clone();
-        for change in &self.changes {
-            let file = &self.seen.files[change.file];
-            let mode = file.content.as_ref().map(|content| content.stat.st_mode & 0o7777);
-            if let Some(mode) = mode.filter(|mode| change.private && *mode != commit::PRIVATE) {
-                let path = file.target.path();
-                notes.push(format!(
-                    "{} holds the token now: its mode became 0600 (was {mode:04o})",
-                    path.display()
-                ));
-            }
-        }
-        EditOutcome {
-            changed: false,
-            created: self.has_changes() && !self.seen.exists(),
-            patch: self.patch.clone(),
-            files: self
-                .changes
-                .iter()
-                .map(|change| self.seen.files[change.file].target.path())
-                .collect(),
-            notes,
-            not_written: None,
-        }
-    }
-}
-
-/// The owner token in a config's entry.
-fn token(config: &Value) -> Option<&str> {
-    let env = ENV_PATH.iter().try_fold(config, |node, key| node.get(key))?;
-    env.get(TOKEN)?.as_str().filter(|token| !is_unset(token))
-}
-
-fn unreadable(path: &Path, error: DocumentError) -> Error {
-    Error::new(
-        ExitCode::Config,
-        format!("could not use the config: {}", path.display()),
-    )
-    .because(error)
-    .next("correct the file (`openclaw config validate` says what is wrong), and run the command again")
 }

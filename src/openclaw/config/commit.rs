@@ -1,100 +1,21 @@
 //! From the plan to the disk: temp files, undo record, swap.
 
-use super::{File, Plan};
+use super::plan::Plan;
+use super::record::{self, key};
+use super::seen::File;
 use crate::disk::{self, Content, Folder, OwnLock, Temp};
 use crate::exit::{Error, ExitCode, Result};
 use crate::openclaw::document::MAX_BYTES;
 use crate::openclaw::lock::WriteLock;
+use crate::openclaw::undo::{self, Undo};
 use crate::settings::Place;
 use rustix::fs::Stat;
 use rustix::io::Errno;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// The mode of a config that we make, or that gets a token.
 pub(super) const PRIVATE: u32 = 0o600;
-
-/// The file that a config's path leads to: the path itself, or what it links to.
-#[derive(Debug)]
-pub(super) struct Target {
-    /// `None` where the folder does not exist, and so nothing in it.
-    folder: Option<Folder>,
-    path: PathBuf,
-    name: String,
-}
-
-impl Target {
-    pub(super) fn find(path: &Path) -> Result<Self> {
-        let failed = |error: io::Error| {
-            Error::new(
-                ExitCode::Config,
-                format!("could not read the config: {}", path.display()),
-            )
-            .because(error)
-        };
-        let link = std::fs::symlink_metadata(path)
-            .ok()
-            .filter(std::fs::Metadata::is_symlink);
-        let mut real = path.to_owned();
-        if let Some(link) = link {
-            real = std::fs::canonicalize(path).map_err(|error| {
-                failed(error).next("it is a symbolic link to nothing: remove it, or make its target")
-            })?;
-            refuse_foreign_link(path, &link, &real)?;
-        }
-        let (Some(folder), Some(name)) = (real.parent(), real.file_name().and_then(|name| name.to_str())) else {
-            return Err(failed(io::Error::other("its path has no UTF-8 file name")));
-        };
-        let name = name.to_owned();
-        let folder = match Folder::open(folder) {
-            Ok(folder) => Some(folder),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed(error)),
-        };
-        if let Some(folder) = &folder {
-            real = folder.join(&name);
-        }
-        Ok(Self {
-            folder,
-            path: real,
-            name,
-        })
-    }
-
-    /// Where the file really is.
-    pub(super) fn path(&self) -> PathBuf {
-        self.path.clone()
-    }
-
-    pub(super) fn read(&self) -> Result<Option<Content>> {
-        let Some(folder) = &self.folder else { return Ok(None) };
-        folder.read(&self.name, MAX_BYTES as u64).map_err(|error| {
-            Error::new(
-                ExitCode::Config,
-                format!("could not read the config: {}", self.path.display()),
-            )
-            .because(error)
-        })
-    }
-}
-
-/// As root, a person's link must not lead us to edit another one's file, such as a system file of root's.
-fn refuse_foreign_link(path: &Path, link: &std::fs::Metadata, real: &Path) -> Result<()> {
-    use std::os::unix::fs::MetadataExt;
-    let target = std::fs::metadata(real).map_or(link.uid(), |meta| meta.uid());
-    if !rustix::process::geteuid().is_root() || link.uid() == 0 || link.uid() == target {
-        return Ok(());
-    }
-    Err(Error::new(
-        ExitCode::Config,
-        format!(
-            "could not use the config, it is a link of user {} to a file of user {target}: {}",
-            link.uid(),
-            path.display()
-        ),
-    )
-    .next("run the command as the user that the link belongs to"))
-}
 
 /// How a commit ended.
 pub(super) enum Committed {
@@ -108,7 +29,7 @@ pub(super) enum Committed {
 /// before the last fsync, which so makes both the swap and the lock's end survive a power cut.
 pub(super) fn commit(
     plan: &Plan,
-    _place: &Place,
+    place: &Place,
     own_lock: &OwnLock,
     write_lock: &mut Option<WriteLock>,
 ) -> Result<Committed> {
@@ -116,13 +37,28 @@ pub(super) fn commit(
     for change in &plan.changes {
         let file = &plan.seen.files[change.file];
         let mode = if change.private { PRIVATE } else { file_mode(file) };
-        let temp = prepare(file, &change.edited.bytes, mode).map_err(|error| not_written(&file.target.path, error))?;
-        ready.push((file, temp));
+        let folder = file.target.folder.as_ref();
+        let folder = folder.ok_or_else(|| not_written(&file.target.path, io::ErrorKind::NotFound.into()))?;
+        folder.clean();
+        let temp = if change.delete {
+            None
+        } else {
+            let prepared = prepare(file, folder, &change.edited.bytes, mode);
+            Some(prepared.map_err(|error| not_written(&file.target.path, error))?)
+        };
+        ready.push((file, folder, temp));
     }
+    let mut undo = noted(plan);
+    record::store(place, own_lock, &undo)?;
     own_lock.sync()?;
     let mut folders = Vec::new();
-    for (file, (folder, temp)) in ready {
-        match swap(folder, &temp, &file.target.name, file.content.as_ref()) {
+    for (file, folder, temp) in ready {
+        let (name, old) = (&file.target.name, file.content.as_ref());
+        let swapped = match temp {
+            Some(temp) => swap(folder, &temp, name, old),
+            None => remove(folder, name, old),
+        };
+        match swapped {
             Ok(true) => folders.push((folder, &file.target.path)),
             Ok(false) => return Ok(Committed::Changed),
             Err(error) => return Err(not_written(&file.target.path, error)),
@@ -133,7 +69,32 @@ pub(super) fn commit(
     for (folder, path) in folders {
         folder.sync().map_err(|error| not_written(path, error))?;
     }
+    let given_back: Vec<_> = plan.changes.iter().filter(|change| change.given_back).collect();
+    if !given_back.is_empty() {
+        for change in given_back {
+            undo.forget(&key(&plan.seen.files[change.file].target.path));
+        }
+        record::settle(place, own_lock, &undo)?;
+    }
     Ok(Committed::Done)
+}
+
+/// The undo record with what the edit does, so that it can be taken back.
+fn noted(plan: &Plan) -> Undo {
+    let mut undo = plan.undo.clone();
+    for change in plan.changes.iter().filter(|change| !change.delete) {
+        let file = &plan.seen.files[change.file];
+        undo.note(
+            &key(&file.target.path),
+            &undo::Change {
+                old: file.content.as_ref().map(|content| &content.bytes[..]),
+                before: file.document.value(),
+                edited: &change.edited,
+                after: &change.value,
+            },
+        );
+    }
+    undo
 }
 
 fn file_mode(file: &File) -> u32 {
@@ -143,9 +104,7 @@ fn file_mode(file: &File) -> u32 {
 }
 
 /// The new file under a temporary name, complete and on the disk, with the old one's owner.
-fn prepare<'a>(file: &'a File, bytes: &[u8], mode: u32) -> io::Result<(&'a Folder, Temp<'a>)> {
-    let folder = file.target.folder.as_ref().ok_or(io::ErrorKind::NotFound)?;
-    folder.clean();
+fn prepare<'a>(file: &File, folder: &'a Folder, bytes: &[u8], mode: u32) -> io::Result<Temp<'a>> {
     let mut temp = folder.temp()?;
     let owner = match &file.content {
         Some(content) => Some(disk::owner(&content.stat)),
@@ -170,7 +129,27 @@ fn prepare<'a>(file: &'a File, bytes: &[u8], mode: u32) -> io::Result<(&'a Folde
     }
     temp.fill(bytes, mode, None)?;
     temp.sync()?;
-    Ok((folder, temp))
+    Ok(temp)
+}
+
+/// Removes the file if it still is what was read; says whether it was.
+fn remove(folder: &Folder, name: &str, old: Option<&Content>) -> io::Result<bool> {
+    let Some(old) = old else { return Ok(true) };
+    let temp = match folder.rename_away(name) {
+        Ok(temp) => temp,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(error),
+    };
+    if is_same(folder, &temp, old) {
+        return folder.remove(&temp).map(|_| true);
+    }
+    // Another writer's: back it goes, unless there is a newer one by now.
+    if let Err(error) = folder.rename_new(&temp, name)
+        && error.kind() != io::ErrorKind::AlreadyExists
+    {
+        return Err(error);
+    }
+    folder.remove(&temp).map(|_| false)
 }
 
 /// Puts the new file in the old one's place if that still is what was read; says whether it was.
@@ -192,6 +171,11 @@ fn swap(folder: &Folder, temp: &Temp<'_>, name: &str, old: Option<&Content>) -> 
     if !is_same(folder, name, old) {
         return Ok(false);
     }
+    exchange(folder, temp, name, old)
+}
+
+/// The swap without the look before.
+fn exchange(folder: &Folder, temp: &Temp<'_>, name: &str, old: &Content) -> io::Result<bool> {
     match temp.exchange(name) {
         Ok(()) if is_same(folder, temp.name(), old) => Ok(true),
         Ok(()) => swap_back(folder, temp, name).map(|()| false),
@@ -261,5 +245,116 @@ fn not_written(path: &Path, error: io::Error) -> Error {
     match next {
         Some(step) => failed.next(step),
         None => failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    /// A folder with a config in it that was read, and the new file beside it.
+    fn with_swap(test: impl Fn(&Path, &Folder, &Content, Temp<'_>)) {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("c"), "old").unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let old = folder.read("c", 100).unwrap().unwrap();
+        let mut temp = folder.temp().unwrap();
+        temp.fill(b"new", 0o600, None).unwrap();
+        test(dir.path(), &folder, &old, temp);
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "something was left behind"
+        );
+    }
+
+    #[test]
+    fn what_was_read_is_replaced() {
+        with_swap(|dir, folder, old, temp| {
+            assert!(swap(folder, &temp, "c", Some(old)).unwrap());
+            drop(temp);
+            assert_eq!(fs::read(dir.join("c")).unwrap(), b"new");
+        });
+    }
+
+    /// Another writer came between our last look and the exchange.
+    #[test]
+    fn what_another_writer_put_there_is_put_back() {
+        type Write = fn(&Path);
+        let writes: [(&str, Write); 5] = [
+            ("in place", |path| fs::write(path, "theirs").unwrap()),
+            ("by rename", |path| {
+                fs::write(path.with_extension("t"), "theirs").unwrap();
+                fs::rename(path.with_extension("t"), path).unwrap();
+            }),
+            ("a mode", |path| {
+                use std::os::unix::fs::PermissionsExt;
+                fs::set_permissions(path, fs::Permissions::from_mode(0o640)).unwrap();
+            }),
+            ("a link", |path| {
+                fs::remove_file(path).unwrap();
+                symlink("/nowhere", path).unwrap();
+            }),
+            ("a folder", |path| {
+                fs::remove_file(path).unwrap();
+                fs::create_dir(path).unwrap();
+            }),
+        ];
+        for (what, write) in writes {
+            with_swap(|dir, folder, old, temp| {
+                write(&dir.join("c"));
+                let before = folder.stat("c").unwrap().map(|stat| (disk::inode(&stat), stat.st_mode));
+                assert!(!exchange(folder, &temp, "c", old).unwrap(), "{what}");
+                assert_eq!(
+                    folder.stat("c").unwrap().map(|stat| (disk::inode(&stat), stat.st_mode)),
+                    before,
+                    "{what}"
+                );
+                assert!(!swap(folder, &temp, "c", Some(old)).unwrap(), "{what}");
+                drop(temp);
+            });
+        }
+        with_swap(|dir, folder, old, temp| {
+            fs::remove_file(dir.join("c")).unwrap();
+            assert!(!exchange(folder, &temp, "c", old).unwrap());
+            assert!(!swap(folder, &temp, "c", Some(old)).unwrap());
+            assert!(!dir.join("c").exists());
+            fs::write(dir.join("c"), "made meanwhile").unwrap();
+            assert!(!swap(folder, &temp, "c", None).unwrap());
+            assert_eq!(fs::read(dir.join("c")).unwrap(), b"made meanwhile");
+        });
+    }
+
+    #[test]
+    fn only_what_was_read_is_removed() {
+        with_swap(|dir, folder, old, _| {
+            fs::write(dir.join("c"), "theirs").unwrap();
+            assert!(!remove(folder, "c", Some(old)).unwrap());
+            assert_eq!(fs::read(dir.join("c")).unwrap(), b"theirs");
+            fs::write(dir.join("c"), "old").unwrap();
+            assert!(remove(folder, "c", Some(old)).unwrap());
+            assert!(!dir.join("c").exists());
+            fs::write(dir.join("c"), "").unwrap();
+        });
+    }
+
+    #[test]
+    fn errors_say_what_to_do() {
+        let table = [
+            (Errno::BUSY, "--token-in-config false"),
+            (Errno::NOSPC, "free some disk space"),
+            (Errno::ROFS, "mount the file system writable"),
+            (Errno::MFILE, "ulimit -n"),
+            (Errno::ACCESS, "Permission denied"),
+            (Errno::IO, "Input/output error"),
+        ];
+        for (errno, says) in table {
+            let error = not_written(Path::new("/x/openclaw.json"), errno.into());
+            let text = error.to_string();
+            assert_eq!(error.code, ExitCode::Config);
+            assert!(text.contains(says) && text.contains("/x/openclaw.json"), "{text}");
+        }
     }
 }

@@ -1,0 +1,322 @@
+//! From what is wanted to what must change in which file: all decided and checked, nothing written.
+
+use super::commit::PRIVATE;
+use super::record::{self, key};
+use super::seen::{File, Seen, unreadable};
+use super::{Ask, EditOptions, EditOutcome};
+use crate::exit::{Error, ExitCode, Result};
+use crate::openclaw::document::{Edited, Splice};
+use crate::openclaw::entry::{ENV_PATH, TOKEN, is_unset};
+use crate::openclaw::include;
+use crate::openclaw::undo::{Undo, UndoError};
+use crate::settings::Place;
+use json_patch::{Patch, PatchOperation};
+use serde_json::Value;
+use std::path::Path;
+
+/// OpenClaw takes a shrunken file for damaged only if it was at least this long, in bytes.
+const SHRINK_FROM: u64 = 512;
+
+/// One file to be written.
+pub(super) struct Change {
+    /// Which of [`Seen::files`].
+    pub file: usize,
+    /// The whole new file, and what differs from the old one, where that was an edit.
+    pub edited: Edited,
+    /// The file's own value afterwards.
+    pub value: Value,
+    /// It gets a token: nobody else may read it.
+    pub private: bool,
+    /// The bytes of before our first edit are back: nothing is recorded of this file any more.
+    pub given_back: bool,
+    /// The file goes altogether.
+    pub delete: bool,
+}
+
+/// What is to be done: everything is known and checked, nothing is written yet.
+pub(super) struct Plan {
+    pub seen: Seen,
+    /// The undo record as it is.
+    pub undo: Undo,
+    patch: Patch,
+    pub changes: Vec<Change>,
+    notes: Vec<String>,
+}
+
+impl Plan {
+    pub fn make(
+        place: &Place,
+        options: &EditOptions<'_>,
+        want: &mut dyn FnMut(&Ask<'_>) -> Result<Value>,
+    ) -> Result<Self> {
+        let (undo, note) = record::load(place)?;
+        let mut plan = Self {
+            seen: Seen::read(place)?,
+            undo,
+            patch: Patch::default(),
+            changes: Vec::new(),
+            notes: note.into_iter().collect(),
+        };
+        let (value, exists) = (plan.seen.value.clone(), plan.seen.exists());
+        let undone = if options.give_back { Some(plan.undone()?) } else { None };
+        let mut ask = |keep_length| {
+            want(&Ask {
+                value: &value,
+                exists,
+                keep_length,
+                undone: undone.as_ref(),
+            })
+        };
+        let wanted = ask(false)?;
+        plan.change_to(&wanted, options.give_back)?;
+        let Some(shrunk) = plan.shrunk() else {
+            return Ok(plan);
+        };
+        let kept = ask(true)?;
+        if kept != wanted {
+            plan.change_to(&kept, options.give_back)?;
+            if plan.shrunk().is_none() {
+                plan.notes.push(
+                    "the token was overwritten by a filler of the same length: OpenClaw takes a file that shrinks below \
+                     half for damaged, and brings back an older one"
+                        .to_owned(),
+                );
+                return Ok(plan);
+            }
+        }
+        if !options.force {
+            let file = plan.seen.files[0].target.path();
+            return Err(Error::new(
+                ExitCode::Config,
+                format!("could not edit the config, {shrunk}: {}", file.display()),
+            )
+            .next("if that is no matter, add --force; otherwise make the change with `openclaw config`"));
+        }
+        if kept != wanted {
+            plan.change_to(&ask(false)?, options.give_back)?;
+        }
+        plan.notes.push(shrunk);
+        Ok(plan)
+    }
+
+    /// The config's value as it would be without our edits.
+    fn undone(&self) -> Result<Value> {
+        let own = |file: &File| match &file.content {
+            Some(content) => {
+                let path = file.target.path();
+                let restored = self.undo.restore(&key(&path), &content.bytes);
+                restored
+                    .map(|restored| restored.value)
+                    .map_err(|error| lost(&path, error))
+            }
+            None => Ok(file.document.value().clone()),
+        };
+        let mut value = own(&self.seen.files[0])?;
+        if let Some((include, file)) = self.seen.include.as_ref().zip(self.seen.files.get(1)) {
+            include::resolve(&mut value, include, &own(file)?)?;
+        }
+        Ok(value)
+    }
+
+    /// Works out what must change in which file for the config to have this value.
+    fn change_to(&mut self, wanted: &Value, give_back: bool) -> Result<()> {
+        let seen = &self.seen;
+        self.patch = json_patch::diff(&seen.value, wanted);
+        self.changes.clear();
+        // An entry that stays (with a filler for a token) is still to be taken out one day.
+        let give_back = give_back
+            && ENV_PATH[..4]
+                .iter()
+                .try_fold(wanted, |node, key| node.get(key))
+                .is_none();
+        let config = &seen.files[0];
+        let included = seen
+            .include
+            .as_ref()
+            .zip(seen.files.get(1).map(|file| file.document.value()));
+        let split = include::split(&self.patch, config.document.value(), included, &config.target.path())?;
+        let token = token(wanted).filter(|new| token(&seen.value) != Some(new));
+        let token_file = usize::from(seen.include.is_some());
+        // The included file first: it holds the entry, the config at most a switch that turns it on.
+        for (file, operations) in [(1, split.included), (0, split.main)] {
+            let Some(now) = seen.files.get(file) else { continue };
+            let private = token.is_some() && file == token_file;
+            let change = if give_back {
+                self.given_back(file, now, operations)?
+            } else {
+                edited(file, now, operations)?
+            };
+            self.changes.extend(change.map(|change| Change { private, ..change }));
+        }
+        Ok(())
+    }
+
+    /// The file with the bytes of before our first edit, as far as its wanted value allows.
+    fn given_back(&self, file: usize, now: &File, operations: Vec<PatchOperation>) -> Result<Option<Change>> {
+        let Some(content) = &now.content else { return Ok(None) };
+        let path = now.target.path();
+        let mut value = now.document.value().clone();
+        json_patch::patch(&mut value, &Patch(operations)).map_err(|_| misfit(&path))?;
+        let restored = self
+            .undo
+            .restore_with(&key(&path), &content.bytes, |_| value)
+            .map_err(|error| lost(&path, error))?;
+        let delete = restored.delete_file;
+        Ok((delete || restored.bytes != content.bytes).then(|| Change {
+            file,
+            edited: as_edit(&content.bytes, restored.bytes),
+            value: restored.value,
+            private: false,
+            given_back: true,
+            delete,
+        }))
+    }
+
+    pub fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    /// Why OpenClaw would take the new config for damaged, and bring back an older one; `None` if it would not.
+    fn shrunk(&self) -> Option<String> {
+        let change = self.changes.iter().find(|change| change.file == 0 && !change.delete)?;
+        let old = self.seen.files[0]
+            .content
+            .as_ref()
+            .map_or(0, |content| content.bytes.len() as u64);
+        let new = change.edited.bytes.len() as u64;
+        let base = old.max(self.seen.backup);
+        // Where the file is that short already, an edit that adds to it makes nothing worse.
+        let shrinks = new < old || !self.seen.exists();
+        (base >= SHRINK_FROM && shrinks && new * 2 < base).then(|| {
+            format!(
+                "it would shrink from {base} bytes (the larger of the file and OpenClaw's backup) to {new}, and OpenClaw \
+                 takes less than half for damaged and brings back an older one"
+            )
+        })
+    }
+
+    pub fn outcome(&self) -> EditOutcome {
+        let mut notes = self.notes.clone();
+        for change in &self.changes {
+            let file = &self.seen.files[change.file];
+            let mode = file.content.as_ref().map(|content| content.stat.st_mode & 0o7777);
+            if let Some(mode) = mode.filter(|mode| change.private && *mode != PRIVATE) {
+                let path = file.target.path();
+                notes.push(format!(
+                    "{} holds the token now: its mode became 0600 (was {mode:04o})",
+                    path.display()
+                ));
+            }
+        }
+        EditOutcome {
+            changed: false,
+            created: self.has_changes() && !self.seen.exists(),
+            deleted: self.changes.iter().any(|change| change.file == 0 && change.delete),
+            patch: self.patch.clone(),
+            files: self
+                .changes
+                .iter()
+                .map(|change| self.seen.files[change.file].target.path())
+                .collect(),
+            notes,
+            not_written: None,
+        }
+    }
+}
+
+/// The file with only the bytes changed that these operations mean; `None` for no operations.
+fn edited(file: usize, now: &File, operations: Vec<PatchOperation>) -> Result<Option<Change>> {
+    if operations.is_empty() {
+        return Ok(None);
+    }
+    let path = now.target.path();
+    let patch = Patch(operations);
+    let edited = now.document.edit(&patch).map_err(|error| unreadable(&path, error))?;
+    let mut value = now.document.value().clone();
+    json_patch::patch(&mut value, &patch).map_err(|_| misfit(&path))?;
+    Ok(Some(Change {
+        file,
+        edited,
+        value,
+        private: false,
+        given_back: false,
+        delete: false,
+    }))
+}
+
+/// The stretch in which two files differ, as an edit of the one that made the other.
+fn as_edit(old: &[u8], bytes: Vec<u8>) -> Edited {
+    // Both were read as UTF-8, so that characters begin at the same bytes up to where they differ.
+    let starts_character = |bytes: &[u8], at: usize| bytes.get(at).is_none_or(|byte| byte & 0xC0 != 0x80);
+    let same = |pairs: &mut dyn Iterator<Item = (&u8, &u8)>| pairs.take_while(|(old, new)| old == new).count();
+    let mut head = same(&mut old.iter().zip(&bytes));
+    while !starts_character(old, head) || !starts_character(&bytes, head) {
+        head -= 1;
+    }
+    let mut tail = same(&mut old[head..].iter().rev().zip(bytes[head..].iter().rev()));
+    while !starts_character(old, old.len() - tail) {
+        tail -= 1;
+    }
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let splice = Splice {
+        offset: head,
+        removed: text(&old[head..old.len() - tail]),
+        inserted: text(&bytes[head..bytes.len() - tail]),
+    };
+    Edited {
+        bytes,
+        splices: vec![splice],
+    }
+}
+
+fn lost(path: &Path, error: UndoError) -> Error {
+    match error {
+        UndoError::Document(error) => unreadable(path, error),
+        UndoError::Record(_) => misfit(path),
+    }
+}
+
+fn misfit(path: &Path) -> Error {
+    Error::new(
+        ExitCode::Config,
+        format!(
+            "could not edit the config, this is a bug of sigilum-authz-notify: {}",
+            path.display()
+        ),
+    )
+}
+
+/// The owner token in a config's entry.
+fn token(config: &Value) -> Option<&str> {
+    let env = ENV_PATH.iter().try_fold(config, |node, key| node.get(key))?;
+    env.get(TOKEN)?.as_str().filter(|token| !is_unset(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_files_differ_in_one_stretch_of_whole_characters() {
+        let table = [
+            ("abc", "abc", 3, "", ""),
+            ("abc", "axc", 1, "b", "x"),
+            ("abcabc", "abc", 3, "abc", ""),
+            ("", "abc", 0, "", "abc"),
+            // é and è begin with the same byte; ä and ¤ end with the same one.
+            ("aéb", "aèb", 1, "é", "è"),
+            ("aäb", "a¤b", 1, "ä", "¤"),
+            ("aäb", "ab", 1, "ä", ""),
+            ("é", "èé", 0, "", "è"),
+        ];
+        for (old, new, offset, removed, inserted) in table {
+            let edited = as_edit(old.as_bytes(), new.as_bytes().to_vec());
+            let splice = &edited.splices[0];
+            assert_eq!(
+                (splice.offset, &*splice.removed, &*splice.inserted),
+                (offset, removed, inserted),
+                "{old} {new}"
+            );
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The config as it was read: which files, what they hold, and what they mean together.
+
+use crate::disk::{Content, Folder};
+use crate::exit::{Error, ExitCode, Result};
+use crate::openclaw::document::{Document, DocumentError, MAX_BYTES};
+use crate::openclaw::entry::ENV_PATH;
+use crate::openclaw::include::{self, Include};
+use crate::settings::Place;
+use serde_json::Value;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A file of the config, read and understood.
+pub(super) struct File {
+    pub target: Target,
+    /// `None` where there is no such file.
+    pub content: Option<Content>,
+    pub document: Document,
+}
+
+/// The config as it was read, and where each part stands.
+pub(super) struct Seen {
+    /// The config, and then the included file where there is one on the way to the entry.
+    pub files: Vec<File>,
+    pub include: Option<Include>,
+    /// The config's value with the include resolved.
+    pub value: Value,
+    /// The size of OpenClaw's own backup, in bytes.
+    pub backup: u64,
+}
+
+impl Seen {
+    pub fn read(place: &Place) -> Result<Self> {
+        let config = &place.config;
+        let main = File::read(config)?;
+        let mut value = main.document.value().clone();
+        let include = include::find(&value, config)?;
+        let mut files = vec![main];
+        if let Some(include) = &include {
+            let included = File::read(&include.file)?;
+            included
+                .document
+                .refuse_duplicates(&ENV_PATH[include.at.len()..])
+                .map_err(|error| unreadable(&include.file, error))?;
+            include::resolve(&mut value, include, included.document.value())?;
+            files.push(included);
+        }
+        files[0]
+            .document
+            .refuse_duplicates(&ENV_PATH)
+            .map_err(|error| unreadable(config, error))?;
+        let mut backup = config.clone().into_os_string();
+        backup.push(".bak");
+        Ok(Self {
+            files,
+            include,
+            value,
+            backup: std::fs::metadata(backup).map_or(0, |meta| meta.len()),
+        })
+    }
+
+    pub fn exists(&self) -> bool {
+        self.files[0].content.is_some()
+    }
+}
+
+impl File {
+    /// Reads a file. Where it cannot be understood, it may be caught half-written by a program that writes in place:
+    /// then it is looked at again as long as it changes, for a moment.
+    fn read(path: &Path) -> Result<Self> {
+        let mut last = None;
+        for _ in 0..5 {
+            let target = Target::find(path)?;
+            let content = target.read()?;
+            let bytes = content.as_ref().map_or(&[][..], |content| &content.bytes);
+            let error = match Document::parse(bytes) {
+                Ok(document) => {
+                    return Ok(Self {
+                        target,
+                        content,
+                        document,
+                    });
+                }
+                Err(error) => error,
+            };
+            let again = Some(bytes.to_vec());
+            if last == again {
+                return Err(unreadable(path, error));
+            }
+            last = again;
+            std::thread::sleep(Duration::from_millis(15));
+        }
+        Err(Error::new(
+            ExitCode::Config,
+            format!("could not read the config, it keeps changing: {}", path.display()),
+        )
+        .next("run the command again"))
+    }
+}
+
+pub(super) fn unreadable(path: &Path, error: DocumentError) -> Error {
+    Error::new(
+        ExitCode::Config,
+        format!("could not use the config: {}", path.display()),
+    )
+    .because(error)
+    .next("correct the file (`openclaw config validate` says what is wrong), and run the command again")
+}
+
+/// The file that a config's path leads to: the path itself, or what it links to.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// `None` where the folder does not exist, and so nothing in it.
+    pub folder: Option<Folder>,
+    pub path: PathBuf,
+    pub name: String,
+}
+
+impl Target {
+    pub fn find(path: &Path) -> Result<Self> {
+        let failed = |error: io::Error| {
+            Error::new(
+                ExitCode::Config,
+                format!("could not read the config: {}", path.display()),
+            )
+            .because(error)
+        };
+        let link = std::fs::symlink_metadata(path)
+            .ok()
+            .filter(std::fs::Metadata::is_symlink);
+        let mut real = path.to_owned();
+        if let Some(link) = link {
+            real = std::fs::canonicalize(path).map_err(|error| {
+                failed(error).next("it is a symbolic link to nothing: remove it, or make its target")
+            })?;
+            refuse_foreign_link(path, &link, &real)?;
+        }
+        let (Some(folder), Some(name)) = (real.parent(), real.file_name().and_then(|name| name.to_str())) else {
+            return Err(failed(io::Error::other("its path has no UTF-8 file name")));
+        };
+        let name = name.to_owned();
+        let folder = match Folder::open(folder) {
+            Ok(folder) => Some(folder),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(error)),
+        };
+        if let Some(folder) = &folder {
+            real = folder.join(&name);
+        }
+        Ok(Self {
+            folder,
+            path: real,
+            name,
+        })
+    }
+
+    /// Where the file really is.
+    pub fn path(&self) -> PathBuf {
+        self.path.clone()
+    }
+
+    pub fn read(&self) -> Result<Option<Content>> {
+        let Some(folder) = &self.folder else { return Ok(None) };
+        folder.read(&self.name, MAX_BYTES as u64).map_err(|error| {
+            Error::new(
+                ExitCode::Config,
+                format!("could not read the config: {}", self.path.display()),
+            )
+            .because(error)
+        })
+    }
+}
+
+/// As root, a person's link must not lead us to edit another one's file, such as a system file of root's.
+fn refuse_foreign_link(path: &Path, link: &std::fs::Metadata, real: &Path) -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    let target = std::fs::metadata(real).map_or(link.uid(), |meta| meta.uid());
+    if !rustix::process::geteuid().is_root() || link.uid() == 0 || link.uid() == target {
+        return Ok(());
+    }
+    Err(Error::new(
+        ExitCode::Config,
+        format!(
+            "could not use the config, it is a link of user {} to a file of user {target}: {}",
+            link.uid(),
+            path.display()
+        ),
+    )
+    .next("run the command as the user that the link belongs to"))
+}
