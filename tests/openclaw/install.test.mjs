@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { HOOK, World } from "./lib/world.mjs";
+import { comments, HOOK, World } from "./lib/world.mjs";
 import { ours, until } from "./lib/process.mjs";
 import { expiredToken, fullNotice, liveRefresh, shortLines, usualAcknowledgement } from "./lib/steps.mjs";
 
@@ -35,8 +35,6 @@ function loaded() {
   return names.slice(newest).map(({ name }) => name).sort();
 }
 
-const commentsOf = (text) => text.match(/\/\/.*$|\/\*[^]*?\*\//gm);
-
 test("login and install under a running gateway: taken up at once, the other hooks go on", async () => {
   await world.boot();
   others = loaded();
@@ -47,7 +45,7 @@ test("login and install under a running gateway: taken up at once, the other hoo
   });
   await until("our hook in the gateway", () => loaded().includes(HOOK));
   assert.deepEqual(loaded(), [...others, HOOK].sort());
-  assert.deepEqual(commentsOf(world.text()), commentsOf(original));
+  assert.deepEqual(comments(world.text()), comments(original));
   assert.equal(world.entry().env.SIGILUM_OWNER_TOKEN, world.token());
   alice = await world.person("alice");
   await fullNotice(world, alice);

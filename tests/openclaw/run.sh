@@ -79,7 +79,8 @@ if [ -z "$ngircd" ]; then
   [ -x "$ngircd" ] || { echo "installing ngircd" && unpack ngircd; }
   if LD_LIBRARY_PATH=$libraries ldd "$ngircd" | grep -q 'not found'; then
     # shellcheck disable=SC2046  # a list of package names
-    unpack $(apt-cache depends ngircd | sed -n 's/^ *Depends: *\(lib[^ <]*\)$/\1/p')
+    unpack $(apt-cache depends --recurse --no-pre-depends --no-recommends --no-suggests --no-conflicts --no-breaks \
+      --no-replaces --no-enhances ngircd | grep '^lib' | grep -v '^libc6$\|^libgcc')
   fi
   LD_LIBRARY_PATH=$libraries ldd "$ngircd" | grep 'not found' >&2 && die "ngircd lacks libraries"
 fi

@@ -11,7 +11,7 @@ export class Gateway {
     gateway.mark = world.mark;
     const began = Date.now();
     gateway.child = start(process.execPath, [OPENCLAW_ENTRY, "gateway", "run"], { env, cwd: world.home });
-    await gateway.logged(/\[gateway\] ready/, { timeout: 120_000 });
+    await gateway.logged(/\[gateway\] ready/, { timeout: 240_000 });
     gateway.took = Date.now() - began;
     console.log(`      gateway ready after ${(gateway.took / 1000).toFixed(1)} s`);
     return gateway;

@@ -60,6 +60,7 @@ export class Person {
   heard = [];
   #socket;
   #joined = new Set();
+  #onLine = () => {};
 
   static async connect(port, nick) {
     const person = new Person();
@@ -71,6 +72,7 @@ export class Person {
       const lines = (rest + text).split("\r\n");
       rest = lines.pop();
       for (const line of lines) {
+        person.#onLine(line);
         if (line.startsWith("PING")) person.#send(`PONG${line.slice(4)}`);
         if (/^:\S+ (376|422) /.test(line)) welcome = true;
         const joined = /^:([^!]+)\S* JOIN :?(\S+)/.exec(line);
@@ -91,15 +93,15 @@ export class Person {
     await until(`${this.nick} in ${channel}`, () => this.#joined.has(channel));
   }
 
-  /** Waits until a nick is in the channel. */
-  async sees(nick) {
-    await until(`${nick} on IRC`, async () => {
-      let found = false;
-      const look = (text) => (found ||= new RegExp(` 303 \\S+ :.*\\b${nick}\\b`).test(text));
-      this.#socket.on("data", look);
-      this.#send(`ISON ${nick}`);
-      await sleep(300);
-      this.#socket.off("data", look);
+  /** Waits until the nick is on the server, or in the channel. */
+  async sees(nick, channel) {
+    const [question, answer] = channel ? [`NAMES ${channel}`, "353"] : [`ISON ${nick}`, "303"];
+    const there = new RegExp(`^:\\S+ ${answer} .*:(?:.*[ @+])?${nick}(?: |$)`);
+    let found = false;
+    this.#onLine = (line) => (found ||= there.test(line));
+    await until(`${nick} ${channel ? `in ${channel}` : "on IRC"}`, async () => {
+      this.#send(question);
+      await sleep(200);
       return found;
     }, { timeout: 60_000 });
   }

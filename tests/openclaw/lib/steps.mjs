@@ -55,7 +55,7 @@ export async function expiredToken(world, person) {
   await sleep(1500);
   const { text } = await person.ask("ocbot", "/new");
   assert.match(text, /Sigilum: .*expired/);
-  assert.match(text, /sigilum-authz-notify auth refresh/);
+  assert.match(text, /Run: sigilum-authz-notify auth (login|refresh)/);
   assert.doesNotMatch(text, /service "/);
   await world.gateway.reloads(() => world.refresh("--ttl-seconds", "604800"));
   assert.match((await person.ask("ocbot", "/new")).text, /7 requests wait/);
@@ -75,22 +75,29 @@ export async function shortLines(world, alice, carol) {
   assert.match(seen().sessionKey, /group/);
 
   const before = world.text();
-  const log = world.gateway.here();
-  world.save(before.replace("  meta: {", "  session: { groupScope: 'main' },\n  meta: {"));
-  await world.gateway.logged(/evaluating reload \(session\.groupScope\)/, { from: log });
-  await sleep(2000);
+  const scoped = before.replace("  meta: {", "  session: { groupScope: 'main' },\n  meta: {");
+  await channelRestarts(world, carol, scoped.replace("nick: 'ocbot',", "nick: 'ocbot', realname: 'scoped',"));
   short(await carol.ask("#ops", "/new"));
   assert.deepEqual([seen().chatType, seen().sessionKey], ["group", "agent:main:main"]);
   assert.match((await alice.ask("ocbot", "/new")).text, /service "shop"/, "a direct chat still reads it in full");
 
   const member = "SIGILUM_NOTIFY_SENDERS: 'bob!~bob@127.0.0.1'";
-  const listed = before.replace(/("?SIGILUM_NAMESPACE"?\s*:)/, `${member}, $1`);
-  assert.notEqual(listed, before);
+  const listed = world.text().replace(/("?SIGILUM_NAMESPACE"?\s*:)/, `${member}, $1`);
+  assert.notEqual(listed, world.text());
   await world.gateway.reloads(() => world.save(listed));
   short(await alice.ask("ocbot", "/new"));
   await world.gateway.reloads(() => world.save(listed.replace("bob!~bob@", "alice!~alice@")));
   assert.match((await alice.ask("ocbot", "/new")).text, /service "shop"/);
-  await world.gateway.reloads(() => world.save(before));
+  await channelRestarts(world, carol, before);
+}
+
+/** Saves a config that differs in the IRC channel's settings; waits until the bot is back in #ops. */
+async function channelRestarts(world, person, text) {
+  const from = world.gateway.here();
+  world.save(text);
+  await world.gateway.logged(/starting IRC provider/, { from });
+  await sleep(1000);
+  await person.sees("ocbot", "#ops");
 }
 
 /** A new token while the gateway runs: taken up without a restart, and used by the next /new. */

@@ -250,6 +250,11 @@ ${more}  meta: { lastTouchedVersion: '${process.env.OPENCLAW_VERSION}' },
 
 }
 
+/** The comments of a JSON5 text; a URL's `//` is none. */
+export function comments(text) {
+  return text.match(/(?<!:)\/\/.*$|\/\*[^]*?\*\//gm) ?? [];
+}
+
 function observer(file) {
   return `import { createHash } from "node:crypto";
 import { appendFileSync } from "node:fs";
