@@ -114,6 +114,9 @@ pub(super) fn answer(event: &Event, args: &HookRunArgs, env: &Env, http: &Http) 
         },
         env,
     )?;
+    if event.by_hand {
+        place.warnings.iter().for_each(cmd::warn);
+    }
     let mut event_with_entry = None;
     let event = match &event.entry {
         Some(_) => event,
