@@ -22,7 +22,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 pub use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -248,10 +248,12 @@ async fn exchange(client: &reqwest::Client, request: reqwest::Request, cap: usiz
 
 /// What the clients for http and https share.
 fn builder(options: &Options) -> reqwest::ClientBuilder {
-    const THIS_MACHINE: [SocketAddr; 2] = [
-        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
-        SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0),
-    ];
+    let mut this_machine = vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)];
+    let sixth = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0);
+    // Where there is no IPv6, its error would hide that nothing listens.
+    if UdpSocket::bind(sixth).is_ok() {
+        this_machine.push(sixth);
+    }
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
@@ -260,7 +262,7 @@ fn builder(options: &Options) -> reqwest::ClientBuilder {
         .no_proxy()
         .http1_only()
         .pool_max_idle_per_host(0)
-        .resolve_to_addrs("localhost", &THIS_MACHINE);
+        .resolve_to_addrs("localhost", &this_machine);
     if let Some(timeout) = options.connect_timeout {
         builder = builder.connect_timeout(timeout);
     }
