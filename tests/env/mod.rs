@@ -6,6 +6,7 @@ pub mod gateway;
 pub mod local_api;
 pub mod services;
 pub mod tls;
+pub mod watching;
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -98,6 +99,11 @@ impl TestEnv {
 impl Run {
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.command.args(args);
         self
     }
 

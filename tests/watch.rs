@@ -1,0 +1,501 @@
+//! `watch`: tokens renewed, the hook's entry kept true.
+
+mod env;
+
+use env::TestEnv;
+use env::api::Api;
+use env::watching::{CONFIG, Watcher, managed_token, replace, token, wait_until};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const LONG: u32 = 100_000;
+
+fn inode(path: &Path) -> u64 {
+    std::fs::metadata(path).unwrap().ino()
+}
+
+/// Long enough for a write that is not to come.
+fn a_while() {
+    std::thread::sleep(Duration::from_millis(400));
+}
+
+fn home() -> TestEnv {
+    let env = TestEnv::new();
+    env.write_config(CONFIG);
+    env.log_in(LONG);
+    env
+}
+
+#[test]
+fn a_local_token_is_renewed_before_it_expires_and_put_into_the_config() {
+    let env = TestEnv::new();
+    env.write_config(CONFIG);
+    env.log_in(6);
+    let first = env.stored().unwrap();
+    let watcher = env.watch();
+    let second = env.wait_for_token_other_than(&first);
+    let third = env.wait_for_token_other_than(&second);
+    watcher.wait_for_times("renewed the owner token", 2);
+    // The same owner, the same life.
+    let output = env.run(["auth", "status", "--json", "--namespace", "alice"]).expect(0);
+    let status: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(status["state"], "valid");
+    assert_eq!(status["config_has_same_token"], true);
+    let says = |token: &str| {
+        let text = token.split('.').nth(1).unwrap();
+        let decoded = sigilum_authz_notify::token::claims::inspect(&token.to_owned().into()).unwrap();
+        (
+            text.len(),
+            decoded.sub,
+            decoded.email,
+            decoded.exp.unwrap() - decoded.iat.unwrap(),
+        )
+    };
+    assert_eq!(says(&first), says(&third));
+    let config = std::fs::read_to_string(env.config()).unwrap();
+    assert!(
+        config.contains("// kept by hand") && config.contains("// here"),
+        "{config}"
+    );
+}
+
+#[test]
+fn what_is_changed_in_the_config_is_followed_or_put_right() {
+    let env = home();
+    let stored = env.stored().unwrap();
+    let watcher = env.watch();
+
+    env.change_config(
+        "\"enabled\": true,\n          \"env\"",
+        "\"enabled\": false,\n          \"env\"",
+    );
+    assert!(wait_until(|| env.in_config().is_none()), "off: token out");
+    env.change_config(
+        "\"enabled\": false,\n          \"env\"",
+        "\"enabled\": true,\n          \"env\"",
+    );
+    assert!(wait_until(|| env.in_config().as_ref() == Some(&stored)), "on: token in");
+
+    let newer = token(&env.secret(), "alice", -2, 200_000);
+    env.change_config(&stored, &newer);
+    assert!(
+        wait_until(|| env.stored().as_ref() == Some(&newer)),
+        "the newer one was not stored"
+    );
+    assert_eq!(env.in_config().as_ref(), Some(&newer));
+    watcher.wait_for("stored the token that openclaw.json held");
+}
+
+#[test]
+fn a_wrong_token_in_the_config_is_replaced() {
+    type Wrong = fn(&TestEnv) -> String;
+    let cases: [(&str, Wrong); 5] = [
+        ("older", |env| token(&env.secret(), "alice", 50, 1_000)),
+        ("another's", |env| token(&env.secret(), "bob", 0, 200_000)),
+        ("forged to look newer", |_| {
+            token("not the secret", "alice", -60, 200_000)
+        }),
+        ("no token", |_| "nonsense".to_owned()),
+        ("none", |_| String::new()),
+    ];
+    for (name, wrong) in cases {
+        let env = home();
+        let stored = env.stored().unwrap();
+        let _watcher = env.watch();
+        env.change_config(&stored, &wrong(&env));
+        assert!(wait_until(|| env.in_config().as_ref() == Some(&stored)), "{name}");
+        assert_eq!(env.stored().as_ref(), Some(&stored), "{name}");
+    }
+}
+
+#[test]
+fn a_replaced_token_file_goes_into_the_config_and_a_deleted_one_is_made_again() {
+    let env = home();
+    let watcher = env.watch();
+    // Issued in the same second as the login's, perhaps, but lives longer.
+    let other = token(&env.secret(), "alice", 0, 200_000);
+    replace(&env.sigilum("owner-token-alice.jwt"), &format!("{other}\n"));
+    assert!(wait_until(|| env.in_config().as_ref() == Some(&other)));
+    std::thread::sleep(Duration::from_millis(1_100));
+
+    std::fs::remove_file(env.sigilum("owner-token-alice.jwt")).unwrap();
+    let made = env.wait_for_token_other_than(&other);
+    watcher.wait_for("signing a new one");
+
+    // With nothing to go by but the record and the local database.
+    env.change_config(
+        "\"enabled\": true,\n          \"env\"",
+        "\"enabled\": false,\n          \"env\"",
+    );
+    assert!(wait_until(|| env.in_config().is_none()));
+    std::fs::remove_file(env.sigilum("owner-token-alice.jwt")).unwrap();
+    assert!(wait_until(|| env.stored().is_some_and(|token| token != made)));
+}
+
+#[test]
+fn a_logout_is_final() {
+    let env = home();
+    let watcher = env.watch();
+    env.run(["auth", "logout", "--namespace", "alice"]).expect(0);
+    watcher.wait_for("nobody is logged in here");
+    a_while();
+    assert_eq!((env.stored(), env.in_config()), (None, None));
+    env.log_in(LONG);
+    assert!(wait_until(
+        || watcher.count("the hook is on") >= 2 || env.in_config().is_some()
+    ));
+    a_while();
+    assert_eq!(env.in_config(), env.stored());
+}
+
+#[test]
+fn what_is_none_of_its_business_is_left_alone() {
+    let env = TestEnv::new();
+    let config = env.write_config("{ gateway: { mode: 'local' } }");
+    env.run([
+        "auth",
+        "login",
+        "--mode",
+        "oss-local",
+        "--namespace",
+        "alice",
+        "--write-openclaw",
+        "false",
+    ])
+    .args(["--print-token", "false", "--ttl-seconds", "4"])
+    .expect(0);
+    let before = inode(&config);
+    let watcher = env.watch();
+    // There is a record, so the token file is kept; no entry, so the config is not.
+    watcher.wait_for("renewed the owner token");
+    replace(&config, "{ gateway: { mode: 'remote' } }");
+    a_while();
+    assert_ne!(before, inode(&config));
+    assert_eq!(
+        std::fs::read_to_string(&config).unwrap(),
+        "{ gateway: { mode: 'remote' } }"
+    );
+
+    let env = home();
+    let watcher = env.watch();
+    env.change_config("'local'", "'remote'");
+    let before = inode(&env.config());
+    std::fs::write(env.openclaw().join("other"), "x").unwrap();
+    a_while();
+    assert_eq!(inode(&env.config()), before);
+    assert_eq!(watcher.count("put the owner token"), 0);
+    assert_eq!(
+        std::fs::read_dir(env.openclaw()).unwrap().count(),
+        3,
+        "openclaw.json, other, .sigilum"
+    );
+}
+
+#[test]
+fn a_deleted_config_is_waited_for_and_a_broken_one_is_told_of_once() {
+    let env = home();
+    let stored = env.stored().unwrap();
+    let text = std::fs::read_to_string(env.config()).unwrap();
+    let watcher = env.watch();
+    std::fs::remove_file(env.config()).unwrap();
+    watcher.wait_for("there is no openclaw.json");
+    a_while();
+    assert!(!env.config().exists(), "it was made again");
+    env.write_config(CONFIG);
+    watcher.wait_for("openclaw.json is back");
+    assert!(wait_until(|| env.in_config().as_ref() == Some(&stored)));
+
+    replace(&env.config(), "{\n  \"hooks\": oops\n}");
+    watcher.wait_for("line 2");
+    let warning = watcher.log().into_iter().find(|line| line.contains("line 2")).unwrap();
+    assert!(warning.contains("WARN") && warning.contains("column"), "{warning}");
+    std::fs::write(env.openclaw().join("other"), "x").unwrap();
+    a_while();
+    assert_eq!(watcher.count("line 2"), 1);
+    replace(&env.config(), &text.replace(&stored, "gone"));
+    watcher.wait_for("openclaw.json can be read again");
+    assert!(wait_until(|| env.in_config().as_ref() == Some(&stored)));
+}
+
+#[test]
+fn with_token_in_config_false_only_the_token_file_changes() {
+    let env = TestEnv::new();
+    env.write_config(CONFIG);
+    env.log_in(4);
+    env.run([
+        "auth",
+        "refresh",
+        "--namespace",
+        "alice",
+        "--token-in-config",
+        "false",
+        "--print-token",
+        "false",
+    ])
+    .expect(0);
+    assert_eq!(env.in_config(), None);
+    let before = inode(&env.config());
+    let watcher = env.watch();
+    watcher.wait_for_times("renewed the owner token", 2);
+    assert_eq!((inode(&env.config()), env.in_config()), (before, None));
+    // Changed by hand: followed.
+    env.change_config(
+        "\"SIGILUM_TOKEN_IN_CONFIG\": \"false\"",
+        "\"SIGILUM_TOKEN_IN_CONFIG\": \"true\"",
+    );
+    assert!(wait_until(
+        || env.in_config().is_some() && env.in_config() == env.stored()
+    ));
+}
+
+#[test]
+fn several_causes_become_one_write_and_writes_keep_their_distance() {
+    let env = home();
+    let watcher = env.watch();
+    let secret = env.secret();
+    let mut writes = Vec::new();
+    let mut last = inode(&env.config());
+    let mut newest = String::new();
+    let begun = Instant::now();
+    let mut made = 0;
+    while begun.elapsed() < Duration::from_millis(5_500) {
+        if begun.elapsed() < Duration::from_secs(1) {
+            made += 1;
+            newest = token(&secret, "alice", -2 - made, 200_000);
+            replace(&env.sigilum("owner-token-alice.jwt"), &newest);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+        let now = inode(&env.config());
+        if now != last {
+            last = now;
+            writes.push(begun.elapsed());
+        }
+    }
+    assert!(made > 20, "{made}");
+    assert!((2..=3).contains(&writes.len()), "{writes:?}");
+    assert!(
+        writes
+            .windows(2)
+            .all(|pair| pair[1] - pair[0] >= Duration::from_millis(1_900)),
+        "{writes:?}"
+    );
+    assert_eq!(env.in_config().as_ref(), Some(&newest));
+    assert_eq!(watcher.count("put the owner token"), writes.len());
+}
+
+#[test]
+fn who_keeps_undoing_its_edit_is_left_alone_for_a_while() {
+    let env = home();
+    let stored = env.stored().unwrap();
+    let watcher = env.watch();
+    let undone = std::fs::read_to_string(env.config()).unwrap().replace(&stored, "");
+    for _ in 0..4 {
+        replace(&env.config(), &undone);
+        assert!(wait_until(|| env.in_config().as_ref() == Some(&stored)));
+    }
+    replace(&env.config(), &undone);
+    watcher.wait_for("something keeps undoing what is written to openclaw.json");
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(env.in_config().as_deref(), Some(""));
+    // A new token is a cause of its own.
+    env.run([
+        "auth",
+        "refresh",
+        "--namespace",
+        "alice",
+        "--print-token",
+        "false",
+        "--write-openclaw",
+        "false",
+    ])
+    .expect(0);
+    env.wait_for_token_other_than(&stored);
+}
+
+#[test]
+fn a_held_lock_is_told_of_once_and_the_write_comes_when_it_is_free() {
+    let env = home();
+    let watcher = env.watch();
+    let lock = env.openclaw().join("openclaw.json.lock");
+    let starttime = sigilum_authz_notify::process::Process::me().starttime.unwrap();
+    let holder = serde_json::json!({
+        "pid": std::process::id(), "createdAt": "2026-11-22T06:20:37.017Z", "starttime": starttime
+    });
+    std::fs::write(&lock, holder.to_string()).unwrap();
+    let other = token(&env.secret(), "alice", -2, 200_000);
+    replace(&env.sigilum("owner-token-alice.jwt"), &other);
+    watcher.wait_for("putting the token into openclaw.json failed");
+    std::thread::sleep(Duration::from_millis(2_500));
+    assert_eq!(watcher.count("failed"), 1, "{}", watcher.log().join("\n"));
+    assert_ne!(env.in_config().as_ref(), Some(&other));
+    let output = env.run(["auth", "status", "--json", "--namespace", "alice"]).expect(0);
+    let status: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    let error = status["watch"]["homes"][0]["last_error"].as_str().unwrap();
+    assert!(error.contains("lock"), "{error}");
+    std::fs::remove_file(&lock).unwrap();
+    assert!(wait_until(|| env.in_config().as_ref() == Some(&other)));
+    watcher.wait_for("well again");
+}
+
+#[test]
+fn it_signs_only_with_a_secret_that_verifies_what_it_replaces() {
+    let env = TestEnv::new();
+    env.write_config(CONFIG);
+    env.log_in(4);
+    let stored = env.stored().unwrap();
+    env.write(".openclaw/.sigilum/jwt-secret", "another secret\n");
+    let watcher = env.watch();
+    watcher.wait_for("no known JWT secret verifies the stored token");
+    a_while();
+    assert_eq!(
+        (env.stored().unwrap(), env.in_config().unwrap()),
+        (stored.clone(), stored.clone())
+    );
+    std::fs::remove_file(env.sigilum("jwt-secret")).unwrap();
+    watcher.wait_for("Unable to resolve JWT_SECRET");
+    assert_eq!(env.stored().unwrap(), stored);
+
+    // The API has a new secret, too, and says that it is good.
+    let env = TestEnv::new();
+    let api = Api::start("the new secret of the API");
+    env.write_config(CONFIG.replace("http://127.0.0.1:8787", &api.url()));
+    env.run([
+        "auth",
+        "login",
+        "--mode",
+        "oss-local",
+        "--namespace",
+        "alice",
+        "--api-url",
+        &api.url(),
+    ])
+    .args(["--print-token", "false", "--ttl-seconds", "4"])
+    .expect(0);
+    let stored = env.stored().unwrap();
+    env.write(".openclaw/.sigilum/jwt-secret", "the new secret of the API\n");
+    let _watcher = env.watch();
+    env.wait_for_token_other_than(&stored);
+    assert!(
+        api.seen()
+            .iter()
+            .all(|seen| seen.line.starts_with("GET /v1/namespaces/alice/claims"))
+    );
+}
+
+#[test]
+fn a_local_api_that_moved_is_followed_into_the_record() {
+    let env = home();
+    let watcher = env.watch();
+    env.change_config("http://127.0.0.1:8787", "http://localhost:9797");
+    watcher.wait_for("followed the local API");
+    let record = std::fs::read_to_string(env.sigilum("owner-alice.json")).unwrap();
+    assert!(record.contains("http://localhost:9797"), "{record}");
+    env.change_config("http://localhost:9797", "https://elsewhere.example");
+    watcher.wait_for("names another mode or API");
+    let record = std::fs::read_to_string(env.sigilum("owner-alice.json")).unwrap();
+    assert!(record.contains("http://localhost:9797"), "{record}");
+}
+
+#[test]
+fn the_namespace_of_the_entry_is_followed() {
+    let env = home();
+    env.run([
+        "auth",
+        "login",
+        "--mode",
+        "oss-local",
+        "--namespace",
+        "bob",
+        "--write-openclaw",
+        "false",
+    ])
+    .args(["--print-token", "false"])
+    .expect(0);
+    let bobs = std::fs::read_to_string(env.sigilum("owner-token-bob.jwt"))
+        .unwrap()
+        .trim()
+        .to_owned();
+    let watcher = Watcher::start(
+        env.run(["watch"])
+            .env("SIGILUM_NAMESPACE", "carol")
+            .env("SIGILUM_MODE", "managed")
+            .env("SIGILUM_API_URL", "https://elsewhere.example")
+            .env("SIGILUM_OWNER_TOKEN", &managed_token("alice", 99)),
+    );
+    watcher.wait_for("serving namespace alice, oss-local at http://127.0.0.1:8787");
+    env.change_config("\"SIGILUM_NAMESPACE\": \"alice\"", "\"SIGILUM_NAMESPACE\": \"bob\"");
+    assert!(wait_until(|| env.in_config().as_ref() == Some(&bobs)));
+}
+
+#[test]
+fn a_managed_token_comes_from_the_token_command() {
+    let env = TestEnv::new();
+    env.write_config(CONFIG);
+    let first = env.log_in_managed(6);
+    let fresh = managed_token("alice", 50_000);
+    let script = format!("#!/bin/sh\necho run >> runs\n[ \"$SIGILUM_NAMESPACE\" = alice ] && echo {fresh}\n");
+    let program = env.write("get token", script);
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let command = format!("'{}' --fresh", program.display());
+    let watcher = Watcher::start(env.run(["watch", "--token-command", &command]));
+    assert_eq!(env.wait_for_token_other_than(&first), fresh);
+    // Deleted: asked for again; it prints the one that was there, which is as good as any.
+    std::fs::remove_file(env.sigilum("owner-token-alice.jwt")).unwrap();
+    assert!(wait_until(|| env.stored().as_ref() == Some(&fresh)));
+    assert_eq!(std::fs::read_to_string(env.home().join("runs")).unwrap(), "run\nrun\n");
+    watcher.wait_for("asking the token command");
+}
+
+#[test]
+fn what_a_token_command_prints_is_checked() {
+    let bobs = managed_token("bob", 5_000);
+    let cases = [
+        ("echo nonsense".to_owned(), "three base64url parts"),
+        (format!("echo {bobs}"), "for the namespace \"bob\""),
+        ("false".to_owned(), "exit status: 1"),
+        ("/nonexistent".to_owned(), "cannot be run"),
+    ];
+    for (command, expected) in cases {
+        let env = TestEnv::new();
+        env.write_config(CONFIG);
+        let stored = env.log_in_managed(3);
+        std::thread::sleep(Duration::from_secs(2));
+        let output = env.run(["watch", "--once", "--token-command", &command]).expect(4);
+        assert!(output.stderr.contains(expected), "{command}: {}", output.stderr);
+        assert!(!output.stderr.contains("eyJ"), "{}", output.stderr);
+        assert_eq!(env.stored(), Some(stored));
+    }
+}
+
+#[test]
+fn without_a_token_command_a_managed_token_is_warned_about() {
+    let env = TestEnv::new();
+    env.write_config(CONFIG);
+    let stored = env.log_in_managed(5 * 3600);
+    let aged = token("only Sigilum knows", "alice", 2 * 3600, 5 * 3600);
+    env.write(".openclaw/.sigilum/owner-token-alice.jwt", &aged);
+    env.change_config(&stored, &aged);
+    let watcher = env.watch();
+    a_while();
+    assert_eq!(
+        watcher.count("expires in"),
+        0,
+        "three hours are left: the next word comes at one"
+    );
+    let short = token("only Sigilum knows", "alice", -1, 3_500);
+    env.write(".openclaw/.sigilum/owner-token-alice.jwt", &short);
+    assert!(wait_until(|| env.in_config().as_ref() == Some(&short)));
+    let late = token("only Sigilum knows", "alice", 5 * 3600 - 1_800, 5 * 3600);
+    env.change_config(&short, &late);
+    assert!(
+        wait_until(|| env.in_config().as_ref() == Some(&short)),
+        "older than the stored one"
+    );
+    std::fs::remove_file(env.sigilum("owner-token-alice.jwt")).unwrap();
+    watcher.wait_for("log in again");
+    a_while();
+    assert_eq!(env.stored(), None);
+    env.write(".openclaw/.sigilum/owner-token-alice.jwt", &late);
+    watcher.wait_for("stored the token that openclaw.json held");
+}
