@@ -7,7 +7,7 @@ use super::eyes::{Eyes, HomeId, Interest};
 use super::line::Line;
 use super::log::one_line;
 use super::memory::Memory;
-use super::plan::{Action, By, Now, Plan, Rules, Stored, World, plan};
+use super::plan::{Action, By, Config, Now, Plan, Rules, Stored, World, plan};
 use super::status::{self, HomeStatus, WatchStatus};
 use super::world::View;
 use crate::disk::{self, FileLock};
@@ -213,6 +213,9 @@ impl Home {
             }
         }
         self.printed = None;
+        if matches!(world.config, Config::Broken(_)) {
+            self.failure = Some(ExitCode::Config);
+        }
         (self.wake_steady, self.wake_wall) = (planned.wake_steady, planned.wake_wall);
         self.overdue = planned.overdue;
         let now = shared.clock.now();

@@ -197,6 +197,10 @@ impl View {
     /// Works out the namespace owner: the entry's names first, then the record.
     fn find_owner(&mut self, place: &Place, env: &Env) -> Result<Option<Record>> {
         self.owner = None;
+        if !place.home.is_dir() {
+            // Not made by us, and without it there is nothing to keep.
+            return Ok(None);
+        }
         let names = &self.names;
         let namespace = match &names.namespace {
             Some(namespace) => Some(namespace.clone()),
