@@ -527,3 +527,76 @@ fn a_reader_never_sees_a_broken_file() {
         writer.join().unwrap();
     });
 }
+
+/// A mount that ends with the test. `None` where this user may not mount; then the table of causes in commit.rs must do.
+struct Mount(PathBuf);
+
+impl Mount {
+    fn new(args: &[&str], at: &Path) -> Option<Self> {
+        let mut command = std::process::Command::new("mount");
+        let done = command.args(args).arg(at).stderr(std::process::Stdio::null()).status();
+        done.is_ok_and(|status| status.success()).then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_bind_mounted_config_is_refused_with_what_to_do() {
+    let home = Home::new(Some(COMMENTED));
+    let source = home.dir.path().join("outside.json");
+    fs::write(&source, COMMENTED).unwrap();
+    let Some(_mount) = Mount::new(&["--bind", source.to_str().unwrap()], &home.place.config) else {
+        return;
+    };
+    let error = home.edit(put("t")).unwrap_err();
+    let text = error.to_string();
+    assert_eq!(error.code, ExitCode::Config);
+    assert!(
+        text.contains("mount") && text.contains("--token-in-config false"),
+        "{text}"
+    );
+    assert!(text.contains(home.place.config.to_str().unwrap()), "{text}");
+    assert_eq!(home.text(), COMMENTED);
+    assert_eq!(home.names(), ["openclaw.json"]);
+    // Where nothing has to be written, there is nothing to refuse.
+    assert!(!home.edit(|ask| Ok(ask.value.clone())).unwrap().changed);
+}
+
+#[test]
+fn a_full_or_read_only_disk_leaves_the_old_file_whole() {
+    let home = Home::new(None);
+    let Some(_mount) = Mount::new(&["-t", "tmpfs", "-o", "size=64k,mode=700", "none"], &home.place.home) else {
+        return;
+    };
+    fs::write(&home.place.config, COMMENTED).unwrap();
+    home.edit(put("t1")).unwrap();
+    let before = home.text();
+    while fs::write(home.path(&format!("fill{}", home.names().len())), [0; 4096]).is_ok() {}
+    let error = home.edit(put(&"t".repeat(9000))).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("No space left on device") && text.contains("free some disk space"),
+        "{text}"
+    );
+    assert_eq!(home.text(), before);
+    assert!(home.names().iter().all(|name| !disk::is_temp_name(name)));
+    assert!(!home.path("openclaw.json.lock").exists());
+
+    let remounted = std::process::Command::new("mount")
+        .args(["-o", "remount,ro"])
+        .arg(&home.place.home)
+        .status();
+    assert!(remounted.unwrap().success());
+    assert!(
+        home.edit(put("t2"))
+            .unwrap_err()
+            .to_string()
+            .contains("Read-only file system")
+    );
+    assert_eq!(home.text(), before);
+}
