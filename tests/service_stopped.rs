@@ -3,9 +3,9 @@
 mod env;
 
 use env::Run;
-use env::gateway::Stopped;
 use env::local_api::number;
 use env::services::{Desk, SECRET, json};
+use env::stopped::Stopped;
 
 const MASTER_KEY: &str = "master-key-0123456789";
 

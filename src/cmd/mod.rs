@@ -16,6 +16,7 @@ mod service;
 mod service_add;
 mod service_connection;
 mod service_list;
+mod service_options;
 mod service_remove;
 mod service_report;
 mod service_rotate_key;

@@ -1,24 +1,22 @@
-//! What the service commands share: where things are, what a person gave, and a run of steps that says how far it came.
+//! What the service commands share: where things are, and a run of steps that says how far it came.
 
-use crate::cli::{GatewayArgs, OwnerArgs, ServiceArgs, UpstreamSecretArgs};
+use crate::cli::{GatewayArgs, OwnerArgs, ServiceArgs};
 use crate::cmd::{self, place};
 use crate::disk::{self, FileLock};
-use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::exit::{Error, ExitCode, Result};
 use crate::secrets::Workspace;
 use crate::settings::{self, Env, Origin, Owner, OwnerQuery};
 use crate::sigilum::checkout::Checkout;
 use crate::sigilum::gateway::{DEFAULT_ADMIN_URL, Target};
 use crate::sigilum::http;
 use secrecy::SecretString;
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long a command waits for another one that works in the same folder: the gateway may take its 30 s for each of
 /// its requests.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A secret is at most so long.
-const SECRET_CAP: u64 = 64 * 1024;
 
 /// Where a service command works.
 pub(super) struct Site {
@@ -135,128 +133,6 @@ fn on_path(env: &Env, program: &str) -> Option<PathBuf> {
         .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join(program))
         .find(|path| path.is_file())
-}
-
-/// `^[a-z0-9][a-z0-9-]{1,62}[a-z0-9]$`: what the Sigilum gateway takes as the name of a key file.
-pub(super) fn check_slug(slug: &str) -> Result<()> {
-    let plain = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let bytes = slug.as_bytes();
-    let good = (3..=64).contains(&bytes.len())
-        && bytes.iter().all(|b| plain(b) || *b == b'-')
-        && bytes.first().is_some_and(plain)
-        && bytes.last().is_some_and(plain);
-    if good {
-        return Ok(());
-    }
-    Err(Error::new(
-        ExitCode::Usage,
-        format!("could not take the service slug {slug:?}: 3 to 64 lower-case letters, digits and inner hyphens"),
-    ))
-}
-
-/// The secret that a person gave, from at most one source. Gives a value only; warnings are [`warn_of_typed_secrets`]'s.
-///
-/// # Errors
-/// [`ExitCode::Usage`] for several sources, [`ExitCode::SecretOrDatabase`] for a source that holds no usable secret.
-pub(super) fn given_secret(args: &UpstreamSecretArgs, env: &Env) -> Result<Option<SecretString>> {
-    let from_stdin = Path::new("-");
-    let text = match (
-        &args.upstream_secret,
-        &args.upstream_secret_env,
-        &args.upstream_secret_file,
-    ) {
-        (None, None, None) => return Ok(None),
-        (Some(value), None, None) if value == "-" => read_stdin()?,
-        (Some(value), None, None) => value.clone(),
-        (None, Some(name), None) => env.var(name).map(str::to_owned).ok_or_else(|| {
-            bad_secret(format!("the variable {name:?} is not set, or is empty"))
-                .next("set it, or give the secret with --upstream-secret-file")
-        })?,
-        (None, None, Some(path)) if path == from_stdin => read_stdin()?,
-        (None, None, Some(path)) => read_secret_file(path)?,
-        _ => {
-            return Err(Error::new(
-                ExitCode::Usage,
-                "could not take the upstream secret: it is given more than once",
-            )
-            .next("give one of --upstream-secret, --upstream-secret-env and --upstream-secret-file"));
-        }
-    };
-    // The Sigilum gateway cuts white space around secrets; the file shall hold what the gateway holds.
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(bad_secret("it is empty"));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(bad_secret(
-            "it holds a line break or another control character, which no header can carry",
-        ));
-    }
-    Ok(Some(SecretString::from(text)))
-}
-
-fn bad_secret(why: impl std::fmt::Display) -> Error {
-    Error::new(
-        ExitCode::SecretOrDatabase,
-        format!("could not take the upstream secret: {why}"),
-    )
-}
-
-fn read_secret_file(path: &Path) -> Result<String> {
-    let bytes = disk::read_capped(path, SECRET_CAP).map_err(bad_secret)?;
-    let bytes = bytes.ok_or_else(|| bad_secret(format_args!("there is no such file: {}", path.display())))?;
-    String::from_utf8(bytes).map_err(|_| bad_secret(format_args!("the file is not UTF-8 text: {}", path.display())))
-}
-
-fn read_stdin() -> Result<String> {
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .take(SECRET_CAP + 1)
-        .read_to_end(&mut bytes)
-        .or_fail(ExitCode::SecretOrDatabase, || {
-            "could not read the upstream secret from standard input".to_owned()
-        })?;
-    if bytes.len() as u64 > SECRET_CAP {
-        return Err(bad_secret(format_args!(
-            "standard input holds more than {SECRET_CAP} bytes"
-        )));
-    }
-    String::from_utf8(bytes).map_err(|_| bad_secret("standard input is not UTF-8 text"))
-}
-
-/// One warning for all secrets that stand on the command line, where other users of the machine may see them.
-pub(super) fn warn_of_typed_secrets(secret: Option<&UpstreamSecretArgs>, gateway: &GatewayArgs) {
-    let typed = |value: Option<&String>| value.is_some_and(|value| value != "-");
-    let flags: Vec<&str> = [
-        (
-            "--upstream-secret",
-            typed(secret.and_then(|secret| secret.upstream_secret.as_ref())),
-            "--upstream-secret-env or --upstream-secret-file",
-        ),
-        (
-            "--gateway-admin-token",
-            typed(gateway.gateway_admin_token.as_ref()),
-            "GATEWAY_ADMIN_TOKEN",
-        ),
-        (
-            "--gateway-master-key",
-            typed(gateway.gateway_master_key.as_ref()),
-            "GATEWAY_MASTER_KEY",
-        ),
-    ]
-    .iter()
-    .filter(|(_, typed, _)| *typed)
-    .flat_map(|(flag, _, better)| [*flag, *better])
-    .collect();
-    if flags.is_empty() {
-        return;
-    }
-    let (typed, better): (Vec<&str>, Vec<&str>) = flags.chunks(2).map(|pair| (pair[0], pair[1])).unzip();
-    cmd::warn(format_args!(
-        "other users of this machine may see the secret of {} in the process list; better: {}",
-        typed.join(", "),
-        better.join(", ")
-    ));
 }
 
 /// A run of steps, each with a line for a person. A failure says what is done and what is not.

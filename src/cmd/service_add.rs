@@ -1,15 +1,14 @@
 //! `service add`: register a service, make its API key and, in gateway mode, its Sigilum gateway connection.
 
 use crate::cli::{ServiceAddArgs, ServiceMode};
-use crate::cmd;
 use crate::cmd::service::{self, Site, Steps};
 use crate::cmd::service_connection::{self as connection, Acts, Look, Outcome};
+use crate::cmd::service_options as options;
 use crate::cmd::service_report::{self as report, AddReport, GatewayReport};
 use crate::exit::{Error, ExitCode, Result};
 use crate::secrets;
 use crate::settings::Env;
 use crate::sigilum::gateway::Wanted;
-use crate::sigilum::http;
 use crate::sigilum::local_db::{
     ApiKey, Change, DbError, KeyDigest, KeyState, LocalDb, NewService, Problem, Registered, ServiceKind, Slot,
 };
@@ -18,10 +17,10 @@ use std::io::Write;
 
 /// Runs the command.
 pub fn run(args: &ServiceAddArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    check(args)?;
-    let given = service::given_secret(&args.secret, env)?;
+    options::check_add(args)?;
+    let given = options::given_secret(&args.secret, env)?;
     let site = service::site(&args.common, args.email.as_deref(), env)?;
-    service::warn_of_typed_secrets(Some(&args.secret), &args.common.gateway);
+    options::warn_of_typed_secrets(Some(&args.secret), &args.common.gateway);
     let add = Add { args, site, given };
     if args.dry_run {
         add.dry_run(out)
@@ -255,10 +254,7 @@ impl Add<'_> {
         let gateway = self.plan()?;
         let db = match LocalDb::open_read_only(&self.site.database) {
             Ok(db) => Some(db),
-            Err(DbError {
-                problem: Problem::Missing,
-                ..
-            }) => None,
+            Err(error) if matches!(error.problem, Problem::Missing) => None,
             Err(error) => return Err(error.into()),
         };
         let slot = match &db {
@@ -267,42 +263,31 @@ impl Add<'_> {
         };
         self.refuse_unfinished_rotation(&slot)?;
         let key = self.site.workspace.key(&slot.file_stem)?;
-        let planned = match (&db, &key) {
-            (Some(db), Some(key)) => Some(db.plan_register(&self.new_service(&slot, &KeyDigest::of(key)))),
-            _ => None,
+        let digest = key.as_ref().map(KeyDigest::of);
+        let (new_key, new_rows) = match (&db, &digest) {
+            (Some(db), Some(digest)) => match db.plan_register(&self.new_service(&slot, digest)) {
+                Ok(plan) => (
+                    false,
+                    plan.service != Change::Unchanged || plan.key != Change::Unchanged,
+                ),
+                Err(error) if matches!(error.problem, Problem::KeyRevoked) => (true, true),
+                Err(error) => return Err(error.into()),
+            },
+            _ => (key.is_none(), true),
         };
-        let new_key = match &planned {
-            None
-            | Some(Err(DbError {
-                problem: Problem::KeyRevoked,
-                ..
-            })) => true,
-            Some(Ok(_)) => false,
-            Some(Err(_)) => key.is_none(),
-        };
-        let rows = match planned {
-            None => true,
-            Some(Ok(planned)) => planned.service != Change::Unchanged || planned.key != Change::Unchanged,
-            Some(Err(DbError {
-                problem: Problem::KeyRevoked,
-                ..
-            })) => true,
-            Some(Err(error)) => return Err(error.into()),
-        };
-        let mut lines = self.lines(&slot, gateway.as_ref(), false);
-        if !rows {
-            lines.remove(1);
-        }
-        if !new_key {
-            lines.remove(0);
-        }
+
+        let mut lines = Vec::new();
         if db.is_none() {
-            lines.insert(0, format!("database {}", self.site.database.display()));
+            lines.push(format!("database {}", self.site.database.display()));
         }
+        let mut all = self.lines(&slot, gateway.as_ref(), false).into_iter();
+        lines.extend(all.next().filter(|_| new_key));
+        lines.extend(all.next().filter(|_| new_rows));
+        lines.extend(all);
         if self.args.revoke_old
             && let Some(db) = &db
         {
-            let keep = key.as_ref().map(|key| KeyDigest::of(key).hash);
+            let keep = digest.map(|digest| digest.hash);
             let old = db.active_keys(&slot.id)?;
             let old = old.iter().filter(|old| Some(&old.hash) != keep.as_ref());
             lines.extend(old.map(|old| format!("service key {} ({}) revoked", old.prefix, old.id)));
@@ -379,107 +364,4 @@ impl Add<'_> {
             notes,
         })
     }
-}
-
-/// Refuses what needs no file and no network to be refused.
-fn check(args: &ServiceAddArgs) -> Result<()> {
-    service::check_slug(&args.service_slug)?;
-    let usage = |what: String| Err(Error::new(ExitCode::Usage, what));
-    for (flag, text) in [
-        ("--service-name", &args.service_name),
-        ("--domain", &args.domain),
-        ("--upstream-header", &args.upstream_header),
-        ("--upstream-secret-key", &args.secret.upstream_secret_key),
-    ] {
-        if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
-            return usage(format!("could not take {flag}: it is empty"));
-        }
-    }
-    for (flag, text) in [
-        ("--service-name", &args.service_name),
-        ("--domain", &args.domain),
-        ("--description", &args.description),
-        ("--upstream-header", &args.upstream_header),
-        ("--auth-prefix", &args.auth_prefix),
-        ("--upstream-secret-key", &args.secret.upstream_secret_key),
-    ] {
-        if text.as_ref().is_some_and(|text| text.chars().any(char::is_control)) {
-            return usage(format!("could not take {flag}: it holds a control character"));
-        }
-    }
-    if args.mode == ServiceMode::Native {
-        return refuse_gateway_options(args);
-    }
-    let Some(url) = &args.upstream_base_url else {
-        return Err(Error::new(
-            ExitCode::Usage,
-            "could not add the service: gateway mode needs the upstream's base URL",
-        )
-        .next("add --upstream-base-url <url>"));
-    };
-    let url = http::check_url(url.trim(), true).map_err(|error| {
-        // Not the URL itself: it may hold a password.
-        Error::new(ExitCode::Usage, "could not take --upstream-base-url").because(error)
-    })?;
-    if url.scheme() == "http" && !http::is_this_machine(&url) {
-        cmd::warn(format_args!(
-            "the Sigilum gateway will send the upstream secret to {} without TLS",
-            url.host_str().unwrap_or_default()
-        ));
-    }
-    let token = |text: &str| {
-        text.bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
-    };
-    if args
-        .upstream_header
-        .as_ref()
-        .is_some_and(|header| !token(header.trim()))
-    {
-        return usage("could not take --upstream-header: it is not the name of a header or parameter".to_owned());
-    }
-    check_secret_key(args.secret.upstream_secret_key.as_deref())
-}
-
-/// A secret's key name: no white space and no `=`, which the gateway's CLI takes for the end of the name.
-pub(super) fn check_secret_key(key: Option<&str>) -> Result<()> {
-    let good = |key: &str| {
-        let key = key.trim();
-        !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-    };
-    if key.is_none_or(good) {
-        return Ok(());
-    }
-    Err(Error::new(
-        ExitCode::Usage,
-        "could not take --upstream-secret-key: letters, digits, dots, hyphens and underscores only",
-    ))
-}
-
-fn refuse_gateway_options(args: &ServiceAddArgs) -> Result<()> {
-    let given: Vec<&str> = [
-        ("--upstream-base-url", args.upstream_base_url.is_some()),
-        ("--auth-mode", args.auth_mode.is_some()),
-        ("--upstream-header", args.upstream_header.is_some()),
-        ("--auth-prefix", args.auth_prefix.is_some()),
-        ("--upstream-secret-key", args.secret.upstream_secret_key.is_some()),
-        ("--upstream-secret", args.secret.upstream_secret.is_some()),
-        ("--upstream-secret-env", args.secret.upstream_secret_env.is_some()),
-        ("--upstream-secret-file", args.secret.upstream_secret_file.is_some()),
-        ("--force", args.force),
-    ]
-    .iter()
-    .filter_map(|(flag, given)| given.then_some(*flag))
-    .collect();
-    if given.is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(
-        ExitCode::Usage,
-        format!(
-            "could not add the service: {} mean nothing in native mode",
-            given.join(", ")
-        ),
-    )
-    .next("add --mode gateway"))
 }

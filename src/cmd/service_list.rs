@@ -1,7 +1,7 @@
 //! `service list`: the services of a namespace.
 
 use crate::cli::ServiceListArgs;
-use crate::cmd::{note, service, table, write_json, write_line};
+use crate::cmd::{note, service, service_options as options, table, write_json, write_line};
 use crate::exit::{ExitCode, OrFail, Result};
 use crate::settings::Env;
 use crate::sigilum::gateway::Gateway;
@@ -35,7 +35,7 @@ pub fn run(args: &ServiceListArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
     let db = LocalDb::open_read_only(&site.database)?;
     let services = db.services(site.namespace())?;
     db.close()?;
-    service::warn_of_typed_secrets(None, &args.common.gateway);
+    options::warn_of_typed_secrets(None, &args.common.gateway);
     let connections = if services.is_empty() { None } else { connections(&site)? };
     let report = Report {
         namespace: site.namespace(),

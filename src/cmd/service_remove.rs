@@ -5,6 +5,7 @@ use crate::cli::ServiceRemoveArgs;
 use crate::cmd;
 use crate::cmd::service::{self, Site, Steps};
 use crate::cmd::service_connection::{self as connection, Look};
+use crate::cmd::service_options as options;
 use crate::cmd::service_report as report;
 use crate::cmd::service_rotate_key::{is_behind_gateway, open};
 use crate::exit::{Error, ExitCode, OrFail, Result};
@@ -37,7 +38,7 @@ struct Found {
 
 /// Runs the command.
 pub fn run(args: &ServiceRemoveArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    service::check_slug(&args.slug)?;
+    options::check_slug(&args.slug)?;
     let may_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     if !args.yes && !may_ask {
         return Err(Error::new(
@@ -47,7 +48,7 @@ pub fn run(args: &ServiceRemoveArgs, env: &Env, out: &mut dyn Write) -> Result<E
         .next(format!("sigilum-authz-notify service remove {} --yes", args.slug)));
     }
     let site = service::site(&args.common, None, env)?;
-    service::warn_of_typed_secrets(None, &args.common.gateway);
+    options::warn_of_typed_secrets(None, &args.common.gateway);
     let mut lock = site.lock()?;
     let mut db = open(&site)?;
     let mut found = find(&site, &db, &args.slug)?;

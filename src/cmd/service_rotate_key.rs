@@ -7,6 +7,7 @@ use crate::cli::ServiceRotateKeyArgs;
 use crate::cmd;
 use crate::cmd::service::{self, Site, Steps};
 use crate::cmd::service_connection::{self as connection, Look};
+use crate::cmd::service_options as options;
 use crate::cmd::service_report::{self as report, OtherKey};
 use crate::exit::{Error, ExitCode, Result};
 use crate::secrets;
@@ -34,9 +35,9 @@ struct Report {
 
 /// Runs the command.
 pub fn run(args: &ServiceRotateKeyArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    service::check_slug(&args.slug)?;
+    options::check_slug(&args.slug)?;
     let site = service::site(&args.common, None, env)?;
-    service::warn_of_typed_secrets(None, &args.common.gateway);
+    options::warn_of_typed_secrets(None, &args.common.gateway);
     let mut lock = site.lock()?;
     let mut db = open(&site)?;
     let slot = known(&site, &db, &args.slug)?;

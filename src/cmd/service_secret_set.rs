@@ -4,7 +4,7 @@ use crate::cli::ServiceSecretSetArgs;
 use crate::cmd::service::{self, Site, Steps};
 use crate::cmd::service_connection::{self as connection, Act, Acts, Look, Outcome, Source};
 use crate::cmd::service_report::{self as report, GatewayReport};
-use crate::cmd::{self, service_add};
+use crate::cmd::{self, service_options as options};
 use crate::exit::{Error, ExitCode, Result};
 use crate::settings::Env;
 use crate::sigilum::gateway::{Connection, PlanError, Wanted};
@@ -24,14 +24,14 @@ struct Report {
 
 /// Runs the command.
 pub fn run(args: &ServiceSecretSetArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    service::check_slug(&args.service_slug)?;
-    service_add::check_secret_key(args.secret.upstream_secret_key.as_deref())?;
-    let secret = service::given_secret(&args.secret, env)?.ok_or_else(|| {
+    options::check_slug(&args.service_slug)?;
+    options::check_secret_key(args.secret.upstream_secret_key.as_deref())?;
+    let secret = options::given_secret(&args.secret, env)?.ok_or_else(|| {
         Error::new(ExitCode::Usage, "could not set the upstream secret: none is given")
             .next("add one of --upstream-secret-env, --upstream-secret-file and --upstream-secret")
     })?;
     let site = service::site(&args.common, None, env)?;
-    service::warn_of_typed_secrets(Some(&args.secret), &args.common.gateway);
+    options::warn_of_typed_secrets(Some(&args.secret), &args.common.gateway);
     let set = Set { args, site, secret };
     set.refuse_taken()?;
     if args.dry_run {

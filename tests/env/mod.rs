@@ -5,6 +5,7 @@ pub mod api;
 pub mod gateway;
 pub mod local_api;
 pub mod services;
+pub mod stopped;
 pub mod tls;
 pub mod watching;
 
