@@ -34,6 +34,7 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         notes = planned.notes;
         Ok(planned.value)
     })?;
+    config::scrub_undo_record(&place, &lock, &|text| claims::inspect(&text.into()).is_ok())?;
     if let Some(name) = outcome.not_written {
         cmd::warn(format_args!(
             "openclaw.json still holds the token: {name} is set, so it was not written"
