@@ -89,6 +89,24 @@ pub fn pid_namespace() -> u64 {
     })
 }
 
+/// The number that root's files seem to belong to in a user namespace that has no root: a sandboxed service of
+/// systemd's user manager is in such a one. It is nobody's, and other users' files have it too. `None` where root is
+/// root.
+pub fn root_seen_as() -> Option<u32> {
+    static SEEN_AS: OnceLock<Option<u32>> = OnceLock::new();
+    *SEEN_AS.get_or_init(|| {
+        let map = std::fs::read_to_string("/proc/self/uid_map").ok()?;
+        let overflow = std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok()?;
+        (!maps_root(&map)).then(|| overflow.trim().parse().ok())?
+    })
+}
+
+/// Whether a `uid_map` (user_namespaces(7): first number inside, first number outside, count) has the outside's root.
+fn maps_root(map: &str) -> bool {
+    map.lines()
+        .any(|line| matches!(line.split_ascii_whitespace().collect::<Vec<_>>()[..], [_, "0", count] if count != "0"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,6 +135,14 @@ mod tests {
         };
         assert!(other.is_gone());
         assert!(!Process { starttime: None, ..me }.is_gone());
+    }
+
+    #[test]
+    fn a_namespace_without_root_is_known_by_its_map() {
+        assert!(maps_root("         0          0 4294967295\n"));
+        assert!(maps_root("1000 1000 1\n0 0 1\n"));
+        assert!(!maps_root("      1000       1000          1\n"));
+        assert!(!maps_root("0 1000 1\n1 100000 65536\n"));
     }
 
     #[test]
