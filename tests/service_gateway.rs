@@ -543,3 +543,29 @@ fn nobody_home_is_explained() {
     assert!(desk.files().is_empty());
     assert_eq!(number(&desk.db(), "SELECT count(*) FROM users"), 0);
 }
+
+#[test]
+fn an_mcp_connection_keeps_its_mcp_settings_when_it_moves() {
+    let desk = Desk::new();
+    desk.gateway.given(value!({
+        "id": "linear", "base_url": "https://mcp.linear.app", "protocol": "mcp", "mcp_endpoint": "/sse",
+        "mcp_tool_allowlist": ["list_issues"], "mcp_tool_denylist": ["delete_issue"], "mcp_max_tools_exposed": 7,
+        "mcp_subject_tool_policies": {"bob": {"allowlist": ["list_issues"]}}
+    }));
+    let before = connection(&desk);
+    desk.add("linear", MOVE).expect(0);
+    let is = connection(&desk);
+    assert_eq!(is["base_url"], "https://new.linear.app");
+    for name in [
+        "protocol",
+        "mcp_endpoint",
+        "mcp_transport",
+        "mcp_tool_policy",
+        "mcp_subject_tool_policies",
+    ] {
+        assert_eq!(is[name], before[name], "{name}");
+    }
+    // It has no secret, and none is made up for it.
+    assert!(desk.gateway.secrets("linear").is_empty());
+    assert_eq!(desk.files(), ["service-api-key-linear"]);
+}

@@ -125,9 +125,9 @@ pub(super) fn create(state: &mut State, body: &Value) -> (u16, Value) {
         return bad("auth_secret_key is required");
     }
     if protocol == "http"
-        && ["mcp_transport", "mcp_endpoint"]
-            .iter()
-            .any(|name| !text(body, name).is_empty())
+        && body
+            .as_object()
+            .is_some_and(|body| body.keys().any(|name| name.starts_with("mcp_")))
     {
         return bad("mcp fields require protocol=\"mcp\"");
     }
@@ -165,7 +165,20 @@ pub(super) fn create(state: &mut State, body: &Value) -> (u16, Value) {
         set("mcp_transport", json!(or("mcp_transport", "streamable_http")));
         set("mcp_endpoint", json!(or("mcp_endpoint", "/")));
     }
-    set("mcp_tool_policy", json!({}));
+    let mut policy = Map::new();
+    for (given, kept) in [
+        ("mcp_tool_allowlist", "allowlist"),
+        ("mcp_tool_denylist", "denylist"),
+        ("mcp_max_tools_exposed", "max_tools_exposed"),
+    ] {
+        if let Some(value) = body.get(given) {
+            policy.insert(kept.to_owned(), value.clone());
+        }
+    }
+    set("mcp_tool_policy", json!(policy));
+    if let Some(policies) = body.get("mcp_subject_tool_policies") {
+        set("mcp_subject_tool_policies", policies.clone());
+    }
     set("mcp_discovery", json!({"last_discovered_at": "0001-01-01T00:00:00Z"}));
     set("status", json!("active"));
     set("created_at", json!(now));
