@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 const AT_A_TIME: usize = 16;
 /// When it is to end, answers under way may take so long, and the whole end so long.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
-const WHOLE_END: Duration = Duration::from_millis(900);
+const WHOLE_END: Duration = Duration::from_millis(800);
 /// Between two tries to watch a home that another watcher serves.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
