@@ -9,7 +9,9 @@ mod folder;
 mod own_lock;
 
 pub use aside::{keep_aside, put_back, remove_empty_folder};
-pub use folder::{Content, Folder, Owner, Temp, inode, is_temp_name, is_unsupported, owner, quoted};
+pub use folder::{
+    Content, Folder, Owner, Temp, inode, is_regular, is_temp_name, is_unsupported, owner, permissions, quoted,
+};
 pub use own_lock::{FileLock, OwnLock, lock_sigilum, lock_sigilum_for};
 
 use crate::exit::{Error, ExitCode, OrFail, Result};
@@ -60,8 +62,8 @@ fn is_already(folder: &Folder, name: &str, bytes: &[u8]) -> io::Result<bool> {
     let Some(stat) = folder.stat(name)? else {
         return Ok(false);
     };
-    let same_kind = rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile
-        && stat.st_mode & 0o7777 == PRIVATE
+    let same_kind = is_regular(&stat)
+        && permissions(&stat) == PRIVATE
         && stat.st_nlink == 1
         && folder.file_owner().is_none_or(|wanted| wanted == owner(&stat))
         && u64::try_from(stat.st_size) == Ok(bytes.len() as u64);
@@ -133,8 +135,8 @@ pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
         format!("it belongs to another user (number {})", stat.st_uid)
     } else if stat.st_nlink > 1 {
         format!("it has {} names (hard links)", stat.st_nlink)
-    } else if stat.st_mode & 0o022 != 0 {
-        format!("others may write to it (mode {:04o})", stat.st_mode & 0o7777)
+    } else if permissions(stat) & 0o022 != 0 {
+        format!("others may write to it (mode {:04o})", permissions(stat))
     } else {
         return Ok(Some(content.bytes));
     };

@@ -207,6 +207,50 @@ fn a_config_that_gets_a_token_becomes_private_and_otherwise_keeps_its_mode() {
 }
 
 #[test]
+fn a_file_with_a_token_is_never_written_readable_for_others() {
+    // The token is another installer's, in a file that others may read; our edit does not touch it.
+    let home = Home::new(Some(&with_token(&json!({}), "theirs").to_string()));
+    chmod(&home.place.config, 0o644);
+    let outcome = home.edit(|ask| {
+        let mut value = ask.value.clone();
+        value["hooks"]["internal"]["enabled"] = json!(true);
+        Ok(value)
+    });
+    assert!(outcome.unwrap().notes[0].contains("0600 (was 0644)"));
+    assert_eq!(mode(&home.place.config), 0o600);
+}
+
+#[test]
+fn what_openclaw_tells_a_damaged_config_by_stays_and_hard_links_are_told() {
+    let home = Home::new(Some(COMMENTED));
+    for pointer in ["/meta", "/gateway", "/gateway/mode"] {
+        let error = home.edit_with(
+            &EditOptions {
+                force: true,
+                ..EditOptions::default()
+            },
+            |ask| {
+                let mut value = ask.value.clone();
+                let (parent, key) = pointer.rsplit_once('/').unwrap();
+                value
+                    .pointer_mut(parent)
+                    .unwrap()
+                    .as_object_mut()
+                    .unwrap()
+                    .shift_remove(key);
+                Ok(value)
+            },
+        );
+        assert_eq!(error.unwrap_err().code, ExitCode::Config, "{pointer}");
+        assert_eq!(home.text(), COMMENTED);
+    }
+    fs::hard_link(&home.place.config, home.path("second")).unwrap();
+    let notes = home.edit(put("t")).unwrap().notes;
+    assert!(notes.iter().any(|note| note.contains("hard links")), "{notes:?}");
+    assert_eq!(fs::read_to_string(home.path("second")).unwrap(), COMMENTED);
+}
+
+#[test]
 fn the_owner_stays() {
     if !rustix::process::geteuid().is_root() {
         return;

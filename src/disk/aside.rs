@@ -1,9 +1,8 @@
 //! Files of other people's making that stand where ours must: kept whole under another folder, and put back.
 
-use super::folder::Folder;
+use super::folder::{Folder, is_regular, permissions};
 use super::{create_private_dir, failed, file_name, open_folder};
 use crate::exit::{Error, ExitCode, Result};
-use rustix::fs::FileType;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -46,14 +45,14 @@ fn keep(from: &Folder, name: &str, to: &Folder, free: &str) -> io::Result<bool> 
     };
     if let Some(there) = to.stat(free)? {
         let same = (there.st_dev, there.st_ino) == (stat.st_dev, stat.st_ino);
-        let regular = FileType::from_raw_mode(there.st_mode) == FileType::RegularFile;
+        let regular = is_regular(&there);
         return Ok(same || (regular && same_bytes(from, name, to, free)));
     }
     match std::fs::hard_link(from.join(name), to.join(free)) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         // Another file system, or a kernel that lets nobody link files of others.
-        Err(_) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
+        Err(_) if is_regular(&stat) => {
             let content = from.read(name, MAX_BYTES)?.ok_or(io::ErrorKind::NotFound)?;
             let mut temp = to.temp()?;
             temp.fill(&content.bytes, 0o600, to.file_owner())?;
@@ -86,7 +85,7 @@ pub fn put_back(kept: &Path, path: &Path) -> Result<bool> {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 let content = from.read(name, MAX_BYTES)?.ok_or(io::ErrorKind::NotFound)?;
                 let mut temp = to.temp()?;
-                temp.fill(&content.bytes, content.stat.st_mode & 0o777, to.file_owner())?;
+                temp.fill(&content.bytes, permissions(&content.stat) & 0o777, to.file_owner())?;
                 temp.sync()?;
                 temp.replace(file_name(path).map_err(|_| io::ErrorKind::InvalidInput)?)?;
                 from.remove(name)?;

@@ -89,7 +89,7 @@ impl Folder {
             Err(error) => return Err(error.into()),
         };
         let stat = rustix::fs::fstat(&file)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        if !is_regular(&stat) {
             return Err(io::Error::other("it is not a regular file"));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(stat.st_size).unwrap_or(0).min(1 << 20) + 1);
@@ -107,7 +107,7 @@ impl Folder {
 
     /// Makes a 0700 folder in it and sees to it that it stays; one that is there already is left as it is.
     pub(super) fn make_folder(&self, name: &str) -> io::Result<()> {
-        match rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o700)) {
+        match rustix::fs::mkdirat(&self.fd, name, Mode::RWXU) {
             Ok(()) => {}
             // Another process was faster, or something that is no folder is in the way.
             Err(Errno::EXIST) => {
@@ -145,7 +145,7 @@ impl Folder {
     /// A new, empty 0600 file under a temporary name, ours alone; removed when dropped.
     pub fn temp(&self) -> io::Result<Temp<'_>> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let (name, fd) = with_temp_name(|name| rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o600)))?;
+        let (name, fd) = with_temp_name(|name| rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR))?;
         Ok(Temp {
             folder: self,
             file: File::from(fd),
@@ -155,7 +155,7 @@ impl Folder {
 
     /// A new, empty 0700 folder under a temporary name, and its name.
     pub fn temp_folder(&self) -> io::Result<(String, Self)> {
-        let (name, ()) = with_temp_name(|name| rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o700)))?;
+        let (name, ()) = with_temp_name(|name| rustix::fs::mkdirat(&self.fd, name, Mode::RWXU))?;
         let made = self.folder(&name)?.ok_or(Errno::NOENT)?;
         if let Some(owner) = self.file_owner() {
             chown(&made.fd, owner)?;
@@ -165,7 +165,7 @@ impl Folder {
 
     /// A new, empty 0700 folder of this name, which must be free; `AlreadyExists` if it is not.
     pub fn new_folder(&self, name: &str) -> io::Result<Self> {
-        rustix::fs::mkdirat(&self.fd, name, Mode::from_raw_mode(0o700))?;
+        rustix::fs::mkdirat(&self.fd, name, Mode::RWXU)?;
         let made = self.folder(name)?.ok_or(Errno::NOENT)?;
         if let Some(owner) = self.file_owner() {
             chown(&made.fd, owner)?;
@@ -297,8 +297,9 @@ impl Temp<'_> {
             chown(&self.file, owner)?;
         }
         // After chown, which clears bits; and the umask may have taken some of 0600.
-        if self.stat()?.st_mode & 0o7777 != mode {
-            rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode))?;
+        if permissions(&self.stat()?) != mode {
+            #[allow(clippy::unnecessary_cast, reason = "macOS has 16 bits for a mode")]
+            rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode as rustix::fs::RawMode))?;
         }
         Ok(())
     }
@@ -306,6 +307,11 @@ impl Temp<'_> {
     /// Gives it to this user and group.
     pub fn set_owner(&self, owner: Owner) -> io::Result<()> {
         chown(&self.file, owner)
+    }
+
+    /// The file itself.
+    pub fn file(&self) -> &File {
+        &self.file
     }
 
     /// What the file system says of it.
@@ -389,6 +395,18 @@ pub fn inode(stat: &Stat) -> (u64, u64) {
     (stat.st_dev as u64, stat.st_ino)
 }
 
+/// A file's permission bits, as in `chmod`: `0o600`.
+pub fn permissions(stat: &Stat) -> u32 {
+    #[allow(clippy::useless_conversion, reason = "macOS has 16 bits for a mode")]
+    let mode = u32::from(stat.st_mode);
+    mode & 0o7777
+}
+
+/// Whether it is a regular file: no link, folder, pipe or device.
+pub fn is_regular(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+}
+
 /// Who a file belongs to.
 pub fn owner(stat: &Stat) -> Owner {
     Owner {
@@ -443,7 +461,7 @@ pub fn refuse_open_to_others(folder: &Folder) -> Result<()> {
         // What leads to the folder is root's as a rule, and in a sandbox root may have another number.
         let roots = uid == 0 || (path != folder.path && Some(uid) == crate::process::root_seen_as());
         let trusted = roots || uid == me.as_raw() || (me.is_root() && uid == folder.owner.uid);
-        let mode = stat.st_mode & 0o7777;
+        let mode = permissions(&stat);
         let open = mode & 0o022 != 0 && mode & 0o1000 == 0;
         if trusted && !open {
             continue;

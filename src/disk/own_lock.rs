@@ -1,11 +1,11 @@
 //! Our own lock: token file, record, undo record and config of one home change together.
 
-use super::folder::Folder;
+use super::folder::{Folder, is_regular};
 use super::{advise, create_private_dir, file_name, open_folder};
 use crate::exit::{Error, ExitCode, OrFail, Result};
 use crate::process::Process;
 use crate::settings::Place;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -102,9 +102,9 @@ impl FileLock {
 
 fn open_lock_file(folder: &Folder, name: &str) -> std::io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = folder.open_file(name, flags, Mode::from_raw_mode(0o600))?;
+    let file = folder.open_file(name, flags, Mode::RUSR | Mode::WUSR)?;
     let stat = rustix::fs::fstat(&file)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink > 1 {
+    if !is_regular(&stat) || stat.st_nlink > 1 {
         return Err(std::io::Error::other("it is not a regular file with one name"));
     }
     if let Some(owner) = folder.file_owner() {

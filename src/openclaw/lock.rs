@@ -16,7 +16,9 @@ use crate::exit::{Error, ExitCode, Result};
 use crate::process::{self, Life, Process};
 use guard::Guard;
 use serde_json::Value;
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -45,8 +47,9 @@ impl Default for LockOptions {
 pub struct WriteLock {
     folder: Folder,
     name: String,
+    /// The lock itself, held open: its number is no other file's, and a release needs no new descriptor.
+    file: File,
     bytes: Vec<u8>,
-    inode: (u64, u64),
 }
 
 impl WriteLock {
@@ -63,9 +66,16 @@ impl WriteLock {
 
 impl Drop for WriteLock {
     fn drop(&mut self) {
-        if let Ok(Some(content)) = self.folder.read(&self.name, MAX_BYTES)
-            && inode(&content.stat) == self.inode
-            && content.bytes == self.bytes
+        let mut bytes = vec![0; self.bytes.len() + 1];
+        let mut is_ours = |stat: rustix::fs::Stat| {
+            rustix::fs::fstat(&self.file).is_ok_and(|ours| inode(&ours) == inode(&stat))
+                && self
+                    .file
+                    .read_at(&mut bytes, 0)
+                    .is_ok_and(|length| bytes[..length] == self.bytes)
+        };
+        if let Ok(Some(stat)) = self.folder.stat(&self.name)
+            && is_ours(stat)
         {
             let _ = self.folder.remove(&self.name);
         }
@@ -99,12 +109,12 @@ pub fn acquire(config: &Path, options: &LockOptions) -> Result<WriteLock> {
     let mut tries = options.tries.max(1);
     loop {
         match attempt(&folder, &name).map_err(failed)? {
-            Attempt::Taken(inode, bytes) => {
+            Attempt::Taken(file, bytes) => {
                 return Ok(WriteLock {
                     folder,
                     name,
+                    file,
                     bytes,
-                    inode,
                 });
             }
             Attempt::Busy(why) if tries == 1 => return Err(held(&folder, &name, &why)),
@@ -218,7 +228,7 @@ fn payload() -> Vec<u8> {
 }
 
 enum Attempt {
-    Taken((u64, u64), Vec<u8>),
+    Taken(File, Vec<u8>),
     Busy(Busy),
 }
 
@@ -260,7 +270,12 @@ fn look(folder: &Folder, name: &str) -> io::Result<Seen> {
     let content = match folder.read(name, MAX_BYTES) {
         Ok(Some(content)) => content,
         Ok(None) => return Ok(Seen::Nothing),
-        Err(error) => return Ok(Seen::Busy(Busy::Unreadable(error.to_string()))),
+        // No file, or one that we may not read. Anything else is our own trouble (no file descriptors left, a broken
+        // disk), and says nothing about the lock.
+        Err(error) if error.raw_os_error().is_none() || error.kind() == io::ErrorKind::PermissionDenied => {
+            return Ok(Seen::Busy(Busy::Unreadable(error.to_string())));
+        }
+        Err(error) => return Err(error),
     };
     Ok(match judge(&content.bytes, SystemTime::now(), &process::life) {
         Verdict::Reclaim => Seen::Dead(content),
@@ -274,9 +289,9 @@ fn take(folder: &Folder, name: &str) -> io::Result<Attempt> {
     let mut temp = folder.temp()?;
     temp.fill(&bytes, 0o600, folder.file_owner())?;
     temp.sync()?;
-    let inode = inode(&temp.stat()?);
+    let file = temp.file().try_clone()?;
     match publish(temp, name) {
-        Ok(()) => Ok(Attempt::Taken(inode, bytes)),
+        Ok(()) => Ok(Attempt::Taken(file, bytes)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(match look(folder, name)? {
             Seen::Busy(busy) => Attempt::Busy(busy),
             Seen::Nothing | Seen::Dead(_) => Attempt::Busy(Busy::Nameless),

@@ -100,7 +100,7 @@ fn noted(plan: &Plan) -> Undo {
 fn file_mode(file: &File) -> u32 {
     file.content
         .as_ref()
-        .map_or(PRIVATE, |content| content.stat.st_mode & 0o7777)
+        .map_or(PRIVATE, |content| disk::permissions(&content.stat))
 }
 
 /// The new file under a temporary name, complete and on the disk, with the old one's owner.
@@ -140,16 +140,17 @@ fn remove(folder: &Folder, name: &str, old: Option<&Content>) -> io::Result<bool
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         Err(error) => return Err(error),
     };
-    if is_same(folder, &temp, old) {
+    let same = is_same(folder, &temp, old);
+    if let Ok(true) = same {
         return folder.remove(&temp).map(|_| true);
     }
     // Another writer's: back it goes, unless there is a newer one by now.
-    if let Err(error) = folder.rename_new(&temp, name)
-        && error.kind() != io::ErrorKind::AlreadyExists
-    {
-        return Err(error);
+    match folder.rename_new(&temp, name) {
+        Err(error) if disk::is_unsupported(&error) => folder.rename_over(&temp, name)?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => drop(folder.remove(&temp)?),
+        renamed => renamed?,
     }
-    folder.remove(&temp).map(|_| false)
+    same
 }
 
 /// Puts the new file in the old one's place if that still is what was read; says whether it was.
@@ -168,7 +169,7 @@ fn swap(folder: &Folder, temp: &Temp<'_>, name: &str, old: Option<&Content>) -> 
             Err(error) => Err(error),
         };
     };
-    if !is_same(folder, name, old) {
+    if !is_same(folder, name, old)? {
         return Ok(false);
     }
     exchange(folder, temp, name, old)
@@ -177,8 +178,10 @@ fn swap(folder: &Folder, temp: &Temp<'_>, name: &str, old: Option<&Content>) -> 
 /// The swap without the look before.
 fn exchange(folder: &Folder, temp: &Temp<'_>, name: &str, old: &Content) -> io::Result<bool> {
     match temp.exchange(name) {
-        Ok(()) if is_same(folder, temp.name(), old) => Ok(true),
-        Ok(()) => swap_back(folder, temp, name).map(|()| false),
+        Ok(()) => match is_same(folder, temp.name(), old) {
+            Ok(true) => Ok(true),
+            other => swap_back(folder, temp, name).and(other),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         // No exchange on this file system.
         Err(error) if disk::is_unsupported(&error) => folder.rename_over(temp.name(), name).map(|()| true),
@@ -186,11 +189,16 @@ fn exchange(folder: &Folder, temp: &Temp<'_>, name: &str, old: &Content) -> io::
     }
 }
 
-/// Whether a file has the bytes, mode and owner that were read.
-fn is_same(folder: &Folder, name: &str, old: &Content) -> bool {
+/// Whether a file has the bytes, mode and owner that were read. A link or folder of that name has not; where nobody
+/// can tell, that is an error.
+fn is_same(folder: &Folder, name: &str, old: &Content) -> io::Result<bool> {
     let permissions = |stat: &Stat| (stat.st_mode, stat.st_uid, stat.st_gid);
-    matches!(folder.read(name, MAX_BYTES as u64), Ok(Some(now))
-        if now.bytes == old.bytes && permissions(&now.stat) == permissions(&old.stat))
+    match folder.read(name, MAX_BYTES as u64) {
+        Ok(Some(now)) => Ok(now.bytes == old.bytes && permissions(&now.stat) == permissions(&old.stat)),
+        Ok(None) => Ok(false),
+        Err(error) if error.raw_os_error().is_none() => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// After an exchange that brought out another writer's file: puts it back. If yet another file came out then, that one

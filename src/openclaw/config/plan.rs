@@ -4,6 +4,7 @@ use super::commit::PRIVATE;
 use super::record::{self, key};
 use super::seen::{File, Seen, unreadable};
 use super::{Ask, EditOptions, EditOutcome};
+use crate::disk;
 use crate::exit::{Error, ExitCode, Result};
 use crate::openclaw::document::{Edited, Splice};
 use crate::openclaw::entry::{ENV_PATH, TOKEN, is_unset};
@@ -129,18 +130,29 @@ impl Plan {
                 .iter()
                 .try_fold(wanted, |node, key| node.get(key))
                 .is_none();
+        if let Some(lost) = lost_marker(&seen.value, wanted) {
+            let path = seen.files[0].target.path();
+            return Err(Error::new(
+                ExitCode::Config,
+                format!(
+                    "could not edit the config, it would lose {lost}, and OpenClaw would bring back an older one: {}",
+                    path.display()
+                ),
+            ));
+        }
         let config = &seen.files[0];
         let included = seen
             .include
             .as_ref()
             .zip(seen.files.get(1).map(|file| file.document.value()));
         let split = include::split(&self.patch, config.document.value(), included, &config.target.path())?;
-        let token = token(wanted).filter(|new| token(&seen.value) != Some(new));
+        // Also a token that was there already: nothing that we write lets others read one.
+        let holds_token = token(wanted).is_some();
         let token_file = usize::from(seen.include.is_some());
         // The included file first: it holds the entry, the config at most a switch that turns it on.
         for (file, operations) in [(1, split.included), (0, split.main)] {
             let Some(now) = seen.files.get(file) else { continue };
-            let private = token.is_some() && file == token_file;
+            let private = holds_token && file == token_file;
             let change = if give_back {
                 self.given_back(file, now, operations)?
             } else {
@@ -199,11 +211,18 @@ impl Plan {
         let mut notes = self.notes.clone();
         for change in &self.changes {
             let file = &self.seen.files[change.file];
-            let mode = file.content.as_ref().map(|content| content.stat.st_mode & 0o7777);
+            let mode = file.content.as_ref().map(|content| disk::permissions(&content.stat));
+            let names = file.content.as_ref().map_or(1, |content| content.stat.st_nlink);
+            if names > 1 {
+                notes.push(format!(
+                    "{} had {names} names (hard links): the others still lead to the file as it was",
+                    file.target.path().display()
+                ));
+            }
             if let Some(mode) = mode.filter(|mode| change.private && *mode != PRIVATE) {
                 let path = file.target.path();
                 notes.push(format!(
-                    "{} holds the token now: its mode became 0600 (was {mode:04o})",
+                    "{} holds the token: its mode became 0600 (was {mode:04o})",
                     path.display()
                 ));
             }
@@ -284,6 +303,15 @@ fn misfit(path: &Path) -> Error {
             path.display()
         ),
     )
+}
+
+/// What OpenClaw tells a damaged config by, if an edit takes it out.
+fn lost_marker(old: &Value, new: &Value) -> Option<&'static str> {
+    let markers = [("/meta", "`meta`"), ("/gateway/mode", "`gateway.mode`")];
+    let lost = markers
+        .iter()
+        .find(|(at, _)| old.pointer(at).is_some() && new.pointer(at).is_none());
+    lost.map(|(_, name)| *name)
 }
 
 /// The owner token in a config's entry.

@@ -83,9 +83,15 @@ pub(super) fn look(folder: &Folder, name: &str) -> io::Result<Option<Busy>> {
     };
     let age = (rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec - stat.st_mtime).max(0);
     let (names, owner) = match folder.folder(name) {
-        Ok(Some(guard)) => (guard.names()?, guard.read(OWNER, MAX_BYTES).ok().flatten()),
+        Ok(Some(guard)) => match guard.read(OWNER, MAX_BYTES) {
+            Ok(owner) => (guard.names()?, owner),
+            Err(error) if error.raw_os_error().is_none() => (guard.names()?, None),
+            Err(error) => return Err(error),
+        },
         // No folder, or one that we may not look into.
-        Ok(None) | Err(_) => (vec![String::new()], None),
+        Ok(None) => (vec![String::new()], None),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => (vec![String::new()], None),
+        Err(error) => return Err(error),
     };
     let ours = owner
         .as_ref()
