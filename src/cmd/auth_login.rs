@@ -241,7 +241,7 @@ impl Login {
         let config = if self.config_skipped.is_none() {
             let done = self.edit_config(args, place, &token, Some(&lock)).inspect_err(|_| {
                 cmd::warn(format_args!(
-                    "the token was stored in {}; openclaw.json was not changed",
+                    "the token was stored in {}; the edit of openclaw.json failed",
                     self.owner.token_file.display()
                 ));
             })?;

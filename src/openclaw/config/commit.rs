@@ -67,7 +67,12 @@ pub(super) fn commit(
     drop(write_lock.take());
     folders.dedup_by(|a, b| a.0.path() == b.0.path());
     for (folder, path) in folders {
-        folder.sync().map_err(|error| not_written(path, error))?;
+        folder.sync().map_err(|error| {
+            let what = "the new config is in place, but it is not sure that it would survive a power cut";
+            Error::new(ExitCode::Config, format!("{what}: {}", path.display()))
+                .because(error)
+                .next("look at the disk, and run the command again")
+        })?;
     }
     let given_back: Vec<_> = plan.changes.iter().filter(|change| change.given_back).collect();
     if !given_back.is_empty() {
