@@ -420,7 +420,7 @@ fn the_namespace_of_the_entry_is_followed() {
             .env("SIGILUM_NAMESPACE", "carol")
             .env("SIGILUM_MODE", "managed")
             .env("SIGILUM_API_URL", "https://elsewhere.example")
-            .env("SIGILUM_OWNER_TOKEN", &managed_token("alice", 99)),
+            .env("SIGILUM_OWNER_TOKEN", managed_token("alice", 99)),
     );
     watcher.wait_for("serving namespace alice, oss-local at http://127.0.0.1:8787");
     env.change_config("\"SIGILUM_NAMESPACE\": \"alice\"", "\"SIGILUM_NAMESPACE\": \"bob\"");

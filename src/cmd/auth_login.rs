@@ -17,8 +17,9 @@ use secrecy::{ExposeSecret, SecretString};
 use std::io::{Read, Write};
 use std::time::Duration;
 
-/// Stands for the token where none is made.
-const MASKED: &str = "<owner token>";
+/// The length of the token's stand-in where none is made yet, in bytes: about a token's own, or else a small config
+/// would seem to lose half its size by a refresh.
+const STAND_IN: usize = 400;
 
 /// What the person asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -118,7 +119,7 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &Place) -> Result
     };
     if login.config_skipped.is_none() {
         // Nothing has changed yet: a config that cannot take the entry is better known now.
-        login.edit_config(args, place, &MASKED.into(), None)?;
+        login.edit_config(args, place, &login.stand_in(), None)?;
     }
     Ok(login)
 }
@@ -310,10 +311,20 @@ impl Login {
     }
 }
 
+impl Login {
+    /// Stands for the token where an edit is only tried: the given one, or a text about as long as one.
+    fn stand_in(&self) -> SecretString {
+        match &self.given {
+            Some(given) => given.token.clone(),
+            None => "x".repeat(STAND_IN).into(),
+        }
+    }
+}
+
 /// Prints the patch with the token masked, and what else would be written.
 fn dry_run(login: &Login, args: &LoginArgs, place: &Place, out: &mut dyn Write) -> Result<ExitCode> {
     let Some(reason) = &login.config_skipped else {
-        let done = login.edit_config(args, place, &MASKED.into(), None)?;
+        let done = login.edit_config(args, place, &login.stand_in(), None)?;
         done.notes.iter().for_each(cmd::warn);
         write_line(out, format_args!("{:#}", config::masked(&done.outcome.patch)))?;
         return Ok(ExitCode::Ok);

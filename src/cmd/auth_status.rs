@@ -140,7 +140,7 @@ fn same_in_config(place: &Place, token: Option<&SecretString>) -> Option<bool> {
 }
 
 impl Status {
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let mut lines = vec![
             format!("Namespace:     {} (from {})", self.namespace, self.namespace_from),
             format!("Mode:          {}", self.mode),

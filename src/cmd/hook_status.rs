@@ -1,11 +1,334 @@
-//! `hook status`: what is installed, selected and in force.
+//! `hook status`: what is installed, selected and in force, and what OpenClaw itself says of it.
 
 use crate::cli::HookStatusArgs;
-use crate::exit::{Error, ExitCode, Result};
-use crate::settings::Env;
+use crate::cmd::{self, auth_show, auth_status, place, write_line};
+use crate::exit::{ExitCode, OrFail, Result};
+use crate::openclaw::config;
+use crate::openclaw::entry::{self, Entry, HOOK, Hooks, Selection};
+use crate::openclaw::hook_files::{self, Found, Kind};
+use crate::openclaw::{plugin, program};
+use crate::settings::{Env, Place};
+use crate::watch::status::{self, WatchStatus};
+use serde::Serialize;
+use serde_json::{Value, json};
 use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long `openclaw hooks info` may take. It starts a whole Node program: 1.5 s on a quiet machine.
+const ASK_LIMIT: Duration = Duration::from_secs(20);
+
+/// Everything that `hook status` shows. Holds no secret.
+#[derive(Serialize)]
+struct Status {
+    /// This program's version.
+    version: &'static str,
+    openclaw_home: PathBuf,
+    config: PathBuf,
+    hook: Found,
+    plugin: PluginStatus,
+    /// `null` where there is none.
+    entry: Option<EntryStatus>,
+    /// `null` where it cannot be told.
+    selected: Option<Selected>,
+    /// `null` where no namespace is known.
+    token: Option<auth_status::Status>,
+    watch: Option<WatchStatus>,
+    openclaw: OpenClaw,
+    /// What could not be found out, and why.
+    problems: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct PluginStatus {
+    #[serde(flatten)]
+    files: Found,
+    /// The entry's `enabled`; `null` where there is no entry.
+    enabled: Option<bool>,
+    /// Whether `plugins.load.paths` has its folder.
+    in_load_paths: bool,
+    /// Why OpenClaw would not load it although it is on.
+    blocked: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct EntryStatus {
+    enabled: bool,
+    namespace: Option<String>,
+    mode: Option<String>,
+    api_url: Option<String>,
+    holds_token: bool,
+    token_in_config: bool,
+}
+
+#[derive(Serialize)]
+struct Selected {
+    /// Whether OpenClaw selects our hook.
+    ours: bool,
+    /// Whether it runs every eligible hook.
+    every: bool,
+    /// The others that it runs, where it does not run every one.
+    names: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct OpenClaw {
+    /// Where the program is; `null` where it is not on PATH.
+    program: Option<PathBuf>,
+    /// What `openclaw hooks info sigilum-authz-notify --json` says.
+    hooks_info: Option<Value>,
+}
 
 /// Runs the command.
-pub fn run(_args: &HookStatusArgs, _env: &Env, _out: &mut dyn Write) -> Result<ExitCode> {
-    Err(Error::new(ExitCode::Failure, "not there yet"))
+pub fn run(args: &HookStatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    let place = place(&args.show.place, env)?;
+    let status = Status::find(args, env, &place)?;
+    if args.json {
+        let text = serde_json::to_string_pretty(&status);
+        write_line(
+            out,
+            text.or_fail(ExitCode::Failure, || "could not print the status".to_owned())?,
+        )?;
+    } else {
+        write_line(out, status.text())?;
+    }
+    Ok(ExitCode::Ok)
+}
+
+impl Status {
+    fn find(args: &HookStatusArgs, env: &Env, place: &Place) -> Result<Self> {
+        let mut problems = Vec::new();
+        let mut attempt = |error: crate::exit::Error| problems.push(error.to_string());
+        let config = config::read(place).unwrap_or_else(|error| {
+            attempt(error);
+            None
+        });
+        let value = config.map_or_else(|| json!({}), |config| config.value);
+        let entry = entry::find(&value).map_err(&mut attempt).ok().flatten();
+        let selected = entry::selection(&value, &entry::installs(&place.home))
+            .map_err(&mut attempt)
+            .ok();
+        let files = hook_files::look(place, Kind::Plugin)?;
+        let state = plugin::find(&value, &files.folder).map_err(&mut attempt).ok();
+        let token = auth_show::owner(&args.show, env, place).and_then(|owner| auth_status::status(&owner, place));
+        let token = token.map_err(&mut attempt).ok();
+        let openclaw = OpenClaw::ask(env, place).unwrap_or_else(|(program, error)| {
+            attempt(error);
+            OpenClaw {
+                program: Some(program),
+                hooks_info: None,
+            }
+        });
+        Ok(Self {
+            version: env!("CARGO_PKG_VERSION"),
+            openclaw_home: place.home.clone(),
+            config: place.config.clone(),
+            hook: hook_files::look(place, Kind::Hook)?,
+            plugin: PluginStatus {
+                files,
+                enabled: state.as_ref().and_then(|state| state.entry),
+                in_load_paths: state.as_ref().is_some_and(|state| state.path),
+                blocked: state.as_ref().and_then(|state| state.blocked),
+            },
+            entry: entry.as_ref().map(EntryStatus::of),
+            selected: selected.map(Selected::of),
+            token,
+            watch: status::read(place),
+            openclaw,
+            problems,
+        })
+    }
+
+    fn text(&self) -> String {
+        let mut lines = vec![
+            format!("Program:       version {}", self.version),
+            format!("OpenClaw home: {}", self.openclaw_home.display()),
+            format!("Hook:          {}", files_text(&self.hook)),
+        ];
+        lines.extend(
+            self.hook
+                .binary
+                .as_ref()
+                .map(|binary| format!("  runs:        {}", binary.display())),
+        );
+        lines.push(format!(
+            "Entry:         {}",
+            self.entry.as_ref().map_or_else(|| "none".to_owned(), EntryStatus::text)
+        ));
+        lines.extend(
+            self.selected
+                .as_ref()
+                .map(|selected| format!("Selected:      {}", selected.text())),
+        );
+        lines.push(format!("Plugin:        {}", self.plugin.text()));
+        match &self.token {
+            Some(token) => lines.push(token.text()),
+            None => lines.push("Token:         none, no namespace is known".to_owned()),
+        }
+        lines.push(format!(
+            "Watcher:       {}",
+            self.watch.as_ref().map_or_else(|| "none".to_owned(), watch_text)
+        ));
+        lines.push(format!("OpenClaw says: {}", self.openclaw.text()));
+        lines.extend(self.problems.iter().map(|problem| format!("Problem:       {problem}")));
+        lines.join("\n")
+    }
+}
+
+fn files_text(found: &Found) -> String {
+    let version = found
+        .version
+        .as_ref()
+        .map_or_else(String::new, |version| format!(", version {version}"));
+    let names = |label: &str, names: &[String]| {
+        if names.is_empty() {
+            String::new()
+        } else {
+            format!(", {label}: {}", names.join(", "))
+        }
+    };
+    let (missing, changed) = match found.state {
+        "absent" => (String::new(), String::new()),
+        _ => (names("missing", &found.missing), names("changed", &found.changed)),
+    };
+    format!("{}{version}{missing}{changed}, {}", found.state, found.folder.display())
+}
+
+fn watch_text(watch: &WatchStatus) -> String {
+    let state = if watch.running { "runs" } else { "is gone" };
+    let homes = watch.homes.iter().map(|home| {
+        let due = home
+            .next_due_at
+            .as_ref()
+            .map_or_else(String::new, |due| format!(", next renewal {due}"));
+        let error = home
+            .last_error
+            .as_ref()
+            .map_or_else(String::new, |error| format!(", fails: {error}"));
+        format!("{due}{error}")
+    });
+    format!("process {} {state}{}", watch.pid, homes.collect::<String>())
+}
+
+impl PluginStatus {
+    fn text(&self) -> String {
+        let state = match (self.enabled, self.in_load_paths, self.blocked) {
+            (None, _, _) => "no entry".to_owned(),
+            (Some(false), _, _) => "off".to_owned(),
+            (Some(true), false, _) => "on, but its folder is not in plugins.load.paths".to_owned(),
+            (Some(true), true, None) => "on".to_owned(),
+            (Some(true), true, Some(why)) => format!("on, but {why}"),
+        };
+        if self.files.state == "absent" && self.enabled.is_none() {
+            return "absent".to_owned();
+        }
+        format!("{}; {state}", files_text(&self.files))
+    }
+}
+
+impl EntryStatus {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            enabled: entry.enabled,
+            namespace: entry.namespace().map(str::to_owned),
+            mode: entry.mode().map(str::to_owned),
+            api_url: entry.api_url().map(str::to_owned),
+            holds_token: entry.token().is_some(),
+            token_in_config: entry.token_in_config(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let state = if self.enabled { "on" } else { "off" };
+        let token = match (self.holds_token, self.token_in_config) {
+            (true, _) => "with a token",
+            (false, true) => "without a token",
+            (false, false) => "the token is kept in its file only",
+        };
+        let namespace = self.namespace.as_deref().unwrap_or("none");
+        format!("{state}, namespace {namespace}, {token}")
+    }
+}
+
+impl Selected {
+    fn of(selection: Selection) -> Self {
+        let (every, names) = match selection.hooks {
+            Hooks::Every => (true, Vec::new()),
+            Hooks::Named(names) => (false, names.into_iter().collect()),
+        };
+        Self {
+            ours: selection.ours,
+            every,
+            names,
+        }
+    }
+
+    fn text(&self) -> String {
+        let others = match (self.every, self.names.is_empty()) {
+            (true, _) => "every eligible one".to_owned(),
+            (false, true) => "none".to_owned(),
+            (false, false) => self.names.join(", "),
+        };
+        format!("{}; other hooks: {others}", if self.ours { "yes" } else { "no" })
+    }
+}
+
+impl OpenClaw {
+    fn ask(env: &Env, place: &Place) -> Result<Self, (PathBuf, crate::exit::Error)> {
+        let Some(program) = env.var("PATH").and_then(program::find) else {
+            return Ok(Self {
+                program: None,
+                hooks_info: None,
+            });
+        };
+        if !place.home.is_dir() {
+            // Asked, it would make one.
+            return Ok(Self {
+                program: Some(program),
+                hooks_info: None,
+            });
+        }
+        let args = ["hooks", "info", HOOK, "--json"].map(Into::into);
+        let ran = program::run(&program, &args, &cmd::openclaw_env(env), place, ASK_LIMIT);
+        match ran {
+            // It says what is wrong as JSON too, and then ends with another exit code.
+            Ok(ran) => Ok(Self {
+                hooks_info: ran
+                    .stdout
+                    .find('{')
+                    .and_then(|at| serde_json::from_str(ran.stdout[at..].trim()).ok()),
+                program: Some(program),
+            }),
+            Err(error) => Err((program, error)),
+        }
+    }
+
+    fn text(&self) -> String {
+        let Some(program) = &self.program else {
+            return "nothing, it is not on PATH".to_owned();
+        };
+        let Some(info) = &self.hooks_info else {
+            return format!("nothing that we understand ({})", program.display());
+        };
+        let is = |key: &str| info.get(key).and_then(Value::as_bool);
+        let missing = info.get("missing").and_then(Value::as_object);
+        let missing: Vec<String> = missing
+            .into_iter()
+            .flatten()
+            .flat_map(|(kind, names)| {
+                let names = names.as_array().into_iter().flatten().filter_map(Value::as_str);
+                names.map(move |name| format!("{kind} {name}"))
+            })
+            .collect();
+        match (is("loadable"), is("disabled")) {
+            (Some(true), _) => "the hook is loadable".to_owned(),
+            (_, Some(true)) => "the hook is disabled".to_owned(),
+            (Some(false), _) if !missing.is_empty() => format!("not loadable, it misses: {}", missing.join(", ")),
+            (Some(false), _) => "not loadable".to_owned(),
+            (None, _) => match info.get("message").and_then(Value::as_str) {
+                Some(message) => message.to_owned(),
+                None => format!("nothing that we understand ({})", program.display()),
+            },
+        }
+    }
 }

@@ -1,11 +1,245 @@
-//! `hook uninstall`: the entry first, then the files.
+//! `hook uninstall`: the entry first, then the files; with `--purge` everything of ours.
 
 use crate::cli::HookUninstallArgs;
+use crate::cmd::{self, place, write_line};
+use crate::disk::{self, OwnLock};
 use crate::exit::{Error, ExitCode, Result};
-use crate::settings::Env;
+use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
+use crate::openclaw::entry::{self, Undone};
+use crate::openclaw::hook_files::{self, Kind};
+use crate::openclaw::{backups, plugin};
+use crate::settings::{Env, Place};
+use crate::token::{record, store};
+use crate::watch::status;
+use secrecy::SecretString;
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::PathBuf;
 
 /// Runs the command.
-pub fn run(_args: &HookUninstallArgs, _env: &Env, _out: &mut dyn Write) -> Result<ExitCode> {
-    Err(Error::new(ExitCode::Failure, "not there yet"))
+pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    let place = place(&args.place, env)?;
+    if !place.sigilum_dir().exists() && !place.hook_dir().exists() && !place.config.exists() {
+        write_line(
+            out,
+            format_args!("There is nothing of ours in {}", place.home.display()),
+        )?;
+        return Ok(ExitCode::Ok);
+    }
+    let made = !place.sigilum_dir().exists();
+    let lock = disk::lock_sigilum(&place)?;
+    let secrets = if args.purge {
+        Secrets::find(&place)?
+    } else {
+        Secrets::default()
+    };
+
+    let mut notes = Vec::new();
+    let outcome = take_back(args, &place, &lock, &mut notes)?;
+    if outcome.deleted {
+        write_line(
+            out,
+            format_args!("Removed {}, which we had made", place.config.display()),
+        )?;
+    } else if outcome.changed {
+        write_line(out, format_args!("Took our part out of {}", place.config.display()))?;
+    }
+    for note in notes.iter().chain(&outcome.notes) {
+        write_line(out, format_args!("  {note}"))?;
+    }
+    for kind in Kind::ALL {
+        let done = hook_files::uninstall(&place, &lock, kind, args.force)?;
+        if done.changed {
+            write_line(
+                out,
+                format_args!("Removed the {}: {}", kind.name(), kind.dir(&place).display()),
+            )?;
+        }
+        for note in done.notes {
+            write_line(out, format_args!("  {note}"))?;
+        }
+    }
+    if args.purge {
+        purge(&place, lock, &secrets, out)?;
+    } else if made {
+        // Our lock was all that was ever in there.
+        remove_lock(&place, lock)?;
+    }
+    Ok(ExitCode::Ok)
+}
+
+/// Takes the hook and the plugin out of openclaw.json.
+fn take_back(args: &HookUninstallArgs, place: &Place, lock: &OwnLock, notes: &mut Vec<String>) -> Result<EditOutcome> {
+    let options = EditOptions {
+        force: args.force,
+        give_back: true,
+        own_lock: Some(lock),
+        ..EditOptions::default()
+    };
+    let files = Files {
+        handler_back: hook_files::handler_comes_back(place)?,
+        ours: hook_files::look(place, Kind::Hook)?.version.is_some() || args.force || args.purge,
+    };
+    let mut live = false;
+    let outcome = config::edit(place, &options, &mut |ask| {
+        let planned = without_us(ask, args, place, files)?;
+        live = ask.value != &planned.value;
+        *notes = planned.notes;
+        Ok(planned.value)
+    })?;
+    if let Some(name) = outcome.not_written.filter(|_| live) {
+        return Err(Error::new(
+            ExitCode::Config,
+            format!(
+                "could not take our part out of the config, as {name} is set: {}",
+                place.config.display()
+            ),
+        )
+        .next("take it out where the config is made, then run the command again: the files are still there"));
+    }
+    Ok(outcome)
+}
+
+/// What lies in the hook's folder.
+#[derive(Clone, Copy)]
+struct Files {
+    /// An older handler is put back.
+    handler_back: bool,
+    /// We installed what is there, or are told to treat it so.
+    ours: bool,
+}
+
+fn without_us(ask: &Ask<'_>, args: &HookUninstallArgs, place: &Place, files: Files) -> Result<entry::Planned> {
+    if !ask.exists {
+        return Ok(entry::Planned {
+            value: ask.value.clone(),
+            notes: Vec::new(),
+            has_entry: false,
+            holds_token: false,
+        });
+    }
+    let plugin_dir = Kind::Plugin.dir(place);
+    if ask.keep_length {
+        let retired = entry::retired(ask.value)?;
+        let value = plugin::removed(&retired.value, &plugin_dir)?.value;
+        return Ok(entry::Planned { value, ..retired });
+    }
+    let undone = Undone {
+        value: ask.undone.unwrap_or(ask.value),
+        certain: ask.certain,
+        handler_back: files.handler_back,
+        is_ours: files.ours,
+        force: args.force,
+    };
+    let installs = entry::installs(&place.home);
+    let mut planned = entry::taken_back(ask.value, undone, &Kind::Hook.dir(place), &installs)?;
+    // Keys that OpenClaw itself wrote (`plugins install --link`) are in no record of ours.
+    let plugin = plugin::removed(&planned.value, &plugin_dir)?;
+    planned.value = plugin.value;
+    planned.notes.extend(plugin.notes);
+    Ok(planned)
+}
+
+/// What `--purge` looks for in other people's files.
+#[derive(Default)]
+struct Secrets {
+    tokens: Vec<SecretString>,
+    /// The config and what it includes.
+    config_files: Vec<PathBuf>,
+    /// Token files that a record names, wherever they are.
+    token_files: BTreeSet<PathBuf>,
+}
+
+impl Secrets {
+    fn find(place: &Place) -> Result<Self> {
+        let mut found = Self::default();
+        for namespace in record::namespaces(&place.sigilum_dir())? {
+            found.token_files.insert(place.token_file(&namespace));
+            if let Ok(Some(record)) = record::read(&place.record_file(&namespace)) {
+                found.token_files.insert(record.token_file);
+            }
+        }
+        let stored = |path: &PathBuf| store::read(path).ok().flatten();
+        found.tokens = found.token_files.iter().filter_map(stored).collect();
+        if let Ok(Some(config)) = config::read(place) {
+            found
+                .tokens
+                .extend(entry::find(&config.value)?.and_then(|entry| entry.token()));
+            found.config_files = config.files;
+        }
+        Ok(found)
+    }
+}
+
+/// Removes everything of ours, and tells where OpenClaw's own copies still hold tokens.
+fn purge(place: &Place, lock: OwnLock, secrets: &Secrets, out: &mut dyn Write) -> Result<()> {
+    if let Some(watch) = status::read(place).filter(|watch| watch.running) {
+        cmd::warn(format_args!("a watcher still serves this home: process {}", watch.pid));
+    }
+    let dir = place.sigilum_dir();
+    let mut left = Vec::new();
+    let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    // Records first: without one a watcher makes no new token.
+    names.sort_by_key(|name| (!name.ends_with(".json"), name.clone()));
+    for name in names {
+        let path = dir.join(&name);
+        if name == "lock" {
+            continue;
+        } else if is_ours(&name) && !path.is_dir() {
+            disk::remove(&path)?;
+            write_line(out, format_args!("Removed {}", path.display()))?;
+        } else {
+            left.push(path);
+        }
+    }
+    for path in &secrets.token_files {
+        if !path.starts_with(&dir) && disk::remove(path)? {
+            write_line(out, format_args!("Removed {}", path.display()))?;
+        }
+    }
+    remove_lock(place, lock)?;
+    for path in left {
+        write_line(out, format_args!("  {} is not ours to remove", path.display()))?;
+    }
+    let copies = backups::with_tokens(place, &secrets.config_files, &secrets.tokens);
+    if !copies.is_empty() {
+        write_line(
+            out,
+            "OpenClaw's own files still hold owner tokens; remove them, or wait until the tokens expire:",
+        )?;
+        for path in copies {
+            write_line(out, format_args!("  {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a name in `.sigilum/` is one that we give.
+fn is_ours(name: &str) -> bool {
+    const NAMES: [&str; 8] = [
+        "undo.json",
+        "installed.json",
+        "jwt-secret",
+        "local-api.sqlite",
+        "watch-status.json",
+        "watch.lock",
+        "watch.log",
+        "lock",
+    ];
+    let owner = name.strip_prefix("owner-");
+    NAMES.contains(&name)
+        || name.starts_with("local-api.sqlite-")
+        || owner.is_some_and(|rest| rest.ends_with(".json") || (rest.starts_with("token-") && rest.ends_with(".jwt")))
+        || disk::is_temp_name(name)
+}
+
+/// Removes the lock while it is held, and the folder if nothing else is in it. Who waits for it notices.
+fn remove_lock(place: &Place, lock: OwnLock) -> Result<()> {
+    lock.sync()?;
+    disk::remove(&place.sigilum_dir().join("lock"))?;
+    drop(lock);
+    disk::remove_empty_folder(&place.sigilum_dir()).map(drop)
 }

@@ -78,6 +78,8 @@ pub struct Ask<'a> {
     pub keep_length: bool,
     /// With [`EditOptions::give_back`], the config's value as it would be without our edits.
     pub undone: Option<&'a Value>,
+    /// Nobody but us wrote the config since our first edit: [`Ask::undone`] is what stood there before, for certain.
+    pub certain: bool,
 }
 
 /// What an edit did.

@@ -4,9 +4,10 @@
 //!
 //! One rule stands above all wants: **which other hooks run must not change**. See [`super::selection`].
 
+pub use super::removal::{Undone, removed, retired, taken_back, without_token};
 pub use super::selection::{Hooks, Install, Installs, Selection, installs, selection};
 
-use super::selection::{extra_dirs, object, refusal, select};
+use super::selection::{object, refusal, select};
 use crate::cli::Enable;
 use crate::exit::{Error, ExitCode, Result};
 use secrecy::{ExposeSecret, SecretString};
@@ -241,67 +242,6 @@ pub fn wanted(config: &Value, want: &Wanted<'_>, installs: &Installs) -> Result<
     planned(plain, notes)
 }
 
-/// The config without the owner token, as after a logout. A `${…}` stays.
-pub fn without_token(config: &Value, keep_length: bool) -> Result<Planned> {
-    let mut value = config.clone();
-    let mut notes = Vec::new();
-    let entry = find(config)?;
-    if entry.as_ref().is_some_and(|entry| entry.env.contains_key(TOKEN)) {
-        let env = child(&mut value, &ENV_PATH)?;
-        if !keep_reference(env, TOKEN, "taken out", &mut notes) {
-            clear_token(env, keep_length);
-        }
-    }
-    Ok(Planned {
-        value,
-        notes,
-        has_entry: entry.is_some(),
-        holds_token: false,
-    })
-}
-
-/// The config without our entry, and without the folder that [`wanted`] gave to `load.extraDirs`, as far as the other
-/// hooks run as before. For a config whose undo record is lost or no longer fits.
-pub fn removed(config: &Value, open_dir: &Path, installs: &Installs) -> Result<Planned> {
-    let planned = |value, notes| Planned {
-        value,
-        notes,
-        has_entry: false,
-        holds_token: false,
-    };
-    let ours = text_of(open_dir);
-    let opened = extra_dirs(config)?.contains(&ours.as_str());
-    if find(config)?.is_none() && !opened {
-        return Ok(planned(config.clone(), Vec::new()));
-    }
-    let tracked = installs.read()?;
-    let old = select(config, &tracked)?;
-
-    let mut kept_open = config.clone();
-    if find(config)?.is_some() {
-        child(&mut kept_open, &ENV_PATH[..3])?.shift_remove(HOOK);
-    }
-    let mut value = kept_open.clone();
-    if opened {
-        close_discovery(&mut value, &ours)?;
-    }
-    if old == select(&value, &tracked)? {
-        return Ok(planned(value, Vec::new()));
-    }
-    if opened && old == select(&kept_open, &tracked)? {
-        let note = "hooks.internal.load.extraDirs keeps our hook's folder: without it, other hooks would stop running";
-        return Ok(planned(kept_open, vec![note.to_owned()]));
-    }
-    // The last declared hook goes: with `enabled: true` alone OpenClaw would run every hook, without it none.
-    child(&mut value, &["hooks", "internal"])?.shift_remove("enabled");
-    let changes = old.changes_to(&select(&value, &tracked)?);
-    if !changes.is_empty() {
-        return Err(refusal("remove the hook's entry", &changes));
-    }
-    let note = "hooks.internal.enabled was removed too: without an entry it would switch every hook on";
-    Ok(planned(value, vec![note.to_owned()]))
-}
-
 /// Writes the entry's variables and token.
 fn put_entry(config: &mut Value, want: &Wanted<'_>, before: Option<&Entry>, notes: &mut Vec<String>) -> Result<()> {
     let on = match want.enable {
@@ -357,7 +297,7 @@ fn put_flags(config: &mut Value, enable: Enable) -> Result<()> {
 }
 
 /// Whether a variable is a `${…}`, which stays; then says so.
-fn keep_reference(env: &Map<String, Value>, name: &str, done: &str, notes: &mut Vec<String>) -> bool {
+pub(super) fn keep_reference(env: &Map<String, Value>, name: &str, done: &str, notes: &mut Vec<String>) -> bool {
     let reference = env.get(name).and_then(Value::as_str).is_some_and(is_reference);
     if reference {
         notes.push(format!(
@@ -367,7 +307,7 @@ fn keep_reference(env: &Map<String, Value>, name: &str, done: &str, notes: &mut 
     reference
 }
 
-fn clear_token(env: &mut Map<String, Value>, keep_length: bool) {
+pub(super) fn clear_token(env: &mut Map<String, Value>, keep_length: bool) {
     match env.get_mut(TOKEN) {
         Some(Value::String(token)) if keep_length => *token = filler(token.len()),
         Some(_) => drop(env.shift_remove(TOKEN)),
@@ -386,25 +326,6 @@ fn open_discovery(config: &mut Value, open_dir: &Path) -> Result<()> {
         ));
     };
     dirs.push(Value::String(text_of(open_dir)));
-    Ok(())
-}
-
-/// Takes our folder out of `load.extraDirs`, and the members that then hold nothing.
-fn close_discovery(config: &mut Value, ours: &str) -> Result<()> {
-    let load = child(config, &["hooks", "internal", "load"])?;
-    let empty = match load.get_mut("extraDirs") {
-        Some(Value::Array(dirs)) => {
-            dirs.retain(|dir| dir.as_str() != Some(ours));
-            dirs.is_empty()
-        }
-        _ => false,
-    };
-    if empty {
-        load.shift_remove("extraDirs");
-        if load.is_empty() {
-            child(config, &["hooks", "internal"])?.shift_remove("load");
-        }
-    }
     Ok(())
 }
 

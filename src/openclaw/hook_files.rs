@@ -278,18 +278,16 @@ pub fn look(place: &Place, kind: Kind) -> Result<Found> {
     Ok(found)
 }
 
-/// Whether the folder holds something that OpenClaw would load.
-pub fn is_loadable(place: &Place, kind: Kind) -> bool {
-    let dir = kind.dir(place);
-    let names: &[&str] = match kind {
-        Kind::Hook => &[OLDER_HANDLER, "handler.js", "index.ts", "index.js"],
-        Kind::Plugin => &["index.js"],
+/// Whether an uninstall puts an older hook's handler back, which an older entry can then load.
+pub fn handler_comes_back(place: &Place) -> Result<bool> {
+    let manifest = Installed::read(place)?.of(Kind::Hook).take().unwrap_or_default();
+    let kept = |name: &str| {
+        manifest
+            .aside
+            .get(name)
+            .is_some_and(|kept| place.home.join(kept).is_file())
     };
-    let manifest = match kind {
-        Kind::Hook => "HOOK.md",
-        Kind::Plugin => "openclaw.plugin.json",
-    };
-    dir.join(manifest).is_file() && names.iter().any(|name| dir.join(name).is_file())
+    Ok(kept("HOOK.md") && (kept(OLDER_HANDLER) || kept("handler.js")))
 }
 
 #[derive(Serialize, Deserialize)]

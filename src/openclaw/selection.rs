@@ -4,15 +4,11 @@
 //! edits compare what runs before and after, and a rule guessed wrong would switch somebody's hooks off.
 
 use super::entry::{HOOK, PLUGIN, kind, shape};
+use super::state_db;
 use crate::exit::{Error, ExitCode, OrFail, Result};
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// Where OpenClaw keeps its shared state, from the state folder on.
-const DATABASE: &str = "state/openclaw.sqlite";
 
 /// The directory hooks that are selected: eligible ones among them run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +103,7 @@ pub struct Install {
 /// The tracked installs of an OpenClaw state folder. A folder without a state database has none.
 pub fn installs(state_dir: &Path) -> Installs {
     Installs {
-        source: Source::Database(state_dir.join(DATABASE)),
+        source: Source::Database(state_db::path(state_dir)),
     }
 }
 
@@ -131,7 +127,7 @@ impl Installs {
             Source::Database(path) => path,
         };
         let what = || format!("could not read OpenClaw's tracked hook installs: {}", path.display());
-        let Some(text) = database_value_patiently(path).or_fail(ExitCode::Config, what)? else {
+        let Some(text) = state_db::installs(path).or_fail(ExitCode::Config, what)? else {
             return Ok(Vec::new());
         };
         let value: Value = serde_json::from_str(&text).or_fail(ExitCode::Config, what)?;
@@ -151,83 +147,6 @@ impl Installs {
             })
             .collect())
     }
-}
-
-/// [`database_value`], tried again where a writer came in between.
-fn database_value_patiently(path: &Path) -> anyhow::Result<Option<String>> {
-    for _ in 0..2 {
-        if let Ok(value) = database_value(path) {
-            return Ok(value);
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    database_value(path)
-}
-
-/// The row `hooks.internal.installs` of OpenClaw's state database; `None` where there is none.
-///
-/// The database may be in use and in WAL mode. With a live `-wal` and its `-shm` a read-only connection creates
-/// nothing and holds up nobody; without a `-wal` the file alone is the database and is read as immutable, since a
-/// plain read-only connection would create both files. A `-wal` that a crash left without its `-shm` is read in a copy.
-fn database_value(path: &Path) -> anyhow::Result<Option<String>> {
-    if !path.try_exists()? {
-        return Ok(None);
-    }
-    let wal = beside(path, "-wal");
-    let wal_bytes = wal.metadata().map_or(0, |meta| meta.len());
-    if wal_bytes == 0 {
-        return query(&uri(path, "mode=ro&immutable=1"));
-    }
-    if beside(path, "-shm").exists() {
-        return query(&uri(path, "mode=ro"));
-    }
-    let copy = tempfile::Builder::new().prefix("sigilum-").tempdir()?;
-    let file = copy.path().join("openclaw.sqlite");
-    std::fs::copy(path, &file)?;
-    std::fs::copy(&wal, beside(&file, "-wal"))?;
-    query(&uri(&file, "mode=rw"))
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-/// An SQLite URI of a path: everything but unreserved characters is percent-encoded.
-fn uri(path: &Path, query: &str) -> String {
-    use std::fmt::Write;
-    use std::os::unix::ffi::OsStrExt;
-    let mut text = String::from("file:");
-    for byte in path.as_os_str().as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~".contains(byte) {
-            text.push(char::from(*byte));
-        } else {
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-    text.push('?');
-    text.push_str(query);
-    text
-}
-
-fn query(uri: &str) -> anyhow::Result<Option<String>> {
-    let flags = if uri.ends_with("mode=rw") {
-        OpenFlags::SQLITE_OPEN_READ_WRITE
-    } else {
-        OpenFlags::SQLITE_OPEN_READ_ONLY
-    };
-    let database = Connection::open_with_flags(
-        uri,
-        flags | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
-    database.busy_timeout(Duration::from_secs(1))?;
-    let table = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'config_machine_state'";
-    if database.query_row(table, [], |_| Ok(())).optional()?.is_none() {
-        return Ok(None);
-    }
-    let row = "SELECT value_json FROM config_machine_state WHERE state_key = 'hooks.internal.installs'";
-    Ok(database.query_row(row, [], |row| row.get(0)).optional()?)
 }
 
 /// Which hooks run under this config. Fails (exit code config) on shapes that OpenClaw itself refuses.

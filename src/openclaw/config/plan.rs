@@ -6,10 +6,10 @@ use super::seen::{File, Seen, unreadable};
 use super::{Ask, EditOptions, EditOutcome};
 use crate::disk;
 use crate::exit::{Error, ExitCode, Result};
-use crate::openclaw::document::{Edited, Splice};
+use crate::openclaw::document::{Document, Edited, MAX_BYTES, Splice};
 use crate::openclaw::entry::{ENV_PATH, TOKEN, is_unset};
-use crate::openclaw::include;
 use crate::openclaw::undo::{Undo, UndoError};
+use crate::openclaw::{include, state_db};
 use crate::settings::Place;
 use json_patch::{Patch, PatchOperation};
 use serde_json::Value;
@@ -42,6 +42,9 @@ pub(super) struct Plan {
     patch: Patch,
     pub changes: Vec<Change>,
     notes: Vec<String>,
+    /// What OpenClaw measures the config's size against, in bytes; `None` where it has no backup to bring back. Known
+    /// where what stood there before is to be given back.
+    baseline: Option<u64>,
 }
 
 impl Plan {
@@ -57,7 +60,11 @@ impl Plan {
             patch: Patch::default(),
             changes: Vec::new(),
             notes: note.into_iter().collect(),
+            baseline: None,
         };
+        if options.give_back {
+            plan.baseline = plan.baseline(place)?;
+        }
         let (value, exists) = (plan.seen.value.clone(), plan.seen.exists());
         let undone = if options.give_back { Some(plan.undone()?) } else { None };
         let mut ask = |keep_length| {
@@ -65,7 +72,8 @@ impl Plan {
                 value: &value,
                 exists,
                 keep_length,
-                undone: undone.as_ref(),
+                undone: undone.as_ref().map(|(value, _)| value),
+                certain: undone.as_ref().is_some_and(|(_, certain)| *certain),
             })
         };
         let wanted = ask(false)?;
@@ -73,9 +81,14 @@ impl Plan {
         let Some(shrunk) = plan.shrunk() else {
             return Ok(plan);
         };
+        if options.give_back && options.force {
+            plan.notes.push(shrunk);
+            return Ok(plan);
+        }
         let kept = ask(true)?;
         if kept != wanted {
-            plan.change_to(&kept, options.give_back)?;
+            // What stays, with a filler for a token, is still to be taken out one day: it is not forgotten.
+            plan.change_to(&kept, false)?;
             if plan.shrunk().is_none() {
                 plan.notes.push(
                     "the token was overwritten by a filler of the same length: OpenClaw takes a file that shrinks below \
@@ -94,29 +107,60 @@ impl Plan {
             .next("if that is no matter, add --force; otherwise make the change with `openclaw config`"));
         }
         if kept != wanted {
-            plan.change_to(&ask(false)?, options.give_back)?;
+            plan.change_to(&ask(false)?, false)?;
         }
         plan.notes.push(shrunk);
         Ok(plan)
     }
 
-    /// The config's value as it would be without our edits.
-    fn undone(&self) -> Result<Value> {
-        let own = |file: &File| match &file.content {
-            Some(content) => {
-                let path = file.target.path();
-                let restored = self.undo.restore(&key(&path), &content.bytes);
-                restored
-                    .map(|restored| restored.value)
-                    .map_err(|error| lost(&path, error))
+    /// OpenClaw 2026.9.6 brings back nothing but a `.bak` that it can read and that has a `gateway.mode`, and measures
+    /// against the last config that it found good, or else against that `.bak`.
+    fn baseline(&self, place: &Place) -> Result<Option<u64>> {
+        let mut backup = place.config.clone().into_os_string();
+        backup.push(".bak");
+        let bytes = disk::read_capped(Path::new(&backup), MAX_BYTES as u64).ok().flatten();
+        let backup = bytes.and_then(|bytes| Document::parse(&bytes).ok());
+        let mode = backup
+            .as_ref()
+            .and_then(|backup| backup.value().pointer("/gateway/mode"));
+        if mode.is_none() {
+            return Ok(None);
+        }
+        let database = state_db::path(&place.home);
+        let real = self.seen.files[0].target.path();
+        let mut base = self.seen.backup;
+        for config in [&place.config, &real] {
+            // What cannot be read may be anything up to what the file is.
+            let good = state_db::last_good_bytes(&database, config);
+            let now = self.seen.files[0]
+                .content
+                .as_ref()
+                .map(|content| content.bytes.len() as u64);
+            base = base.max(good.unwrap_or(now).unwrap_or(0));
+        }
+        Ok(Some(base))
+    }
+
+    /// The config's value as it would be without our edits, and whether nobody else wrote it since the first.
+    fn undone(&self) -> Result<(Value, bool)> {
+        let mut all_certain = true;
+        let mut own = |file: &File| -> Result<Value> {
+            match &file.content {
+                Some(content) => {
+                    let path = file.target.path();
+                    let restored = self.undo.restore(&key(&path), &content.bytes);
+                    let restored = restored.map_err(|error| lost(&path, error))?;
+                    all_certain &= restored.certain;
+                    Ok(restored.value)
+                }
+                None => Ok(file.document.value().clone()),
             }
-            None => Ok(file.document.value().clone()),
         };
         let mut value = own(&self.seen.files[0])?;
         if let Some((include, file)) = self.seen.include.as_ref().zip(self.seen.files.get(1)) {
             include::resolve(&mut value, include, &own(file)?)?;
         }
-        Ok(value)
+        Ok((value, all_certain))
     }
 
     /// Works out what must change in which file for the config to have this value.
@@ -124,12 +168,6 @@ impl Plan {
         let seen = &self.seen;
         self.patch = json_patch::diff(&seen.value, wanted);
         self.changes.clear();
-        // An entry that stays (with a filler for a token) is still to be taken out one day.
-        let give_back = give_back
-            && ENV_PATH[..4]
-                .iter()
-                .try_fold(wanted, |node, key| node.get(key))
-                .is_none();
         if let Some(lost) = lost_marker(&seen.value, wanted) {
             let path = seen.files[0].target.path();
             return Err(Error::new(
@@ -196,7 +234,11 @@ impl Plan {
             .as_ref()
             .map_or(0, |content| content.bytes.len() as u64);
         let new = change.edited.bytes.len() as u64;
-        let base = old.max(self.seen.backup);
+        // Giving back what stood there before is worth a closer look: would OpenClaw really mind?
+        let base = match change.given_back {
+            true => self.baseline?,
+            false => old.max(self.seen.backup),
+        };
         // Where the file is that short already, an edit that adds to it makes nothing worse.
         let shrinks = new < old || !self.seen.exists();
         (base >= SHRINK_FROM && shrinks && new * 2 < base).then(|| {

@@ -77,6 +77,8 @@ pub struct Restored {
     pub value: Value,
     /// All of our text was found untouched, and what stood there before is back byte for byte.
     pub exact: bool,
+    /// Nobody else ever wrote the file since our first edit: this is what stood there before, for certain.
+    pub certain: bool,
     /// We made this file and it holds nothing else: delete it.
     pub delete_file: bool,
 }
@@ -209,6 +211,7 @@ impl Undo {
             bytes,
             value: wanted,
             exact,
+            certain: found == Found::Ours,
             delete_file,
         })
     }

@@ -1,0 +1,365 @@
+//! `hook uninstall`: the config byte for byte, the folders as they were, and with `--purge` nothing of ours.
+
+mod env;
+
+use env::TestEnv;
+use serde_json::{Value, json};
+use sha2::Digest;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const HOOK: &str = "sigilum-authz-notify";
+
+fn log_in(env: &TestEnv, more: &[&str]) {
+    let args = [
+        "auth",
+        "login",
+        "--mode",
+        "oss-local",
+        "--namespace",
+        "alice",
+        "--print-token",
+        "false",
+    ];
+    env.run(args.iter().chain(more)).expect(0);
+}
+
+/// Everything below a folder but our lock, which says who had it last: path and a fingerprint of the bytes; a folder has none.
+fn tree(folder: &Path) -> BTreeMap<PathBuf, Option<String>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.append(&mut tree(&path));
+        }
+        if path.ends_with(".sigilum/lock") {
+            continue;
+        }
+        let bytes = std::fs::read(&path).ok();
+        found.insert(path, bytes.map(|bytes| hex::encode(sha2::Sha256::digest(bytes))));
+    }
+    found
+}
+
+fn config(env: &TestEnv) -> Value {
+    json5::from_str(&std::fs::read_to_string(env.config()).unwrap()).unwrap()
+}
+
+const CONFIGS: [&str; 9] = [
+    "{}",
+    "",
+    "// mine\n{\n  gateway: { mode: 'local' }, // keep\n}\n",
+    "{\"gateway\":{\"mode\":\"local\"},\"hooks\":{\"internal\":{\"enabled\":true}}}",
+    "\u{feff}{\r\n\t\"hooks\": {\r\n\t\t\"internal\": { \"enabled\": true, \"entries\": { \"a\": { \"enabled\": true, }, }, },\r\n\t},\r\n}\r\n",
+    "{hooks: {internal: {load: {extraDirs: [ /* none */ ]}, enabled: true}}}",
+    "{hooks: {internal: {enabled: false, entries: {}}}}",
+    "{plugins: {allow: ['irc'], load: {paths: []}, entries: {irc: {enabled: true}}}}",
+    "{hooks: {internal: {entries: {'sigilum-authz-notify': {enabled: false, env: {MINE: '1'}}}}}}",
+];
+
+#[test]
+fn the_config_comes_back_byte_for_byte() {
+    for text in CONFIGS {
+        for plugin in [false, true] {
+            let env = TestEnv::new();
+            env.write_config(text);
+            log_in(&env, &["--enable-authz-notify", "preserve"]);
+            env.run(["hook", "install", "--enable", "preserve", "--namespace", "alice"])
+                .expect(0);
+            env.run(["hook", "install"]).expect(0);
+            if plugin {
+                env.run(["hook", "install", "--as", "plugin"]).expect(0);
+            }
+            env.run(["auth", "refresh", "--print-token", "false"]).expect(0);
+            env.run(["hook", "install", "--enable", "false"]).expect(0);
+            env.run(["hook", "install", "--enable", "true"]).expect(0);
+            assert_ne!(std::fs::read_to_string(env.config()).unwrap(), text);
+            let output = env.run(["hook", "uninstall"]).expect(0);
+            assert_eq!(
+                std::fs::read_to_string(env.config()).unwrap(),
+                text,
+                "{}",
+                output.stdout
+            );
+            assert!(!env.openclaw().join("hooks").exists());
+            assert!(!env.sigilum("plugin").exists() && !env.sigilum("installed.json").exists());
+            assert!(env.sigilum("owner-token-alice.jwt").exists());
+            env.run(["hook", "uninstall"]).expect(0);
+            assert_eq!(std::fs::read_to_string(env.config()).unwrap(), text);
+            // And once more from the start.
+            env.run(["hook", "install"]).expect(0);
+            env.run(["hook", "uninstall"]).expect(0);
+            assert_eq!(std::fs::read_to_string(env.config()).unwrap(), text);
+        }
+    }
+}
+
+#[test]
+fn a_config_that_we_made_goes_with_us() {
+    let env = TestEnv::new();
+    log_in(&env, &["--enable-authz-notify", "true"]);
+    env.run(["hook", "install"]).expect(0);
+    let output = env.run(["hook", "uninstall"]).expect(0);
+    assert!(!env.config().exists(), "{}", output.stdout);
+    // Unless somebody put something into it.
+    env.run(["hook", "install"]).expect(0);
+    let text = std::fs::read_to_string(env.config()).unwrap();
+    std::fs::write(env.config(), text.replacen('{', "{ gateway: { mode: 'local' },", 1)).unwrap();
+    env.run(["hook", "uninstall"]).expect(0);
+    assert_eq!(config(&env), json!({"gateway": {"mode": "local"}}));
+}
+
+#[test]
+fn what_others_wrote_since_stays() {
+    let env = TestEnv::new();
+    env.write_config("{\n  // mine\n  a: 1,\n}\n");
+    log_in(&env, &[]);
+    env.run(["hook", "install"]).expect(0);
+    // As OpenClaw itself writes: strict JSON, comments gone, a member more.
+    let mut value = config(&env);
+    value["meta"] = json!({"lastTouchedVersion": "2026.9.6"});
+    std::fs::write(env.config(), serde_json::to_string_pretty(&value).unwrap()).unwrap();
+    env.run(["hook", "uninstall"]).expect(0);
+    assert_eq!(
+        config(&env),
+        json!({"a": 1, "meta": {"lastTouchedVersion": "2026.9.6"}})
+    );
+}
+
+#[test]
+fn other_hooks_run_on_as_they_do_now() {
+    // Discovery was broad, we kept it open; then somebody declared a hook of their own.
+    let env = TestEnv::new();
+    env.write_config(r#"{"hooks":{"internal":{"enabled":true}}}"#);
+    log_in(&env, &[]);
+    env.run(["hook", "install"]).expect(0);
+    let mut value = config(&env);
+    value["hooks"]["internal"]["entries"]["mine"] = json!({"enabled": true});
+    std::fs::write(env.config(), serde_json::to_string_pretty(&value).unwrap()).unwrap();
+    let output = env.run(["hook", "uninstall"]).expect(0);
+    let dir = env.openclaw().join("hooks").join(HOOK);
+    assert_eq!(
+        config(&env)["hooks"]["internal"],
+        json!({"enabled": true, "entries": {"mine": {"enabled": true}}, "load": {"extraDirs": [dir.to_str().unwrap()]}})
+    );
+    assert!(output.stdout.contains("hooks.internal.load stays"), "{}", output.stdout);
+
+    // All hooks were asleep, --force woke them up: nobody wrote since, so everything is as it was.
+    let text = r#"{"hooks":{"internal":{"enabled":false,"entries":{"a":{}}}}}"#;
+    let env = TestEnv::new();
+    env.write_config(text);
+    log_in(&env, &["--enable-authz-notify", "true", "--force"]);
+    env.run(["hook", "install", "--force"]).expect(0);
+    let output = env.run(["hook", "uninstall"]).expect(0);
+    assert_eq!(std::fs::read_to_string(env.config()).unwrap(), text);
+    assert!(output.stdout.contains("switched off: a"), "{}", output.stdout);
+
+    // Without a record, the last declared hook goes: `enabled: true` alone would run every hook.
+    let env = TestEnv::new();
+    env.write_config(r#"{"hooks":{"internal":{"enabled":true,"entries":{"sigilum-authz-notify":{"enabled":true}}}}}"#);
+    let text = std::fs::read_to_string(env.config()).unwrap();
+    let output = env.run(["hook", "uninstall"]).expect(0);
+    assert_eq!(std::fs::read_to_string(env.config()).unwrap(), text);
+    assert!(output.stdout.contains("--force removes it"), "{}", output.stdout);
+    let output = env.run(["hook", "uninstall", "--force"]).expect(0);
+    assert_eq!(config(&env)["hooks"]["internal"], json!({"entries": {}}));
+    assert!(
+        output.stdout.contains("hooks.internal.enabled was removed"),
+        "{}",
+        output.stdout
+    );
+}
+
+/// OpenClaw takes a config that lost half its size for damaged, and brings its backup back: with a live entry in it, and
+/// no files any more.
+#[test]
+fn a_config_that_openclaw_would_bring_back_keeps_its_length() {
+    let text = "{ gateway: { mode: 'local' } }\n";
+    let env = TestEnv::new();
+    env.write_config(text);
+    log_in(&env, &[]);
+    env.run(["hook", "install"]).expect(0);
+    env.run(["hook", "install", "--as", "plugin"]).expect(0);
+    let held = std::fs::read(env.config()).unwrap();
+    let backup = env.write(".openclaw/openclaw.json.bak", &held);
+    let output = env.run(["hook", "uninstall"]).expect(0);
+    assert!(
+        output.stdout.contains("stays, switched off and without a token"),
+        "{}",
+        output.stdout
+    );
+    let entry = &config(&env)["hooks"]["internal"]["entries"][HOOK];
+    assert_eq!(entry["enabled"], false);
+    assert!(
+        entry["env"]["SIGILUM_OWNER_TOKEN"]
+            .as_str()
+            .unwrap()
+            .starts_with("no-token--")
+    );
+    assert_eq!(config(&env)["plugins"], json!({"entries": {}}));
+    assert!(!env.openclaw().join("hooks").exists());
+    // What stood there before is not forgotten.
+    let output = env.run(["hook", "uninstall", "--force"]).expect(0);
+    assert_eq!(std::fs::read_to_string(env.config()).unwrap(), text);
+    assert!(
+        output.stdout.contains("OpenClaw takes less than half for damaged"),
+        "{}",
+        output.stdout
+    );
+
+    // It has nothing to bring back: no gateway.mode in its backup, or a small one, and it never looked at a larger file.
+    for bytes in ["{}", "broken", text] {
+        env.run(["hook", "install"]).expect(0);
+        std::fs::write(&backup, bytes).unwrap();
+        env.run(["hook", "uninstall"]).expect(0);
+        assert_eq!(std::fs::read_to_string(env.config()).unwrap(), text, "{bytes}");
+    }
+    // It did look at a larger one.
+    env.run(["hook", "install"]).expect(0);
+    std::fs::create_dir(env.openclaw().join("state")).unwrap();
+    let database = rusqlite::Connection::open(env.openclaw().join("state/openclaw.sqlite")).unwrap();
+    let schema = "CREATE TABLE config_health_entries (config_path TEXT PRIMARY KEY, last_known_good_json TEXT) STRICT";
+    database.execute(schema, []).unwrap();
+    let insert = "INSERT INTO config_health_entries VALUES (?1, '{\"hash\":\"x\",\"bytes\":900,\"hasMeta\":false}')";
+    database.execute(insert, [env.config().to_str().unwrap()]).unwrap();
+    env.run(["hook", "uninstall"]).expect(0);
+    assert_eq!(config(&env)["hooks"]["internal"]["entries"][HOOK]["enabled"], false);
+}
+
+#[test]
+fn the_shell_scripts_hook_is_put_back() {
+    let env = TestEnv::new();
+    let text = r#"{"hooks":{"internal":{"enabled":true,"entries":{"sigilum-authz-notify":{"enabled":true,"env":{"SIGILUM_NAMESPACE":"alice","SIGILUM_OWNER_TOKEN":"old"}}}}}}"#;
+    env.write_config(text);
+    env.write(".openclaw/hooks/sigilum-authz-notify/HOOK.md", "older\n");
+    env.write(".openclaw/hooks/sigilum-authz-notify/handler.ts", "export default 1\n");
+    let before = tree(&env.openclaw().join("hooks"));
+    log_in(&env, &[]);
+    env.run(["hook", "install"]).expect(0);
+    assert_ne!(tree(&env.openclaw().join("hooks")), before);
+    let output = env.run(["hook", "uninstall"]).expect(0);
+    assert_eq!(tree(&env.openclaw().join("hooks")), before, "{}", output.stdout);
+    assert_eq!(std::fs::read_to_string(env.config()).unwrap(), text);
+    assert!(!env.sigilum("replaced").exists());
+}
+
+#[test]
+fn an_entry_of_before_without_a_handler_is_told() {
+    let env = TestEnv::new();
+    let text = r#"{"hooks":{"internal":{"entries":{"sigilum-authz-notify":{"enabled":true},"a":{}}}}}"#;
+    env.write_config(text);
+    log_in(&env, &[]);
+    env.run(["hook", "install"]).expect(0);
+    let output = env.run(["hook", "uninstall"]).expect(0);
+    assert_eq!(std::fs::read_to_string(env.config()).unwrap(), text);
+    assert!(output.stdout.contains("without a handler"), "{}", output.stdout);
+    env.run(["hook", "install"]).expect(0);
+    env.run(["hook", "uninstall", "--force"]).expect(0);
+    assert_eq!(config(&env), json!({"hooks": {"internal": {"entries": {"a": {}}}}}));
+}
+
+#[test]
+fn a_changed_file_stays_unless_forced() {
+    let env = TestEnv::new();
+    log_in(&env, &[]);
+    env.run(["hook", "install"]).expect(0);
+    let handler = env.openclaw().join("hooks").join(HOOK).join("handler.js");
+    std::fs::write(&handler, "// mine\n").unwrap();
+    let output = env.run(["hook", "uninstall"]).expect(0);
+    assert!(output.stdout.contains("changed by somebody"), "{}", output.stdout);
+    assert_eq!(
+        tree(&env.openclaw().join("hooks"))
+            .into_iter()
+            .filter(|(_, bytes)| bytes.is_some())
+            .count(),
+        1
+    );
+    env.run(["hook", "uninstall", "--force"]).expect(0);
+    assert!(!handler.exists());
+}
+
+#[test]
+fn nothing_is_taken_apart_while_the_config_must_not_be_written() {
+    let env = TestEnv::new();
+    log_in(&env, &[]);
+    env.run(["hook", "install"]).expect(0);
+    let before = tree(&env.openclaw());
+    let output = env.run(["hook", "uninstall"]).env("OPENCLAW_NIX_MODE", "1").expect(3);
+    assert!(output.stderr.contains("OPENCLAW_NIX_MODE"), "{}", output.stderr);
+    assert_eq!(tree(&env.openclaw()), before);
+    // Nor where it cannot be read.
+    std::fs::write(env.config(), "{ broken").unwrap();
+    let before = tree(&env.openclaw());
+    env.run(["hook", "uninstall"]).expect(3);
+    assert_eq!(tree(&env.openclaw()), before);
+}
+
+#[test]
+fn nothing_to_do_leaves_nothing_behind() {
+    let env = TestEnv::new();
+    let output = env.run(["hook", "uninstall", "--purge"]).expect(0);
+    assert!(output.stdout.contains("nothing of ours"), "{}", output.stdout);
+    assert!(!env.openclaw().exists());
+    env.write_config("{}");
+    let before = tree(&env.openclaw());
+    env.run(["hook", "uninstall"]).expect(0);
+    assert_eq!(tree(&env.openclaw()), before);
+}
+
+#[test]
+fn purge_leaves_no_token_behind_and_tells_of_openclaws_copies() {
+    let env = TestEnv::new();
+    let text = &format!("{{ gateway: {{ mode: 'local' }} }} // {}\n", "long ".repeat(300));
+    env.write_config(text);
+    let elsewhere = env.home().join("tokens/alice.jwt");
+    std::fs::create_dir(elsewhere.parent().unwrap()).unwrap();
+    log_in(&env, &["--token-file", elsewhere.to_str().unwrap()]);
+    env.run(["hook", "install"]).expect(0);
+    env.run(["hook", "install", "--as", "plugin"]).expect(0);
+    env.run(["auth", "refresh", "--print-token", "false"]).expect(0);
+    let token = std::fs::read_to_string(&elsewhere).unwrap().trim().to_owned();
+    assert!(std::fs::read_to_string(env.config()).unwrap().contains(&token));
+    let held = std::fs::read(env.config()).unwrap();
+    for name in [
+        "openclaw.json.bak",
+        "openclaw.json.bak.3",
+        "openclaw.json.last-good",
+        "openclaw.json.clobbered.2026",
+    ] {
+        env.write(Path::new(".openclaw").join(name), &held);
+    }
+    env.write(".openclaw/openclaw.json.bak.1", text);
+    env.write(
+        ".openclaw/openclaw.json.bak.4",
+        r#"{"SIGILUM_OWNER_TOKEN": "eyJhbGciOiJIUzI1NiJ9.an.older"}"#,
+    );
+    env.write(".openclaw/state/openclaw.sqlite-wal", format!("...{token}..."));
+    env.write(".openclaw/.sigilum/notes.txt", "mine\n");
+
+    let output = env.run(["hook", "uninstall", "--purge"]).expect(0);
+    assert!(!output.stdout.contains(&token) && !output.stderr.contains(&token));
+    let told: Vec<_> = output
+        .stdout
+        .lines()
+        .skip_while(|line| !line.contains("still hold owner tokens"))
+        .skip(1)
+        .collect();
+    let expected = [".bak", ".bak.3", ".bak.4", ".clobbered.2026", ".last-good"];
+    let expected = expected.map(|name| format!("  {}{name}", env.config().display()));
+    let state = format!("  {}", env.openclaw().join("state/openclaw.sqlite-wal").display());
+    assert_eq!(
+        told,
+        expected.iter().chain([&state]).collect::<Vec<_>>(),
+        "{}",
+        output.stdout
+    );
+    assert_eq!(std::fs::read_to_string(env.config()).unwrap(), *text);
+    assert!(!elsewhere.exists());
+    let ours: Vec<_> = tree(&env.sigilum("")).into_keys().collect();
+    assert_eq!(ours, [env.sigilum("notes.txt")]);
+    assert!(output.stdout.contains("notes.txt is not ours"), "{}", output.stdout);
+    std::fs::remove_file(env.sigilum("notes.txt")).unwrap();
+    log_in(&env, &[]);
+    env.run(["hook", "uninstall", "--purge"]).expect(0);
+    assert!(!env.sigilum("").exists());
+}
