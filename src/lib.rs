@@ -5,6 +5,17 @@
 //! [`cli`] says what a person may ask, [`settings`] what is in force, [`cmd`] and [`watch`] join the parts, with
 //! [`issue`] for what both do: [`token`], [`openclaw`] and [`sigilum`] know nothing of each other. Only [`settings`] reads the environment, only [`disk`] writes files.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::todo,
+        clippy::dbg_macro
+    )
+)]
+
 pub mod exit;
 
 pub mod cli;

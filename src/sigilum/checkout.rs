@@ -314,7 +314,7 @@ pub fn d1_name(wrangler_toml: &str) -> Result<String, String> {
 pub fn d1_file_id(name: &str) -> String {
     let key = Sha256::digest("miniflare-D1DatabaseObject");
     let half = |bytes: &[u8]| {
-        // HMAC takes a key of any length.
+        #[allow(clippy::expect_used, reason = "HMAC takes a key of any length")]
         let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("any key length will do");
         mac.update(bytes);
         let mut half = mac.finalize().into_bytes().to_vec();
