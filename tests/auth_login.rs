@@ -452,3 +452,21 @@ fn a_token_file_elsewhere_is_used_and_remembered() {
     let shown = env.run(["auth", "show", "--namespace", "alice"]).expect(0);
     assert_eq!(shown.stdout, read(&path));
 }
+
+#[test]
+fn a_file_that_holds_no_token_is_not_taken_for_the_token_file() {
+    let env = TestEnv::new();
+    let path = env.write("precious", "years of work\n");
+    let named = ["--token-file", path.to_str().unwrap()];
+    let output = env.run(local(&named)).expect(2);
+    assert!(
+        output.stderr.contains("precious") && output.stderr.contains("--force"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(read(&path), "years of work\n");
+    assert!(!env.openclaw().exists());
+    env.run(local(&[named[0], named[1], "--force"])).expect(0);
+    env.run(local(&named)).expect(0);
+    assert_eq!(says(read(&path).trim()).namespace, "alice");
+}
