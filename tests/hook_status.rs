@@ -1,0 +1,181 @@
+//! `hook status`: what is installed, selected and in force, for people and as JSON.
+
+mod env;
+
+use env::TestEnv;
+use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+const HOOK: &str = "sigilum-authz-notify";
+
+fn log_in(env: &TestEnv) {
+    let args = ["--mode", "oss-local", "--namespace", "alice", "--print-token", "false"];
+    env.run(["auth", "login"].iter().chain(&args)).expect(0);
+}
+
+/// `hook status --json` without any `openclaw` on PATH.
+fn status(env: &TestEnv) -> Value {
+    let output = env
+        .run(["hook", "status", "--json"])
+        .env("PATH", "/usr/bin:/bin")
+        .expect(0);
+    serde_json::from_str(&output.stdout).unwrap()
+}
+
+/// A stand-in for `openclaw`, and the PATH that leads to it.
+fn openclaw(env: &TestEnv, script: &str) -> String {
+    let bin: PathBuf = env.write("bin/openclaw", format!("#!/bin/sh\n{script}\n"));
+    std::fs::set_permissions(&bin, std::fs::Permissions::from_mode(0o700)).unwrap();
+    format!("relative:{}:/usr/bin:/bin", bin.parent().unwrap().display())
+}
+
+#[test]
+fn nothing_there() {
+    let env = TestEnv::new();
+    let found = status(&env);
+    assert_eq!(found["hook"]["state"], "absent");
+    assert_eq!(found["plugin"]["state"], "absent");
+    for key in ["entry", "watch"] {
+        assert_eq!(found[key], Value::Null, "{key}");
+    }
+    assert_eq!(found["selected"], json!({"ours": false, "every": false, "names": []}));
+    assert_eq!(found["openclaw"], json!({"program": null, "hooks_info": null}));
+    assert!(!env.openclaw().exists());
+}
+
+#[test]
+fn installed_and_selected() {
+    let env = TestEnv::new();
+    env.write_config(r#"{"hooks":{"internal":{"entries":{"mine":{},"off":{"enabled":false}}}}}"#);
+    log_in(&env);
+    env.run(["hook", "install"]).expect(0);
+    let found = status(&env);
+    assert_eq!(found["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(found["hook"]["state"], "installed");
+    assert_eq!(found["hook"]["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(
+        Path::new(found["hook"]["binary"].as_str().unwrap()),
+        Path::new(env::BINARY).canonicalize().unwrap()
+    );
+    assert_eq!(
+        found["entry"],
+        json!({"enabled": true, "namespace": "alice", "mode": "oss-local", "api_url": "http://127.0.0.1:8787",
+               "holds_token": true, "token_in_config": true})
+    );
+    assert_eq!(
+        found["selected"],
+        json!({"ours": true, "every": false, "names": ["mine"]})
+    );
+    assert_eq!(found["token"]["state"], "valid");
+    assert_eq!(found["problems"], json!([]));
+    let output = env.run(["hook", "status"]).env("PATH", "/usr/bin:/bin").expect(0);
+    for text in [
+        "Hook:          installed",
+        "Entry:         on, namespace alice, with a token",
+        "yes; other hooks: mine",
+        "not on PATH",
+    ] {
+        assert!(output.stdout.contains(text), "{text}: {}", output.stdout);
+    }
+    let token = std::fs::read_to_string(env.sigilum("owner-token-alice.jwt")).unwrap();
+    assert!(!output.stdout.contains(token.trim()) && !found.to_string().contains(token.trim()));
+}
+
+#[test]
+fn files_that_are_not_as_installed() {
+    let env = TestEnv::new();
+    log_in(&env);
+    env.run(["hook", "install"]).expect(0);
+    env.run(["hook", "install", "--as", "plugin"]).expect(0);
+    let dir = env.openclaw().join("hooks").join(HOOK);
+    let state = |kind: &str| status(&env)[kind]["state"].clone();
+    assert_eq!(
+        (state("hook"), state("plugin")),
+        (json!("installed"), json!("installed"))
+    );
+    assert_eq!(status(&env)["plugin"]["enabled"], true);
+    assert_eq!(status(&env)["plugin"]["in_load_paths"], true);
+    std::fs::write(dir.join("handler.ts"), "").unwrap();
+    assert_eq!(state("hook"), "shadowed");
+    std::fs::remove_file(dir.join("handler.ts")).unwrap();
+    std::fs::write(dir.join("handler.js"), "mine").unwrap();
+    assert_eq!(state("hook"), "changed");
+    assert_eq!(status(&env)["hook"]["changed"], json!(["handler.js"]));
+    std::fs::remove_file(dir.join("HOOK.md")).unwrap();
+    assert_eq!(state("hook"), "incomplete");
+    assert_eq!(status(&env)["hook"]["missing"], json!(["HOOK.md"]));
+    std::fs::remove_file(env.sigilum("plugin/index.js")).unwrap();
+    assert_eq!(state("plugin"), "incomplete");
+}
+
+#[test]
+fn a_config_that_cannot_be_used_is_a_problem_among_others() {
+    for (text, problem) in [
+        ("{ broken", "could not use the config"),
+        (r#"{"hooks":"x"}"#, "hooks is text"),
+    ] {
+        let env = TestEnv::new();
+        log_in(&env);
+        env.write_config(text);
+        let found = status(&env);
+        assert_eq!(found["entry"], Value::Null);
+        assert!(found["problems"].to_string().contains(problem), "{found}");
+        assert_eq!(found["token"]["state"], "valid", "{found}");
+    }
+}
+
+#[test]
+fn what_openclaw_says() {
+    let env = TestEnv::new();
+    log_in(&env);
+    let say = |script: &str| {
+        let path = openclaw(&env, script);
+        let run = env
+            .run(["hook", "status"])
+            .env("PATH", path)
+            .env("JWT_SECRET", "s3cret");
+        run.expect(0).stdout
+    };
+    let told = say(r#"echo 'a banner'; echo '{"name":"x","loadable":true,"disabled":false}'"#);
+    assert!(told.contains("OpenClaw says: the hook is loadable"), "{told}");
+    let told = say(r#"echo '{"loadable":false,"disabled":false,"missing":{"env":["SIGILUM_NAMESPACE"],"bins":[]}}'"#);
+    assert!(
+        told.contains("not loadable, it misses: env SIGILUM_NAMESPACE"),
+        "{told}"
+    );
+    let told = say(r#"echo '{"loadable":false,"disabled":true}'"#);
+    assert!(told.contains("the hook is disabled"), "{told}");
+    let told = say(r#"echo '{"type":"cli_error","message":"Hook not found."}'; exit 1"#);
+    assert!(told.contains("OpenClaw says: Hook not found."), "{told}");
+    let told = say("echo nonsense; exit 3");
+    assert!(told.contains("nothing that we understand"), "{told}");
+    // How it is asked: no shell, no secret, our home.
+    say(r#"printf '%s\n' "$@" > "$HOME/asked"; env > "$HOME/environment""#);
+    let asked = std::fs::read_to_string(env.home().join("asked")).unwrap();
+    assert_eq!(asked, "hooks\ninfo\nsigilum-authz-notify\n--json\n");
+    let environment = std::fs::read_to_string(env.home().join("environment")).unwrap();
+    assert!(!environment.contains("s3cret"));
+    assert!(environment.contains(&format!("OPENCLAW_CONFIG_PATH={}", env.config().display())));
+}
+
+#[test]
+fn the_watcher() {
+    let env = TestEnv::new();
+    log_in(&env);
+    let watch = json!({
+        "pid": std::process::id(), "running": true, "started_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z", "homes_served": 1,
+        "homes": [{"home": env.openclaw(), "config": env.config(), "namespace": "alice", "mode": "oss-local",
+                   "polled": false, "expires_at": null, "next_due_at": "2026-01-02T03:04:05Z", "renewed_at": null,
+                   "last_error": "database busy"}],
+    });
+    env.write(".openclaw/.sigilum/watch-status.json", watch.to_string());
+    assert_eq!(status(&env)["watch"]["homes"][0]["next_due_at"], "2026-01-02T03:04:05Z");
+    let output = env.run(["hook", "status"]).env("PATH", "/usr/bin:/bin").expect(0);
+    let told = format!(
+        "process {} runs, next renewal 2026-01-02T03:04:05Z, fails: database busy",
+        std::process::id()
+    );
+    assert!(output.stdout.contains(&told), "{}", output.stdout);
+}
