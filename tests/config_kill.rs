@@ -131,7 +131,7 @@ fn killed_at_any_moment_the_file_is_whole_and_the_next_run_tidies_up() {
 
 #[test]
 fn eight_processes_at_once_lose_nothing() {
-    const ROUNDS: u32 = 10;
+    const ROUNDS: u32 = 5;
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("openclaw.json"), CONFIG).unwrap();
     let children: Vec<_> = (0..8)

@@ -374,7 +374,7 @@ fn eight_threads_change_two_files_together() {
         for thread in 0..8 {
             let (place, a, b) = (&place, &a, &b);
             scope.spawn(move || {
-                for round in 0..20 {
+                for round in 0..5 {
                     let lock = disk::lock_sigilum(place).unwrap();
                     assert_eq!(fs::read(a).ok(), fs::read(b).ok());
                     let text = format!("{thread} {round}");

@@ -45,7 +45,7 @@ pub fn read(place: &Place) -> Result<Option<Config>> {
     let seen = Seen::read(place)?;
     let files = seen.files.iter().map(|file| file.target.path()).collect();
     Ok(seen.exists().then_some(Config {
-        value: seen.value,
+        value: seen.value().clone(),
         files,
     }))
 }

@@ -14,6 +14,7 @@ use crate::settings::Place;
 use json_patch::{Patch, PatchOperation};
 use serde_json::Value;
 use std::path::Path;
+use std::rc::Rc;
 
 /// OpenClaw takes a shrunken file for damaged only if it was at least this long, in bytes.
 const SHRINK_FROM: u64 = 512;
@@ -36,7 +37,7 @@ pub(super) struct Change {
 
 /// What is to be done: everything is known and checked, nothing is written yet.
 pub(super) struct Plan {
-    pub seen: Seen,
+    pub seen: Rc<Seen>,
     /// The undo record as it is.
     pub undo: Undo,
     patch: Patch,
@@ -54,8 +55,9 @@ impl Plan {
         want: &mut dyn FnMut(&Ask<'_>) -> Result<Value>,
     ) -> Result<Self> {
         let (undo, note) = record::load(place)?;
+        let seen = Rc::new(Seen::read(place)?);
         let mut plan = Self {
-            seen: Seen::read(place)?,
+            seen: seen.clone(),
             undo,
             patch: Patch::default(),
             changes: Vec::new(),
@@ -65,12 +67,11 @@ impl Plan {
         if options.give_back {
             plan.baseline = plan.baseline(place)?;
         }
-        let (value, exists) = (plan.seen.value.clone(), plan.seen.exists());
         let undone = if options.give_back { Some(plan.undone()?) } else { None };
         let mut ask = |keep_length| {
             want(&Ask {
-                value: &value,
-                exists,
+                value: seen.value(),
+                exists: seen.exists(),
                 keep_length,
                 undone: undone.as_ref().map(|(value, _)| value),
                 certain: undone.as_ref().is_some_and(|(_, certain)| *certain),
@@ -166,9 +167,9 @@ impl Plan {
     /// Works out what must change in which file for the config to have this value.
     fn change_to(&mut self, wanted: &Value, give_back: bool) -> Result<()> {
         let seen = &self.seen;
-        self.patch = json_patch::diff(&seen.value, wanted);
+        self.patch = json_patch::diff(seen.value(), wanted);
         self.changes.clear();
-        if let Some(lost) = lost_marker(&seen.value, wanted) {
+        if let Some(lost) = lost_marker(seen.value(), wanted) {
             let path = seen.files[0].target.path();
             return Err(Error::new(
                 ExitCode::Config,

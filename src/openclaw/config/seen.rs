@@ -24,8 +24,8 @@ pub(super) struct Seen {
     /// The config, and then the included file where there is one on the way to the entry.
     pub files: Vec<File>,
     pub include: Option<Include>,
-    /// The config's value with the include resolved.
-    pub value: Value,
+    /// The config's value with the include resolved, where there is one.
+    resolved: Option<Value>,
     /// The size of OpenClaw's own backup, in bytes.
     pub backup: u64,
 }
@@ -34,16 +34,17 @@ impl Seen {
     pub fn read(place: &Place) -> Result<Self> {
         let config = &place.config;
         let main = File::read(config)?;
-        let mut value = main.document.value().clone();
-        let include = include::find(&value, config)?;
+        let include = include::find(main.document.value(), config)?;
         let mut files = vec![main];
+        let mut resolved = None;
         if let Some(include) = &include {
             let included = File::read(&include.file)?;
             included
                 .document
                 .refuse_duplicates(&ENV_PATH[include.at.len()..])
                 .map_err(|error| unreadable(&include.file, error))?;
-            include::resolve(&mut value, include, included.document.value())?;
+            let value = resolved.insert(files[0].document.value().clone());
+            include::resolve(value, include, included.document.value())?;
             files.push(included);
         }
         files[0]
@@ -55,9 +56,14 @@ impl Seen {
         Ok(Self {
             files,
             include,
-            value,
+            resolved,
             backup: std::fs::metadata(backup).map_or(0, |meta| meta.len()),
         })
+    }
+
+    /// The config's value with the include resolved.
+    pub fn value(&self) -> &Value {
+        self.resolved.as_ref().unwrap_or(self.files[0].document.value())
     }
 
     pub fn exists(&self) -> bool {
