@@ -151,7 +151,7 @@ impl<'a> Edit<'a> {
         if new.len() > kept {
             let absent = new.iter().filter(|(key, _)| !old.contains_key(*key));
             added.extend(absent.map(|(key, value)| (Some(key.as_str()), value)));
-            added.sort_by_key(|(key, _)| self.rank(key.unwrap_or_default()));
+            added.sort_by_cached_key(|(key, _)| self.rank(key.unwrap_or_default()));
         }
         if !gone.is_empty() || !added.is_empty() {
             let children: Vec<_> = tree.children(node).collect();
