@@ -333,6 +333,10 @@ impl Near<'_> {
     /// The step from a line to the members below it: here, else of the nearest container that shows one.
     fn unit(&self) -> Option<String> {
         self.find_container(|container| {
+            // Looking back for the beginning of its line is for those that end one.
+            if self.flat(container)? {
+                return None;
+            }
             let (outer, _) = indent_at(self.text, self.tree.start(container));
             let (inner, own_line) = indent_at(self.text, self.tree.start(self.tree.children(container).next()?));
             let step = inner.strip_prefix(outer)?;
