@@ -463,7 +463,7 @@ fn note(undo: &mut Undo, old: &[u8], (before, after, edited): &(Value, Value, Ed
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 250, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn an_edit_means_what_was_wanted_and_loses_no_comment(text in config(), wants in prop::collection::vec(want_anything(), 1..4)) {
@@ -543,6 +543,60 @@ proptest! {
         let restored = undo.restore(FILE, &bytes).unwrap();
         prop_assert_eq!(&second(&restored.bytes), &expected);
         prop_assert_eq!(restored.value, expected);
+    }
+
+    /// Others wrote before and behind all that is ours, between two edits and after the last: all but ours is as it was.
+    #[test]
+    fn undo_gives_the_bytes_back_around_the_text_of_others(
+        text in config(),
+        edits in prop::collection::vec(prop::collection::vec(want(), 1..3), 2..4),
+        head in prop::sample::select(vec!["// theirs\n", "/* theirs */ ", "\r\n\r\n", "// {'a': \"1\"},\n// more of it, longer than any context\n"]),
+        tail in prop::sample::select(vec!["", "\n", "\n// theirs", "/* theirs */"]),
+    ) {
+        prop_assume!(!second(text.as_bytes()).as_object().unwrap().is_empty());
+        let mut undo = Undo::default();
+        let mut bytes = text.clone().into_bytes();
+        let mut expected = bytes.clone();
+        for wants in &edits {
+            let change = edit(&bytes, wants);
+            note(&mut undo, &bytes, &change);
+            let theirs = |bytes: &[u8]| {
+                let mark = &bytes[..bytes.len() - strip_bom(bytes).len()];
+                [mark, head.as_bytes(), strip_bom(bytes), b"\n", tail.as_bytes()].concat()
+            };
+            bytes = theirs(&change.2.bytes);
+            expected = theirs(&expected);
+        }
+        let restored = undo.restore(FILE, &bytes).unwrap();
+        prop_assert_eq!(String::from_utf8(restored.bytes).unwrap(), String::from_utf8(expected).unwrap());
+        prop_assert!(restored.exact);
+    }
+
+    /// A record that others damaged leads to an error or to some config, never to a panic or to no config.
+    #[test]
+    fn a_damaged_record_does_no_harm(
+        text in config(),
+        wants in prop::collection::vec(want(), 1..4),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), "[0-9\"{}a-z/~-]"), 1..4),
+    ) {
+        let mut undo = Undo::default();
+        let change = edit(text.as_bytes(), &wants);
+        note(&mut undo, text.as_bytes(), &change);
+        let mut json = undo.to_json();
+        for (place, byte) in damage {
+            // Of the digits most lead to another good record.
+            let digits: Vec<_> = (0..json.len()).filter(|&index| json[index].is_ascii_digit()).collect();
+            let at = if byte.as_bytes()[0].is_ascii_digit() && !digits.is_empty() { *place.get(&digits) } else { place.index(json.len()) };
+            json[at] = byte.as_bytes()[0];
+        }
+        if let Ok(mut undo) = Undo::from_json(&json) {
+            let restored = undo.restore(FILE, &change.2.bytes).unwrap();
+            prop_assert_eq!(second(&restored.bytes), restored.value);
+            let change = edit(&change.2.bytes, &wants);
+            undo.note(FILE, &Change { old: Some(&change.2.bytes), before: &change.0, edited: &change.2, after: &change.1 });
+            undo.scrub(|text| text.len() > 3);
+            undo.restore(FILE, &change.2.bytes).unwrap();
+        }
     }
 
     #[test]
