@@ -67,8 +67,10 @@ fn finish(mut child: Child) {
 }
 
 fn names(folder: &Path) -> Vec<String> {
+    // Killed early enough, a run has not even made our folder.
     let mut names: Vec<_> = fs::read_dir(folder)
-        .unwrap()
+        .into_iter()
+        .flatten()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
