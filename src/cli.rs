@@ -201,7 +201,7 @@ pub struct LogoutArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub show: ShowArgs,
-    /// Do it even where OpenClaw itself must write
+    /// Do it even where OpenClaw itself must write, or where the token file holds no owner token
     #[arg(long)]
     pub force: bool,
 }

@@ -134,3 +134,46 @@ fn logout_scrubs_a_token_that_was_there_before_our_first_write() {
         );
     }
 }
+
+#[test]
+fn logout_leaves_the_token_of_another_namespace_alone() {
+    let env = TestEnv::new();
+    let token = login(&env);
+    let before = std::fs::read(env.config()).unwrap();
+    let output = env.run(["auth", "logout", "--namespace", "bob"]).expect(0);
+    assert!(output.stdout.contains("another namespace, alice"), "{}", output.stdout);
+    assert_eq!(std::fs::read(env.config()).unwrap(), before);
+    assert_eq!(env.run(["auth", "show"]).expect(0).stdout.trim_end(), token);
+}
+
+#[test]
+fn logout_removes_no_file_that_holds_no_token() {
+    let env = TestEnv::new();
+    login(&env);
+    let before = std::fs::read(env.config()).unwrap();
+    let notes = env.write("notes.txt", "not a token\n");
+    // The jwt-secret is in our own folder, and no token all the same.
+    for path in [&notes, &env.sigilum("jwt-secret")] {
+        let path = path.to_str().unwrap();
+        let content = std::fs::read(path).unwrap();
+        let output = env
+            .run(["auth", "logout", "--namespace", "alice", "--token-file", path])
+            .expect(2);
+        assert!(output.stderr.contains(path), "{}", output.stderr);
+        let login = [
+            "login",
+            "--mode",
+            "oss-local",
+            "--namespace",
+            "alice",
+            "--token-file",
+            path,
+        ];
+        env.run(login).expect(2);
+        assert_eq!(std::fs::read(path).unwrap(), content);
+        assert_eq!(std::fs::read(env.config()).unwrap(), before);
+    }
+    let notes = notes.to_str().unwrap();
+    env.run(["auth", "logout", "--token-file", notes, "--force"]).expect(0);
+    assert!(!std::path::Path::new(notes).exists());
+}

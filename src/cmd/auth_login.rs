@@ -84,7 +84,9 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &Place) -> Result
     let now = time::now();
     let (owner, given) = owner_and_token(args, action, env, place, now)?;
     check_api_url(&owner, env)?;
-    check_token_file(&owner, args, place)?;
+    if !args.force {
+        store::refuse_foreign(&owner.token_file)?;
+    }
     if owner.mode.value == Mode::Managed && given.is_none() {
         return Err(
             Error::new(ExitCode::Token, "Managed mode requires an explicit owner JWT").next(source::HOW_TO_GET_ONE),
@@ -137,33 +139,6 @@ fn check_api_url(owner: &Owner, env: &Env) -> Result<()> {
         .next("give the API's base URL with --api-url")
     })?;
     Ok(())
-}
-
-/// A file outside our own folder that holds something else than a token is not replaced: the path may be a slip.
-fn check_token_file(owner: &Owner, args: &LoginArgs, place: &Place) -> Result<()> {
-    let path = &owner.token_file;
-    if args.force || path.starts_with(place.sigilum_dir()) {
-        return Ok(());
-    }
-    let is_free = match disk::read_capped(path, claims::MAX_BYTES as u64) {
-        Ok(None) => true,
-        Ok(Some(bytes)) => {
-            let text = String::from_utf8_lossy(&bytes);
-            text.trim().is_empty() || claims::inspect(&text.trim().into()).is_ok()
-        }
-        Err(_) => false,
-    };
-    if is_free {
-        return Ok(());
-    }
-    Err(Error::new(
-        ExitCode::Usage,
-        format!(
-            "could not take the token file, it holds something that is no owner token: {}",
-            path.display()
-        ),
-    )
-    .next("name another file with --token-file, or replace this one with --force"))
 }
 
 /// Who logs in, and with which handed-over token. `auth refresh` in oss-local mode issues one, whatever the

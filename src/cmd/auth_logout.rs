@@ -7,7 +7,8 @@ use crate::exit::{ExitCode, Result};
 use crate::openclaw::config::{self, EditOptions};
 use crate::openclaw::entry;
 use crate::settings::Env;
-use crate::token::claims;
+use crate::token::{claims, store};
+use serde_json::Value;
 use std::io::Write;
 
 /// Runs the command.
@@ -21,6 +22,9 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         )?;
         return Ok(ExitCode::Ok);
     }
+    if !args.force {
+        store::refuse_foreign(&owner.token_file)?;
+    }
     let lock = disk::lock_sigilum(&place)?;
     let options = EditOptions {
         force: args.force,
@@ -30,11 +34,16 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     let mut notes = Vec::new();
     // The config first: if it cannot be edited, the token stays where a next try finds it.
     let outcome = config::edit(&place, &options, &mut |ask| {
+        if let Some(other) = other_namespace(ask.value, &owner.namespace.value)? {
+            notes = vec![format!(
+                "openclaw.json holds a token of another namespace, {other}: left alone"
+            )];
+            return Ok(ask.value.clone());
+        }
         let planned = entry::without_token(ask.value, ask.keep_length)?;
         notes = planned.notes;
         Ok(planned.value)
     })?;
-    config::scrub_undo_record(&place, &lock, &|text| claims::inspect(&text.into()).is_ok())?;
     if let Some(name) = outcome.not_written {
         cmd::warn(format_args!(
             "openclaw.json still holds the token: {name} is set, so it was not written"
@@ -54,4 +63,19 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         }
     }
     Ok(ExitCode::Ok)
+}
+
+/// Whose the token in the config is, where it is not `namespace`'s: its claims decide, else what the entry says.
+fn other_namespace(config: &Value, namespace: &str) -> Result<Option<String>> {
+    let Some(entry) = entry::find(config)? else {
+        return Ok(None);
+    };
+    let Some(token) = entry.token() else {
+        return Ok(None);
+    };
+    let whose = match claims::inspect(&token) {
+        Ok(says) => Some(says.namespace),
+        Err(_) => entry.namespace().map(str::to_owned),
+    };
+    Ok(whose.filter(|whose| whose != namespace))
 }

@@ -2,7 +2,7 @@
 
 use crate::disk::{self, OwnLock};
 use crate::exit::{Error, ExitCode, Result};
-use crate::token::claims::MAX_BYTES;
+use crate::token::claims::{self, MAX_BYTES};
 use secrecy::{ExposeSecret, SecretString};
 use std::path::Path;
 
@@ -24,6 +24,38 @@ pub fn read(path: &Path) -> Result<Option<SecretString>> {
         )
         .next("log in again: sigilum-authz-notify auth login")),
     }
+}
+
+/// Refuses a token file that holds something else than a token: the path may be a slip, and a login would replace the
+/// file, a logout remove it. A file of the default name is ours whatever it holds.
+///
+/// # Errors
+/// [`ExitCode::Usage`] for a foreign file, without any of its text.
+pub fn refuse_foreign(path: &Path) -> Result<()> {
+    let named_as_ours = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(|name| name.starts_with("owner-token-") && name.ends_with(".jwt"));
+    let is_ours = named_as_ours
+        || match disk::read_capped(path, MAX_BYTES as u64) {
+            Ok(None) => true,
+            Ok(Some(bytes)) => {
+                let text = String::from_utf8_lossy(&bytes);
+                text.trim().is_empty() || claims::inspect(&text.trim().into()).is_ok()
+            }
+            Err(_) => false,
+        };
+    if is_ours {
+        return Ok(());
+    }
+    Err(Error::new(
+        ExitCode::Usage,
+        format!(
+            "could not take the token file, it holds something that is no owner token: {}",
+            path.display()
+        ),
+    )
+    .next("name another file with --token-file, or go on all the same with --force"))
 }
 
 /// Replaces the token file.
