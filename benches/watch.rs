@@ -1,0 +1,379 @@
+//! What the watcher costs and how fast it is. `cargo bench --bench watch -- [idle] [latency] [burst] [many] [day]`;
+//! without a word all of them, about 13 minutes.
+//!
+//! CPU time and wake-ups are those of the watcher's process as the kernel counts them (`/proc/<pid>/task/*/schedstat`
+//! and `status`), over all its threads.
+
+use secrecy::ExposeSecret;
+use sigilum_authz_notify::cli::Mode;
+use sigilum_authz_notify::settings::{Env, Place};
+use sigilum_authz_notify::token::claims::{self, Claims};
+use sigilum_authz_notify::token::lifetime::{DEFAULT_FRACTION, Lifetime, jitter};
+use sigilum_authz_notify::token::record::Record;
+use sigilum_authz_notify::watch::plan::Now;
+use sigilum_authz_notify::watch::{Clock, Homes, Options, Watcher};
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_sigilum-authz-notify");
+const SECRET: &str = "the secret of the measured homes";
+
+fn main() {
+    let asked: BTreeSet<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let all: [(&str, fn()); 5] = [
+        ("idle", idle),
+        ("latency", latency),
+        ("burst", burst),
+        ("day", day),
+        ("many", many),
+    ];
+    for (name, measure) in all {
+        if asked.is_empty() || asked.contains(name) {
+            measure();
+        }
+    }
+}
+
+fn unix_seconds() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs() as i64)
+}
+
+/// A token of alice's, issued now.
+fn token(issued: i64, life: u64) -> String {
+    let claims = Claims::new("user_local_alice", "alice@local.sigilum", "alice", issued, life);
+    let token = claims::mint(&claims, &SECRET.into()).expect("a token");
+    token.expose_secret().to_owned()
+}
+
+/// A home as a login leaves it: config, token, record, secret.
+fn make_home(home: &Path, token: &str) -> PathBuf {
+    let ours = home.join(".sigilum");
+    std::fs::create_dir_all(&ours).expect("folders");
+    for folder in [home, &ours] {
+        std::fs::set_permissions(folder, PermissionsExt::from_mode(0o700)).expect("a mode");
+    }
+    let token_file = ours.join("owner-token-alice.jwt");
+    let record = Record {
+        mode: Mode::OssLocal,
+        api_url: "http://127.0.0.1:8787".to_owned(),
+        email: "alice@local.sigilum".to_owned(),
+        source_home: None,
+        api_db: Some(ours.join("local-api.sqlite")),
+        token_file: token_file.clone(),
+    };
+    let config = format!(
+        "{{\n  // kept by hand\n  \"gateway\": {{ \"mode\": \"local\" }},\n  \"hooks\": {{ \"internal\": {{ \"enabled\": true, \"entries\": {{\n    \
+         \"sigilum-authz-notify\": {{ \"enabled\": true, \"env\": {{\n      \"SIGILUM_NAMESPACE\": \"alice\", \"SIGILUM_MODE\": \"oss-local\",\n      \
+         \"SIGILUM_API_URL\": \"http://127.0.0.1:8787\",\n      \"SIGILUM_OWNER_TOKEN\": \"{token}\" }} }} }} }} }}\n}}\n"
+    );
+    let record = serde_json::to_string(&record).expect("JSON");
+    for (path, text) in [
+        (home.join("openclaw.json"), config),
+        (token_file.clone(), token.to_owned()),
+        (ours.join("owner-alice.json"), record),
+        (ours.join("jwt-secret"), SECRET.to_owned()),
+    ] {
+        std::fs::write(&path, text).expect("a file");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("a mode");
+    }
+    token_file
+}
+
+/// A folder with that many homes; the first is `.openclaw`.
+fn homes(count: usize, life: u64) -> (tempfile::TempDir, Vec<PathBuf>) {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let token = token(unix_seconds(), life);
+    let homes = (0..count)
+        .map(|n| {
+            let name = if n == 0 {
+                ".openclaw".to_owned()
+            } else {
+                format!(".openclaw-{n}")
+            };
+            let home = dir.path().join(name);
+            make_home(&home, &token);
+            home
+        })
+        .collect();
+    (dir, homes)
+}
+
+/// A watcher of all homes in a folder, in a process of its own.
+struct Running {
+    child: Child,
+}
+
+impl Running {
+    fn start(folder: &Path) -> Self {
+        let mut child = Command::new(BINARY)
+            .args(["watch", "--all", "--seed", "7"])
+            .env_clear()
+            .env("HOME", folder)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the watcher starts");
+        let mut lines = BufReader::new(child.stderr.take().expect("piped"));
+        let mut first = String::new();
+        lines.read_line(&mut first).expect("a line");
+        assert!(first.contains("watching"), "{first}");
+        // Read to the end, so that it is never held up; a warning is worth seeing.
+        std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok).filter(|line| line.contains("WARN")) {
+                println!("  {line}");
+            }
+        });
+        Self { child }
+    }
+
+    fn usage(&self) -> Usage {
+        let proc = PathBuf::from(format!("/proc/{}", self.child.id()));
+        let mut usage = Usage {
+            rss_mb: field(&proc.join("status"), "VmRSS:") / 1e3,
+            ..Usage::default()
+        };
+        for task in std::fs::read_dir(proc.join("task")).expect("tasks").flatten() {
+            let ran = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+            let ran: f64 = ran.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0.0);
+            usage.cpu_ms += ran / 1e6;
+            usage.wake_ups += field(&task.path().join("status"), "voluntary_ctxt_switches:");
+        }
+        usage
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[derive(Default)]
+struct Usage {
+    cpu_ms: f64,
+    wake_ups: f64,
+    rss_mb: f64,
+}
+
+fn field(path: &Path, name: &str) -> f64 {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    line.split_ascii_whitespace()
+        .nth(1)
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0.0)
+}
+
+fn idle() {
+    println!("idle for 60 s            homes   CPU ms  wake-ups   RSS MB");
+    for count in [1, 1000] {
+        let (dir, _homes) = homes(count, 604_800);
+        let watcher = Running::start(dir.path());
+        std::thread::sleep(Duration::from_secs(10));
+        let before = watcher.usage();
+        std::thread::sleep(Duration::from_secs(60));
+        let after = watcher.usage();
+        println!(
+            "{count:>30} {:>8.2} {:>9} {:>8.1}",
+            after.cpu_ms - before.cpu_ms,
+            after.wake_ups - before.wake_ups,
+            after.rss_mb
+        );
+    }
+}
+
+/// Replaces a file as our own commands do.
+fn replace(path: &Path, text: &str) {
+    let temp = path.with_extension("tmp");
+    std::fs::write(&temp, text).expect("a file");
+    std::fs::set_permissions(&temp, PermissionsExt::from_mode(0o600)).expect("a mode");
+    std::fs::rename(&temp, path).expect("a rename");
+}
+
+fn holds(config: &Path, token: &str) -> bool {
+    std::fs::read_to_string(config).is_ok_and(|text| text.contains(token))
+}
+
+fn latency() {
+    const ROUNDS: usize = 100;
+    let (dir, homes) = homes(1, 604_800);
+    let (config, token_file) = (
+        homes[0].join("openclaw.json"),
+        homes[0].join(".sigilum/owner-token-alice.jwt"),
+    );
+    let _watcher = Running::start(dir.path());
+    let mut times = Vec::new();
+    for round in 0..ROUNDS {
+        // After the pause that writes keep between them.
+        std::thread::sleep(Duration::from_millis(2_150));
+        let fresh = token(unix_seconds(), 604_800 + 1 + round as u64);
+        let begun = Instant::now();
+        replace(&token_file, &fresh);
+        while !holds(&config, &fresh) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "it never came");
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        times.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    println!(
+        "token file replaced to openclaw.json patched, {ROUNDS} rounds: median {:.1} ms, best {:.1} ms, worst {:.1} ms",
+        times[ROUNDS / 2],
+        times[0],
+        times[ROUNDS - 1]
+    );
+}
+
+fn burst() {
+    let (dir, homes) = homes(1, 604_800);
+    let (config, token_file) = (
+        homes[0].join("openclaw.json"),
+        homes[0].join(".sigilum/owner-token-alice.jwt"),
+    );
+    let watcher = Running::start(dir.path());
+    std::thread::sleep(Duration::from_millis(500));
+    let inode = || std::fs::metadata(&config).map_or(0, |meta| meta.ino());
+    let (mut writes, mut last, mut newest, mut changes) = (0, inode(), String::new(), 0u64);
+    let before = watcher.usage();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(6) {
+        if changes < 200 && begun.elapsed() >= Duration::from_millis(5 * changes) {
+            changes += 1;
+            newest = token(unix_seconds(), 604_800 + changes);
+            replace(&token_file, &newest);
+        }
+        let now = inode();
+        writes += u32::from(now != last);
+        last = now;
+        std::thread::sleep(Duration::from_micros(300));
+    }
+    println!(
+        "{changes} changes of the token file in one second: {writes} writes to openclaw.json, the last state is {}, CPU {:.0} ms",
+        if holds(&config, &newest) { "right" } else { "WRONG" },
+        watcher.usage().cpu_ms - before.cpu_ms
+    );
+}
+
+fn many() {
+    const HOMES: usize = 1000;
+    const LIFE: u64 = 60;
+    const SECONDS: u64 = 300;
+    let (dir, homes) = homes(HOMES, LIFE);
+    let watcher = Running::start(dir.path());
+    let mut known = vec![String::new(); HOMES];
+    let (mut renewals, mut missed, mut least_left) = (0u64, BTreeSet::new(), i64::MAX);
+    let before = watcher.usage();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(SECONDS) {
+        for (n, home) in homes.iter().enumerate() {
+            // What the hook would use: the token in the config.
+            let config = std::fs::read_to_string(home.join("openclaw.json")).expect("a config");
+            let (_, rest) = config.split_once("\"SIGILUM_OWNER_TOKEN\": \"").expect("a token");
+            let (token, _) = rest.split_once('"').expect("a token");
+            if known[n] != token {
+                renewals += u64::from(!known[n].is_empty());
+                known[n] = token.to_owned();
+            }
+            let exp = claims::inspect(&token.into()).expect("a token").exp.expect("an expiry");
+            let left = exp - unix_seconds();
+            least_left = least_left.min(left);
+            if left <= 0 {
+                missed.insert(n);
+            }
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    let took = begun.elapsed();
+    let after = watcher.usage();
+    let cpu = (after.cpu_ms - before.cpu_ms) / took.as_secs_f64() / 10.0;
+    println!(
+        "{HOMES} homes, tokens of {LIFE} s, {SECONDS} s: {renewals} renewals in openclaw.json, {} homes ever with an expired \
+         token, least life left {least_left} s, CPU {cpu:.1} % of a core ({:.2} ms a renewal), RSS {:.1} MB",
+        missed.len(),
+        (after.cpu_ms - before.cpu_ms) / renewals.max(1) as f64,
+        after.rss_mb
+    );
+}
+
+/// A clock that goes as fast as it is told to.
+struct Simulated(AtomicI64, i64);
+
+impl Clock for Simulated {
+    fn now(&self) -> Now {
+        let steady = self.0.load(Ordering::Relaxed);
+        Now {
+            wall: self.1 + steady,
+            steady,
+        }
+    }
+}
+
+fn day() {
+    const LIFE: i64 = 600;
+    const SEED: u64 = 20_261_122;
+    const DAY_MS: i64 = 24 * 3_600_000;
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let home = dir.path().join(".openclaw");
+    let start = unix_seconds();
+    let token_file = make_home(&home, &token(start, LIFE as u64));
+    let place = Place {
+        config: home.join("openclaw.json"),
+        home: home.clone(),
+        read_only: None,
+        warnings: Vec::new(),
+    };
+    let clock = Arc::new(Simulated(AtomicI64::new(0), start * 1000));
+    let options = Options {
+        seed: Some(SEED),
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        ..Options::new(Homes::Listed(vec![place]), &Env::default())
+    };
+    let mut watcher = Watcher::new(options).expect("a watcher");
+    let issued = || {
+        let text = std::fs::read_to_string(&token_file).expect("a token");
+        claims::inspect(&text.trim().into())
+            .expect("a token")
+            .iat
+            .expect("an issue time")
+    };
+    let begun = Instant::now();
+    let (mut renewed, mut steps) = (vec![issued()], 0u64);
+    while clock.0.load(Ordering::Relaxed) < DAY_MS {
+        let wait = watcher.step();
+        steps += 1;
+        if renewed.last() != Some(&issued()) {
+            renewed.push(issued());
+        }
+        clock.0.fetch_add(wait.as_millis() as i64, Ordering::Relaxed);
+    }
+    // Worked out without the watcher: due times one after the other, each rounded up to the millisecond it wakes in.
+    let mut expected = vec![start];
+    loop {
+        let iat = expected[expected.len() - 1];
+        let life = Lifetime { iat, exp: iat + LIFE };
+        let due = life.due_at_ms(
+            DEFAULT_FRACTION,
+            jitter(SEED, home.as_os_str().as_encoded_bytes(), life),
+        );
+        if due + 1 - start * 1000 >= DAY_MS {
+            break;
+        }
+        expected.push((due + 1).div_euclid(1000));
+    }
+    println!(
+        "24 h of simulated life, tokens of {LIFE} s, seed {SEED}: {} renewals, {} expected, times {}; {steps} wake-ups, {:.1} s",
+        renewed.len() - 1,
+        expected.len() - 1,
+        if renewed == expected { "equal" } else { "NOT EQUAL" },
+        begun.elapsed().as_secs_f64()
+    );
+}
