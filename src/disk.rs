@@ -27,14 +27,19 @@ const PRIVATE: u32 = 0o600;
 /// that name is replaced, never written through. A folder where others could replace the file is refused. Nothing is
 /// written where the file already is what it should be.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    let Some(folder) = replace_private(path, bytes)? else {
+    let Some(folder) = replace_private(path, bytes, true)? else {
         return Ok(());
     };
     folder.sync().or_fail(ExitCode::Failure, || could_not_write(path))
 }
 
+/// As [`write_private`], but a power cut may leave the file old or empty: for what is worth nothing after one.
+pub fn write_passing(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace_private(path, bytes, false).map(drop)
+}
+
 /// The write without the folder's fsync; `None` where there was nothing to write.
-fn replace_private(path: &Path, bytes: &[u8]) -> Result<Option<Folder>> {
+fn replace_private(path: &Path, bytes: &[u8], sync: bool) -> Result<Option<Folder>> {
     let folder = open_folder(path)?;
     let name = file_name(path)?;
     let write = || -> io::Result<bool> {
@@ -43,7 +48,9 @@ fn replace_private(path: &Path, bytes: &[u8]) -> Result<Option<Folder>> {
         }
         let mut temp = folder.temp()?;
         temp.fill(bytes, PRIVATE, folder.file_owner())?;
-        temp.sync()?;
+        if sync {
+            temp.sync()?;
+        }
         temp.replace(name)?;
         Ok(true)
     };

@@ -121,7 +121,7 @@ fn a_replaced_token_file_goes_into_the_config_and_a_deleted_one_is_made_again() 
 
     std::fs::remove_file(env.sigilum("owner-token-alice.jwt")).unwrap();
     let made = env.wait_for_token_other_than(&other);
-    watcher.wait_for("signing a new one");
+    watcher.wait_for("signing a new token");
 
     // With nothing to go by but the record and the local database.
     env.change_config(
@@ -497,4 +497,36 @@ fn without_a_token_command_a_managed_token_is_warned_about() {
     assert_eq!(env.stored(), None);
     env.write(".openclaw/.sigilum/owner-token-alice.jwt", &late);
     watcher.wait_for("stored the token that openclaw.json held");
+}
+
+#[test]
+fn the_mode_of_the_entry_is_followed() {
+    let env = home();
+    let local = env.stored().unwrap();
+    let managed = env.log_in_managed(100_000);
+    let watcher = env.watch();
+    // Managed for a while; the local database and its secret are still there.
+    env.change_config("\"SIGILUM_MODE\": \"managed\"", "\"SIGILUM_MODE\": \"oss-local\"");
+    env.change_config("https://api.sigilum.id", "http://127.0.0.1:8787");
+    watcher.wait_for("names another mode or API");
+    let made = env.wait_for_token_other_than(&managed);
+    assert_ne!(made, local);
+    let record = std::fs::read_to_string(env.sigilum("owner-alice.json")).unwrap();
+    assert!(
+        record.contains("oss-local") && record.contains("local-api.sqlite"),
+        "{record}"
+    );
+
+    // And the other way round, where nobody can make a managed one: what was signed here is not put in.
+    env.change_config("\"SIGILUM_MODE\": \"oss-local\"", "\"SIGILUM_MODE\": \"managed\"");
+    watcher.wait_for("log in again");
+    env.change_config(&made, "");
+    a_while();
+    assert_eq!(env.in_config().as_deref(), Some(""));
+    let pasted = managed_token("alice", 200_000);
+    env.change_config(
+        "\"SIGILUM_OWNER_TOKEN\": \"\"",
+        &format!("\"SIGILUM_OWNER_TOKEN\": \"{pasted}\""),
+    );
+    assert!(wait_until(|| env.stored().as_ref() == Some(&pasted)));
 }

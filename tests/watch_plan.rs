@@ -254,18 +254,39 @@ fn each_state_has_its_action() {
         ),
         (
             "other API",
-            owned(world(entry(true, Unset), good()), OssLocal, Record::OtherApi),
+            owned(
+                world(entry(true, Unset), good()),
+                OssLocal,
+                Record::Other { here: false },
+            ),
             None,
         ),
         (
             "other API, off",
-            owned(world(entry(false, same()), good()), OssLocal, Record::OtherApi),
+            owned(
+                world(entry(false, same()), good()),
+                OssLocal,
+                Record::Other { here: false },
+            ),
             Some(Action::TakeOut),
         ),
         (
             "other API, new token pasted into config",
-            owned(world(entry(true, newer()), good()), Managed, Record::OtherApi),
+            owned(
+                world(entry(true, newer()), good()),
+                Managed,
+                Record::Other { here: false },
+            ),
             store,
+        ),
+        (
+            "made managed and local again",
+            owned(
+                world(entry(true, Unset), good()),
+                OssLocal,
+                Record::Other { here: true },
+            ),
+            renew(By::Signing, None),
         ),
         (
             "managed, no command, due",
@@ -317,7 +338,11 @@ fn each_state_has_its_action() {
         ),
         (
             "other API",
-            owned(world(entry(true, Unset), good()), Managed, Record::OtherApi),
+            owned(
+                world(entry(true, Unset), good()),
+                Managed,
+                Record::Other { here: false },
+            ),
             renew(By::Command, None),
         ),
         (

@@ -78,18 +78,8 @@ fn homes(args: &WatchArgs, env: &Env) -> Result<Homes> {
         homes => {
             // One variable cannot name the configs of several homes.
             let env = env.without(&["OPENCLAW_CONFIG_PATH"]);
-            let mut places: Vec<Place> = Vec::new();
-            for home in homes {
-                let place = place_of(Some(home), &env)?;
-                let same = |known: &Place| {
-                    let real = |place: &Place| place.home.canonicalize().unwrap_or_else(|_| place.home.clone());
-                    real(known) == real(&place)
-                };
-                if !places.iter().any(same) {
-                    places.push(place);
-                }
-            }
-            Ok(Homes::Listed(places))
+            let places: Result<Vec<Place>> = homes.iter().map(|home| place_of(Some(home), &env)).collect();
+            Ok(Homes::Listed(places?))
         }
     }
 }

@@ -147,7 +147,7 @@ impl OwnLock {
     /// As [`super::write_private`], but the folder's fsync waits for [`OwnLock::sync`]. Says whether there was
     /// anything to write.
     pub fn write_private(&self, path: &Path, bytes: &[u8]) -> Result<bool> {
-        let Some(folder) = super::replace_private(path, bytes)? else {
+        let Some(folder) = super::replace_private(path, bytes, true)? else {
             return Ok(false);
         };
         if let Ok(mut unsynced) = self.unsynced.lock() {

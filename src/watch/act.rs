@@ -1,8 +1,8 @@
-//! Does what planning decided: under our own lock, and only if the home is still as it was planned for.
+//! Does what planning decided.
 
-use super::plan::{Action, By, Now, TokenId, World};
+use super::plan::{self, Action, By, Now, TokenId};
 use super::world::{self, View};
-use crate::cli::Enable;
+use crate::cli::{Enable, Mode};
 use crate::disk::{self, OwnLock};
 use crate::exit::{Error, ExitCode, Result};
 use crate::issue;
@@ -16,13 +16,15 @@ use crate::token::claims::{self, Claims};
 use crate::token::record::{self, Record};
 use crate::token::{source, store};
 use secrecy::SecretString;
+use std::path::PathBuf;
 use std::time::Duration;
 
-/// How long to wait for our own lock, and about how long for OpenClaw's: there is a next try, and other homes.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long to wait for our own lock: there is a next try, and other homes.
+pub(super) const PATIENCE: Duration = Duration::from_millis(300);
+/// About half a second for OpenClaw's.
 const TRIES: u32 = 9;
-/// How long the running API may take to say whether it accepts a token.
-const API_BUDGET: Duration = Duration::from_millis(700);
+/// How long the running API, which is on this machine, may take to say whether it accepts a token.
+const API_BUDGET: Duration = Duration::from_millis(300);
 
 /// What came of an action.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,32 +39,25 @@ pub(super) enum Outcome {
 pub(super) struct Hands<'a> {
     pub place: &'a Place,
     pub env: &'a Env,
-    pub view: &'a mut View,
+    pub view: &'a View,
     pub now: Now,
     /// What the token command printed, for a renewal by it.
     pub printed: Option<&'a SecretString>,
 }
 
 impl Hands<'_> {
-    /// Does one action that was planned for this world.
-    pub fn act(&mut self, action: &Action, planned_for: &World) -> Result<Outcome> {
-        let lock = disk::lock_sigilum_for(self.place, PATIENCE)?;
-        if self.view.look(self.place, self.env, self.now.wall) != *planned_for {
+    /// Does one action under our own lock. The home is as the action was planned for.
+    pub fn act(&self, action: &Action, lock: &OwnLock) -> Result<Outcome> {
+        let Some(owner) = self.view.owner.clone() else {
             return Ok(Outcome::Changed);
+        };
+        match action {
+            Action::Store(_) => self.store(&owner, lock),
+            Action::Renew { by, .. } => self.renew(*by, &owner, lock),
+            Action::Adopt => self.adopt(&owner, lock),
+            Action::Put(_) => self.put(&owner, lock),
+            Action::TakeOut => self.take_out(lock),
         }
-        let owner = match &self.view.owner {
-            Some(owner) => owner.clone(),
-            None => return Ok(Outcome::Changed),
-        };
-        let outcome = match action {
-            Action::Store(_) => self.store(&owner, &lock)?,
-            Action::Renew { by, .. } => self.renew(*by, &owner, &lock)?,
-            Action::Adopt => self.adopt(&owner, &lock)?,
-            Action::Put(_) => self.put(&owner, &lock)?,
-            Action::TakeOut => self.take_out(&lock)?,
-        };
-        lock.sync()?;
-        Ok(outcome)
     }
 
     fn seconds(&self) -> i64 {
@@ -118,18 +113,34 @@ impl Hands<'_> {
         let email = kept
             .map(|record| record.email.clone())
             .or(says.and_then(|says| says.email));
+        let (source_home, api_db) = match kept {
+            Some(record) => (record.source_home.clone(), record.api_db.clone()),
+            None => self.local_api(owner),
+        };
         let wanted = Record {
             mode: owner.mode.value,
             api_url: owner.api_url.value.clone(),
             email: email.unwrap_or_else(|| owner.email.value.clone()),
-            source_home: kept.and_then(|record| record.source_home.clone()),
-            api_db: kept.and_then(|record| record.api_db.clone()),
+            source_home,
+            api_db,
             token_file: owner.token_file.clone(),
         };
         if owner.record.as_ref() == Some(&wanted) {
             return Ok(());
         }
         record::write(lock, &self.place.record_file(&owner.namespace.value), &wanted)
+    }
+
+    /// Checkout and database of the local API in force, as a login would record them.
+    fn local_api(&self, owner: &Owner) -> (Option<PathBuf>, Option<PathBuf>) {
+        if owner.mode.value == Mode::Managed {
+            return (None, None);
+        }
+        let path = |setting: &Option<settings::Setting<PathBuf>>| Some(setting.as_ref()?.value.clone());
+        match (path(&owner.source_home), path(&owner.api_db)) {
+            (None, None) => (None, Some(self.place.embedded_db())),
+            known => known,
+        }
     }
 
     fn adopt(&self, owner: &Owner, lock: &OwnLock) -> Result<Outcome> {
@@ -142,7 +153,9 @@ impl Hands<'_> {
         let namespace = &owner.namespace.value;
         let stored = self.view.stored.as_ref();
         let of_owner = |token: &&SecretString| claims::inspect(token).is_ok_and(|says| says.namespace == *namespace);
-        let Some(old) = stored.filter(of_owner).or(self.view.config_token()) else {
+        let other_api = matches!(world::compare(owner), plan::Record::Other { .. });
+        let old = stored.filter(of_owner).or(self.view.config_token());
+        let Some(old) = old.filter(|_| !other_api) else {
             return self.issue(owner);
         };
         let says = claims::inspect(old).map_err(|invalid| cannot_sign(&invalid.to_string()))?;

@@ -1,23 +1,26 @@
 //! One home that is served: looked at, planned for, acted on.
 
-use super::act::{Hands, Outcome};
+use super::act::{Hands, Outcome, PATIENCE};
+use super::bell::Bell;
 use super::clock::Clock;
 use super::commands::Commands;
-use super::eyes::{Eyes, HomeId, Interest};
+use super::eyes::{Eyes, HomeId, Interest, locked};
 use super::line::Line;
 use super::log::one_line;
 use super::memory::Memory;
 use super::plan::{Action, By, Config, Now, Plan, Rules, Stored, World, plan};
 use super::status::{self, HomeStatus, WatchStatus};
 use super::world::View;
-use crate::disk::{self, FileLock};
+use crate::disk::{self, FileLock, OwnLock};
 use crate::exit::{Error, ExitCode, Result};
 use crate::process::Process;
 use crate::settings::{Env, Place};
 use crate::time;
 use secrecy::SecretString;
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 /// An event is often the first of several: the home is looked at so much later.
 const SETTLE_MS: i64 = 10;
@@ -37,10 +40,18 @@ pub(super) struct Shared {
     pub env: Env,
     pub rules: Rules,
     pub clock: Arc<dyn Clock>,
-    pub eyes: Eyes,
-    pub commands: Commands,
+    pub eyes: Mutex<Eyes>,
+    pub commands: Mutex<Commands>,
+    pub bell: Bell,
     pub started_at: String,
     pub homes_served: usize,
+}
+
+impl Shared {
+    /// Whether the watcher is to end.
+    pub fn is_ending(&self) -> bool {
+        self.bell.stopping().load(Ordering::Relaxed)
+    }
 }
 
 /// A home that is served.
@@ -62,10 +73,11 @@ pub(super) struct Home {
     printed: Option<SecretString>,
     renewed_at: Option<String>,
     status: Option<HomeStatus>,
-    told_of_other: bool,
-    /// How it stands, for `--once`.
-    pub failure: Option<ExitCode>,
-    pub overdue: bool,
+    /// The lock could not be had, and that was told.
+    unclaimed: bool,
+    /// What failed last, for `--once`: in openclaw.json (true), or in our own files.
+    failures: BTreeMap<bool, ExitCode>,
+    overdue: bool,
 }
 
 /// The lock that makes us the home's only watcher, and the inode of its file.
@@ -92,8 +104,8 @@ impl Home {
             printed: None,
             renewed_at: None,
             status: None,
-            told_of_other: false,
-            failure: None,
+            unclaimed: false,
+            failures: BTreeMap::new(),
             overdue: false,
         }
     }
@@ -128,7 +140,7 @@ impl Home {
         let steady = self.wake_steady.map(|at| at - now.steady);
         let wall = self.wake_wall.map(|at| at.saturating_sub(now.wall));
         let poll = self.polled.as_ref().map(|_| looked_at + POLL_MS - now.steady);
-        let doubtful = self.view.is_broken() || self.told_of_other;
+        let doubtful = self.view.is_broken() || self.unclaimed;
         let doubt = doubtful.then(|| looked_at + DOUBT_MS - now.steady);
         [event, steady, wall, poll, doubt].into_iter().flatten().min()
     }
@@ -139,11 +151,22 @@ impl Home {
         precaution || self.wait(now).is_some_and(|wait| wait <= 0)
     }
 
-    /// Takes the lock that makes us its only watcher, if there is anything to serve. `Err` with exit code 8: there is
-    /// another one.
+    /// Takes the lock that makes us its only watcher, if there is anything to serve.
+    ///
+    /// # Errors
+    /// There is another one. Whatever else stands in the way may pass: it is tried again.
     pub fn claim(&mut self, shared: &Shared) -> Result<()> {
-        let world = self.view.look(&self.place, &shared.env, shared.clock.now().wall);
-        self.lock_for(&world)
+        let world = self.view_now(shared);
+        match self.lock_for(&world) {
+            Err(error) if error.code == ExitCode::AnotherWatcher => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The exit code of `--once`.
+    pub fn verdict(&self) -> Option<ExitCode> {
+        let failure = self.failures.values().next().copied();
+        failure.or(self.overdue.then_some(ExitCode::Token))
     }
 
     fn lock_for(&mut self, world: &World) -> Result<()> {
@@ -174,47 +197,74 @@ impl Home {
     }
 
     /// Looks at the home and does what is to be done.
-    pub fn attend(&mut self, id: HomeId, shared: &mut Shared) {
+    pub fn attend(&mut self, id: HomeId, shared: &Shared) {
         let begun = shared.clock.now();
         (self.look_at, self.looked_at) = (None, Some(begun.steady));
         let mut world = self.look(id, shared);
         match self.lock_for(&world) {
-            Ok(()) => self.told_of_other = false,
+            Ok(()) => self.unclaimed = false,
             Err(error) => {
-                if !self.told_of_other {
+                if !self.unclaimed {
                     tracing::warn!(home = %self.place.home.display(), "{}", one_line(&error));
                 }
-                self.told_of_other = true;
-                self.failure = Some(error.code);
+                self.unclaimed = true;
+                self.failures.insert(false, error.code);
                 (self.wake_steady, self.wake_wall) = (None, None);
                 return;
             }
         }
         let mut planned = Plan::default();
-        for turn in 0.. {
+        // Taken for the first action and kept: a renewal and its way into the config are one change for everybody else.
+        let mut lock: Option<OwnLock> = None;
+        for turn in 0..=TURNS + 1 {
             let now = shared.clock.now();
             planned = plan(&world, &mut self.memory, now, &shared.rules);
             self.log(&planned.lines);
             let Some(action) = planned.action.take() else { break };
+            if shared.is_ending() {
+                return;
+            }
             if turn == TURNS {
-                // Whoever changes things that fast will be done some time.
-                planned.wake_steady = Some(now.steady + 1_000);
-                break;
+                let error = Error::new(ExitCode::Failure, "could not keep up: the home changes all the time");
+                self.failed(&action, &error, now);
+                continue;
             }
             if matches!(action, Action::Renew { by: By::Command, .. }) && self.printed.is_none() {
+                lock = None;
                 self.ask_command(id, &action, &world, shared);
                 continue;
             }
-            let done = self.act(&action, &world, shared);
-            world = self.view.look(&self.place, &shared.env, now.wall);
+            let done = match &lock {
+                Some(lock) => self.act(&action, lock, shared),
+                None => match disk::lock_sigilum_for(&self.place, PATIENCE) {
+                    Ok(taken) => {
+                        lock = Some(taken);
+                        // Planned without the lock: planned again with it, if there is anything new.
+                        let planned_for = std::mem::replace(&mut world, self.view_now(shared));
+                        match &lock {
+                            Some(lock) if planned_for == world => self.act(&action, lock, shared),
+                            _ => continue,
+                        }
+                    }
+                    Err(error) => {
+                        self.failed(&action, &error, now);
+                        false
+                    }
+                },
+            };
+            world = self.view_now(shared);
             if done {
                 let expires = expiry(&world);
                 self.log(&[Line::Done { action, expires }]);
             }
         }
+        if let Some(Err(error)) = lock.map(|lock| lock.sync()) {
+            // The next look finds what was written, or not.
+            tracing::warn!(home = %self.place.home.display(), "{}", one_line(error));
+        }
         self.printed = None;
         if matches!(world.config, Config::Broken(_)) {
-            self.failure = Some(ExitCode::Config);
+            self.failures.insert(true, ExitCode::Config);
         }
         (self.wake_steady, self.wake_wall) = (planned.wake_steady, planned.wake_wall);
         self.overdue = planned.overdue;
@@ -226,14 +276,14 @@ impl Home {
     }
 
     /// Looks, with the eyes on everything that the look shows to matter.
-    fn look(&mut self, id: HomeId, shared: &mut Shared) -> World {
+    fn look(&mut self, id: HomeId, shared: &Shared) -> World {
         let mut known: Option<Vec<Interest>> = None;
         let mut world = None;
         // Watched first and looked at then, so that nothing is missed; a look may show more to watch.
         for _ in 0..4 {
             let interests = self.view.interests(&self.place);
             if !shared.rules.once {
-                let seen = shared.eyes.watch(id, interests.iter().cloned());
+                let seen = locked(&shared.eyes).watch(id, interests.iter().cloned());
                 let new = self.mind_polling(seen);
                 if world.is_some() && !new && known.as_ref() == Some(&interests) {
                     break;
@@ -242,9 +292,9 @@ impl Home {
                 break;
             }
             known = Some(interests);
-            world = Some(self.view.look(&self.place, &shared.env, shared.clock.now().wall));
+            world = Some(self.view_now(shared));
         }
-        world.unwrap_or_else(|| self.view.look(&self.place, &shared.env, shared.clock.now().wall))
+        world.unwrap_or_else(|| self.view_now(shared))
     }
 
     /// Says so when file events are not to be had.
@@ -268,39 +318,47 @@ impl Home {
         }
     }
 
-    fn ask_command(&mut self, id: HomeId, action: &Action, world: &World, shared: &mut Shared) {
+    fn ask_command(&mut self, id: HomeId, action: &Action, world: &World, shared: &Shared) {
         let Some(namespace) = world.owner.as_ref().map(|owner| owner.namespace.clone()) else {
             return;
         };
         if !shared.rules.once {
             self.memory.command_started();
             self.asked_for = Some(action.clone());
-            shared.commands.start(id, namespace);
+            locked(&shared.commands).start(id, namespace);
             return;
         }
-        match shared.commands.run(&namespace) {
+        let printed = locked(&shared.commands).run(&namespace);
+        match printed {
             Some(Ok(token)) => self.printed = Some(token),
             Some(Err(error)) => self.failed(action, &error, shared.clock.now()),
             None => {}
         }
     }
 
+    fn view_now(&mut self, shared: &Shared) -> World {
+        self.view.look(&self.place, &shared.env, shared.clock.now().wall)
+    }
+
     /// Does it; says whether it is done.
-    fn act(&mut self, action: &Action, world: &World, shared: &mut Shared) -> bool {
-        let printed = self.printed.take();
+    fn act(&mut self, action: &Action, lock: &OwnLock, shared: &Shared) -> bool {
+        let printed = match action {
+            Action::Renew { .. } => self.printed.take(),
+            _ => None,
+        };
         let outcome = Hands {
             place: &self.place,
             env: &shared.env,
-            view: &mut self.view,
+            view: &self.view,
             now: shared.clock.now(),
             printed: printed.as_ref(),
         }
-        .act(action, world);
+        .act(action, lock);
         let now = shared.clock.now();
         match outcome {
             Ok(Outcome::Done { obtained }) => {
                 self.memory.done(action, obtained, now);
-                self.failure = None;
+                self.failures.remove(&action.writes_config());
                 if obtained.is_some() {
                     self.renewed_at = Some(time::rfc3339(now.wall.div_euclid(1000)));
                 }
@@ -318,7 +376,7 @@ impl Home {
     }
 
     fn failed(&mut self, action: &Action, error: &Error, now: Now) {
-        self.failure = Some(error.code);
+        self.failures.insert(action.writes_config(), error.code);
         let line = self.memory.failed(action, &one_line(error), now);
         self.log(line.as_slice());
     }

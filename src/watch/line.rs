@@ -47,7 +47,10 @@ pub enum Line {
     /// No record and no token: nobody is logged in.
     LoggedOut,
     /// What is stored is for another mode or API than the entry's.
-    StoredForOtherApi,
+    StoredForOtherApi {
+        /// How a new token is got, if it can be.
+        by: Option<By>,
+    },
     /// A token that only a person can replace expires.
     Expires {
         /// Negative: it did, so long ago.
@@ -91,7 +94,7 @@ impl Line {
             Self::ConfigBroken { .. }
                 | Self::ReadOnly { .. }
                 | Self::TokenLost { .. }
-                | Self::StoredForOtherApi
+                | Self::StoredForOtherApi { .. }
                 | Self::Expires { .. }
                 | Self::Undone { .. }
                 | Self::Failing { .. }
@@ -120,17 +123,13 @@ impl fmt::Display for Line {
                 "the entry's SIGILUM_OWNER_TOKEN is filled in by OpenClaw (${…}): left alone, only the token file is kept",
             ),
             Self::TokenLost { by } => {
-                f.write_str("the token file is gone or holds no owner token of this namespace; ")?;
-                f.write_str(match by {
-                    Some(By::Signing) => "signing a new one",
-                    Some(By::Command) => "asking the token command for a new one",
-                    None => "log in again: sigilum-authz-notify auth login",
-                })
+                let lost = "the token file is gone or holds no owner token of this namespace";
+                write!(f, "{lost}; {}", remedy(*by))
             }
             Self::LoggedOut => f.write_str("nobody is logged in here: sigilum-authz-notify auth login"),
-            Self::StoredForOtherApi => f.write_str(
-                "the entry names another mode or API than the last login; log in there: sigilum-authz-notify auth login",
-            ),
+            Self::StoredForOtherApi { by } => {
+                write!(f, "the entry names another mode or API than the last login; {}", remedy(*by))
+            }
             Self::Expires { in_seconds } if *in_seconds > 0 => write!(
                 f,
                 "the owner token expires in {}; get a new one: sigilum-authz-notify auth refresh --owner-token-stdin",
@@ -165,6 +164,14 @@ impl fmt::Display for Line {
             }
             Self::Recovered { action } => write!(f, "{action}: well again"),
         }
+    }
+}
+
+fn remedy(by: Option<By>) -> &'static str {
+    match by {
+        Some(By::Signing) => "signing a new token",
+        Some(By::Command) => "asking the token command for a new token",
+        None => "log in again: sigilum-authz-notify auth login",
     }
 }
 

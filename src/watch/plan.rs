@@ -134,7 +134,10 @@ pub enum Record {
     /// oss-local, and the API moved from one loopback address to another: the same tokens, another URL.
     Moved,
     /// Of another mode or another API: what it stored is not for the one that the entry names.
-    OtherApi,
+    Other {
+        /// The entry names a local API on this machine, where tokens may be made without a login.
+        here: bool,
+    },
 }
 
 /// What is the same for all homes and all the time.
@@ -340,10 +343,9 @@ fn store(world: &World, owner: &Owner, memory: &mut Memory, now: Now, plan: &mut
 
 /// A stored token that is due, or gone, is made anew.
 fn renew(world: &World, owner: &Owner, memory: &mut Memory, now: Now, rules: &Rules, plan: &mut Plan) -> Then {
-    let other_api = owner.record == Record::OtherApi;
+    let other_api = matches!(owner.record, Record::Other { .. });
     let by = match owner.mode {
-        // A record of another API knows no database and no secret of this one's.
-        Mode::OssLocal => (!other_api).then_some(By::Signing),
+        Mode::OssLocal => (owner.record != Record::Other { here: false }).then_some(By::Signing),
         Mode::Managed => rules.token_command.then_some(By::Command),
     };
     let stored = match &world.file {
@@ -353,13 +355,13 @@ fn renew(world: &World, owner: &Owner, memory: &mut Memory, now: Now, rules: &Ru
     let Some(token) = stored else {
         let loss = match (&world.file, owner.record) {
             (Stored::Missing, Record::None) => Loss::LoggedOut,
-            (_, Record::OtherApi) => Loss::OtherApi,
+            (_, Record::Other { .. }) => Loss::OtherApi,
             _ => Loss::Deleted,
         };
         if memory.lost(Some(loss)) {
             plan.lines.push(match loss {
                 Loss::LoggedOut => Line::LoggedOut,
-                Loss::OtherApi => Line::StoredForOtherApi,
+                Loss::OtherApi => Line::StoredForOtherApi { by },
                 Loss::Deleted => Line::TokenLost { by },
             });
         }
@@ -434,7 +436,7 @@ fn keep_entry_true(world: &World, owner: &Owner, memory: &mut Memory, now: Now, 
     memory.unsay(Said::Reference);
     let action = if entry.on && entry.holds_token {
         let stored = match &world.file {
-            Stored::Token(token) if owner.record != Record::OtherApi && !token.is_expired(now) => token,
+            Stored::Token(token) if !matches!(owner.record, Record::Other { .. }) && !token.is_expired(now) => token,
             _ => return,
         };
         if matches!(&entry.token, InConfig::Token(token) if token.id == stored.id) {

@@ -3,7 +3,7 @@
 use super::bell::{self, Bell, Ear};
 use super::clock::{Clock, SystemClock};
 use super::commands::Commands;
-use super::eyes::{Eyes, HomeId, Interest, Name};
+use super::eyes::{Eyes, HomeId, Interest, Name, locked};
 use super::home::{Home, Shared};
 use super::plan::{Now, Rules};
 use super::service_manager::ServiceManager;
@@ -13,8 +13,9 @@ use crate::settings::{Env, Place};
 use crate::time;
 use crate::token::lifetime::DEFAULT_FRACTION;
 use crate::token::token_command::TokenCommand;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -23,6 +24,11 @@ use std::time::Duration;
 const TICK: Duration = Duration::from_secs(20);
 /// Two clocks that differ by less were not moved.
 const DRIFT_MS: i64 = 5_000;
+/// How often homes are looked for with `--all`, should no event tell of them. Never worth a wake-up of its own.
+const SEARCH_EVERY_MS: i64 = 60_000;
+/// How many homes are attended to at a time, and what a thread's stack may become for it.
+const AT_ONCE: usize = 8;
+const STACK_BYTES: usize = 2 * 1024 * 1024;
 /// For what is not a home, but the folder that homes appear in.
 const EVERYONE: HomeId = usize::MAX;
 
@@ -157,6 +163,7 @@ pub struct Watcher {
     ear: Ear,
     manager: Option<ServiceManager>,
     pinged: i64,
+    searched: i64,
     last: Now,
 }
 
@@ -172,7 +179,7 @@ impl Watcher {
             None => getrandom::u64().or_fail(ExitCode::Failure, || "could not get a random number".to_owned())?,
         };
         let now = options.clock.now();
-        let places = options.homes.places();
+        let places = without_doubles(options.homes.places());
         let all_in = match options.homes {
             Homes::Listed(_) => None,
             Homes::AllIn { folder, read_only } => Some((folder, read_only)),
@@ -185,8 +192,9 @@ impl Watcher {
                 once: options.once,
             },
             clock: options.clock,
-            eyes: Eyes::new(bell.clone(), options.poll || options.once),
-            commands: Commands::new(options.token_command, bell.clone()),
+            eyes: Mutex::new(Eyes::new(bell.clone(), options.poll || options.once)),
+            commands: Mutex::new(Commands::new(options.token_command, bell.clone())),
+            bell: bell.clone(),
             started_at: time::rfc3339(now.wall.div_euclid(1000)),
             homes_served: places.len(),
         };
@@ -199,6 +207,7 @@ impl Watcher {
             ear,
             manager: None,
             pinged: now.steady,
+            searched: now.steady,
             last: now,
         };
         for home in &mut watcher.homes {
@@ -225,7 +234,7 @@ impl Watcher {
         if let Some(manager) = &self.manager {
             manager.stopping();
         }
-        self.shared.commands.wait_for_end(Duration::from_millis(300));
+        locked(&self.shared.commands).wait_for_end(Duration::from_millis(300));
         tracing::info!("stopped");
         self.homes.drain(..).for_each(Home::leave);
     }
@@ -235,10 +244,9 @@ impl Watcher {
             if self.ear.stopping() {
                 break;
             }
-            home.attend(id, &mut self.shared);
+            home.attend(id, &self.shared);
         }
-        let worst = |home: &Home| home.failure.or(home.overdue.then_some(ExitCode::Token));
-        self.homes.iter().find_map(worst).unwrap_or(ExitCode::Ok)
+        self.homes.iter().find_map(Home::verdict).unwrap_or(ExitCode::Ok)
     }
 
     /// Attends to every home that needs it, and says how long none will.
@@ -252,21 +260,47 @@ impl Watcher {
         }
         self.last = now;
         self.hear_of_events(now);
-        for (id, printed) in self.shared.commands.ended() {
+        if now.steady - self.searched >= SEARCH_EVERY_MS {
+            self.find_new_homes();
+        }
+        let ended = locked(&self.shared.commands).ended();
+        for (id, printed) in ended {
             if let Some(home) = self.homes.get_mut(id) {
                 home.command_ended(printed, now);
             }
         }
-        for (id, home) in self.homes.iter_mut().enumerate() {
-            if self.ear.stopping() {
-                break;
-            }
-            if home.is_due(self.shared.clock.now()) {
-                home.attend(id, &mut self.shared);
-            }
-            ping(self.manager.as_ref(), &mut self.pinged, self.shared.clock.now());
-        }
+        self.attend_to_all();
         self.wait()
+    }
+
+    /// Attends to the homes that are due: one after the other, by several threads where several are. What takes long
+    /// is waiting for the disk, and for that they wait together.
+    fn attend_to_all(&mut self) {
+        let now = self.shared.clock.now();
+        let homes = self.homes.iter_mut().enumerate();
+        let due: Vec<(HomeId, &mut Home)> = homes.filter(|(_, home)| home.is_due(now)).collect();
+        let helpers = due.len().clamp(1, AT_ONCE) - 1;
+        let (queue, shared) = (Mutex::new(due.into_iter()), &self.shared);
+        let next = || locked(&queue).next().filter(|_| !shared.is_ending());
+        std::thread::scope(|scope| {
+            for _ in 0..helpers {
+                let thread = std::thread::Builder::new()
+                    .name("watch-helper".to_owned())
+                    .stack_size(STACK_BYTES);
+                let work = || {
+                    while let Some((id, home)) = next() {
+                        home.attend(id, shared);
+                    }
+                };
+                // Without it, the others do its work.
+                let _ = thread.spawn_scoped(scope, work);
+            }
+            while let Some((id, home)) = next() {
+                home.attend(id, shared);
+                ping(self.manager.as_ref(), &mut self.pinged, shared.clock.now());
+            }
+        });
+        ping(self.manager.as_ref(), &mut self.pinged, self.shared.clock.now());
     }
 
     fn wait(&self) -> Duration {
@@ -287,7 +321,7 @@ impl Watcher {
     }
 
     fn hear_of_events(&mut self, now: Now) {
-        let touched = self.shared.eyes.touched();
+        let touched = locked(&self.shared.eyes).touched();
         if touched.all {
             tracing::debug!("file events were lost");
             self.look_again();
@@ -307,8 +341,8 @@ impl Watcher {
             folder: folder.clone(),
             name: Name::BeginsWith(".openclaw"),
         };
-        // Without events it is looked for at each precaution.
-        let _ = self.shared.eyes.watch(EVERYONE, [interest]);
+        // Without events they are looked for every minute.
+        let _ = locked(&self.shared.eyes).watch(EVERYONE, [interest]);
         self.find_new_homes();
     }
 
@@ -335,6 +369,13 @@ fn ping(manager: Option<&ServiceManager>, pinged: &mut i64, now: Now) {
         manager.ping();
         *pinged = now.steady;
     }
+}
+
+/// Each home once, by whatever names it goes; those that are listed first stay.
+fn without_doubles(places: Vec<Place>) -> Vec<Place> {
+    let real = |place: &Place| place.home.canonicalize().unwrap_or_else(|_| place.home.clone());
+    let mut seen = BTreeSet::new();
+    places.into_iter().filter(|place| seen.insert(real(place))).collect()
 }
 
 /// `.openclaw`, be it there or not, and every folder `.openclaw-*`.

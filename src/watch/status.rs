@@ -72,7 +72,7 @@ pub fn write(place: &Place, status: &WatchStatus) -> Result<()> {
         format!("could not write the status: {}", path.display())
     })?;
     bytes.push(b'\n');
-    disk::write_private(&path, &bytes)
+    disk::write_passing(&path, &bytes)
 }
 
 /// A watcher that ends leaves no status behind.

@@ -7,7 +7,7 @@ use crate::exit::{Error, ExitCode, Result};
 use crate::issue;
 use crate::openclaw::{config, entry};
 use crate::settings::{self, Env, Owner, OwnerQuery, Place};
-use crate::sigilum::http;
+use crate::sigilum::http::{self, Url};
 use crate::token::{claims, record, store};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -378,25 +378,22 @@ pub(super) fn id(text: &SecretString) -> TokenId {
 }
 
 /// The record beside the owner in force.
-fn compare(owner: &Owner) -> Record {
+pub(super) fn compare(owner: &Owner) -> Record {
     let Some(record) = &owner.record else {
         return Record::None;
     };
-    if record.mode != owner.mode.value {
-        return Record::OtherApi;
-    }
+    let local = owner.mode.value == Mode::OssLocal;
     let url = |text: &str| http::check_url(text, true).ok();
-    match (url(&record.api_url), url(&owner.api_url.value)) {
-        (Some(recorded), Some(named)) if recorded.origin() == named.origin() => Record::Same,
-        (Some(recorded), Some(named))
-            if owner.mode.value == Mode::OssLocal
-                && http::is_this_machine(&recorded)
-                && http::is_this_machine(&named) =>
-        {
-            Record::Moved
-        }
-        _ if record.api_url == owner.api_url.value => Record::Same,
-        _ => Record::OtherApi,
+    let (recorded, named) = (url(&record.api_url), url(&owner.api_url.value));
+    let is_here = |url: &Option<Url>| local && url.as_ref().is_some_and(http::is_this_machine);
+    let same_api = match (&recorded, &named) {
+        (Some(recorded), Some(named)) => recorded.origin() == named.origin(),
+        _ => record.api_url == owner.api_url.value,
+    };
+    match record.mode == owner.mode.value {
+        true if same_api => Record::Same,
+        true if is_here(&recorded) && is_here(&named) => Record::Moved,
+        _ => Record::Other { here: is_here(&named) },
     }
 }
 
