@@ -328,6 +328,8 @@ fn store(world: &World, owner: &Owner, memory: &mut Memory, now: Now, plan: &mut
         return Then::GoOn;
     }
     let newer = match &world.file {
+        // What was stored for another API does not compare.
+        Stored::Token(stored) if matches!(owner.record, Record::Other { .. }) => stored.id != token.id,
         Stored::Token(stored) => stored.id != token.id && token.is_newer_than(stored, now),
         Stored::Garbage => true,
         // Deleted behind a login's back: that is for `renew` to decide.
