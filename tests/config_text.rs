@@ -248,6 +248,19 @@ fn a_patch_that_does_not_fit_changes_nothing() {
 }
 
 #[test]
+fn no_edit_makes_a_file_that_cannot_be_read_again() {
+    let text = format!("{{ a: '{}' }}", "x".repeat((4 << 20) - 20));
+    let document = Document::parse(text.as_bytes()).unwrap();
+    let patch = serde_json::from_value(json!([{"op": "add", "path": "/b", "value": "and some more"}])).unwrap();
+    assert_eq!(
+        document.edit(&patch).unwrap_err().reason,
+        "it would become larger than 4 MiB"
+    );
+    let patch = serde_json::from_value(json!([{"op": "replace", "path": "/a", "value": ""}])).unwrap();
+    assert_eq!(document.edit(&patch).unwrap().bytes, b"{ a: '' }");
+}
+
+#[test]
 fn nothing_that_is_debug_printed_shows_a_token() {
     let document = Document::parse(b"{ token: 'secret' }").unwrap();
     let patch = serde_json::from_value(json!([{"op": "replace", "path": "/token", "value": "hidden"}])).unwrap();

@@ -103,17 +103,16 @@ impl<'a> Edit<'a> {
 
     /// Edits what is inside an item that stays.
     fn child(&mut self, container: usize, child: usize, key: &str, old: &Value, new: &Value) {
-        if matches!(
-            (old, new),
-            (Value::Object(_), Value::Object(_)) | (Value::Array(_), Value::Array(_))
-        ) || old != new
-        {
-            self.ancestors.push(container);
-            self.path.push(key.to_owned());
-            self.value(child, old, new);
-            self.path.pop();
-            self.ancestors.pop();
+        let inside = (old.is_object() && new.is_object()) || (old.is_array() && new.is_array());
+        if !inside && old == new {
+            // Most of a config: no need to know the way to it.
+            return;
         }
+        self.ancestors.push(container);
+        self.path.push(key.to_owned());
+        self.value(child, old, new);
+        self.path.pop();
+        self.ancestors.pop();
     }
 
     fn object(&mut self, node: usize, old: &Map<String, Value>, new: &Map<String, Value>) {

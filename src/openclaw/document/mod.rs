@@ -159,8 +159,9 @@ impl Document {
     /// it, what is removed takes its comma along and leaves every comment.
     ///
     /// # Errors
-    /// If the patch does not fit the value, or if the second parser does not read exactly the patched value out of the
-    /// new text: a bug here, and nothing is returned that could be written.
+    /// If the patch does not fit the value, if the text would grow beyond [`MAX_BYTES`], or if the second parser does
+    /// not read exactly the patched value out of the new text: a bug here, and nothing is returned that could be
+    /// written.
     pub fn edit(&self, patch: &Patch) -> Result<Edited, DocumentError> {
         let mut wanted = self.value.clone();
         json_patch::patch(&mut wanted, patch).map_err(|error| DocumentError {
@@ -169,6 +170,12 @@ impl Document {
         })?;
         let offset = if self.bom { BOM.len() } else { 0 };
         let (text, mut splices) = edit::edit(&self.text, self.tree.as_ref(), &self.value, &wanted, patch);
+        if text.len() > MAX_BYTES && text.len() > self.text.len() {
+            return Err(DocumentError {
+                reason: "it would become larger than 4 MiB".into(),
+                position: None,
+            });
+        }
         let (_, value) = read(&text).map_err(|error| bug(&error.to_string()))?;
         if value != wanted {
             return Err(bug("the new text does not have the wanted value"));
