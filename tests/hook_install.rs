@@ -380,7 +380,7 @@ fn plugin_keys_that_only_openclaw_can_write() {
     let path = format!("{}:/usr/bin:/bin", bin.parent().unwrap().display());
     let output = env
         .run(["hook", "install", "--as", "plugin", "--force"])
-        .env("PATH", path)
+        .env("PATH", &path)
         .env("SIGILUM_OWNER_TOKEN", "")
         .env("JWT_SECRET", "not-for-others")
         .expect(0);
@@ -398,4 +398,24 @@ fn plugin_keys_that_only_openclaw_can_write() {
     assert!(!environment.contains("not-for-others"));
     assert!(environment.contains(&format!("OPENCLAW_STATE_DIR={}", env.openclaw().display())));
     assert!(dir.join("index.js").exists());
+
+    let output = env.run(["hook", "uninstall"]).env("PATH", &path).expect(0);
+    assert!(
+        output
+            .stdout
+            .contains("openclaw plugins uninstall sigilum-authz-notify-plugin"),
+        "{}",
+        output.stdout
+    );
+    assert!(!dir.exists());
+    env.run(["hook", "install", "--as", "plugin", "--force"])
+        .env("PATH", &path)
+        .expect(0);
+    env.run(["hook", "uninstall", "--force"]).env("PATH", &path).expect(0);
+    let asked = std::fs::read_to_string(env.home().join("asked")).unwrap();
+    assert_eq!(
+        asked,
+        "plugins\nuninstall\nsigilum-authz-notify-plugin\n--keep-files\n--force\n"
+    );
+    assert_eq!(std::fs::read_to_string(env.config()).unwrap(), config);
 }

@@ -7,17 +7,14 @@ use crate::exit::{Error, ExitCode, OrFail, Result};
 use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use crate::openclaw::entry::{self, HOOK, Wanted};
 use crate::openclaw::hook_files::{self, Kind};
-use crate::openclaw::{plugin, program};
+use crate::openclaw::plugin;
 use crate::settings::{self, Env, Owner, OwnerQuery, Place};
 use crate::token::{claims, store};
 use secrecy::SecretString;
 use serde_json::Value;
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
-use std::time::Duration;
-
-/// `openclaw plugins install` looks at every plugin that there is.
-const LINK_LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs the command.
 pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
@@ -97,7 +94,9 @@ impl Job<'_> {
     fn edit(&self, kind: Kind, options: &EditOptions<'_>) -> Result<EditOutcome> {
         let mut notes = Vec::new();
         let dir = kind.dir(self.place);
+        let mut included = false;
         let result = config::edit(self.place, options, &mut |ask| {
+            included = kind == Kind::Plugin && plugin::included(ask.value).is_some();
             let planned = match (kind, &self.owner) {
                 (Kind::Hook, Some(owner)) => self.entry(owner, ask, &dir)?,
                 _ => plugin::wanted(ask.value, self.args.enable, &dir)?,
@@ -106,8 +105,8 @@ impl Job<'_> {
             Ok(planned.value)
         });
         let mut outcome = match result {
-            Err(error) if kind == Kind::Plugin && self.args.force && error.code == ExitCode::Config => {
-                self.let_openclaw_write(&dir, options.dry_run, error)?
+            Err(refused) if included && self.args.force && self.place.read_only.is_none() => {
+                self.let_openclaw_write(&dir, options.dry_run, refused)?
             }
             other => other?,
         };
@@ -132,27 +131,11 @@ impl Job<'_> {
 
     /// Where the plugin's keys come from an `$include`, only OpenClaw itself can write them.
     fn let_openclaw_write(&self, dir: &Path, dry_run: bool, refused: Error) -> Result<EditOutcome> {
-        let Some(openclaw) = self.env.var("PATH").and_then(program::find) else {
+        let args = ["plugins", "install", "--link"].map(OsString::from).into_iter();
+        let more = ["--force", "--accept-capabilities"].map(OsString::from);
+        let args: Vec<_> = args.chain([dir.as_os_str().to_owned()]).chain(more).collect();
+        if !dry_run && !cmd::let_openclaw_write(self.env, self.place, &args)? {
             return Err(refused);
-        };
-        if dry_run {
-            return Ok(EditOutcome::default());
-        }
-        let args = ["plugins", "install", "--link"].map(Into::into);
-        let more = ["--force", "--accept-capabilities"].map(Into::into);
-        let args: Vec<_> = args
-            .into_iter()
-            .chain([dir.as_os_str().to_owned()])
-            .chain(more)
-            .collect();
-        let ran = program::run(&openclaw, &args, &cmd::openclaw_env(self.env), self.place, LINK_LIMIT)?;
-        if !ran.ok {
-            return Err(
-                Error::new(ExitCode::Config, "could not let OpenClaw write its config").next(format!(
-                    "run it yourself and see what it says: {}",
-                    plugin::link_command(dir)
-                )),
-            );
         }
         Ok(EditOutcome {
             changed: true,

@@ -98,6 +98,7 @@ pub fn run(args: &HookStatusArgs, env: &Env, out: &mut dyn Write) -> Result<Exit
 impl Status {
     fn find(args: &HookStatusArgs, env: &Env, place: &Place) -> Result<Self> {
         let mut problems = Vec::new();
+        let mut problems_of_plugin = Vec::new();
         let mut attempt = |error: crate::exit::Error| problems.push(error.to_string());
         let config = config::read(place).unwrap_or_else(|error| {
             attempt(error);
@@ -110,6 +111,12 @@ impl Status {
             .ok();
         let files = hook_files::look(place, Kind::Plugin)?;
         let state = plugin::find(&value, &files.folder).map_err(&mut attempt).ok();
+        if let Some(part) = plugin::included(&value) {
+            let part = part.replace('/', ".");
+            problems_of_plugin.push(format!(
+                "{part} comes from an $include, which is not looked into for the plugin"
+            ));
+        }
         let token = auth_show::owner(&args.show, env, place).and_then(|owner| auth_status::status(&owner, place));
         let token = token.map_err(&mut attempt).ok();
         let openclaw = OpenClaw::ask(env, place).unwrap_or_else(|(program, error)| {
@@ -135,7 +142,7 @@ impl Status {
             token,
             watch: status::read(place),
             openclaw,
-            problems,
+            problems: problems.into_iter().chain(problems_of_plugin).collect(),
         })
     }
 

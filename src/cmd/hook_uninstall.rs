@@ -13,6 +13,7 @@ use crate::token::{record, store};
 use crate::watch::status;
 use secrecy::SecretString;
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -36,6 +37,7 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
 
     let mut notes = Vec::new();
     let outcome = take_back(args, &place, &lock, &mut notes)?;
+    notes.extend(take_back_included(args, env, &place)?);
     if outcome.deleted {
         write_line(
             out,
@@ -98,6 +100,27 @@ fn take_back(args: &HookUninstallArgs, place: &Place, lock: &OwnLock, notes: &mu
         .next("take it out where the config is made, then run the command again: the files are still there"));
     }
     Ok(outcome)
+}
+
+/// Where the plugin's keys come from an `$include`, only OpenClaw itself can take them out.
+fn take_back_included(args: &HookUninstallArgs, env: &Env, place: &Place) -> Result<Option<String>> {
+    let config = config::read(place)?;
+    let included = config.as_ref().and_then(|config| plugin::included(&config.value));
+    let Some(part) = included.filter(|_| Kind::Plugin.dir(place).exists()) else {
+        return Ok(None);
+    };
+    let command = ["plugins", "uninstall", entry::PLUGIN, "--keep-files", "--force"].map(OsString::from);
+    if args.force && cmd::let_openclaw_write(env, place, &command)? {
+        return Ok(Some(
+            "OpenClaw itself took the plugin out of its config, and the comments with it".to_owned(),
+        ));
+    }
+    let command = shell_words::join(command.iter().map(|arg| arg.to_string_lossy()));
+    Ok(Some(format!(
+        "{} comes from an $include, and what it says of the plugin stays; with --force OpenClaw itself takes it out, \
+         which strips the comments: openclaw {command}",
+        part.replace('/', ".")
+    )))
 }
 
 /// What lies in the hook's folder.

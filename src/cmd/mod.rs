@@ -25,12 +25,13 @@ mod table;
 mod watch;
 
 use crate::cli::{AuthCommand, Cli, Command, HookCommand, Mode, PlaceArgs, ServiceCommand, ServiceSecretCommand};
-use crate::exit::{ExitCode, OrFail, Result};
+use crate::exit::{Error, ExitCode, OrFail, Result};
 use crate::openclaw::{config, entry, program};
 use crate::settings::{self, Env, Owner, Place};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
+use std::time::Duration;
 
 /// Runs one command line. Results go to `out`, warnings to standard error.
 pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
@@ -85,6 +86,20 @@ fn entry_env_if_readable(place: &Place) -> Option<BTreeMap<String, String>> {
 fn openclaw_env(env: &Env) -> Vec<(&'static str, OsString)> {
     let value = |name| Some((name, env.path(name)?.into_os_string()));
     program::ENV.into_iter().filter_map(value).collect()
+}
+
+/// Lets OpenClaw itself change its config, where only it can; `false` where it is not on PATH. It looks at every plugin
+/// that there is, and so takes its time.
+fn let_openclaw_write(env: &Env, place: &Place, args: &[OsString]) -> Result<bool> {
+    let Some(openclaw) = env.var("PATH").and_then(program::find) else {
+        return Ok(false);
+    };
+    if program::run(&openclaw, args, &openclaw_env(env), place, Duration::from_secs(120))?.ok {
+        return Ok(true);
+    }
+    let args = shell_words::join(args.iter().map(|arg| arg.to_string_lossy()));
+    Err(Error::new(ExitCode::Config, "could not let OpenClaw write its config")
+        .next(format!("run it yourself and see what it says: openclaw {args}")))
 }
 
 /// The command that makes or stores a new token for an owner.

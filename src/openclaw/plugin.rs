@@ -87,20 +87,10 @@ pub fn wanted(config: &Value, enable: Enable, dir: &Path) -> Result<Planned> {
     })
 }
 
-/// The config without the plugin. Our id stays in a `plugins.allow` that names nobody else: an empty list allows all.
+/// The config without the plugin, but for what comes from an `$include` (see [`included`]). Our id stays in a `plugins.allow` that names nobody else: an empty list allows all.
 pub fn removed(config: &Value, dir: &Path) -> Result<Planned> {
     let mut value = config.clone();
     let before = find(config, dir)?;
-    if before
-        != (State {
-            entry: None,
-            path: false,
-            blocked: before.blocked,
-        })
-        || names_us(config)?
-    {
-        refuse_include(config, dir)?;
-    }
     if before.entry.is_some() {
         take_member(&mut value, &["plugins", "entries"], PLUGIN)?;
     }
@@ -128,23 +118,26 @@ fn names_us(config: &Value) -> Result<bool> {
     Ok(allow.contains(&PLUGIN) && allow.iter().any(|name| *name != PLUGIN))
 }
 
+/// The part of our path that comes from an `$include`, where one does: only OpenClaw itself can write that.
+pub fn included(config: &Value) -> Option<&'static str> {
+    let parts = ["plugins", "plugins/entries", "plugins/load"];
+    let is_include = |part: &&str| config.pointer(&format!("/{part}/$include")).is_some();
+    parts.into_iter().find(is_include)
+}
+
 fn refuse_include(config: &Value, dir: &Path) -> Result<()> {
-    for path in [&["plugins"][..], &["plugins", "entries"], &["plugins", "load"]] {
-        if object(config, path)?.is_some_and(|map| map.contains_key("$include")) {
-            return Err(Error::new(
-                ExitCode::Config,
-                format!(
-                    "could not edit openclaw.json: {} comes from an $include",
-                    path.join(".")
-                ),
-            )
-            .next(format!(
-                "with --force OpenClaw itself writes it, which strips the comments: {}",
-                link_command(dir)
-            )));
-        }
-    }
-    Ok(())
+    let Some(part) = included(config) else { return Ok(()) };
+    Err(Error::new(
+        ExitCode::Config,
+        format!(
+            "could not edit openclaw.json: {} comes from an $include",
+            part.replace('/', ".")
+        ),
+    )
+    .next(format!(
+        "with --force OpenClaw itself writes it, which strips the comments: {}",
+        link_command(dir)
+    )))
 }
 
 /// The command by which OpenClaw itself writes the keys.
