@@ -7,12 +7,14 @@
 mod aside;
 mod folder;
 mod own_lock;
+mod temp;
+mod trust;
 
 pub use aside::{keep_aside, put_back, remove_empty_folder};
-pub use folder::{
-    Content, Folder, Owner, Temp, inode, is_regular, is_temp_name, is_unsupported, owner, permissions, quoted,
-};
+pub use folder::{Content, Folder, Owner, inode, is_regular, is_unsupported, owner, permissions};
 pub use own_lock::{FileLock, OwnLock, lock_sigilum, lock_sigilum_for};
+pub use temp::{Temp, is_temp_name};
+pub use trust::quoted;
 
 use crate::exit::{Error, ExitCode, OrFail, Result};
 use rustix::io::Errno;
@@ -175,7 +177,7 @@ fn open_folder(path: &Path) -> Result<Folder> {
             .next(format!("look at it, then remove it: rm {}", quoted(parent))));
     }
     let folder = Folder::open(parent).map_err(|error| failed(what(), error))?;
-    folder::refuse_open_to_others(&folder)?;
+    trust::refuse_open_to_others(&folder)?;
     folder.clean();
     Ok(folder)
 }

@@ -1,19 +1,16 @@
 //! A folder held open, and what may be done in it: everything by name relative to it, no link ever followed.
 
-use crate::exit::{Error, ExitCode, OrFail, Result};
-use crate::process::{Process, pid_namespace};
+use super::temp::{Temp, parse_temp_name, with_temp_name};
+use crate::process::pid_namespace;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// Temporary names start so; nobody else's do.
-const TEMP_PREFIX: &str = ".sigilum-authz-notify-";
-const TEMP_SUFFIX: &str = ".tmp";
 /// A leftover of another pid namespace (a container's) cannot be told dead from alive: it goes after an hour.
 const FOREIGN_LEFTOVER_SECONDS: i64 = 3600;
 
@@ -54,9 +51,18 @@ impl Folder {
         Ok(Self { fd, path, owner })
     }
 
+    pub(super) fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+
     /// Where the folder really is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whom it belongs to.
+    pub fn owner(&self) -> Owner {
+        self.owner
     }
 
     /// The path of a file in it, for messages.
@@ -146,11 +152,7 @@ impl Folder {
     pub fn temp(&self) -> io::Result<Temp<'_>> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let (name, fd) = with_temp_name(|name| rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR))?;
-        Ok(Temp {
-            folder: self,
-            file: File::from(fd),
-            name: Some(name),
-        })
+        Ok(Temp::new(self, name, File::from(fd)))
     }
 
     /// A new, empty 0700 folder under a temporary name, and its name.
@@ -276,111 +278,6 @@ impl Folder {
     }
 }
 
-/// A file on its way to its name. Dropped before it gets there, it is removed.
-#[derive(Debug)]
-pub struct Temp<'a> {
-    folder: &'a Folder,
-    file: File,
-    name: Option<String>,
-}
-
-impl Temp<'_> {
-    /// Its temporary name.
-    pub fn name(&self) -> &str {
-        self.name.as_deref().unwrap_or_default()
-    }
-
-    /// Fills it: bytes, then owner and mode.
-    pub fn fill(&mut self, bytes: &[u8], mode: u32, owner: Option<Owner>) -> io::Result<()> {
-        self.file.write_all(bytes)?;
-        if let Some(owner) = owner {
-            chown(&self.file, owner)?;
-        }
-        // After chown, which clears bits; and the umask may have taken some of 0600.
-        if permissions(&self.stat()?) != mode {
-            #[allow(clippy::unnecessary_cast, reason = "macOS has 16 bits for a mode")]
-            rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode as rustix::fs::RawMode))?;
-        }
-        Ok(())
-    }
-
-    /// Gives it to this user and group.
-    pub fn set_owner(&self, owner: Owner) -> io::Result<()> {
-        chown(&self.file, owner)
-    }
-
-    /// The file itself.
-    pub fn file(&self) -> &File {
-        &self.file
-    }
-
-    /// What the file system says of it.
-    pub fn stat(&self) -> io::Result<Stat> {
-        Ok(rustix::fs::fstat(&self.file)?)
-    }
-
-    /// Its bytes and what they mean are on the disk once this returns.
-    pub fn sync(&self) -> io::Result<()> {
-        self.file.sync_all()
-    }
-
-    /// Takes the name, over whatever file or link has it.
-    pub fn replace(mut self, to: &str) -> io::Result<()> {
-        rustix::fs::renameat(&self.folder.fd, self.name(), &self.folder.fd, to)?;
-        self.name = None;
-        Ok(())
-    }
-
-    /// Takes the name if it is free; `AlreadyExists` if it is not.
-    pub fn take(mut self, to: &str) -> io::Result<()> {
-        match self.folder.rename_new(self.name(), to) {
-            Ok(()) => {
-                self.name = None;
-                Ok(())
-            }
-            // A file system without "no replace" has hard links. The temporary name goes when this is dropped.
-            Err(error) if is_unsupported(&error) => self.link(to),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Gets the name as a second one, if it is free; `AlreadyExists` if it is not.
-    pub fn link(&self, to: &str) -> io::Result<()> {
-        Ok(rustix::fs::linkat(
-            &self.folder.fd,
-            self.name(),
-            &self.folder.fd,
-            to,
-            AtFlags::empty(),
-        )?)
-    }
-
-    /// Swaps names with a file in one step: afterwards that file has the temporary name, and goes with this value.
-    pub fn exchange(&self, with: &str) -> io::Result<()> {
-        let fd = &self.folder.fd;
-        Ok(rustix::fs::renameat_with(
-            fd,
-            self.name(),
-            fd,
-            with,
-            RenameFlags::EXCHANGE,
-        )?)
-    }
-}
-
-impl Drop for Temp<'_> {
-    fn drop(&mut self) {
-        if let Some(name) = &self.name {
-            let _ = self.folder.remove(name);
-        }
-    }
-}
-
-/// Whether a name is one of our temporary ones, of any process: what a watcher of the folder should not look at.
-pub fn is_temp_name(name: &str) -> bool {
-    parse_temp_name(name).is_some()
-}
-
 /// Whether a file system or kernel does not know an operation, as against refusing this one.
 pub fn is_unsupported(error: &io::Error) -> bool {
     matches!(
@@ -421,75 +318,4 @@ pub(super) fn chown(fd: impl std::os::fd::AsFd, to: Owner) -> io::Result<()> {
     }
     let (uid, gid) = (rustix::fs::Uid::from_raw(to.uid), rustix::fs::Gid::from_raw(to.gid));
     Ok(rustix::fs::fchown(fd, Some(uid), Some(gid))?)
-}
-
-/// Tries fresh temporary names until one is free: `.sigilum-authz-notify-<pid>-<start time>-<pid namespace>-<random>.tmp`
-fn with_temp_name<T>(mut attempt: impl FnMut(&str) -> rustix::io::Result<T>) -> io::Result<(String, T)> {
-    let me = Process::me();
-    loop {
-        let random = getrandom::u64().map_err(|error| io::Error::other(error.to_string()))?;
-        let (pid, start, namespace) = (me.pid, me.starttime.unwrap_or(0), pid_namespace());
-        let name = format!("{TEMP_PREFIX}{pid}-{start}-{namespace}-{random:016x}{TEMP_SUFFIX}");
-        match attempt(&name) {
-            Ok(value) => return Ok((name, value)),
-            Err(Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-fn parse_temp_name(name: &str) -> Option<(Process, u64)> {
-    let mut parts = name.strip_prefix(TEMP_PREFIX)?.strip_suffix(TEMP_SUFFIX)?.split('-');
-    let pid = parts.next()?.parse().ok()?;
-    let starttime = parts.next()?.parse().ok().filter(|ticks| *ticks != 0);
-    let namespace = parts.next()?.parse().ok()?;
-    let random = parts.next()?;
-    let ours = random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit()) && parts.next().is_none();
-    ours.then_some((Process { pid, starttime }, namespace))
-}
-
-/// Refuses a folder in which someone else could replace a file of ours: one that group or others may write to without
-/// the sticky bit, or that belongs to neither us nor root; so for every folder above it, since who can rename a folder
-/// can replace all that is in it. As root, the folder's own owner is trusted with what is his.
-pub fn refuse_open_to_others(folder: &Folder) -> Result<()> {
-    let me = rustix::process::geteuid();
-    for path in folder.path.ancestors() {
-        let stat = rustix::fs::stat(path).or_fail(ExitCode::Failure, || {
-            format!("could not look at the folder: {}", path.display())
-        })?;
-        let uid = stat.st_uid;
-        // What leads to the folder is root's as a rule, and in a sandbox root may have another number.
-        let roots = uid == 0 || (path != folder.path && Some(uid) == crate::process::root_seen_as());
-        let trusted = roots || uid == me.as_raw() || (me.is_root() && uid == folder.owner.uid);
-        let mode = permissions(&stat);
-        let open = mode & 0o022 != 0 && mode & 0o1000 == 0;
-        if trusted && !open {
-            continue;
-        }
-        let why = if trusted {
-            format!("others may write to {} (mode {mode:04o})", path.display())
-        } else {
-            format!("{} belongs to another user (number {uid})", path.display())
-        };
-        let next = if trusted {
-            format!("chmod go-w {}", quoted(path))
-        } else {
-            "use a folder of your own".to_owned()
-        };
-        return Err(Error::new(
-            ExitCode::Failure,
-            format!(
-                "could not use the folder, others could replace files in it: {}",
-                folder.path.display()
-            ),
-        )
-        .because(anyhow::Error::msg(why))
-        .next(next));
-    }
-    Ok(())
-}
-
-/// A path as a shell takes it.
-pub fn quoted(path: &Path) -> String {
-    shell_words::quote(&path.to_string_lossy()).into_owned()
 }
