@@ -485,7 +485,7 @@ pub struct HookUninstallArgs {
     /// Remove tokens, records and the embedded database too
     #[arg(long)]
     pub purge: bool,
-    /// Remove files that were changed too
+    /// Remove changed files and an older entry too, and give openclaw.json back where OpenClaw might take it for damaged
     #[arg(long)]
     pub force: bool,
     #[command(flatten)]

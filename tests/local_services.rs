@@ -573,7 +573,7 @@ fn killed_at_any_moment_the_database_is_whole() {
         let env = TestEnv::new();
         let fake = FakeCheckout::new(&env);
         // With a checkout's 20 migrations, and with our own schema.
-        let checkout = (round % 2 == 0).then(|| a_checkout(&fake.root));
+        let checkout = round.is_multiple_of(2).then(|| a_checkout(&fake.root));
         let path = if checkout.is_some() {
             fake.db()
         } else {
