@@ -314,7 +314,11 @@ fn bad_input_is_refused_with_its_place_and_left_as_it_is() {
     let deep = format!("{}1{}", "{a:".repeat(600), "}".repeat(600));
     let large = format!("{{\"a\":\"{}\"}}", "x".repeat(5 << 20));
     let duplicate = format!("{{\"hooks\":{{\"internal\":{{\"entries\":{{\"{HOOK}\":{{}},\n\"{HOOK}\":{{}}}}}}}}}}");
-    let table: [(&[u8], &str); 10] = [
+    let in_entry = |text: &str| format!("{{\"hooks\":{{\"internal\":{{\"entries\":{{\n\"{HOOK}\":{text}}}}}}}}}");
+    let old_token = in_entry("{env:{SIGILUM_OWNER_TOKEN:'old',SIGILUM_OWNER_TOKEN:'t'}}");
+    let switched_twice = in_entry("{enabled:false,'enabled':true}");
+    let (null, array) = (in_entry("null"), in_entry("{env:[]}"));
+    let table: [(&[u8], &str); 18] = [
         (b"{\n  \"a\": 1,\n  ]", "line 3, column 3"),
         (b"{\"a\":1", "line 1"),
         (b"[]", "line 1, column 1"),
@@ -325,6 +329,23 @@ fn bad_input_is_refused_with_its_place_and_left_as_it_is() {
         (deep.as_bytes(), "line 1"),
         (large.as_bytes(), "over 4194304 bytes"),
         (duplicate.as_bytes(), "line 2, column 1"),
+        (old_token.as_bytes(), "line 2, column 56"),
+        (switched_twice.as_bytes(), "line 2, column 39"),
+        (b"{hooks:{internal:{enabled:true,\nenabled:true}}}", "line 2, column 1"),
+        (b"{hooks:{internal:{load:{},\nload:{}}}}", "line 2, column 1"),
+        (
+            b"{\n hooks: 'x'}",
+            "hooks is text, OpenClaw wants an object (line 2, column 9)",
+        ),
+        (
+            b"{hooks:{internal:{\nentries:[]}}}",
+            "hooks.internal.entries is an array, OpenClaw wants an object (line 2, column 9)",
+        ),
+        (null.as_bytes(), "is null, OpenClaw wants an object (line 2, column 24)"),
+        (
+            array.as_bytes(),
+            "is an array, OpenClaw wants an object (line 2, column 29)",
+        ),
     ];
     for (bytes, says) in table {
         let home = Home::new(None);

@@ -32,6 +32,9 @@ const API_URL: &str = "SIGILUM_API_URL";
 const MODE: &str = "SIGILUM_MODE";
 const TOKEN_IN_CONFIG: &str = "SIGILUM_TOKEN_IN_CONFIG";
 
+/// The members of the entry's `env` that are ours.
+pub const ENV_VARS: [&str; 5] = [TOKEN, NAMESPACE, API_URL, MODE, TOKEN_IN_CONFIG];
+
 /// How a filler begins: nothing that begins so is a token.
 const FILLER: &str = "no-token";
 

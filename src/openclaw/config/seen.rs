@@ -3,7 +3,7 @@
 use crate::disk::{Content, Folder};
 use crate::exit::{Error, ExitCode, Result};
 use crate::openclaw::document::{Document, DocumentError, MAX_BYTES};
-use crate::openclaw::entry::ENV_PATH;
+use crate::openclaw::entry::{ENV_PATH, ENV_VARS, kind};
 use crate::openclaw::include::{self, Include};
 use crate::settings::Place;
 use serde_json::Value;
@@ -39,18 +39,12 @@ impl Seen {
         let mut resolved = None;
         if let Some(include) = &include {
             let included = File::read(&include.file)?;
-            included
-                .document
-                .refuse_duplicates(&ENV_PATH[include.at.len()..])
-                .map_err(|error| unreadable(&include.file, error))?;
+            check_our_part(&included.document, include.at.len()).map_err(|error| unreadable(&include.file, error))?;
             let value = resolved.insert(files[0].document.value().clone());
             include::resolve(value, include, included.document.value())?;
             files.push(included);
         }
-        files[0]
-            .document
-            .refuse_duplicates(&ENV_PATH)
-            .map_err(|error| unreadable(config, error))?;
+        check_our_part(&files[0].document, 0).map_err(|error| unreadable(config, error))?;
         let mut backup = config.clone().into_os_string();
         backup.push(".bak");
         Ok(Self {
@@ -69,6 +63,34 @@ impl Seen {
     pub fn exists(&self) -> bool {
         self.files[0].content.is_some()
     }
+}
+
+/// Refuses a document whose part that matters to us cannot be edited for sure, and points to the place. The document
+/// starts `depth` keys below the config's root.
+fn check_our_part(document: &Document, depth: usize) -> Result<(), DocumentError> {
+    // A key that stands twice: on the path to the entry's `env`, or a member that we write. An edit would change one
+    // and leave the other, an old token perhaps.
+    let env = ENV_VARS.iter().map(|name| (5, *name));
+    let members = [(2, "enabled"), (2, "load"), (4, "enabled")].into_iter().chain(env);
+    members
+        .filter(|(parent, _)| *parent >= depth)
+        .try_for_each(|(parent, key)| document.refuse_duplicates(&[&ENV_PATH[depth..parent], &[key]].concat()))?;
+    // What is no object on that path. `entry::find` refuses it too, but knows no file and no line.
+    let mut at = document.value();
+    for end in depth + 1..=ENV_PATH.len() {
+        let Some(value) = at.get(ENV_PATH[end - 1]) else {
+            break;
+        };
+        if !value.is_object() {
+            let name = ENV_PATH[..end].join(".");
+            return Err(DocumentError {
+                reason: format!("{name} is {}, OpenClaw wants an object", kind(value)).into(),
+                position: document.position(&ENV_PATH[depth..end]),
+            });
+        }
+        at = value;
+    }
+    Ok(())
 }
 
 impl File {
