@@ -1,6 +1,10 @@
 //! Whatever a config looks like and whatever is wanted of it: the edit means what was wanted, no comment is lost, the
 //! second run does nothing, and undo gives the bytes back.
 
+#[path = "../fuzz/src/comments.rs"]
+mod comments;
+
+use comments::comments;
 use json_patch::diff;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -388,41 +392,6 @@ fn anywhere(value: &mut Value, target: usize, count: &mut usize, what: u8) {
 }
 
 // ---- What must hold ----
-
-/// The comments of a text, by a reader that shares no line with the program's. A line comment without its white space
-/// at the end.
-fn comments(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut chars = text.char_indices().peekable();
-    while let Some((start, c)) = chars.next() {
-        match (c, chars.peek().map(|next| next.1)) {
-            ('"' | '\'', _) => {
-                while let Some((_, inner)) = chars.next() {
-                    match inner {
-                        '\\' => drop(chars.next()),
-                        _ if inner == c => break,
-                        _ => {}
-                    }
-                }
-            }
-            ('/', Some('/')) => {
-                let end = text[start..]
-                    .find(['\n', '\r', '\u{2028}', '\u{2029}'])
-                    .map_or(text.len(), |end| start + end);
-                found.push(text[start..end].trim_end().to_owned());
-                while chars.next_if(|next| next.0 < end).is_some() {}
-            }
-            ('/', Some('*')) => {
-                let end = start + 2 + text[start + 2..].find("*/").unwrap() + 2;
-                found.push(text[start..end].to_owned());
-                while chars.next_if(|next| next.0 < end).is_some() {}
-            }
-            _ => {}
-        }
-    }
-    found.sort();
-    found
-}
 
 fn edit(bytes: &[u8], wants: &[Want]) -> (Value, Value, Edited) {
     let document = Document::parse(bytes).unwrap();

@@ -1,4 +1,6 @@
 //! An OpenClaw event as the hook and the plugin hand it over, and who will read the answer.
+//!
+//! Public, alone among the parts of commands, because its input comes from outside: `fuzz/` feeds it arbitrary bytes.
 
 use crate::notice::Form;
 use crate::openclaw::entry::{self, Entry};
@@ -10,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// What an event asks of us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asks {
+pub enum Asks {
     /// `/new` or `/reset` in a chat: the notice.
     Notice,
     /// The OpenClaw gateway started: a log line.
@@ -21,7 +23,7 @@ pub(super) enum Asks {
 
 /// One event. Fields that are missing or of another type are as good as absent; unknown ones are ignored.
 #[derive(Clone)]
-pub(super) struct Event {
+pub struct Event {
     kind: String,
     action: String,
     session_key: Option<String>,
@@ -36,6 +38,16 @@ pub(super) struct Event {
     pub token: Option<SecretString>,
     /// Asked by a person at a terminal, not by OpenClaw.
     pub by_hand: bool,
+}
+
+/// The JSON object in `bytes`; the error says where it is broken and quotes nothing, since an event holds a token.
+pub fn parse(bytes: &[u8]) -> Result<Value, String> {
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| format!("it is not JSON, line {} column {}", error.line(), error.column()))?;
+    match value.is_object() {
+        true => Ok(value),
+        false => Err("it is not a JSON object".to_owned()),
+    }
 }
 
 impl Event {

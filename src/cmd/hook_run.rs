@@ -3,7 +3,7 @@
 use crate::cli::{HookRunArgs, Mode, PlaceArgs};
 use crate::cmd;
 use crate::cmd::candidates::{Candidates, WhyNot, candidates};
-use crate::cmd::event::{Asks, Event};
+use crate::cmd::event::{self, Asks, Event};
 use crate::exit::{Error, ExitCode, OrFail, Result};
 use crate::notice::{self, Form};
 use crate::settings::{self, Env, Owner, OwnerQuery, Place};
@@ -80,17 +80,7 @@ fn read_event() -> Result<serde_json::Value> {
     if bytes.len() > EVENT_CAP {
         return Err(usage(&format!("it is over {EVENT_CAP} bytes")));
     }
-    parse_event(&bytes).map_err(|why| usage(&why))
-}
-
-/// The JSON object in `bytes`; the error says where it is broken and quotes nothing, since an event holds a token.
-pub(super) fn parse_event(bytes: &[u8]) -> Result<serde_json::Value, String> {
-    let value: serde_json::Value = serde_json::from_slice(bytes)
-        .map_err(|error| format!("it is not JSON, line {} column {}", error.line(), error.column()))?;
-    match value.is_object() {
-        true => Ok(value),
-        false => Err("it is not a JSON object".to_owned()),
-    }
+    event::parse(&bytes).map_err(|why| usage(&why))
 }
 
 /// Answers one event.

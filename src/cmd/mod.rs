@@ -6,7 +6,7 @@ mod auth_show;
 mod auth_status;
 mod candidates;
 mod demo;
-mod event;
+pub mod event;
 mod hook_install;
 mod hook_run;
 mod hook_status;

@@ -13,7 +13,7 @@
 //! SIGINT.
 
 use crate::cli::{HookRunArgs, LogFormat, PlaceArgs, ServeArgs};
-use crate::cmd::event::Event;
+use crate::cmd::event::{self, Event};
 use crate::cmd::hook_run::{self, Answer, EVENT_CAP};
 use crate::exit::{ExitCode, OrFail, Result};
 use crate::settings::{self, Env};
@@ -244,7 +244,7 @@ impl Desk {
 
 /// The question in a line, or why it holds none.
 fn question(line: &[u8]) -> std::result::Result<(Value, Event), String> {
-    let mut value = hook_run::parse_event(line)?;
+    let mut value = event::parse(line)?;
     let id = match value.get_mut("id").map(Value::take) {
         Some(id) if id.is_number() || id.is_string() => id,
         _ => Value::Null,

@@ -1,8 +1,10 @@
 //! An access request that waits for its owner: what the API answers and what the local database holds.
 
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
+use std::marker::PhantomData;
 
 /// How many claims we ask for, and the most that we keep of an answer.
 pub const LIMIT: usize = 20;
@@ -58,12 +60,13 @@ pub enum DecodeError {
 impl Pending {
     /// Reads the API's answer. Missing and odd fields are `None`; of a longer list only [`LIMIT`] claims are kept.
     pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
-        let answer: Answer = serde_json::from_slice(body).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => DecodeError::NoClaims,
-            _ => DecodeError::NotJson,
-        })?;
+        let Object(answer) =
+            serde_json::from_slice::<Object<Answer>>(body).map_err(|error| match error.classify() {
+                serde_json::error::Category::Data => DecodeError::NoClaims,
+                _ => DecodeError::NotJson,
+            })?;
         let List { kept, length } = answer.claims.ok_or(DecodeError::NoClaims)?;
-        let total = answer.pagination.unwrap_or_default().total;
+        let total = answer.pagination.and_then(|Object(page)| page.total);
         Ok(Self {
             claims: kept,
             total: total.map(|total| total.max(length)),
@@ -83,10 +86,10 @@ impl Pending {
 #[derive(Deserialize)]
 struct Answer {
     claims: Option<List>,
-    pagination: Option<Page>,
+    pagination: Option<Object<Page>>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Page {
     #[serde(default, deserialize_with = "whole")]
     total: Option<u64>,
@@ -112,7 +115,7 @@ impl<'de> Deserialize<'de> for List {
                 let mut kept = Vec::new();
                 while kept.len() < LIMIT {
                     match seq.next_element()? {
-                        Some(claim) => kept.push(claim),
+                        Some(Object(claim)) => kept.push(claim),
                         None => {
                             let length = kept.len() as u64;
                             return Ok(List { kept, length });
@@ -127,6 +130,27 @@ impl<'de> Deserialize<'de> for List {
             }
         }
         deserializer.deserialize_seq(ListVisitor)
+    }
+}
+
+/// A JSON object: where serde's derive alone would take an array for one, too.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
     }
 }
 
@@ -255,7 +279,7 @@ mod tests {
 
     #[test]
     fn no_answers() {
-        let deep = format!(r#"{{"claims":{}"#, "[".repeat(100_000));
+        let deep = format!(r#"{{"claims":[{{"x":{}"#, "[".repeat(100_000));
         let deep_field = format!(r#"{{"x":{}1"#, r#"{"a":"#.repeat(100_000));
         let cases = [
             ("", DecodeError::NotJson),
@@ -268,6 +292,9 @@ mod tests {
             ("{}", DecodeError::NoClaims),
             (r#"{"claims":{}}"#, DecodeError::NoClaims),
             (r#"{"claims":[1]}"#, DecodeError::NoClaims),
+            (r#"{"claims":[["service","key"]]}"#, DecodeError::NoClaims),
+            (r#"[[],null]"#, DecodeError::NoClaims),
+            (r#"{"claims":[],"pagination":[7]}"#, DecodeError::NoClaims),
             (r#"{"claims":[],"pagination":7}"#, DecodeError::NoClaims),
         ];
         for (body, error) in cases {

@@ -89,10 +89,14 @@ impl Members {
         }
         self.members
             .retain(|_, member| !matches!(member, Member::Value { was: None, now: None }));
-        let count = self.elements.len();
-        self.elements
-            .retain(|element| !element.value.as_str().is_some_and(is_token));
-        found || self.elements.len() < count
+        self.elements.retain_mut(|element| {
+            let token = element.value.as_str().is_some_and(is_token);
+            let held = token || without_tokens(&mut element.value, is_token);
+            found |= held;
+            // One that we put in could not be told by its value any more.
+            !held || !token && element.removed_from.is_some()
+        });
+        found
     }
 
     fn compare(&mut self, path: &str, old: &Value, new: &Value) {

@@ -1,0 +1,24 @@
+//! What must hold whatever bytes come in. The fuzz targets feed these checks arbitrary ones, `tests/fuzz_replay.rs`
+//! (which includes this file) those of `corpus/`. Each takes one input and panics where something does not hold.
+//!
+//! They use the program's public interface only, and decide by readers that share no line with it.
+
+#![forbid(unsafe_code)]
+
+mod checkout_files;
+pub mod comments;
+mod edit;
+mod event;
+mod input;
+mod lock;
+mod notice;
+mod token;
+mod undo;
+
+pub use checkout_files::check as checkout_files;
+pub use edit::check as edit;
+pub use event::check as event;
+pub use lock::check as lock;
+pub use notice::check as notice;
+pub use token::check as token;
+pub use undo::check as undo;

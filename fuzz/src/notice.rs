@@ -1,0 +1,143 @@
+//! Whatever the API answers: the notice's length and alphabet.
+
+use super::input::split;
+use serde_json::Value;
+use sigilum_authz_notify::notice::{self, DASHBOARD, FIELD_MAX, Form, MAX, SHOWN};
+use sigilum_authz_notify::sigilum::claim::{DecodeError, LIMIT, Pending};
+
+/// Text: the answer's body. Program: the clock, and a dashboard's URL.
+pub fn check(input: &[u8]) {
+    let (body, mut program) = split(input);
+    let now = program.number() as i64;
+    let given = program.text();
+    let dashboard = dashboard(&given);
+    cleaned(&String::from_utf8_lossy(body));
+
+    let parsed = serde_json::from_slice::<Value>(body).ok();
+    let pending = match Pending::decode(body) {
+        Ok(pending) => pending,
+        Err(DecodeError::NotJson) => return assert!(parsed.is_none(), "JSON was refused"),
+        Err(DecodeError::NoClaims) => return,
+    };
+    let (count, _) = pending.count();
+    if let Some(answer) = parsed {
+        let claims = answer["claims"].as_array().expect("there is a list of claims");
+        assert!(claims.iter().take(LIMIT).all(Value::is_object));
+        assert_eq!(pending.claims.len(), claims.len().min(LIMIT));
+        assert_eq!(pending.total.is_some(), answer["pagination"]["total"].is_u64());
+        let total = answer["pagination"]["total"].as_u64().unwrap_or_default();
+        assert!(
+            count >= total && count >= pending.claims.len() as u64,
+            "too small a number"
+        );
+    }
+    for form in [Form::Full, Form::Brief] {
+        match notice::pending(&pending, "alice", &dashboard, now, form) {
+            Some(text) => safe(&text, form, count, pending.claims.len()),
+            None => assert_eq!(count, 0),
+        }
+    }
+}
+
+/// A whole notice.
+fn safe(text: &str, form: Form, count: u64, claims: usize) {
+    assert!(text.chars().count() <= MAX);
+    assert!(text.contains(&count.to_string()));
+    let lines = match form {
+        Form::Brief => 1,
+        Form::Full => 3 + claims.min(SHOWN) + usize::from(count > claims.min(SHOWN) as u64),
+    };
+    assert_eq!(text.lines().count(), lines, "{text}");
+    let pieces: Vec<&str> = text.split('"').collect();
+    assert!(pieces.len() % 2 == 1, "a quote is never closed: {text}");
+    for (at, piece) in pieces.into_iter().enumerate() {
+        if at % 2 == 0 {
+            assert!(
+                piece.chars().all(|c| c == '\n' || (' '..='~').contains(&c)),
+                "our own words: {piece:?}"
+            );
+            assert!(!piece.contains('@'));
+        } else {
+            assert!(piece.chars().count() <= FIELD_MAX);
+            only_the_alphabet(piece);
+        }
+    }
+}
+
+/// One field: what may stay stays where it is, and nothing else does.
+fn cleaned(text: &str) {
+    for max in [1, 8, FIELD_MAX] {
+        let clean = notice::clean(text, max);
+        only_the_alphabet(&clean);
+        let cut = text.chars().count() > max;
+        assert_eq!(clean.chars().count(), text.chars().count().min(max));
+        let last = max - 1;
+        for (at, (was, is)) in text.chars().zip(clean.chars()).enumerate() {
+            let plain = was.is_ascii_alphanumeric() || "._:/-".contains(was);
+            match (at == last && cut, plain) {
+                (true, _) => assert_eq!(is, '·'),
+                (_, true) => assert_eq!(is, was),
+                _ => assert!(is == was || is == '·'),
+            }
+        }
+        if !cut {
+            assert_eq!(notice::clean(&clean, max), clean, "a clean text is changed");
+        }
+    }
+}
+
+/// Letters, digits, single spaces, `._:/-`, an `@` inside a word, and `·`.
+fn only_the_alphabet(text: &str) {
+    let chars: Vec<char> = text.chars().collect();
+    for (at, &c) in chars.iter().enumerate() {
+        let before = at.checked_sub(1).map(|at| chars[at]);
+        let after = chars.get(at + 1).copied();
+        let fine = match c {
+            ' ' => before != Some(' '),
+            '@' => {
+                before.is_some_and(char::is_alphanumeric)
+                    && after.is_some_and(char::is_alphanumeric)
+                    && !calls(&chars[at..])
+            }
+            '.' | '_' | ':' | '/' | '-' | '·' => true,
+            c if c.is_ascii() => c.is_ascii_alphanumeric(),
+            c => c.is_alphabetic() && !is_right_to_left(c) && !is_invisible(c),
+        };
+        assert!(fine, "{c:?} in {text:?}");
+    }
+}
+
+/// Whether some chat would call everybody for this.
+fn calls(chars: &[char]) -> bool {
+    let text: String = chars.iter().collect::<String>().to_lowercase();
+    ["@everyone", "@here", "@channel", "@all"].iter().any(|word| {
+        let rest = text.strip_prefix(word).map(|rest| rest.chars().next());
+        rest.is_some_and(|next| next.is_none_or(|c| !c.is_alphanumeric() && !"._-".contains(c)))
+    })
+}
+
+/// Hebrew to Arabic Extended-A, their presentation forms, and all that is written so beyond the first plane.
+fn is_right_to_left(c: char) -> bool {
+    matches!(c, '\u{590}'..='\u{8FF}' | '\u{FB1D}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFF}' | '\u{10800}'..='\u{10FFF}' | '\u{1E800}'..='\u{1EFFF}')
+}
+
+/// Letters that show nothing.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}')
+}
+
+/// The URL that is shown: a plain one, or the default.
+fn dashboard(given: &str) -> String {
+    let shown = notice::dashboard(Some(given));
+    if shown != DASHBOARD {
+        assert!(given.starts_with(&shown) && given[shown.len()..].bytes().all(|b| b == b'/'));
+        assert!(shown.starts_with("https://") || shown.starts_with("http://"));
+    }
+    assert!(shown.len() <= 120);
+    assert!(
+        shown
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._:/~-[]".contains(c))
+    );
+    shown
+}
