@@ -530,3 +530,28 @@ fn the_mode_of_the_entry_is_followed() {
     );
     assert!(wait_until(|| env.stored().as_ref() == Some(&pasted)));
 }
+
+#[test]
+fn a_token_file_with_something_else_in_it_is_put_right_if_it_is_ours() {
+    let env = home();
+    let _watcher = env.watch();
+    for garbage in [&b"\xff\xfe"[..], b"nonsense", b""] {
+        env.write(".openclaw/.sigilum/owner-token-alice.jwt", garbage);
+        assert!(
+            wait_until(|| env.stored().is_some_and(|token| token.starts_with("eyJ"))),
+            "{garbage:?}"
+        );
+        assert!(wait_until(|| env.in_config() == env.stored()));
+    }
+
+    // A file of another name may be the person's own.
+    let env = home();
+    let mine = env.write("mine.txt", "my own words\n");
+    let record = std::fs::read_to_string(env.sigilum("owner-alice.json")).unwrap();
+    let ours = env.sigilum("owner-token-alice.jwt");
+    let record = record.replace(ours.to_str().unwrap(), mine.to_str().unwrap());
+    std::fs::write(env.sigilum("owner-alice.json"), record).unwrap();
+    let watcher = env.watch();
+    watcher.wait_for("holds something that is no owner token");
+    assert_eq!(std::fs::read_to_string(&mine).unwrap(), "my own words\n");
+}

@@ -102,6 +102,7 @@ impl Hands<'_> {
         if let Some(folder) = owner.token_file.parent() {
             disk::create_private_dir(folder)?;
         }
+        store::refuse_foreign(&owner.token_file)?;
         store::write(lock, &owner.token_file, token)?;
         self.write_record(owner, Some(token), lock)
     }

@@ -122,6 +122,11 @@ impl Eyes {
         let mut wanted: BTreeMap<PathBuf, BTreeSet<Name>> = BTreeMap::new();
         for interest in interests {
             let Interest { folder, name } = interest.or_nearest();
+            // FSEvents tells real paths, inotify those that it was given.
+            let folder = match cfg!(target_os = "macos") {
+                true => folder.canonicalize().unwrap_or(folder),
+                false => folder,
+            };
             wanted.entry(folder).or_default().insert(name);
         }
         let watcher = self.watcher.as_mut().map_err(|why| why.clone())?;

@@ -242,10 +242,16 @@ impl View {
         let (Some(owner), Some(record)) = (&self.owner, record) else {
             return Ok((None, Stored::Missing));
         };
-        self.stored = store::read(&owner.token_file)?;
-        let file = match &self.stored {
-            None => Stored::Missing,
-            Some(text) => match seen(text, false) {
+        let read = match store::read(&owner.token_file) {
+            // No text at all.
+            Err(error) if error.code == ExitCode::Token => Err(()),
+            read => Ok(read?),
+        };
+        self.stored = read.clone().unwrap_or_default();
+        let file = match &read {
+            Err(()) => Stored::Garbage,
+            Ok(None) => Stored::Missing,
+            Ok(Some(text)) => match seen(text, false) {
                 Some(token) if token.namespace == owner.namespace.value => Stored::Token(token),
                 _ => Stored::Garbage,
             },
