@@ -53,10 +53,10 @@ async function answer(event, resident, logger) {
   shared.answered.add(messages);
   try {
     const reply = await resident.ask(question(event));
-    for (const line of strings(reply.logs)) logger.info(line);
+    for (const line of strings(reply.logs)) logger.info(`${NAME}: ${line}`);
     messages.push(...strings(reply.messages));
   } catch (error) {
-    logger.warn(`no answer: ${error?.code ?? error?.name ?? "unknown error"}; see: ${NAME} hook status`);
+    logger.warn(`${NAME}: no answer: ${error?.code ?? error?.name ?? "unknown error"}; see: ${NAME} hook status`);
   }
 }
 

@@ -52,7 +52,7 @@ export class Resident {
       for (const id of [...this.#waiting.keys()]) this.#settle(id, (wait) => wait.reject({ code: why }));
       if (this.#stopped) return;
       if (Date.now() - started > STEADY_MS) this.#pause = FIRST_PAUSE_MS;
-      logger.warn(`${program} ended (${why}); next start in ${this.#pause / 1000} s`);
+      logger.warn(`sigilum-authz-notify: ${args[0]} ended (${why}); next start in ${this.#pause / 1000} s`);
       health?.reportFailure(new Error(`ended (${why})`));
       this.#restart = setTimeout(() => this.start(), this.#pause);
       this.#restart.unref();
@@ -115,7 +115,9 @@ export class Resident {
   }
 }
 
+/** `<time> <LEVEL> <text>` is logged at its level; anything else, such as the reason of a failed start, as information. */
 function log(logger, line) {
-  const level = { ERROR: "error", WARN: "warn", DEBUG: "debug" }[/\b(ERROR|WARN|INFO|DEBUG)\b/.exec(line)?.[1]] ?? "info";
-  logger[level]?.(line.slice(0, 2000));
+  const [, level, text] = /^\S+\s+(ERROR|WARN|INFO|DEBUG|TRACE)\s+(.*)$/.exec(line) ?? [];
+  const write = { ERROR: "error", WARN: "warn", DEBUG: "debug", TRACE: "debug" }[level] ?? "info";
+  logger[write]?.(`sigilum-authz-notify: ${(text ?? line).slice(0, 2000)}`);
 }

@@ -1,6 +1,7 @@
 // The native plugin: one resident child beside the gateway, started and ended with it.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { comments, PLUGIN, World } from "./lib/world.mjs";
@@ -57,6 +58,7 @@ test("installed before the boot: the child starts with the gateway and holds no 
   }
   const plugin = await world.openclawJson("plugins", "inspect", PLUGIN);
   assert.equal(plugin.plugin.status, "loaded");
+  await world.gateway.logged(/sigilum-authz-notify: watching 1 OpenClaw home/);
   await people();
 });
 
@@ -69,6 +71,19 @@ test("nothing pending: the usual acknowledgement", () => usualAcknowledgement(wo
 test("expired token: a message that says so", () => expiredToken(world, alice));
 test("channel, main session key, unlisted sender: the short line", () => shortLines(world, alice, carol));
 test("a new token under a running gateway", () => liveRefresh(world, alice));
+
+test("the child renews the token before it expires, and the gateway takes it up", async () => {
+  // Now the child can sign: the embedded database's secret is the API's.
+  writeFileSync(join(world.state, ".sigilum/jwt-secret"), `${world.secret}\n`, { mode: 0o600 });
+  await world.gateway.reloads(() => world.refresh("--ttl-seconds", "8"));
+  const short = world.token();
+  await world.gateway.reloads(() => until("a renewal", () => world.token() !== short, { timeout: 15_000 }));
+  assert.match((await alice.ask("ocbot", "/new")).text, /1 request waits/);
+  assert.notEqual(world.api.requests.at(-1).token, short);
+  rmSync(join(world.state, ".sigilum/jwt-secret"));
+  await world.gateway.reloads(() => world.refresh("--ttl-seconds", "604800"));
+  assert.equal(world.entry().env.SIGILUM_OWNER_TOKEN, world.token());
+});
 
 test("a child that dies is started again", async () => {
   const { pid } = await child();
@@ -86,14 +101,6 @@ test("latency of /new through the plugin", async () => {
   print("plugin, /new to notice", chat);
   print("plugin, added beyond the API's answer", added);
   assert.equal((await child()).pid, pid, "the same child answered every time");
-});
-
-test("hook and plugin both there: one notice", async () => {
-  await world.gateway.reloads(() => world.sigilumOk("hook", "install"));
-  const asked = world.api.requests.length;
-  await fullNotice(world, alice);
-  assert.equal(world.api.requests.length, asked + 1);
-  await child();
 });
 
 test("uninstall under a running gateway: no child, the hook neither", async () => {
@@ -118,8 +125,16 @@ test("latency of /new through the hook", async () => {
   print("hook, added beyond the API's answer", added);
 });
 
-test("SIGTERM and SIGKILL of the gateway leave no process of ours", async () => {
+test("hook and plugin both there: one notice", async () => {
   await world.gateway.reloads(() => world.sigilumOk("hook", "install", "--as", "plugin"));
+  const { pid } = await child();
+  const asked = world.api.requests.length;
+  await fullNotice(world, alice);
+  assert.equal(world.api.requests.length, asked + 1, "the API was asked once");
+  assert.equal((await child()).pid, pid);
+});
+
+test("SIGTERM and SIGKILL of the gateway leave no process of ours", async () => {
   await child();
   await world.gateway.stop("SIGTERM");
   assert.deepEqual(ours(), []);

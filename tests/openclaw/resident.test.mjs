@@ -55,10 +55,15 @@ test("lines that are no answers are passed over", async () => {
 });
 
 test("its log lines reach the logger with their level", async () => {
-  keep(`console.error("2026-11-22T10:00:00Z  WARN disk full"); console.error("INFO ready"); console.error("plain"); console.error("ERROR no"); ${ANSWERS}`);
+  keep(`for (const line of ["2026-11-22T10:00:00Z  WARN disk full", "T INFO ready", "error: plain", "T DEBUG detail"]) console.error(line); ${ANSWERS}`);
   await resident.ask({ n: 1 });
   await until("the log", () => logged.length >= 4);
-  assert.deepEqual(logged, ["warn: 2026-11-22T10:00:00Z  WARN disk full", "info: INFO ready", "info: plain", "error: ERROR no"]);
+  assert.deepEqual(logged, [
+    "warn: sigilum-authz-notify: disk full",
+    "info: sigilum-authz-notify: ready",
+    "info: sigilum-authz-notify: error: plain",
+    "debug: sigilum-authz-notify: detail",
+  ]);
 });
 
 test("a child that ends is started again, later each time; what was asked of it fails at once", async () => {
