@@ -59,38 +59,37 @@ const CONFIGS: [&str; 9] = [
 
 #[test]
 fn the_config_comes_back_byte_for_byte() {
-    for text in CONFIGS {
-        for plugin in [false, true] {
-            let env = TestEnv::new();
-            env.write_config(text);
-            log_in(&env, &["--enable-authz-notify", "preserve"]);
-            env.run(["hook", "install", "--enable", "preserve", "--namespace", "alice"])
-                .expect(0);
-            env.run(["hook", "install"]).expect(0);
-            if plugin {
-                env.run(["hook", "install", "--as", "plugin"]).expect(0);
-            }
-            env.run(["auth", "refresh", "--print-token", "false"]).expect(0);
-            env.run(["hook", "install", "--enable", "false"]).expect(0);
-            env.run(["hook", "install", "--enable", "true"]).expect(0);
-            assert_ne!(std::fs::read_to_string(env.config()).unwrap(), text);
-            let output = env.run(["hook", "uninstall"]).expect(0);
-            assert_eq!(
-                std::fs::read_to_string(env.config()).unwrap(),
-                text,
-                "{}",
-                output.stdout
-            );
-            assert!(!env.openclaw().join("hooks").exists());
-            assert!(!env.sigilum("plugin").exists() && !env.sigilum("installed.json").exists());
-            assert!(env.sigilum("owner-token-alice.jwt").exists());
-            env.run(["hook", "uninstall"]).expect(0);
-            assert_eq!(std::fs::read_to_string(env.config()).unwrap(), text);
-            // And once more from the start.
-            env.run(["hook", "install"]).expect(0);
-            env.run(["hook", "uninstall"]).expect(0);
-            assert_eq!(std::fs::read_to_string(env.config()).unwrap(), text);
+    for (number, text) in CONFIGS.into_iter().enumerate() {
+        let plugin = number % 2 == 0;
+        let env = TestEnv::new();
+        env.write_config(text);
+        log_in(&env, &["--enable-authz-notify", "preserve"]);
+        env.run(["hook", "install", "--enable", "preserve", "--namespace", "alice"])
+            .expect(0);
+        env.run(["hook", "install"]).expect(0);
+        if plugin {
+            env.run(["hook", "install", "--as", "plugin"]).expect(0);
         }
+        env.run(["auth", "refresh", "--print-token", "false"]).expect(0);
+        env.run(["hook", "install", "--enable", "false"]).expect(0);
+        env.run(["hook", "install", "--enable", "true"]).expect(0);
+        assert_ne!(std::fs::read_to_string(env.config()).unwrap(), text);
+        let output = env.run(["hook", "uninstall"]).expect(0);
+        assert_eq!(
+            std::fs::read_to_string(env.config()).unwrap(),
+            text,
+            "{}",
+            output.stdout
+        );
+        assert!(!env.openclaw().join("hooks").exists());
+        assert!(!env.sigilum("plugin").exists() && !env.sigilum("installed.json").exists());
+        assert!(env.sigilum("owner-token-alice.jwt").exists());
+        env.run(["hook", "uninstall"]).expect(0);
+        assert_eq!(std::fs::read_to_string(env.config()).unwrap(), text);
+        // And once more from the start.
+        env.run(["hook", "install"]).expect(0);
+        env.run(["hook", "uninstall"]).expect(0);
+        assert_eq!(std::fs::read_to_string(env.config()).unwrap(), text);
     }
 }
 
