@@ -334,6 +334,20 @@ fn a_config_that_receives_a_token_becomes_private_and_says_so() {
 }
 
 #[test]
+fn the_file_that_was_edited_is_named_where_the_config_includes_it() {
+    let env = TestEnv::new();
+    env.write_config(r#"{"hooks": {"$include": "./hooks.json5"}}"#);
+    let part = env.write(".openclaw/hooks.json5", "{ /* mine */ }");
+    let part = std::fs::canonicalize(part).unwrap();
+    let output = env.run(local(&["--enable-authz-notify", "true"])).expect(0);
+    let updated = format!("openclaw.json: updated {}\n", part.display());
+    assert!(output.stdout.contains(&updated), "{}", output.stdout);
+    let output = env.run(["auth", "logout", "--namespace", "alice"]).expect(0);
+    let taken = format!("Took the token out of {}\n", part.display());
+    assert!(output.stdout.contains(&taken), "{}", output.stdout);
+}
+
+#[test]
 fn comments_order_and_quotes_of_the_config_survive() {
     let env = TestEnv::new();
     let before = "// mine\r\n{\r\n\tgateway: {mode: 'local',}, // keep\r\n\thooks: {internal: {enabled: true, entries: {other: {enabled: true}}}},\r\n}\r\n";

@@ -190,6 +190,7 @@ fn every_other_include_on_the_way_is_refused_and_nothing_written() {
         (r#"{"hooks":{"$include":"../outside.json5"}}"#, "{}", "outside"),
         (r#"{"hooks":{"$include":"./link.json5"}}"#, "{}", "outside"),
         (r#"{"hooks":{"$include":"./none.json5"}}"#, "{}", "could not find"),
+        (r#"{"hooks":{"$include":"./openclaw.json"}}"#, "{}", "the config itself"),
         (r#"{"hooks":{"$include":"./part.json5"}}"#, "[]", "line 1"),
         (r#"{"hooks":{"$include":"./part.json5"}}"#, "{\n broken", "line 2"),
         (

@@ -378,7 +378,7 @@ impl Done {
         });
         lines.push(match (&self.config, &login.config_skipped) {
             (Some(done), _) if done.outcome.created => format!("openclaw.json: created {}", place.config.display()),
-            (Some(done), _) if done.outcome.changed => format!("openclaw.json: updated {}", place.config.display()),
+            (Some(done), _) if done.outcome.changed => format!("openclaw.json: updated {}", done.outcome.written()),
             (Some(_), _) => format!("openclaw.json: nothing to change in {}", place.config.display()),
             (None, Some(reason)) => format!("openclaw.json: left alone, {reason}"),
             (None, None) => "openclaw.json: left alone".to_owned(),

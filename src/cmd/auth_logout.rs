@@ -50,7 +50,7 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         ));
     }
     if outcome.changed {
-        write_line(out, format_args!("Took the token out of {}", place.config.display()))?;
+        write_line(out, format_args!("Took the token out of {}", outcome.written()))?;
     }
     for note in notes.iter().chain(&outcome.notes) {
         write_line(out, format_args!("  {note}"))?;

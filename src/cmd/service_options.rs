@@ -231,7 +231,7 @@ fn refuse_gateway_options(args: &ServiceAddArgs) -> Result<()> {
     Err(Error::new(
         ExitCode::Usage,
         format!(
-            "could not add the service: {} mean nothing in native mode",
+            "could not add the service: only gateway mode knows {}",
             given.join(", ")
         ),
     )

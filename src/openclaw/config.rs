@@ -102,6 +102,14 @@ pub struct EditOutcome {
     pub not_written: Option<&'static str>,
 }
 
+impl EditOutcome {
+    /// The names of the files that were written, for a person: where parts are included, not only the config's.
+    pub fn written(&self) -> String {
+        let names: Vec<_> = self.files.iter().map(|file| file.display().to_string()).collect();
+        names.join(" and ")
+    }
+}
+
 impl fmt::Debug for EditOutcome {
     /// With the patch masked.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

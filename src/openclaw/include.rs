@@ -74,6 +74,10 @@ fn locate(file: &str, config: &Path, at: &[&str]) -> Result<PathBuf> {
     };
     let folder = std::fs::canonicalize(folder).map_err(failed)?;
     let real = std::fs::canonicalize(&named).map_err(failed)?;
+    // OpenClaw refuses a file that includes itself; an edit would put the entry at its root.
+    if std::fs::canonicalize(config).is_ok_and(|config| config == real) {
+        return Err(refused(config, &format!("{} includes the config itself", dotted(at))));
+    }
     if real.starts_with(&folder) {
         return Ok(real);
     }
