@@ -2,6 +2,7 @@
 
 use super::act::{Hands, Outcome, PATIENCE};
 use super::bell::Bell;
+use super::claim::Claim;
 use super::clock::Clock;
 use super::commands::Commands;
 use super::eyes::{Eyes, HomeId, Interest, locked};
@@ -11,14 +12,13 @@ use super::memory::Memory;
 use super::plan::{Action, By, Config, Now, Plan, Rules, Stored, World, plan};
 use super::status::{self, HomeStatus, WatchStatus};
 use super::world::View;
-use crate::disk::{self, FileLock, OwnLock};
+use crate::disk::{self, OwnLock};
 use crate::exit::{Error, ExitCode, Result};
 use crate::process::Process;
 use crate::settings::{Env, Place};
 use crate::time;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
@@ -59,7 +59,7 @@ pub(super) struct Home {
     pub place: Place,
     view: View,
     memory: Memory,
-    lock: Option<Held>,
+    claim: Option<Claim>,
     /// Why it is looked at again and again.
     polled: Option<String>,
     /// Something happened: look at this steady time.
@@ -80,12 +80,6 @@ pub(super) struct Home {
     overdue: bool,
 }
 
-/// The lock that makes us the home's only watcher, and the inode of its file.
-struct Held {
-    _lock: FileLock,
-    inode: (u64, u64),
-}
-
 impl Home {
     pub fn new(place: Place, seed: u64) -> Self {
         let memory = Memory::new(seed, place.home.as_os_str().as_encoded_bytes());
@@ -93,7 +87,7 @@ impl Home {
             place,
             view: View::default(),
             memory,
-            lock: None,
+            claim: None,
             polled: None,
             look_at: None,
             not_before: 0,
@@ -170,29 +164,13 @@ impl Home {
     }
 
     fn lock_for(&mut self, world: &World) -> Result<()> {
-        let path = self.place.sigilum_dir().join("watch.lock");
-        let inode = |path| std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
-        // The file may have been removed with its folder: a lock on a file without a name keeps nobody out.
-        if self.lock.as_ref().is_some_and(|held| inode(&path) != Some(held.inode)) {
-            self.lock = None;
+        if self.claim.as_ref().is_some_and(|claim| !claim.holds(&self.place)) {
+            self.claim = None;
             self.status = None;
         }
-        if self.lock.is_some() || world.owner.is_none() {
-            return Ok(());
+        if self.claim.is_none() && world.owner.is_some() {
+            self.claim = Some(Claim::lay(&self.place)?);
         }
-        disk::create_private_dir(&self.place.sigilum_dir())?;
-        let Some(lock) = FileLock::try_acquire(&path)? else {
-            let who = FileLock::holder(&path).map_or_else(String::new, |pid| format!(" (process {pid})"));
-            return Err(Error::new(
-                ExitCode::AnotherWatcher,
-                format!(
-                    "could not watch, another watcher{who} serves this home: {}",
-                    self.place.home.display()
-                ),
-            )
-            .next("end it first, or leave the home to it"));
-        };
-        self.lock = inode(&path).map(|inode| Held { _lock: lock, inode });
         Ok(())
     }
 
@@ -216,11 +194,15 @@ impl Home {
         let mut planned = Plan::default();
         // Taken for the first action and kept: a renewal and its way into the config are one change for everybody else.
         let mut lock: Option<OwnLock> = None;
+        let mut settled = false;
         for turn in 0..=TURNS + 1 {
             let now = shared.clock.now();
             planned = plan(&world, &mut self.memory, now, &shared.rules);
             self.log(&planned.lines);
-            let Some(action) = planned.action.take() else { break };
+            let Some(action) = planned.action.take() else {
+                settled = true;
+                break;
+            };
             if shared.is_ending() {
                 return;
             }
@@ -267,6 +249,9 @@ impl Home {
             self.failures.insert(true, ExitCode::Config);
         }
         (self.wake_steady, self.wake_wall) = (planned.wake_steady, planned.wake_wall);
+        if !settled {
+            self.wake_steady = Some(shared.clock.now().steady + 1_000);
+        }
         self.overdue = planned.overdue;
         let now = shared.clock.now();
         self.not_before = now.steady + (REST * (now.steady - begun.steady)).min(1_000);
@@ -393,7 +378,7 @@ impl Home {
     }
 
     fn write_status(&mut self, world: &World, due: Option<i64>, shared: &Shared) {
-        if self.lock.is_none() {
+        if self.claim.is_none() {
             return;
         }
         let owner = world.owner.as_ref();

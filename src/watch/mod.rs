@@ -7,6 +7,7 @@
 
 mod act;
 mod bell;
+mod claim;
 mod clock;
 mod commands;
 mod eyes;
@@ -16,6 +17,7 @@ pub mod log;
 pub mod memory;
 pub mod plan;
 mod run;
+mod seen;
 mod service_manager;
 pub mod status;
 pub mod unit;

@@ -1,0 +1,50 @@
+//! One watcher a home: an advisory lock on `<home>/.sigilum/watch.lock`, held as long as the home is served.
+
+use crate::disk::{self, FileLock};
+use crate::exit::{Error, ExitCode, Result};
+use crate::settings::Place;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The lock, and the inode of its file.
+pub(super) struct Claim {
+    _lock: FileLock,
+    inode: (u64, u64),
+}
+
+impl Claim {
+    /// Makes us the home's only watcher.
+    ///
+    /// # Errors
+    /// [`ExitCode::AnotherWatcher`], saying who holds it; or the lock cannot be made.
+    pub fn lay(place: &Place) -> Result<Self> {
+        let path = path(place);
+        disk::create_private_dir(&place.sigilum_dir())?;
+        let lock = FileLock::try_acquire(&path)?;
+        match (lock, inode(&path)) {
+            (Some(lock), Some(inode)) => Ok(Self { _lock: lock, inode }),
+            _ => {
+                let who = FileLock::holder(&path).map_or_else(String::new, |pid| format!(" (process {pid})"));
+                let home = place.home.display();
+                Err(Error::new(
+                    ExitCode::AnotherWatcher,
+                    format!("could not watch, another watcher{who} serves this home: {home}"),
+                )
+                .next("end it first, or leave the home to it"))
+            }
+        }
+    }
+
+    /// Whether it still keeps others out: a lock on a file that was removed with its folder does not.
+    pub fn holds(&self, place: &Place) -> bool {
+        inode(&path(place)) == Some(self.inode)
+    }
+}
+
+fn path(place: &Place) -> PathBuf {
+    place.sigilum_dir().join("watch.lock")
+}
+
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok()
+}

@@ -1,0 +1,139 @@
+//! What was seen of a home, as far as planning needs to know it. No token is in it, only what tells it from others.
+
+use crate::cli::Mode;
+
+/// A moment on two clocks, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Unix time. People and time servers set it forward and back, and it goes on while the machine is suspended.
+    pub wall: i64,
+    /// Time since some start. Never set, but it may stand still while the machine is suspended.
+    pub steady: i64,
+}
+
+/// Tells tokens apart without being one: the first bytes of the SHA-256 of its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenId(pub [u8; 8]);
+
+/// What matters of a token that was seen. Times are Unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Which one.
+    pub id: TokenId,
+    /// The namespace in its claims.
+    pub namespace: String,
+    /// Issued at.
+    pub iat: Option<i64>,
+    /// Expires at; without it a token lives for ever.
+    pub exp: Option<i64>,
+    /// A signing secret of ours says that it is not by it.
+    pub refuted: bool,
+}
+
+impl Token {
+    /// Whether it is past its expiry.
+    pub(super) fn is_expired(&self, now: Now) -> bool {
+        self.exp.is_some_and(|exp| exp.saturating_mul(1000) <= now.wall)
+    }
+
+    /// Later issue wins; a token from the future (the clock was set back since) loses to any of the present.
+    pub(super) fn is_newer_than(&self, other: &Self, now: Now) -> bool {
+        const CLOCKS_DIFFER_MS: i64 = 300_000;
+        let rank = |token: &Self| {
+            let iat = token.iat.unwrap_or(i64::MIN);
+            let from_future = iat.saturating_mul(1000) > now.wall.saturating_add(CLOCKS_DIFFER_MS);
+            (!from_future, iat, token.exp.unwrap_or(i64::MAX))
+        };
+        rank(self) > rank(other)
+    }
+}
+
+/// All that planning needs to know of one home.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct World {
+    /// openclaw.json.
+    pub config: Config,
+    /// Whose token it is about: what the hook's entry says, else the record. `None`: neither is there.
+    pub owner: Option<Owner>,
+    /// The token file.
+    pub file: Stored,
+    /// Why openclaw.json must not be written, where that is so.
+    pub read_only: Option<String>,
+}
+
+/// openclaw.json, as far as it concerns us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Config {
+    /// There is no such file.
+    Missing,
+    /// It cannot be read, or our entry is of no usable shape: why, with line and column where there are such.
+    Broken(String),
+    /// It has no entry of ours.
+    NoEntry,
+    /// Our entry.
+    Entry(Entry),
+}
+
+/// The hook's entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// `enabled`; absent counts as on.
+    pub on: bool,
+    /// Whether its env is to hold the token while on (`SIGILUM_TOKEN_IN_CONFIG`).
+    pub holds_token: bool,
+    /// `SIGILUM_OWNER_TOKEN` of its env.
+    pub token: InConfig,
+}
+
+/// `SIGILUM_OWNER_TOKEN` in the entry's env.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InConfig {
+    /// Absent, empty, or our filler.
+    Unset,
+    /// `${…}`: the person lets OpenClaw fill it in; never written.
+    Reference,
+    /// Something that is no owner token.
+    Garbage,
+    /// A token.
+    Token(Token),
+}
+
+/// The token file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stored {
+    /// No file, or nothing in it.
+    Missing,
+    /// Something that is no owner token of this namespace.
+    Garbage,
+    /// A token of the owner's namespace.
+    Token(Token),
+}
+
+/// The namespace owner that a home is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The namespace.
+    pub namespace: String,
+    /// managed or oss-local.
+    pub mode: Mode,
+    /// The API's base URL.
+    pub api_url: String,
+    /// What the record of the last login says beside it.
+    pub record: Record,
+}
+
+/// The record of the last login, compared with the entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Record {
+    /// None: never logged in, or logged out.
+    None,
+    /// Of the same mode and API.
+    Same,
+    /// oss-local, and the API moved from one loopback address to another: the same tokens, another URL.
+    Moved,
+    /// Of another mode or another API: what it stored is not for the one that the entry names.
+    Other {
+        /// The entry names a local API on this machine, where tokens may be made without a login.
+        here: bool,
+    },
+}
