@@ -334,6 +334,26 @@ fn a_config_that_receives_a_token_becomes_private_and_says_so() {
 }
 
 #[test]
+fn a_config_with_the_token_that_others_may_read_is_told() {
+    let env = TestEnv::new();
+    let on = ["--enable-authz-notify", "true"];
+    env.run(local(&on)).expect(0);
+    let token = stored_token(&env);
+    let again = |told: bool| {
+        let output = env.run(local(&["--owner-token-stdin"])).stdin(token.trim()).expect(0);
+        assert!(output.stdout.contains("nothing to change"), "{}", output.stdout);
+        assert_eq!(output.stdout.contains("chmod 600"), told, "{}", output.stdout);
+    };
+    again(false);
+    std::fs::set_permissions(env.config(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    again(true);
+    // A config without the token may be read by whoever likes.
+    env.run(local(&["--enable-authz-notify", "false"])).expect(0);
+    std::fs::set_permissions(env.config(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    again(false);
+}
+
+#[test]
 fn the_file_that_was_edited_is_named_where_the_config_includes_it() {
     let env = TestEnv::new();
     env.write_config(r#"{"hooks": {"$include": "./hooks.json5"}}"#);

@@ -15,6 +15,7 @@ use crate::token::record::{self, Record};
 use crate::token::{source, store};
 use secrecy::{ExposeSecret, SecretString};
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 /// The length of the token's stand-in where none is made yet, in bytes: about a token's own, or else a small config
@@ -286,6 +287,7 @@ impl Login {
     ) -> Result<ConfigDone> {
         let installs = entry::installs(&place.home);
         let mut notes = Vec::new();
+        let mut holds_token = false;
         let options = EditOptions {
             dry_run: lock.is_none(),
             force: args.force,
@@ -307,9 +309,18 @@ impl Login {
             };
             let planned = entry::wanted(ask.value, &wanted, &installs)?;
             notes = planned.notes;
+            holds_token = planned.holds_token;
             Ok(planned.value)
         })?;
         notes.extend(outcome.notes.iter().cloned());
+        // An edit makes the file private. Where none is needed nothing is written, and the person is told.
+        let others = std::fs::metadata(&place.config).map_or(0, |meta| meta.permissions().mode() & 0o077);
+        if holds_token && others != 0 && outcome.patch.0.is_empty() {
+            let config = disk::quoted(&place.config);
+            notes.push(format!(
+                "others may read this file, and it holds the token: chmod 600 {config}"
+            ));
+        }
         Ok(ConfigDone { outcome, notes })
     }
 }
