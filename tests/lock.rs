@@ -1,7 +1,9 @@
 //! OpenClaw's write lock: every state that it can be found in, and who gets it.
 
 use sigilum_authz_notify::exit::ExitCode;
-use sigilum_authz_notify::openclaw::lock::{Busy, LockOptions, Verdict, WriteLock, acquire, judge, lock_path};
+use sigilum_authz_notify::openclaw::lock::{
+    Busy, LockOptions, Verdict, WriteLock, acquire, clear_leftovers, judge, lock_path,
+};
 use sigilum_authz_notify::process::{Life, Process};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -281,6 +283,43 @@ fn a_guard_of_a_dead_run_of_ours_goes_and_any_other_stays() {
         assert!(text.contains("1234 s") || text.contains("1235 s"), "{text}");
         assert!(home.guard().is_dir());
     }
+}
+
+#[test]
+fn a_start_clears_what_the_dead_left_and_nothing_of_the_living() {
+    let me = Process::me();
+    let dead = format!(r#"{{"pid":{}}}"#, dead_pid());
+    let alive = format!(r#"{{"pid":{}}}"#, me.pid);
+    let temp = |pid: u32, start: u64| {
+        format!(
+            ".sigilum-authz-notify-{pid}-{start}-{}-0123456789abcdef.tmp",
+            pid_namespace()
+        )
+    };
+    for (lock, guard_of, left) in [
+        (Some(&dead), None, vec![]),
+        (None, Some(dead_pid()), vec![]),
+        (Some(&dead), Some(dead_pid()), vec![]),
+        (Some(&alive), None, vec!["openclaw.json.lock"]),
+        (
+            Some(&dead),
+            Some(me.pid),
+            vec!["openclaw.json.lock", "openclaw.json.lock.reclaim"],
+        ),
+        (None, None, vec![]),
+    ] {
+        let home = Home::new();
+        if let Some(content) = lock {
+            home.plant(content);
+        }
+        if let Some(pid) = guard_of {
+            home.plant_guard(pid, me.starttime.filter(|_| pid == me.pid), pid_namespace());
+        }
+        fs::write(home.dir.path().join(temp(dead_pid(), 5)), "an old config").unwrap();
+        clear_leftovers(&home.config());
+        assert_eq!(home.names(), left);
+    }
+    clear_leftovers(Path::new("/nowhere/openclaw.json"));
 }
 
 #[test]

@@ -125,6 +125,25 @@ pub fn acquire(config: &Path, options: &LockOptions) -> Result<WriteLock> {
     }
 }
 
+/// Clears away what killed runs left beside a config: temporary files, a dead process's lock, and a guard of ours, for
+/// which OpenClaw would wait in vain. What is in use stays, and so does what cannot be cleared: the next edit says why.
+pub fn clear_leftovers(config: &Path) {
+    let Ok((folder, name)) = split(config) else { return };
+    let Ok(folder) = Folder::open(folder) else { return };
+    folder.clean();
+    let there = |name: &str| matches!(folder.stat(name), Ok(Some(_)));
+    if (there(&name) || there(&format!("{name}.reclaim")))
+        && let Ok(Attempt::Taken(file, bytes)) = attempt(&folder, &name)
+    {
+        drop(WriteLock {
+            folder,
+            name,
+            file,
+            bytes,
+        });
+    }
+}
+
 /// Folder and name of a config's lock.
 fn split(config: &Path) -> io::Result<(&Path, String)> {
     match (config.parent(), config.file_name().and_then(|name| name.to_str())) {

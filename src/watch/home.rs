@@ -14,6 +14,7 @@ use super::status::{self, HomeStatus, WatchStatus};
 use super::world::View;
 use crate::disk::{self, OwnLock};
 use crate::exit::{Error, ExitCode, Result};
+use crate::openclaw::lock;
 use crate::process::Process;
 use crate::settings::{Env, Place};
 use crate::time;
@@ -170,6 +171,10 @@ impl Home {
         }
         if self.claim.is_none() && world.owner.is_some() {
             self.claim = Some(Claim::lay(&self.place)?);
+            if self.place.read_only.is_none() {
+                // A watcher may have nothing to write for days, and so take no lock that would clear these away.
+                lock::clear_leftovers(&self.place.config);
+            }
         }
         Ok(())
     }

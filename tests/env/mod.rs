@@ -118,6 +118,25 @@ impl Run {
         self
     }
 
+    /// Runs it under another program: `under("strace", ["-f"])`.
+    pub fn under<S: AsRef<OsStr>>(self, program: &str, args: impl IntoIterator<Item = S>) -> Self {
+        let mut command = Command::new(program);
+        command
+            .args(args)
+            .arg(self.command.get_program())
+            .args(self.command.get_args());
+        command.env_clear();
+        for (name, value) in self.command.get_envs() {
+            if let Some(value) = value {
+                command.env(name, value);
+            }
+        }
+        if let Some(folder) = self.command.get_current_dir() {
+            command.current_dir(folder);
+        }
+        Self { command, ..self }
+    }
+
     /// The prepared command, for a test that wants the process itself.
     pub fn into_command(self) -> Command {
         self.command

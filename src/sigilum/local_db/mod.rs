@@ -302,7 +302,12 @@ fn create_file(path: &Path, checkout: Option<&Checkout>) -> Result<bool, Problem
         // A checkout has its own rules for who may write to its folders, and has checked them.
         disk::check_folder(path)?;
     }
-    Ok(disk::create_private_file(path, b"")?)
+    let made = disk::create_private_file(path, b"").map_err(|mut error| {
+        // The database is unavailable, whatever kept it from being made.
+        error.code = ExitCode::SecretOrDatabase;
+        error
+    });
+    Ok(made?)
 }
 
 fn folder_of(path: &Path) -> &Path {
