@@ -75,6 +75,17 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Whether it failed because the reader of its output is gone, as `head` is after its lines.
+    pub fn is_broken_pipe(&self) -> bool {
+        let io = self
+            .cause
+            .as_ref()
+            .and_then(|cause| cause.downcast_ref::<std::io::Error>());
+        io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;

@@ -22,6 +22,7 @@ fn main() -> std::process::ExitCode {
     let _ = out.flush();
     match result {
         Ok(code) => code.into(),
+        Err(error) if error.is_broken_pipe() => error.code.into(),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error}");
             error.code.into()

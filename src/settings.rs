@@ -287,6 +287,8 @@ pub struct OwnerQuery<'a> {
     pub token_namespace: Option<&'a str>,
     /// The env of the hook's entry in openclaw.json, asked for only when it can decide something.
     pub entry_env: Option<AskEntry<'a>>,
+    /// The command writes or removes the record: one that cannot be read is no obstacle.
+    pub replaces_record: bool,
     /// A person's command: a source checkout may be found by looking upward from the working directory.
     pub interactive: bool,
 }
@@ -319,7 +321,10 @@ pub fn owner(query: &OwnerQuery, env: &Env, place: &Place) -> Result<Owner> {
         answer: OnceCell::new(),
     };
     let namespace = namespace(query, env, place, &entry)?;
-    let record = record::read(&place.record_file(&namespace.value))?;
+    let record = match record::read(&place.record_file(&namespace.value)) {
+        Err(_) if query.replaces_record => None,
+        record => record?,
+    };
     // An entry of another namespace says nothing about this one.
     let entry_value = |name: &str| -> Result<Option<String>> {
         let env = entry.env()?;

@@ -170,3 +170,19 @@ fn a_folder_that_is_no_checkout_is_named() {
         .expect(7);
     assert!(output.stderr.contains("wrangler.toml"), "{}", output.stderr);
 }
+
+#[test]
+fn a_checkout_without_migrations_is_left_as_it_is() {
+    let env = TestEnv::new();
+    let checkout = FakeCheckout::new(&env);
+    std::fs::remove_dir_all(checkout.api("migrations")).unwrap();
+    let output = env
+        .run(login(&["--source-home", checkout.root.to_str().unwrap()]))
+        .expect(7);
+    assert!(
+        output.stderr.contains("migrations") && output.stderr.contains("next:"),
+        "{}",
+        output.stderr
+    );
+    assert!(!checkout.api(".wrangler").exists());
+}

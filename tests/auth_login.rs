@@ -504,3 +504,46 @@ fn a_file_that_holds_no_token_is_not_taken_for_the_token_file() {
     env.run(local(&named)).expect(0);
     assert_eq!(says(read(&path).trim()).namespace, "alice");
 }
+
+#[test]
+fn a_record_that_cannot_be_read_is_replaced_by_login_and_removed_by_logout() {
+    let env = TestEnv::new();
+    for command in [&LOCAL[..], &["auth", "logout", "--namespace", "alice"]] {
+        env.write(".openclaw/.sigilum/owner-alice.json", r#"{"mode":5}"#);
+        let output = env.run(["auth", "show", "--namespace", "alice"]).expect(1);
+        assert!(output.stderr.contains("next: rm "), "{}", output.stderr);
+        env.run(command).expect(0);
+        assert!(std::fs::read(env.sigilum("owner-alice.json")).is_ok_and(|text| text.len() > 20) || command.len() == 4);
+    }
+    assert!(!env.sigilum("owner-alice.json").exists());
+}
+
+#[test]
+fn after_a_lost_undo_record_an_uninstall_gives_no_live_token_back() {
+    let env = TestEnv::new();
+    env.run(local(&["--enable-authz-notify", "true"])).expect(0);
+    let first = stored_token(&env);
+    env.write(".openclaw/.sigilum/undo.json", "{\"x");
+    env.run(local(&["--ttl-seconds", "50"])).expect(0);
+    env.run(["hook", "uninstall"]).output();
+    let config = std::fs::read_to_string(env.config()).unwrap_or_default();
+    assert!(
+        !config.contains(&first) && !config.contains(&stored_token(&env)),
+        "{config}"
+    );
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error_to_tell() {
+    let env = TestEnv::new();
+    env.run(local(&[])).expect(0);
+    let mut command = env.run(["auth", "status"]).into_command();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = command
+        .stdout(writer)
+        .stderr(std::process::Stdio::piped())
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}

@@ -165,6 +165,7 @@ fn owner_and_token(
             email: args.email.as_deref(),
             token_namespace,
             entry_env: Some(&entry_env),
+            replaces_record: true,
             interactive: true,
         };
         settings::owner(&query, env, place)

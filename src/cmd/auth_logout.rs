@@ -6,7 +6,7 @@ use crate::disk;
 use crate::exit::{ExitCode, Result};
 use crate::openclaw::config::{self, EditOptions};
 use crate::openclaw::entry;
-use crate::settings::Env;
+use crate::settings::{self, Env, OwnerQuery};
 use crate::token::{claims, store};
 use serde_json::Value;
 use std::io::Write;
@@ -14,7 +14,12 @@ use std::io::Write;
 /// Runs the command.
 pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.show.place, env)?;
-    let owner = auth_show::owner(&args.show, env, &place)?;
+    let entry_env = || Ok(cmd::entry_env_if_readable(&place));
+    let query = OwnerQuery {
+        replaces_record: true,
+        ..auth_show::query(&args.show, &entry_env)
+    };
+    let owner = settings::owner(&query, env, &place)?;
     if !place.sigilum_dir().exists() && !place.config.exists() {
         write_line(
             out,

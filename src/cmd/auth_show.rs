@@ -3,7 +3,7 @@
 use crate::cli::{OwnerArgs, ShowArgs};
 use crate::cmd::{self, place, write_line};
 use crate::exit::{Error, ExitCode, Result};
-use crate::settings::{self, Env, Owner, OwnerQuery, Place};
+use crate::settings::{self, AskEntry, Env, Owner, OwnerQuery, Place};
 use crate::token::store;
 use secrecy::ExposeSecret;
 use std::io::Write;
@@ -19,16 +19,20 @@ pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
 
 /// The owner that the options of `auth show` mean.
 pub(super) fn owner(args: &ShowArgs, env: &Env, place: &Place) -> Result<Owner> {
-    let query = OwnerQuery {
+    settings::owner(&query(args, &|| Ok(cmd::entry_env_if_readable(place))), env, place)
+}
+
+/// What the options of `auth show` say.
+pub(super) fn query<'a>(args: &ShowArgs, entry_env: AskEntry<'a>) -> OwnerQuery<'a> {
+    OwnerQuery {
         flags: OwnerArgs {
             namespace: args.namespace.clone(),
             token_file: args.token_file.clone(),
             ..OwnerArgs::default()
         },
-        entry_env: Some(&|| Ok(cmd::entry_env_if_readable(place))),
+        entry_env: Some(entry_env),
         ..OwnerQuery::default()
-    };
-    settings::owner(&query, env, place)
+    }
 }
 
 fn not_found(owner: &Owner) -> Error {

@@ -48,6 +48,7 @@ pub(super) fn site(common: &ServiceArgs, email: Option<&str>, env: &Env) -> Resu
         token_namespace: None,
         entry_env: Some(&entry_env),
         interactive: true,
+        replaces_record: false,
     };
     let owner = settings::owner(&query, env, &place)?;
     let checkout = owner

@@ -27,7 +27,8 @@ pub(super) fn check_slug(slug: &str) -> Result<()> {
     Err(Error::new(
         ExitCode::Usage,
         format!("could not take the service slug {slug:?}: 3 to 64 lower-case letters, digits and inner hyphens"),
-    ))
+    )
+    .next("sigilum-authz-notify service list, to see the slugs that there are"))
 }
 
 /// The secret that a person gave, from at most one source. Gives a value only; warnings are [`warn_of_typed_secrets`]'s.
@@ -76,6 +77,7 @@ fn bad_secret(why: impl std::fmt::Display) -> Error {
         ExitCode::SecretOrDatabase,
         format!("could not take the upstream secret: {why}"),
     )
+    .next("give it with --upstream-secret-env <name> or --upstream-secret-file <path>")
 }
 
 fn read_secret_file(path: &Path) -> Result<String> {
@@ -138,7 +140,8 @@ pub(super) fn warn_of_typed_secrets(secret: Option<&UpstreamSecretArgs>, gateway
 /// Refuses what needs no file and no network to be refused.
 pub(super) fn check_add(args: &ServiceAddArgs) -> Result<()> {
     check_slug(&args.service_slug)?;
-    let usage = |what: String| Err(Error::new(ExitCode::Usage, what));
+    const HELP: &str = "sigilum-authz-notify service add --help";
+    let usage = |what: String| Err(Error::new(ExitCode::Usage, what).next(HELP));
     for (flag, text) in [
         ("--service-name", &args.service_name),
         ("--domain", &args.domain),
@@ -173,7 +176,9 @@ pub(super) fn check_add(args: &ServiceAddArgs) -> Result<()> {
     };
     let url = http::check_url(url.trim(), true).map_err(|error| {
         // Not the URL itself: it may hold a password.
-        Error::new(ExitCode::Usage, "could not take --upstream-base-url").because(error)
+        Error::new(ExitCode::Usage, "could not take --upstream-base-url")
+            .because(error)
+            .next(HELP)
     })?;
     if url.scheme() == "http" && !http::is_this_machine(&url) {
         cmd::warn(format_args!(

@@ -133,7 +133,14 @@ impl Checkout {
     pub fn migrations(&self) -> Result<Vec<Migration>> {
         let folder = self.root.join(API).join("migrations");
         let what = || format!("could not read the checkout's migrations: {}", folder.display());
-        let fail = |error: std::io::Error| Error::new(ExitCode::SecretOrDatabase, what()).because(error);
+        let fail = |error: std::io::Error| {
+            Error::new(ExitCode::SecretOrDatabase, what())
+                .because(error)
+                .next("see whether the checkout is whole: git status")
+        };
+        if !folder.exists() {
+            return Err(fail(std::io::ErrorKind::NotFound.into()));
+        }
         self.check(&folder)?;
         let mut found = Vec::new();
         for entry in std::fs::read_dir(&folder).map_err(fail)? {

@@ -45,7 +45,10 @@ pub fn read(path: &Path) -> Result<Option<Record>> {
                 path.display()
             ),
         )
-        .next("remove the file and log in again: sigilum-authz-notify auth login")
+        .next(format!(
+            "rm {}, then: sigilum-authz-notify auth login",
+            disk::quoted(path)
+        ))
     })
 }
 

@@ -6,11 +6,13 @@ use super::seen::File;
 use crate::disk::{self, Content, Folder, OwnLock, Temp};
 use crate::exit::{Error, ExitCode, Result};
 use crate::openclaw::document::MAX_BYTES;
+use crate::openclaw::entry;
 use crate::openclaw::lock::WriteLock;
 use crate::openclaw::undo::{self, Undo};
 use crate::settings::Place;
 use rustix::fs::Stat;
 use rustix::io::Errno;
+use secrecy::ExposeSecret;
 use std::io;
 use std::path::Path;
 
@@ -98,6 +100,13 @@ fn noted(plan: &Plan) -> Undo {
                 after: &change.value,
             },
         );
+    }
+    if plan.undo_was_lost
+        && let Ok(Some(entry)) = entry::find(plan.seen.value())
+        && let Some(token) = entry.token()
+    {
+        // Most likely ours: an uninstall must not give a live token back.
+        undo.scrub(|text| text == token.expose_secret());
     }
     undo
 }

@@ -40,6 +40,8 @@ pub(super) struct Plan {
     pub seen: Rc<Seen>,
     /// The undo record as it is.
     pub undo: Undo,
+    /// The record was damaged: what stands in the config may be ours, and nobody knows what was there before.
+    pub undo_was_lost: bool,
     patch: Patch,
     pub changes: Vec<Change>,
     notes: Vec<String>,
@@ -59,6 +61,7 @@ impl Plan {
         let mut plan = Self {
             seen: seen.clone(),
             undo,
+            undo_was_lost: note.is_some(),
             patch: Patch::default(),
             changes: Vec::new(),
             notes: note.into_iter().collect(),

@@ -297,6 +297,10 @@ fn create_file(path: &Path, checkout: Option<&Checkout>) -> Result<bool, Problem
     if std::fs::symlink_metadata(path).is_ok() {
         return Ok(false);
     }
+    if let Some(checkout) = checkout {
+        // A checkout that cannot make the tables gets no empty file either.
+        checkout.migrations()?;
+    }
     disk::create_private_dir(folder_of(path))?;
     if checkout.is_none() {
         // A checkout has its own rules for who may write to its folders, and has checked them.
