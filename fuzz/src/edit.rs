@@ -14,14 +14,14 @@ use std::path::Path;
 const FILE: &str = "/home/tester/.openclaw/openclaw.json";
 const OPEN_DIR: &str = "/home/tester/.openclaw/hooks/sigilum-authz-notify";
 /// As far as a text is blown up, to see that time and memory grow with its length alone.
-const BIG: usize = 96 << 10;
+const BIG: usize = 64 << 10;
 
 /// Text: the config. Program: the wants.
 pub fn check(input: &[u8]) {
     let (text, mut program) = split(input);
-    let shape = program.byte();
-    let big = if shape == b'B' { blown_up(text) } else { None };
-    let text = big.as_deref().unwrap_or(text);
+    if program.byte() == b'B' {
+        return large(text, &mut program);
+    }
     let Ok(document) = Document::parse(text) else { return };
     assert_eq!(document.bytes(), text, "not the file's bytes");
     assert_eq!(*document.value(), second(text), "the two parsers disagree");
@@ -237,23 +237,31 @@ fn depth(value: &Value) -> usize {
     1 + below.unwrap_or_default()
 }
 
-/// A large config with this one many times in it, and a member for each to be added to.
-fn blown_up(text: &[u8]) -> Option<Vec<u8>> {
-    Document::parse(text).ok()?;
+/// A large config with this one many times in it. Nothing but the program itself is run, so that a limit of time or
+/// memory tells something about it.
+fn large(text: &[u8], program: &mut Program) {
+    if Document::parse(text).is_ok_and(|document| document.is_bare()) {
+        return;
+    }
     let bare = text.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(text);
     let item = |index: usize| [format!("k{index}:[\n").as_bytes(), bare, b"\n],\n"].concat();
-    if second(text) == json!({}) {
-        return None;
-    }
-    let count = BIG / item(0).len();
-    Some(
-        [
-            b"{\n".to_vec(),
-            (0..count).flat_map(item).collect(),
-            b"hooks:{}}".to_vec(),
-        ]
-        .concat(),
-    )
+    let items: Vec<u8> = (0..BIG / item(0).len()).flat_map(item).collect();
+    let text = [b"{\n", &items[..], b"hooks:{}}"].concat();
+    let Ok(document) = Document::parse(&text) else { return };
+    let Some(wanted) = wanted(program.byte(), document.value(), program) else {
+        return;
+    };
+    let edited = document.edit(&diff(document.value(), &wanted)).unwrap();
+    let mut undo = Undo::default();
+    let change = Change {
+        old: Some(&text),
+        before: document.value(),
+        edited: &edited,
+        after: &wanted,
+    };
+    undo.note(FILE, &change);
+    let theirs = [&edited.bytes, &b"\n// theirs"[..]].concat();
+    undo.restore(FILE, &theirs).unwrap();
 }
 
 fn keeps_comments(old: &[u8], new: &[u8]) {

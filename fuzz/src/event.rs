@@ -78,7 +78,10 @@ fn audience(event: &Event, value: &Value, env: &Env) {
     let groups = groups.map(str::to_ascii_lowercase);
     let sender = value["senderId"].as_str().unwrap_or_default();
     let mut listed = senders.is_none();
-    for id in senders.into_iter().flat_map(|list| list.split([',', ' ', '\n', '\t'])) {
+    for id in senders
+        .into_iter()
+        .flat_map(|list| list.split(|c: char| c == ',' || c.is_whitespace()))
+    {
         // Some part of an entry of the list is the sender or its nick, in whatever case.
         let nick = sender.split('!').next().unwrap_or_default();
         let ends = |name: &str| !name.is_empty() && id.to_ascii_lowercase().ends_with(&name.to_ascii_lowercase());
