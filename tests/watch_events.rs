@@ -74,6 +74,11 @@ fn however_a_config_is_written_it_is_seen() {
             0,
             "{name}: called broken while it was written"
         );
+        assert_eq!(
+            watcher.count("there is no"),
+            0,
+            "{name}: called gone while it was written"
+        );
     }
 }
 

@@ -24,7 +24,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 /// An event is often the first of several: the home is looked at so much later.
-const SETTLE_MS: i64 = 10;
+const SETTLE_MS: i64 = 4;
 /// How often a home is looked at whose file system tells of no changes.
 const POLL_MS: i64 = 5_000;
 /// How often a broken config, or a home that another watcher serves, is looked at without any event.

@@ -16,7 +16,7 @@ pub struct Memory {
     place: Vec<u8>,
     random: Random,
     last: Option<Now>,
-    broken: Option<(String, i64)>,
+    config_trouble: Option<(Line, i64)>,
     said: BTreeSet<Said>,
     loss: Option<Loss>,
     reminded: Option<(TokenId, usize)>,
@@ -74,7 +74,7 @@ impl Memory {
             place: place.to_vec(),
             random,
             last: None,
-            broken: None,
+            config_trouble: None,
             said: BTreeSet::new(),
             loss: None,
             reminded: None,
@@ -138,20 +138,17 @@ impl Memory {
         }
     }
 
-    pub(super) fn broken_since(&mut self, why: &str, now: Now) -> i64 {
-        match &self.broken {
-            Some((known, since)) if known == why => *since,
+    /// Since when this is the trouble with the config.
+    pub(super) fn trouble_since(&mut self, trouble: Option<&Line>, now: Now) -> i64 {
+        match (&self.config_trouble, trouble) {
+            (Some((known, since)), Some(trouble)) if known == trouble => *since,
             _ => {
                 // Broken in another way: a new state, told anew.
                 self.said.remove(&Said::Broken);
-                self.broken = Some((why.to_owned(), now.steady));
+                self.config_trouble = trouble.map(|trouble| (trouble.clone(), now.steady));
                 now.steady
             }
         }
-    }
-
-    pub(super) fn not_broken(&mut self) {
-        self.broken = None;
     }
 
     /// Whether this has not been said since it began.

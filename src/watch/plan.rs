@@ -90,7 +90,7 @@ impl Plan {
 
 /// Writes to openclaw.json leave this long between them: OpenClaw takes up nothing while edits keep coming.
 pub const BETWEEN_CONFIG_WRITES_MS: i64 = 2_000;
-/// A broken config may be one that an editor is writing just now: it is called broken if it still is so much later.
+/// How long a config must be gone or broken to be called so.
 const SETTLE_MS: i64 = 500;
 /// Without a token command a person must act: said when so many seconds are left.
 const REMIND_AT_S: [i64; 4] = [24 * 3600, 6 * 3600, 3600, 0];
@@ -121,34 +121,28 @@ enum Then {
     GoOn,
 }
 
+/// A config that is gone or broken is told of if it still is so a little later: somebody may be writing it just now.
 fn tell_of_config(world: &World, memory: &mut Memory, now: Now, rules: &Rules, plan: &mut Plan) {
-    let broken = match &world.config {
-        Config::Broken(why) => Some(why),
-        _ => None,
+    let trouble = match &world.config {
+        Config::Missing => Some((Said::ConfigMissing, Line::ConfigMissing)),
+        Config::Broken(why) => Some((Said::Broken, Line::ConfigBroken { why: why.clone() })),
+        Config::NoEntry | Config::Entry(_) => None,
     };
-    match broken {
-        Some(why) => {
-            let since = memory.broken_since(why, now);
-            let settled = since + if rules.once { 0 } else { SETTLE_MS };
-            if now.steady < settled {
-                plan.wake_steady(settled);
-            } else if memory.say(Said::Broken) {
-                plan.lines.push(Line::ConfigBroken { why: why.clone() });
-            }
-        }
-        None => {
-            memory.not_broken();
-            if memory.unsay(Said::Broken) {
-                plan.lines.push(Line::ConfigMended);
-            }
+    let kind = trouble.as_ref().map(|(said, _)| *said);
+    for (said, over) in [
+        (Said::ConfigMissing, Line::ConfigBack),
+        (Said::Broken, Line::ConfigMended),
+    ] {
+        if kind != Some(said) && memory.unsay(said) && kind.is_none() {
+            plan.lines.push(over);
         }
     }
-    if world.config == Config::Missing {
-        if memory.say(Said::ConfigMissing) {
-            plan.lines.push(Line::ConfigMissing);
-        }
-    } else if memory.unsay(Said::ConfigMissing) {
-        plan.lines.push(Line::ConfigBack);
+    let settled = memory.trouble_since(trouble.as_ref().map(|(_, line)| line), now) + SETTLE_MS;
+    let Some((said, line)) = trouble else { return };
+    if now.steady < settled && !rules.once {
+        plan.wake_steady(settled);
+    } else if memory.say(said) {
+        plan.lines.push(line);
     }
 }
 

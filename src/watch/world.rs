@@ -336,7 +336,12 @@ fn recorded(owner: &Owner, path: impl Fn(&record::Record) -> Option<&PathBuf>) -
 
 /// Reads openclaw.json: what matters of it, whom it names where it has an entry, and the files that it is made of.
 fn read(place: &Place) -> Result<(ConfigSeen, Option<Names>, Vec<PathBuf>)> {
-    let Some(config) = config::read(place)? else {
+    let config = match config::read(place)? {
+        // Empty: about to be written, as a rule. Nobody's entry was taken out.
+        Some(_) if is_blank(&place.config) => None,
+        config => config,
+    };
+    let Some(config) = config else {
         return Ok((ConfigSeen::Missing, None, Vec::new()));
     };
     let Some(entry) = entry::find(&config.value)? else {
@@ -363,6 +368,13 @@ fn read(place: &Place) -> Result<(ConfigSeen, Option<Names>, Vec<PathBuf>)> {
         },
     };
     Ok((seen, Some(names), config.files))
+}
+
+/// A file with nothing but white space in it, or hardly that.
+fn is_blank(path: &Path) -> bool {
+    const SHORTER_THAN_ANY_ENTRY: u64 = 64;
+    std::fs::metadata(path).is_ok_and(|meta| meta.len() < SHORTER_THAN_ANY_ENTRY)
+        && std::fs::read_to_string(path).is_ok_and(|text| text.trim().is_empty())
 }
 
 /// What planning may know of a token; `None` for a text that is none.
