@@ -69,9 +69,12 @@ fn sign(guard: &Folder, owned: &[u8]) -> io::Result<()> {
 impl Drop for Guard<'_> {
     fn drop(&mut self) {
         // Away in one step, then to pieces: a guard without its file would block everybody if we died between.
-        if let Ok(temp) = self.folder.rename_away(self.name) {
-            let _ = self.folder.remove_folder(&temp);
-        }
+        // Where that rename fails, to pieces where it is: left alone it would block OpenClaw until our next run.
+        let name = self
+            .folder
+            .rename_away(self.name)
+            .unwrap_or_else(|_| self.name.to_owned());
+        let _ = self.folder.remove_folder(&name);
     }
 }
 
