@@ -420,8 +420,13 @@ fn what_the_api_answers() {
             Fault::Body("application/json", "{}".into()),
             ApiError::Decode(DecodeError::NoClaims),
         ),
+        // A list is no answer, however deep; and a depth that never ends is no JSON.
         (
             Fault::Body("application/json", "[".repeat(1 << 20)),
+            ApiError::Decode(DecodeError::NoClaims),
+        ),
+        (
+            Fault::Body("application/json", format!("{{\"deep\":{}", "[".repeat((1 << 20) - 8))),
             ApiError::Decode(DecodeError::NotJson),
         ),
         (
