@@ -3,6 +3,8 @@
 //! Columns: wall time (median and best of the rounds), fsync calls (counted by strace, where it is installed), peak
 //! memory (by GNU time, where it is installed).
 
+use secrecy::SecretString;
+use sigilum_authz_notify::token::claims::{self, Claims};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -48,6 +50,12 @@ fn main() {
         r#"{"type":"message"}"#,
     );
     measure(home, "hook run, /new, five pending", &["hook", "run"], event);
+    let signing = signing_time();
+    println!(
+        "{:<44} {:>9.4}",
+        "(signing one token, in this process)",
+        millis(signing)
+    );
     let mut times: Vec<_> = (0..ROUNDS).map(|_| answer_time(&api)).collect();
     times.sort();
     println!(
@@ -159,6 +167,24 @@ fn serve_pending_claims() -> String {
         }
     });
     url
+}
+
+/// What one signature takes, of many.
+fn signing_time() -> Duration {
+    const SIGNATURES: u32 = 10_000;
+    let secret = SecretString::from("0123456789abcdef0123456789abcdef");
+    let claims = Claims::new(
+        "user_local_alice",
+        "alice@local.sigilum",
+        "alice",
+        1_800_000_000,
+        604_800,
+    );
+    let started = Instant::now();
+    for _ in 0..SIGNATURES {
+        std::hint::black_box(claims::mint(&claims, &secret).expect("a token"));
+    }
+    started.elapsed() / SIGNATURES
 }
 
 fn answer_time(url: &str) -> Duration {
