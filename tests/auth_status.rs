@@ -78,7 +78,13 @@ fn status_tells_where_things_come_from_and_until_when() {
         "{seen}"
     );
     let text = env.run(["auth", "status"]).expect(0).stdout;
-    for part in ["alice", "valid", "Expires:", "holds the same token"] {
+    for part in [
+        "alice",
+        "valid",
+        "Expires:",
+        "holds the same token",
+        "Watcher:       none",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(!text.contains(&token));

@@ -1,6 +1,7 @@
 //! `auth status`: which token is in force, until when, and whether openclaw.json holds the same one.
 
 use crate::cli::StatusArgs;
+use crate::cmd::hook_status::watch_text;
 use crate::cmd::{self, auth_show, place, write_line};
 use crate::exit::{ExitCode, OrFail, Result};
 use crate::openclaw::{config, entry};
@@ -175,6 +176,7 @@ impl Status {
                 None => "cannot be read",
             }
         ));
+        lines.push(format!("Watcher:       {}", watch_text(self.watch.as_ref())));
         lines.join("\n")
     }
 }

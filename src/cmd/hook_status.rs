@@ -170,12 +170,11 @@ impl Status {
         lines.push(format!("Plugin:        {}", self.plugin.text()));
         match &self.token {
             Some(token) => lines.push(token.text()),
-            None => lines.push("Token:         none, no namespace is known".to_owned()),
+            None => lines.extend([
+                "Token:         none, no namespace is known".to_owned(),
+                format!("Watcher:       {}", watch_text(self.watch.as_ref())),
+            ]),
         }
-        lines.push(format!(
-            "Watcher:       {}",
-            self.watch.as_ref().map_or_else(|| "none".to_owned(), watch_text)
-        ));
         lines.push(format!("OpenClaw says: {}", self.openclaw.text()));
         lines.extend(self.problems.iter().map(|problem| format!("Problem:       {problem}")));
         lines.join("\n")
@@ -201,7 +200,9 @@ fn files_text(found: &Found) -> String {
     format!("{}{version}{missing}{changed}, {}", found.state, found.folder.display())
 }
 
-fn watch_text(watch: &WatchStatus) -> String {
+/// The watcher in one line; `none` where none ever served this home.
+pub(super) fn watch_text(watch: Option<&WatchStatus>) -> String {
+    let Some(watch) = watch else { return "none".to_owned() };
     let state = if watch.running { "runs" } else { "is gone" };
     let homes = watch.homes.iter().map(|home| {
         let due = home
