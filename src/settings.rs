@@ -517,16 +517,20 @@ pub fn default_api_url(mode: Mode) -> &'static str {
     }
 }
 
-/// `^[a-z0-9][a-z0-9-]{1,62}[a-z0-9]$`; managed namespaces may hold capital letters too.
-fn check_namespace(namespace: &Setting<String>, mode: Mode) -> Result<()> {
-    let bytes = namespace.value.as_bytes();
-    let plain =
-        |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || (mode == Mode::Managed && b.is_ascii_uppercase());
-    let good = (3..=64).contains(&bytes.len())
+/// Whether a text is `^[a-z0-9][a-z0-9-]{1,62}[a-z0-9]$`, the form of namespaces and service slugs; with `capitals`,
+/// capital letters may stand in it too.
+pub fn is_label(text: &str, capitals: bool) -> bool {
+    let bytes = text.as_bytes();
+    let plain = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || (capitals && b.is_ascii_uppercase());
+    (3..=64).contains(&bytes.len())
         && bytes.iter().all(|b| plain(b) || *b == b'-')
         && bytes.first().is_some_and(plain)
-        && bytes.last().is_some_and(plain);
-    if good {
+        && bytes.last().is_some_and(plain)
+}
+
+/// Managed namespaces may hold capital letters too.
+fn check_namespace(namespace: &Setting<String>, mode: Mode) -> Result<()> {
+    if is_label(&namespace.value, mode == Mode::Managed) {
         return Ok(());
     }
     Err(Error::new(

@@ -4,7 +4,7 @@ use crate::cli::{GatewayArgs, ServiceAddArgs, ServiceMode, UpstreamSecretArgs};
 use crate::cmd;
 use crate::disk;
 use crate::exit::{Error, ExitCode, OrFail, Result};
-use crate::settings::Env;
+use crate::settings::{self, Env};
 use crate::sigilum::http;
 use secrecy::SecretString;
 use std::io::Read;
@@ -15,13 +15,7 @@ const SECRET_CAP: u64 = 64 * 1024;
 
 /// `^[a-z0-9][a-z0-9-]{1,62}[a-z0-9]$`: what the Sigilum gateway takes as the name of a key file.
 pub(super) fn check_slug(slug: &str) -> Result<()> {
-    let plain = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let bytes = slug.as_bytes();
-    let good = (3..=64).contains(&bytes.len())
-        && bytes.iter().all(|b| plain(b) || *b == b'-')
-        && bytes.first().is_some_and(plain)
-        && bytes.last().is_some_and(plain);
-    if good {
+    if settings::is_label(slug, false) {
         return Ok(());
     }
     Err(Error::new(
