@@ -1,5 +1,11 @@
 //! Every command, flag, default and help text. Behaviour lives in [`crate::cmd`].
 
+#![allow(
+    rustdoc::invalid_html_tags,
+    rustdoc::broken_intra_doc_links,
+    reason = "help texts are plain text: `<namespace>` and `[default: …]` stand for themselves"
+)]
+
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 

@@ -50,7 +50,7 @@ pub struct Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// An error that says `what` failed, in the form "could not <verb> <what>: <path>".
+    /// An error that says `what` failed, in the form `could not <verb> <what>: <path>`.
     pub fn new(code: ExitCode, what: impl Into<String>) -> Self {
         Self {
             code,

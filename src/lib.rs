@@ -3,7 +3,8 @@
 //! One thing flows through: the **owner token**, from where it is made into its file, from its file into OpenClaw's
 //! config, from there into the hook, and with it a question to the Sigilum API, whose answer becomes a notice.
 //! [`cli`] says what a person may ask, [`settings`] what is in force, [`cmd`] and [`watch`] join the parts, with
-//! [`issue`] for what both do: [`token`], [`openclaw`] and [`sigilum`] know nothing of each other. Only [`settings`] reads the environment, only [`disk`] writes files.
+//! [`issue`] for what both do: [`token`], [`openclaw`] and [`sigilum`] know nothing of each other. Only [`settings`]
+//! reads the environment, only [`disk`] writes files.
 
 #![cfg_attr(
     not(test),

@@ -1,7 +1,7 @@
 //! OpenClaw's side: its config, the hook's entry in it, its write lock, the hook's files.
 //!
 //! What flows through this room is a value of `openclaw.json`. [`config`] reads it (under [`lock`], through
-//! [`include`]), asks what is wanted instead, and has [`document`] put only the difference into the text; [`undo`]
+//! [`mod@include`]), asks what is wanted instead, and has [`document`] put only the difference into the text; [`undo`]
 //! remembers how to take that out again. What is wanted is decided by pure functions from value to value: [`entry`] for
 //! a login, an install and the watcher, [`removal`] for a logout and an uninstall, [`plugin`] for the native plugin.
 //!

@@ -25,7 +25,7 @@ pub fn without_token(config: &Value, keep_length: bool) -> Result<Planned> {
     })
 }
 
-/// The config without our entry, and without the folder that [`wanted`] gave to `load.extraDirs`, as far as the other
+/// The config without our entry, and without the folder that [`wanted`](super::entry::wanted) gave to `load.extraDirs`, as far as the other
 /// hooks run as before. For a config whose undo record is lost or no longer fits.
 pub fn removed(config: &Value, open_dir: &Path, installs: &Installs) -> Result<Planned> {
     let planned = |value, notes| Planned {

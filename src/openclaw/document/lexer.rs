@@ -5,7 +5,7 @@ use super::scan::{Fault, Kind, Span};
 /// What ends a line, and a line comment with it: <https://spec.json5.org/#comments>
 pub(super) const LINE_BREAKS: [char; 4] = ['\n', '\r', '\u{2028}', '\u{2029}'];
 
-/// Reads tokens one by one. Also used alone, to find the comments in a stretch of a text that [`scan`] accepted.
+/// Reads tokens one by one. Also used alone, to find the comments in a stretch of a text that [`scan`](super::scan) accepted.
 pub(super) struct Lexer<'a> {
     text: &'a str,
     bytes: &'a [u8],
@@ -22,7 +22,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// The comments between here and `end`, both between two tokens of a text that [`scan`] accepted.
+    /// The comments between here and `end`, both between two tokens of a text that [`scan`](super::scan) accepted.
     pub fn comments(mut self, end: usize) -> Vec<Span> {
         let mut found = Vec::new();
         while self.at < end {

@@ -51,7 +51,7 @@ pub struct NewService<'a> {
     pub kind: ServiceKind,
     /// The key, which lies in the file of `file_stem`.
     pub key: &'a KeyDigest,
-    /// The [`Slot::file_stem`] that the key was loaded or made for.
+    /// The [`Slot::file_stem`](super::Slot::file_stem) that the key was loaded or made for.
     pub file_stem: &'a str,
     /// Revoke the service's other keys in the same transaction.
     pub revoke_others: bool,
