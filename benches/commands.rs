@@ -1,198 +1,342 @@
-//! What a person waits for: whole processes, warm, in a throw-away home. `cargo bench --bench commands`.
+//! What a person waits for: every command as a whole process, warm, in a throw-away home on a real disk.
 //!
-//! Columns: wall time (median and best of the rounds), fsync calls (counted by strace, where it is installed), peak
-//! memory (by GNU time, where it is installed).
+//! What a command changes is put back before each round, outside the time. Where strace and GNU time are installed, one
+//! more round counts the fsyncs, and another the memory.
 
-use secrecy::SecretString;
-use sigilum_authz_notify::token::claims::{self, Claims};
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use crate::env::api::Api;
+use crate::env::gateway::Gateway;
+use crate::env::services::Desk;
+use crate::env::{Run, TestEnv};
+use crate::kernel::{cpu_time_of, cpu_time_of_children, memory_of};
+use crate::scenes;
+use crate::table::Row;
+use crate::tree::{self, Tree};
+use serde_json::{Value, json};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdout, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_sigilum-authz-notify");
 const ROUNDS: usize = 100;
+const API_SECRET: &str = "the secret of the measured API";
 
-fn main() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let home = dir.path();
-    let api = serve_pending_claims();
-    println!(
-        "binary: {:.1} MB",
-        std::fs::metadata(BINARY).expect("the binary").len() as f64 / 1e6
-    );
-    println!(
-        "{:<44} {:>9} {:>9} {:>7} {:>9}",
-        "command", "median ms", "best ms", "fsyncs", "peak MB"
-    );
-
-    let login =
-        "auth login --mode oss-local --namespace alice --print-token false --enable-authz-notify true --api-url";
-    let login: Vec<&str> = login.split(' ').chain([api.as_str()]).collect();
-    let event = r#"{"type":"command","action":"new","sessionKey":"agent:main:main","chatType":"direct"}"#;
-    measure(home, "(nothing: --version)", &["--version"], "");
-    let started = Instant::now();
-    run(home, &login, "");
-    println!(
-        "{:<44} {:>9.2}",
-        "auth login, the first (makes a database)",
-        millis(started.elapsed())
-    );
-    measure(home, "auth login, again", &login, "");
-    measure(home, "auth refresh", &["auth", "refresh", "--print-token", "false"], "");
-    measure(home, "auth show", &["auth", "show", "--namespace", "alice"], "");
-    measure(home, "auth status", &["auth", "status"], "");
-    measure(
-        home,
-        "hook run, an event that is not ours",
-        &["hook", "run"],
-        r#"{"type":"message"}"#,
-    );
-    measure(home, "hook run, /new, five pending", &["hook", "run"], event);
-    let signing = signing_time();
-    println!(
-        "{:<44} {:>9.4}",
-        "(signing one token, in this process)",
-        millis(signing)
-    );
-    let mut times: Vec<_> = (0..ROUNDS).map(|_| answer_time(&api)).collect();
-    times.sort();
-    println!(
-        "{:<44} {:>9.2} {:>9.2}",
-        "(the loopback API's answer)",
-        millis(times[ROUNDS / 2]),
-        millis(times[0])
-    );
+/// A command, and what is there when it starts.
+struct Case {
+    name: &'static str,
+    /// Whether it changes anything, so that it must be put back.
+    changes: bool,
+    prepare: fn(&Desk),
+    run: fn(&Desk) -> Run,
 }
 
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
+pub fn measure(only: &str) {
+    for case in cases().into_iter().filter(|case| case.name.contains(only)) {
+        Stage::new(&case).measure(&case);
+    }
+    if SERVE.contains(only) {
+        serve_from_the_start();
+        serve_resident();
+    }
 }
 
-fn measure(home: &Path, name: &str, args: &[&str], stdin: &str) {
-    let mut times: Vec<_> = (0..ROUNDS)
-        .map(|_| {
-            let started = Instant::now();
-            run(home, args, stdin);
-            started.elapsed()
-        })
-        .collect();
-    times.sort();
-    let fsyncs = fsyncs(home, args, stdin).map_or("-".to_owned(), |count| count.to_string());
-    let memory = peak_memory(home, args, stdin).map_or("-".to_owned(), |kb| format!("{:.1}", kb / 1e3));
-    let (median, best) = (millis(times[ROUNDS / 2]), millis(times[0]));
-    println!("{name:<44} {median:>9.2} {best:>9.2} {fsyncs:>7} {memory:>9}");
+fn cases() -> Vec<Case> {
+    let case = |changes| {
+        move |name, prepare, run| Case {
+            name,
+            changes,
+            prepare,
+            run,
+        }
+    };
+    let (looks, changes) = (case(false), case(true));
+    vec![
+        looks("--version: nothing", nothing, |desk| desk.env.run(["--version"])),
+        changes("auth login, the first: makes a database", config, scenes::login),
+        changes("auth login, again", scenes::logged_in, scenes::login),
+        changes("auth login, again, managed", scenes::logged_in_managed, |desk| {
+            scenes::login_managed(desk)
+        }),
+        changes("auth refresh", scenes::logged_in, scenes::refresh),
+        looks("auth show", scenes::logged_in, |desk| alice(desk, "auth show")),
+        looks("auth status", scenes::logged_in, |desk| alice(desk, "auth status")),
+        changes("auth logout", scenes::logged_in, |desk| alice(desk, "auth logout")),
+        changes("service add, new", nothing, scenes::add_native),
+        looks(
+            "service add, again",
+            |desk| drop(scenes::add_native(desk).expect(0)),
+            scenes::add_native,
+        ),
+        changes("service add, new, gateway mode", nothing, |desk| desk.add_linear([])),
+        looks("service add, again, gateway mode", scenes::added, |desk| {
+            desk.add_linear([])
+        }),
+        looks("service list", scenes::added, |desk| desk.run(["service", "list"])),
+        looks("service list, 10,000 services", ten_thousand, |desk| {
+            desk.run(["service", "list"])
+        }),
+        changes("service secret set", scenes::added, scenes::set_secret),
+        changes("service rotate-key", scenes::added, |desk| {
+            desk.run(["service", "rotate-key", "linear"])
+        }),
+        changes("service remove", scenes::added, |desk| {
+            desk.run(["service", "remove", "linear", "--yes"])
+        }),
+        changes("hook install", scenes::logged_in, scenes::install),
+        changes("hook install, as plugin", scenes::logged_in, |desk| {
+            alice(desk, "hook install --as plugin")
+        }),
+        looks("hook install, again", scenes::installed, scenes::install),
+        changes("hook uninstall", scenes::installed, scenes::uninstall),
+        looks("hook status", scenes::installed, |desk| alice(desk, "hook status")),
+        looks("hook run, an event that is not ours", five_pending, |desk| {
+            hook_run(desk, &json!({"type": "message"}))
+        }),
+        looks("hook run, /new, five pending", five_pending, |desk| {
+            hook_run(desk, &new_command(&desk.env))
+        }),
+        looks("watch --once, nothing due", scenes::logged_in, scenes::watch),
+        changes("watch --once, a renewal", scenes::due, scenes::watch),
+        looks("watch --print-unit systemd", scenes::logged_in, |desk| {
+            alice(desk, "watch --print-unit systemd")
+        }),
+        changes("demo", nothing, |desk| {
+            desk.env.run(["demo"]).env("TMPDIR", desk.env.home())
+        }),
+    ]
 }
 
-fn run(home: &Path, args: &[&str], stdin: &str) {
-    let mut command = command(home, BINARY);
-    command.args(args);
-    finish(command, stdin);
+fn nothing(_: &Desk) {}
+
+fn config(desk: &Desk) {
+    desk.env.write_config(scenes::CONFIG);
 }
 
-fn command(home: &Path, program: &str) -> Command {
-    let mut command = Command::new(program);
-    command
-        .env_clear()
-        .env("HOME", home)
-        .env("USER", "bench")
-        .env("PATH", "/usr/bin:/bin")
-        .current_dir(home);
-    command
+fn ten_thousand(desk: &Desk) {
+    scenes::added(desk);
+    let insert = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+         INSERT INTO services (id, owner_user_id, name, slug)
+         SELECT 's' || i, (SELECT owner_user_id FROM services), 'Service', 'slug-' || i FROM n";
+    desk.db().execute_batch(insert).expect("10,000 services");
 }
 
-/// Runs a command to its end and returns its standard error.
-fn finish(mut command: Command, stdin: &str) -> String {
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().expect("the process starts");
-    let _ = child.stdin.take().expect("piped").write_all(stdin.as_bytes());
-    let mut stderr = String::new();
-    let _ = child.stderr.take().expect("piped").read_to_string(&mut stderr);
-    let status = child.wait().expect("the process ends");
-    assert!(status.success(), "{status}: {stderr}");
-    stderr
+/// Logged in at an API that has five requests for alice.
+fn five_pending(desk: &Desk) {
+    config(desk);
+    let login = scenes::login(desk).args(["--api-url", &api().url()]);
+    login.env("JWT_SECRET", API_SECRET).expect(0);
 }
 
-fn fsyncs(home: &Path, args: &[&str], stdin: &str) -> Option<usize> {
+/// A loopback API with five requests for alice; it ends with this process.
+pub fn api() -> &'static Api {
+    static API: OnceLock<Api> = OnceLock::new();
+    API.get_or_init(|| {
+        let api = Api::start(API_SECRET);
+        for _ in 0..5 {
+            api.add_claim("alice", json!({"agent_name": "worker"}));
+        }
+        api
+    })
+}
+
+fn alice(desk: &Desk, args: &str) -> Run {
+    desk.env.run(args.split(' ')).env("SIGILUM_NAMESPACE", "alice")
+}
+
+fn hook_run(desk: &Desk, event: &Value) -> Run {
+    desk.env.run(["hook", "run"]).stdin(event.to_string())
+}
+
+/// `/new` in a direct chat, as the hook's handler and the plugin hand it over.
+fn new_command(env: &TestEnv) -> Value {
+    json!({"id": 1, "type": "command", "action": "new", "sessionKey": "agent:main:main", "chatType": "direct",
+        "home": env.openclaw(), "env": env.entry().expect("an entry")["env"]})
+}
+
+/// A home where a command is run again and again.
+struct Stage {
+    desk: Desk,
+    before: Tree,
+    /// The gateway's connection, where there is one.
+    connection: Option<Value>,
+}
+
+impl Stage {
+    fn new(case: &Case) -> Self {
+        let desk = Desk::new();
+        (case.prepare)(&desk);
+        let connection = desk.gateway.connection("linear").map(|is| {
+            json!({"id": "linear", "name": is["name"], "base_url": is["base_url"], "auth_mode": is["auth_mode"],
+                "auth_header_name": is["auth_header_name"], "auth_prefix": is["auth_prefix"],
+                "auth_secret_key": is["auth_secret_key"], "secrets": desk.gateway.secrets("linear")})
+        });
+        Self {
+            before: tree::take(desk.env.home()),
+            connection,
+            desk,
+        }
+    }
+
+    /// Everything as it was before, on the disk too, so that no fsync of the command has to wait for it.
+    fn again(&mut self) {
+        let home = self.desk.env.home();
+        tree::put(home, &self.before);
+        let gateway = Gateway::start();
+        gateway.home(home.join("gateway-home"));
+        if let Some(connection) = &self.connection {
+            gateway.given(connection.clone());
+        }
+        File::open(home).and_then(|home| home.sync_all()).expect("a sync");
+        self.desk.gateway = gateway;
+    }
+
+    fn measure(mut self, case: &Case) {
+        let mut run = || {
+            if case.changes {
+                self.again();
+            }
+            (case.run)(&self.desk)
+        };
+        run().expect(0);
+        let before = cpu_time_of_children();
+        let wall: Vec<Duration> = (0..ROUNDS)
+            .map(|_| {
+                let run = run();
+                let started = Instant::now();
+                let output = run.output();
+                let took = started.elapsed();
+                assert_eq!(output.code, 0, "{}: {}", case.name, output.stderr);
+                took
+            })
+            .collect();
+        let row = Row {
+            wall,
+            cpu: each(before, cpu_time_of_children()),
+            fsyncs: fsyncs(&mut run),
+            peak: peak_memory(&mut run),
+            ..Row::default()
+        };
+        row.print(case.name);
+    }
+}
+
+fn fsyncs(run: &mut dyn FnMut() -> Run) -> Option<usize> {
     installed("strace")?;
-    let trace = home.join("trace");
-    let mut command = command(home, "strace");
-    command
-        .args(["-f", "-qq", "-e", "trace=fsync,fdatasync", "-o"])
-        .arg(&trace)
-        .arg(BINARY)
-        .args(args);
-    finish(command, stdin);
-    Some(
-        std::fs::read_to_string(trace)
-            .ok()?
-            .lines()
-            .filter(|line| line.contains("sync("))
-            .count(),
-    )
+    let dir = tempfile::tempdir().ok()?;
+    let trace = dir.path().join("trace");
+    let options = ["-f", "-qq", "-e", "trace=fsync,fdatasync", "-o", trace.to_str()?];
+    run().under("strace", options).expect(0);
+    let trace = std::fs::read_to_string(trace).ok()?;
+    Some(trace.lines().filter(|line| line.contains("sync(")).count())
 }
 
-/// In kilobytes.
-fn peak_memory(home: &Path, args: &[&str], stdin: &str) -> Option<f64> {
+/// In kB.
+fn peak_memory(run: &mut dyn FnMut() -> Run) -> Option<f64> {
     installed("time")?;
-    let mut command = command(home, "time");
-    command.args(["-f", "%M"]).arg(BINARY).args(args);
-    finish(command, stdin).lines().last()?.trim().parse().ok()
+    let output = run().under("time", ["-f", "%M"]).expect(0);
+    output.stderr.lines().last()?.trim().parse().ok()
 }
 
 fn installed(program: &str) -> Option<()> {
-    ["/usr/bin", "/bin"]
-        .iter()
-        .any(|dir| Path::new(dir).join(program).exists())
-        .then_some(())
+    let path = std::env::var_os("PATH")?;
+    let there = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    there.then_some(())
 }
 
-/// A loopback API that has five requests pending for everybody; returns its base URL. Ends with the process.
-fn serve_pending_claims() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let claim = r#"{"claim_id":"c","namespace":"alice","service":"github","public_key":"ed25519:AAAA","agent_ip":"127.0.0.1","subject":null,"agent_id":null,"agent_name":"worker","status":"pending","created_at":"2026-11-22T06:20:37.017Z","approved_at":null,"revoked_at":null}"#;
-    let claims = [claim; 5].join(",");
-    let body = format!(r#"{{"claims":[{claims}],"pagination":{{"limit":20,"offset":0,"total":5,"has_more":false}}}}"#);
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n";
-    let answer = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let _ = stream.read(&mut [0; 4096]);
-            let _ = stream.write_all(answer.as_bytes());
-        }
-    });
-    url
+const SERVE: &str = "serve --stdio, /new, five pending";
+
+/// A resident process, asked as the plugin asks it.
+struct Resident {
+    child: Child,
+    answers: BufReader<ChildStdout>,
 }
 
-/// What one signature takes, of many.
-fn signing_time() -> Duration {
-    const SIGNATURES: u32 = 10_000;
-    let secret = SecretString::from("0123456789abcdef0123456789abcdef");
-    let claims = Claims::new(
-        "user_local_alice",
-        "alice@local.sigilum",
-        "alice",
-        1_800_000_000,
-        604_800,
-    );
-    let started = Instant::now();
-    for _ in 0..SIGNATURES {
-        std::hint::black_box(claims::mint(&claims, &secret).expect("a token"));
+impl Resident {
+    fn start(env: &TestEnv) -> Self {
+        let mut child = env
+            .run(["serve", "--stdio", "--openclaw-home"])
+            .args([env.openclaw()])
+            .into_command()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the process starts");
+        let answers = BufReader::new(child.stdout.take().expect("piped"));
+        Self { child, answers }
     }
-    started.elapsed() / SIGNATURES
+
+    fn ask(&mut self, question: &str) {
+        let stdin = self.child.stdin.as_mut().expect("piped");
+        stdin.write_all(question.as_bytes()).expect("a question");
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).expect("an answer");
+        assert!(answer.contains("5 "), "{answer}");
+    }
+
+    fn end(mut self) {
+        drop(self.child.stdin.take());
+        let status = self.child.wait().expect("the process ends");
+        assert!(status.success(), "{status}");
+    }
 }
 
-fn answer_time(url: &str) -> Duration {
-    let started = Instant::now();
-    let mut stream = TcpStream::connect(url.trim_start_matches("http://")).expect("the server listens");
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nHost: loopback\r\n\r\n")
-        .expect("a request");
-    let _ = stream.read_to_end(&mut Vec::new());
-    started.elapsed()
+/// A home, and the question that is asked in it.
+fn asked() -> (Desk, String) {
+    let desk = Desk::new();
+    five_pending(&desk);
+    let question = format!("{}\n", new_command(&desk.env));
+    (desk, question)
+}
+
+fn serve_from_the_start() {
+    let (desk, question) = asked();
+    let before = cpu_time_of_children();
+    let wall: Vec<Duration> = (0..ROUNDS)
+        .map(|_| {
+            let started = Instant::now();
+            let mut resident = Resident::start(&desk.env);
+            resident.ask(&question);
+            let took = started.elapsed();
+            resident.end();
+            took
+        })
+        .collect();
+    let row = Row {
+        wall,
+        cpu: each(before, cpu_time_of_children()),
+        note: "from its start to the answer; CPU to its end".to_owned(),
+        ..Row::default()
+    };
+    row.print(SERVE);
+}
+
+fn serve_resident() {
+    let (desk, question) = asked();
+    let mut resident = Resident::start(&desk.env);
+    resident.ask(&question);
+    let pid = resident.child.id();
+    let before = cpu_time_of(pid);
+    let wall: Vec<Duration> = (0..ROUNDS)
+        .map(|_| {
+            let started = Instant::now();
+            resident.ask(&question);
+            started.elapsed()
+        })
+        .collect();
+    let row = Row {
+        wall,
+        cpu: each(before, cpu_time_of(pid)),
+        peak: memory_of(pid),
+        note: "memory: afterwards".to_owned(),
+        ..Row::default()
+    };
+    resident.end();
+    row.print("serve --stdio, resident: each further event");
+}
+
+/// The CPU time of one round.
+fn each(before: Option<Duration>, after: Option<Duration>) -> Option<Duration> {
+    let all = after?.saturating_sub(before?);
+    Some(all / ROUNDS as u32)
 }

@@ -1,9 +1,10 @@
-//! What the watcher costs and how fast it is. `cargo bench --bench watch -- [idle] [latency] [burst] [many] [day]`;
-//! without a word all of them, about 13 minutes.
+//! What the watcher costs and how fast it is.
 //!
-//! CPU time and wake-ups are those of the watcher's process as the kernel counts them (`/proc/<pid>/task/*/schedstat`
-//! and `status`), over all its threads.
+//! CPU time and wake-ups are those of the watcher's process as the kernel counts them, over all its threads.
 
+use crate::env::BINARY;
+use crate::kernel::{Usage, memory_of};
+use crate::table::{self, Measure, Row, millis};
 use secrecy::ExposeSecret;
 use sigilum_authz_notify::cli::Mode;
 use sigilum_authz_notify::settings::{Env, Place};
@@ -21,23 +22,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_sigilum-authz-notify");
 const SECRET: &str = "the secret of the measured homes";
 
-fn main() {
-    let asked: BTreeSet<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let all: [(&str, fn()); 5] = [
-        ("idle", idle),
-        ("latency", latency),
-        ("burst", burst),
-        ("day", day),
-        ("many", many),
+/// What can be seen in a minute.
+pub fn measure(only: &str) {
+    let scenarios: [Measure; 4] = [
+        ("watch, idle for 10 s, 1 home", || idle(1, 10)),
+        ("watch, token file to openclaw.json, 10 rounds", || latency(10)),
+        ("watch, 200 changes of the token in a second", burst),
+        ("watch, a day in simulated time", day),
     ];
-    for (name, measure) in all {
-        if asked.is_empty() || asked.contains(name) {
-            measure();
-        }
-    }
+    table::print(&scenarios, only);
+}
+
+/// What needs many homes, or patience.
+pub fn measure_long(only: &str) {
+    let scenarios: [Measure; 4] = [
+        ("watch, idle for 60 s, 1 home", || idle(1, 60)),
+        ("watch, idle for 60 s, 1,000 homes", || idle(1000, 60)),
+        ("watch, token file to openclaw.json, 100 rounds", || latency(100)),
+        ("watch, 1,000 homes, tokens of 60 s, for 300 s", many),
+    ];
+    table::print(&scenarios, only);
 }
 
 fn unix_seconds() -> i64 {
@@ -128,25 +134,14 @@ impl Running {
         // Read to the end, so that it is never held up; a warning is worth seeing.
         std::thread::spawn(move || {
             for line in lines.lines().map_while(Result::ok).filter(|line| line.contains("WARN")) {
-                println!("  {line}");
+                eprintln!("{line}");
             }
         });
         Self { child }
     }
 
     fn usage(&self) -> Usage {
-        let proc = PathBuf::from(format!("/proc/{}", self.child.id()));
-        let mut usage = Usage {
-            rss_mb: field(&proc.join("status"), "VmRSS:") / 1e3,
-            ..Usage::default()
-        };
-        for task in std::fs::read_dir(proc.join("task")).expect("tasks").flatten() {
-            let ran = std::fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
-            let ran: f64 = ran.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0.0);
-            usage.cpu_ms += ran / 1e6;
-            usage.wake_ups += field(&task.path().join("status"), "voluntary_ctxt_switches:");
-        }
-        usage
+        Usage::of(self.child.id())
     }
 }
 
@@ -157,37 +152,19 @@ impl Drop for Running {
     }
 }
 
-#[derive(Default)]
-struct Usage {
-    cpu_ms: f64,
-    wake_ups: f64,
-    rss_mb: f64,
-}
-
-fn field(path: &Path, name: &str) -> f64 {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
-    line.split_ascii_whitespace()
-        .nth(1)
-        .and_then(|number| number.parse().ok())
-        .unwrap_or(0.0)
-}
-
-fn idle() {
-    println!("idle for 60 s            homes   CPU ms  wake-ups   RSS MB");
-    for count in [1, 1000] {
-        let (dir, _homes) = homes(count, 604_800);
-        let watcher = Running::start(dir.path());
-        std::thread::sleep(Duration::from_secs(10));
-        let before = watcher.usage();
-        std::thread::sleep(Duration::from_secs(60));
-        let after = watcher.usage();
-        println!(
-            "{count:>30} {:>8.2} {:>9} {:>8.1}",
-            after.cpu_ms - before.cpu_ms,
-            after.wake_ups - before.wake_ups,
-            after.rss_mb
-        );
+fn idle(count: usize, seconds: u64) -> Row {
+    let (dir, _homes) = homes(count, 604_800);
+    let watcher = Running::start(dir.path());
+    // The first look is over.
+    std::thread::sleep(Duration::from_secs(10));
+    let before = watcher.usage();
+    std::thread::sleep(Duration::from_secs(seconds));
+    let after = watcher.usage();
+    Row {
+        cpu: Some(after.cpu - before.cpu),
+        peak: memory_of(watcher.child.id()),
+        note: format!("{} wake-ups; memory: now", after.wake_ups - before.wake_ups),
+        ..Row::default()
     }
 }
 
@@ -203,37 +180,35 @@ fn holds(config: &Path, token: &str) -> bool {
     std::fs::read_to_string(config).is_ok_and(|text| text.contains(token))
 }
 
-fn latency() {
-    const ROUNDS: usize = 100;
+fn latency(rounds: u64) -> Row {
     let (dir, homes) = homes(1, 604_800);
     let (config, token_file) = (
         homes[0].join("openclaw.json"),
         homes[0].join(".sigilum/owner-token-alice.jwt"),
     );
     let _watcher = Running::start(dir.path());
-    let mut times = Vec::new();
-    for round in 0..ROUNDS {
+    let mut wall = Vec::new();
+    for round in 0..rounds {
         // After the pause that writes keep between them.
         std::thread::sleep(Duration::from_millis(2_150));
-        let fresh = token(unix_seconds(), 604_800 + 1 + round as u64);
+        let fresh = token(unix_seconds(), 604_800 + 1 + round);
         let begun = Instant::now();
         replace(&token_file, &fresh);
         while !holds(&config, &fresh) {
             assert!(begun.elapsed() < Duration::from_secs(30), "it never came");
             std::thread::sleep(Duration::from_micros(200));
         }
-        times.push(begun.elapsed().as_secs_f64() * 1e3);
+        wall.push(begun.elapsed());
     }
-    times.sort_by(f64::total_cmp);
-    println!(
-        "token file replaced to openclaw.json patched, {ROUNDS} rounds: median {:.1} ms, best {:.1} ms, worst {:.1} ms",
-        times[ROUNDS / 2],
-        times[0],
-        times[ROUNDS - 1]
-    );
+    let worst = wall.iter().max().copied().unwrap_or_default();
+    Row {
+        wall,
+        note: format!("worst {} ms", millis(worst)),
+        ..Row::default()
+    }
 }
 
-fn burst() {
+fn burst() -> Row {
     let (dir, homes) = homes(1, 604_800);
     let (config, token_file) = (
         homes[0].join("openclaw.json"),
@@ -256,21 +231,22 @@ fn burst() {
         last = now;
         std::thread::sleep(Duration::from_micros(300));
     }
-    println!(
-        "{changes} changes of the token file in one second: {writes} writes to openclaw.json, the last state is {}, CPU {:.0} ms",
-        if holds(&config, &newest) { "right" } else { "WRONG" },
-        watcher.usage().cpu_ms - before.cpu_ms
-    );
+    let right = if holds(&config, &newest) { "right" } else { "WRONG" };
+    Row {
+        cpu: Some(watcher.usage().cpu - before.cpu),
+        note: format!("{changes} changes, {writes} writes to openclaw.json, the last state is {right}"),
+        ..Row::default()
+    }
 }
 
-fn many() {
+fn many() -> Row {
     const HOMES: usize = 1000;
     const LIFE: u64 = 60;
     const SECONDS: u64 = 300;
     let (dir, homes) = homes(HOMES, LIFE);
     let watcher = Running::start(dir.path());
     let mut known = vec![String::new(); HOMES];
-    let (mut renewals, mut missed, mut least_left) = (0u64, BTreeSet::new(), i64::MAX);
+    let (mut renewals, mut missed, mut least_left) = (0u32, BTreeSet::new(), i64::MAX);
     let before = watcher.usage();
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(SECONDS) {
@@ -280,7 +256,7 @@ fn many() {
             let (_, rest) = config.split_once("\"SIGILUM_OWNER_TOKEN\": \"").expect("a token");
             let (token, _) = rest.split_once('"').expect("a token");
             if known[n] != token {
-                renewals += u64::from(!known[n].is_empty());
+                renewals += u32::from(!known[n].is_empty());
                 known[n] = token.to_owned();
             }
             let exp = claims::inspect(&token.into()).expect("a token").exp.expect("an expiry");
@@ -293,15 +269,19 @@ fn many() {
         std::thread::sleep(Duration::from_secs(1));
     }
     let took = begun.elapsed();
-    let after = watcher.usage();
-    let cpu = (after.cpu_ms - before.cpu_ms) / took.as_secs_f64() / 10.0;
-    println!(
-        "{HOMES} homes, tokens of {LIFE} s, {SECONDS} s: {renewals} renewals in openclaw.json, {} homes ever with an expired \
-         token, least life left {least_left} s, CPU {cpu:.1} % of a core ({:.2} ms a renewal), RSS {:.1} MB",
-        missed.len(),
-        (after.cpu_ms - before.cpu_ms) / renewals.max(1) as f64,
-        after.rss_mb
-    );
+    let cpu = watcher.usage().cpu - before.cpu;
+    Row {
+        cpu: Some(cpu),
+        peak: memory_of(watcher.child.id()),
+        note: format!(
+            "{renewals} renewals in openclaw.json, {} ms CPU each, {:.1} % of a core; homes ever with an expired token: \
+             {}, least life left {least_left} s",
+            millis(cpu / renewals.max(1)),
+            100.0 * cpu.as_secs_f64() / took.as_secs_f64(),
+            missed.len()
+        ),
+        ..Row::default()
+    }
 }
 
 /// A clock that goes as fast as it is told to.
@@ -317,7 +297,7 @@ impl Clock for Simulated {
     }
 }
 
-fn day() {
+fn day() -> Row {
     const LIFE: i64 = 600;
     const SEED: u64 = 20_261_122;
     const DAY_MS: i64 = 24 * 3_600_000;
@@ -355,6 +335,7 @@ fn day() {
         }
         clock.0.fetch_add(wait.as_millis() as i64, Ordering::Relaxed);
     }
+    let took = begun.elapsed();
     // Worked out without the watcher: due times one after the other, each rounded up to the millisecond it wakes in.
     let mut expected = vec![start];
     loop {
@@ -369,11 +350,14 @@ fn day() {
         }
         expected.push((due + 1).div_euclid(1000));
     }
-    println!(
-        "24 h of simulated life, tokens of {LIFE} s, seed {SEED}: {} renewals, {} expected, times {}; {steps} wake-ups, {:.1} s",
-        renewed.len() - 1,
-        expected.len() - 1,
-        if renewed == expected { "equal" } else { "NOT EQUAL" },
-        begun.elapsed().as_secs_f64()
-    );
+    let equal = if renewed == expected { "equal" } else { "NOT EQUAL" };
+    Row {
+        wall: vec![took],
+        note: format!(
+            "tokens of {LIFE} s: {} renewals, {} expected, times {equal}; {steps} wake-ups",
+            renewed.len() - 1,
+            expected.len() - 1
+        ),
+        ..Row::default()
+    }
 }
