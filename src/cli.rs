@@ -1,4 +1,12 @@
 //! Every command, flag, default and help text. Behaviour lives in [`crate::cmd`].
+//!
+//! Arguments are set up for the command that is asked for only (`defer`): for all of them that was a third of all that
+//! `hook run` computes.
+
+#![allow(
+    missing_docs,
+    reason = "the doc comment of a deferred command's arguments would take the place of the command's own"
+)]
 
 #![allow(
     rustdoc::invalid_html_tags,
@@ -20,6 +28,7 @@ pub struct Cli {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 #[allow(clippy::large_enum_variant, reason = "one value a process")]
 pub enum Command {
     /// Make, store and show the namespace-owner token
@@ -43,6 +52,7 @@ pub enum Command {
 
 /// `auth …`
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum AuthCommand {
     /// Bootstrap and store a namespace-owner token
     Login(LoginArgs),
@@ -56,7 +66,7 @@ pub enum AuthCommand {
     Logout(LogoutArgs),
 }
 
-/// Where the OpenClaw home and its config are.
+// Where the OpenClaw home and its config are.
 #[derive(Debug, Clone, Default, Args)]
 pub struct PlaceArgs {
     /// OpenClaw home (state folder) [default: ~/.openclaw]
@@ -67,7 +77,7 @@ pub struct PlaceArgs {
     pub config: Option<PathBuf>,
 }
 
-/// Which namespace owner is meant, and with which Sigilum.
+// Which namespace owner is meant, and with which Sigilum.
 #[derive(Debug, Clone, Default, Args)]
 pub struct OwnerArgs {
     /// Sigilum mode: managed or oss-local [default: managed]
@@ -84,7 +94,7 @@ pub struct OwnerArgs {
     pub token_file: Option<PathBuf>,
 }
 
-/// Where a local Sigilum API keeps its database.
+// Where a local Sigilum API keeps its database.
 #[derive(Debug, Clone, Default, Args)]
 pub struct LocalApiArgs {
     /// Sigilum source checkout, whose local API database and JWT_SECRET are used
@@ -126,17 +136,14 @@ pub enum Enable {
     Preserve,
 }
 
-/// Options of `auth login`, `auth refresh` and `login`.
+// Options of `auth login`, `auth refresh` and `login`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct LoginArgs {
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub owner: OwnerArgs,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub place: PlaceArgs,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub local_api: LocalApiArgs,
     /// Owner e-mail [default: <namespace>@local.sigilum]
     #[arg(long, value_name = "VALUE")]
@@ -176,7 +183,7 @@ pub struct LoginArgs {
     pub test_hold_lock_ms: u64,
 }
 
-/// Options of `auth show`.
+// Options of `auth show`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ShowArgs {
     /// Namespace [default: auto-detected]
@@ -186,26 +193,23 @@ pub struct ShowArgs {
     #[arg(long, value_name = "PATH")]
     pub token_file: Option<PathBuf>,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub place: PlaceArgs,
 }
 
-/// Options of `auth status`.
+// Options of `auth status`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct StatusArgs {
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub show: ShowArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
 
-/// Options of `auth logout`.
+// Options of `auth logout`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct LogoutArgs {
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub show: ShowArgs,
     /// Do it even where OpenClaw itself must write, or where the token file holds no owner token
     #[arg(long)]
@@ -214,6 +218,7 @@ pub struct LogoutArgs {
 
 /// `service …`
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 #[allow(clippy::large_enum_variant, reason = "one value a process")]
 pub enum ServiceCommand {
     /// Register a service, make its API key and, in gateway mode, its Sigilum gateway connection
@@ -231,32 +236,30 @@ pub enum ServiceCommand {
 
 /// `service secret …`
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum ServiceSecretCommand {
     /// Rotate or set the upstream secret of a connection
     Set(ServiceSecretSetArgs),
 }
 
-/// Options that all service commands share.
+// Options that all service commands share.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServiceArgs {
     /// Namespace [default: auto-detected]
     #[arg(long, value_name = "VALUE")]
     pub namespace: Option<String>,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub place: PlaceArgs,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub local_api: LocalApiArgs,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub gateway: GatewayArgs,
     /// Print JSON
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
     pub json: bool,
 }
 
-/// How to reach the Sigilum gateway.
+// How to reach the Sigilum gateway.
 #[derive(Debug, Clone, Default, Args)]
 pub struct GatewayArgs {
     /// Sigilum gateway admin endpoint [default: http://127.0.0.1:38100]
@@ -273,7 +276,7 @@ pub struct GatewayArgs {
     pub gateway_master_key: Option<String>,
 }
 
-/// Where the upstream secret comes from.
+// Where the upstream secret comes from.
 #[derive(Debug, Clone, Default, Args)]
 pub struct UpstreamSecretArgs {
     /// Secret key name in the connection's secrets
@@ -325,7 +328,7 @@ impl AuthMode {
     }
 }
 
-/// Options of `service add`.
+// Options of `service add`.
 #[derive(Debug, Clone, Args)]
 pub struct ServiceAddArgs {
     /// Unique service identifier
@@ -359,10 +362,8 @@ pub struct ServiceAddArgs {
     #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     pub auth_prefix: Option<String>,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub secret: UpstreamSecretArgs,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub common: ServiceArgs,
     /// Revoke active keys of this service that are not in its key file
     #[arg(long)]
@@ -375,32 +376,29 @@ pub struct ServiceAddArgs {
     pub force: bool,
 }
 
-/// Options of `service list`.
+// Options of `service list`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServiceListArgs {
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub common: ServiceArgs,
 }
 
-/// Options of `service secret set`.
+// Options of `service secret set`.
 #[derive(Debug, Clone, Args)]
 pub struct ServiceSecretSetArgs {
     /// Service identifier
     #[arg(long, value_name = "SLUG")]
     pub service_slug: String,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub secret: UpstreamSecretArgs,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub common: ServiceArgs,
     /// Print what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
 }
 
-/// Options of `service rotate-key`.
+// Options of `service rotate-key`.
 #[derive(Debug, Clone, Args)]
 pub struct ServiceRotateKeyArgs {
     /// Service identifier
@@ -409,11 +407,10 @@ pub struct ServiceRotateKeyArgs {
     #[arg(long)]
     pub reveal_secrets: bool,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub common: ServiceArgs,
 }
 
-/// Options of `service remove`.
+// Options of `service remove`.
 #[derive(Debug, Clone, Args)]
 pub struct ServiceRemoveArgs {
     /// Service identifier
@@ -422,12 +419,12 @@ pub struct ServiceRemoveArgs {
     #[arg(long)]
     pub yes: bool,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub common: ServiceArgs,
 }
 
 /// `hook …`
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub enum HookCommand {
     /// Answer one OpenClaw event: JSON on standard input, JSON on standard output
     Run(HookRunArgs),
@@ -439,20 +436,17 @@ pub enum HookCommand {
     Status(HookStatusArgs),
 }
 
-/// Options of `hook run`.
+// Options of `hook run`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct HookRunArgs {
     /// Event for people, without standard input: `command:new`; prints the message as text
     #[arg(long, value_name = "TYPE:ACTION")]
     pub event: Option<String>,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub owner: OwnerArgs,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub place: PlaceArgs,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub local_api: LocalApiArgs,
 }
 
@@ -465,7 +459,7 @@ pub enum InstallAs {
     Plugin,
 }
 
-/// Options of `hook install`.
+// Options of `hook install`.
 #[derive(Debug, Clone, Args)]
 pub struct HookInstallArgs {
     /// Directory hook or native plugin
@@ -481,11 +475,10 @@ pub struct HookInstallArgs {
     #[arg(long, value_name = "VALUE")]
     pub namespace: Option<String>,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub place: PlaceArgs,
 }
 
-/// Options of `hook uninstall`.
+// Options of `hook uninstall`.
 #[derive(Debug, Clone, Args)]
 pub struct HookUninstallArgs {
     /// Remove tokens, records and the embedded database too
@@ -495,18 +488,16 @@ pub struct HookUninstallArgs {
     #[arg(long)]
     pub force: bool,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub place: PlaceArgs,
 }
 
-/// Options of `hook status`.
+// Options of `hook status`.
 #[derive(Debug, Clone, Args)]
 pub struct HookStatusArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub show: ShowArgs,
 }
 
@@ -528,7 +519,7 @@ pub enum UnitKind {
     Launchd,
 }
 
-/// Options of `watch`.
+// Options of `watch`.
 #[derive(Debug, Clone, Args)]
 pub struct WatchArgs {
     /// OpenClaw home to serve; may be repeated [default: the one that the other commands would take]
@@ -560,7 +551,7 @@ pub struct WatchArgs {
     pub print_unit: Option<UnitKind>,
 }
 
-/// Options of `serve`.
+// Options of `serve`.
 #[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
     /// Talk over standard input and output
@@ -572,4 +563,31 @@ pub struct ServeArgs {
     /// Answer without watching
     #[arg(long)]
     pub no_watch: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn a_commands_own_help_begins_as_the_list_of_commands_says() {
+        fn compare(listed: &clap::Command, built: &clap::Command) {
+            for command in listed.get_subcommands() {
+                let name = command.get_name();
+                let own = built.find_subcommand(name).unwrap();
+                assert!(command.get_about().is_some(), "{name}");
+                assert_eq!(own.get_about(), command.get_about(), "{name}");
+                compare(command, own);
+            }
+        }
+        let mut built = Cli::command();
+        built.build();
+        compare(&Cli::command(), &built);
+    }
+
+    #[test]
+    fn every_flag_is_well_formed() {
+        Cli::command().debug_assert();
+    }
 }
