@@ -97,7 +97,7 @@ fn noted(plan: &Plan) -> Undo {
                 old: file.content.as_ref().map(|content| &content.bytes[..]),
                 before: file.document.value(),
                 edited: &change.edited,
-                after: &change.value,
+                after: &change.edited.value,
             },
         );
     }

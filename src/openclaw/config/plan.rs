@@ -23,10 +23,8 @@ const SHRINK_FROM: u64 = 512;
 pub(super) struct Change {
     /// Which of [`Seen::files`].
     pub file: usize,
-    /// The whole new file, and what differs from the old one, where that was an edit.
+    /// The whole new file, and what differs from the old one.
     pub edited: Edited,
-    /// The file's own value afterwards.
-    pub value: Value,
     /// It gets a token: nobody else may read it.
     pub private: bool,
     /// The bytes of before our first edit are back: nothing is recorded of this file any more.
@@ -218,8 +216,7 @@ impl Plan {
         let delete = restored.delete_file;
         Ok((delete || restored.bytes != content.bytes).then(|| Change {
             file,
-            edited: as_edit(&content.bytes, restored.bytes),
-            value: restored.value,
+            edited: as_edit(&content.bytes, restored.bytes, restored.value),
             private: false,
             given_back: true,
             delete,
@@ -297,12 +294,9 @@ fn edited(file: usize, now: &File, operations: Vec<PatchOperation>) -> Result<Op
     let path = now.target.path();
     let patch = Patch(operations);
     let edited = now.document.edit(&patch).map_err(|error| unreadable(&path, error))?;
-    let mut value = now.document.value().clone();
-    json_patch::patch(&mut value, &patch).map_err(|_| misfit(&path))?;
     Ok(Some(Change {
         file,
         edited,
-        value,
         private: false,
         given_back: false,
         delete: false,
@@ -310,7 +304,7 @@ fn edited(file: usize, now: &File, operations: Vec<PatchOperation>) -> Result<Op
 }
 
 /// The stretch in which two files differ, as an edit of the one that made the other.
-fn as_edit(old: &[u8], bytes: Vec<u8>) -> Edited {
+fn as_edit(old: &[u8], bytes: Vec<u8>, value: Value) -> Edited {
     // Both were read as UTF-8, so that characters begin at the same bytes up to where they differ.
     let starts_character = |bytes: &[u8], at: usize| bytes.get(at).is_none_or(|byte| byte & 0xC0 != 0x80);
     let same = |pairs: &mut dyn Iterator<Item = (&u8, &u8)>| pairs.take_while(|(old, new)| old == new).count();
@@ -330,6 +324,7 @@ fn as_edit(old: &[u8], bytes: Vec<u8>) -> Edited {
     };
     Edited {
         bytes,
+        value,
         splices: vec![splice],
     }
 }
@@ -384,7 +379,7 @@ mod tests {
             ("é", "èé", 0, "", "è"),
         ];
         for (old, new, offset, removed, inserted) in table {
-            let edited = as_edit(old.as_bytes(), new.as_bytes().to_vec());
+            let edited = as_edit(old.as_bytes(), new.as_bytes().to_vec(), Value::Null);
             let splice = &edited.splices[0];
             assert_eq!(
                 (splice.offset, &*splice.removed, &*splice.inserted),

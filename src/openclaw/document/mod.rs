@@ -47,6 +47,8 @@ pub struct Document {
 pub struct Edited {
     /// The whole new file.
     pub bytes: Vec<u8>,
+    /// What it means: the value with the patch applied.
+    pub value: Value,
     /// What differs from the old file, in the order of the text; apart from each other by at least one byte. Empty if
     /// nothing had to change.
     pub splices: Vec<Splice>,
@@ -188,7 +190,7 @@ impl Document {
         } else {
             text.into_bytes()
         };
-        Ok(Edited { bytes, splices })
+        Ok(Edited { bytes, value, splices })
     }
 
     /// The members of the object at `node` that have this key.
