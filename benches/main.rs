@@ -1,10 +1,10 @@
 //! What everything costs, in one table. Nothing is asserted: a busy machine is no fault.
 //!
 //! ```sh
-//! cargo bench                              # commands, inner, watch: some minutes
+//! cargo bench                              # commands, inner, watch: about 3 minutes
 //! cargo bench -- commands                  # one part
 //! cargo bench -- commands "auth login"     # of the commands those with that in their name
-//! cargo bench -- long                      # the watcher's scenarios at full length, 13 minutes
+//! cargo bench -- long                      # the watcher's scenarios at full length, 11 minutes
 //! ```
 
 mod commands;

@@ -27,14 +27,28 @@ pub fn print(all: &[Measure], only: &str) {
     }
 }
 
-/// Prints the head of the table, and of which build it tells.
+/// Prints the head of the table, and what it tells of: the build, the machine and how busy that is.
 pub fn head() {
     let size = std::fs::metadata(crate::env::BINARY).map_or(0, |meta| meta.len());
     line(
         "",
         ["median ms", "best ms", "CPU ms", "fsyncs", "peak MB"].map(str::to_owned),
-        &format!("(the binary: {:.1} MB)", size as f64 / 1e6),
+        &format!("(binary of {:.1} MB; {})", size as f64 / 1e6, machine()),
     );
+}
+
+fn machine() -> String {
+    let read = |file| std::fs::read_to_string(file).unwrap_or_default();
+    let (cpu, load) = (read("/proc/cpuinfo"), read("/proc/loadavg"));
+    let model = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    format!(
+        "{} × {}, load {}",
+        std::thread::available_parallelism().map_or(0, usize::from),
+        model.map_or("?", |(_, model)| model),
+        load.split(' ').next().unwrap_or("?")
+    )
 }
 
 impl Row {
