@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -60,8 +61,9 @@ pub enum DecodeError {
 impl Pending {
     /// Reads the API's answer. Missing and odd fields are `None`; of a longer list only [`LIMIT`] claims are kept.
     pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
+        let body = without_halves(body);
         let Object(answer) =
-            serde_json::from_slice::<Object<Answer>>(body).map_err(|error| match error.classify() {
+            serde_json::from_slice::<Object<Answer>>(&body).map_err(|error| match error.classify() {
                 serde_json::error::Category::Data => DecodeError::NoClaims,
                 _ => DecodeError::NotJson,
             })?;
@@ -81,6 +83,39 @@ impl Pending {
             None => (known, known < LIMIT as u64),
         }
     }
+}
+
+/// The body with U+FFFD for each escape that is half a surrogate pair. JavaScript may write such ones, our parser takes
+/// none: one request could hide all others.
+fn without_halves(body: &[u8]) -> Cow<'_, [u8]> {
+    let mut body = Cow::Borrowed(body);
+    let mut at = 0;
+    // In JSON a backslash stands in texts only, and never alone.
+    while let Some(found) = body
+        .get(at..)
+        .and_then(|rest| rest.iter().position(|byte| *byte == b'\\'))
+    {
+        at += found;
+        at += match (escaped(&body, at), escaped(&body, at + 6)) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => 12,
+            (Some(0xD800..=0xDFFF), _) => {
+                body.to_mut()[at..at + 6].copy_from_slice(b"\\ufffd");
+                6
+            }
+            _ => 2,
+        };
+    }
+    body
+}
+
+/// The number of a `\uXXXX` that stands there.
+fn escaped(body: &[u8], at: usize) -> Option<u16> {
+    let digits = body.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    let digits = std::str::from_utf8(digits).ok()?;
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_hexdigit())
+        .then(|| u16::from_str_radix(digits, 16).ok())?
 }
 
 #[derive(Deserialize)]
@@ -299,6 +334,35 @@ mod tests {
         ];
         for (body, error) in cases {
             assert_eq!(decode(body).unwrap_err(), error, "{:.60}", body);
+        }
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_spoils_its_own_text_alone() {
+        let cases = [
+            (r"a\ud83d", "a\u{fffd}"),
+            (r"\uDE00b", "\u{fffd}b"),
+            (r"\ud83d\ud83d\ude00", "\u{fffd}\u{1f600}"),
+            (r"\ude00\ud83d", "\u{fffd}\u{fffd}"),
+            (r"\ud83d\u0041", "\u{fffd}A"),
+            (r"\ud83dx\ude00", "\u{fffd}x\u{fffd}"),
+            (r"\\ud83d\\\ud83d", "\\ud83d\\\u{fffd}"),
+            (r"\uD83D\uDE00", "\u{1f600}"),
+        ];
+        for (literal, text) in cases {
+            let pending = decode(&format!(
+                r#"{{"claims":[{{"service":"{literal}"}},{{"service":"mail"}}]}}"#
+            ))
+            .unwrap();
+            assert_eq!(pending.claims[0].service.as_deref(), Some(text), "{literal}");
+            assert_eq!(pending.claims[1].service.as_deref(), Some("mail"), "{literal}");
+        }
+        for bad in [
+            r#"{"claims":[],"x":"\ud8"#,
+            r#"{"claims":[],"x":"\u+d83"}"#,
+            "{\"claims\":[]}\\",
+        ] {
+            assert_eq!(decode(bad).unwrap_err(), DecodeError::NotJson, "{bad}");
         }
     }
 
