@@ -35,4 +35,5 @@ pub mod watch;
 pub mod disk;
 pub mod process;
 pub mod secrets;
+pub mod text;
 pub mod time;

@@ -3,6 +3,7 @@
 use crate::disk;
 use crate::exit::{Error, ExitCode, OrFail, Result};
 use crate::settings::Env;
+use crate::text;
 use secrecy::{ExposeSecret, SecretString};
 use std::path::{Path, PathBuf};
 
@@ -182,7 +183,7 @@ pub fn mask(secret: &SecretString) -> String {
     let chars: Vec<char> = secret
         .expose_secret()
         .chars()
-        .map(|c| if c.is_control() { '·' } else { c })
+        .map(|c| if text::is_plain(c) { c } else { '·' })
         .collect();
     if chars.len() < 16 {
         return "****".to_owned();

@@ -12,6 +12,7 @@ use crate::sigilum::checkout::Checkout;
 use crate::sigilum::claim::Pending;
 use crate::sigilum::http::{self, Http, HttpError, Url};
 use crate::sigilum::local_db::LocalDb;
+use crate::text;
 use crate::time;
 use serde::Serialize;
 use std::io::{IsTerminal, Read, Write};
@@ -129,7 +130,7 @@ pub(super) fn not_set_up(event: &Event, env: &Env, error: &Error) -> Answer {
     });
     Answer {
         messages: message.into_iter().collect(),
-        logs: vec![one_line(&error.to_string())],
+        logs: vec![text::one_line(&error.to_string())],
     }
 }
 
@@ -336,11 +337,6 @@ fn budget(event: &Event, env: &Env) -> Result<Duration> {
 fn log(line: String) -> Answer {
     Answer {
         messages: Vec::new(),
-        logs: vec![one_line(&line)],
+        logs: vec![text::one_line(&line)],
     }
-}
-
-/// A log line has no line breaks and no other control characters.
-pub(super) fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

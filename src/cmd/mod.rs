@@ -28,6 +28,7 @@ use crate::cli::{AuthCommand, Cli, Command, HookCommand, Mode, PlaceArgs, Servic
 use crate::exit::{Error, ExitCode, OrFail, Result};
 use crate::openclaw::{config, entry, program};
 use crate::settings::{self, Env, Owner, Place};
+use crate::text;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
@@ -135,5 +136,16 @@ fn note(text: impl std::fmt::Display) {
 fn write_json(out: &mut dyn Write, result: &impl serde::Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(result)
         .or_fail(ExitCode::Failure, || "could not write the result as JSON".to_owned())?;
-    write_line(out, text)
+    // What a terminal could take for more than text stands in JSON strings only, where it may be escaped.
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\n' || text::is_plain(c) {
+            plain.push(c);
+        } else {
+            c.encode_utf16(&mut [0; 2])
+                .iter()
+                .for_each(|unit| plain.push_str(&format!("\\u{unit:04x}")));
+        }
+    }
+    write_line(out, plain)
 }

@@ -18,6 +18,7 @@ use crate::cmd::hook_run::{self, Answer, EVENT_CAP};
 use crate::exit::{ExitCode, OrFail, Result};
 use crate::settings::{self, Env};
 use crate::sigilum::http::{self, Http};
+use crate::text;
 use crate::token::token_command::TokenCommand;
 use crate::watch::{self, Homes, Watching};
 use serde::Serialize;
@@ -194,7 +195,7 @@ impl Watch {
                 Ok(watching) => self.watching = Some(watching),
                 Err(error) => {
                     if self.pause == FIRST_PAUSE {
-                        tracing::warn!("answering without watching: {}", hook_run::one_line(&error.to_string()));
+                        tracing::warn!("answering without watching: {}", text::one_line(&error.to_string()));
                     }
                     self.next = Instant::now() + self.pause;
                     self.pause = (self.pause * 2).min(LONGEST_PAUSE);

@@ -1,9 +1,10 @@
 //! The one way to print a table for people.
 
+use crate::text::plain;
 use std::io::{self, Write};
 
-/// Prints columns under their headers, two spaces apart, without trailing blanks. Control characters in a cell become
-/// `·`: cells may come from a database that others write.
+/// Prints columns under their headers, two spaces apart, without trailing blanks. What moves a terminal or
+/// cannot be seen becomes `·`: cells may come from a database that others write.
 pub fn print(out: &mut dyn Write, headers: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
     let rows: Vec<Vec<String>> = rows
         .iter()
@@ -33,11 +34,6 @@ pub fn print(out: &mut dyn Write, headers: &[&str], rows: &[Vec<String>]) -> io:
         line(&mut row.iter().map(String::as_str));
     }
     out.write_all(text.as_bytes())
-}
-
-/// A text with its control characters made visible, fit for a terminal.
-pub fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '·' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! git's credential helpers.
 
 use crate::exit::{Error, ExitCode, Result};
+use crate::text;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use secrecy::SecretString;
 use std::fmt;
@@ -105,6 +106,9 @@ impl TokenCommand {
         Error::new(
             ExitCode::Token,
             format!("could not get a token from the token command {}: {why}", self.program),
+        )
+        .next(
+            "run it yourself, with SIGILUM_NAMESPACE set: it must print a fresh owner token and nothing else, and end",
         )
     }
 }
@@ -213,7 +217,7 @@ fn last_line(text: &[u8]) -> Option<String> {
     while let Some(first) = rest.chars().next() {
         let word_end = rest.find(|c| !in_word(c)).unwrap_or(rest.len());
         if word_end == 0 {
-            masked.push(if first.is_control() { '·' } else { first });
+            masked.push(if text::is_plain(first) { first } else { '·' });
             rest = &rest[first.len_utf8()..];
         } else {
             masked.push_str(if word_end > LONGEST_WORD {
@@ -274,6 +278,7 @@ mod tests {
             ),
             (format!("echo; echo 'bad {secret}!' >&2; exit 1"), "(bad …!)"),
             ("printf '\\377'".to_owned(), "UTF-8"),
+            ("printf 'a\\342\\200\\256b' >&2; exit 1".to_owned(), "(a·b)"),
             ("head -c 100000 /dev/zero".to_owned(), "over 65536 bytes"),
             ("kill -9 $$".to_owned(), "signal: 9"),
         ];

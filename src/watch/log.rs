@@ -3,6 +3,7 @@
 use crate::cli::LogFormat;
 use crate::exit::{Error, ExitCode, Result};
 use crate::settings::Env;
+use crate::text;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -29,7 +30,7 @@ pub fn to_stderr(format: LogFormat, env: &Env) -> Result<()> {
 /// A text as one line: what ends lines or moves terminals is made harmless.
 pub(super) fn one_line(text: impl std::fmt::Display) -> String {
     let text = text.to_string().replace("\n  next: ", "; next: ");
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text::one_line(&text)
 }
 
 #[cfg(test)]

@@ -1,0 +1,52 @@
+//! Texts of others in output of ours: one line, fit for a terminal.
+
+/// What all else becomes.
+const DOT: char = '·';
+
+/// A text in which nothing moves a terminal, ends a line, re-orders what stands around it, or cannot be seen.
+pub fn plain(text: &str) -> String {
+    text.chars().map(|c| if is_plain(c) { c } else { DOT }).collect()
+}
+
+/// The same with blanks in their place: a text of several lines as one, for a log.
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|c| if is_plain(c) { c } else { ' ' }).collect()
+}
+
+/// Whether a character shows as itself, where it stands.
+pub fn is_plain(c: char) -> bool {
+    let hidden = matches!(
+        c,
+        // Soft hyphen, grapheme joiner, Arabic letter mark, Hangul and Khmer fillers, Mongolian separators.
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        // Zero width, line and paragraph separators, bidi controls, invisible operators.
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+        // Tags and variation selectors.
+        | '\u{e0000}'..='\u{e0fff}'
+    );
+    !c.is_control() && !hidden
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_plain() {
+        let cases = [
+            (
+                "https://a.test/x?y=1 (ü, щ, 支, ש)",
+                "https://a.test/x?y=1 (ü, щ, 支, ש)",
+            ),
+            ("\u{1b}[2J\u{9b}31m", "·[2J·31m"),
+            ("a\r\nb\tc\u{7f}d", "a··b·c·d"),
+            ("a\u{2028}b\u{2029}c\u{85}d", "a·b·c·d"),
+            ("\u{202e}txt.exe\u{2066}\u{61c}", "·txt.exe··"),
+            ("a\u{200b}b\u{feff}c\u{ad}d\u{3164}e\u{e0041}", "a·b·c·d·e·"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(plain(text), expected);
+        }
+    }
+}
