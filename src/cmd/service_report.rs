@@ -9,6 +9,7 @@ use crate::sigilum::gateway::{Connection, Gateway, Handover, Wanted, same_url};
 use crate::sigilum::local_db::{ApiKey, Change, Slot};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
+use serde_json::Value;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -89,7 +90,10 @@ impl GatewayReport {
         reveal: bool,
         notes: &mut Vec<String>,
     ) -> Self {
-        if let Some(connection) = &outcome.connection {
+        let known = acts.secret.as_ref().map(|(secret, _)| secret).into_iter();
+        let known: Vec<&SecretString> = known.chain(&site.target.admin_token).collect();
+        let connection = outcome.connection.as_ref().map(|is| without(is, &known));
+        if let Some(connection) = &connection {
             notes.extend(connection::secret_not_set(connection));
             notes.extend(not_as_wanted(connection, wanted));
         }
@@ -103,7 +107,7 @@ impl GatewayReport {
         Self {
             place: gateway.place(),
             did: outcome.did.clone(),
-            connection: outcome.connection.clone(),
+            connection,
             secret_key: secret_key.filter(|_| source.is_some()),
             secret: acts.secret.as_ref().map(|(secret, _)| shown(secret, reveal)),
             secret_source: source,
@@ -143,6 +147,26 @@ impl GatewayReport {
         }
         rows
     }
+}
+
+/// A connection as it may be shown. The gateway never puts a secret into one; whoever answers in its place might.
+fn without(connection: &Connection, secrets: &[&SecretString]) -> Connection {
+    fn mask_in(value: &mut Value, secret: &SecretString) {
+        match value {
+            Value::String(text) => *text = text.replace(secret.expose_secret(), &mask(secret)),
+            Value::Array(values) => values.iter_mut().for_each(|value| mask_in(value, secret)),
+            Value::Object(members) => members.values_mut().for_each(|value| mask_in(value, secret)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    let Ok(mut value) = serde_json::to_value(connection) else {
+        return connection.clone();
+    };
+    // A shorter one would be found in words that have nothing to do with it.
+    for secret in secrets.iter().filter(|secret| secret.expose_secret().len() >= 8) {
+        mask_in(&mut value, secret);
+    }
+    serde_json::from_value(value).unwrap_or_else(|_| connection.clone())
 }
 
 /// What the gateway made of it, where that is not what was asked for.

@@ -1,6 +1,7 @@
 //! A Sigilum API on loopback that keeps the real one's contract: it checks the owner token's signature, issuer,
 //! audience, expiry and namespace, answers with the real error codes, and can be told to misbehave.
 
+use super::attack::Attack;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -36,6 +37,8 @@ pub enum Fault {
     TenGigabytes,
     /// The connection closed without an answer.
     Drop,
+    /// Whatever a hostile other side thinks of.
+    Attack(Attack),
 }
 
 /// One request that came in.
@@ -53,6 +56,7 @@ struct State {
     fault: Fault,
     seen: Vec<Seen>,
     delay: Duration,
+    attacked: (u32, u64),
 }
 
 /// The API; it ends when dropped.
@@ -78,6 +82,7 @@ impl Api {
             fault: Fault::None,
             seen: Vec::new(),
             delay: Duration::ZERO,
+            attacked: (0, 0),
         }));
         let stop = Arc::new(AtomicBool::new(false));
         let thread = std::thread::spawn({
@@ -142,6 +147,11 @@ impl Api {
     /// The requests so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.state.lock().unwrap().seen.clone()
+    }
+
+    /// How many requests it has attacked, and how many bytes it got rid of at it; forgets them.
+    pub fn attacked(&self) -> (u32, u64) {
+        std::mem::take(&mut self.state.lock().unwrap().attacked)
     }
 
     /// A token of this API's secret: namespace, seconds of life from now on (may be negative).
@@ -349,6 +359,13 @@ fn serve(connection: TcpStream, state: &Mutex<State>, stop: &AtomicBool) -> std:
             }
             Fault::Raw(bytes) => return out.write_all(&bytes),
             Fault::Drop => return Ok(()),
+            Fault::Attack(attack) => {
+                let token = seen.headers.get("authorization").map_or("", String::as_str);
+                let count = attack.perform(&mut out, token, stop);
+                let mut state = state.lock().unwrap();
+                state.attacked = (state.attacked.0 + 1, state.attacked.1 + count);
+                return Ok(());
+            }
             Fault::Stall => {
                 wait(stop);
                 return Ok(());

@@ -2,6 +2,7 @@
 
 mod contract;
 
+use super::attack::Attack;
 use contract::{create, error, handle};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -47,6 +48,8 @@ pub enum Fault {
     Die,
     /// 500 with these words.
     Say(&'static str),
+    /// Whatever a hostile other side thinks of, in the place of the work.
+    Attack(Attack),
 }
 
 type Held = (Map<String, Value>, BTreeMap<String, String>);
@@ -68,6 +71,7 @@ struct State {
     home: Option<PathBuf>,
     clock: u64,
     kill: Option<Kill>,
+    attacked: (u32, u64),
 }
 
 /// Kills the client at a request.
@@ -233,6 +237,11 @@ impl Gateway {
             .collect()
     }
 
+    /// How many requests it has attacked, and how many bytes it got rid of at it; forgets them.
+    pub fn attacked(&self) -> (u32, u64) {
+        std::mem::take(&mut self.lock().attacked)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
@@ -301,6 +310,16 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>, gone: &AtomicBool, port: 
     }
     if let Some(Fault::Slow(pause)) = fault {
         std::thread::sleep(pause);
+    }
+    if let Some(Fault::Attack(attack)) = fault {
+        let token = seen.headers.get("x-sigilum-admin-token").map_or("", String::as_str);
+        let secret = seen.body.get("secrets").and_then(Value::as_object);
+        let secret = secret.and_then(|secrets| secrets.values().next());
+        let secret = secret.or(seen.body.get("key")).and_then(Value::as_str).unwrap_or("");
+        let count = attack.perform(&mut stream, &format!("{token} {secret}"), gone);
+        let mut state = state.lock().unwrap();
+        state.attacked = (state.attacked.0 + 1, state.attacked.1 + count);
+        return Ok(());
     }
     let (status, body) = match fault {
         Some(Fault::DropBefore) => return Ok(()),

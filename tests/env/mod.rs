@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test crate uses its part")]
 
 pub mod api;
+pub mod attack;
 pub mod gateway;
 pub mod local_api;
 pub mod services;

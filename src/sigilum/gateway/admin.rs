@@ -3,12 +3,14 @@
 //! Its traps: an unknown path answers 200 `text/plain`, so every answer's content type and shape are checked; PATCH
 //! ignores `base_url`; a rotation to the value that is there already is a 400 `secrets are required`.
 
-use super::connection::{Connection, NewConnection, Patch};
-use super::{Handover, Rotated, Target, quote};
+use super::connection::{self, Connection, NewConnection, Patch};
+use super::{Handover, Rotated, Target, odd, quote};
 use crate::exit::{Error, ExitCode, Result};
 use crate::sigilum::http::{self, Http, HttpError, Method, Request, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// Connecting takes at most so long.
@@ -24,6 +26,8 @@ pub struct Admin {
     url: Url,
     token: Option<SecretString>,
     budget: Duration,
+    /// Secrets and keys that it was sent: nothing that it says is to repeat them.
+    sent: RefCell<Vec<SecretString>>,
 }
 
 impl std::fmt::Debug for Admin {
@@ -50,6 +54,7 @@ impl Admin {
             url,
             token: target.admin_token.clone(),
             budget: BUDGET,
+            sent: RefCell::default(),
         })
     }
 
@@ -72,18 +77,14 @@ impl Admin {
             Err(gone) => return Ok(Err(gone)),
         };
         match reply.status {
-            200 => self.connection(what, &reply).map(Some).map(Ok),
+            200 => self.connection(what, &reply, id).map(Some).map(Ok),
             404 if self.says(&reply, "connection not found") => Ok(Ok(None)),
-            _ => Err(self.refused(what, &reply, [])),
+            _ => Err(self.refused(what, &reply)),
         }
     }
 
-    /// All connections. The inner error: no answer came.
-    pub(super) fn try_list(&self) -> Result<std::result::Result<Vec<Connection>, HttpError>> {
-        #[derive(serde::Deserialize)]
-        struct List {
-            connections: Option<Vec<Connection>>,
-        }
+    /// The ids of all connections. The inner error: no answer came.
+    pub(super) fn try_ids(&self) -> Result<std::result::Result<HashSet<String>, HttpError>> {
         let what = "list the connections";
         let reply = match self.call(Method::GET, &["connections"], None) {
             Ok(reply) => reply,
@@ -91,10 +92,14 @@ impl Admin {
             Err(gone) => return Ok(Err(gone)),
         };
         if reply.status != 200 {
-            return Err(self.refused(what, &reply, []));
+            return Err(self.refused(what, &reply));
         }
-        let list: List = self.parse(what, &reply)?;
-        Ok(Ok(list.connections.unwrap_or_default()))
+        if !reply.is_json() {
+            return Err(self.stranger(what, &reply));
+        }
+        connection::ids(&reply.body)
+            .map(Ok)
+            .map_err(|_| self.stranger(what, &reply))
     }
 
     pub(super) fn create(&self, new: &NewConnection, secret: Option<(&str, &SecretString)>) -> Result<Connection> {
@@ -102,16 +107,17 @@ impl Admin {
         let mut body = serde_json::to_value(new).unwrap_or_default();
         if let Some((key, secret)) = secret {
             body["secrets"] = json!({ key: secret.expose_secret() });
+            self.sent.borrow_mut().push(secret.clone());
         }
         let reply = self.ask(what, Method::POST, &["connections"], Some(&body))?;
         match reply.status {
-            201 | 200 => self.connection(what, &reply),
+            201 | 200 => self.connection(what, &reply, &new.id),
             409 => Err(Error::new(
                 ExitCode::Failure,
                 format!("could not {what}: somebody else made one of this name at the same moment"),
             )
             .next("run the same command again")),
-            _ => Err(self.refused(what, &reply, secret.map(|(_, secret)| secret))),
+            _ => Err(self.refused(what, &reply)),
         }
     }
 
@@ -120,13 +126,14 @@ impl Admin {
         let body = serde_json::to_value(patch).unwrap_or_default();
         let reply = self.ask(what, Method::PATCH, &["connections", id], Some(&body))?;
         match reply.status {
-            200 => self.connection(what, &reply),
-            _ => Err(self.refused(what, &reply, [])),
+            200 => self.connection(what, &reply, id),
+            _ => Err(self.refused(what, &reply)),
         }
     }
 
     pub(super) fn rotate(&self, id: &str, key: &str, secret: &SecretString) -> Result<Rotated> {
         let what = "rotate the secret";
+        self.sent.borrow_mut().push(secret.clone());
         let body = json!({
             "secrets": { key: secret.expose_secret() },
             "rotated_by": env!("CARGO_PKG_NAME"),
@@ -134,10 +141,10 @@ impl Admin {
         });
         let reply = self.ask(what, Method::POST, &["connections", id, "rotate"], Some(&body))?;
         match reply.status {
-            200 => self.connection(what, &reply).map(Rotated::Changed),
+            200 => self.connection(what, &reply, id).map(Rotated::Changed),
             // The gateway's way to say that this value is there already.
             400 if self.says(&reply, "secrets are required") => Ok(Rotated::Unchanged),
-            _ => Err(self.refused(what, &reply, [secret])),
+            _ => Err(self.refused(what, &reply)),
         }
     }
 
@@ -147,19 +154,20 @@ impl Admin {
         match reply.status {
             204 => Ok(true),
             404 if self.says(&reply, "connection not found") => Ok(false),
-            _ => Err(self.refused(what, &reply, [])),
+            _ => Err(self.refused(what, &reply)),
         }
     }
 
     pub(super) fn put_service_key(&self, slug: &str, key: &SecretString) -> Result<Handover> {
         let what = "hand the service key over";
+        self.sent.borrow_mut().push(key.clone());
         let body = json!({ "key": key.expose_secret() });
         let reply = self.ask(what, Method::PUT, &["service-api-keys", slug], Some(&body))?;
         if self.says(&reply, "SIGILUM_HOME is not configured") {
             return Ok(Handover::NoHome);
         }
         if reply.status != 200 {
-            return Err(self.refused(what, &reply, [key]));
+            return Err(self.refused(what, &reply));
         }
         let written: Value = self.parse(what, &reply)?;
         if written["written"] == Value::Bool(true) {
@@ -181,7 +189,7 @@ impl Admin {
 
     fn call(&self, method: Method, path: &[&str], body: Option<&Value>) -> Reply {
         let segments: Vec<&str> = ["api", "admin"].iter().chain(path).copied().collect();
-        let cap = if path == ["connections"] {
+        let cap = if method == Method::GET && path == ["connections"] {
             LIST_CAP
         } else {
             http::BODY_CAP
@@ -207,8 +215,17 @@ impl Admin {
         serde_json::from_slice(&reply.body).map_err(|_| self.stranger(what, reply))
     }
 
-    fn connection(&self, what: &str, reply: &Response) -> Result<Connection> {
-        self.parse(what, reply)
+    fn connection(&self, what: &str, reply: &Response, id: &str) -> Result<Connection> {
+        let connection: Connection = self.parse(what, reply)?;
+        match connection.oddity(id) {
+            None => Ok(connection),
+            Some(why) => Err(odd(what, &self.place(), id, why)),
+        }
+    }
+
+    /// The gateway's words, as they may be shown.
+    fn quote(&self, words: &str) -> String {
+        quote(words, self.sent.borrow().iter().chain(&self.token))
     }
 
     /// The `error` and `code` of an error body.
@@ -238,19 +255,14 @@ impl Admin {
                 "could not {what}: what answers at {} is not the admin API of a Sigilum gateway (HTTP {}, {})",
                 self.url,
                 reply.status,
-                quote(kind, [])
+                self.quote(kind)
             ),
         )
         .next("see that --gateway-admin-url (or GATEWAY_ADMIN_URL) has the gateway's own address, without a path")
     }
 
     /// The error for an answer that says no.
-    fn refused<'a>(
-        &'a self,
-        what: &str,
-        reply: &Response,
-        secrets: impl IntoIterator<Item = &'a SecretString>,
-    ) -> Error {
+    fn refused(&self, what: &str, reply: &Response) -> Error {
         let Some((words, code)) = self.words(reply) else {
             return self.stranger(what, reply);
         };
@@ -261,7 +273,7 @@ impl Admin {
             )
             .next(next);
         }
-        let words = quote(&words, secrets.into_iter().chain(&self.token));
+        let words = self.quote(&words);
         let place = self.place();
         let status = reply.status;
         if words.contains("message authentication failed") {
@@ -282,7 +294,8 @@ impl Admin {
             400..=499 => Error::new(
                 ExitCode::Failure,
                 format!("could not {what}: {place} refused it: {words} (HTTP {status})"),
-            ),
+            )
+            .next("mend what it refuses, here or at the Sigilum gateway, then run the same command again"),
             _ => Error::new(
                 ExitCode::Unreachable,
                 format!("could not {what}: {place} failed: {words} (HTTP {status})"),
@@ -291,8 +304,11 @@ impl Admin {
         }
     }
 
-    /// Why the gateway lets nobody in like this, and what to do.
+    /// Why the gateway lets nobody in like this, and what to do. A code is a short word in capitals.
     fn access(&self, code: &str) -> Option<(&'static str, &'static str)> {
+        if code.len() > 64 || !code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') {
+            return None;
+        }
         Some(match code {
             "ADMIN_TOKEN_REQUIRED" if self.token.is_some() => (
                 "does not take this admin token",

@@ -4,10 +4,11 @@
 //! than its command line. What it writes to standard error is never passed on raw: a flag error makes it print its
 //! usage text with the master key in it.
 
-use super::connection::{Connection, NewConnection, Patch};
+use super::connection::{self, Connection, NewConnection, Patch};
 use super::{Rotated, Target};
 use crate::exit::{Error, ExitCode, OrFail, Result};
 use secrecy::{ExposeSecret, SecretString};
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::PathBuf;
@@ -19,6 +20,10 @@ use std::time::{Duration, Instant};
 const LIMIT: Duration = Duration::from_secs(30);
 /// More output than this is not read.
 const CAP: u64 = 4 * 1024 * 1024;
+
+/// What helps against a CLI that does not do as it should.
+const THE_RIGHT_CLI: &str = "start the Sigilum gateway and run the same command again, or see that SIGILUM_GATEWAY_CLI or \
+     PATH leads to the gateway's own CLI";
 
 /// The CLI, its store and its key.
 #[derive(Debug)]
@@ -85,24 +90,18 @@ impl Cli {
 
     pub(super) fn get(&self, id: &str) -> Result<Option<Connection>> {
         match self.run(&["get", "--id", id], None)? {
-            Ok(text) => self.connection(&text, "read the connection").map(Some),
+            Ok(text) => self.connection(&text, "read the connection", id).map(Some),
             Err(Failure::NotFound) => Ok(None),
             Err(failure) => Err(self.error("read the connection", failure)),
         }
     }
 
-    pub(super) fn list(&self) -> Result<Vec<Connection>> {
-        #[derive(serde::Deserialize)]
-        struct List {
-            connections: Vec<Connection>,
-        }
+    pub(super) fn ids(&self) -> Result<HashSet<String>> {
         let what = "list the connections";
         let text = self
             .run(&["list"], None)?
             .map_err(|failure| self.error(what, failure))?;
-        serde_json::from_slice::<List>(&text)
-            .map(|list| list.connections)
-            .map_err(|_| self.no_json(what))
+        connection::ids(&text).map_err(|_| self.no_json(what))
     }
 
     pub(super) fn create(&self, new: &NewConnection, secret: Option<(&str, &SecretString)>) -> Result<Connection> {
@@ -143,7 +142,7 @@ impl Cli {
         if new.rotation_interval_days != 0 {
             args.extend(["--rotation-interval-days", &days]);
         }
-        self.change(&args, secret, what)
+        self.change(&args, secret, what, &new.id)
     }
 
     pub(super) fn patch(&self, id: &str, patch: &Patch) -> Result<Connection> {
@@ -163,13 +162,13 @@ impl Cli {
                 args.extend([flag, value]);
             }
         }
-        self.change(&args, None, "change the connection")
+        self.change(&args, None, "change the connection", id)
     }
 
     pub(super) fn rotate(&self, id: &str, key: &str, secret: &SecretString) -> Result<Rotated> {
         let what = "rotate the secret";
         match self.run(&["rotate", "--id", id], Some((key, secret)))? {
-            Ok(text) => self.connection(&text, what).map(Rotated::Changed),
+            Ok(text) => self.connection(&text, what, id).map(Rotated::Changed),
             Err(Failure::Unchanged) => Ok(Rotated::Unchanged),
             Err(failure) => Err(self.error(what, failure)),
         }
@@ -183,13 +182,17 @@ impl Cli {
         }
     }
 
-    fn change(&self, args: &[&str], secret: Option<(&str, &SecretString)>, what: &str) -> Result<Connection> {
+    fn change(&self, args: &[&str], secret: Option<(&str, &SecretString)>, what: &str, id: &str) -> Result<Connection> {
         let text = self.run(args, secret)?.map_err(|failure| self.error(what, failure))?;
-        self.connection(&text, what)
+        self.connection(&text, what, id)
     }
 
-    fn connection(&self, text: &[u8], what: &str) -> Result<Connection> {
-        serde_json::from_slice(text).map_err(|_| self.no_json(what))
+    fn connection(&self, text: &[u8], what: &str, id: &str) -> Result<Connection> {
+        let connection: Connection = serde_json::from_slice(text).map_err(|_| self.no_json(what))?;
+        match connection.oddity(id) {
+            None => Ok(connection),
+            Some(why) => Err(super::odd(what, &self.place(), id, why)),
+        }
     }
 
     fn no_json(&self, what: &str) -> Error {
@@ -200,6 +203,7 @@ impl Cli {
                 self.program.display()
             ),
         )
+        .next(THE_RIGHT_CLI)
     }
 
     /// One run. The outer error: it could not be run at all.
@@ -240,7 +244,8 @@ impl Cli {
                 return Err(Error::new(
                     ExitCode::Unreachable,
                     format!("{}: no answer within {} s", what(), LIMIT.as_secs()),
-                ));
+                )
+                .next(THE_RIGHT_CLI));
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(20));
@@ -273,7 +278,8 @@ impl Cli {
             Failure::NotFound => Error::new(
                 ExitCode::Failure,
                 format!("could not {what}: {place} holds no such connection"),
-            ),
+            )
+            .next("run the same command again"),
             Failure::Exists => Error::new(
                 ExitCode::Failure,
                 format!("could not {what}: {place} holds one of this name by now"),
@@ -282,8 +288,11 @@ impl Cli {
             Failure::Unchanged => Error::new(
                 ExitCode::Failure,
                 format!("could not {what}: the gateway asks for a secret"),
-            ),
-            Failure::Other(line) => Error::new(ExitCode::Failure, format!("could not {what} in {place}: {line}")),
+            )
+            .next("give one with --upstream-secret-env <VARIABLE>"),
+            Failure::Other(line) => {
+                Error::new(ExitCode::Failure, format!("could not {what} in {place}: {line}")).next(THE_RIGHT_CLI)
+            }
         }
     }
 }

@@ -1,8 +1,12 @@
 //! A connection of the Sigilum gateway: its metadata as the admin API and the gateway's CLI give it. Secret values are
 //! never part of it.
 
+use crate::text;
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+use std::collections::HashSet;
+use std::fmt;
 
 /// A connection's metadata, as `GET /api/admin/connections/{id}` answers. Members that we have no use for are dropped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,6 +67,80 @@ pub struct Connection {
     /// Protocol mcp: the same for single subjects.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Map::is_empty")]
     pub mcp_subject_tool_policies: Map<String, Value>,
+}
+
+/// The longest that a member which people are shown may be, in bytes; and all names of secrets together.
+const SHOWN_MAX: usize = 2048;
+const KEYS_MAX: usize = 64 * 1024;
+/// A list of connections is at most so long: ids alone could fill the memory.
+const LIST_MAX: usize = 100_000;
+
+impl Connection {
+    /// Why no gateway's connection `id` is like this: what people are shown, and what is put into a command for them,
+    /// must be what it looks like. `None`: it is fine.
+    pub(super) fn oddity(&self, id: &str) -> Option<&'static str> {
+        let shown = [
+            &self.protocol,
+            &self.base_url,
+            &self.auth_mode,
+            &self.auth_header_name,
+            &self.auth_secret_key,
+            &self.status,
+            &self.created_at,
+        ];
+        let keys = &self.credential_keys;
+        let mut texts = shown.into_iter().chain(keys);
+        if self.id != id {
+            Some("it is another one")
+        } else if texts.any(|text| text.len() > SHOWN_MAX || !text.chars().all(text::is_plain)) {
+            Some("a member is too long, or holds characters that cannot be seen")
+        } else if keys.iter().map(String::len).sum::<usize>() > KEYS_MAX {
+            Some("it has too many secrets")
+        } else {
+            None
+        }
+    }
+}
+
+/// The ids of a list of connections: `{"connections":[…]}`, as admin API and CLI give it.
+pub(super) fn ids(list: &[u8]) -> serde_json::Result<HashSet<String>> {
+    #[derive(Deserialize)]
+    struct List {
+        connections: Option<Ids>,
+    }
+    #[derive(Deserialize)]
+    struct Id {
+        id: String,
+    }
+    struct Ids(HashSet<String>);
+    struct IdsVisitor;
+    impl<'de> Deserialize<'de> for Ids {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            from.deserialize_seq(IdsVisitor)
+        }
+    }
+    impl<'de> Visitor<'de> for IdsVisitor {
+        type Value = Ids;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {LIST_MAX} connections")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Ids, A::Error> {
+            let mut ids = HashSet::new();
+            let mut length = 0;
+            while let Some(Id { id }) = seq.next_element()? {
+                length += 1;
+                if length > LIST_MAX {
+                    return Err(A::Error::invalid_length(length, &self));
+                }
+                ids.insert(id);
+            }
+            Ok(Ids(ids))
+        }
+    }
+    let list: List = serde_json::from_slice(list)?;
+    Ok(list.connections.map(|Ids(ids)| ids).unwrap_or_default())
 }
 
 /// Which MCP tools agents may see.
@@ -212,4 +290,82 @@ fn is_zero(number: &u64) -> bool {
 /// Go writes `null` for an empty list or map.
 fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_connection_may_hold() {
+        let fine =
+            json!({"id": "linear", "base_url": "https://a.test", "name": "Zoë\u{200d}\u{1b}", "auth_prefix": "K\t"});
+        let cases = [
+            ("base_url", json!("https://ü.test/щ"), None),
+            ("credential_keys", json!(["a", "b c"]), None),
+            ("id", json!("other"), Some("it is another one")),
+            ("id", json!("../linear"), Some("it is another one")),
+            (
+                "auth_secret_key",
+                json!("\u{1b}[2J"),
+                Some("a member is too long, or holds characters that cannot be seen"),
+            ),
+            (
+                "credential_keys",
+                json!(["a\nb"]),
+                Some("a member is too long, or holds characters that cannot be seen"),
+            ),
+            (
+                "auth_header_name",
+                json!("X\u{202e}"),
+                Some("a member is too long, or holds characters that cannot be seen"),
+            ),
+            (
+                "base_url",
+                json!("x".repeat(2049)),
+                Some("a member is too long, or holds characters that cannot be seen"),
+            ),
+            (
+                "credential_keys",
+                json!(vec!["x".repeat(100); 700]),
+                Some("it has too many secrets"),
+            ),
+        ];
+        for (member, value, oddity) in cases {
+            let mut connection = fine.clone();
+            connection[member] = value;
+            let connection: Connection = serde_json::from_value(connection).unwrap();
+            assert_eq!(connection.oddity("linear"), oddity, "{member}: {connection:?}");
+        }
+    }
+
+    #[test]
+    fn ids_of_a_list() {
+        let read = |text: &str| ids(text.as_bytes()).map(|ids| ids.len()).map_err(|_| ());
+        assert_eq!(
+            read(r#"{"connections":[{"id":"a","base_url":"x"},{"id":"b"},{"id":"a"}]}"#),
+            Ok(2)
+        );
+        for none in [r#"{"connections":null}"#, "{}", r#"{"connections":[]}"#] {
+            assert_eq!(read(none), Ok(0), "{none}");
+        }
+        for bad in [
+            r#"{"connections":[{}]}"#,
+            r#"{"connections":[{"id":7}]}"#,
+            r#"{"connections":{}}"#,
+            "7",
+            "<html>",
+        ] {
+            assert_eq!(read(bad), Err(()), "{bad}");
+        }
+        let many = |count: usize| {
+            format!(
+                r#"{{"connections":[{}{{"id":"x"}}]}}"#,
+                r#"{"id":"x"},"#.repeat(count - 1)
+            )
+        };
+        assert_eq!(read(&many(LIST_MAX)), Ok(1));
+        assert_eq!(read(&many(LIST_MAX + 1)), Err(()));
+    }
 }

@@ -15,7 +15,9 @@ pub use plan::{Plan, PlanError, Wanted, overlay, plan, same_url, still_lacks};
 
 use super::http;
 use crate::exit::{Error, ExitCode, Result};
+use crate::text;
 use secrecy::{ExposeSecret, SecretString};
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -86,13 +88,11 @@ impl Gateway {
         Ok((Self::Cli(cli), connection))
     }
 
-    /// All connections, through the admin API, which gets 5 s for that, or the CLI.
-    pub fn list(target: &Target, http: http::Options) -> Result<Vec<Connection>> {
-        match Admin::new(target, http)?.within(LIST_BUDGET).try_list()? {
-            Ok(connections) => Ok(connections),
-            Err(gone) => cli::open(target)
-                .map_err(|why| unreachable(target, &gone, &why))?
-                .list(),
+    /// The ids of all connections, through the admin API, which gets 5 s for that, or the CLI.
+    pub fn ids(target: &Target, http: http::Options) -> Result<HashSet<String>> {
+        match Admin::new(target, http)?.within(LIST_BUDGET).try_ids()? {
+            Ok(ids) => Ok(ids),
+            Err(gone) => cli::open(target).map_err(|why| unreachable(target, &gone, &why))?.ids(),
         }
     }
 
@@ -174,21 +174,26 @@ fn unreachable(target: &Target, gone: &http::HttpError, why: &str) -> Error {
     )
 }
 
+/// The error for a connection that no gateway's can be.
+fn odd(what: &str, place: &str, id: &str, why: &str) -> Error {
+    Error::new(
+        ExitCode::Unreachable,
+        format!("could not {what}: {place} gave no connection {id} that can be used: {why}"),
+    )
+    .next("see that it is the right gateway, and what it has: GET /api/admin/connections")
+}
+
 /// Another program's words in a message of ours: one line, at most 200 characters, in quotes, and not at all where
-/// they repeat a secret.
+/// they repeat a secret, in capitals or small letters.
 fn quote<'a>(words: &str, secrets: impl IntoIterator<Item = &'a SecretString>) -> String {
+    let small = words.to_lowercase();
     let repeats = secrets
         .into_iter()
-        .map(ExposeSecret::expose_secret)
-        .any(|secret| !secret.is_empty() && words.contains(secret));
+        .map(|secret| secret.expose_secret().to_lowercase())
+        .any(|secret| !secret.is_empty() && small.contains(&secret));
     if repeats {
         return "its words are held back, they repeat a secret".to_owned();
     }
-    let plain: String = words
-        .trim()
-        .chars()
-        .map(|c| if c.is_control() { '·' } else { c })
-        .take(200)
-        .collect();
+    let plain: String = text::plain(words.trim()).chars().take(200).collect();
     format!("\"{plain}\"")
 }

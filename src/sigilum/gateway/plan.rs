@@ -58,6 +58,9 @@ pub enum PlanError {
     /// The wanted key has no secret in the connection, and none was given.
     #[error("the connection has no secret {0:?}, and none was given")]
     NoSecret(String),
+    /// The connection's auth mode is none that we know, so it could not be made again once it is deleted.
+    #[error("the connection can only be deleted and made again, and its auth mode is none that is known here")]
+    UnknownMode,
     /// The connection names no key, so a secret needs one.
     #[error("the connection has no auth_secret_key: name one for the secret")]
     NoKey,
@@ -88,6 +91,9 @@ pub fn plan(existing: Option<&Connection>, wanted: &Wanted) -> Result<Plan, Plan
     // A change of mode lets the gateway choose the prefix anew; without one, only a new connection has an empty prefix.
     let emptied = wanted.prefix.as_deref() == Some("") && !old.auth_prefix.is_empty() && mode == old.auth_mode;
     if moved || emptied {
+        if !["bearer", "header_key", "query_param", ""].contains(&mode) {
+            return Err(PlanError::UnknownMode);
+        }
         let new = overlay(NewConnection::like(old), wanted);
         let supplied = |name: &String| {
             (wanted.secret_given && name == key) || (wanted.secret_stored && *name == old.auth_secret_key)
