@@ -148,6 +148,24 @@ fn once_does_what_is_due_and_says_whether_it_could() {
         (Some(&fresh), Some(&fresh))
     );
 
+    // One that would lose to the copy of the old one in openclaw.json, and be thrown out again.
+    for claims in [
+        serde_json::json!({"namespace": "alice", "iat": env::now() - 5_000, "exp": env::now() + 90_000}),
+        serde_json::json!({"namespace": "alice", "iat": null, "exp": null}),
+    ] {
+        let env = TestEnv::new();
+        env.write_config(CONFIG);
+        let stored = env.log_in_managed(2);
+        std::thread::sleep(Duration::from_millis(1_500));
+        let token = env::api::token("only Sigilum knows", claims);
+        let output = env
+            .run(["watch", "--once", "--token-command", &format!("echo {token}")])
+            .expect(4);
+        assert!(output.stderr.contains("older than the stored one"), "{}", output.stderr);
+        assert!(!output.stderr.contains(" renewed the owner token"), "{}", output.stderr);
+        assert_eq!(env.stored().as_ref(), Some(&stored));
+    }
+
     let env = TestEnv::new();
     env.run(["watch", "--once"]).expect(0);
     assert!(!env.openclaw().exists(), "it makes nothing");

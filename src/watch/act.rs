@@ -86,8 +86,10 @@ impl Hands<'_> {
                     return Err(Error::new(
                         ExitCode::Token,
                         "could not renew the token: the token command printed the one that is stored already",
-                    ));
+                    )
+                    .next("see that the token command asks for a fresh token each time"));
                 }
+                self.refuse_older(token)?;
                 token.clone()
             }
         };
@@ -95,6 +97,21 @@ impl Hands<'_> {
         Ok(Outcome::Done {
             obtained: Some(world::id(&token)),
         })
+    }
+
+    /// A token that loses to the one it is to replace would be thrown out again by that one's copy in openclaw.json.
+    fn refuse_older(&self, token: &SecretString) -> Result<()> {
+        let stored = self.view.stored.as_ref().and_then(|token| world::seen(token, false));
+        let loses = |new: plan::Token| stored.is_some_and(|stored| stored.is_newer_than(&new, self.now));
+        if world::seen(token, false).is_some_and(loses) {
+            return Err(Error::new(
+                ExitCode::Token,
+                "could not renew the token: the token command printed one that is older than the stored one, or does not \
+                 say when it was issued",
+            )
+            .next("see that the token command asks for a fresh token each time"));
+        }
+        Ok(())
     }
 
     /// Stores a token, and the record where it would say something else about it.
