@@ -10,6 +10,8 @@
 //! that names us, so that our next run can remove it when we died; and only what is still ours is removed.
 
 mod guard;
+#[cfg(test)]
+mod tests;
 
 use crate::disk::{self, Folder, Temp, inode};
 use crate::exit::{Error, ExitCode, Result};
@@ -260,22 +262,25 @@ fn attempt(folder: &Folder, name: &str) -> io::Result<Attempt> {
     match look(folder, name)? {
         Seen::Nothing => take(folder, name),
         Seen::Busy(busy) => Ok(Attempt::Busy(busy)),
-        Seen::Dead(content) => {
-            let Some(_guard) = Guard::publish(folder, &guard)? else {
-                // Somebody else takes over at this moment.
-                return Ok(Attempt::Busy(Busy::ForeignGuard { age: 0, empty: true }));
-            };
-            // Under the guard nobody else removes the dead one's lock; but before it was there, somebody may have.
-            match look(folder, name)? {
-                Seen::Dead(now) if inode(&now.stat) == inode(&content.stat) && now.bytes == content.bytes => {
-                    folder.remove(name)?;
-                    take(folder, name)
-                }
-                Seen::Nothing => take(folder, name),
-                Seen::Busy(busy) => Ok(Attempt::Busy(busy)),
-                Seen::Dead(_) => Ok(Attempt::Busy(Busy::Nameless)),
-            }
+        Seen::Dead(content) => reclaim(folder, name, &guard, &content),
+    }
+}
+
+/// Takes over a dead owner's lock that was seen a moment ago.
+fn reclaim(folder: &Folder, name: &str, guard: &str, seen: &disk::Content) -> io::Result<Attempt> {
+    let Some(_guard) = Guard::publish(folder, guard)? else {
+        // Somebody else takes over at this moment.
+        return Ok(Attempt::Busy(Busy::ForeignGuard { age: 0, empty: true }));
+    };
+    // Under the guard nobody else removes the dead one's lock; but before it was there, somebody may have.
+    match look(folder, name)? {
+        Seen::Dead(now) if inode(&now.stat) == inode(&seen.stat) && now.bytes == seen.bytes => {
+            folder.remove(name)?;
+            take(folder, name)
         }
+        Seen::Nothing => take(folder, name),
+        Seen::Busy(busy) => Ok(Attempt::Busy(busy)),
+        Seen::Dead(_) => Ok(Attempt::Busy(Busy::Nameless)),
     }
 }
 

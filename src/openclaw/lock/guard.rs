@@ -116,10 +116,15 @@ pub(super) fn look(folder: &Folder, name: &str) -> io::Result<Option<Busy>> {
     if !gone {
         return Ok(Some(Busy::OurGuard(ours.pid)));
     }
+    remove_dead(folder, name, &owner.bytes)
+}
+
+/// Removes a dead process's guard that was seen a moment ago.
+fn remove_dead(folder: &Folder, name: &str, seen: &[u8]) -> io::Result<Option<Busy>> {
     match folder.rename_away(name) {
         Ok(temp) => {
             let taken = folder.folder(&temp)?.map(|guard| guard.read(OWNER, MAX_BYTES));
-            if matches!(taken, Some(Ok(Some(content))) if content.bytes == owner.bytes) {
+            if matches!(taken, Some(Ok(Some(content))) if content.bytes == seen) {
                 folder.remove_folder(&temp)?;
                 return Ok(None);
             }
@@ -129,5 +134,59 @@ pub(super) fn look(folder: &Folder, name: &str) -> io::Result<Option<Busy>> {
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAME: &str = "openclaw.json.lock.reclaim";
+
+    fn owned(pid: u32) -> Vec<u8> {
+        let owned = Owned {
+            pid,
+            starttime: Some(5),
+            pid_namespace: pid_namespace(),
+        };
+        serde_json::to_vec(&owned).unwrap()
+    }
+
+    /// What happens between our look at a dead process's guard and its removal; why there is to wait, what is left.
+    #[test]
+    fn a_guard_that_changes_while_we_look() {
+        type Meanwhile = fn(&std::path::Path);
+        let cases: [(&str, Meanwhile, Option<Busy>, &[&str]); 4] = [
+            ("nothing", |_| (), None, &[]),
+            (
+                "it vanishes",
+                |guard| std::fs::remove_dir_all(guard).unwrap(),
+                None,
+                &[],
+            ),
+            (
+                "another of ours is put up",
+                |guard| std::fs::write(guard.join(OWNER), owned(1)).unwrap(),
+                Some(Busy::ForeignGuard { age: 0, empty: false }),
+                &[NAME],
+            ),
+            (
+                "OpenClaw puts up its own",
+                |guard| std::fs::remove_file(guard.join(OWNER)).unwrap(),
+                Some(Busy::ForeignGuard { age: 0, empty: false }),
+                &[NAME],
+            ),
+        ];
+        for (what, meanwhile, busy, left) in cases {
+            let dir = tempfile::tempdir().unwrap();
+            let folder = Folder::open(dir.path()).unwrap();
+            let guard = dir.path().join(NAME);
+            std::fs::create_dir(&guard).unwrap();
+            let seen = owned(4_000_000);
+            std::fs::write(guard.join(OWNER), &seen).unwrap();
+            meanwhile(&guard);
+            assert_eq!(remove_dead(&folder, NAME, &seen).unwrap(), busy, "{what}");
+            assert_eq!(folder.names().unwrap(), left, "{what}");
+        }
     }
 }
