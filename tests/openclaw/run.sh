@@ -77,7 +77,7 @@ if [ -z "$ngircd" ]; then
   libraries=$work/debian/usr/lib/$(uname -m)-linux-gnu:$work/debian/lib/$(uname -m)-linux-gnu
   export NGIRCD_LIBRARIES=$libraries
   [ -x "$ngircd" ] || { echo "installing ngircd" && unpack ngircd; }
-  if LD_LIBRARY_PATH=$libraries ldd "$ngircd" | grep -q 'not found'; then
+  if LD_LIBRARY_PATH=$libraries ldd "$ngircd" | grep 'not found' >/dev/null; then # not -q: it would end ldd early, a failure
     # shellcheck disable=SC2046  # a list of package names
     unpack $(apt-cache depends --recurse --no-pre-depends --no-recommends --no-suggests --no-conflicts --no-breaks \
       --no-replaces --no-enhances ngircd | grep '^lib' | grep -v '^libc6$\|^libgcc')
