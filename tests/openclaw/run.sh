@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # End to end against the real OpenClaw, a real IRC server and a loopback Sigilum API: `tests/openclaw/run.sh [name…]`.
+# Without names: all but many-writers, a minute of three kinds of writers on one config.
 # All that it needs lands in tests/openclaw/.work and is kept between runs. SIGILUM_E2E_BIN names a ready binary.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
