@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 /// What the loops counted.
 #[derive(Default)]
 struct Counts {
+    commands: AtomicU32,
     ours: AtomicU32,
     waited: AtomicU32,
     others: AtomicU32,
@@ -54,11 +55,15 @@ fn play(editor: Editor, time: Duration, report: &mut Report) {
             let (desk, counts, faults) = (&desk, &counts, &faults);
             scope.spawn(move || {
                 while Instant::now() < end {
-                    let on = ["true", "false"][usize::from(counts.ours.load(Ordering::Relaxed).is_multiple_of(2))];
+                    let command = counts.commands.fetch_add(1, Ordering::Relaxed);
+                    let on = ["true", "false"][usize::from(command.is_multiple_of(2))];
                     let run = match number {
                         0 | 1 => desk.env.run(["auth", "login", "--enable-authz-notify", on]),
                         _ => desk.env.run(["auth", "refresh"]),
                     };
+                    // No two tokens have the same life: every command has something to write, several in one second too.
+                    let life = (600_000 - command).to_string();
+                    let run = run.env("SIGILUM_OWNER_TOKEN_TTL_SECONDS", life);
                     let output = run.env("SIGILUM_NAMESPACE", "alice").output();
                     match output.code {
                         0 => drop(counts.ours.fetch_add(1, Ordering::Relaxed)),
