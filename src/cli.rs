@@ -7,7 +7,6 @@
     missing_docs,
     reason = "the doc comment of a deferred command's arguments would take the place of the command's own"
 )]
-
 #![allow(
     rustdoc::invalid_html_tags,
     rustdoc::broken_intra_doc_links,
