@@ -655,6 +655,9 @@ fn a_connection_that_no_gateway_has_is_refused_before_anything_changes() {
     given(&desk);
     lies(&desk, "credential_keys", value!(["their_key", "\u{1b}[2J"]));
     assert!(!desk.add("linear", MOVE).expect(6).stderr.contains('\u{1b}'));
+    lies(&desk, "credential_keys", value!([format!("x {ADMIN}")]));
+    let output = desk.add("linear", MOVE).env("GATEWAY_ADMIN_TOKEN", ADMIN).expect(6);
+    assert!(!output.stderr.contains(ADMIN), "{output:?}");
     // An auth mode that nobody could make it with again.
     let desk = Desk::new();
     given(&desk);
