@@ -82,7 +82,7 @@ pub fn is_database(path: &Path) -> bool {
 }
 
 /// A file that every run writes anew: who holds a lock of ours, what the watcher says of itself.
-fn is_volatile(path: &Path) -> bool {
+pub fn is_volatile(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     ["lock", "watch.lock", ".sigilum-authz-notify.lock", "watch-status.json"].contains(&name)
 }
