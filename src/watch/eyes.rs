@@ -274,21 +274,29 @@ mod tests {
     use super::super::bell;
     use super::*;
     use std::fs;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
+
+    /// The home of the marks.
+    const MARK: HomeId = 1000;
 
     struct Watched {
         eyes: Eyes,
         ear: bell::Ear,
         dir: tempfile::TempDir,
+        /// Events come in their order: once a mark that is set here is seen, all that was done before has been.
+        marks: tempfile::TempDir,
     }
 
     fn watched() -> Watched {
         let (bell, ear) = bell::pair().unwrap();
-        Watched {
-            eyes: Eyes::new(bell, false),
-            ear,
-            dir: tempfile::tempdir().unwrap(),
-        }
+        let (dir, marks) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut eyes = Eyes::new(bell, false);
+        let mark = Interest {
+            folder: marks.path().to_owned(),
+            name: Name::BeginsWith("mark"),
+        };
+        eyes.watch(MARK, [mark]).unwrap();
+        Watched { eyes, ear, dir, marks }
     }
 
     impl Watched {
@@ -312,8 +320,11 @@ mod tests {
         }
 
         fn settle(&self) -> Vec<HomeId> {
-            let mut homes = BTreeSet::new();
-            for _ in 0..8 {
+            let mark = tempfile::Builder::new().prefix("mark").tempdir_in(&self.marks);
+            let _ = mark.unwrap().keep();
+            let (start, mut homes) = (Instant::now(), BTreeSet::new());
+            while !homes.remove(&MARK) {
+                assert!(start.elapsed() < Duration::from_secs(30), "no events come");
                 self.ear.listen(Duration::from_millis(10));
                 homes.extend(self.eyes.touched().homes);
             }
