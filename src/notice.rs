@@ -69,6 +69,19 @@ pub fn pending(pending: &Pending, namespace: &str, dashboard: &str, now: i64, fo
     })
 }
 
+/// What the operator must know when the answer was too long to be read. It may be long because of a stranger's request,
+/// made so that the others are not seen.
+pub fn too_long(namespace: &str, dashboard: &str, form: Form) -> String {
+    let what = "the list of requests is too long to be read";
+    match form {
+        Form::Full => format!(
+            "Sigilum: {what} for namespace {namespace}; a request that is made so long may be there to hide others. \
+             Review: {dashboard}"
+        ),
+        Form::Brief => format!("Sigilum: {what}. Review: {dashboard}"),
+    }
+}
+
 /// What the operator must know or do, when requests could not be looked up: `what` ends without a full stop, `command`
 /// mends it. Our own words only. The brief form leaves the command out.
 pub fn problem(what: &str, command: &str, form: Form) -> String {

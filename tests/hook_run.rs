@@ -389,8 +389,6 @@ fn what_the_other_side_can_do_to_us() {
         Fault::Raw(format!("{head}Content-Length: 900\r\n\r\n{{}}").into()),
         Fault::Raw(format!("{head}{many}\r\n{{}}").into()),
         Fault::Drop,
-        Fault::Endless,
-        Fault::TenGigabytes,
     ];
     for fault in silent {
         person.api.fault(fault.clone());
@@ -425,6 +423,27 @@ fn what_the_other_side_can_do_to_us() {
         person.api.fault(fault);
         let answer = person.ask(json!({}));
         assert!(answer.message().starts_with(what), "{answer:?}");
+    }
+    // A request with a field without end must not hide the others.
+    let long = json!({"claims": [{"service": "x".repeat(1 << 20)}, {"service": "mail"}]});
+    for fault in [
+        Fault::Endless,
+        Fault::TenGigabytes,
+        Fault::Body("application/json", long.to_string()),
+    ] {
+        person.api.fault(fault.clone());
+        let direct = person.ask(json!({}));
+        assert_eq!(
+            direct.message(),
+            "Sigilum: the list of requests is too long to be read for namespace alice; a request that is made so long may \
+             be there to hide others. Review: https://sigilum.id"
+        );
+        person.api.fault(fault);
+        let group = person.ask(json!({"chatType": "group"}));
+        assert_eq!(
+            group.message(),
+            "Sigilum: the list of requests is too long to be read. Review: https://sigilum.id"
+        );
     }
     // Odd, but still a list.
     for (body, start) in [

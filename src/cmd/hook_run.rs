@@ -232,7 +232,7 @@ impl<'a> Asker<'a> {
 
     fn pending(&self, pending: &Pending, form: Form, how: &str) -> Answer {
         let namespace = &self.owner.namespace.value;
-        let dashboard = notice::dashboard(self.event.setting(self.env, "SIGILUM_DASHBOARD_URL"));
+        let dashboard = self.dashboard();
         let (count, all) = pending.count();
         let at_least = if all { "" } else { "at least " };
         let mut answer = log(format!("{at_least}{count} pending in {} ({how})", self.whom()));
@@ -245,6 +245,10 @@ impl<'a> Asker<'a> {
                 .push(format!("Nothing waits for approval in namespace {namespace}."));
         }
         answer
+    }
+
+    fn dashboard(&self) -> String {
+        notice::dashboard(self.event.setting(self.env, "SIGILUM_DASHBOARD_URL"))
     }
 
     /// oss-local without a running API: the requests lie in its database.
@@ -300,6 +304,13 @@ impl<'a> Asker<'a> {
             }
             ApiError::Forbidden => {
                 format!("the Sigilum API says that the owner token is not for namespace {namespace}")
+            }
+            // It stays so until somebody answers the request that makes it so long.
+            ApiError::Http(HttpError::TooLong(_)) => {
+                return Answer {
+                    messages: vec![notice::too_long(namespace, &self.dashboard(), form)],
+                    ..log(log_line)
+                };
             }
             // Nothing that a command mends: the API will come back, or the log tells why not.
             _ => return log(log_line),
