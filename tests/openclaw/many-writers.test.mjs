@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Editor } from "./lib/editor.mjs";
 import { recordedSets, Ledger } from "./lib/ledger.mjs";
-import { NAMESPACE, World } from "./lib/world.mjs";
+import { HOOK, NAMESPACE, World } from "./lib/world.mjs";
 
 const SECONDS = Number(process.env.E2E_SECONDS ?? 60);
 /** Storms, in which everybody writes at once, and calms: OpenClaw gives up where the file changes under its command of
@@ -64,6 +64,65 @@ async function set() {
   counts[done ? "sets" : "disturbed"]++;
   ledger.sets.push({ key, done });
 }
+
+test("a lost key is put down to whoever lost it, and to us where that is not proven", () => {
+  /** A config with one token and these variables. */
+  const config = (token, ...keys) => {
+    const entries = { [HOOK]: { env: { SIGILUM_OWNER_TOKEN: token } } };
+    const vars = Object.fromEntries(keys.map((key) => [key, key]));
+    return JSON.stringify({ gateway: {}, channels: {}, meta: {}, hooks: { internal: { entries } }, env: { vars } });
+  };
+  /** Plays a story, whose last file seen is the one that stays; gives what was lost by whom. */
+  const lost = (story) => {
+    const told = new Ledger();
+    const audit = [];
+    story({
+      see: (...file) => told.see(config(...file)),
+      editor(key, { read, meanwhile = () => {}, taken = read }) {
+        const began = performance.now();
+        meanwhile();
+        const texts = { read: config(...read), written: config(...read, key), taken: config(...taken) };
+        told.edited(key, { ...texts, began, saved: performance.now() });
+        told.see(texts.written);
+      },
+      openclaw(key, read) {
+        told.see(config(...read, key));
+        told.sets.push({ key, done: true });
+        audit.push({ key, previousHash: told.version(config(...read)).hash });
+      },
+    });
+    return told.lost(told.seen.at(-1).version, audit).map(({ key, by }) => `${key} by ${by}`);
+  };
+  const stories = {
+    "nothing lost": [({ see, editor, openclaw }) => (see("t1"), editor("mine", { read: ["t1"] }), openclaw("theirs", ["t1", "mine"]))],
+    "the editor over OpenClaw": [
+      ({ see, editor, openclaw }) => {
+        see("t1");
+        editor("mine", { read: ["t1"], meanwhile: () => openclaw("theirs", ["t1"]), taken: ["t1", "theirs"] });
+      },
+      "theirs by the editor",
+    ],
+    "OpenClaw over the editor": [
+      ({ see, editor, openclaw }) => (see("t1"), editor("mine", { read: ["t1"] }), openclaw("theirs", ["t1"])),
+      "mine by OpenClaw",
+    ],
+    "we over the editor": [({ see, editor }) => (see("t1"), editor("mine", { read: ["t1"] }), see("t2")), "mine by us"],
+    "we over OpenClaw": [({ see, openclaw }) => (see("t1"), openclaw("theirs", ["t1"]), see("t2")), "theirs by us"],
+    "we over the editor, and OpenClaw on top": [
+      ({ see, editor, openclaw }) => (see("t1"), editor("mine", { read: ["t1"] }), see("t2"), openclaw("theirs", ["t2"])),
+      "mine by us",
+    ],
+    "the editor was shown an older file": [
+      ({ see, editor }) => {
+        see("t1");
+        editor("first", { read: ["t1"] });
+        editor("second", { read: ["t2"], taken: ["t1", "first"] });
+      },
+      "first by us",
+    ],
+  };
+  for (const [what, [story, ...expected]] of Object.entries(stories)) assert.deepEqual(lost(story), expected, what);
+});
 
 test(`eight loops of ours, OpenClaw's config set and an editor, ${SECONDS} s`, async () => {
   const end = elapsed() + SECONDS;
