@@ -9,9 +9,11 @@ import { recordedSets, Ledger } from "./lib/ledger.mjs";
 import { HOOK, NAMESPACE, World } from "./lib/world.mjs";
 
 const SECONDS = Number(process.env.E2E_SECONDS ?? 60);
-/** Storms, in which everybody writes at once, and calms: OpenClaw gives up where the file changes under its command of
- *  2 to 3 s, so that in a storm without end it would never write at all. In s. */
-const [STORM, CALM] = [3, 6];
+/** Storms, in which everybody writes at once, and calms: OpenClaw gives up where the file changes under its command, so
+ *  that in a storm without end it would never write at all. A storm lasts as long as such a command takes when nobody
+ *  else writes, a calm twice as long. In s. */
+let storm;
+let calm;
 
 let world;
 let editor;
@@ -22,6 +24,10 @@ before(async () => {
   world = await World.create();
   world.writeConfig({ more: "  env: { vars: { E2E_FIRST: 'yes' } },\n" });
   await world.login("--enable-authz-notify", "true");
+  const start = performance.now();
+  await world.openclawOk("config", "set", "env.vars.E2E_ALONE", "yes", "--dry-run");
+  storm = (performance.now() - start) / 1000;
+  calm = 2 * storm;
   editor = new Editor(world.config);
 });
 after(async () => {
@@ -32,11 +38,11 @@ after(async () => {
 const began = performance.now();
 const elapsed = () => (performance.now() - began) / 1000;
 
-/** Waits for a moment in a storm; in a calm for longer, or until the next storm breaks. */
-async function rest(storm, calm) {
-  const into = elapsed() % (STORM + CALM);
+/** Waits for a moment in a storm; in a calm for longer, or until the next storm breaks. In s, at most. */
+async function rest(inStorm, inCalm) {
+  const into = elapsed() % (storm + calm);
   const random = Math.random();
-  const seconds = into < STORM ? storm * random : Math.min(calm * random, STORM + CALM - into);
+  const seconds = into < storm ? inStorm * random : Math.min(inCalm * random, storm + calm - into);
   await sleep(seconds * 1000);
 }
 
@@ -133,7 +139,7 @@ test(`eight loops of ours, OpenClaw's config set and an editor, ${SECONDS} s`, a
   const loops = {
     async ours(number) {
       for (let n = 0; goOn(); n++) {
-        await rest(0.5, 30);
+        await rest(0.5, 5 * calm);
         await command(number, n % 2 ? "true" : "false");
       }
     },
@@ -142,7 +148,7 @@ test(`eight loops of ours, OpenClaw's config set and an editor, ${SECONDS} s`, a
     },
     async editor() {
       for (; goOn(); counts.edits++) {
-        await rest(0.1, 10);
+        await rest(0.1, 2 * calm);
         const key = `EDITOR_${counts.edits}`;
         ledger.edited(key, await editor.add(key, key));
       }
@@ -185,6 +191,7 @@ test(`eight loops of ours, OpenClaw's config set and an editor, ${SECONDS} s`, a
   const lost = ledger.lost(last, audit);
   const by = (who) => lost.filter((key) => key.by === who).length;
   for (const { key, by } of lost) console.log(`      lost: ${key}, by ${by}`);
+  console.log(`      storms of ${storm.toFixed(1)} s, calms of ${calm.toFixed(1)} s`);
   console.log(`      ours: ${counts.done} commands done, ${counts.waited} told to try again`);
   console.log(`      OpenClaw: ${counts.sets} sets done, ${counts.refused} refused, ${counts.disturbed} written and found changed at once`);
   console.log(`      the editor: ${counts.edits} keys, ${editor.again} begun again, ${ledger.tokensTaken} of our tokens overwritten`);
