@@ -293,6 +293,53 @@ fn a_config_that_must_not_be_written() {
     );
 }
 
+/// A running OpenClaw loads new files when its config changes, and here it needs no change.
+#[test]
+fn new_files_that_a_running_openclaw_does_not_look_at_are_told() {
+    let told = |output: &env::Output| output.stdout.contains("still needed: where an OpenClaw gateway runs");
+    let install = |env: &TestEnv, kind: &str| env.run(["hook", "install", "--as", kind]).expect(0);
+    for (kind, loaded, instead) in [
+        ("hook", "hooks/sigilum-authz-notify/handler.js", "a renewed token"),
+        (
+            "plugin",
+            ".sigilum/plugin/resident.js",
+            "switching the plugin off and on",
+        ),
+    ] {
+        let env = logged_in(Some("{gateway: {mode: 'local'}}"));
+        assert!(!told(&install(&env, kind)), "{kind}: the config was changed");
+        assert!(!told(&install(&env, kind)), "{kind}: nothing was new");
+        let loaded = env.openclaw().join(loaded);
+        std::fs::remove_file(&loaded).unwrap();
+        let output = install(&env, kind);
+        assert!(told(&output) && output.stdout.contains(instead), "{}", output.stdout);
+        // Which binary is run is read anew each time.
+        std::fs::write(loaded.with_file_name("install.json"), "{}").unwrap();
+        assert!(!told(&env.run(["hook", "install", "--as", kind, "--force"]).expect(0)));
+        // What is off is not loaded.
+        env.run(["hook", "install", "--as", kind, "--enable", "false"])
+            .expect(0);
+        std::fs::remove_file(&loaded).unwrap();
+        let off = env
+            .run(["hook", "install", "--as", kind, "--enable", "preserve"])
+            .expect(0);
+        assert!(!told(&off), "{}", off.stdout);
+    }
+
+    // The README's order turned round: the entry was there first.
+    let env = logged_in(Some("{gateway: {mode: 'local'}}"));
+    let login = [
+        "auth",
+        "login",
+        "--enable-authz-notify",
+        "true",
+        "--print-token",
+        "false",
+    ];
+    env.run(login).expect(0);
+    assert!(told(&install(&env, "hook")));
+}
+
 #[test]
 fn the_plugin() {
     let env = logged_in(Some("{\n  // who may run\n  plugins: { allow: ['irc'] },\n}\n"));

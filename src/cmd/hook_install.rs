@@ -73,7 +73,8 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
         )?;
         write_line(out, format!("{:#}", config::masked(&edited.patch)))?;
     }
-    for need in job.needs(kind)? {
+    let unseen = files.loaded_once && !edited.changed;
+    for need in job.needs(kind, unseen)? {
         write_line(out, format!("still needed: {need}"))?;
     }
     Ok(ExitCode::Ok)
@@ -144,8 +145,9 @@ impl Job<'_> {
         })
     }
 
-    /// What is missing before the notice comes, after everything is written.
-    fn needs(&self, kind: Kind) -> Result<Vec<String>> {
+    /// What is missing before the notice comes, after everything is written. `unseen`: files of ours are new, and no
+    /// change of the config makes a running OpenClaw look at them.
+    fn needs(&self, kind: Kind, unseen: bool) -> Result<Vec<String>> {
         let mut needs = Vec::new();
         let config = config::read(self.place)?;
         let value = config.map_or_else(|| Value::Object(serde_json::Map::new()), |config| config.value);
@@ -157,7 +159,9 @@ impl Job<'_> {
                 match entry::find(&value)? {
                     Some(entry) if entry.enabled => {
                         let selected = entry::selection(&value, &entry::installs(&self.place.home))?.ours;
-                        if !selected {
+                        if selected && unseen {
+                            needs.push(restart("the next change under hooks.internal, such as a renewed token"));
+                        } else if !selected {
                             needs.push("hooks.internal.enabled true; it is false, so no hook runs".to_owned());
                         }
                     }
@@ -166,6 +170,9 @@ impl Job<'_> {
             }
             _ => {
                 let state = plugin::find(&value, &kind.dir(self.place))?;
+                if unseen && state.runs() {
+                    needs.push(restart("switching the plugin off and on"));
+                }
                 if state.entry == Some(false) {
                     needs.push(format!("to switch the plugin on: {HOOK} hook install --as plugin"));
                 }
@@ -188,6 +195,14 @@ impl Job<'_> {
             Err(_) => Some(format!("an owner token: {HOOK} auth login")),
         }
     }
+}
+
+/// What makes a running OpenClaw load new files where its config was right before; seen with 2026.9.6.
+fn restart(instead: &str) -> String {
+    format!(
+        "where an OpenClaw gateway runs: openclaw gateway restart, or {instead}; openclaw.json needed no change, so \
+         nothing makes it look at the new files"
+    )
 }
 
 fn owner(args: &HookInstallArgs, env: &Env, place: &Place) -> Result<Owner> {

@@ -90,6 +90,8 @@ fn json(value: &impl Serialize) -> Vec<u8> {
 pub struct Done {
     /// Whether any file was written or removed.
     pub changed: bool,
+    /// Whether one of them is a file that OpenClaw loads once, and not again until something makes it look.
+    pub loaded_once: bool,
     /// What a person should know: older files moved, changed ones kept.
     pub notes: Vec<String>,
 }
@@ -158,12 +160,16 @@ pub fn install(place: &Place, lock: &OwnLock, kind: Kind, binary: &Path, force: 
         .split_last()
         .ok_or_else(|| Error::new(ExitCode::Failure, "no files to install"))?;
     for (name, bytes) in first {
-        done.changed |= lock.write_private(&dir.join(name), bytes)?;
+        let written = lock.write_private(&dir.join(name), bytes)?;
+        done.changed |= written;
+        // The record of the binary is read for each event.
+        done.loaded_once |= written && name != INSTALL;
     }
     if older {
-        done.changed |= disk::remove(&dir.join(OLDER_HANDLER))?;
+        done.loaded_once |= disk::remove(&dir.join(OLDER_HANDLER))?;
     }
-    done.changed |= lock.write_private(&dir.join(&last.0), &last.1)?;
+    done.loaded_once |= lock.write_private(&dir.join(&last.0), &last.1)?;
+    done.changed |= done.loaded_once;
     lock.sync()?;
     Ok(done)
 }
