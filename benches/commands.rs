@@ -53,11 +53,12 @@ fn cases() -> Vec<Case> {
     vec![
         looks("--version: nothing", nothing, |desk| desk.env.run(["--version"])),
         changes("auth login, the first: makes a database", config, scenes::login),
-        changes("auth login, again", scenes::logged_in, scenes::login),
+        // Over an older token: one of the same second would be the same one, and nothing to write.
+        changes("auth login, again", scenes::due, scenes::login),
         changes("auth login, again, managed", scenes::logged_in_managed, |desk| {
             scenes::login_managed(desk)
         }),
-        changes("auth refresh", scenes::logged_in, scenes::refresh),
+        changes("auth refresh", scenes::due, scenes::refresh),
         looks("auth show", scenes::logged_in, |desk| alice(desk, "auth show")),
         looks("auth status", scenes::logged_in, |desk| alice(desk, "auth status")),
         changes("auth logout", scenes::logged_in, |desk| alice(desk, "auth logout")),
