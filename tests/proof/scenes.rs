@@ -76,8 +76,9 @@ pub fn all() -> Vec<Scene> {
         scene("service add, native", |_| (), add_native, FILES),
         scene("service add, gateway", |_| (), |desk| desk.add_linear([]), FILES),
         scene("service secret set", added, set_secret, FILES),
-        scene("hook install", logged_in, install, EDIT),
-        dead("hook install, a dead owner's lock", logged_in, install),
+        scene("hook install", switched_off, install, EDIT),
+        dead("hook install, a dead owner's lock", switched_off, install),
+        scene("hook install, the plugin", logged_in, install_plugin, EDIT),
         scene("hook uninstall", installed, uninstall, EDIT),
         dead("hook uninstall, a dead owner's lock", installed, uninstall),
         scene("watch --once, a renewal", due, watch, EDIT),
@@ -223,6 +224,12 @@ pub fn logged_in(desk: &Desk) {
     login(desk).expect(0);
 }
 
+/// An entry that is off: the install has to edit the config.
+fn switched_off(desk: &Desk) {
+    config(desk);
+    local(desk, ["auth", "login", "--mode", "oss-local"]).expect(0);
+}
+
 pub fn refresh(desk: &Desk) -> Run {
     local(desk, ["auth", "refresh"])
 }
@@ -242,6 +249,10 @@ pub fn set_secret(desk: &Desk) -> Run {
 
 pub fn install(desk: &Desk) -> Run {
     local(desk, ["hook", "install"])
+}
+
+fn install_plugin(desk: &Desk) -> Run {
+    local(desk, ["hook", "install", "--as", "plugin"])
 }
 
 pub fn installed(desk: &Desk) {
