@@ -3,7 +3,7 @@
 mod env;
 
 use env::TestEnv;
-use env::watching::{CONFIG, Watcher, managed_token, wait_until};
+use env::watching::{CONFIG, Watcher, managed_token, token, wait_until};
 use rustix::process::Signal;
 use sigilum_authz_notify::exit::ExitCode;
 use sigilum_authz_notify::settings::{Env, Place};
@@ -148,22 +148,38 @@ fn once_does_what_is_due_and_says_whether_it_could() {
         (Some(&fresh), Some(&fresh))
     );
 
-    // One that would lose to the copy of the old one in openclaw.json, and be thrown out again.
+    // One that would lose to the copy of the old one in openclaw.json, and be thrown out again. An expired copy has no
+    // say.
     for claims in [
         serde_json::json!({"namespace": "alice", "iat": env::now() - 5_000, "exp": env::now() + 90_000}),
         serde_json::json!({"namespace": "alice", "iat": null, "exp": null}),
     ] {
-        let env = TestEnv::new();
-        env.write_config(CONFIG);
-        let stored = env.log_in_managed(2);
-        std::thread::sleep(Duration::from_millis(1_500));
-        let token = env::api::token("only Sigilum knows", claims);
-        let output = env
-            .run(["watch", "--once", "--token-command", &format!("echo {token}")])
-            .expect(4);
-        assert!(output.stderr.contains("older than the stored one"), "{}", output.stderr);
-        assert!(!output.stderr.contains(" renewed the owner token"), "{}", output.stderr);
-        assert_eq!(env.stored().as_ref(), Some(&stored));
+        let older = env::api::token("only Sigilum knows", claims);
+        for (age, refused) in [(900, true), (1_001, false)] {
+            let env = TestEnv::new();
+            env.write_config(CONFIG);
+            let stored = token("only Sigilum knows", "alice", age, 1_000);
+            env.change_config(&env.log_in_managed(1_000), &stored);
+            env.write(".openclaw/.sigilum/owner-token-alice.jwt", &stored);
+            let command = format!("echo {older}");
+            let output = env.run(["watch", "--once", "--token-command", &command]);
+            let output = output.expect(if refused { 4 } else { 0 });
+            assert_eq!(
+                output.stderr.contains("older than the stored one"),
+                refused,
+                "{}",
+                output.stderr
+            );
+            assert_ne!(
+                output.stderr.contains(" renewed the owner token"),
+                refused,
+                "{}",
+                output.stderr
+            );
+            let expected = if refused { &stored } else { &older };
+            assert_eq!(env.stored().as_ref(), Some(expected));
+            assert_eq!(env.in_config().as_ref(), Some(expected));
+        }
     }
 
     let env = TestEnv::new();

@@ -89,7 +89,7 @@ impl Hands<'_> {
                     )
                     .next("see that the token command asks for a fresh token each time"));
                 }
-                self.refuse_older(token)?;
+                self.refuse_older(token, owner)?;
                 token.clone()
             }
         };
@@ -99,9 +99,11 @@ impl Hands<'_> {
         })
     }
 
-    /// A token that loses to the one it is to replace would be thrown out again by that one's copy in openclaw.json.
-    fn refuse_older(&self, token: &SecretString) -> Result<()> {
+    /// A token that loses to the one it is to replace would be thrown out again by that one's copy in openclaw.json,
+    /// as long as that copy can still be used.
+    fn refuse_older(&self, token: &SecretString, owner: &Owner) -> Result<()> {
         let stored = self.view.stored.as_ref().and_then(|token| world::seen(token, false));
+        let stored = stored.filter(|is| is.namespace == owner.namespace.value && !is.is_expired(self.now));
         let loses = |new: plan::Token| stored.is_some_and(|stored| stored.is_newer_than(&new, self.now));
         if world::seen(token, false).is_some_and(loses) {
             return Err(Error::new(
