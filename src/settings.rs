@@ -596,7 +596,9 @@ fn local_api(query: &OwnerQuery, env: &Env, record: Option<&Record>) -> Result<L
         return Ok((recorded(&record.source_home), recorded(&record.api_db)));
     }
     if query.interactive {
-        let found = checkout::find_upward(&absolute(Path::new("."))?);
+        // A working directory that is gone, or has no usable path, is in no checkout.
+        let here = absolute(Path::new(".")).ok();
+        let found = here.and_then(|here| checkout::find_upward(&here));
         return Ok((
             found.map(|value| Setting {
                 value,
@@ -627,13 +629,22 @@ pub fn ttl_seconds(flag: Option<u64>, env: &Env, replaced: Option<u64>) -> Resul
     })
 }
 
-/// Makes a path absolute, without looking at the file system beyond the working directory.
+/// Makes a path absolute, without looking at the file system beyond the working directory. It must be UTF-8: records,
+/// units and openclaw.json can hold no other, nor can OpenClaw.
 pub fn absolute(path: &Path) -> Result<PathBuf> {
-    std::path::absolute(path).map_err(|error| {
+    let absolute = std::path::absolute(path).map_err(|error| {
         Error::new(
             ExitCode::Usage,
             format!("could not make the path absolute: {}", path.display()),
         )
         .because(error)
-    })
+    })?;
+    if absolute.to_str().is_none() {
+        return Err(Error::new(
+            ExitCode::Usage,
+            format!("could not use the path, it is no UTF-8: {}", absolute.display()),
+        )
+        .next("rename what is on the way to it"));
+    }
+    Ok(absolute)
 }

@@ -3,6 +3,8 @@
 mod env;
 
 use env::TestEnv;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 /// A token file for a namespace, in a given OpenClaw home; its text says which home it is.
 fn token(env: &TestEnv, home: &str, namespace: &str) {
@@ -100,6 +102,31 @@ fn the_openclaw_home_comes_from_the_strongest_source() {
     shows(&env, &[work], &[], ".openclaw-work:alice");
     shows(&env, &[("OPENCLAW_PROFILE", "default")], &[], ".openclaw:alice");
     env.run(["auth", "show"]).env("OPENCLAW_PROFILE", "../etc").expect(2);
+}
+
+#[test]
+fn a_path_that_no_record_can_hold_is_refused_before_anything_is_written() {
+    let env = TestEnv::new();
+    let odd = env.home().join(OsStr::from_bytes(b"a\xffb"));
+    std::fs::create_dir(&odd).unwrap();
+    let login = ["auth", "login", "--mode", "oss-local", "--namespace", "alice"];
+    for variable in ["HOME", "OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH", "SIGILUM_API_DB"] {
+        let output = env.run(login).env(variable, odd.join("x")).expect(2);
+        assert!(
+            output.stderr.contains("it is no UTF-8"),
+            "{variable}: {}",
+            output.stderr
+        );
+    }
+    for all in [&[][..], &["--all"]] {
+        let unit = env.run(["watch", "--print-unit", "systemd"]).args(all);
+        assert_eq!(unit.env("HOME", &odd).expect(2).stdout, "");
+    }
+    assert_eq!(std::fs::read_dir(&odd).unwrap().count(), 0);
+    assert!(!env.openclaw().exists());
+
+    // It is no matter where one stands.
+    env.run(login).cwd(&odd).expect(0);
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn unit(args: &WatchArgs, env: &Env, homes: &Homes) -> Result<Unit> {
         "could not find out where this program is".to_owned()
     })?;
     Ok(Unit {
-        program,
+        program: settings::absolute(&program)?,
         places: homes.places(),
         all: args.all,
         renew_at: (args.renew_at != DEFAULT_FRACTION).then_some(args.renew_at),

@@ -378,13 +378,18 @@ fn without_doubles(places: Vec<Place>) -> Vec<Place> {
     places.into_iter().filter(|place| seen.insert(real(place))).collect()
 }
 
-/// `.openclaw`, be it there or not, and every folder `.openclaw-*`.
+/// `.openclaw`, be it there or not, and every folder `.openclaw-*`; OpenClaw has none whose name is no UTF-8.
 fn find_homes(folder: &Path, read_only: Option<&'static str>) -> Vec<Place> {
     let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
         .into_iter()
         .flatten()
         .flatten()
-        .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b".openclaw-"))
+        .filter(|entry| {
+            entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| name.starts_with(".openclaw-"))
+        })
         .map(|entry| entry.path())
         .filter(|path| path.is_dir())
         .collect();
