@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use sigilum_authz_notify::token::claims::{self, Claims};
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 /// What a person's config looks like: comments, odd spacing, another hook.
 pub const CONFIG: &str = r#"{
@@ -190,11 +191,17 @@ pub fn login(desk: &Desk) -> Run {
     )
 }
 
+/// The signatures of all tokens that were made here: what makes each of them one.
+pub static SIGNATURES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
 /// A token of alice's, that old in seconds and with that life.
 pub fn token(secret: &str, age: i64, life: u64) -> String {
     let claims = Claims::new("user_local_alice", "alice@local.sigilum", "alice", now() - age, life);
     let token = claims::mint(&claims, &secret.into()).unwrap();
-    token.expose_secret().to_owned()
+    let token = token.expose_secret().to_owned();
+    let signature = token.rsplit('.').next().unwrap().to_owned();
+    SIGNATURES.lock().unwrap().push(signature);
+    token
 }
 
 pub fn login_managed(desk: &Desk) -> Run {
