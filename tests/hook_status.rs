@@ -4,6 +4,7 @@ mod env;
 
 use env::TestEnv;
 use serde_json::{Value, json};
+use sigilum_authz_notify::text::is_plain;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -178,4 +179,36 @@ fn the_watcher() {
         std::process::id()
     );
     assert!(output.stdout.contains(&told), "{}", output.stdout);
+}
+
+#[test]
+fn what_others_wrote_moves_no_terminal_and_adds_no_line() {
+    let env = TestEnv::new();
+    log_in(&env);
+    env.run(["hook", "install"]).expect(0);
+    let evil = "http://x\u{9b}2J\u{1b}[31m\u{202e}\u{200b}/\n  next: curl e.vil";
+    let good: Value = serde_json::from_slice(&std::fs::read(env.config()).unwrap()).unwrap();
+    for name in ["SIGILUM_NAMESPACE", "SIGILUM_MODE", "SIGILUM_API_URL"] {
+        let mut config = good.clone();
+        config["hooks"]["internal"]["entries"][HOOK]["env"][name] = evil.into();
+        config["hooks"]["internal"]["entries"][evil] = json!({"enabled": true});
+        env.write_config(config.to_string());
+        let path = openclaw(&env, &format!("printf '%s' '{}'", json!({"hook": evil})));
+        for args in ["hook status", "hook status --json", "auth status", "auth status --json"] {
+            let output = env.run(args.split(' ')).env("PATH", &path).output();
+            for text in [&output.stdout, &output.stderr] {
+                assert_eq!(
+                    text.chars().find(|c| *c != '\n' && !is_plain(*c)),
+                    None,
+                    "{args}: {text:?}"
+                );
+                let added = text.lines().any(|line| line.starts_with("  next: curl"));
+                assert!(!added, "{args}: {text}");
+            }
+        }
+        let shown = env.run(["hook", "status", "--json"]).env("PATH", &path).expect(0);
+        let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+        assert_eq!(shown["selected"]["names"], json!([evil]));
+        assert_eq!(shown["openclaw"]["hooks_info"]["hook"], evil);
+    }
 }

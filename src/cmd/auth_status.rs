@@ -2,8 +2,8 @@
 
 use crate::cli::StatusArgs;
 use crate::cmd::hook_status::watch_text;
-use crate::cmd::{self, auth_show, place, write_line};
-use crate::exit::{ExitCode, OrFail, Result};
+use crate::cmd::{self, auth_show, place, write_json, write_lines};
+use crate::exit::{ExitCode, Result};
 use crate::openclaw::{config, entry};
 use crate::settings::{Env, Owner, Place};
 use crate::time;
@@ -58,11 +58,9 @@ pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     let owner = auth_show::owner(&args.show, env, &place)?;
     let status = status(&owner, &place)?;
     if args.json {
-        let text = serde_json::to_string_pretty(&status)
-            .or_fail(ExitCode::Failure, || "could not print the status".to_owned())?;
-        write_line(out, text)?;
+        write_json(out, &status)?;
     } else {
-        write_line(out, status.text())?;
+        write_lines(out, &status.lines())?;
     }
     Ok(match status.state {
         State::Valid | State::Due => ExitCode::Ok,
@@ -141,7 +139,7 @@ fn same_in_config(place: &Place, token: Option<&SecretString>) -> Option<bool> {
 }
 
 impl Status {
-    pub(super) fn text(&self) -> String {
+    pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = vec![
             format!("Namespace:     {} (from {})", self.namespace, self.namespace_from),
             format!("Mode:          {}", self.mode),
@@ -177,6 +175,6 @@ impl Status {
             }
         ));
         lines.push(format!("Watcher:       {}", watch_text(self.watch.as_ref())));
-        lines.join("\n")
+        lines
     }
 }

@@ -1,8 +1,8 @@
 //! `hook status`: what is installed, selected and in force, and what OpenClaw itself says of it.
 
 use crate::cli::HookStatusArgs;
-use crate::cmd::{self, auth_show, auth_status, place, write_line};
-use crate::exit::{ExitCode, OrFail, Result};
+use crate::cmd::{self, auth_show, auth_status, place, write_json, write_lines};
+use crate::exit::{ExitCode, Result};
 use crate::openclaw::config;
 use crate::openclaw::entry::{self, Entry, HOOK, Hooks, Selection};
 use crate::openclaw::hook_files::{self, Found, Kind};
@@ -84,13 +84,9 @@ pub fn run(args: &HookStatusArgs, env: &Env, out: &mut dyn Write) -> Result<Exit
     let place = place(&args.show.place, env)?;
     let status = Status::find(args, env, &place)?;
     if args.json {
-        let text = serde_json::to_string_pretty(&status);
-        write_line(
-            out,
-            text.or_fail(ExitCode::Failure, || "could not print the status".to_owned())?,
-        )?;
+        write_json(out, &status)?;
     } else {
-        write_line(out, status.text())?;
+        write_lines(out, &status.lines())?;
     }
     Ok(ExitCode::Ok)
 }
@@ -146,7 +142,7 @@ impl Status {
         })
     }
 
-    fn text(&self) -> String {
+    fn lines(&self) -> Vec<String> {
         let mut lines = vec![
             format!("Program:       version {}", self.version),
             format!("OpenClaw home: {}", self.openclaw_home.display()),
@@ -169,15 +165,17 @@ impl Status {
         );
         lines.push(format!("Plugin:        {}", self.plugin.text()));
         match &self.token {
-            Some(token) => lines.push(token.text()),
+            Some(token) => lines.extend(token.lines()),
             None => lines.extend([
                 "Token:         none, no namespace is known".to_owned(),
                 format!("Watcher:       {}", watch_text(self.watch.as_ref())),
             ]),
         }
         lines.push(format!("OpenClaw says: {}", self.openclaw.text()));
-        lines.extend(self.problems.iter().map(|problem| format!("Problem:       {problem}")));
-        lines.join("\n")
+        for problem in &self.problems {
+            lines.extend(format!("Problem:       {problem}").lines().map(str::to_owned));
+        }
+        lines
     }
 }
 

@@ -122,6 +122,11 @@ fn write_line(out: &mut dyn Write, text: impl std::fmt::Display) -> Result<()> {
     writeln!(out, "{text}").or_fail(ExitCode::Failure, || "could not write to standard output".to_owned())
 }
 
+/// Writes lines of the result, each of which stays one: texts of others may stand in them.
+fn write_lines(out: &mut dyn Write, lines: &[String]) -> Result<()> {
+    lines.iter().try_for_each(|line| write_line(out, text::plain(line)))
+}
+
 /// Tells the person something that is not the result, on standard error.
 fn warn(text: impl std::fmt::Display) {
     let _ = std::io::stderr().write_all(format!("warning: {text}\n").as_bytes());
