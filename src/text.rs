@@ -22,8 +22,8 @@ pub fn is_plain(c: char) -> bool {
         // Zero width, line and paragraph separators, bidi controls, invisible operators.
         | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
-        // Tags and variation selectors.
-        | '\u{e0000}'..='\u{e0fff}'
+        // Joiners of shorthand, beams and slurs of music, tags and variation selectors.
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
     );
     !c.is_control() && !hidden
 }
@@ -44,6 +44,7 @@ mod tests {
             ("a\u{2028}b\u{2029}c\u{85}d", "a·b·c·d"),
             ("\u{202e}txt.exe\u{2066}\u{61c}", "·txt.exe··"),
             ("a\u{200b}b\u{feff}c\u{ad}d\u{3164}e\u{e0041}", "a·b·c·d·e·"),
+            ("a\u{1bca0}b\u{1d173}c\u{1d17a}𝄞", "a·b·c·𝄞"),
         ];
         for (text, expected) in cases {
             assert_eq!(plain(text), expected);
