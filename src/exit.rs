@@ -1,5 +1,6 @@
 //! How a command ends: the exit codes that scripts may rely on, and the one error type that carries them.
 
+use crate::text;
 use std::fmt;
 
 /// The process exit codes, as the README documents them. The numbers are a contract: never renumber.
@@ -87,13 +88,14 @@ impl Error {
 }
 
 impl fmt::Display for Error {
+    /// Names and words of others stand in it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
+        f.write_str(&text::plain_lines(&self.what))?;
         if let Some(cause) = &self.cause {
-            write!(f, ": {cause:#}")?;
+            write!(f, ": {}", text::plain_lines(&format!("{cause:#}")))?;
         }
         if let Some(next) = &self.next {
-            write!(f, "\n  next: {next}")?;
+            write!(f, "\n  next: {}", text::plain_lines(next))?;
         }
         Ok(())
     }

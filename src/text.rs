@@ -8,6 +8,13 @@ pub fn plain(text: &str) -> String {
     text.chars().map(|c| if is_plain(c) { c } else { DOT }).collect()
 }
 
+/// The same for a text of several lines of ours, which stay lines.
+pub fn plain_lines(text: &str) -> String {
+    text.chars()
+        .map(|c| if c == '\n' || is_plain(c) { c } else { DOT })
+        .collect()
+}
+
 /// The same with blanks in their place: a text of several lines as one, for a log.
 pub fn one_line(text: &str) -> String {
     text.chars().map(|c| if is_plain(c) { c } else { ' ' }).collect()
@@ -48,6 +55,8 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(plain(text), expected);
+            let lines: Vec<String> = text.split('\n').map(plain).collect();
+            assert_eq!(plain_lines(text), lines.join("\n"));
         }
     }
 }

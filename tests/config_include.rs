@@ -5,6 +5,7 @@ use sigilum_authz_notify::exit::{ExitCode, Result};
 use sigilum_authz_notify::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use sigilum_authz_notify::openclaw::entry::HOOK;
 use sigilum_authz_notify::settings::Place;
+use sigilum_authz_notify::text::is_plain;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -191,6 +192,21 @@ fn every_other_include_on_the_way_is_refused_and_nothing_written() {
         (r#"{"hooks":{"$include":"./link.json5"}}"#, "{}", "outside"),
         (r#"{"hooks":{"$include":"./none.json5"}}"#, "{}", "could not find"),
         (r#"{"hooks":{"$include":"./openclaw.json"}}"#, "{}", "the config itself"),
+        (
+            r#"{"hooks":{"$include":"./\u009b2J\n  next: evil"}}"#,
+            "{}",
+            "cannot be shown, ./·2J·  next: evil",
+        ),
+        (
+            r#"{"hooks":{"$include":"./odd.json5"}}"#,
+            "{}",
+            "cannot be shown, x·.json5",
+        ),
+        (
+            r#"{"hooks":{"$include":"./far.json5"}}"#,
+            "{}",
+            "outside of the config's folder, ",
+        ),
         (r#"{"hooks":{"$include":"./part.json5"}}"#, "[]", "line 1"),
         (r#"{"hooks":{"$include":"./part.json5"}}"#, "{\n broken", "line 2"),
         (
@@ -210,6 +226,11 @@ fn every_other_include_on_the_way_is_refused_and_nothing_written() {
         let outside = home.dir.path().join("outside.json5");
         fs::write(&outside, "{}").unwrap();
         symlink(&outside, home.place.home.join("link.json5")).unwrap();
+        fs::write(home.place.home.join("x\u{202e}.json5"), "{}").unwrap();
+        symlink("x\u{202e}.json5", home.place.home.join("odd.json5")).unwrap();
+        let far = home.dir.path().join("\u{1b}\n  next: evil");
+        fs::write(&far, "{}").unwrap();
+        symlink(&far, home.place.home.join("far.json5")).unwrap();
         let before = home.texts();
         let error = home
             .edit(|ask| {
@@ -221,7 +242,10 @@ fn every_other_include_on_the_way_is_refused_and_nothing_written() {
             })
             .unwrap_err();
         assert_eq!(error.code, ExitCode::Config);
-        assert!(error.to_string().contains(says), "{main}: {error}");
+        let error = error.to_string();
+        assert!(error.contains(says), "{main}: {error}");
+        assert!(error.chars().all(|c| c == '\n' || is_plain(c)), "{main}: {error:?}");
+        assert!(error.matches("\n  next: ").count() <= 1, "{main}: {error:?}");
         assert_eq!(home.texts(), before);
     }
 }

@@ -129,12 +129,12 @@ fn write_lines(out: &mut dyn Write, lines: &[String]) -> Result<()> {
 
 /// Tells the person something that is not the result, on standard error.
 fn warn(text: impl std::fmt::Display) {
-    let _ = std::io::stderr().write_all(format!("warning: {text}\n").as_bytes());
+    let _ = std::io::stderr().write_all(text::plain_lines(&format!("warning: {text}\n")).as_bytes());
 }
 
 /// Tells the person something besides the result, on standard error.
 fn note(text: impl std::fmt::Display) {
-    let _ = std::io::stderr().write_all(format!("note: {text}\n").as_bytes());
+    let _ = std::io::stderr().write_all(text::plain_lines(&format!("note: {text}\n")).as_bytes());
 }
 
 /// Writes the result as JSON.

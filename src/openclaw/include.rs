@@ -7,6 +7,7 @@
 
 use super::entry::{ENV_PATH, HOOK};
 use crate::exit::{Error, ExitCode, Result};
+use crate::text;
 use json_patch::{Patch, PatchOperation};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -60,6 +61,18 @@ pub fn find(value: &Value, config: &Path) -> Result<Option<Include>> {
 fn locate(file: &str, config: &Path, at: &[&str]) -> Result<PathBuf> {
     let folder = config.parent().unwrap_or(Path::new("/"));
     let named = folder.join(file);
+    // Names stand in what people are shown, and in records.
+    let odd = |name: &str| {
+        let name = text::plain(name);
+        let what = format!(
+            "{} includes a file with a name that cannot be shown, {name}",
+            dotted(at)
+        );
+        Err(refused(config, &what))
+    };
+    if !file.chars().all(text::is_plain) {
+        return odd(file);
+    }
     let failed = |error: std::io::Error| {
         Error::new(
             ExitCode::Config,
@@ -78,13 +91,18 @@ fn locate(file: &str, config: &Path, at: &[&str]) -> Result<PathBuf> {
     if std::fs::canonicalize(config).is_ok_and(|config| config == real) {
         return Err(refused(config, &format!("{} includes the config itself", dotted(at))));
     }
-    if real.starts_with(&folder) {
-        return Ok(real);
+    if let Ok(inside) = real.strip_prefix(&folder) {
+        let can_be_shown = inside.to_str().is_some_and(|name| name.chars().all(text::is_plain));
+        return if can_be_shown {
+            Ok(real)
+        } else {
+            odd(&inside.to_string_lossy())
+        };
     }
     let what = format!(
         "{} includes a file outside of the config's folder, {}",
         dotted(at),
-        real.display()
+        text::plain(&real.to_string_lossy())
     );
     Err(refused(config, &what))
 }
