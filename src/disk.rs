@@ -17,6 +17,7 @@ pub use temp::{Temp, is_temp_name};
 pub use trust::quoted;
 
 use crate::exit::{Error, ExitCode, OrFail, Result};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::io;
 use std::io::Read;
@@ -97,15 +98,30 @@ pub fn create_private_dir(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The bytes of a file of at most `limit` bytes, whatever kind of file it is and through links; `None` where there is
-/// no such file. For files that a person names; ours are read by [`read_private`].
+/// The bytes of a regular file of at most `limit` bytes, through links; `None` where there is no such file. A pipe, a
+/// device or a folder is an error, and never waited for. Files of ours are read by [`read_private`].
 pub fn read_capped(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    read_at_most(path, limit, true)
+}
+
+/// The same of whatever can be read, as a person names it for this one time: `<(pass show linear)` is a pipe.
+pub fn read_named(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    read_at_most(path, limit, false)
+}
+
+fn read_at_most(path: &Path, limit: u64, regular: bool) -> Result<Option<Vec<u8>>> {
     let what = || format!("could not read the file: {}", path.display());
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(what(), error)),
+    let flags = if regular { OFlags::NONBLOCK } else { OFlags::empty() };
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | flags;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => std::fs::File::from(file),
+        Err(Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(failed(what(), error.into())),
     };
+    let about = file.metadata().map_err(|error| failed(what(), error))?;
+    if regular && !about.is_file() {
+        return Err(failed(what(), io::Error::other("it is not a regular file")));
+    }
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1))
         .read_to_end(&mut bytes)

@@ -217,6 +217,33 @@ fn managed_mode_wants_a_token_and_says_how_to_get_one() {
 }
 
 #[test]
+fn a_token_file_that_is_no_regular_file_is_refused_and_not_waited_for() {
+    let env = TestEnv::new();
+    let pipe = env.home().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    // By a link: what is no token file would be replaced, and on a machine of root's that must not be a device.
+    let device = env.home().join("device");
+    std::os::unix::fs::symlink("/dev/null", &device).unwrap();
+    for path in [&pipe, &device] {
+        let login = [
+            "auth",
+            "login",
+            "--mode",
+            "oss-local",
+            "--namespace",
+            "alice",
+            "--token-file",
+        ];
+        let login = env.run(login).args([path]).under("timeout", ["20"]);
+        let output = login.expect(2);
+        assert!(output.stderr.contains("no owner token"), "{}", output.stderr);
+    }
+    assert!(device.is_symlink());
+    assert!(!env.openclaw().exists());
+}
+
+#[test]
 fn a_token_that_cannot_be_right_is_refused_and_changes_nothing() {
     let expired = foreign_token("alice", now() - 7200, 3600);
     let other = foreign_token("bob", now(), 3600);

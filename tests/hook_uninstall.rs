@@ -226,6 +226,21 @@ fn a_config_that_openclaw_would_bring_back_keeps_its_length() {
 }
 
 #[test]
+fn a_pipe_in_place_of_openclaws_backup_is_not_waited_for() {
+    let env = TestEnv::new();
+    env.write_config("{\"gateway\":{\"mode\":\"local\"}}");
+    log_in(&env, &["--enable-authz-notify", "true"]);
+    let pipe = env.openclaw().join("openclaw.json.bak");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    env.run(["hook", "uninstall"]).under("timeout", ["20"]).expect(0);
+    assert_eq!(
+        std::fs::read_to_string(env.config()).unwrap(),
+        "{\"gateway\":{\"mode\":\"local\"}}"
+    );
+}
+
+#[test]
 fn the_shell_scripts_hook_is_put_back() {
     let env = TestEnv::new();
     let text = r#"{"hooks":{"internal":{"enabled":true,"entries":{"sigilum-authz-notify":{"enabled":true,"env":{"SIGILUM_NAMESPACE":"alice","SIGILUM_OWNER_TOKEN":"old"}}}}}}"#;

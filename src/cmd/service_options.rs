@@ -75,7 +75,7 @@ fn bad_secret(why: impl std::fmt::Display) -> Error {
 }
 
 fn read_secret_file(path: &Path) -> Result<String> {
-    let bytes = disk::read_capped(path, SECRET_CAP).map_err(bad_secret)?;
+    let bytes = disk::read_named(path, SECRET_CAP).map_err(bad_secret)?;
     let bytes = bytes.ok_or_else(|| bad_secret(format_args!("there is no such file: {}", path.display())))?;
     String::from_utf8(bytes).map_err(|_| bad_secret(format_args!("the file is not UTF-8 text: {}", path.display())))
 }
