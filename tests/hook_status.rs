@@ -212,3 +212,25 @@ fn what_others_wrote_moves_no_terminal_and_adds_no_line() {
         assert_eq!(shown["openclaw"]["hooks_info"]["hook"], evil);
     }
 }
+
+#[test]
+fn a_pipe_in_place_of_openclaws_state_is_not_waited_for() {
+    for pipe in ["openclaw.sqlite", "openclaw.sqlite-shm"] {
+        let env = TestEnv::new();
+        log_in(&env);
+        for name in ["openclaw.sqlite", "openclaw.sqlite-wal"] {
+            env.write(format!(".openclaw/state/{name}"), "x");
+        }
+        let path = env.openclaw().join("state").join(pipe);
+        let _ = std::fs::remove_file(&path);
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let status = env.run(["hook", "status"]).env("PATH", "/usr/bin:/bin");
+        let status = status.under("timeout", ["20"]).expect(0);
+        assert!(
+            status.stdout.contains("is not a regular file"),
+            "{pipe}: {}",
+            status.stdout
+        );
+    }
+}

@@ -59,12 +59,21 @@ fn read_once(database: &Path, query: &Query, key: &str) -> anyhow::Result<Option
     if !database.try_exists()? {
         return Ok(None);
     }
+    // Opening a pipe would wait for somebody who writes into it.
+    let shm = beside(database, "-shm");
+    for file in [database, &shm] {
+        anyhow::ensure!(
+            file.is_file() || !file.try_exists()?,
+            "{} is not a regular file",
+            file.display()
+        );
+    }
     let wal = beside(database, "-wal");
     let wal_bytes = wal.metadata().map_or(0, |meta| meta.len());
     if wal_bytes == 0 {
         return query.ask(&uri(database, "immutable=1"), OpenFlags::SQLITE_OPEN_READ_ONLY, key);
     }
-    if beside(database, "-shm").exists() {
+    if shm.exists() {
         return query.ask(&uri(database, "mode=ro"), OpenFlags::SQLITE_OPEN_READ_ONLY, key);
     }
     let copy = tempfile::Builder::new().prefix("sigilum-").tempdir()?;
