@@ -347,7 +347,7 @@ mod tests {
         assert!(found.usable.is_empty());
         assert_eq!(
             found.to_string(),
-            "openclaw.json: no token, its claims are not a JSON object; the environment: a token of another namespace; \
+            "openclaw.json: no token, its header is not a JSON object; the environment: a token of another namespace; \
              the token file: expired 59 min ago"
         );
         std::fs::remove_file(&file).unwrap();

@@ -82,6 +82,9 @@ pub enum Invalid {
     /// Not three base64url parts with dots between.
     #[error("it does not have three base64url parts with dots between them")]
     Shape,
+    /// The first part is no JSON object, as of a text that was not copied from its beginning.
+    #[error("its header is not a JSON object")]
+    Header,
     /// The middle part is no JSON object.
     #[error("its claims are not a JSON object")]
     Claims,
@@ -147,7 +150,7 @@ impl Inspected {
     }
 }
 
-/// Reads a token's claims without its key: three base64url parts, JSON claims, a namespace.
+/// Reads a token's claims without its key: three base64url parts, JSON header and claims, a namespace.
 ///
 /// # Errors
 /// Where the text is not of that shape.
@@ -161,11 +164,17 @@ pub fn inspect(token: &SecretString) -> Result<Inspected, Invalid> {
     }
     let base64url =
         |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-    if text.split('.').count() != 3 || !text.split('.').all(base64url) {
+    let parts: Vec<&str> = text.split('.').collect();
+    let [header, _, _] = parts[..] else {
+        return Err(Invalid::Shape);
+    };
+    if !parts.iter().all(|part| base64url(part)) {
         return Err(Invalid::Shape);
     }
-    let claims: Map<String, Value> =
-        jsonwebtoken::dangerous::insecure_decode_claims(text).map_err(|_| Invalid::Claims)?;
+    let object = |token: &str| jsonwebtoken::dangerous::insecure_decode_claims::<Map<String, Value>>(token);
+    // Of a token only the middle part can be decoded without its key.
+    object(&format!("e30.{header}.c2ln")).map_err(|_| Invalid::Header)?;
+    let claims = object(text).map_err(|_| Invalid::Claims)?;
     let string = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
     let audience_ok = match claims.get("aud") {
         Some(Value::String(aud)) => aud == AUDIENCE,
@@ -273,7 +282,13 @@ mod tests {
             ("a.b.c.d".into(), Invalid::Shape),
             ("a.b c.d".into(), Invalid::Shape),
             ("a.b\n.d".into(), Invalid::Shape),
-            ("a.b.c".into(), Invalid::Claims),
+            ("a.b.c".into(), Invalid::Header),
+            ("W10.e30.c".into(), Invalid::Header),
+            (
+                format!("x{}", token(r#"{"namespace":"a"}"#).expose_secret()).into(),
+                Invalid::Header,
+            ),
+            ("e30.b.c".into(), Invalid::Claims),
             (token("[]"), Invalid::Claims),
             (token("{}"), Invalid::NoNamespace),
             (token(r#"{"namespace":7}"#), Invalid::NoNamespace),
