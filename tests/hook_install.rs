@@ -4,7 +4,7 @@ mod env;
 
 use env::{TestEnv, mode};
 use serde_json::{Value, json};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 const HOOK: &str = "sigilum-authz-notify";
@@ -291,6 +291,25 @@ fn a_config_that_must_not_be_written() {
         "{}",
         output.stdout
     );
+}
+
+/// What was not written is not told as if it were, and the advice is not the command that just was of no use.
+#[test]
+fn a_config_that_must_not_be_written_is_not_said_to_be() {
+    for kind in ["hook", "plugin"] {
+        let env = logged_in(Some("{gateway: {mode: 'local'}}"));
+        env.run(["hook", "install", "--as", kind, "--enable", "false"])
+            .expect(0);
+        std::fs::set_permissions(env.config(), std::fs::Permissions::from_mode(0o644)).unwrap();
+        let output = env
+            .run(["hook", "install", "--as", kind])
+            .env("OPENCLAW_CONFIG_READONLY", "1")
+            .expect(0);
+        assert!(output.stdout.contains("it needs:"), "{}", output.stdout);
+        assert!(!output.stdout.contains("its mode became"), "{}", output.stdout);
+        assert!(!output.stdout.contains("still needed"), "{}", output.stdout);
+        assert_eq!(env::mode(env.config()), 0o644);
+    }
 }
 
 /// A running OpenClaw loads new files when its config changes, and here it needs no change.

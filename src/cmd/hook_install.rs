@@ -6,7 +6,7 @@ use crate::disk;
 use crate::exit::{Error, ExitCode, OrFail, Result};
 use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use crate::openclaw::entry::{self, HOOK, Wanted};
-use crate::openclaw::hook_files::{self, Kind};
+use crate::openclaw::hook_files::{self, Done, Kind};
 use crate::openclaw::plugin;
 use crate::settings::{self, Env, Owner, OwnerQuery, Place};
 use crate::token::{claims, store};
@@ -73,8 +73,7 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
         )?;
         write_line(out, format!("{:#}", config::masked(&edited.patch)))?;
     }
-    let unseen = files.loaded_once && !edited.changed;
-    for need in job.needs(kind, unseen)? {
+    for need in job.needs(kind, &files, &edited)? {
         write_line(out, format!("still needed: {need}"))?;
     }
     Ok(ExitCode::Ok)
@@ -145,45 +144,50 @@ impl Job<'_> {
         })
     }
 
-    /// What is missing before the notice comes, after everything is written. `unseen`: files of ours are new, and no
-    /// change of the config makes a running OpenClaw look at them.
-    fn needs(&self, kind: Kind, unseen: bool) -> Result<Vec<String>> {
+    /// What is missing before the notice comes, after everything is written.
+    fn needs(&self, kind: Kind, files: &Done, edited: &EditOutcome) -> Result<Vec<String>> {
         let mut needs = Vec::new();
         let config = config::read(self.place)?;
         let value = config.map_or_else(|| Value::Object(serde_json::Map::new()), |config| config.value);
-        match (kind, &self.owner) {
-            (Kind::Hook, Some(owner)) => {
-                if self.token.is_none() {
-                    needs.push(format!("an owner token: {}", cmd::login_command(owner)));
-                }
-                match entry::find(&value)? {
-                    Some(entry) if entry.enabled => {
-                        let selected = entry::selection(&value, &entry::installs(&self.place.home))?.ours;
-                        if selected && unseen {
-                            needs.push(restart("the next change under hooks.internal, such as a renewed token"));
-                        } else if !selected {
-                            needs.push("hooks.internal.enabled true; it is false, so no hook runs".to_owned());
-                        }
-                    }
-                    _ => needs.push(format!("to switch the hook on: {HOOK} hook install")),
-                }
+        match &self.owner {
+            Some(owner) if self.token.is_none() => {
+                needs.push(format!("an owner token: {}", cmd::login_command(owner)));
             }
-            _ => {
-                let state = plugin::find(&value, &kind.dir(self.place))?;
-                if unseen && state.runs() {
-                    needs.push(restart("switching the plugin off and on"));
-                }
-                if state.entry == Some(false) {
-                    needs.push(format!("to switch the plugin on: {HOOK} hook install --as plugin"));
-                }
-                needs.extend(self.plugin_owner());
-            }
+            Some(_) => {}
+            None => needs.extend(self.plugin_owner()),
+        }
+        // What a config that must not be written needs is told in full already.
+        if edited.not_written.is_none() {
+            let unseen = files.loaded_once && !edited.changed;
+            needs.extend(self.switch(kind, &value, unseen)?);
         }
         let mode = value.pointer("/gateway/mode").and_then(Value::as_str);
         if mode.is_none() {
             needs.push("gateway.mode in openclaw.json, for the OpenClaw gateway to start: openclaw onboard".to_owned());
         }
         Ok(needs)
+    }
+
+    /// What is missing before OpenClaw runs what is installed. `unseen`: files of ours are new, and no change of the
+    /// config makes a running OpenClaw look at them.
+    fn switch(&self, kind: Kind, config: &Value, unseen: bool) -> Result<Option<String>> {
+        if kind == Kind::Plugin {
+            let state = plugin::find(config, &kind.dir(self.place))?;
+            return Ok(if state.entry == Some(false) {
+                Some(format!("to switch the plugin on: {HOOK} hook install --as plugin"))
+            } else {
+                (unseen && state.runs()).then(|| restart("switching the plugin off and on"))
+            });
+        }
+        if !entry::find(config)?.is_some_and(|entry| entry.enabled) {
+            return Ok(Some(format!("to switch the hook on: {HOOK} hook install")));
+        }
+        let selected = entry::selection(config, &entry::installs(&self.place.home))?.ours;
+        Ok(match (selected, unseen) {
+            (false, _) => Some("hooks.internal.enabled true; it is false, so no hook runs".to_owned()),
+            (true, true) => Some(restart("the next change under hooks.internal, such as a renewed token")),
+            (true, false) => None,
+        })
     }
 
     /// The plugin's program knows its owner by the record of a login.

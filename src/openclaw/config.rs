@@ -177,12 +177,7 @@ pub fn edit(
             return Ok(plan.outcome());
         }
         match commit::commit(&plan, place, own_lock, &mut write_lock)? {
-            Committed::Done => {
-                return Ok(EditOutcome {
-                    changed: true,
-                    ..plan.outcome()
-                });
-            }
+            Committed::Done => return Ok(plan.done()),
             // Somebody who ignores the lock was faster: look again, a little later each time.
             Committed::Changed => std::thread::sleep(Duration::from_millis(u64::from(round.min(20)))),
         }

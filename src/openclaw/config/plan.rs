@@ -250,7 +250,25 @@ impl Plan {
         })
     }
 
+    /// What is wanted, nothing of it written.
     pub fn outcome(&self) -> EditOutcome {
+        EditOutcome {
+            changed: false,
+            created: self.has_changes() && !self.seen.exists(),
+            deleted: self.changes.iter().any(|change| change.file == 0 && change.delete),
+            patch: self.patch.clone(),
+            files: self
+                .changes
+                .iter()
+                .map(|change| self.seen.files[change.file].target.path())
+                .collect(),
+            notes: self.notes.clone(),
+            not_written: None,
+        }
+    }
+
+    /// The same once it is written, which the files themselves may have something to say about.
+    pub fn done(&self) -> EditOutcome {
         let mut notes = self.notes.clone();
         for change in &self.changes {
             let file = &self.seen.files[change.file];
@@ -271,17 +289,9 @@ impl Plan {
             }
         }
         EditOutcome {
-            changed: false,
-            created: self.has_changes() && !self.seen.exists(),
-            deleted: self.changes.iter().any(|change| change.file == 0 && change.delete),
-            patch: self.patch.clone(),
-            files: self
-                .changes
-                .iter()
-                .map(|change| self.seen.files[change.file].target.path())
-                .collect(),
+            changed: true,
             notes,
-            not_written: None,
+            ..self.outcome()
         }
     }
 }
