@@ -386,3 +386,28 @@ fn eight_threads_change_two_files_together() {
     });
     assert_eq!(names(&place.sigilum_dir()), ["a", "b", "lock"]);
 }
+
+/// As `hook uninstall --purge` ends while other commands wait.
+#[test]
+fn the_lock_is_taken_though_its_folder_goes_again_and_again() {
+    let dir = temp();
+    let place = place(dir.path());
+    let (folder, a) = (place.sigilum_dir(), dir.path().join("a"));
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let (place, folder, a) = (&place, &folder, &a);
+            scope.spawn(move || {
+                for round in 0..50 {
+                    let lock = disk::lock_sigilum(place).unwrap();
+                    let text = format!("{thread} {round}");
+                    fs::write(a, &text).unwrap();
+                    std::thread::yield_now();
+                    assert_eq!(fs::read_to_string(a).unwrap(), text, "two had the lock");
+                    disk::remove(&folder.join("lock")).unwrap();
+                    drop(lock);
+                    disk::remove_empty_folder(folder).unwrap();
+                }
+            });
+        }
+    });
+}

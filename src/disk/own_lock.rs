@@ -135,8 +135,15 @@ pub fn lock_sigilum(place: &Place) -> Result<OwnLock> {
 /// As [`lock_sigilum`], but waits so long.
 pub fn lock_sigilum_for(place: &Place, patience: Duration) -> Result<OwnLock> {
     let folder = place.sigilum_dir();
-    create_private_dir(&folder)?;
-    let lock = FileLock::acquire(&folder.join("lock"), patience)?;
+    let end = Instant::now() + patience;
+    let lock = loop {
+        create_private_dir(&folder)?;
+        match FileLock::acquire(&folder.join("lock"), patience) {
+            // Who had the lock took the folder away with it (`hook uninstall --purge`).
+            Err(error) if error.is_not_found() && Instant::now() < end => {}
+            acquired => break acquired?,
+        }
+    };
     Ok(OwnLock {
         unsynced: Mutex::default(),
         _lock: lock,
