@@ -321,6 +321,32 @@ fn nothing_to_do_leaves_nothing_behind() {
 }
 
 #[test]
+fn the_folder_that_held_our_lists_goes_with_them_and_a_second_time_says_so() {
+    let env = TestEnv::new();
+    env.write_config("{hooks: {$include: './hooks.json5'}}\n");
+    env.write(env.openclaw().join("hooks.json5"), "{internal: {}}\n");
+    let before = tree(&env.openclaw());
+    env.run(["hook", "install", "--namespace", "alice"]).expect(0);
+    let output = env.run(["hook", "uninstall"]).expect(0);
+    let took = output.stdout.lines().next().unwrap();
+    assert!(
+        took.starts_with("Took our part out of ") && took.ends_with("hooks.json5"),
+        "{took}"
+    );
+    assert_eq!(tree(&env.openclaw()), before);
+    assert!(!env.sigilum("").exists(), "our lock was all that was left in it");
+    for more in [&[][..], &["--purge"]] {
+        let output = env.run(["hook", "uninstall"].iter().chain(more)).expect(0);
+        assert!(
+            output.stdout.starts_with("Neither the hook nor the plugin"),
+            "{}",
+            output.stdout
+        );
+    }
+    assert_eq!(tree(&env.openclaw()), before);
+}
+
+#[test]
 fn purge_leaves_no_token_behind_and_tells_of_openclaws_copies() {
     let env = TestEnv::new();
     let text = &format!("{{ gateway: {{ mode: 'local' }} }} // {}\n", "long ".repeat(300));

@@ -6,7 +6,7 @@ use crate::disk::{self, OwnLock};
 use crate::exit::{Error, ExitCode, Result};
 use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use crate::openclaw::entry::{self, Undone};
-use crate::openclaw::hook_files::{self, Kind};
+use crate::openclaw::hook_files::{self, Done, Kind};
 use crate::openclaw::{backups, plugin};
 use crate::settings::{Env, Place};
 use crate::token::{record, store};
@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
@@ -27,7 +27,6 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
         )?;
         return Ok(ExitCode::Ok);
     }
-    let made = !place.sigilum_dir().exists();
     let lock = disk::lock_sigilum(&place)?;
     let secrets = if args.purge {
         Secrets::find(&place)?
@@ -44,11 +43,12 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
             format_args!("Removed {}, which we had made", place.config.display()),
         )?;
     } else if outcome.changed {
-        write_line(out, format_args!("Took our part out of {}", place.config.display()))?;
+        write_line(out, format_args!("Took our part out of {}", outcome.written()))?;
     }
     for note in notes.iter().chain(&outcome.notes) {
         write_line(out, format_args!("  {note}"))?;
     }
+    let mut nothing = !outcome.changed && notes.is_empty() && outcome.notes.is_empty();
     for kind in Kind::ALL {
         let done = hook_files::uninstall(&place, &lock, kind, args.force)?;
         if done.changed {
@@ -57,14 +57,20 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
                 format_args!("Removed the {}: {}", kind.name(), kind.dir(&place).display()),
             )?;
         }
+        nothing &= done == Done::default();
         for note in done.notes {
             write_line(out, format_args!("  {note}"))?;
         }
     }
+    if nothing {
+        write_line(
+            out,
+            format_args!("Neither the hook nor the plugin is in {}", place.home.display()),
+        )?;
+    }
     if args.purge {
         purge(&place, lock, &secrets, out)?;
-    } else if made {
-        // Our lock was all that was ever in there.
+    } else if holds_the_lock_only(&place.sigilum_dir()) {
         remove_lock(&place, lock)?;
     }
     Ok(ExitCode::Ok)
@@ -257,6 +263,11 @@ fn is_ours(name: &str) -> bool {
         || name.starts_with("local-api.sqlite-")
         || owner.is_some_and(|rest| rest.ends_with(".json") || (rest.starts_with("token-") && rest.ends_with(".jwt")))
         || disk::is_temp_name(name)
+}
+
+fn holds_the_lock_only(dir: &Path) -> bool {
+    let names = std::fs::read_dir(dir).map(|entries| entries.flatten().map(|entry| entry.file_name()));
+    names.is_ok_and(|mut names| names.all(|name| name == "lock"))
 }
 
 /// Removes the lock while it is held, and the folder if nothing else is in it. Who waits for it notices.
