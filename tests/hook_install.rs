@@ -211,6 +211,22 @@ fn files_of_an_earlier_version_are_replaced_unasked() {
     assert!(!env.sigilum("replaced").exists());
 }
 
+/// Without the list, what differs from ours is a stranger's: nothing is lost by starting anew.
+#[test]
+fn a_damaged_list_is_told_with_the_way_out() {
+    let env = logged_in(None);
+    env.run(["hook", "install"]).expect(0);
+    let list = env.write(".openclaw/.sigilum/installed.json", "{");
+    for command in ["install", "uninstall", "status"] {
+        let output = env.run(["hook", command]).expect(1);
+        let next = format!("next: remove it, and run the command again: rm {}", list.display());
+        assert!(output.stderr.contains(&next), "{}", output.stderr);
+    }
+    std::fs::remove_file(list).unwrap();
+    env.run(["hook", "uninstall"]).expect(0);
+    assert!(!hook_dir(&env).join("handler.js").exists());
+}
+
 #[test]
 fn the_shell_scripts_older_hook_is_moved_out_of_the_way() {
     let env = logged_in(None);
@@ -421,6 +437,28 @@ fn the_plugin() {
         assert_eq!(config(&env)["plugins"].get("allow"), plugins.get("allow"));
         assert!(output.stdout.contains(told), "{}", output.stdout);
     }
+}
+
+#[test]
+fn plugin_keys_that_only_openclaw_can_write_and_no_openclaw() {
+    let env = logged_in(Some(r#"{"plugins":{"$include":"./plugins.json5"}}"#));
+    env.write(".openclaw/plugins.json5", "{}");
+    let output = env
+        .run(["hook", "install", "--as", "plugin", "--force"])
+        .env("PATH", "/nonexistent")
+        .expect(3);
+    let told =
+        |text: &str, verb: &str| text.contains("not on PATH") && text.contains(&format!("openclaw plugins {verb}"));
+    assert!(told(&output.stderr, "install --link"), "{}", output.stderr);
+    assert!(
+        env.sigilum("plugin/index.js").exists(),
+        "the command that is told needs it"
+    );
+    let output = env
+        .run(["hook", "uninstall", "--force"])
+        .env("PATH", "/nonexistent")
+        .expect(0);
+    assert!(told(&output.stdout, "uninstall"), "{}", output.stdout);
 }
 
 #[test]

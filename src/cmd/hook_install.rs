@@ -105,8 +105,8 @@ impl Job<'_> {
             Ok(planned.value)
         });
         let mut outcome = match result {
-            Err(refused) if included && self.args.force && self.place.read_only.is_none() => {
-                self.let_openclaw_write(&dir, options.dry_run, refused)?
+            Err(_) if included && self.args.force && self.place.read_only.is_none() => {
+                self.let_openclaw_write(&dir, options.dry_run)?
             }
             other => other?,
         };
@@ -130,12 +130,16 @@ impl Job<'_> {
     }
 
     /// Where the plugin's keys come from an `$include`, only OpenClaw itself can write them.
-    fn let_openclaw_write(&self, dir: &Path, dry_run: bool, refused: Error) -> Result<EditOutcome> {
+    fn let_openclaw_write(&self, dir: &Path, dry_run: bool) -> Result<EditOutcome> {
         let args = ["plugins", "install", "--link"].map(OsString::from).into_iter();
         let more = ["--force", "--accept-capabilities"].map(OsString::from);
         let args: Vec<_> = args.chain([dir.as_os_str().to_owned()]).chain(more).collect();
         if !dry_run && !cmd::let_openclaw_write(self.env, self.place, &args)? {
-            return Err(refused);
+            let what = "could not let OpenClaw write its config: openclaw is not on PATH";
+            return Err(Error::new(ExitCode::Config, what).next(format!(
+                "the files are there; run it where it is: {}",
+                plugin::link_command(dir)
+            )));
         }
         Ok(EditOutcome {
             changed: true,

@@ -122,9 +122,13 @@ fn take_back_included(args: &HookUninstallArgs, env: &Env, place: &Place) -> Res
         ));
     }
     let command = shell_words::join(command.iter().map(|arg| arg.to_string_lossy()));
+    let how = if args.force {
+        "openclaw, which alone could take it out, is not on PATH"
+    } else {
+        "with --force OpenClaw itself takes it out, which strips the comments"
+    };
     Ok(Some(format!(
-        "{} comes from an $include, and what it says of the plugin stays; with --force OpenClaw itself takes it out, \
-         which strips the comments: openclaw {command}",
+        "{} comes from an $include, and what it says of the plugin stays; {how}: openclaw {command}",
         part.replace('/', ".")
     )))
 }

@@ -336,9 +336,9 @@ fn refuse_link(dir: &Path) -> Result<()> {
         Ok(meta) if meta.is_symlink() => Err(Error::new(ExitCode::Failure, what())
             .because(anyhow::anyhow!("it is a symbolic link, and OpenClaw ignores those"))
             .next(format!("remove the link: rm {}", disk::quoted(dir)))),
-        Ok(meta) if !meta.is_dir() => {
-            Err(Error::new(ExitCode::Failure, what()).because(anyhow::anyhow!("it is no folder")))
-        }
+        Ok(meta) if !meta.is_dir() => Err(Error::new(ExitCode::Failure, what())
+            .because(anyhow::anyhow!("it is no folder"))
+            .next(format!("move it away: mv {0} {0}.old", disk::quoted(dir)))),
         _ => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Kind, MAX_BYTES, json};
 use crate::disk::{self, OwnLock};
-use crate::exit::{ExitCode, OrFail, Result};
+use crate::exit::{Error, ExitCode, Result};
 use crate::settings::Place;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -47,8 +47,10 @@ impl Installed {
         let Some(bytes) = disk::read_private(&path, MAX_BYTES)? else {
             return Ok(Self::default());
         };
-        serde_json::from_slice(&bytes).or_fail(ExitCode::Failure, || {
-            format!("could not read the list of installed files: {}", path.display())
+        serde_json::from_slice(&bytes).map_err(|damaged| {
+            let what = format!("could not read the list of installed files: {}", path.display());
+            let step = format!("remove it, and run the command again: rm {}", disk::quoted(&path));
+            Error::new(ExitCode::Failure, what).because(damaged).next(step)
         })
     }
 
