@@ -110,6 +110,21 @@ fn files_that_are_not_as_installed() {
     assert_eq!(state("plugin"), "incomplete");
 }
 
+/// OpenClaw refuses a handler with a second name; an install gives it one of its own.
+#[test]
+fn a_hard_link_to_the_handler() {
+    let env = TestEnv::new();
+    log_in(&env);
+    env.run(["hook", "install"]).expect(0);
+    let handler = env.openclaw().join("hooks").join(HOOK).join("handler.js");
+    std::fs::hard_link(&handler, env.home().join("second")).unwrap();
+    let found = status(&env);
+    assert_eq!(found["hook"]["state"], "changed");
+    assert_eq!(found["hook"]["changed"], json!(["handler.js"]));
+    env.run(["hook", "install"]).expect(0);
+    assert_eq!(status(&env)["hook"]["state"], "installed");
+}
+
 #[test]
 fn a_config_that_cannot_be_used_is_a_problem_among_others() {
     for (text, problem) in [

@@ -11,6 +11,7 @@ use crate::exit::{Error, ExitCode, Result};
 use crate::settings::Place;
 use manifest::{Installed, Manifest, hashes, made, read, replaced_dir, strangers};
 use serde::{Deserialize, Serialize};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Beside the handler: which binary it runs. `handler.js` and the plugin read it.
@@ -241,7 +242,7 @@ pub struct Found {
     pub binary: Option<PathBuf>,
     /// The files that are missing.
     pub missing: Vec<String>,
-    /// The files that are not as we wrote them.
+    /// The files that are not as we wrote them, or have a second name.
     pub changed: Vec<String>,
 }
 
@@ -260,8 +261,12 @@ pub fn look(place: &Place, kind: Kind) -> Result<Found> {
     let known = manifest.unwrap_or_default();
     let mut outdated = false;
     for (name, text) in kind.files() {
-        match read(&dir.join(name))? {
+        let path = dir.join(name);
+        // OpenClaw loads no handler that has a second name.
+        let one_name = path.symlink_metadata().is_ok_and(|meta| meta.nlink() == 1);
+        match read(&path)? {
             None => found.missing.push((*name).to_owned()),
+            Some(_) if !one_name => found.changed.push((*name).to_owned()),
             Some(bytes) if bytes == text.as_bytes() => {}
             Some(bytes) if known.wrote(name, &bytes) => outdated = true,
             Some(_) => found.changed.push((*name).to_owned()),
