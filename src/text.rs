@@ -15,8 +15,9 @@ pub fn plain_lines(text: &str) -> String {
         .collect()
 }
 
-/// The same with blanks in their place: a text of several lines as one, for a log.
+/// The same with blanks in their place: a text of several lines as one, for a log. An error's next step follows it.
 pub fn one_line(text: &str) -> String {
+    let text = text.replace("\n  next: ", "; next: ");
     text.chars().map(|c| if is_plain(c) { c } else { ' ' }).collect()
 }
 
@@ -38,6 +39,12 @@ pub fn is_plain(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_in_one_line() {
+        let error = "could not write: /a\nb\n  next: try again";
+        assert_eq!(one_line(error), "could not write: /a b; next: try again");
+    }
 
     #[test]
     fn what_is_plain() {

@@ -29,8 +29,7 @@ pub fn to_stderr(format: LogFormat, env: &Env) -> Result<()> {
 
 /// A text as one line: what ends lines or moves terminals is made harmless.
 pub(super) fn one_line(text: impl std::fmt::Display) -> String {
-    let text = text.to_string().replace("\n  next: ", "; next: ");
-    text::one_line(&text)
+    text::one_line(&text.to_string())
 }
 
 #[cfg(test)]
