@@ -136,6 +136,9 @@ fn a_config_that_cannot_be_used_is_a_problem_among_others() {
         env.write_config(text);
         let found = status(&env);
         assert_eq!(found["entry"], Value::Null);
+        assert_eq!(found["selected"], Value::Null, "it cannot be told");
+        let output = env.run(["hook", "status"]).env("PATH", "/usr/bin:/bin").expect(0);
+        assert!(output.stdout.contains("Entry:         unknown"), "{}", output.stdout);
         assert!(found["problems"].to_string().contains(problem), "{found}");
         assert_eq!(found["token"]["state"], "valid", "{found}");
     }

@@ -27,6 +27,9 @@ struct Status {
     config: PathBuf,
     hook: Found,
     plugin: PluginStatus,
+    /// Whether the config tells if there is an entry.
+    #[serde(skip)]
+    entry_known: bool,
     /// `null` where there is none.
     entry: Option<EntryStatus>,
     /// `null` where it cannot be told.
@@ -43,6 +46,9 @@ struct Status {
 struct PluginStatus {
     #[serde(flatten)]
     files: Found,
+    /// Whether the config tells if there is an entry.
+    #[serde(skip)]
+    known: bool,
     /// The entry's `enabled`; `null` where there is no entry.
     enabled: Option<bool>,
     /// Whether `plugins.load.paths` has its folder.
@@ -96,15 +102,14 @@ impl Status {
         let mut problems = Vec::new();
         let mut problems_of_plugin = Vec::new();
         let mut attempt = |error: crate::exit::Error| problems.push(error.to_string());
-        let config = config::read(place).unwrap_or_else(|error| {
-            attempt(error);
-            None
-        });
-        let value = config.map_or_else(|| json!({}), |config| config.value);
-        let entry = entry::find(&value).map_err(&mut attempt).ok().flatten();
+        let config = config::read(place).map_err(&mut attempt).ok();
+        let config_known = config.is_some();
+        let value = config.flatten().map_or_else(|| json!({}), |config| config.value);
+        let entry = entry::find(&value).map_err(&mut attempt).ok();
         let selected = entry::selection(&value, &entry::installs(&place.home))
             .map_err(&mut attempt)
-            .ok();
+            .ok()
+            .filter(|_| config_known);
         let files = hook_files::look(place, Kind::Plugin)?;
         let state = plugin::find(&value, &files.folder).map_err(&mut attempt).ok();
         if let Some(part) = plugin::included(&value) {
@@ -129,11 +134,13 @@ impl Status {
             hook: hook_files::look(place, Kind::Hook)?,
             plugin: PluginStatus {
                 files,
+                known: config_known && state.is_some(),
                 enabled: state.as_ref().and_then(|state| state.entry),
                 in_load_paths: state.as_ref().is_some_and(|state| state.path),
                 blocked: state.as_ref().and_then(|state| state.blocked),
             },
-            entry: entry.as_ref().map(EntryStatus::of),
+            entry_known: config_known && entry.is_some(),
+            entry: entry.flatten().as_ref().map(EntryStatus::of),
             selected: selected.map(Selected::of),
             token,
             watch: status::read(place),
@@ -156,7 +163,9 @@ impl Status {
         );
         lines.push(format!(
             "Entry:         {}",
-            self.entry.as_ref().map_or_else(|| "none".to_owned(), EntryStatus::text)
+            self.entry
+                .as_ref()
+                .map_or_else(|| if_known(self.entry_known, "none").to_owned(), EntryStatus::text)
         ));
         lines.extend(
             self.selected
@@ -176,6 +185,15 @@ impl Status {
             lines.extend(format!("Problem:       {problem}").lines().map(str::to_owned));
         }
         lines
+    }
+}
+
+/// What is said of a missing entry: nothing, where the config that it would be in cannot be read.
+fn if_known(known: bool, text: &'static str) -> &'static str {
+    if known {
+        text
+    } else {
+        "unknown, as the config cannot be read"
     }
 }
 
@@ -219,7 +237,7 @@ pub(super) fn watch_text(watch: Option<&WatchStatus>) -> String {
 impl PluginStatus {
     fn text(&self) -> String {
         let state = match (self.enabled, self.in_load_paths, self.blocked) {
-            (None, _, _) => "no entry".to_owned(),
+            (None, _, _) => if_known(self.known, "no entry").to_owned(),
             (Some(false), _, _) => "off".to_owned(),
             (Some(true), false, _) => "on, but its folder is not in plugins.load.paths".to_owned(),
             (Some(true), true, None) => "on".to_owned(),
