@@ -218,18 +218,24 @@ fn file_name(path: &Path) -> Result<&str> {
 }
 
 fn failed(what: String, error: io::Error) -> Error {
+    failed_as(ExitCode::Failure, what, error)
+}
+
+/// What failed on the disk and why, and what a person can do about it.
+pub fn failed_as(code: ExitCode, what: String, error: io::Error) -> Error {
     let next = advise(&error);
-    let failed = Error::new(ExitCode::Failure, what).because(error);
+    let failed = Error::new(code, what).because(error);
     match next {
         Some(step) => failed.next(step),
         None => failed,
     }
 }
 
-/// What a person can do about a failed write.
-pub fn advise(error: &io::Error) -> Option<&'static str> {
+/// What a person can do about a failed read or write.
+fn advise(error: &io::Error) -> Option<&'static str> {
     match Errno::from_io_error(error)? {
         Errno::NOSPC | Errno::DQUOT => Some("free some disk space, and run the command again"),
+        Errno::ACCESS | Errno::PERM => Some("run the command as the user whom the file and its folder belong to"),
         Errno::ROFS => Some("mount the file system writable, and run the command again"),
         Errno::MFILE | Errno::NFILE => Some("raise the limit of open files (ulimit -n), and run the command again"),
         _ => None,

@@ -1,7 +1,7 @@
 //! Our own lock: token file, record, undo record and config of one home change together.
 
 use super::folder::{Folder, is_regular};
-use super::{advise, create_private_dir, file_name, open_folder};
+use super::{create_private_dir, failed, file_name, open_folder};
 use crate::exit::{Error, ExitCode, OrFail, Result};
 use crate::process::Process;
 use crate::settings::Place;
@@ -29,14 +29,7 @@ impl FileLock {
         let folder = open_folder(path)?;
         let name = file_name(path)?;
         loop {
-            let file = open_lock_file(&folder, name).map_err(|error| {
-                let next = advise(&error);
-                let failed = Error::new(ExitCode::Failure, what()).because(error);
-                match next {
-                    Some(step) => failed.next(step),
-                    None => failed,
-                }
-            })?;
+            let file = open_lock_file(&folder, name).map_err(|error| failed(what(), error))?;
             match fs2::FileExt::try_lock_exclusive(&file) {
                 Ok(()) => {}
                 Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => return Ok(None),

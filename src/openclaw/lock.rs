@@ -97,12 +97,7 @@ pub fn lock_path(config: &Path) -> io::Result<PathBuf> {
 pub fn acquire(config: &Path, options: &LockOptions) -> Result<WriteLock> {
     let failed = |error: io::Error| {
         let text = format!("could not take OpenClaw's write lock: {}.lock", config.display());
-        let next = disk::advise(&error);
-        let failed = Error::new(ExitCode::Config, text).because(error);
-        match next {
-            Some(step) => failed.next(step),
-            None => failed,
-        }
+        disk::failed_as(ExitCode::Config, text, error)
     };
     let (folder, name) = split(config).map_err(failed)?;
     let folder = Folder::open(folder).map_err(failed)?;

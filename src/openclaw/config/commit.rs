@@ -258,16 +258,8 @@ fn not_written(path: &Path, error: io::Error) -> Error {
              openclaw.json has no entry with \"SIGILUM_TOKEN_IN_CONFIG\": \"false\" yet, write that one by hand)",
         );
     }
-    let next = disk::advise(&error);
-    let failed = Error::new(
-        ExitCode::Config,
-        format!("could not write the config: {}", path.display()),
-    )
-    .because(error);
-    match next {
-        Some(step) => failed.next(step),
-        None => failed,
-    }
+    let what = format!("could not write the config: {}", path.display());
+    disk::failed_as(ExitCode::Config, what, error)
 }
 
 #[cfg(test)]
@@ -367,9 +359,10 @@ mod tests {
         let table = [
             (Errno::BUSY, "--token-in-config false"),
             (Errno::NOSPC, "free some disk space"),
+            (Errno::ACCESS, "run the command as the user"),
+            (Errno::PERM, "run the command as the user"),
             (Errno::ROFS, "mount the file system writable"),
             (Errno::MFILE, "ulimit -n"),
-            (Errno::ACCESS, "Permission denied"),
             (Errno::IO, "Input/output error"),
         ];
         for (errno, says) in table {

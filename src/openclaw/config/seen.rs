@@ -1,6 +1,6 @@
 //! The config as it was read: which files, what they hold, and what they mean together.
 
-use crate::disk::{Content, Folder};
+use crate::disk::{self, Content, Folder};
 use crate::exit::{Error, ExitCode, Result};
 use crate::openclaw::document::{Document, DocumentError, MAX_BYTES};
 use crate::openclaw::entry::{ENV_PATH, ENV_VARS, kind};
@@ -148,11 +148,8 @@ pub(super) struct Target {
 impl Target {
     pub fn find(path: &Path) -> Result<Self> {
         let failed = |error: io::Error| {
-            Error::new(
-                ExitCode::Config,
-                format!("could not read the config: {}", path.display()),
-            )
-            .because(error)
+            let what = format!("could not read the config: {}", path.display());
+            disk::failed_as(ExitCode::Config, what, error)
         };
         let link = std::fs::symlink_metadata(path)
             .ok()
@@ -191,11 +188,8 @@ impl Target {
     pub fn read(&self) -> Result<Option<Content>> {
         let Some(folder) = &self.folder else { return Ok(None) };
         folder.read(&self.name, MAX_BYTES as u64).map_err(|error| {
-            Error::new(
-                ExitCode::Config,
-                format!("could not read the config: {}", self.path.display()),
-            )
-            .because(error)
+            let what = format!("could not read the config: {}", self.path.display());
+            disk::failed_as(ExitCode::Config, what, error)
         })
     }
 }
