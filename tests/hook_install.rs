@@ -150,6 +150,39 @@ fn switched_on_off_or_left_as_it_is() {
     }
 }
 
+/// The plugin's program renews a local token by itself, and can do nothing about a hosted one.
+#[test]
+fn the_plugin_too_needs_a_token_that_serves() {
+    use secrecy::ExposeSecret;
+    use sigilum_authz_notify::token::claims::{self, Claims};
+    let token = |age| {
+        let claims = Claims::new("user_1", "a@example.org", "alice", env::now() - age, 600);
+        claims::mint(&claims, &"secret".into()).unwrap()
+    };
+    let env = TestEnv::new();
+    let login = [
+        "auth",
+        "login",
+        "--mode",
+        "managed",
+        "--namespace",
+        "alice",
+        "--print-token",
+        "false",
+    ];
+    env.run(login.iter().chain(&["--owner-token-stdin"]))
+        .stdin(token(0).expose_secret())
+        .expect(0);
+    let install = || env.run(["hook", "install", "--as", "plugin"]).expect(0).stdout;
+    let told =
+        |text: &str| text.contains("still needed: an owner token: sigilum-authz-notify auth login --mode managed");
+    let text = install();
+    assert!(!told(&text), "{text}");
+    std::fs::write(env.sigilum("owner-token-alice.jwt"), token(700).expose_secret()).unwrap();
+    let text = install();
+    assert!(told(&text), "{text}");
+}
+
 #[test]
 fn without_a_token_it_says_how_to_get_one() {
     let env = TestEnv::new();

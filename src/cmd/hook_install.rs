@@ -1,6 +1,6 @@
 //! `hook install`: the files first, then the entry; and what OpenClaw still needs.
 
-use crate::cli::{HookInstallArgs, InstallAs, OwnerArgs};
+use crate::cli::{HookInstallArgs, InstallAs, Mode, OwnerArgs};
 use crate::cmd::{self, place, write_line};
 use crate::disk;
 use crate::exit::{Error, ExitCode, OrFail, Result};
@@ -194,11 +194,15 @@ impl Job<'_> {
         })
     }
 
-    /// The plugin's program knows its owner by the record of a login.
+    /// The plugin's program knows its owner by the record of a login. A local token it renews itself, a hosted one it
+    /// cannot.
     fn plugin_owner(&self) -> Option<String> {
-        let found = owner(self.args, self.env, self.place);
-        match found {
-            Ok(owner) if owner.record.is_some() => None,
+        let serves = |owner: &Owner| {
+            let usable = || matches!(usable_token(owner, &mut Vec::new()), Ok(Some(_)));
+            owner.record.is_some() && (owner.mode.value == Mode::OssLocal || usable())
+        };
+        match owner(self.args, self.env, self.place) {
+            Ok(owner) if serves(&owner) => None,
             Ok(owner) => Some(format!("an owner token: {}", cmd::login_command(&owner))),
             Err(_) => Some(format!("an owner token: {HOOK} auth login")),
         }
