@@ -321,6 +321,31 @@ fn nothing_to_do_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_a_killed_install_left_in_the_folders_goes_too() {
+    for (kind, folder) in [("hook", "hooks/sigilum-authz-notify"), ("plugin", ".sigilum/plugin")] {
+        let env = TestEnv::new();
+        env.write_config("{}");
+        let before = tree(&env.openclaw());
+        env.run(["hook", "install", "--as", kind, "--namespace", "alice"])
+            .expect(0);
+        // Of another pid namespace, and too old to be somebody's still.
+        let left = env
+            .openclaw()
+            .join(folder)
+            .join(".sigilum-authz-notify-4194999-5-0-0123456789abcdef.tmp");
+        std::fs::write(&left, "half a handler").unwrap();
+        age(&left);
+        env.run(["hook", "uninstall"]).expect(0);
+        assert_eq!(tree(&env.openclaw()), before, "{kind}");
+    }
+}
+
+fn age(path: &Path) {
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
+}
+
+#[test]
 fn the_folder_that_held_our_lists_goes_with_them_and_a_second_time_says_so() {
     let env = TestEnv::new();
     env.write_config("{hooks: {$include: './hooks.json5'}}\n");

@@ -6,7 +6,7 @@
 
 mod manifest;
 
-use crate::disk::{self, OwnLock};
+use crate::disk::{self, Folder, OwnLock};
 use crate::exit::{Error, ExitCode, Result};
 use crate::settings::Place;
 use manifest::{Installed, Manifest, hashes, made, read, replaced_dir, strangers};
@@ -215,6 +215,12 @@ pub fn uninstall(place: &Place, lock: &OwnLock, kind: Kind, force: bool) -> Resu
                 "{}: changed by somebody, so it stays; --force removes it",
                 path.display()
             ));
+        }
+    }
+    // What an install that was killed left there would keep the folders.
+    for folder in [&dir, &place.home.join(replaced_dir(kind))] {
+        if let Ok(folder) = Folder::open(folder) {
+            folder.clean();
         }
     }
     for folder in manifest.made.iter().rev() {
