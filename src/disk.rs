@@ -10,7 +10,7 @@ mod own_lock;
 mod temp;
 mod trust;
 
-pub use aside::{keep_aside, put_back, remove_empty_folder};
+pub use aside::{drop_links, keep_aside, put_back, remove_empty_folder};
 pub use folder::{Content, Folder, Owner, inode, is_regular, is_unsupported, owner, permissions};
 pub use own_lock::{FileLock, OwnLock, lock_sigilum, lock_sigilum_for};
 pub use temp::{Temp, is_temp_name};

@@ -320,6 +320,96 @@ fn nothing_to_do_leaves_nothing_behind() {
     assert_eq!(tree(&env.openclaw()), before);
 }
 
+const OLDER: &str = "{hooks: {internal: {enabled: true, entries: {'sigilum-authz-notify': {enabled: true, env: {SIGILUM_NAMESPACE: 'mine'}}}}}}\n";
+
+fn older_hook(env: &TestEnv) -> PathBuf {
+    let folder = env.openclaw().join("hooks").join(HOOK);
+    for (name, text) in [("HOOK.md", "older"), ("handler.ts", "older handler")] {
+        env.write(folder.join(name), text);
+    }
+    folder
+}
+
+/// Whoever had a hook before us has it after each further uninstall too.
+#[test]
+fn a_second_uninstall_takes_nothing_of_the_older_hook() {
+    let env = TestEnv::new();
+    env.write_config(OLDER);
+    older_hook(&env);
+    let before = tree(&env.openclaw());
+    log_in(&env, &[]);
+    env.run(["hook", "install"]).expect(0);
+    for more in [&[][..], &[], &["--purge"], &["--purge"]] {
+        let output = env.run(["hook", "uninstall"].iter().chain(more)).expect(0);
+        assert!(!output.stdout.contains("without a handler"), "{}", output.stdout);
+        assert_eq!(std::fs::read_to_string(env.config()).unwrap(), OLDER, "{more:?}");
+    }
+    assert_eq!(tree(&env.openclaw()), before);
+}
+
+/// The config was given back, the list of our files is still there.
+#[test]
+fn an_uninstall_that_was_killed_is_ended_by_the_next_one() {
+    for more in [&[][..], &["--purge"]] {
+        let env = TestEnv::new();
+        env.write_config(OLDER);
+        log_in(&env, &[]);
+        env.run(["hook", "install"]).expect(0);
+        let folder = env.openclaw().join("hooks").join(HOOK);
+        // A linked folder is not touched: it ends there, as a kill would end it.
+        let away = env.home().join("away");
+        std::fs::rename(&folder, &away).unwrap();
+        std::os::unix::fs::symlink(&away, &folder).unwrap();
+        env.run(["hook", "uninstall"].iter().chain(more)).expect(1);
+        assert_eq!(std::fs::read_to_string(env.config()).unwrap(), OLDER, "{more:?}");
+        std::fs::remove_file(&folder).unwrap();
+        std::fs::rename(&away, &folder).unwrap();
+        env.run(["hook", "uninstall"].iter().chain(more)).expect(0);
+        assert_eq!(std::fs::read_to_string(env.config()).unwrap(), OLDER, "{more:?}");
+        assert!(!folder.exists());
+    }
+}
+
+/// What was linked for keeping and not replaced yet: a handler with two names is one that OpenClaw refuses.
+#[test]
+fn an_install_that_was_killed_leaves_the_older_hook_its_one_name() {
+    use std::os::unix::fs::MetadataExt;
+    for listed in [true, false] {
+        let env = TestEnv::new();
+        env.write_config(OLDER);
+        let folder = older_hook(&env);
+        let before = tree(&env.openclaw());
+        env.run(["hook", "install", "--namespace", "alice"]).expect(0);
+        // As it was before the first of our files was written.
+        let kept = env.sigilum("replaced/hook");
+        for name in ["package.json", "handler.js", "install.json", "HOOK.md"] {
+            std::fs::remove_file(folder.join(name)).unwrap();
+        }
+        for name in ["HOOK.md", "handler.ts"] {
+            std::fs::hard_link(kept.join(name), folder.join(name)).unwrap();
+        }
+        if !listed {
+            std::fs::remove_file(env.sigilum("installed.json")).unwrap();
+        }
+        env.run(["hook", "uninstall"]).expect(0);
+        assert_eq!(tree(&env.openclaw()), before, "{listed}");
+        for name in ["HOOK.md", "handler.ts"] {
+            assert_eq!(std::fs::metadata(folder.join(name)).unwrap().nlink(), 1, "{name}");
+        }
+    }
+}
+
+/// Without a record of our edits too, a purge leaves no token of ours in the config.
+#[test]
+fn purge_takes_our_token_out_though_nothing_is_recorded() {
+    let env = TestEnv::new();
+    env.write_config("{}");
+    log_in(&env, &["--enable-authz-notify", "true"]);
+    std::fs::remove_file(env.sigilum("undo.json")).unwrap();
+    env.run(["hook", "uninstall", "--purge"]).expect(0);
+    assert!(!std::fs::read_to_string(env.config()).unwrap().contains("SIGILUM"));
+}
+
 #[test]
 fn what_a_killed_install_left_in_the_folders_goes_too() {
     for (kind, folder) in [("hook", "hooks/sigilum-authz-notify"), ("plugin", ".sigilum/plugin")] {

@@ -11,7 +11,7 @@ use crate::openclaw::{backups, plugin};
 use crate::settings::{Env, Place};
 use crate::token::{record, store};
 use crate::watch::status;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::Write;
@@ -35,7 +35,7 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     };
 
     let mut notes = Vec::new();
-    let outcome = take_back(args, &place, &lock, &mut notes)?;
+    let outcome = take_back(args, &place, &lock, secrets.in_entry, &mut notes)?;
     notes.extend(take_back_included(args, env, &place)?);
     if outcome.deleted {
         write_line(
@@ -76,25 +76,39 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     Ok(ExitCode::Ok)
 }
 
-/// Takes the hook and the plugin out of openclaw.json.
-fn take_back(args: &HookUninstallArgs, place: &Place, lock: &OwnLock, notes: &mut Vec<String>) -> Result<EditOutcome> {
-    let options = EditOptions {
+/// Takes the hook and the plugin out of openclaw.json. `token_in_entry`: a token that goes is in it.
+fn take_back(
+    args: &HookUninstallArgs,
+    place: &Place,
+    lock: &OwnLock,
+    token_in_entry: bool,
+    notes: &mut Vec<String>,
+) -> Result<EditOutcome> {
+    let options = |dry_run| EditOptions {
+        dry_run,
         force: args.force,
         give_back: true,
         own_lock: Some(lock),
         ..EditOptions::default()
     };
+    let leaves = hook_files::leaves(place, args.force)?;
     let files = Files {
-        handler_back: hook_files::handler_comes_back(place)?,
-        ours: hook_files::look(place, Kind::Hook)?.version.is_some() || args.force || args.purge,
+        handler_back: leaves.handler,
+        ours: leaves.installed || token_in_entry || args.force,
     };
     let mut live = false;
-    let outcome = config::edit(place, &options, &mut |ask| {
-        let planned = without_us(ask, args, place, files)?;
-        live = ask.value != &planned.value;
-        *notes = planned.notes;
-        Ok(planned.value)
-    })?;
+    let mut edit = |dry_run| {
+        config::edit(place, &options(dry_run), &mut |ask| {
+            let planned = without_us(ask, args, place, files)?;
+            live = ask.value != &planned.value;
+            *notes = planned.notes;
+            Ok(planned.value)
+        })
+    };
+    if place.read_only.is_none() && !edit(true)?.files.is_empty() {
+        hook_files::begin_to_leave(place, lock)?;
+    }
+    let outcome = edit(false)?;
     if let Some(name) = outcome.not_written.filter(|_| live) {
         return Err(Error::new(
             ExitCode::Config,
@@ -177,6 +191,8 @@ fn without_us(ask: &Ask<'_>, args: &HookUninstallArgs, place: &Place, files: Fil
 #[derive(Default)]
 struct Secrets {
     tokens: Vec<SecretString>,
+    /// The entry holds the token of a file of ours: whatever is recorded, it is ours.
+    in_entry: bool,
     /// The config and what it includes.
     config_files: Vec<PathBuf>,
     /// Token files that a record names, wherever they are.
@@ -195,9 +211,11 @@ impl Secrets {
         let stored = |path: &PathBuf| store::read(path).ok().flatten();
         found.tokens = found.token_files.iter().filter_map(stored).collect();
         if let Ok(Some(config)) = config::read(place) {
-            found
-                .tokens
-                .extend(entry::find(&config.value)?.and_then(|entry| entry.token()));
+            if let Some(token) = entry::find(&config.value)?.and_then(|entry| entry.token()) {
+                let same = |stored: &SecretString| stored.expose_secret() == token.expose_secret();
+                found.in_entry = found.tokens.iter().any(same);
+                found.tokens.push(token);
+            }
             found.config_files = config.files;
         }
         Ok(found)

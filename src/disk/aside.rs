@@ -101,6 +101,22 @@ pub fn put_back(kept: &Path, path: &Path) -> Result<bool> {
     put().map_err(|error| failed(what(), error))
 }
 
+/// Removes the names in `kept` of files that have a name in `folder` too: whoever linked them was killed before
+/// anything came of it. What cannot be removed is left.
+pub fn drop_links(kept: &Path, folder: &Path) {
+    let (Ok(kept), Ok(folder)) = (Folder::open(kept), Folder::open(folder)) else {
+        return;
+    };
+    let inode = |folder: &Folder, name: &str| folder.stat(name).ok().flatten().map(|stat| (stat.st_dev, stat.st_ino));
+    let names = folder.names().unwrap_or_default();
+    let there: Vec<_> = names.iter().filter_map(|name| inode(&folder, name)).collect();
+    for name in kept.names().unwrap_or_default() {
+        if inode(&kept, &name).is_some_and(|file| there.contains(&file)) {
+            let _ = kept.remove(&name);
+        }
+    }
+}
+
 /// Removes a folder if nothing is in it; says whether it is gone.
 pub fn remove_empty_folder(path: &Path) -> Result<bool> {
     match std::fs::remove_dir(path) {

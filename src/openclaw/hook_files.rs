@@ -153,6 +153,7 @@ pub fn install(place: &Place, lock: &OwnLock, kind: Kind, binary: &Path, force: 
         }
     }
     *installed.of(kind) = Some(manifest);
+    installed.leaving = false;
     installed.write(place, lock)?;
 
     disk::create_private_dir(&dir)?;
@@ -202,7 +203,10 @@ pub fn uninstall(place: &Place, lock: &OwnLock, kind: Kind, force: bool) -> Resu
         let path = dir.join(name);
         let may_go = force || !strangers.contains(name);
         if let Some(kept) = manifest.aside.get(name) {
-            let free = path.symlink_metadata().is_err() || (is_ours(name) && may_go);
+            let kept_bytes = read(&place.home.join(kept))?;
+            // The install that kept it may have been killed before it replaced it.
+            let untouched = kept_bytes.is_some() && read(&path)? == kept_bytes;
+            let free = path.symlink_metadata().is_err() || untouched || (is_ours(name) && may_go);
             if free && disk::put_back(&place.home.join(kept), &path)? {
                 done.changed = true;
                 done.notes
@@ -223,6 +227,7 @@ pub fn uninstall(place: &Place, lock: &OwnLock, kind: Kind, force: bool) -> Resu
             folder.clean();
         }
     }
+    disk::drop_links(&place.home.join(replaced_dir(kind)), &dir);
     for folder in manifest.made.iter().rev() {
         disk::remove_empty_folder(&place.home.join(folder))?;
     }
@@ -295,16 +300,42 @@ pub fn look(place: &Place, kind: Kind) -> Result<Found> {
     Ok(found)
 }
 
-/// Whether an uninstall puts an older hook's handler back, which an older entry can then load.
-pub fn handler_comes_back(place: &Place) -> Result<bool> {
-    let manifest = Installed::read(place)?.of(Kind::Hook).take().unwrap_or_default();
-    let kept = |name: &str| {
-        manifest
-            .aside
-            .get(name)
-            .is_some_and(|kept| place.home.join(kept).is_file())
+/// Notes that an uninstall begins to take our edits back: a next one that finds none recorded is not to take out an
+/// entry of before.
+pub fn begin_to_leave(place: &Place, lock: &OwnLock) -> Result<()> {
+    let mut installed = Installed::read(place)?;
+    installed.leaving = true;
+    installed.write(place, lock)
+}
+
+/// What an uninstall will leave of a hook in our folder, and whose entry that makes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leaves {
+    /// A handler of somebody else's, put back or never touched, which an older entry can load.
+    pub handler: bool,
+    /// Our own files are installed, and no uninstall has begun.
+    pub installed: bool,
+}
+
+/// Looks what an uninstall will leave.
+pub fn leaves(place: &Place, force: bool) -> Result<Leaves> {
+    let mut installed = Installed::read(place)?;
+    let found = installed.of(Kind::Hook).take();
+    let known = found.clone().unwrap_or_default();
+    let dir = Kind::Hook.dir(place);
+    let kept = |name: &str| known.aside.get(name).map(|kept| place.home.join(kept));
+    let foreign = |name: &str| {
+        let ours = Kind::Hook.files().iter().find(|(file, _)| *file == name);
+        let bytes = read(&dir.join(name)).ok().flatten();
+        let is_ours =
+            known.files.contains_key(name) || ours.is_some_and(|(_, text)| bytes == Some(text.as_bytes().to_vec()));
+        bytes.is_some() && !is_ours && !(force && ours.is_some())
     };
-    Ok(kept("HOOK.md") && (kept(OLDER_HANDLER) || kept("handler.js")))
+    let stays = |name: &str| kept(name).is_some_and(|kept| kept.is_file()) || foreign(name);
+    Ok(Leaves {
+        handler: stays("HOOK.md") && (stays(OLDER_HANDLER) || stays("handler.js")),
+        installed: found.is_some() && !installed.leaving,
+    })
 }
 
 #[derive(Serialize, Deserialize)]

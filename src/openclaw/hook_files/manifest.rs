@@ -16,6 +16,9 @@ pub(super) struct Installed {
     pub(super) hook: Option<Manifest>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) plugin: Option<Manifest>,
+    /// An uninstall has begun: where nothing is recorded of our edits any more, it has given the config back already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) leaving: bool,
 }
 
 /// What we wrote into one folder.
@@ -56,7 +59,7 @@ impl Installed {
 
     pub(super) fn write(&self, place: &Place, lock: &OwnLock) -> Result<()> {
         let path = manifest_file(place);
-        if *self == Self::default() {
+        if self.hook.is_none() && self.plugin.is_none() {
             disk::remove(&path)?;
             return Ok(());
         }
