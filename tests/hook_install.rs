@@ -342,6 +342,23 @@ fn a_config_that_must_not_be_written() {
     );
 }
 
+/// OpenClaw finds nothing wrong with a key that stands twice: it cannot be what says where.
+#[test]
+fn a_key_that_stands_twice_is_refused_with_its_place() {
+    let env = logged_in(None);
+    env.write_config("{hooks: {},\n hooks: {internal: {}}}");
+    let output = env.run(["hook", "install"]).expect(3);
+    let place = r#"the key "hooks" stands twice in the same object (line 2, column 2)"#;
+    assert!(output.stderr.contains(place), "{}", output.stderr);
+    assert!(
+        output
+            .stderr
+            .contains("next: correct the file, and run the command again"),
+        "{}",
+        output.stderr
+    );
+}
+
 /// What was not written is not told as if it were, and the advice is not the command that just was of no use.
 #[test]
 fn a_config_that_must_not_be_written_is_not_said_to_be() {

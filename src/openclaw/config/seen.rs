@@ -133,7 +133,7 @@ pub(super) fn unreadable(path: &Path, error: DocumentError) -> Error {
         format!("could not use the config: {}", path.display()),
     )
     .because(error)
-    .next("correct the file (`openclaw config validate` says what is wrong), and run the command again")
+    .next("correct the file, and run the command again; what OpenClaw thinks of it: openclaw config validate")
 }
 
 /// The file that a config's path leads to: the path itself, or what it links to.
