@@ -6,6 +6,7 @@ use env::TestEnv;
 use serde_json::{Value, json};
 use sha2::Digest;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 const HOOK: &str = "sigilum-authz-notify";
@@ -408,6 +409,38 @@ fn purge_takes_our_token_out_though_nothing_is_recorded() {
     std::fs::remove_file(env.sigilum("undo.json")).unwrap();
     env.run(["hook", "uninstall", "--purge"]).expect(0);
     assert!(!std::fs::read_to_string(env.config()).unwrap().contains("SIGILUM"));
+}
+
+#[test]
+fn the_files_stay_where_the_entry_is_in_another_config() {
+    let env = TestEnv::new();
+    let other = env.write(env.home().join("other.json5"), "{ /* other */ }\n");
+    env.run(
+        ["hook", "install", "--namespace", "alice", "--config"]
+            .map(OsStr::new)
+            .iter()
+            .chain(&[other.as_os_str()]),
+    )
+    .expect(0);
+    let before = tree(env.home());
+    let output = env.run(["hook", "uninstall"]).expect(3);
+    assert!(
+        output
+            .stderr
+            .contains(&format!("next: add --config {}", other.display())),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(tree(env.home()), before);
+    env.run([
+        OsStr::new("hook"),
+        OsStr::new("uninstall"),
+        OsStr::new("--config"),
+        other.as_os_str(),
+    ])
+    .expect(0);
+    assert_eq!(std::fs::read_to_string(other).unwrap(), "{ /* other */ }\n");
+    assert!(!env.openclaw().join("hooks").exists());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::exit::{Error, ExitCode, Result};
 use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use crate::openclaw::entry::{self, Undone};
 use crate::openclaw::hook_files::{self, Done, Kind};
-use crate::openclaw::{backups, plugin};
+use crate::openclaw::{backups, document, plugin};
 use crate::settings::{Env, Place};
 use crate::token::{record, store};
 use crate::watch::status;
@@ -34,6 +34,9 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
         Secrets::default()
     };
 
+    if !args.force {
+        refuse_another_config(&place)?;
+    }
     let mut notes = Vec::new();
     let outcome = take_back(args, &place, &lock, secrets.in_entry, &mut notes)?;
     notes.extend(take_back_included(args, env, &place)?);
@@ -74,6 +77,32 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
         remove_lock(&place, lock)?;
     }
     Ok(ExitCode::Ok)
+}
+
+/// Files that go under an entry that stays block every reload: so it is with a config that this command does not name.
+fn refuse_another_config(place: &Place) -> Result<()> {
+    let here = config::read(place)?.map(|config| config.files).unwrap_or_default();
+    let undo = config::undo_record(place)?;
+    let mut others = undo
+        .files()
+        .map(Path::new)
+        .filter(|file| !here.iter().any(|own| own == file));
+    let names_us = |file: &&Path| {
+        let bytes = disk::read_capped(file, document::MAX_BYTES as u64).ok().flatten();
+        bytes.is_some_and(|bytes| String::from_utf8_lossy(&bytes).contains(entry::HOOK))
+    };
+    let Some(file) = others.find(names_us) else {
+        return Ok(());
+    };
+    let what = format!(
+        "could not take our part out of {}: it is no part of the config {}",
+        file.display(),
+        place.config.display()
+    );
+    Err(Error::new(ExitCode::Config, what).next(format!(
+        "add --config {}, or --force where OpenClaw does not read it any more",
+        disk::quoted(file)
+    )))
 }
 
 /// Takes the hook and the plugin out of openclaw.json. `token_in_entry`: a token that goes is in it.
