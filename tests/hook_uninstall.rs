@@ -371,6 +371,33 @@ fn an_uninstall_that_was_killed_is_ended_by_the_next_one() {
     }
 }
 
+/// The files were installed, the config was not edited yet; then half of the older hook was put back.
+#[test]
+fn an_install_and_an_uninstall_that_were_killed_leave_the_older_entry() {
+    let env = TestEnv::new();
+    env.write_config(OLDER);
+    let folder = older_hook(&env);
+    let before = tree(&env.openclaw());
+    env.run(["hook", "install", "--namespace", "alice"]).expect(0);
+    env.write_config(OLDER);
+    std::fs::remove_file(env.sigilum("undo.json")).unwrap();
+    let away = env.home().join("away");
+    std::fs::rename(&folder, &away).unwrap();
+    std::os::unix::fs::symlink(&away, &folder).unwrap();
+    env.run(["hook", "uninstall"]).expect(1);
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&away, &folder).unwrap();
+    std::fs::rename(env.sigilum("replaced/hook/HOOK.md"), folder.join("HOOK.md")).unwrap();
+    env.run(["hook", "uninstall"]).expect(0);
+    assert_eq!(std::fs::read_to_string(env.config()).unwrap(), OLDER);
+    assert!(!env.sigilum("installed.json").exists());
+    assert_eq!(
+        std::fs::read_to_string(folder.join("handler.ts")).unwrap(),
+        "older handler"
+    );
+    assert!(before.keys().all(|path| path.exists()));
+}
+
 /// What was linked for keeping and not replaced yet: a handler with two names is one that OpenClaw refuses.
 #[test]
 fn an_install_that_was_killed_leaves_the_older_hook_its_one_name() {

@@ -12,6 +12,7 @@ use crate::settings::{Env, Place};
 use crate::token::{record, store};
 use crate::watch::status;
 use secrecy::{ExposeSecret, SecretString};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::Write;
@@ -125,20 +126,17 @@ fn take_back(
         handler_back: leaves.handler,
         ours: leaves.installed || token_in_entry || args.force,
     };
-    let mut live = false;
+    let live = Cell::new(false);
     let mut edit = |dry_run| {
         config::edit(place, &options(dry_run), &mut |ask| {
             let planned = without_us(ask, args, place, files)?;
-            live = ask.value != &planned.value;
+            live.set(ask.value != &planned.value);
             *notes = planned.notes;
             Ok(planned.value)
         })
     };
-    if place.read_only.is_none() && !edit(true)?.files.is_empty() {
-        hook_files::begin_to_leave(place, lock)?;
-    }
-    let outcome = edit(false)?;
-    if let Some(name) = outcome.not_written.filter(|_| live) {
+    let planned = edit(true)?;
+    if let Some(name) = place.read_only.filter(|_| live.get() && !planned.files.is_empty()) {
         return Err(Error::new(
             ExitCode::Config,
             format!(
@@ -148,7 +146,8 @@ fn take_back(
         )
         .next("take it out where the config is made, then run the command again: the files are still there"));
     }
-    Ok(outcome)
+    hook_files::begin_to_leave(place, lock)?;
+    edit(false)
 }
 
 /// Where the plugin's keys come from an `$include`, only OpenClaw itself can take them out.
