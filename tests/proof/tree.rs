@@ -172,7 +172,8 @@ pub fn old_or_new(now: &Tree, old: &Tree, new: &Tree, faults: &mut Vec<String>) 
         // Written before the config's swap, the undo record knows the state before it and the one after it.
         let is_record = path.ends_with("undo.json")
             && matches!(is, Some(Node::File(0o600, bytes)) if serde_json::from_slice::<serde_json::Value>(bytes).is_ok());
-        if !is_record && !same(is, was) && !same(is, will) {
+        let leaving = path.ends_with("installed.json") && begun(is, was);
+        if !is_record && !leaving && !same(is, was) && !same(is, will) {
             let fault = format!("{} is neither the old nor the new: {}", path.display(), shown(is));
             if !faults.contains(&fault) {
                 faults.push(fault);
@@ -201,6 +202,19 @@ pub fn is_new(now: &Tree, new: &Tree, leftovers: bool, faults: &mut Vec<String>)
             faults.push(fault);
         }
     }
+}
+
+/// The list of installed files as it was, with the note that an uninstall has begun.
+fn begun(is: Option<&Node>, was: Option<&Node>) -> bool {
+    let (Some(Node::File(0o600, is)), Some(Node::File(_, was))) = (is, was) else {
+        return false;
+    };
+    let list = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).ok();
+    let (Some(mut is), Some(was)) = (list(is), list(was)) else {
+        return false;
+    };
+    let noted = is.as_object_mut().and_then(|list| list.remove("leaving"));
+    noted == Some(serde_json::Value::Bool(true)) && is == was
 }
 
 fn same(one: Option<&Node>, other: Option<&Node>) -> bool {
