@@ -226,16 +226,8 @@ fn a_token_file_that_is_no_regular_file_is_refused_and_not_waited_for() {
     let device = env.home().join("device");
     std::os::unix::fs::symlink("/dev/null", &device).unwrap();
     for path in [&pipe, &device] {
-        let login = [
-            "auth",
-            "login",
-            "--mode",
-            "oss-local",
-            "--namespace",
-            "alice",
-            "--token-file",
-        ];
-        let login = env.run(login).args([path]).under("timeout", ["20"]);
+        let login = env.login().args(["--token-file"]).args([path]);
+        let login = login.under("timeout", ["20"]);
         let output = login.expect(2);
         assert!(output.stderr.contains("no owner token"), "{}", output.stderr);
     }

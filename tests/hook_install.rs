@@ -16,17 +16,7 @@ fn logged_in(config: Option<&str>) -> TestEnv {
     if let Some(config) = config {
         env.write_config(config);
     }
-    env.run([
-        "auth",
-        "login",
-        "--mode",
-        "oss-local",
-        "--namespace",
-        "alice",
-        "--print-token",
-        "false",
-    ])
-    .expect(0);
+    env.login().expect(0);
     env
 }
 
@@ -112,19 +102,7 @@ fn switched_on_off_or_left_as_it_is() {
             None => json!({"entries": {"other": {"enabled": true}}}),
         };
         env.write_config(json!({"hooks": {"internal": internal}}).to_string());
-        env.run([
-            "auth",
-            "login",
-            "--mode",
-            "oss-local",
-            "--namespace",
-            "alice",
-            "--write-openclaw",
-            "false",
-            "--print-token",
-            "false",
-        ])
-        .expect(0);
+        env.login().args(["--write-openclaw", "false"]).expect(0);
         let output = env.run(["hook", "install", "--enable", enable]).expect(0);
         assert_eq!(entry(&env)["enabled"], after, "{before:?} {enable}");
         assert_eq!(

@@ -12,17 +12,7 @@ use std::path::{Path, PathBuf};
 const HOOK: &str = "sigilum-authz-notify";
 
 fn log_in(env: &TestEnv, more: &[&str]) {
-    let args = [
-        "auth",
-        "login",
-        "--mode",
-        "oss-local",
-        "--namespace",
-        "alice",
-        "--print-token",
-        "false",
-    ];
-    env.run(args.iter().chain(more)).expect(0);
+    env.login().args(more).expect(0);
 }
 
 /// Everything below a folder but our lock, which says who had it last: path and a fingerprint of the bytes; a folder has none.

@@ -152,18 +152,9 @@ fn a_logout_is_final() {
 fn what_is_none_of_its_business_is_left_alone() {
     let env = TestEnv::new();
     let config = env.write_config("{ gateway: { mode: 'local' } }");
-    env.run([
-        "auth",
-        "login",
-        "--mode",
-        "oss-local",
-        "--namespace",
-        "alice",
-        "--write-openclaw",
-        "false",
-    ])
-    .args(["--print-token", "false", "--ttl-seconds", "4"])
-    .expect(0);
+    env.login()
+        .args(["--write-openclaw", "false", "--ttl-seconds", "4"])
+        .expect(0);
     let before = inode(&config);
     let watcher = env.watch();
     // There is a record, so the token file is kept; no entry, so the config is not.
@@ -359,18 +350,9 @@ fn it_signs_only_with_a_secret_that_verifies_what_it_replaces() {
     let env = TestEnv::new();
     let api = Api::start("the new secret of the API");
     env.write_config(CONFIG.replace("http://127.0.0.1:8787", &api.url()));
-    env.run([
-        "auth",
-        "login",
-        "--mode",
-        "oss-local",
-        "--namespace",
-        "alice",
-        "--api-url",
-        &api.url(),
-    ])
-    .args(["--print-token", "false", "--ttl-seconds", "4"])
-    .expect(0);
+    env.login()
+        .args(["--api-url", &api.url(), "--ttl-seconds", "4"])
+        .expect(0);
     let stored = env.stored().unwrap();
     env.write(".openclaw/.sigilum/jwt-secret", "the new secret of the API\n");
     let _watcher = env.watch();

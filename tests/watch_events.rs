@@ -90,17 +90,7 @@ fn a_home_that_appears_later_and_one_that_is_moved_are_seen() {
     watcher.wait_for("nothing to serve");
     assert!(!env.home().join("a").exists(), "it makes nothing");
     env.write(far.join("openclaw.json"), CONFIG);
-    let login = [
-        "auth",
-        "login",
-        "--mode",
-        "oss-local",
-        "--namespace",
-        "alice",
-        "--print-token",
-        "false",
-    ];
-    env.run(login).args(["--openclaw-home"]).args([&far]).expect(0);
+    env.login().args(["--openclaw-home"]).args([&far]).expect(0);
     let stored = std::fs::read_to_string(far.join(".sigilum/owner-token-alice.jwt")).unwrap();
     let stored = stored.trim();
     let holds = |home: &Path| {
@@ -185,19 +175,10 @@ fn all_homes_of_a_person_are_served_those_that_appear_later_too() {
     let log_in = |profile: &str| {
         let home = env.home().join(profile);
         env.write(home.join("openclaw.json"), CONFIG);
-        env.run([
-            "auth",
-            "login",
-            "--mode",
-            "oss-local",
-            "--namespace",
-            "alice",
-            "--enable-authz-notify",
-            "true",
-        ])
-        .args(["--print-token", "false", "--openclaw-home"])
-        .args([&home])
-        .expect(0);
+        env.login()
+            .args(["--enable-authz-notify", "true", "--openclaw-home"])
+            .args([&home])
+            .expect(0);
         home
     };
     let holds_its_own = |home: &Path| {

@@ -96,6 +96,12 @@ impl TestEnv {
             .current_dir(self.home());
         Run { command, stdin: None }
     }
+
+    /// `auth login` of alice's with her own embedded database; the token is not printed.
+    pub fn login(&self) -> Run {
+        let alice = ["auth", "login", "--mode", "oss-local", "--namespace", "alice"];
+        self.run(alice).args(["--print-token", "false"])
+    }
 }
 
 impl Run {

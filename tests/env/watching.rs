@@ -148,15 +148,8 @@ impl TestEnv {
     /// `auth login` in oss-local mode with the hook on, for a token that lives `ttl` seconds.
     pub fn log_in(&self, ttl: u32) {
         let ttl = ttl.to_string();
-        self.run(["auth", "login", "--mode", "oss-local", "--namespace", "alice"])
-            .args([
-                "--enable-authz-notify",
-                "true",
-                "--print-token",
-                "false",
-                "--ttl-seconds",
-                &ttl,
-            ])
+        self.login()
+            .args(["--enable-authz-notify", "true", "--ttl-seconds", &ttl])
             .expect(0);
     }
 

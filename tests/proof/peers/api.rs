@@ -226,26 +226,13 @@ fn watch(trial: &Trial<'_>, attack: &Attack) {
     let env = TestEnv::new();
     let api = Api::start(SECRET);
     env.write_config(crate::env::watching::CONFIG.replace("http://127.0.0.1:8787", &api.url()));
-    let url = api.url();
-    let login = [
-        "auth",
-        "login",
-        "--mode",
-        "oss-local",
-        "--namespace",
-        "alice",
-        "--api-url",
-        &url,
-    ];
-    env.run(login).args(["--print-token", "false"]).expect(0);
+    let login = || env.login().args(["--api-url", &api.url()]);
+    login().expect(0);
     let due = crate::env::api::token(
         &env.secret(),
         json!({"namespace": "alice", "iat": now() - 900_000, "exp": now() + 100_000}),
     );
-    env.run(login)
-        .args(["--print-token", "false", "--owner-token-stdin"])
-        .stdin(due)
-        .expect(0);
+    login().args(["--owner-token-stdin"]).stdin(due).expect(0);
     env.write(".openclaw/.sigilum/jwt-secret", format!("{SECRET}\n"));
     let stored = env.stored().unwrap();
     let before = take(env.home());
