@@ -183,3 +183,30 @@ fn logout_removes_no_file_that_holds_no_token() {
     env.run(["auth", "logout", "--token-file", notes, "--force"]).expect(0);
     assert!(!std::path::Path::new(notes).exists());
 }
+
+#[test]
+fn a_config_that_cannot_be_read_is_told_once() {
+    let env = TestEnv::new();
+    env.login().expect(0);
+    env.write_config("{ broken");
+    let output = env.run(["auth", "status", "--namespace", "alice"]).expect(0);
+    assert_eq!(
+        output.stderr.matches("could not use the config").count(),
+        1,
+        "{}",
+        output.stderr
+    );
+    assert!(
+        output.stdout.contains("openclaw.json: cannot be read\n"),
+        "{}",
+        output.stdout
+    );
+    let output = env.run(["hook", "status", "--namespace", "alice"]).expect(0);
+    assert_eq!(
+        (
+            output.stderr.as_str(),
+            output.stdout.matches("could not use the config").count()
+        ),
+        ("", 1)
+    );
+}

@@ -3,7 +3,7 @@
 use crate::cli::{OwnerArgs, ShowArgs};
 use crate::cmd::{self, place, write_line};
 use crate::exit::{Error, ExitCode, Result};
-use crate::settings::{self, AskEntry, Env, Owner, OwnerQuery, Place};
+use crate::settings::{self, AskEntry, Env, Owner, OwnerQuery};
 use crate::token::store;
 use secrecy::ExposeSecret;
 use std::io::Write;
@@ -11,15 +11,10 @@ use std::io::Write;
 /// Runs the command.
 pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.place, env)?;
-    let owner = owner(args, env, &place)?;
+    let owner = settings::owner(&query(args, &|| Ok(cmd::entry_env_if_readable(&place))), env, &place)?;
     let token = store::read(&owner.token_file)?.ok_or_else(|| not_found(&owner))?;
     write_line(out, token.expose_secret())?;
     Ok(ExitCode::Ok)
-}
-
-/// The owner that the options of `auth show` mean.
-pub(super) fn owner(args: &ShowArgs, env: &Env, place: &Place) -> Result<Owner> {
-    settings::owner(&query(args, &|| Ok(cmd::entry_env_if_readable(place))), env, place)
 }
 
 /// What the options of `auth show` say.

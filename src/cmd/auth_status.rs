@@ -1,11 +1,11 @@
 //! `auth status`: which token is in force, until when, and whether openclaw.json holds the same one.
 
-use crate::cli::StatusArgs;
+use crate::cli::{ShowArgs, StatusArgs};
 use crate::cmd::hook_status::watch_text;
 use crate::cmd::{self, auth_show, place, write_json, write_lines};
 use crate::exit::{ExitCode, Result};
-use crate::openclaw::{config, entry};
-use crate::settings::{Env, Owner, Place};
+use crate::openclaw::entry::Entry;
+use crate::settings::{self, Env, Owner, Place};
 use crate::time;
 use crate::token::claims::{self, Inspected};
 use crate::token::lifetime::{DEFAULT_FRACTION, Lifetime};
@@ -55,8 +55,10 @@ pub(super) struct Status {
 /// Runs the command.
 pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.show.place, env)?;
-    let owner = auth_show::owner(&args.show, env, &place)?;
-    let status = status(&owner, &place)?;
+    let entry = cmd::entry(&place).map_err(cmd::warn).ok();
+    let entry = entry.as_ref().map(Option::as_ref);
+    let owner = owner(&args.show, env, &place, entry.flatten())?;
+    let status = status(&owner, &place, entry)?;
     if args.json {
         write_json(out, &status)?;
     } else {
@@ -74,8 +76,14 @@ pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     })
 }
 
-/// Looks at the token's file and at openclaw.json.
-pub(super) fn status(owner: &Owner, place: &Place) -> Result<Status> {
+/// The owner that the options of `auth show` mean, where the config has been read.
+pub(super) fn owner(args: &ShowArgs, env: &Env, place: &Place, entry: Option<&Entry>) -> Result<Owner> {
+    let entry_env = || Ok(entry.map(|entry| entry.env.clone()));
+    settings::owner(&auth_show::query(args, &entry_env), env, place)
+}
+
+/// Looks at the token's file. `entry` is `None` where openclaw.json cannot be read, `Some(None)` where it has none.
+pub(super) fn status(owner: &Owner, place: &Place, entry: Option<Option<&Entry>>) -> Result<Status> {
     let token = store::read(&owner.token_file)?;
     let says = token.as_ref().and_then(|token| claims::inspect(token).ok());
     let now = time::now();
@@ -90,7 +98,7 @@ pub(super) fn status(owner: &Owner, place: &Place) -> Result<Status> {
         expires_at: says.as_ref().and_then(|says| says.exp).map(time::rfc3339),
         remaining_seconds: says.as_ref().and_then(|says| says.exp).map(|exp| exp - now),
         config: place.config.clone(),
-        config_has_same_token: same_in_config(place, token.as_ref()),
+        config_has_same_token: entry.map(|entry| holds(entry, token.as_ref())),
         watch: watch::status::read(place),
     })
 }
@@ -119,23 +127,10 @@ fn is_due(says: &Inspected, now: i64) -> bool {
     Lifetime { iat, exp }.due_at_ms(DEFAULT_FRACTION, 0.0) <= now.saturating_mul(1000)
 }
 
-fn same_in_config(place: &Place, token: Option<&SecretString>) -> Option<bool> {
-    let config = match config::read(place) {
-        Ok(config) => config,
-        Err(error) => {
-            cmd::warn(error);
-            return None;
-        }
-    };
-    let entry = match config.map(|config| entry::find(&config.value)).transpose() {
-        Ok(entry) => entry.flatten(),
-        Err(error) => {
-            cmd::warn(error);
-            return None;
-        }
-    };
-    let in_config = entry.and_then(|entry| entry.token());
-    Some(in_config.is_some_and(|held| token.is_some_and(|token| token.expose_secret() == held.expose_secret())))
+fn holds(entry: Option<&Entry>, token: Option<&SecretString>) -> bool {
+    let held = entry.and_then(Entry::token);
+    held.zip(token)
+        .is_some_and(|(held, token)| token.expose_secret() == held.expose_secret())
 }
 
 impl Status {

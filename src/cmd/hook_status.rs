@@ -1,7 +1,7 @@
 //! `hook status`: what is installed, selected and in force, and what OpenClaw itself says of it.
 
 use crate::cli::HookStatusArgs;
-use crate::cmd::{self, auth_show, auth_status, place, write_json, write_lines};
+use crate::cmd::{self, auth_status, place, write_json, write_lines};
 use crate::exit::{ExitCode, Result};
 use crate::openclaw::config;
 use crate::openclaw::entry::{self, Entry, HOOK, Hooks, Selection};
@@ -118,7 +118,10 @@ impl Status {
                 "{part} comes from an $include, which is not looked into for the plugin"
             ));
         }
-        let token = auth_show::owner(&args.show, env, place).and_then(|owner| auth_status::status(&owner, place));
+        let entry_known = config_known && entry.is_some();
+        let entry = entry.flatten();
+        let token = auth_status::owner(&args.show, env, place, entry.as_ref())
+            .and_then(|owner| auth_status::status(&owner, place, entry_known.then_some(entry.as_ref())));
         let token = token.map_err(&mut attempt).ok();
         let openclaw = OpenClaw::ask(env, place).unwrap_or_else(|(program, error)| {
             attempt(error);
@@ -139,8 +142,8 @@ impl Status {
                 in_load_paths: state.as_ref().is_some_and(|state| state.path),
                 blocked: state.as_ref().and_then(|state| state.blocked),
             },
-            entry_known: config_known && entry.is_some(),
-            entry: entry.flatten().as_ref().map(EntryStatus::of),
+            entry_known,
+            entry: entry.as_ref().map(EntryStatus::of),
             selected: selected.map(Selected::of),
             token,
             watch: status::read(place),

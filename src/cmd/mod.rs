@@ -26,7 +26,8 @@ mod watch;
 
 use crate::cli::{AuthCommand, Cli, Command, HookCommand, Mode, PlaceArgs, ServiceCommand, ServiceSecretCommand};
 use crate::exit::{Error, ExitCode, OrFail, Result};
-use crate::openclaw::{config, entry, program};
+use crate::openclaw::entry::{self, Entry};
+use crate::openclaw::{config, program};
 use crate::settings::{self, Env, Owner, Place};
 use crate::text;
 use std::collections::BTreeMap;
@@ -68,11 +69,15 @@ fn place(args: &PlaceArgs, env: &Env) -> Result<Place> {
     Ok(place)
 }
 
-/// The env of the hook's entry in openclaw.json; `None` where there is no entry.
-fn entry_env(place: &Place) -> Result<Option<BTreeMap<String, String>>> {
+/// The hook's entry in openclaw.json; `None` where there is none.
+fn entry(place: &Place) -> Result<Option<Entry>> {
     let config = config::read(place)?;
-    let entry = config.map(|config| entry::find(&config.value)).transpose()?.flatten();
-    Ok(entry.map(|entry| entry.env))
+    Ok(config.map(|config| entry::find(&config.value)).transpose()?.flatten())
+}
+
+/// The entry's env.
+fn entry_env(place: &Place) -> Result<Option<BTreeMap<String, String>>> {
+    Ok(entry(place)?.map(|entry| entry.env))
 }
 
 /// As [`entry_env`], for a command that does without openclaw.json: one that cannot be read is a warning.
