@@ -1,7 +1,6 @@
 //! `auth status`: which token is in force, until when, and whether openclaw.json holds the same one.
 
 use crate::cli::{ShowArgs, StatusArgs};
-use crate::cmd::hook_status::watch_text;
 use crate::cmd::{self, auth_show, place, write_json, write_lines};
 use crate::exit::{ExitCode, Result};
 use crate::openclaw::entry::Entry;
@@ -10,7 +9,7 @@ use crate::time;
 use crate::token::claims::{self, Inspected};
 use crate::token::lifetime::{DEFAULT_FRACTION, Lifetime};
 use crate::token::store;
-use crate::watch;
+use crate::watch::status::{self, WatchStatus};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use std::io::Write;
@@ -49,7 +48,7 @@ pub(super) struct Status {
     config: PathBuf,
     /// Whether openclaw.json holds the same token; absent where it cannot be read.
     config_has_same_token: Option<bool>,
-    watch: Option<watch::status::WatchStatus>,
+    watch: Option<WatchStatus>,
 }
 
 /// Runs the command.
@@ -99,7 +98,7 @@ pub(super) fn status(owner: &Owner, place: &Place, entry: Option<Option<&Entry>>
         remaining_seconds: says.as_ref().and_then(|says| says.exp).map(|exp| exp - now),
         config: place.config.clone(),
         config_has_same_token: entry.map(|entry| holds(entry, token.as_ref())),
-        watch: watch::status::read(place),
+        watch: status::read(place),
     })
 }
 
@@ -172,4 +171,22 @@ impl Status {
         lines.push(format!("Watcher:       {}", watch_text(self.watch.as_ref())));
         lines
     }
+}
+
+/// The watcher in one line; `none` where none ever served this home.
+pub(super) fn watch_text(watch: Option<&WatchStatus>) -> String {
+    let Some(watch) = watch else { return "none".to_owned() };
+    let state = if watch.running { "runs" } else { "is gone" };
+    let homes = watch.homes.iter().map(|home| {
+        let due = home
+            .next_due_at
+            .as_ref()
+            .map_or_else(String::new, |due| format!(", next renewal {due}"));
+        let error = home
+            .last_error
+            .as_ref()
+            .map_or_else(String::new, |error| format!(", fails: {error}"));
+        format!("{due}{error}")
+    });
+    format!("process {} {state}{}", watch.pid, homes.collect::<String>())
 }

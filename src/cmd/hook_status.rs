@@ -180,7 +180,7 @@ impl Status {
             Some(token) => lines.extend(token.lines()),
             None => lines.extend([
                 "Token:         none, no namespace is known".to_owned(),
-                format!("Watcher:       {}", watch_text(self.watch.as_ref())),
+                format!("Watcher:       {}", auth_status::watch_text(self.watch.as_ref())),
             ]),
         }
         lines.push(format!("OpenClaw says: {}", self.openclaw.text()));
@@ -217,24 +217,6 @@ fn files_text(found: &Found) -> String {
         _ => (names("missing", &found.missing), names("changed", &found.changed)),
     };
     format!("{}{version}{missing}{changed}, {}", found.state, found.folder.display())
-}
-
-/// The watcher in one line; `none` where none ever served this home.
-pub(super) fn watch_text(watch: Option<&WatchStatus>) -> String {
-    let Some(watch) = watch else { return "none".to_owned() };
-    let state = if watch.running { "runs" } else { "is gone" };
-    let homes = watch.homes.iter().map(|home| {
-        let due = home
-            .next_due_at
-            .as_ref()
-            .map_or_else(String::new, |due| format!(", next renewal {due}"));
-        let error = home
-            .last_error
-            .as_ref()
-            .map_or_else(String::new, |error| format!(", fails: {error}"));
-        format!("{due}{error}")
-    });
-    format!("process {} {state}{}", watch.pid, homes.collect::<String>())
 }
 
 impl PluginStatus {
