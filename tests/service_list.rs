@@ -229,6 +229,18 @@ fn nothing_is_created_nor_migrated() {
 }
 
 #[test]
+fn our_own_database_is_found_after_a_logout_too() {
+    let env = TestEnv::new();
+    env.run(["login", "--mode", "oss-local", "--namespace", "alice"])
+        .expect(0);
+    env.run(["service", "add", "--service-slug", "mail", "--namespace", "alice"])
+        .expect(0);
+    env.run(["auth", "logout", "--namespace", "alice"]).expect(0);
+    let report = json_of(&env, &["--namespace", "alice", "--gateway-admin-url", NOWHERE]);
+    assert_eq!(modes(&report), [("mail", "unknown")]);
+}
+
+#[test]
 fn beside_a_running_api_and_ten_thousand_of_them() {
     let env = TestEnv::new();
     let fake = FakeCheckout::new(&env);

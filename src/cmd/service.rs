@@ -66,6 +66,8 @@ pub(super) fn site(common: &ServiceArgs, email: Option<&str>, env: &Env) -> Resu
     let database = match (&owner.api_db, &checkout) {
         (Some(named), _) => named.value.clone(),
         (None, Some(checkout)) => checkout.api_db()?,
+        // Our own, which outlives the record of the login that made it.
+        (None, None) if place.embedded_db().exists() => place.embedded_db(),
         (None, None) => {
             return Err(Error::new(
                 ExitCode::SecretOrDatabase,
