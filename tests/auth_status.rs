@@ -115,9 +115,29 @@ fn logout_leaves_no_token_anywhere_that_is_ours() {
             file.display()
         );
     }
-    // Twice is no error.
-    env.run(["auth", "logout", "--namespace", "alice"]).expect(0);
+    // Twice is no error, and said.
+    let output = env.run(["auth", "logout", "--namespace", "alice"]).expect(0);
+    assert!(
+        output.stdout.contains("no token and no record of alice"),
+        "{}",
+        output.stdout
+    );
     env.run(["auth", "show", "--namespace", "alice"]).expect(4);
+}
+
+#[test]
+fn logout_says_once_what_is_wrong_with_the_config() {
+    let env = TestEnv::new();
+    login(&env);
+    env.write_config("{ hooks: [");
+    let output = env.run(["auth", "logout"]).expect(3);
+    assert_eq!(
+        output.stderr.matches("could not use the config").count(),
+        1,
+        "{}",
+        output.stderr
+    );
+    assert!(env.sigilum("owner-token-alice.jwt").exists());
 }
 
 #[test]

@@ -14,7 +14,8 @@ use std::io::Write;
 /// Runs the command.
 pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.show.place, env)?;
-    let entry_env = || Ok(cmd::entry_env_if_readable(&place));
+    // One that cannot be read ends the command anyway.
+    let entry_env = || cmd::entry_env(&place);
     let query = OwnerQuery {
         replaces_record: true,
         ..auth_show::query(&args.show, &entry_env)
@@ -62,10 +63,19 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     }
     // What stood in the config before our first edit is kept for an uninstall, but not a token.
     config::scrub_undo_record(&place, &lock, &|text| claims::inspect(&text.to_owned().into()).is_ok())?;
+    let mut removed = false;
     for file in [&owner.token_file, &place.record_file(&owner.namespace.value)] {
         if disk::remove(file)? {
+            removed = true;
             write_line(out, format_args!("Removed {}", file.display()))?;
         }
+    }
+    if !removed && !outcome.changed && outcome.not_written.is_none() {
+        let (namespace, home) = (&owner.namespace.value, place.home.display());
+        write_line(
+            out,
+            format_args!("There is no token and no record of {namespace} in {home}"),
+        )?;
     }
     Ok(ExitCode::Ok)
 }
