@@ -92,6 +92,30 @@ fn status_tells_where_things_come_from_and_until_when() {
 }
 
 #[test]
+fn login_and_status_say_why_the_config_holds_no_token() {
+    let env = TestEnv::new();
+    let login = ["login", "--mode", "oss-local", "--namespace", "alice"];
+    let says = |args: &[&str], login_says: &str, status_says: &str| {
+        let output = env.run([&login[..], args].concat()).expect(0).stdout;
+        assert_eq!(output.contains("the hook is off"), !login_says.is_empty(), "{output}");
+        assert!(output.contains(login_says), "{output}");
+        let output = env.run(["auth", "status"]).expect(0).stdout;
+        assert!(output.contains(&format!("openclaw.json: {status_says}\n")), "{output}");
+    };
+    says(
+        &[],
+        "sigilum-authz-notify hook install",
+        "holds no token: the hook is off",
+    );
+    says(&["--enable-authz-notify", "true"], "", "holds the same token");
+    says(
+        &["--token-in-config", "false"],
+        "",
+        "holds no token, as --token-in-config false wants it",
+    );
+}
+
+#[test]
 fn logout_leaves_no_token_anywhere_that_is_ours() {
     let env = TestEnv::new();
     let first = login(&env);

@@ -79,6 +79,8 @@ struct Done {
 struct ConfigDone {
     outcome: EditOutcome,
     notes: Vec<String>,
+    /// Whether the hook's entry is off, and so got no token.
+    hook_is_off: bool,
 }
 
 fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &Place) -> Result<Login> {
@@ -289,6 +291,7 @@ impl Login {
         let installs = entry::installs(&place.home);
         let mut notes = Vec::new();
         let mut holds_token = false;
+        let mut hook_is_off = false;
         let options = EditOptions {
             dry_run: lock.is_none(),
             force: args.force,
@@ -311,6 +314,7 @@ impl Login {
             let planned = entry::wanted(ask.value, &wanted, &installs)?;
             notes = planned.notes;
             holds_token = planned.holds_token;
+            hook_is_off = entry::find(&planned.value)?.is_some_and(|entry| !entry.enabled && entry.token().is_none());
             Ok(planned.value)
         })?;
         notes.extend(outcome.notes.iter().cloned());
@@ -322,7 +326,11 @@ impl Login {
                 "others may read this file, and it holds the token: chmod 600 {config}"
             ));
         }
-        Ok(ConfigDone { outcome, notes })
+        Ok(ConfigDone {
+            outcome,
+            notes,
+            hook_is_off,
+        })
     }
 }
 
@@ -395,6 +403,12 @@ impl Done {
             (None, Some(reason)) => format!("openclaw.json: left alone, {reason}"),
             (None, None) => "openclaw.json: left alone".to_owned(),
         });
+        if self.config.as_ref().is_some_and(|done| done.hook_is_off) {
+            lines.push(
+                "               the hook is off and holds no token; to switch it on: sigilum-authz-notify hook install"
+                    .to_owned(),
+            );
+        }
         let notes = self.config.iter().flat_map(|done| &done.notes);
         lines.extend(notes.map(|note| format!("               {note}")));
         write_line(out, lines.join("\n"))

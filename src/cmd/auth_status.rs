@@ -48,6 +48,9 @@ pub(super) struct Status {
     config: PathBuf,
     /// Whether openclaw.json holds the same token; absent where it cannot be read.
     config_has_same_token: Option<bool>,
+    /// Why it holds none, where that is as asked for.
+    #[serde(skip)]
+    config_holds_none: Option<&'static str>,
     watch: Option<WatchStatus>,
 }
 
@@ -98,6 +101,7 @@ pub(super) fn status(owner: &Owner, place: &Place, entry: Option<Option<&Entry>>
         remaining_seconds: says.as_ref().and_then(|says| says.exp).map(|exp| exp - now),
         config: place.config.clone(),
         config_has_same_token: entry.map(|entry| holds(entry, token.as_ref())),
+        config_holds_none: entry.flatten().and_then(holds_none),
         watch: status::read(place),
     })
 }
@@ -132,6 +136,16 @@ fn holds(entry: Option<&Entry>, token: Option<&SecretString>) -> bool {
         .is_some_and(|(held, token)| token.expose_secret() == held.expose_secret())
 }
 
+/// Why an entry is left without a token.
+fn holds_none(entry: &Entry) -> Option<&'static str> {
+    match entry.token() {
+        Some(_) => None,
+        None if !entry.enabled => Some("holds no token: the hook is off"),
+        None if !entry.token_in_config() => Some("holds no token, as --token-in-config false wants it"),
+        None => None,
+    }
+}
+
 impl Status {
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = vec![
@@ -164,7 +178,7 @@ impl Status {
             "openclaw.json: {}",
             match self.config_has_same_token {
                 Some(true) => "holds the same token",
-                Some(false) => "does not hold this token",
+                Some(false) => self.config_holds_none.unwrap_or("does not hold this token"),
                 None => "cannot be read",
             }
         ));
