@@ -214,6 +214,7 @@ fn file_name(path: &Path) -> Result<&str> {
                 path.display()
             ),
         )
+        .next("give a path without .. in it, that ends in a name of plain text")
     })
 }
 

@@ -116,6 +116,21 @@ fn login_and_status_say_why_the_config_holds_no_token() {
 }
 
 #[test]
+fn a_path_that_leads_nowhere_is_told_with_a_next_step() {
+    let env = TestEnv::new();
+    let crooked = env.home().join("none/../token");
+    let none = env.home().join("none");
+    for (flag, path) in [("--token-file", crooked), ("--source-home", none)] {
+        let output = env
+            .run(["login", "--mode", "oss-local", "--namespace", "alice", flag])
+            .args([path])
+            .output();
+        assert_ne!(output.code, 0);
+        assert!(output.stderr.contains("\n  next: "), "{}", output.stderr);
+    }
+}
+
+#[test]
 fn logout_leaves_no_token_anywhere_that_is_ours() {
     let env = TestEnv::new();
     let first = login(&env);

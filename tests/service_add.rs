@@ -120,7 +120,11 @@ fn what_is_wrong_is_refused_before_anything_changes() {
     let gateway = ["--mode", "gateway", "--upstream-base-url", "https://api.linear.app"];
     let cases: &[(&[&str], i32, &str)] = &[
         (&["--service-slug", "Linear"], 2, "slug"),
-        (&["--service-slug", "a"], 2, "slug"),
+        (
+            &["--service-slug", "a"],
+            2,
+            "next: give another one with --service-slug",
+        ),
         (&["--service-slug", "li"], 2, "slug"),
         (&["--service-slug", "-linear"], 2, "slug"),
         (&["--service-slug", "linear-"], 2, "slug"),

@@ -15,6 +15,13 @@ const SECRET_CAP: u64 = 64 * 1024;
 
 /// `^[a-z0-9][a-z0-9-]{1,62}[a-z0-9]$`: what the Sigilum gateway takes as the name of a key file.
 pub(super) fn check_slug(slug: &str) -> Result<()> {
+    check_slug_or(
+        slug,
+        "sigilum-authz-notify service list, to see the slugs that there are",
+    )
+}
+
+fn check_slug_or(slug: &str, next: &str) -> Result<()> {
     if settings::is_label(slug, false) {
         return Ok(());
     }
@@ -22,7 +29,7 @@ pub(super) fn check_slug(slug: &str) -> Result<()> {
         ExitCode::Usage,
         format!("could not take the service slug {slug:?}: 3 to 64 lower-case letters, digits and inner hyphens"),
     )
-    .next("sigilum-authz-notify service list, to see the slugs that there are"))
+    .next(next))
 }
 
 /// The secret that a person gave, from at most one source. Gives a value only; warnings are [`warn_of_typed_secrets`]'s.
@@ -133,7 +140,7 @@ pub(super) fn warn_of_typed_secrets(secret: Option<&UpstreamSecretArgs>, gateway
 
 /// Refuses what needs no file and no network to be refused.
 pub(super) fn check_add(args: &ServiceAddArgs) -> Result<()> {
-    check_slug(&args.service_slug)?;
+    check_slug_or(&args.service_slug, "give another one with --service-slug")?;
     const HELP: &str = "sigilum-authz-notify service add --help";
     let usage = |what: String| Err(Error::new(ExitCode::Usage, what).next(HELP));
     for (flag, text) in [
