@@ -450,6 +450,19 @@ fn what_a_token_command_prints_is_checked() {
 }
 
 #[test]
+fn once_says_that_a_managed_token_is_due_before_the_first_reminder_too() {
+    const DAY: i64 = 24 * 3600;
+    let env = TestEnv::new();
+    env.write_config(CONFIG);
+    let stored = env.log_in_managed(7 * DAY);
+    let aged = token("only Sigilum knows", "alice", 5 * DAY, 7 * DAY);
+    env.write(".openclaw/.sigilum/owner-token-alice.jwt", &aged);
+    env.change_config(&stored, &aged);
+    let output = env.run(["watch", "--once"]).expect(4);
+    assert!(output.stderr.contains("expires in"), "{}", output.stderr);
+}
+
+#[test]
 fn without_a_token_command_a_managed_token_is_warned_about() {
     let env = TestEnv::new();
     env.write_config(CONFIG);

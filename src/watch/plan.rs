@@ -259,7 +259,8 @@ fn renew(world: &World, owner: &Owner, memory: &mut Memory, now: Now, rules: &Ru
         (Some(_), _) => due.into_iter().for_each(|due| plan.wake_wall(due)),
         (None, Some(life)) => {
             plan.overdue = is_due;
-            remind(token, life, memory, now, plan);
+            // The exit code of `--once` needs its reason, however far the first reminder is.
+            remind(token, life, rules.once && is_due, memory, now, plan);
         }
         (None, None) => {}
     }
@@ -269,13 +270,13 @@ fn renew(world: &World, owner: &Owner, memory: &mut Memory, now: Now, rules: &Ru
     Then::GoOn
 }
 
-/// Nobody but a person can renew: says so in good time, and once each.
-fn remind(token: &Token, life: Lifetime, memory: &mut Memory, now: Now, plan: &mut Plan) {
+/// Nobody but a person can renew: says so in good time, and once each; with `early` before the first moment too.
+fn remind(token: &Token, life: Lifetime, early: bool, memory: &mut Memory, now: Now, plan: &mut Plan) {
     let exp_ms = life.exp.saturating_mul(1000);
     let moments = REMIND_AT_S.iter().filter(|left| **left < life.life());
     let moments: Vec<i64> = moments.map(|left| exp_ms.saturating_sub(left * 1000)).collect();
     let passed = moments.iter().filter(|at| **at <= now.wall).count();
-    if passed > 0 && memory.remind(token.id, passed) {
+    if (passed > 0 || early) && memory.remind(token.id, passed) {
         plan.lines.push(Line::Expires {
             in_seconds: exp_ms.saturating_sub(now.wall).div_euclid(1000),
         });
