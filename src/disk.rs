@@ -237,6 +237,7 @@ fn advise(error: &io::Error) -> Option<&'static str> {
     match Errno::from_io_error(error)? {
         Errno::NOSPC | Errno::DQUOT => Some("free some disk space, and run the command again"),
         Errno::ACCESS | Errno::PERM => Some("run the command as the user whom the file and its folder belong to"),
+        Errno::NOTDIR => Some("correct the path: something in it that should be a folder is a file"),
         Errno::ROFS => Some("mount the file system writable, and run the command again"),
         Errno::MFILE | Errno::NFILE => Some("raise the limit of open files (ulimit -n), and run the command again"),
         _ => None,

@@ -120,7 +120,12 @@ fn a_path_that_leads_nowhere_is_told_with_a_next_step() {
     let env = TestEnv::new();
     let crooked = env.home().join("none/../token");
     let none = env.home().join("none");
-    for (flag, path) in [("--token-file", crooked), ("--source-home", none)] {
+    let file = env.write("file", "");
+    for (flag, path) in [
+        ("--token-file", crooked),
+        ("--source-home", none),
+        ("--openclaw-home", file),
+    ] {
         let output = env
             .run(["login", "--mode", "oss-local", "--namespace", "alice", flag])
             .args([path])
