@@ -253,6 +253,11 @@ pub struct ServiceArgs {
     pub local_api: LocalApiArgs,
     #[command(flatten)]
     pub gateway: GatewayArgs,
+}
+
+// How a service command prints its result. Not for those whose slug stands by itself: `--json` would take it for a value.
+#[derive(Debug, Clone, Default, Args)]
+pub struct JsonArgs {
     /// Print JSON
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
     pub json: bool,
@@ -364,6 +369,8 @@ pub struct ServiceAddArgs {
     pub secret: UpstreamSecretArgs,
     #[command(flatten)]
     pub common: ServiceArgs,
+    #[command(flatten)]
+    pub output: JsonArgs,
     /// Revoke active keys of this service that are not in its key file
     #[arg(long)]
     pub revoke_old: bool,
@@ -380,6 +387,8 @@ pub struct ServiceAddArgs {
 pub struct ServiceListArgs {
     #[command(flatten)]
     pub common: ServiceArgs,
+    #[command(flatten)]
+    pub output: JsonArgs,
 }
 
 // Options of `service secret set`.
@@ -392,6 +401,8 @@ pub struct ServiceSecretSetArgs {
     pub secret: UpstreamSecretArgs,
     #[command(flatten)]
     pub common: ServiceArgs,
+    #[command(flatten)]
+    pub output: JsonArgs,
     /// Print what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -407,6 +418,9 @@ pub struct ServiceRotateKeyArgs {
     pub reveal_secrets: bool,
     #[command(flatten)]
     pub common: ServiceArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 // Options of `service remove`.
@@ -419,6 +433,9 @@ pub struct ServiceRemoveArgs {
     pub yes: bool,
     #[command(flatten)]
     pub common: ServiceArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `hook …`

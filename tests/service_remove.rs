@@ -31,7 +31,7 @@ fn a_rotated_key_replaces_all_others() {
     std::fs::remove_file(desk.file("service-api-key-linear")).unwrap();
     desk.add("linear", []).expect(0);
     let old = desk.read("service-api-key-linear");
-    let output = desk.run(["service", "rotate-key", "linear", "--json"]).expect(0);
+    let output = desk.run(["service", "rotate-key", "--json", "linear"]).expect(0);
     let new = desk.read("service-api-key-linear");
     assert_ne!(new, old);
     assert_eq!(active(&desk), [sha256(&new)]);
@@ -152,7 +152,7 @@ fn remove_revokes_the_keys_and_deletes_connection_and_files() {
     assert!(output.stderr.contains("--yes"), "{}", output.stderr);
     assert_eq!(desk.gateway.ids(), ["linear"]);
 
-    let output = desk.run(["service", "remove", "linear", "--yes", "--json"]).expect(0);
+    let output = desk.run(["service", "remove", "--yes", "--json", "linear"]).expect(0);
     assert_eq!(desk.gateway.ids(), Vec::<String>::new());
     assert_eq!(desk.files(), ["service-api-key-other"]);
     let sql = "SELECT count(*) FROM service_api_keys WHERE service_id = 'svc_local_linear' AND revoked_at IS NOT NULL";

@@ -129,7 +129,7 @@ impl Add<'_> {
         let done = self.report(&db, &registered, &key, gateway.as_ref(), &outcome, revoked)?;
         db.close()?;
         drop(lock);
-        done.print(out, self.args.common.json)?;
+        done.print(out, self.args.output.json)?;
         Ok(ExitCode::Ok)
     }
 
@@ -292,7 +292,7 @@ impl Add<'_> {
             let old = old.iter().filter(|old| Some(&old.hash) != keep.as_ref());
             lines.extend(old.map(|old| format!("service key {} ({}) revoked", old.prefix, old.id)));
         }
-        service::print_dry_run(out, self.args.common.json, self.site.namespace(), self.slug(), &lines)?;
+        service::print_dry_run(out, self.args.output.json, self.site.namespace(), self.slug(), &lines)?;
         Ok(ExitCode::Ok)
     }
 

@@ -44,7 +44,7 @@ pub fn run(args: &ServiceListArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
             .map(|service| line(service, connections.as_ref()))
             .collect(),
     };
-    if args.common.json {
+    if args.output.json {
         write_json(out, &report)?;
     } else {
         print(&report, out)?;

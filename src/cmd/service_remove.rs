@@ -84,7 +84,7 @@ pub fn run(args: &ServiceRemoveArgs, env: &Env, out: &mut dyn Write) -> Result<E
         removed_files,
         notes: found.notes,
     }
-    .print(out, args.common.json)?;
+    .print(out, args.json)?;
     Ok(ExitCode::Ok)
 }
 

@@ -104,7 +104,7 @@ pub fn run(args: &ServiceRotateKeyArgs, env: &Env, out: &mut dyn Write) -> Resul
         service_key_handed_over: handed_over,
         notes,
     }
-    .print(out, args.common.json)?;
+    .print(out, args.json)?;
     Ok(ExitCode::Ok)
 }
 

@@ -37,7 +37,7 @@ pub fn run(args: &ServiceSecretSetArgs, env: &Env, out: &mut dyn Write) -> Resul
     if args.dry_run {
         let (look, batches) = set.plan()?;
         let lines = set.lines(&look, &batches);
-        service::print_dry_run(out, args.common.json, set.site.namespace(), set.slug(), &lines)?;
+        service::print_dry_run(out, args.output.json, set.site.namespace(), set.slug(), &lines)?;
         return Ok(ExitCode::Ok);
     }
     set.carry_out(out)
@@ -194,7 +194,7 @@ impl Set<'_> {
             gateway,
             notes,
         };
-        done.print(out, self.args.common.json)?;
+        done.print(out, self.args.output.json)?;
         Ok(ExitCode::Ok)
     }
 }
