@@ -156,19 +156,18 @@ impl TestEnv {
     /// `auth login` in managed mode with a token of its own that lives `ttl` seconds; gives the token.
     pub fn log_in_managed(&self, ttl: i64) -> String {
         let token = managed_token("alice", ttl);
-        self.run([
-            "auth",
-            "login",
-            "--mode",
-            "managed",
-            "--namespace",
-            "alice",
-            "--owner-token-stdin",
-        ])
-        .args(["--enable-authz-notify", "true", "--print-token", "false"])
-        .stdin(token.clone())
-        .expect(0);
+        self.log_in_with(&token);
         token
+    }
+
+    /// `auth login` of alice's in managed mode with this token, and the hook on.
+    pub fn log_in_with(&self, token: &str) {
+        let alice = ["auth", "login", "--mode", "managed", "--namespace", "alice"];
+        self.run(alice)
+            .args(["--enable-authz-notify", "true", "--print-token", "false"])
+            .args(["--owner-token-stdin"])
+            .stdin(token)
+            .expect(0);
     }
 
     /// A watcher of `~/.openclaw`.

@@ -147,18 +147,7 @@ fn token_command(trial: &Trial<'_>, text: &str, bad: Option<&String>) {
     env.write_config(CONFIG);
     let due = json!({"namespace": "alice", "iat": now() - 900_000, "exp": now() + 100_000});
     let due = token("only Sigilum knows", due);
-    env.run([
-        "auth",
-        "login",
-        "--mode",
-        "managed",
-        "--namespace",
-        "alice",
-        "--owner-token-stdin",
-    ])
-    .args(["--enable-authz-notify", "true", "--print-token", "false"])
-    .stdin(due.clone())
-    .expect(0);
+    env.log_in_with(&due);
     let fresh = managed_token("alice", 1_000_000);
     let command = script(&env, text);
     let before = take(env.home());
