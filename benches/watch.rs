@@ -11,7 +11,7 @@ use sigilum_authz_notify::settings::{Env, Place};
 use sigilum_authz_notify::token::claims::{self, Claims};
 use sigilum_authz_notify::token::lifetime::{DEFAULT_FRACTION, Lifetime, jitter};
 use sigilum_authz_notify::token::record::Record;
-use sigilum_authz_notify::watch::plan::Now;
+use sigilum_authz_notify::watch::planner::Now;
 use sigilum_authz_notify::watch::{Clock, Homes, Options, Watcher};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};

@@ -7,7 +7,7 @@ use env::watching::{CONFIG, Watcher, managed_token, token, wait_until};
 use rustix::process::Signal;
 use sigilum_authz_notify::exit::ExitCode;
 use sigilum_authz_notify::settings::{Env, Place};
-use sigilum_authz_notify::watch::plan::Now;
+use sigilum_authz_notify::watch::planner::Now;
 use sigilum_authz_notify::watch::{self, Clock, Homes, Options, SystemClock};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use crate::exit::{Error, ExitCode, OrFail, Result};
 use crate::settings::{self, Env, Place};
 use crate::token::lifetime::DEFAULT_FRACTION;
 use crate::token::token_command::TokenCommand;
-use crate::watch::{self, Homes, Options, unit::Unit};
+use crate::watch::{self, Homes, Options, service_unit::Unit};
 use std::io::Write;
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! Time as the watcher asks for it, so that a test can move it.
 
-use super::plan::Now;
+use super::planner::Now;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// The two clocks.

@@ -1,7 +1,7 @@
 //! Token commands: they take their time, so each runs in a thread of its own, a few at once.
 
-use super::bell::Bell;
-use super::eyes::HomeId;
+use super::file_events::HomeId;
+use super::wakeup::Bell;
 use crate::exit::Result;
 use crate::token::token_command::{LIMIT, TokenCommand};
 use secrecy::SecretString;

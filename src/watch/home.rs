@@ -1,17 +1,15 @@
 //! One home that is served: looked at, planned for, acted on.
 
-use super::act::{Hands, Outcome, PATIENCE};
-use super::bell::Bell;
-use super::claim::Claim;
+use super::actions::{Hands, Outcome, PATIENCE};
 use super::clock::Clock;
 use super::commands::Commands;
-use super::eyes::{Eyes, HomeId, Interest, locked};
-use super::line::Line;
+use super::file_events::{Eyes, HomeId, Interest, locked};
 use super::log::one_line;
-use super::memory::Memory;
-use super::plan::{Action, By, Config, Now, Plan, Rules, Stored, World, plan};
+use super::planner::{Action, By, Config, Line, Memory, Now, Plan, Rules, Stored, World, plan};
+use super::snapshot::View;
 use super::status::{self, HomeStatus, WatchStatus};
-use super::world::View;
+use super::wakeup::Bell;
+use super::watcher_lock::Claim;
 use crate::disk::{self, OwnLock};
 use crate::exit::{Error, ExitCode, Result};
 use crate::openclaw::lock;

@@ -1,13 +1,13 @@
 //! The machinery: one loop for all homes that waits for file events, due times, signals and token commands.
 
-use super::bell::{self, Bell, Ear};
 use super::clock::{Clock, SystemClock};
 use super::commands::Commands;
-use super::eyes::{Eyes, HomeId, Interest, Name, locked};
+use super::file_events::{Eyes, HomeId, Interest, Name, locked};
 use super::home::{Home, Shared};
-use super::plan::{Now, Rules};
+use super::planner::{Now, Rules};
 use super::service_manager::ServiceManager;
-use super::world;
+use super::snapshot;
+use super::wakeup::{self, Bell, Ear};
 use crate::exit::{ExitCode, OrFail, Result};
 use crate::settings::{Env, Place};
 use crate::time;
@@ -87,7 +87,7 @@ impl Options {
             seed: None,
             poll: false,
             once: false,
-            env: world::environment(env),
+            env: snapshot::environment(env),
             clock: Arc::new(SystemClock::default()),
         }
     }
@@ -173,7 +173,7 @@ impl Watcher {
     /// # Errors
     /// See [`start`].
     pub fn new(options: Options) -> Result<Self> {
-        let (bell, ear) = bell::pair()?;
+        let (bell, ear) = wakeup::pair()?;
         let seed = match options.seed {
             Some(seed) => seed,
             None => getrandom::u64().or_fail(ExitCode::Failure, || "could not get a random number".to_owned())?,

@@ -6,9 +6,8 @@ use crate::{HOUR, WITH_COMMAND, at, owned, world};
 use proptest::prelude::*;
 use sigilum_authz_notify::cli::Mode;
 use sigilum_authz_notify::token::lifetime::{DEFAULT_FRACTION, Lifetime, MAX_JITTER};
-use sigilum_authz_notify::watch::memory::Memory;
-use sigilum_authz_notify::watch::plan::{
-    Action, By, Config, Entry, InConfig, Now, Plan, Record, Stored, Token, TokenId, World, plan,
+use sigilum_authz_notify::watch::planner::{
+    Action, By, Config, Entry, InConfig, Memory, Now, Plan, Record, Stored, Token, TokenId, World, plan,
 };
 
 #[derive(Debug, Clone)]

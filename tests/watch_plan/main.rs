@@ -7,7 +7,7 @@ mod table;
 
 use sigilum_authz_notify::cli::Mode;
 use sigilum_authz_notify::token::lifetime::DEFAULT_FRACTION;
-use sigilum_authz_notify::watch::plan::{
+use sigilum_authz_notify::watch::planner::{
     Config, Entry, InConfig, Now, Owner, Record, Rules, Stored, Token, TokenId, World,
 };
 

@@ -3,10 +3,8 @@
 use crate::{HOUR, RULES, START_S, WITH_COMMAND, at, entry, id, owned, token, with, world};
 use sigilum_authz_notify::cli::Mode;
 use sigilum_authz_notify::token::lifetime::MAX_JITTER;
-use sigilum_authz_notify::watch::line::Line;
-use sigilum_authz_notify::watch::memory::Memory;
-use sigilum_authz_notify::watch::plan::{
-    Action, By, Config, Entry, InConfig, Now, Plan, Record, Stored, Token, World, plan,
+use sigilum_authz_notify::watch::planner::{
+    Action, By, Config, Entry, InConfig, Line, Memory, Now, Plan, Record, Stored, Token, World, plan,
 };
 
 fn fresh_memory() -> Memory {

@@ -32,12 +32,12 @@ pub struct Token {
 
 impl Token {
     /// Whether it is past its expiry.
-    pub(super) fn is_expired(&self, now: Now) -> bool {
+    pub(in crate::watch) fn is_expired(&self, now: Now) -> bool {
         self.exp.is_some_and(|exp| exp.saturating_mul(1000) <= now.wall)
     }
 
     /// Later issue wins; a token from the future (the clock was set back since) loses to any of the present.
-    pub(super) fn is_newer_than(&self, other: &Self, now: Now) -> bool {
+    pub(in crate::watch) fn is_newer_than(&self, other: &Self, now: Now) -> bool {
         const CLOCKS_DIFFER_MS: i64 = 300_000;
         let rank = |token: &Self| {
             let iat = token.iat.unwrap_or(i64::MIN);

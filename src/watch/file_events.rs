@@ -3,7 +3,7 @@
 //! Folders are watched, never files, so that atomic replaces, deletion and re-creation are all seen. A folder that does
 //! not exist is waited for in the nearest one above it that does.
 
-use super::bell::Bell;
+use super::wakeup::Bell;
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -293,7 +293,7 @@ fn without_events(_folder: &Path) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bell;
+    use super::super::wakeup;
     use super::*;
     use std::fs;
     use std::time::{Duration, Instant};
@@ -303,14 +303,14 @@ mod tests {
 
     struct Watched {
         eyes: Eyes,
-        ear: bell::Ear,
+        ear: wakeup::Ear,
         dir: tempfile::TempDir,
         /// Events come in their order: once a mark that is set here is seen, all that was done before has been.
         marks: tempfile::TempDir,
     }
 
     fn watched() -> Watched {
-        let (bell, ear) = bell::pair().unwrap();
+        let (bell, ear) = wakeup::pair().unwrap();
         let (dir, marks) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut eyes = Eyes::new(bell, false);
         let mark = Interest {
@@ -445,7 +445,7 @@ mod tests {
 
     #[test]
     fn without_file_events_it_says_why() {
-        let (bell, _ear) = bell::pair().unwrap();
+        let (bell, _ear) = wakeup::pair().unwrap();
         assert!(Eyes::new(bell, true).watch(0, []).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! Does what planning decided.
 
-use super::plan::{self, Action, By, Now, TokenId};
-use super::world::{self, View};
+use super::planner::{self, Action, By, Now, TokenId};
+use super::snapshot::{self, View};
 use crate::cli::{Enable, Mode};
 use crate::disk::{self, OwnLock};
 use crate::exit::{Error, ExitCode, Result};
@@ -81,8 +81,8 @@ impl Hands<'_> {
                     return Ok(Outcome::Changed);
                 };
                 source::check(token, Some(&owner.namespace.value), "the token command", self.seconds())?;
-                let stored = self.view.stored.as_ref().map(world::id);
-                if stored == Some(world::id(token)) {
+                let stored = self.view.stored.as_ref().map(snapshot::id);
+                if stored == Some(snapshot::id(token)) {
                     return Err(Error::new(
                         ExitCode::Token,
                         "could not renew the token: the token command printed the one that is stored already",
@@ -95,17 +95,17 @@ impl Hands<'_> {
         };
         self.write(owner, &token, lock)?;
         Ok(Outcome::Done {
-            obtained: Some(world::id(&token)),
+            obtained: Some(snapshot::id(&token)),
         })
     }
 
     /// A token that loses to the one it is to replace would be thrown out again by that one's copy in openclaw.json,
     /// as long as that copy can still be used.
     fn refuse_older(&self, token: &SecretString, owner: &Owner) -> Result<()> {
-        let stored = self.view.stored.as_ref().and_then(|token| world::seen(token, false));
+        let stored = self.view.stored.as_ref().and_then(|token| snapshot::seen(token, false));
         let stored = stored.filter(|is| is.namespace == owner.namespace.value && !is.is_expired(self.now));
-        let loses = |new: plan::Token| stored.is_some_and(|stored| stored.is_newer_than(&new, self.now));
-        if world::seen(token, false).is_some_and(loses) {
+        let loses = |new: planner::Token| stored.is_some_and(|stored| stored.is_newer_than(&new, self.now));
+        if snapshot::seen(token, false).is_some_and(loses) {
             return Err(Error::new(
                 ExitCode::Token,
                 "could not renew the token: the token command printed one that is older than the stored one, or does not \
@@ -173,7 +173,7 @@ impl Hands<'_> {
         let namespace = &owner.namespace.value;
         let stored = self.view.stored.as_ref();
         let of_owner = |token: &&SecretString| claims::inspect(token).is_ok_and(|says| says.namespace == *namespace);
-        let other_api = matches!(world::compare(owner), plan::Record::Other { .. });
+        let other_api = matches!(snapshot::compare(owner), planner::Record::Other { .. });
         let old = stored.filter(of_owner).or(self.view.config_token());
         let Some(old) = old.filter(|_| !other_api) else {
             return self.issue(owner);
@@ -189,7 +189,7 @@ impl Hands<'_> {
         let claims = Claims::new(sub, email, namespace, self.seconds(), life);
         let mint =
             |secret: &SecretString| claims::mint(&claims, secret).map_err(|invalid| cannot_sign(&invalid.to_string()));
-        let (secrets, trouble) = world::secrets(owner, self.place, self.env);
+        let (secrets, trouble) = snapshot::secrets(owner, self.place, self.env);
         if let Some(secret) = secrets.iter().find(|secret| claims::is_signed_by(old, secret)) {
             return mint(secret);
         }

@@ -1,9 +1,9 @@
 //! The pure part: what was seen of a home and the time in; one action, when to wake and lines for the log out.
 
-pub use super::seen::{Config, Entry, InConfig, Now, Owner, Record, Stored, Token, TokenId, World};
+use super::types::{Config, Entry, InConfig, Now, Owner, Record, Stored, Token, TokenId, World};
 
-use super::line::Line;
-use super::memory::{Gate, Loss, Memory, Said};
+use super::log_event::Line;
+use super::state::{Gate, Loss, Memory, Said};
 use crate::cli::Mode;
 use crate::token::lifetime::Lifetime;
 
@@ -89,7 +89,7 @@ impl Plan {
 }
 
 /// Writes to openclaw.json leave this long between them: OpenClaw takes up nothing while edits keep coming.
-pub const BETWEEN_CONFIG_WRITES_MS: i64 = 2_000;
+const BETWEEN_CONFIG_WRITES_MS: i64 = 2_000;
 /// How long a config must be gone or broken to be called so.
 const SETTLE_MS: i64 = 500;
 /// Without a token command a person must act: said when so many seconds are left.

@@ -1,7 +1,8 @@
 //! What the watcher remembers of one home between two looks: what it did, what failed, what it said.
 
-use super::line::Line;
-use super::plan::{Action, Config, InConfig, Now, Owner, Plan, Record, Stored, Token, TokenId, World};
+use super::log_event::Line;
+use super::plan::{Action, Plan};
+use super::types::{Config, InConfig, Now, Owner, Record, Stored, Token, TokenId, World};
 use crate::cli::Mode;
 use crate::token::lifetime::{self, Lifetime};
 use std::collections::{BTreeSet, VecDeque};

@@ -1,7 +1,7 @@
 //! Looks at a home: what planning needs to know of its files, and which files to keep an eye on.
 
-use super::eyes::{Interest, Name};
-use super::plan::{self, InConfig, Record, Stored, TokenId, World};
+use super::file_events::{Interest, Name};
+use super::planner::{self, InConfig, Record, Stored, TokenId, World};
 use crate::cli::{Mode, OwnerArgs};
 use crate::exit::{Error, ExitCode, Result};
 use crate::issue;
@@ -90,7 +90,7 @@ impl View {
             Ok(known) => known,
             Err(error) => {
                 return World {
-                    config: plan::Config::Broken(error.to_string()),
+                    config: planner::Config::Broken(error.to_string()),
                     owner: None,
                     file: Stored::Missing,
                     read_only,
@@ -100,14 +100,14 @@ impl View {
         let token = self.in_config(place, env, &file);
         World {
             config: match (&self.config, token) {
-                (ConfigSeen::Entry { on, holds_token, .. }, token) => plan::Config::Entry(plan::Entry {
+                (ConfigSeen::Entry { on, holds_token, .. }, token) => planner::Config::Entry(planner::Entry {
                     on: *on,
                     holds_token: *holds_token,
                     token,
                 }),
-                (ConfigSeen::Missing, _) => plan::Config::Missing,
-                (ConfigSeen::NoEntry, _) => plan::Config::NoEntry,
-                (ConfigSeen::Broken(why), _) => plan::Config::Broken(why.clone()),
+                (ConfigSeen::Missing, _) => planner::Config::Missing,
+                (ConfigSeen::NoEntry, _) => planner::Config::NoEntry,
+                (ConfigSeen::Broken(why), _) => planner::Config::Broken(why.clone()),
             },
             owner,
             file,
@@ -237,7 +237,7 @@ impl View {
         Ok(known.then_some(record))
     }
 
-    fn read_stored(&mut self, record: Option<Record>) -> Result<(Option<plan::Owner>, Stored)> {
+    fn read_stored(&mut self, record: Option<Record>) -> Result<(Option<planner::Owner>, Stored)> {
         self.stored = None;
         let (Some(owner), Some(record)) = (&self.owner, record) else {
             return Ok((None, Stored::Missing));
@@ -256,7 +256,7 @@ impl View {
                 _ => Stored::Garbage,
             },
         };
-        let planned = plan::Owner {
+        let planned = planner::Owner {
             namespace: owner.namespace.value.clone(),
             mode: owner.mode.value,
             api_url: owner.api_url.value.clone(),
@@ -378,9 +378,9 @@ fn is_blank(path: &Path) -> bool {
 }
 
 /// What planning may know of a token; `None` for a text that is none.
-pub(super) fn seen(text: &SecretString, refuted: bool) -> Option<plan::Token> {
+pub(super) fn seen(text: &SecretString, refuted: bool) -> Option<planner::Token> {
     let says = claims::inspect(text).ok()?;
-    Some(plan::Token {
+    Some(planner::Token {
         id: id(text),
         namespace: says.namespace,
         iat: says.iat,
