@@ -1,8 +1,8 @@
 //! A new owner token in oss-local mode: which database, which secret, whose token. Used by `auth login`, `auth
 //! refresh` and the watcher.
 
-use crate::disk;
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
+use crate::fs;
 use crate::settings::{Env, Origin, Owner, Place, Setting};
 use crate::sigilum::checkout::Checkout;
 use crate::sigilum::local_db::LocalDb;
@@ -65,7 +65,7 @@ pub fn jwt_secret(api: &LocalApi, env: &Env, place: &Place) -> Result<Option<Set
     if !api.embedded {
         return Ok(None);
     }
-    let bytes = disk::read_private(&place.jwt_secret_file(), 4096)?;
+    let bytes = fs::read_private(&place.jwt_secret_file(), 4096)?;
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     let secret = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     Ok(secret.map(|value| Setting {
@@ -102,7 +102,7 @@ fn jwt_secret_or_new(api: &LocalApi, env: &Env, place: &Place) -> Result<SecretS
             .because(error)
         })?;
         let secret: SecretString = hex::encode(random).into();
-        disk::write_private(
+        fs::write_private(
             &place.jwt_secret_file(),
             format!("{}\n", secret.expose_secret()).as_bytes(),
         )?;

@@ -4,7 +4,7 @@
 //! config, from there into the hook, and with it a question to the Sigilum API, whose answer becomes a notice.
 //! [`cli`] says what a person may ask, [`settings`] what is in force, [`cmd`] and [`watch`] join the parts, with
 //! [`issue`] for what both do: [`token`], [`openclaw`] and [`sigilum`] know nothing of each other. Only [`settings`]
-//! reads the environment, only [`disk`] writes files.
+//! reads the environment, only [`fs`] writes files.
 
 #![cfg_attr(
     not(test),
@@ -17,7 +17,7 @@
     )
 )]
 
-pub mod exit;
+pub mod error;
 
 pub mod cli;
 pub mod settings;
@@ -32,7 +32,7 @@ pub mod sigilum;
 pub mod token;
 pub mod watch;
 
-pub mod disk;
+pub mod fs;
 pub mod process;
 pub mod secrets;
 pub mod text;

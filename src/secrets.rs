@@ -1,7 +1,7 @@
 //! Service API keys and upstream secrets: made, kept in private files of the workspace folder, masked for people.
 
-use crate::disk;
-use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::fs;
 use crate::settings::Env;
 use crate::text;
 use secrecy::{ExposeSecret, SecretString};
@@ -78,7 +78,7 @@ impl Workspace {
         let secret = new_key()?;
         let path = self.key_file(stem);
         self.prepare(&path)?;
-        if disk::create_private_file(&path, &line(&secret))? {
+        if fs::create_private_file(&path, &line(&secret))? {
             return Ok(Kept { secret, created: true });
         }
         // The name is taken after all: by another process's key, or by an empty file.
@@ -108,12 +108,12 @@ impl Workspace {
 
     /// Removes one of the files; says whether there was one.
     pub fn remove(&self, path: &Path) -> Result<bool> {
-        disk::remove(path)
+        fs::remove(path)
     }
 
     fn store(&self, path: &Path, secret: &SecretString) -> Result<()> {
         self.prepare(path)?;
-        disk::write_private(path, &line(secret))
+        fs::write_private(path, &line(secret))
     }
 
     fn prepare(&self, path: &Path) -> Result<()> {
@@ -123,14 +123,14 @@ impl Workspace {
                 format!("could not use the name as a file name in: {}", self.dir.display()),
             ));
         }
-        disk::create_private_dir(&self.dir)?;
-        disk::check_folder(path)
+        fs::create_private_dir(&self.dir)?;
+        fs::check_folder(path)
     }
 }
 
 /// The file's text without its last newline; `None` where there is no file or nothing in it.
 fn read(path: &Path) -> Result<Option<SecretString>> {
-    let Some(bytes) = disk::read_private(path, SIZE_CAP)? else {
+    let Some(bytes) = fs::read_private(path, SIZE_CAP)? else {
         return Ok(None);
     };
     let text = String::from_utf8(bytes).map_err(|_| {

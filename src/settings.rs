@@ -2,7 +2,7 @@
 //! the environment.
 
 use crate::cli::{LocalApiArgs, Mode, OwnerArgs, PlaceArgs};
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::openclaw::entry::is_unset;
 use crate::sigilum::checkout;
 use crate::token::record::{self, Record};

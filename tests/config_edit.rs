@@ -1,8 +1,8 @@
 //! The edit of openclaw.json: what lies on disk afterwards, and who else was at it.
 
 use serde_json::{Value, json};
-use sigilum_authz_notify::disk;
-use sigilum_authz_notify::exit::{ExitCode, Result};
+use sigilum_authz_notify::error::{ExitCode, Result};
+use sigilum_authz_notify::fs::{is_temp_name, lock_sigilum};
 use sigilum_authz_notify::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use sigilum_authz_notify::openclaw::entry::{HOOK, filler};
 use sigilum_authz_notify::openclaw::lock::{self, LockOptions};
@@ -368,7 +368,7 @@ fn bad_input_is_refused_with_its_place_and_left_as_it_is() {
     assert_eq!(home.edit(put("t")).unwrap_err().code, ExitCode::Config);
     // What `want` says against the config is the edit's error.
     let home = Home::new(Some("{}"));
-    let refusal = sigilum_authz_notify::exit::Error::new(ExitCode::Token, "no");
+    let refusal = sigilum_authz_notify::error::Error::new(ExitCode::Token, "no");
     let mut refusal = Some(refusal);
     assert_eq!(
         home.edit(|_| Err(refusal.take().unwrap())).unwrap_err().code,
@@ -474,7 +474,7 @@ fn where_nothing_can_be_written_an_edit_that_wants_nothing_is_fine() {
         return;
     }
     let home = Home::new(Some("{}"));
-    let own = disk::lock_sigilum(&home.place).unwrap();
+    let own = lock_sigilum(&home.place).unwrap();
     chmod(&home.place.home, 0o500);
     let options = EditOptions {
         own_lock: Some(&own),
@@ -653,7 +653,7 @@ fn a_full_or_read_only_disk_leaves_the_old_file_whole() {
         "{text}"
     );
     assert_eq!(home.text(), before);
-    assert!(home.names().iter().all(|name| !disk::is_temp_name(name)));
+    assert!(home.names().iter().all(|name| !is_temp_name(name)));
     assert!(!home.path("openclaw.json.lock").exists());
 
     let remounted = std::process::Command::new("mount")

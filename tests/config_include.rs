@@ -1,7 +1,7 @@
 //! Which file an edit goes to where the config includes others, and what is refused.
 
 use serde_json::{Value, json};
-use sigilum_authz_notify::exit::{ExitCode, Result};
+use sigilum_authz_notify::error::{ExitCode, Result};
 use sigilum_authz_notify::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use sigilum_authz_notify::openclaw::entry::HOOK;
 use sigilum_authz_notify::settings::Place;

@@ -1,8 +1,8 @@
 //! Our edits taken back: the bytes of before, also when a run died in the middle, and what others did since stays.
 
 use serde_json::{Value, json};
-use sigilum_authz_notify::disk;
-use sigilum_authz_notify::exit::Result;
+use sigilum_authz_notify::error::Result;
+use sigilum_authz_notify::fs::{lock_sigilum, write_private};
 use sigilum_authz_notify::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use sigilum_authz_notify::openclaw::entry::HOOK;
 use sigilum_authz_notify::settings::Place;
@@ -148,7 +148,7 @@ fn a_run_that_died_before_or_after_the_swap_leaves_a_right_record() {
             home.give_back();
             assert_eq!(home.text(), CONFIG, "{edits} {more}");
             fs::write(&home.place.config, text).unwrap();
-            disk::write_private(&home.place.undo_file(), &undo).unwrap();
+            write_private(&home.place.undo_file(), &undo).unwrap();
         }
     }
     // Where there was no file yet.
@@ -165,7 +165,7 @@ fn a_run_that_died_before_or_after_the_swap_leaves_a_right_record() {
 fn a_record_that_says_nothing_is_begun_anew_and_said_so() {
     let home = Home::new(Some(CONFIG));
     home.put("t1");
-    disk::write_private(&home.place.undo_file(), b"{ \"undo\": 7 }").unwrap();
+    write_private(&home.place.undo_file(), b"{ \"undo\": 7 }").unwrap();
     let outcome = home.put("t2");
     assert!(
         outcome.changed && outcome.notes.iter().any(|note| note.contains("undo.json")),
@@ -184,7 +184,7 @@ fn a_logout_leaves_no_token_in_the_record() {
     home.put("new");
     let record = || fs::read_to_string(home.place.undo_file()).unwrap_or_default();
     assert!(record().contains(old));
-    let lock = disk::lock_sigilum(&home.place).unwrap();
+    let lock = lock_sigilum(&home.place).unwrap();
     config::scrub_undo_record(&home.place, &lock, &|text| text == old).unwrap();
     assert!(!record().contains(old));
 }

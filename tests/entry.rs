@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sigilum_authz_notify::cli::Enable;
-use sigilum_authz_notify::exit::ExitCode;
+use sigilum_authz_notify::error::ExitCode;
 use sigilum_authz_notify::openclaw::entry::{
     HOOK, Install, Installs, PLUGIN, Planned, Wanted, filler, find, is_reference, is_unset, removed, selection, wanted,
     without_token,

@@ -5,7 +5,7 @@ mod env;
 use env::local_api::{FakeCheckout, Traffic, dashboard_owner, look, number, pending_claim, text};
 use env::{TestEnv, mode};
 use rusqlite::Connection;
-use sigilum_authz_notify::exit::{Error, ExitCode};
+use sigilum_authz_notify::error::{Error, ExitCode};
 use sigilum_authz_notify::sigilum::checkout::{Checkout, find_upward};
 use sigilum_authz_notify::sigilum::local_db::{DbError, LocalDb, Opened, Problem};
 use std::collections::BTreeMap;

@@ -6,7 +6,7 @@ use env::local_api::{FakeCheckout, Traffic, dashboard_owner, look, number, text}
 use env::{TestEnv, mode};
 use rusqlite::Connection;
 use secrecy::{ExposeSecret, SecretString};
-use sigilum_authz_notify::exit::ExitCode;
+use sigilum_authz_notify::error::ExitCode;
 use sigilum_authz_notify::secrets::{Workspace, new_key};
 use sigilum_authz_notify::settings::Env;
 use sigilum_authz_notify::sigilum::checkout::Checkout;

@@ -1,6 +1,6 @@
 //! OpenClaw's write lock: every state that it can be found in, and who gets it.
 
-use sigilum_authz_notify::exit::ExitCode;
+use sigilum_authz_notify::error::ExitCode;
 use sigilum_authz_notify::openclaw::lock::{
     Busy, LockOptions, Verdict, WriteLock, acquire, clear_leftovers, judge, lock_path,
 };

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sigilum_authz_notify::cli::Enable;
-use sigilum_authz_notify::exit::ExitCode;
+use sigilum_authz_notify::error::ExitCode;
 use sigilum_authz_notify::openclaw::entry::{
     HOOK, Hooks, Install, Installs, Wanted, installs, removed, selection, wanted,
 };

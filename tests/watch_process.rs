@@ -5,7 +5,7 @@ mod env;
 use env::TestEnv;
 use env::watching::{CONFIG, Watcher, managed_token, token, wait_until};
 use rustix::process::Signal;
-use sigilum_authz_notify::exit::ExitCode;
+use sigilum_authz_notify::error::ExitCode;
 use sigilum_authz_notify::settings::{Env, Place};
 use sigilum_authz_notify::watch::planner::Now;
 use sigilum_authz_notify::watch::{self, Clock, Homes, Options, SystemClock};

@@ -2,8 +2,8 @@
 
 use crate::cli::{Enable, LoginArgs, Mode};
 use crate::cmd::{self, place, write_line};
-use crate::disk::{self, OwnLock};
-use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::fs::{self, OwnLock};
 use crate::issue::{self, LocalApi};
 use crate::openclaw::config::{self, EditOptions, EditOutcome};
 use crate::openclaw::entry::{self, Wanted};
@@ -232,7 +232,7 @@ fn stored_life(owner: &Owner) -> Option<u64> {
 impl Login {
     /// Stores token, record and config under our own lock, so that two logins at once end with all three agreeing.
     fn carry_out(&self, args: &LoginArgs, env: &Env, place: &Place) -> Result<Done> {
-        let lock = disk::lock_sigilum(place)?;
+        let lock = fs::lock_sigilum(place)?;
         let (token, exp) = match (&self.given, &self.local_api) {
             (Some(given), _) => (given.token.clone(), given.says.exp),
             (None, Some(api)) => {
@@ -242,7 +242,7 @@ impl Login {
             (None, None) => return Err(Error::new(ExitCode::Token, "there is no token to store")),
         };
         if let Some(folder) = self.owner.token_file.parent() {
-            disk::create_private_dir(folder)?;
+            fs::create_private_dir(folder)?;
         }
         store::write(&lock, &self.owner.token_file, &token)?;
         record::write(&lock, &place.record_file(&self.owner.namespace.value), &self.record())?;
@@ -321,7 +321,7 @@ impl Login {
         // An edit makes the file private. Where none is needed nothing is written, and the person is told.
         let others = std::fs::metadata(&place.config).map_or(0, |meta| meta.permissions().mode() & 0o077);
         if holds_token && others != 0 && outcome.patch.0.is_empty() {
-            let config = disk::quoted(&place.config);
+            let config = fs::quoted(&place.config);
             notes.push(format!(
                 "others may read this file, and it holds the token: chmod 600 {config}"
             ));

@@ -2,8 +2,8 @@
 
 use crate::cli::LogoutArgs;
 use crate::cmd::{self, auth_show, place, write_line};
-use crate::disk;
-use crate::exit::{ExitCode, Result};
+use crate::error::{ExitCode, Result};
+use crate::fs;
 use crate::openclaw::config::{self, EditOptions};
 use crate::openclaw::entry;
 use crate::settings::{self, Env, OwnerQuery};
@@ -31,7 +31,7 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     if !args.force {
         store::refuse_foreign(&owner.token_file)?;
     }
-    let lock = disk::lock_sigilum(&place)?;
+    let lock = fs::lock_sigilum(&place)?;
     let options = EditOptions {
         force: args.force,
         own_lock: Some(&lock),
@@ -65,7 +65,7 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     config::scrub_undo_record(&place, &lock, &|text| claims::inspect(&text.to_owned().into()).is_ok())?;
     let mut removed = false;
     for file in [&owner.token_file, &place.record_file(&owner.namespace.value)] {
-        if disk::remove(file)? {
+        if fs::remove(file)? {
             removed = true;
             write_line(out, format_args!("Removed {}", file.display()))?;
         }

@@ -2,7 +2,7 @@
 
 use crate::cli::{OwnerArgs, ShowArgs};
 use crate::cmd::{self, place, write_line};
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::settings::{self, AskEntry, Env, Owner, OwnerQuery};
 use crate::token::store;
 use secrecy::ExposeSecret;

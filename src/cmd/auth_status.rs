@@ -2,7 +2,7 @@
 
 use crate::cli::{ShowArgs, StatusArgs};
 use crate::cmd::{self, auth_show, place, write_json, write_lines};
-use crate::exit::{ExitCode, Result};
+use crate::error::{ExitCode, Result};
 use crate::openclaw::entry::Entry;
 use crate::settings::{self, Env, Owner, Place};
 use crate::time;

@@ -2,7 +2,7 @@
 
 use crate::cli::{Enable, HookRunArgs, LoginArgs, Mode, OwnerArgs, PlaceArgs};
 use crate::cmd::{auth_login, hook_run, write_line};
-use crate::exit::{ExitCode, OrFail, Result};
+use crate::error::{ExitCode, OrFail, Result};
 use crate::settings::{self, Env};
 use crate::sigilum::local_db::LocalDb;
 use std::io::Write;

@@ -2,8 +2,8 @@
 
 use crate::cli::{HookInstallArgs, InstallAs, Mode, OwnerArgs};
 use crate::cmd::{self, place, write_line};
-use crate::disk;
-use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::fs;
 use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use crate::openclaw::entry::{self, HOOK, Wanted};
 use crate::openclaw::hook_files::{self, Done, Kind};
@@ -24,7 +24,7 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
         InstallAs::Plugin => Kind::Plugin,
     };
     let binary = std::env::current_exe().or_fail(ExitCode::Failure, || "could not find out our own path".into())?;
-    let lock = disk::lock_sigilum(&place)?;
+    let lock = fs::lock_sigilum(&place)?;
     let mut job = Job {
         args,
         env,

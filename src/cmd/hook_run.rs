@@ -4,7 +4,7 @@ use crate::cli::{HookRunArgs, Mode, PlaceArgs};
 use crate::cmd;
 use crate::cmd::candidates::{Candidates, WhyNot, candidates};
 use crate::cmd::event::{self, Asks, Event};
-use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::notice::{self, Form};
 use crate::settings::{self, Env, Owner, OwnerQuery, Place};
 use crate::sigilum::api::{self, ApiError};

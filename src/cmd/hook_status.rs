@@ -2,7 +2,7 @@
 
 use crate::cli::HookStatusArgs;
 use crate::cmd::{self, auth_status, place, write_json, write_lines};
-use crate::exit::{ExitCode, Result};
+use crate::error::{ExitCode, Result};
 use crate::openclaw::config;
 use crate::openclaw::entry::{self, Entry, HOOK, Hooks, Selection};
 use crate::openclaw::hook_files::{self, Found, Kind};
@@ -101,7 +101,7 @@ impl Status {
     fn find(args: &HookStatusArgs, env: &Env, place: &Place) -> Result<Self> {
         let mut problems = Vec::new();
         let mut problems_of_plugin = Vec::new();
-        let mut attempt = |error: crate::exit::Error| problems.push(error.to_string());
+        let mut attempt = |error: crate::error::Error| problems.push(error.to_string());
         let config = config::read(place).map_err(&mut attempt).ok();
         let config_known = config.is_some();
         let value = config.flatten().map_or_else(|| json!({}), |config| config.value);
@@ -283,7 +283,7 @@ impl Selected {
 }
 
 impl OpenClaw {
-    fn ask(env: &Env, place: &Place) -> Result<Self, (PathBuf, crate::exit::Error)> {
+    fn ask(env: &Env, place: &Place) -> Result<Self, (PathBuf, crate::error::Error)> {
         let Some(program) = env.var("PATH").and_then(program::find) else {
             return Ok(Self {
                 program: None,

@@ -2,8 +2,8 @@
 
 use crate::cli::HookUninstallArgs;
 use crate::cmd::{self, place, write_line};
-use crate::disk::{self, OwnLock};
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
+use crate::fs::{self, OwnLock};
 use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use crate::openclaw::entry::{self, Undone};
 use crate::openclaw::hook_files::{self, Done, Kind};
@@ -28,7 +28,7 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
         )?;
         return Ok(ExitCode::Ok);
     }
-    let lock = disk::lock_sigilum(&place)?;
+    let lock = fs::lock_sigilum(&place)?;
     let secrets = if args.purge {
         Secrets::find(&place)?
     } else {
@@ -89,7 +89,7 @@ fn refuse_another_config(place: &Place) -> Result<()> {
         .map(Path::new)
         .filter(|file| !here.iter().any(|own| own == file));
     let names_us = |file: &&Path| {
-        let bytes = disk::read_capped(file, document::MAX_BYTES as u64).ok().flatten();
+        let bytes = fs::read_capped(file, document::MAX_BYTES as u64).ok().flatten();
         bytes.is_some_and(|bytes| String::from_utf8_lossy(&bytes).contains(entry::HOOK))
     };
     let Some(file) = others.find(names_us) else {
@@ -102,7 +102,7 @@ fn refuse_another_config(place: &Place) -> Result<()> {
     );
     Err(Error::new(ExitCode::Config, what).next(format!(
         "add --config {}, or --force where OpenClaw does not read it any more",
-        disk::quoted(file)
+        fs::quoted(file)
     )))
 }
 
@@ -268,14 +268,14 @@ fn purge(place: &Place, lock: OwnLock, secrets: &Secrets, out: &mut dyn Write) -
         if name == "lock" {
             continue;
         } else if is_ours(&name) && !path.is_dir() {
-            disk::remove(&path)?;
+            fs::remove(&path)?;
             write_line(out, format_args!("Removed {}", path.display()))?;
         } else {
             left.push(path);
         }
     }
     for path in &secrets.token_files {
-        if !path.starts_with(&dir) && disk::remove(path)? {
+        if !path.starts_with(&dir) && fs::remove(path)? {
             write_line(out, format_args!("Removed {}", path.display()))?;
         }
     }
@@ -312,7 +312,7 @@ fn is_ours(name: &str) -> bool {
     NAMES.contains(&name)
         || name.starts_with("local-api.sqlite-")
         || owner.is_some_and(|rest| rest.ends_with(".json") || (rest.starts_with("token-") && rest.ends_with(".jwt")))
-        || disk::is_temp_name(name)
+        || fs::is_temp_name(name)
 }
 
 fn holds_the_lock_only(dir: &Path) -> bool {
@@ -323,7 +323,7 @@ fn holds_the_lock_only(dir: &Path) -> bool {
 /// Removes the lock while it is held, and the folder if nothing else is in it. Who waits for it notices.
 fn remove_lock(place: &Place, lock: OwnLock) -> Result<()> {
     lock.sync()?;
-    disk::remove(&place.sigilum_dir().join("lock"))?;
+    fs::remove(&place.sigilum_dir().join("lock"))?;
     drop(lock);
-    disk::remove_empty_folder(&place.sigilum_dir()).map(drop)
+    fs::remove_empty_folder(&place.sigilum_dir()).map(drop)
 }

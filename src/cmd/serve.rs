@@ -15,7 +15,7 @@
 use crate::cli::{HookRunArgs, LogFormat, PlaceArgs, ServeArgs};
 use crate::cmd::event::{self, Event};
 use crate::cmd::hook_run::{self, Answer, EVENT_CAP};
-use crate::exit::{ExitCode, OrFail, Result};
+use crate::error::{ExitCode, OrFail, Result};
 use crate::settings::{self, Env};
 use crate::sigilum::http::{self, Http};
 use crate::text;

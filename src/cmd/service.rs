@@ -2,8 +2,8 @@
 
 use crate::cli::{GatewayArgs, OwnerArgs, ServiceArgs};
 use crate::cmd::{self, place};
-use crate::disk::{self, FileLock};
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
+use crate::fs::{self, FileLock};
 use crate::secrets::Workspace;
 use crate::settings::{self, Env, Origin, Owner, OwnerQuery};
 use crate::sigilum::checkout::Checkout;
@@ -106,7 +106,7 @@ impl Site {
     /// The same, and makes the folder where there is none.
     pub fn make_and_lock(&self) -> Result<FileLock> {
         let folder = self.workspace.dir();
-        disk::create_private_dir(folder)?;
+        fs::create_private_dir(folder)?;
         FileLock::acquire(&folder.join(".sigilum-authz-notify.lock"), PATIENCE)
     }
 }

@@ -5,7 +5,7 @@ use crate::cmd::service::{self, Site, Steps};
 use crate::cmd::service_connection::{self as connection, Acts, Look, Outcome};
 use crate::cmd::service_options as options;
 use crate::cmd::service_report::{self as report, AddReport, GatewayReport};
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::secrets;
 use crate::settings::Env;
 use crate::sigilum::gateway::Wanted;

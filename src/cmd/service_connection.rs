@@ -2,8 +2,8 @@
 //! finished from its journal.
 
 use crate::cmd::service::Site;
-use crate::disk;
-use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::fs;
 use crate::secrets;
 use crate::sigilum::gateway::{
     Connection, Gateway, Handover, NewConnection, Patch, Plan, PlanError, Rotated, Wanted, overlay, plan, same_url,
@@ -96,7 +96,7 @@ pub(super) fn journal_file(site: &Site, slug: &str) -> PathBuf {
 pub(super) fn look(site: &Site, slug: &str) -> Result<Look> {
     let (gateway, existing) = Gateway::reach(&site.target, site.http.clone(), slug)?;
     let path = journal_file(site, slug);
-    let journal = match disk::read_private(&path, JOURNAL_CAP)? {
+    let journal = match fs::read_private(&path, JOURNAL_CAP)? {
         None => None,
         Some(bytes) => Some(serde_json::from_slice(&bytes).map_err(|error| {
             Error::new(
@@ -339,7 +339,7 @@ impl Act {
                 }
             }
             (Self::DropJournal, _) => {
-                disk::remove(&journal_file(site, slug))?;
+                fs::remove(&journal_file(site, slug))?;
             }
             // No act that needs a secret is planned without one.
             (Self::StoreSecret | Self::Rotate(_), None) => {}
@@ -354,7 +354,7 @@ fn write_journal(site: &Site, slug: &str, journal: &Journal) -> Result<()> {
         format!("could not write the journal: {}", path.display())
     })?;
     text.push(b'\n');
-    disk::write_private(&path, &text)
+    fs::write_private(&path, &text)
 }
 
 fn members(patch: &Patch) -> String {

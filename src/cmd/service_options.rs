@@ -2,8 +2,8 @@
 
 use crate::cli::{GatewayArgs, ServiceAddArgs, ServiceMode, UpstreamSecretArgs};
 use crate::cmd;
-use crate::disk;
-use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::fs;
 use crate::settings::{self, Env};
 use crate::sigilum::http;
 use secrecy::SecretString;
@@ -82,7 +82,7 @@ fn bad_secret(why: impl std::fmt::Display) -> Error {
 }
 
 fn read_secret_file(path: &Path) -> Result<String> {
-    let bytes = disk::read_named(path, SECRET_CAP).map_err(bad_secret)?;
+    let bytes = fs::read_named(path, SECRET_CAP).map_err(bad_secret)?;
     let bytes = bytes.ok_or_else(|| bad_secret(format_args!("there is no such file: {}", path.display())))?;
     String::from_utf8(bytes).map_err(|_| bad_secret(format_args!("the file is not UTF-8 text: {}", path.display())))
 }

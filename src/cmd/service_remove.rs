@@ -8,7 +8,7 @@ use crate::cmd::service_connection::{self as connection, Look};
 use crate::cmd::service_options as options;
 use crate::cmd::service_report as report;
 use crate::cmd::service_rotate_key::{is_behind_gateway, open};
-use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::settings::Env;
 use crate::sigilum::local_db::{ApiKey, LocalDb, Slot};
 use serde::Serialize;

@@ -3,7 +3,7 @@
 use crate::cmd::service::Site;
 use crate::cmd::service_connection::{self as connection, Act, Acts, Outcome, Source};
 use crate::cmd::{self, table};
-use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::secrets::mask;
 use crate::sigilum::gateway::{Connection, Gateway, Handover, Wanted, same_url};
 use crate::sigilum::local_db::{ApiKey, Change, Slot};

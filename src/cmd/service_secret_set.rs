@@ -5,7 +5,7 @@ use crate::cmd::service::{self, Site, Steps};
 use crate::cmd::service_connection::{self as connection, Act, Acts, Look, Outcome, Source};
 use crate::cmd::service_report::{self as report, GatewayReport};
 use crate::cmd::{self, service_options as options};
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::settings::Env;
 use crate::sigilum::gateway::{Connection, PlanError, Wanted};
 use crate::sigilum::local_db::LocalDb;

@@ -2,7 +2,7 @@
 
 use crate::cli::{PlaceArgs, UnitKind, WatchArgs};
 use crate::cmd::{place, write_line};
-use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::settings::{self, Env, Place};
 use crate::token::lifetime::DEFAULT_FRACTION;
 use crate::token::token_command::TokenCommand;

@@ -13,8 +13,8 @@ mod seen;
 use super::entry::{TOKEN, is_unset};
 use super::lock::{self, LockOptions};
 use super::undo::Undo;
-use crate::disk::{self, OwnLock};
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
+use crate::fs::{self, OwnLock};
 use crate::settings::Place;
 use commit::Committed;
 use json_patch::Patch;
@@ -149,10 +149,10 @@ pub fn edit(
     let mut taken = None;
     let own_lock = match options.own_lock {
         Some(lock) => lock,
-        None => taken.insert(disk::lock_sigilum(place)?),
+        None => taken.insert(fs::lock_sigilum(place)?),
     };
     if let Some(folder) = place.config.parent() {
-        disk::create_private_dir(folder)?;
+        fs::create_private_dir(folder)?;
     }
     let mut write_lock = match lock::acquire(&place.config, &options.lock) {
         Ok(lock) => Some(lock),

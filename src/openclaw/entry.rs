@@ -9,7 +9,7 @@ pub use super::selection::{Hooks, Install, Installs, Selection, installs, select
 
 use super::selection::{object, refusal, select};
 use crate::cli::Enable;
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;

@@ -6,8 +6,8 @@
 
 mod manifest;
 
-use crate::disk::{self, Folder, OwnLock};
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
+use crate::fs::{self, Folder, OwnLock};
 use crate::settings::Place;
 use manifest::{Installed, Manifest, hashes, made, read, replaced_dir, strangers};
 use serde::{Deserialize, Serialize};
@@ -138,7 +138,7 @@ pub fn install(place: &Place, lock: &OwnLock, kind: Kind, binary: &Path, force: 
         .map(String::as_str)
         .chain(older.then_some(OLDER_HANDLER));
     for name in moved {
-        let kept = disk::keep_aside(&dir.join(name), &replaced)?;
+        let kept = fs::keep_aside(&dir.join(name), &replaced)?;
         let verb = if name == OLDER_HANDLER {
             "moved"
         } else {
@@ -156,7 +156,7 @@ pub fn install(place: &Place, lock: &OwnLock, kind: Kind, binary: &Path, force: 
     installed.leaving = false;
     installed.write(place, lock)?;
 
-    disk::create_private_dir(&dir)?;
+    fs::create_private_dir(&dir)?;
     // Ours is there before the older handler goes, and what makes OpenClaw look comes last.
     let (last, first) = files
         .split_last()
@@ -168,7 +168,7 @@ pub fn install(place: &Place, lock: &OwnLock, kind: Kind, binary: &Path, force: 
         done.loaded_once |= written && name != INSTALL;
     }
     if older {
-        done.loaded_once |= disk::remove(&dir.join(OLDER_HANDLER))?;
+        done.loaded_once |= fs::remove(&dir.join(OLDER_HANDLER))?;
     }
     done.loaded_once |= lock.write_private(&dir.join(&last.0), &last.1)?;
     done.changed |= done.loaded_once;
@@ -207,13 +207,13 @@ pub fn uninstall(place: &Place, lock: &OwnLock, kind: Kind, force: bool) -> Resu
             // The install that kept it may have been killed before it replaced it.
             let untouched = kept_bytes.is_some() && read(&path)? == kept_bytes;
             let free = path.symlink_metadata().is_err() || untouched || (is_ours(name) && may_go);
-            if free && disk::put_back(&place.home.join(kept), &path)? {
+            if free && fs::put_back(&place.home.join(kept), &path)? {
                 done.changed = true;
                 done.notes
                     .push(format!("{}: put back as it was before the install", path.display()));
             }
         } else if may_go {
-            done.changed |= disk::remove(&path)?;
+            done.changed |= fs::remove(&path)?;
         } else {
             done.notes.push(format!(
                 "{}: changed by somebody, so it stays; --force removes it",
@@ -227,12 +227,12 @@ pub fn uninstall(place: &Place, lock: &OwnLock, kind: Kind, force: bool) -> Resu
             folder.clean();
         }
     }
-    disk::drop_links(&place.home.join(replaced_dir(kind)), &dir);
+    fs::drop_links(&place.home.join(replaced_dir(kind)), &dir);
     for folder in manifest.made.iter().rev() {
-        disk::remove_empty_folder(&place.home.join(folder))?;
+        fs::remove_empty_folder(&place.home.join(folder))?;
     }
     for folder in replaced_dir(kind).ancestors().take(2) {
-        disk::remove_empty_folder(&place.home.join(folder))?;
+        fs::remove_empty_folder(&place.home.join(folder))?;
     }
     installed.write(place, lock)?;
     lock.sync()?;
@@ -377,10 +377,10 @@ fn refuse_link(dir: &Path) -> Result<()> {
     match dir.symlink_metadata() {
         Ok(meta) if meta.is_symlink() => Err(Error::new(ExitCode::Failure, what())
             .because(anyhow::anyhow!("it is a symbolic link, and OpenClaw ignores those"))
-            .next(format!("remove the link: rm {}", disk::quoted(dir)))),
+            .next(format!("remove the link: rm {}", fs::quoted(dir)))),
         Ok(meta) if !meta.is_dir() => Err(Error::new(ExitCode::Failure, what())
             .because(anyhow::anyhow!("it is no folder"))
-            .next(format!("move it away: mv {0} {0}.old", disk::quoted(dir)))),
+            .next(format!("move it away: mv {0} {0}.old", fs::quoted(dir)))),
         _ => Ok(()),
     }
 }

@@ -6,7 +6,7 @@
 //! the way to the entry is refused: an edit could not tell where its bytes belong. Includes elsewhere stay as they are.
 
 use super::entry::{ENV_PATH, HOOK};
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::text;
 use json_patch::{Patch, PatchOperation};
 use serde_json::Value;

@@ -13,8 +13,8 @@ mod guard;
 #[cfg(test)]
 mod tests;
 
-use crate::disk::{self, Folder, Temp, inode};
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
+use crate::fs::{self, Folder, Temp, inode};
 use crate::process::{self, Life, Process};
 use guard::Guard;
 use serde_json::Value;
@@ -97,7 +97,7 @@ pub fn lock_path(config: &Path) -> io::Result<PathBuf> {
 pub fn acquire(config: &Path, options: &LockOptions) -> Result<WriteLock> {
     let failed = |error: io::Error| {
         let text = format!("could not take OpenClaw's write lock: {}.lock", config.display());
-        disk::failed_as(ExitCode::Config, text, error)
+        fs::failed_as(ExitCode::Config, text, error)
     };
     let (folder, name) = split(config).map_err(failed)?;
     let folder = Folder::open(folder).map_err(failed)?;
@@ -262,7 +262,7 @@ fn attempt(folder: &Folder, name: &str) -> io::Result<Attempt> {
 }
 
 /// Takes over a dead owner's lock that was seen a moment ago.
-fn reclaim(folder: &Folder, name: &str, guard: &str, seen: &disk::Content) -> io::Result<Attempt> {
+fn reclaim(folder: &Folder, name: &str, guard: &str, seen: &fs::Content) -> io::Result<Attempt> {
     let Some(_guard) = Guard::publish(folder, guard)? else {
         // Somebody else takes over at this moment.
         return Ok(Attempt::Busy(Busy::ForeignGuard { age: 0, empty: true }));
@@ -282,7 +282,7 @@ fn reclaim(folder: &Folder, name: &str, guard: &str, seen: &disk::Content) -> io
 enum Seen {
     Nothing,
     Busy(Busy),
-    Dead(disk::Content),
+    Dead(fs::Content),
 }
 
 fn look(folder: &Folder, name: &str) -> io::Result<Seen> {
@@ -322,7 +322,7 @@ fn take(folder: &Folder, name: &str) -> io::Result<Attempt> {
 /// A file system without hard links may have the rename that replaces nothing.
 fn publish(temp: Temp<'_>, name: &str) -> io::Result<()> {
     match temp.link(name) {
-        Err(error) if disk::is_unsupported(&error) => temp.take(name),
+        Err(error) if fs::is_unsupported(&error) => temp.take(name),
         linked => linked,
     }
 }
@@ -344,7 +344,7 @@ fn held(folder: &Folder, name: &str, why: &Busy) -> Error {
         Busy::Nameless => error("somebody who is not named holds it", &lock).next("run the command again in 30 s"),
         Busy::Unreadable(reason) => error(&format!("nobody can tell who holds it ({reason})"), &lock).next(format!(
             "if no OpenClaw command is running: rm -r {}",
-            disk::quoted(&lock)
+            fs::quoted(&lock)
         )),
         Busy::OurGuard(pid) => error(
             &format!("another sigilum-authz-notify (process {pid}) is at it"),
@@ -359,7 +359,7 @@ fn held(folder: &Folder, name: &str, why: &Busy) -> Error {
             )
             .next(format!(
                 "if no OpenClaw command is running: {command} {}",
-                disk::quoted(&guard)
+                fs::quoted(&guard)
             ))
         }
     }

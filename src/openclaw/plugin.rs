@@ -7,7 +7,7 @@
 use super::entry::{PLUGIN, Planned, child, kind, shape, text_of};
 use super::selection::object;
 use crate::cli::Enable;
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use serde_json::{Map, Value};
 use std::path::Path;
 
@@ -144,7 +144,7 @@ fn refuse_include(config: &Value, dir: &Path) -> Result<()> {
 pub fn link_command(dir: &Path) -> String {
     format!(
         "openclaw plugins install --link {} --force --accept-capabilities",
-        crate::disk::quoted(dir)
+        crate::fs::quoted(dir)
     )
 }
 

@@ -1,6 +1,6 @@
 //! The `openclaw` program itself, where it is on PATH: asked what only it knows, told to write what only it may.
 
-use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::settings::Place;
 use std::ffi::OsString;
 use std::io::Read;

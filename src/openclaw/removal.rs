@@ -2,7 +2,7 @@
 
 use super::entry::{ENV_PATH, HOOK, Installs, Planned, TOKEN, child, clear_token, find, keep_reference, text_of};
 use super::selection::{extra_dirs, refusal, select};
-use crate::exit::Result;
+use crate::error::Result;
 use serde_json::Value;
 use std::path::Path;
 

@@ -5,7 +5,7 @@
 
 use super::entry::{HOOK, PLUGIN, kind, shape};
 use super::state_db;
-use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -4,8 +4,8 @@
 //! run (migrations) and trusted (the signing secret), so a checkout that others could change is refused.
 
 use super::dev_vars;
-use crate::disk;
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
+use crate::fs;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
@@ -179,7 +179,7 @@ impl Checkout {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(fail(&error.to_string())),
         }
-        let Some(bytes) = disk::read_capped(path, SIZE_CAP)? else {
+        let Some(bytes) = fs::read_capped(path, SIZE_CAP)? else {
             return Ok(None);
         };
         String::from_utf8(bytes).map(Some).map_err(|_| fail("it is not UTF-8"))

@@ -1,8 +1,8 @@
 //! What a login leaves behind for `hook run` and `watch`: `<home>/.sigilum/owner-<namespace>.json`, 0600.
 
 use crate::cli::Mode;
-use crate::disk::{self, OwnLock};
-use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::fs::{self, OwnLock};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub struct Record {
 
 /// The record in a file; `None` where there is none.
 pub fn read(path: &Path) -> Result<Option<Record>> {
-    let Some(bytes) = disk::read_private(path, MAX_BYTES)? else {
+    let Some(bytes) = fs::read_private(path, MAX_BYTES)? else {
         return Ok(None);
     };
     // serde_json's message may quote the file; its line and column are enough.
@@ -47,7 +47,7 @@ pub fn read(path: &Path) -> Result<Option<Record>> {
         )
         .next(format!(
             "rm {}, then: sigilum-authz-notify auth login",
-            disk::quoted(path)
+            fs::quoted(path)
         ))
     })
 }

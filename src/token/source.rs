@@ -1,7 +1,7 @@
 //! An owner token that somebody hands us (a flag, a variable, standard input, a token command): checked as far as one
 //! can without its key.
 
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::token::claims::{self, Inspected};
 use secrecy::SecretString;
 

@@ -1,7 +1,7 @@
 //! The token's file: the token and a newline, 0600, replaced atomically.
 
-use crate::disk::{self, OwnLock};
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
+use crate::fs::{self, OwnLock};
 use crate::token::claims::{self, MAX_BYTES};
 use secrecy::{ExposeSecret, SecretString};
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::path::Path;
 /// The text in a token file without the white space around it; `None` where there is no file or nothing in it.
 /// What it says is not checked: see [`crate::token::claims::inspect`].
 pub fn read(path: &Path) -> Result<Option<SecretString>> {
-    let Some(bytes) = disk::read_private(path, MAX_BYTES as u64)? else {
+    let Some(bytes) = fs::read_private(path, MAX_BYTES as u64)? else {
         return Ok(None);
     };
     match std::str::from_utf8(&bytes).map(str::trim) {
@@ -37,7 +37,7 @@ pub fn refuse_foreign(path: &Path) -> Result<()> {
         .and_then(|name| name.to_str())
         .is_some_and(|name| name.starts_with("owner-token-") && name.ends_with(".jwt"));
     let is_ours = named_as_ours
-        || match disk::read_capped(path, MAX_BYTES as u64) {
+        || match fs::read_capped(path, MAX_BYTES as u64) {
             Ok(None) => true,
             Ok(Some(bytes)) => {
                 let text = String::from_utf8_lossy(&bytes);

@@ -1,7 +1,7 @@
 //! The token command: a person's program that prints a fresh owner token, in the way of AWS's `credential_process` and
 //! git's credential helpers.
 
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::text;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use secrecy::SecretString;

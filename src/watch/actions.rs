@@ -3,8 +3,8 @@
 use super::planner::{self, Action, By, Now, TokenId};
 use super::snapshot::{self, View};
 use crate::cli::{Enable, Mode};
-use crate::disk::{self, OwnLock};
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
+use crate::fs::{self, OwnLock};
 use crate::issue;
 use crate::openclaw::config::{self, EditOptions};
 use crate::openclaw::entry::{self, Entry, Wanted};
@@ -119,7 +119,7 @@ impl Hands<'_> {
     /// Stores a token, and the record where it would say something else about it.
     fn write(&self, owner: &Owner, token: &SecretString, lock: &OwnLock) -> Result<()> {
         if let Some(folder) = owner.token_file.parent() {
-            disk::create_private_dir(folder)?;
+            fs::create_private_dir(folder)?;
         }
         store::refuse_foreign(&owner.token_file)?;
         store::write(lock, &owner.token_file, token)?;

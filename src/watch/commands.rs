@@ -2,7 +2,7 @@
 
 use super::file_events::HomeId;
 use super::wakeup::Bell;
-use crate::exit::Result;
+use crate::error::Result;
 use crate::token::token_command::{LIMIT, TokenCommand};
 use secrecy::SecretString;
 use std::collections::VecDeque;
@@ -86,8 +86,8 @@ impl Commands {
             match thread.spawn(work) {
                 Ok(_) => self.running += 1,
                 Err(error) => {
-                    let failed = crate::exit::Error::new(
-                        crate::exit::ExitCode::Failure,
+                    let failed = crate::error::Error::new(
+                        crate::error::ExitCode::Failure,
                         "could not start a thread for the token command",
                     )
                     .because(error);

@@ -10,8 +10,8 @@ use super::snapshot::View;
 use super::status::{self, HomeStatus, WatchStatus};
 use super::wakeup::Bell;
 use super::watcher_lock::Claim;
-use crate::disk::{self, OwnLock};
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
+use crate::fs::{self, OwnLock};
 use crate::openclaw::lock;
 use crate::process::Process;
 use crate::settings::{Env, Place};
@@ -221,7 +221,7 @@ impl Home {
             }
             let done = match &lock {
                 Some(lock) => self.act(&action, lock, shared),
-                None => match disk::lock_sigilum_for(&self.place, PATIENCE) {
+                None => match fs::lock_sigilum_for(&self.place, PATIENCE) {
                     Ok(taken) => {
                         lock = Some(taken);
                         // Planned without the lock: planned again with it, if there is anything new.

@@ -1,7 +1,7 @@
 //! The log: standard error, one line an event, as text or as JSON. Never a token.
 
 use crate::cli::LogFormat;
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::settings::Env;
 use crate::text;
 use tracing_subscriber::filter::Targets;

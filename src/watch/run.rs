@@ -8,7 +8,7 @@ use super::planner::{Now, Rules};
 use super::service_manager::ServiceManager;
 use super::snapshot;
 use super::wakeup::{self, Bell, Ear};
-use crate::exit::{ExitCode, OrFail, Result};
+use crate::error::{ExitCode, OrFail, Result};
 use crate::settings::{Env, Place};
 use crate::time;
 use crate::token::lifetime::DEFAULT_FRACTION;

@@ -3,7 +3,7 @@
 use super::file_events::{Interest, Name};
 use super::planner::{self, InConfig, Record, Stored, TokenId, World};
 use crate::cli::{Mode, OwnerArgs};
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::issue;
 use crate::openclaw::{config, entry};
 use crate::settings::{self, Env, Owner, OwnerQuery, Place};

@@ -1,8 +1,8 @@
 //! `<home>/.sigilum/watch-status.json`, 0600: what the watcher of a home says of itself, for `auth status` and
 //! `hook status`. Holds no secret.
 
-use crate::disk;
-use crate::exit::{ExitCode, OrFail, Result};
+use crate::error::{ExitCode, OrFail, Result};
+use crate::fs;
 use crate::process::Process;
 use crate::settings::Place;
 use serde::{Deserialize, Serialize};
@@ -55,7 +55,7 @@ pub struct HomeStatus {
 
 /// The status of the home's watcher; `None` where none ever wrote one, or it ended in order, or it cannot be read.
 pub fn read(place: &Place) -> Option<WatchStatus> {
-    let bytes = disk::read_private(&place.watch_status_file(), MAX_BYTES).ok()??;
+    let bytes = fs::read_private(&place.watch_status_file(), MAX_BYTES).ok()??;
     let mut status: WatchStatus = serde_json::from_slice(&bytes).ok()?;
     let process = Process {
         pid: status.pid,
@@ -72,12 +72,12 @@ pub fn write(place: &Place, status: &WatchStatus) -> Result<()> {
         format!("could not write the status: {}", path.display())
     })?;
     bytes.push(b'\n');
-    disk::write_passing(&path, &bytes)
+    fs::write_passing(&path, &bytes)
 }
 
 /// A watcher that ends leaves no status behind.
 pub fn remove(place: &Place) {
-    let _ = disk::remove(&place.watch_status_file());
+    let _ = fs::remove(&place.watch_status_file());
 }
 
 #[cfg(test)]
@@ -95,7 +95,7 @@ mod tests {
             warnings: Vec::new(),
         };
         assert_eq!(read(&place), None);
-        disk::create_private_dir(&place.sigilum_dir()).unwrap();
+        fs::create_private_dir(&place.sigilum_dir()).unwrap();
         let me = Process::me();
         let mut status = WatchStatus {
             pid: me.pid,

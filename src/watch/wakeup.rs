@@ -1,6 +1,6 @@
 //! What wakes the watcher's one loop: file events, signals, ended token commands, the one who started it.
 
-use crate::exit::{ExitCode, OrFail, Result};
+use crate::error::{ExitCode, OrFail, Result};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;

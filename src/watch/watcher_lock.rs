@@ -1,7 +1,7 @@
 //! One watcher a home: an advisory lock on `<home>/.sigilum/watch.lock`, held as long as the home is served.
 
-use crate::disk::{self, FileLock};
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
+use crate::fs::{self, FileLock};
 use crate::settings::Place;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ impl Claim {
     /// [`ExitCode::AnotherWatcher`], saying who holds it; or the lock cannot be made.
     pub fn lay(place: &Place) -> Result<Self> {
         let path = path(place);
-        disk::create_private_dir(&place.sigilum_dir())?;
+        fs::create_private_dir(&place.sigilum_dir())?;
         let lock = FileLock::try_acquire(&path)?;
         match (lock, inode(&path)) {
             (Some(lock), Some(inode)) => Ok(Self { _lock: lock, inode }),

@@ -3,8 +3,8 @@
 use super::plan::Plan;
 use super::record::{self, key};
 use super::seen::File;
-use crate::disk::{self, Content, Folder, OwnLock, Temp};
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
+use crate::fs::{self, Content, Folder, OwnLock, Temp};
 use crate::openclaw::document::MAX_BYTES;
 use crate::openclaw::entry;
 use crate::openclaw::lock::WriteLock;
@@ -114,14 +114,14 @@ fn noted(plan: &Plan) -> Undo {
 fn file_mode(file: &File) -> u32 {
     file.content
         .as_ref()
-        .map_or(PRIVATE, |content| disk::permissions(&content.stat))
+        .map_or(PRIVATE, |content| fs::permissions(&content.stat))
 }
 
 /// The new file under a temporary name, complete and on the disk, with the old one's owner.
 fn prepare<'a>(file: &File, folder: &'a Folder, bytes: &[u8], mode: u32) -> io::Result<Temp<'a>> {
     let mut temp = folder.temp()?;
     let owner = match &file.content {
-        Some(content) => Some(disk::owner(&content.stat)),
+        Some(content) => Some(fs::owner(&content.stat)),
         None => folder.file_owner(),
     };
     if let Some(owner) = owner {
@@ -160,7 +160,7 @@ fn remove(folder: &Folder, name: &str, old: Option<&Content>) -> io::Result<bool
     }
     // Another writer's: back it goes, unless there is a newer one by now.
     match folder.rename_new(&temp, name) {
-        Err(error) if disk::is_unsupported(&error) => folder.rename_over(&temp, name)?,
+        Err(error) if fs::is_unsupported(&error) => folder.rename_over(&temp, name)?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => drop(folder.remove(&temp)?),
         renamed => renamed?,
     }
@@ -176,7 +176,7 @@ fn swap(folder: &Folder, temp: &Temp<'_>, name: &str, old: Option<&Content>) -> 
         return match folder.rename_new(temp.name(), name) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            Err(error) if disk::is_unsupported(&error) => match temp.link(name) {
+            Err(error) if fs::is_unsupported(&error) => match temp.link(name) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
                 linked => linked.map(|()| true),
             },
@@ -198,7 +198,7 @@ fn exchange(folder: &Folder, temp: &Temp<'_>, name: &str, old: &Content) -> io::
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         // No exchange on this file system.
-        Err(error) if disk::is_unsupported(&error) => folder.rename_over(temp.name(), name).map(|()| true),
+        Err(error) if fs::is_unsupported(&error) => folder.rename_over(temp.name(), name).map(|()| true),
         Err(error) => Err(error),
     }
 }
@@ -222,9 +222,9 @@ fn swap_back(folder: &Folder, temp: &Temp<'_>, name: &str) -> io::Result<()> {
     let mut held = Vec::new();
     let mut number = |name: &str| -> io::Result<Option<(u64, u64)>> {
         held.push(folder.hold(name));
-        Ok(folder.stat(name)?.map(|stat| disk::inode(&stat)))
+        Ok(folder.stat(name)?.map(|stat| fs::inode(&stat)))
     };
-    let mut expected = Some(disk::inode(&temp.stat()?));
+    let mut expected = Some(crate::fs::inode(&temp.stat()?));
     loop {
         let placing = number(temp.name())?;
         match temp.exchange(name) {
@@ -259,7 +259,7 @@ fn not_written(path: &Path, error: io::Error) -> Error {
         );
     }
     let what = format!("could not write the config: {}", path.display());
-    disk::failed_as(ExitCode::Config, what, error)
+    fs::failed_as(ExitCode::Config, what, error)
 }
 
 #[cfg(test)]
@@ -319,10 +319,16 @@ mod tests {
         for (what, write) in writes {
             with_swap(|dir, folder, old, temp| {
                 write(&dir.join("c"));
-                let before = folder.stat("c").unwrap().map(|stat| (disk::inode(&stat), stat.st_mode));
+                let before = folder
+                    .stat("c")
+                    .unwrap()
+                    .map(|stat| (crate::fs::inode(&stat), stat.st_mode));
                 assert!(!exchange(folder, &temp, "c", old).unwrap(), "{what}");
                 assert_eq!(
-                    folder.stat("c").unwrap().map(|stat| (disk::inode(&stat), stat.st_mode)),
+                    folder
+                        .stat("c")
+                        .unwrap()
+                        .map(|stat| (crate::fs::inode(&stat), stat.st_mode)),
                     before,
                     "{what}"
                 );

@@ -4,8 +4,8 @@ use super::commit::PRIVATE;
 use super::record::{self, key};
 use super::seen::{File, Seen, unreadable};
 use super::{Ask, EditOptions, EditOutcome};
-use crate::disk;
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
+use crate::fs;
 use crate::openclaw::document::{Document, Edited, MAX_BYTES, Splice};
 use crate::openclaw::entry::{ENV_PATH, TOKEN, is_unset};
 use crate::openclaw::undo::{Undo, UndoError};
@@ -120,7 +120,7 @@ impl Plan {
     fn baseline(&self, place: &Place) -> Result<Option<u64>> {
         let mut backup = place.config.clone().into_os_string();
         backup.push(".bak");
-        let bytes = disk::read_capped(Path::new(&backup), MAX_BYTES as u64).ok().flatten();
+        let bytes = fs::read_capped(Path::new(&backup), MAX_BYTES as u64).ok().flatten();
         let backup = bytes.and_then(|bytes| Document::parse(&bytes).ok());
         let mode = backup
             .as_ref()
@@ -272,7 +272,7 @@ impl Plan {
         let mut notes = self.notes.clone();
         for change in &self.changes {
             let file = &self.seen.files[change.file];
-            let mode = file.content.as_ref().map(|content| disk::permissions(&content.stat));
+            let mode = file.content.as_ref().map(|content| fs::permissions(&content.stat));
             let names = file.content.as_ref().map_or(1, |content| content.stat.st_nlink);
             if names > 1 {
                 notes.push(format!(

@@ -1,8 +1,8 @@
 //! The undo record on the disk. It is written before the edit that it tells of, and tells also of the state before, so
 //! that it is right whether the edit got into the file or its run died.
 
-use crate::disk::{self, OwnLock};
-use crate::exit::Result;
+use crate::error::Result;
+use crate::fs::{self, OwnLock};
 use crate::openclaw::document::MAX_BYTES;
 use crate::openclaw::undo::Undo;
 use crate::settings::Place;
@@ -15,7 +15,7 @@ const RECORD_BYTES: u64 = 4 * MAX_BYTES as u64;
 /// tells of it.
 pub(super) fn load(place: &Place) -> Result<(Undo, Option<String>)> {
     let path = place.undo_file();
-    let Some(bytes) = disk::read_private(&path, RECORD_BYTES)? else {
+    let Some(bytes) = fs::read_private(&path, RECORD_BYTES)? else {
         return Ok((Undo::default(), None));
     };
     Ok(match Undo::from_json(&bytes) {
@@ -37,7 +37,7 @@ pub(super) fn store(place: &Place, own_lock: &OwnLock, undo: &Undo) -> Result<()
 /// The same, after the edits that it tells of are done: a record that says nothing goes.
 pub(super) fn settle(place: &Place, own_lock: &OwnLock, undo: &Undo) -> Result<()> {
     if undo.is_empty() {
-        disk::remove(&place.undo_file()).map(drop)
+        fs::remove(&place.undo_file()).map(drop)
     } else {
         store(place, own_lock, undo)
     }

@@ -1,7 +1,7 @@
 //! The config as it was read: which files, what they hold, and what they mean together.
 
-use crate::disk::{self, Content, Folder};
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
+use crate::fs::{self, Content, Folder};
 use crate::openclaw::document::{Document, DocumentError, MAX_BYTES};
 use crate::openclaw::entry::{ENV_PATH, ENV_VARS, kind};
 use crate::openclaw::include::{self, Include};
@@ -149,7 +149,7 @@ impl Target {
     pub fn find(path: &Path) -> Result<Self> {
         let failed = |error: io::Error| {
             let what = format!("could not read the config: {}", path.display());
-            disk::failed_as(ExitCode::Config, what, error)
+            fs::failed_as(ExitCode::Config, what, error)
         };
         let link = std::fs::symlink_metadata(path)
             .ok()
@@ -189,7 +189,7 @@ impl Target {
         let Some(folder) = &self.folder else { return Ok(None) };
         folder.read(&self.name, MAX_BYTES as u64).map_err(|error| {
             let what = format!("could not read the config: {}", self.path.display());
-            disk::failed_as(ExitCode::Config, what, error)
+            fs::failed_as(ExitCode::Config, what, error)
         })
     }
 }

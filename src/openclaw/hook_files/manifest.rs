@@ -1,8 +1,8 @@
 //! What we wrote into OpenClaw's folders, and what stood there before: `<home>/.sigilum/installed.json`, 0600.
 
 use super::{Kind, MAX_BYTES, json};
-use crate::disk::{self, OwnLock};
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
+use crate::fs::{self, OwnLock};
 use crate::settings::Place;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -47,12 +47,12 @@ impl Installed {
 
     pub(super) fn read(place: &Place) -> Result<Self> {
         let path = manifest_file(place);
-        let Some(bytes) = disk::read_private(&path, MAX_BYTES)? else {
+        let Some(bytes) = fs::read_private(&path, MAX_BYTES)? else {
             return Ok(Self::default());
         };
         serde_json::from_slice(&bytes).map_err(|damaged| {
             let what = format!("could not read the list of installed files: {}", path.display());
-            let step = format!("remove it, and run the command again: rm {}", disk::quoted(&path));
+            let step = format!("remove it, and run the command again: rm {}", fs::quoted(&path));
             Error::new(ExitCode::Failure, what).because(damaged).next(step)
         })
     }
@@ -60,7 +60,7 @@ impl Installed {
     pub(super) fn write(&self, place: &Place, lock: &OwnLock) -> Result<()> {
         let path = manifest_file(place);
         if self.hook.is_none() && self.plugin.is_none() {
-            disk::remove(&path)?;
+            fs::remove(&path)?;
             return Ok(());
         }
         lock.write_private(&path, &json(self)).map(drop)
@@ -139,7 +139,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     if path.symlink_metadata().is_ok_and(|meta| !meta.is_file()) {
         return Ok(Some(Vec::new()));
     }
-    disk::read_capped(path, MAX_BYTES)
+    fs::read_capped(path, MAX_BYTES)
 }
 
 fn hash(bytes: &[u8]) -> String {

@@ -1,7 +1,7 @@
 //! The folder that guards a takeover: while it exists, everybody waits, and OpenClaw never removes one left behind.
 
 use super::{Busy, MAX_BYTES};
-use crate::disk::{self, Folder};
+use crate::fs::{self, Folder};
 use crate::process::{Process, pid_namespace};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -38,7 +38,7 @@ impl<'a> Guard<'a> {
         let (temp, inside) = folder.temp_folder()?;
         let published = sign(&inside, &owned).and_then(|()| match folder.rename_new(&temp, name) {
             // No "rename that replaces nothing" here: the best there is, with a moment in which the guard names nobody.
-            Err(error) if disk::is_unsupported(&error) => {
+            Err(error) if fs::is_unsupported(&error) => {
                 sign(&folder.new_folder(name)?, &owned)?;
                 folder.remove_folder(&temp)
             }

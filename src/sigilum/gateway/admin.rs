@@ -5,7 +5,7 @@
 
 use super::connection::{self, Connection, NewConnection, Patch};
 use super::{Handover, Rotated, Target, odd, quote};
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::sigilum::http::{self, Http, HttpError, Method, Request, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};

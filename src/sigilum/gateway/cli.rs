@@ -6,7 +6,7 @@
 
 use super::connection::{self, Connection, NewConnection, Patch};
 use super::{Rotated, Target};
-use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};

@@ -199,5 +199,4 @@ pub fn same_url(one: &str, other: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "plan_tests.rs"]
 mod tests;

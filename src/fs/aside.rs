@@ -2,7 +2,7 @@
 
 use super::folder::{Folder, is_regular, permissions};
 use super::{create_private_dir, failed, file_name, open_folder};
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use std::io;
 use std::path::{Path, PathBuf};
 

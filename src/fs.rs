@@ -16,7 +16,7 @@ pub use own_lock::{FileLock, OwnLock, lock_sigilum, lock_sigilum_for};
 pub use temp::{Temp, is_temp_name};
 pub use trust::quoted;
 
-use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::io;

@@ -14,7 +14,7 @@ pub use connection::{Connection, NewConnection, Patch};
 pub use plan::{Plan, PlanError, Wanted, overlay, plan, same_url, still_lacks};
 
 use super::http;
-use crate::exit::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::text;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::HashSet;

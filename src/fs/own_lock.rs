@@ -2,7 +2,7 @@
 
 use super::folder::{Folder, is_regular};
 use super::{create_private_dir, failed, file_name, open_folder};
-use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::process::Process;
 use crate::settings::Place;
 use rustix::fs::{Mode, OFlags};

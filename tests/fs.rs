@@ -1,7 +1,10 @@
 //! What lies on disk after the one way to write a file, and what it refuses.
 
-use sigilum_authz_notify::disk::{self, Folder};
-use sigilum_authz_notify::exit::ExitCode;
+use sigilum_authz_notify::error::ExitCode;
+use sigilum_authz_notify::fs::{
+    FileLock, Folder, create_private_dir, is_temp_name, lock_sigilum, read_capped, read_private, remove,
+    remove_empty_folder, write_private,
+};
 use sigilum_authz_notify::settings::Place;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -43,7 +46,7 @@ fn a_write_leaves_one_private_file_and_nothing_else() {
     let dir = temp();
     let path = dir.path().join("token");
     for text in ["first", "second, longer", "x", ""] {
-        disk::write_private(&path, text.as_bytes()).unwrap();
+        write_private(&path, text.as_bytes()).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
         assert_eq!(mode(&path), 0o600);
     }
@@ -54,14 +57,14 @@ fn a_write_leaves_one_private_file_and_nothing_else() {
 fn the_same_bytes_again_write_nothing_but_a_loose_mode_is_mended() {
     let dir = temp();
     let path = dir.path().join("token");
-    disk::write_private(&path, b"same").unwrap();
+    write_private(&path, b"same").unwrap();
     let before = fs::metadata(&path).unwrap();
-    disk::write_private(&path, b"same").unwrap();
+    write_private(&path, b"same").unwrap();
     let after = fs::metadata(&path).unwrap();
     assert_eq!((before.ino(), before.mtime_nsec()), (after.ino(), after.mtime_nsec()));
 
     chmod(&path, 0o644);
-    disk::write_private(&path, b"same").unwrap();
+    write_private(&path, b"same").unwrap();
     assert_eq!(mode(&path), 0o600);
     assert_ne!(fs::metadata(&path).unwrap().ino(), before.ino());
 }
@@ -83,20 +86,20 @@ fn a_planted_link_is_replaced_and_what_it_points_at_stays() {
         fs::write(&victim, "untouched").unwrap();
         let _ = fs::remove_file(&path);
         plant(&victim, &path);
-        let refused = disk::read_private(&path, 100).unwrap_err();
+        let refused = read_private(&path, 100).unwrap_err();
         assert_eq!(refused.code, ExitCode::Failure, "{what}");
         assert!(refused.to_string().contains(path.to_str().unwrap()), "{refused}");
         // The same bytes as the victim's: still not taken for the file that we want.
-        disk::write_private(&path, b"untouched").unwrap();
+        write_private(&path, b"untouched").unwrap();
         let (link, target) = (fs::symlink_metadata(&path).unwrap(), fs::metadata(&victim).unwrap());
         assert!(
             link.is_file() && link.ino() != target.ino() && link.nlink() == 1,
             "{what}"
         );
-        disk::write_private(&path, b"new").unwrap();
+        write_private(&path, b"new").unwrap();
         assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched", "{what}");
         assert!(!victim.with_extension("none").exists());
-        assert_eq!(disk::read_private(&path, 100).unwrap().unwrap(), b"new");
+        assert_eq!(read_private(&path, 100).unwrap().unwrap(), b"new");
     }
 }
 
@@ -104,31 +107,17 @@ fn a_planted_link_is_replaced_and_what_it_points_at_stays() {
 fn reading_refuses_what_others_could_have_written_and_never_waits() {
     let dir = temp();
     let path = dir.path().join("secret");
-    assert!(disk::read_private(&path, 10).unwrap().is_none());
-    assert!(
-        disk::read_private(&dir.path().join("no/such/folder"), 10)
-            .unwrap()
-            .is_none()
-    );
+    assert!(read_private(&path, 10).unwrap().is_none());
+    assert!(read_private(&dir.path().join("no/such/folder"), 10).unwrap().is_none());
     fs::write(&path, "0123456789").unwrap();
     chmod(&path, 0o644);
-    assert_eq!(disk::read_private(&path, 10).unwrap().unwrap(), b"0123456789");
-    assert!(
-        disk::read_private(&path, 9)
-            .unwrap_err()
-            .to_string()
-            .contains("over 9 bytes")
-    );
-    assert!(
-        disk::read_capped(&path, 9)
-            .unwrap_err()
-            .to_string()
-            .contains("over 9 bytes")
-    );
+    assert_eq!(read_private(&path, 10).unwrap().unwrap(), b"0123456789");
+    assert!(read_private(&path, 9).unwrap_err().to_string().contains("over 9 bytes"));
+    assert!(read_capped(&path, 9).unwrap_err().to_string().contains("over 9 bytes"));
     for loose in [0o620, 0o602, 0o666] {
         chmod(&path, loose);
         assert!(
-            disk::read_private(&path, 10)
+            read_private(&path, 10)
                 .unwrap_err()
                 .to_string()
                 .contains("others may write")
@@ -139,7 +128,7 @@ fn reading_refuses_what_others_could_have_written_and_never_waits() {
     assert!(made.success());
     chmod(&path, 0o600);
     assert!(
-        disk::read_private(&path, 10)
+        read_private(&path, 10)
             .unwrap_err()
             .to_string()
             .contains("not a regular file")
@@ -147,7 +136,7 @@ fn reading_refuses_what_others_could_have_written_and_never_waits() {
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     assert!(
-        disk::read_private(&path, 10)
+        read_private(&path, 10)
             .unwrap_err()
             .to_string()
             .contains("not a regular file")
@@ -175,11 +164,11 @@ fn a_folder_where_others_could_replace_the_file_is_refused_and_never_chmodded() 
     for (own, above, fine) in table {
         chmod(&folder, own);
         chmod(&dir.path().join("above"), above);
-        let written = disk::write_private(&path, format!("{own:o}{above:o}").as_bytes());
+        let written = write_private(&path, format!("{own:o}{above:o}").as_bytes());
         assert_eq!(written.is_ok(), fine, "{own:o} in {above:o}: {written:?}");
         if let Err(error) = written {
             assert!(error.to_string().contains("chmod go-w"), "{error}");
-            assert!(disk::read_private(&path, 100).is_err());
+            assert!(read_private(&path, 100).is_err());
         }
         assert_eq!(mode(&folder), own);
         assert_eq!(names(&folder), ["token"]);
@@ -191,20 +180,20 @@ fn folders_that_we_make_are_private_and_those_that_are_there_stay() {
     let dir = temp();
     chmod(dir.path(), 0o755);
     let deep = dir.path().join("a/b/.sigilum");
-    disk::create_private_dir(&deep).unwrap();
+    create_private_dir(&deep).unwrap();
     for folder in ["a", "a/b", "a/b/.sigilum"] {
         assert_eq!(mode(dir.path().join(folder)), 0o700);
     }
     chmod(&deep, 0o750);
-    disk::create_private_dir(&deep).unwrap();
+    create_private_dir(&deep).unwrap();
     assert_eq!(mode(&deep), 0o750);
     assert_eq!(mode(dir.path()), 0o755);
 
     fs::write(dir.path().join("file"), "").unwrap();
-    assert!(disk::create_private_dir(&dir.path().join("file")).is_err());
-    assert!(disk::create_private_dir(&dir.path().join("file/below")).is_err());
+    assert!(create_private_dir(&dir.path().join("file")).is_err());
+    assert!(create_private_dir(&dir.path().join("file/below")).is_err());
     symlink(dir.path().join("nowhere"), dir.path().join("dangling")).unwrap();
-    assert!(disk::create_private_dir(&dir.path().join("dangling")).is_err());
+    assert!(create_private_dir(&dir.path().join("dangling")).is_err());
     assert!(!dir.path().join("nowhere").exists());
 }
 
@@ -216,19 +205,19 @@ fn our_folder_as_a_planted_link_is_refused() {
     symlink(&elsewhere, dir.path().join(".sigilum")).unwrap();
     let path = dir.path().join(".sigilum/token");
     assert!(
-        disk::write_private(&path, b"x")
+        write_private(&path, b"x")
             .unwrap_err()
             .to_string()
             .contains("symbolic link")
     );
     assert!(
-        disk::lock_sigilum(&place(dir.path()))
+        lock_sigilum(&place(dir.path()))
             .unwrap_err()
             .to_string()
             .contains("symbolic link")
     );
     fs::write(elsewhere.join("token"), "planted").unwrap();
-    assert!(disk::read_private(&path, 100).is_err());
+    assert!(read_private(&path, 100).is_err());
     assert_eq!(names(&elsewhere), ["token"]);
 }
 
@@ -276,9 +265,9 @@ fn leftovers_of_dead_runs_go_and_everything_else_stays() {
     for name in &strangers {
         fs::write(dir.path().join(name), "mine").unwrap();
     }
-    assert!(disk::is_temp_name(&dead_file) && strangers.iter().all(|name| !disk::is_temp_name(name)));
+    assert!(is_temp_name(&dead_file) && strangers.iter().all(|name| !is_temp_name(name)));
 
-    disk::write_private(&dir.path().join("token"), b"x").unwrap();
+    write_private(&dir.path().join("token"), b"x").unwrap();
     let mut expected: Vec<String> = strangers.to_vec();
     expected.extend(["token".to_owned(), live.name().to_owned(), container]);
     expected.sort();
@@ -295,7 +284,7 @@ fn root_gives_files_and_folders_to_the_homes_owner() {
     fs::create_dir(&home).unwrap();
     chown(&home, Some(4242), Some(4243)).unwrap();
     let place = place(&home.join(".openclaw"));
-    let lock = disk::lock_sigilum(&place).unwrap();
+    let lock = lock_sigilum(&place).unwrap();
     let token = place.sigilum_dir().join("token");
     lock.write_private(&token, b"x").unwrap();
     for path in [
@@ -308,7 +297,7 @@ fn root_gives_files_and_folders_to_the_homes_owner() {
         assert_eq!((meta.uid(), meta.gid()), (4242, 4243), "{}", path.display());
         assert_eq!(meta.mode() & 0o077, 0, "{}", path.display());
     }
-    assert_eq!(disk::read_private(&token, 10).unwrap().unwrap(), b"x");
+    assert_eq!(read_private(&token, 10).unwrap().unwrap(), b"x");
     // A file that root itself left there goes to the owner with the next write.
     chown(&token, Some(0), Some(0)).unwrap();
     lock.write_private(&token, b"x").unwrap();
@@ -316,7 +305,7 @@ fn root_gives_files_and_folders_to_the_homes_owner() {
     // A third person's folder above, or file within, is not trusted.
     chown(&token, Some(4999), Some(4999)).unwrap();
     assert!(
-        disk::read_private(&token, 10)
+        read_private(&token, 10)
             .unwrap_err()
             .to_string()
             .contains("another user")
@@ -335,13 +324,13 @@ fn our_lock_keeps_others_out_until_it_ends_and_says_who_has_it() {
     let dir = temp();
     let place = place(&dir.path().join(".openclaw"));
     let path = place.sigilum_dir().join("lock");
-    let lock = disk::lock_sigilum(&place).unwrap();
+    let lock = lock_sigilum(&place).unwrap();
     assert_eq!(mode(&path), 0o600);
-    assert!(disk::FileLock::try_acquire(&path).unwrap().is_none());
-    assert_eq!(disk::FileLock::holder(&path), Some(std::process::id()));
+    assert!(FileLock::try_acquire(&path).unwrap().is_none());
+    assert_eq!(FileLock::holder(&path), Some(std::process::id()));
     let waiter = std::thread::spawn({
         let place = place.clone();
-        move || disk::lock_sigilum(&place).map(drop)
+        move || lock_sigilum(&place).map(drop)
     });
     std::thread::sleep(Duration::from_millis(50));
     assert!(!waiter.is_finished());
@@ -349,9 +338,9 @@ fn our_lock_keeps_others_out_until_it_ends_and_says_who_has_it() {
     waiter.join().unwrap().unwrap();
 
     // A lock on a file that lost its name keeps nobody out, and is not taken for the lock.
-    let lost = disk::FileLock::try_acquire(&path).unwrap().unwrap();
+    let lost = FileLock::try_acquire(&path).unwrap().unwrap();
     fs::remove_file(&path).unwrap();
-    assert!(disk::FileLock::try_acquire(&path).unwrap().is_some());
+    assert!(FileLock::try_acquire(&path).unwrap().is_some());
     drop(lost);
 
     fs::remove_file(&path).unwrap();
@@ -360,7 +349,7 @@ fn our_lock_keeps_others_out_until_it_ends_and_says_who_has_it() {
     for plant in [symlink::<&PathBuf, &PathBuf>, fs::hard_link] {
         let _ = fs::remove_file(&path);
         plant(&victim, &path).unwrap();
-        assert!(disk::lock_sigilum(&place).is_err());
+        assert!(lock_sigilum(&place).is_err());
         assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
     }
 }
@@ -375,7 +364,7 @@ fn eight_threads_change_two_files_together() {
             let (place, a, b) = (&place, &a, &b);
             scope.spawn(move || {
                 for round in 0..5 {
-                    let lock = disk::lock_sigilum(place).unwrap();
+                    let lock = lock_sigilum(place).unwrap();
                     assert_eq!(fs::read(a).ok(), fs::read(b).ok());
                     let text = format!("{thread} {round}");
                     lock.write_private(a, text.as_bytes()).unwrap();
@@ -398,14 +387,14 @@ fn the_lock_is_taken_though_its_folder_goes_again_and_again() {
             let (place, folder, a) = (&place, &folder, &a);
             scope.spawn(move || {
                 for round in 0..50 {
-                    let lock = disk::lock_sigilum(place).unwrap();
+                    let lock = lock_sigilum(place).unwrap();
                     let text = format!("{thread} {round}");
                     fs::write(a, &text).unwrap();
                     std::thread::yield_now();
                     assert_eq!(fs::read_to_string(a).unwrap(), text, "two had the lock");
-                    disk::remove(&folder.join("lock")).unwrap();
+                    remove(&folder.join("lock")).unwrap();
                     drop(lock);
-                    disk::remove_empty_folder(folder).unwrap();
+                    remove_empty_folder(folder).unwrap();
                 }
             });
         }

@@ -1,7 +1,7 @@
 //! Whether a folder may hold files of ours.
 
 use super::folder::{Folder, permissions};
-use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
 use std::path::Path;
 
 /// Refuses a folder in which someone else could replace a file of ours: one that group or others may write to without

@@ -14,8 +14,8 @@ pub use register::{Change, NewService, Registered, ServiceKind};
 pub use services::{ApiKey, KeyDigest, KeyState, Service, Slot};
 
 use super::checkout::Checkout;
-use crate::disk;
-use crate::exit::{Error, ExitCode};
+use crate::error::{Error, ExitCode};
+use crate::fs;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
@@ -265,7 +265,7 @@ impl LocalDb {
             // Closing the last connection has put everything into the main file. If others are left, the -wal file
             // holds it. SQLite locks the main and the -shm file only, so opening this one disturbs nobody.
             if wrote {
-                disk::sync_file(&with_suffix(&path, "-wal"))?;
+                fs::sync_file(&with_suffix(&path, "-wal"))?;
             }
             Ok(())
         };
@@ -301,12 +301,12 @@ fn create_file(path: &Path, checkout: Option<&Checkout>) -> Result<bool, Problem
         // A checkout that cannot make the tables gets no empty file either.
         checkout.migrations()?;
     }
-    disk::create_private_dir(folder_of(path))?;
+    fs::create_private_dir(folder_of(path))?;
     if checkout.is_none() {
         // A checkout has its own rules for who may write to its folders, and has checked them.
-        disk::check_folder(path)?;
+        fs::check_folder(path)?;
     }
-    let made = disk::create_private_file(path, b"").map_err(|mut error| {
+    let made = fs::create_private_file(path, b"").map_err(|mut error| {
         // The database is unavailable, whatever kept it from being made.
         error.code = ExitCode::SecretOrDatabase;
         error

@@ -25,7 +25,7 @@ mod table;
 mod watch;
 
 use crate::cli::{AuthCommand, Cli, Command, HookCommand, Mode, PlaceArgs, ServiceCommand, ServiceSecretCommand};
-use crate::exit::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::openclaw::entry::{self, Entry};
 use crate::openclaw::{config, program};
 use crate::settings::{self, Env, Owner, Place};
