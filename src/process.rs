@@ -95,16 +95,43 @@ pub fn pid_namespace() -> u64 {
 pub fn root_seen_as() -> Option<u32> {
     static SEEN_AS: OnceLock<Option<u32>> = OnceLock::new();
     *SEEN_AS.get_or_init(|| {
-        let map = std::fs::read_to_string("/proc/self/uid_map").ok()?;
-        let overflow = std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok()?;
-        (!maps_root(&map)).then(|| overflow.trim().parse().ok())?
+        let map = uid_map()?;
+        (!maps_root(&map)).then(overflow_number)?
     })
+}
+
+/// The number that all users have who are unknown in our user namespace; one of ours may have it too. `None` where
+/// every user is known.
+pub fn unknown_users_seen_as() -> Option<u32> {
+    static SEEN_AS: OnceLock<Option<u32>> = OnceLock::new();
+    *SEEN_AS.get_or_init(|| {
+        let map = uid_map()?;
+        (!maps_everybody(&map)).then(overflow_number)?
+    })
+}
+
+fn uid_map() -> Option<String> {
+    std::fs::read_to_string("/proc/self/uid_map").ok()
+}
+
+fn overflow_number() -> Option<u32> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok()?;
+    text.trim().parse().ok()
 }
 
 /// Whether a `uid_map` (user_namespaces(7): first number inside, first number outside, count) has the outside's root.
 fn maps_root(map: &str) -> bool {
     map.lines()
         .any(|line| matches!(line.split_ascii_whitespace().collect::<Vec<_>>()[..], [_, "0", count] if count != "0"))
+}
+
+/// Whether a `uid_map` has every number there is.
+fn maps_everybody(map: &str) -> bool {
+    const ALL: u32 = u32::MAX;
+    let counts = map
+        .lines()
+        .map(|line| line.split_ascii_whitespace().nth(2)?.parse::<u64>().ok());
+    counts.sum::<Option<u64>>().is_some_and(|sum| sum >= u64::from(ALL))
 }
 
 #[cfg(test)]
@@ -143,6 +170,14 @@ mod tests {
         assert!(maps_root("1000 1000 1\n0 0 1\n"));
         assert!(!maps_root("      1000       1000          1\n"));
         assert!(!maps_root("0 1000 1\n1 100000 65536\n"));
+    }
+
+    #[test]
+    fn a_namespace_that_knows_not_every_user_is_known_by_its_map() {
+        assert!(maps_everybody("         0          0 4294967295\n"));
+        assert!(!maps_everybody("      1000       1000          1\n"));
+        assert!(!maps_everybody("0 1000 1\n1 100000 65536\n"));
+        assert!(!maps_everybody(""));
     }
 
     #[test]

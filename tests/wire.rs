@@ -5,7 +5,9 @@ mod env;
 use env::api::{Api, Fault};
 use secrecy::SecretString;
 use sigilum_authz_notify::settings::Env;
-use sigilum_authz_notify::sigilum::http::{Http, HttpError, Method, Options, Request, Response, TlsReason, check_url};
+use sigilum_authz_notify::sigilum::http::{
+    Http, HttpError, ListenerError, LoopbackTrust, Method, Options, Request, Response, TlsReason, check_url,
+};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
@@ -25,7 +27,10 @@ fn from_env(pairs: &[(&str, &str)]) -> Http {
 
 /// Listens, takes one connection after the other, sends what arrives first on each, and answers with `answer`.
 fn recorder(answer: &'static str) -> (u16, Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    record(TcpListener::bind("127.0.0.1:0").unwrap(), answer)
+}
+
+fn record(listener: TcpListener, answer: &'static str) -> (u16, Receiver<String>) {
     let port = listener.local_addr().unwrap().port();
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
@@ -96,6 +101,83 @@ fn localhost_is_pinned_to_both_of_its_addresses() {
         let url = format!("http://[::1]:{}/health", api.port());
         assert_eq!(get(&http, &url, Duration::from_secs(5)).unwrap().status, 200);
     }
+}
+
+/// Binds as another user of this machine, which only root can.
+fn strangers(address: &str) -> Option<TcpListener> {
+    let listener = env::listener_of(env::STRANGER, address);
+    if listener.is_none() {
+        eprintln!("skipped: only root can listen on {address} as another user");
+    }
+    listener
+}
+
+#[test]
+fn a_server_of_another_user_of_this_machine_gets_nothing() {
+    const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let stranger = HttpError::Listener(ListenerError::Stranger(env::STRANGER));
+    for (listens, asked) in [
+        ("127.0.0.1:0", "http://127.0.0.1"),
+        ("127.0.0.1:0", "http://localhost"),
+        ("127.0.0.1:0", "https://localhost"),
+        ("127.8.7.6:0", "http://127.8.7.6"),
+        ("0.0.0.0:0", "http://127.0.0.1"),
+        ("[::]:0", "http://127.0.0.1"),
+        ("[::]:0", "http://[::1]"),
+        ("[::ffff:127.0.0.1]:0", "http://127.0.0.1"),
+        ("[::1]:0", "http://localhost"),
+        // Plain http that a person has allowed, and that ends up here too.
+        ("127.0.0.1:0", "http://0.0.0.0"),
+        ("127.0.0.1:0", "http://[::ffff:127.0.0.1]"),
+    ] {
+        let Some(listener) = strangers(listens) else { return };
+        let (port, heads) = record(listener, ANSWER);
+        let http = from_env(&[("SIGILUM_ALLOW_INSECURE_HTTP", "1")]);
+        let url = check_url(&format!("{asked}:{port}/"), true).unwrap();
+        let ask = |trust| {
+            let request = Request::new(Method::GET, url.clone(), Duration::from_secs(5));
+            let request = request.bearer(&SecretString::from(TOKEN)).trusting(trust);
+            http.send(&request)
+        };
+        for trust in [LoopbackTrust::Ours, LoopbackTrust::OursAnd(4711)] {
+            let result = ask(trust);
+            // Of a TLS handshake there is more to go wrong before.
+            let tls = matches!(result, Err(HttpError::Tls(_)) if asked.starts_with("https"));
+            assert!(
+                tls || result.as_ref().err() == Some(&stranger),
+                "{listens} {asked}: {result:?}"
+            );
+        }
+        let head = || heads.recv_timeout(Duration::from_secs(5)).unwrap();
+        assert!(!(head() + &head()).contains(TOKEN), "{listens} {asked}");
+        if asked.starts_with("http:") {
+            for trust in [LoopbackTrust::OursAnd(env::STRANGER), LoopbackTrust::Anyone] {
+                assert_eq!(ask(trust).unwrap().status, 200, "{listens} {asked} {trust:?}");
+                assert!(head().contains(TOKEN), "{listens} {asked} {trust:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn of_localhosts_addresses_the_one_with_our_server_is_used() {
+    let Some(listener) = strangers("127.0.0.1:0") else {
+        return;
+    };
+    let (port, heads) = record(listener, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let Ok(ours) = TcpListener::bind(("::1", port)) else {
+        eprintln!("skipped: no IPv6 here");
+        return;
+    };
+    let api = Api::on(ours, "secret");
+    let answer = get(
+        &from_env(&[]),
+        &format!("http://localhost:{port}/health"),
+        Duration::from_secs(5),
+    );
+    assert_eq!(answer.unwrap().status, 200);
+    assert_eq!(api.seen()[0].headers["authorization"], format!("Bearer {TOKEN}"));
+    assert_eq!(heads.recv_timeout(Duration::from_secs(5)).unwrap(), "");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! - https, or plain http to this machine only: an address in 127/8, `::1`, or exactly `localhost`, which is never
 //!   looked up but pinned to those addresses. `SIGILUM_ALLOW_INSECURE_HTTP=1` lifts it.
+//! - To this machine only where the server's socket belongs to us, to root or to the user that the request names
+//!   (Linux): a port that is free just now is anybody's to listen on. Looked at between connecting and the first byte.
 //! - No user info in a URL. No redirect is followed. Nothing is decompressed.
 //! - Never through a proxy for this machine nor for plain http; for https through the one that `HTTPS_PROXY` or
 //!   `ALL_PROXY` names and `NO_PROXY` does not exclude, by CONNECT, so that a proxy sees ciphertext only.
@@ -11,9 +13,11 @@
 //! A plain http request sets no TLS up: reading the machine's root certificates would cost more than the request.
 
 mod error;
+mod listener;
 mod url;
 
 pub use error::{HttpError, TlsReason};
+pub use listener::{ListenerError, LoopbackTrust};
 pub use url::{UrlError, check_url, is_this_machine, join};
 
 use crate::settings::Env;
@@ -22,9 +26,11 @@ use reqwest::header::{HeaderName, HeaderValue};
 pub use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tower::BoxError;
+use tower::util::AndThenLayer;
 
 /// The most bytes of a body that are read, where a request says nothing else: 1 MiB.
 pub const BODY_CAP: usize = 1 << 20;
@@ -66,6 +72,7 @@ pub struct Request {
     body: Option<SecretString>,
     budget: Duration,
     cap: usize,
+    trust: LoopbackTrust,
 }
 
 impl Request {
@@ -78,6 +85,7 @@ impl Request {
             body: None,
             budget,
             cap: BODY_CAP,
+            trust: LoopbackTrust::default(),
         }
     }
 
@@ -106,6 +114,13 @@ impl Request {
     #[must_use]
     pub fn cap(mut self, bytes: usize) -> Self {
         self.cap = bytes;
+        self
+    }
+
+    /// Whose servers on this machine may get it, instead of ours and root's alone.
+    #[must_use]
+    pub fn trusting(mut self, trust: LoopbackTrust) -> Self {
+        self.trust = trust;
         self
     }
 }
@@ -141,14 +156,20 @@ impl fmt::Debug for Response {
     }
 }
 
+/// The way to a server: what a client is set up for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Route {
+    secure: bool,
+    /// The one address of this machine that is connected to, and whose server may be there. `None`: another machine.
+    here: Option<(SocketAddr, LoopbackTrust)>,
+}
+
 /// The client. Made without any work; what a request needs is set up at the first one and kept, so that a resident
 /// process pays for the root certificates once. No connection outlives its request.
 #[derive(Default)]
 pub struct Http {
     options: Options,
-    plain: OnceLock<reqwest::Client>,
-    secure_here: OnceLock<reqwest::Client>,
-    secure: OnceLock<reqwest::Client>,
+    clients: Mutex<Vec<(Route, reqwest::Client)>>,
 }
 
 impl Http {
@@ -168,7 +189,27 @@ impl Http {
     /// Sends a request and reads the whole answer. Blocks for the request's budget at most.
     pub fn send(&self, request: &Request) -> Result<Response, HttpError> {
         self.check(&request.url)?;
-        let client = self.client(&request.url)?;
+        let end = Instant::now() + request.budget;
+        let secure = request.url.scheme() == "https";
+        let here = url::addresses_here(&request.url);
+        if here.is_empty() {
+            return self.send_by(Route { secure, here: None }, request, end);
+        }
+        let mut nobody = HttpError::Refused;
+        for address in here {
+            let here = Some((address, request.trust));
+            match self.send_by(Route { secure, here }, request, end) {
+                // Nothing was sent yet, and localhost has two addresses.
+                Err(HttpError::Refused) => {}
+                Err(error @ HttpError::Listener(_)) => nobody = error,
+                answer => return answer,
+            }
+        }
+        Err(nobody)
+    }
+
+    fn send_by(&self, route: Route, request: &Request, end: Instant) -> Result<Response, HttpError> {
+        let client = self.client(route)?;
         let mut prepared = reqwest::Request::new(request.method.clone(), request.url.clone());
         for (name, value) in &request.headers {
             let mut value = HeaderValue::from_str(value.expose_secret()).map_err(|_| HttpError::BadHeader)?;
@@ -185,8 +226,9 @@ impl Http {
             .enable_all()
             .build()
             .map_err(|_| HttpError::Setup)?;
+        let left = end.saturating_duration_since(Instant::now());
         let result = runtime.block_on(async {
-            tokio::time::timeout(request.budget, exchange(&client, prepared, request.cap))
+            tokio::time::timeout(left, exchange(&client, prepared, request.cap))
                 .await
                 .unwrap_or(Err(HttpError::Timeout))
         });
@@ -202,21 +244,19 @@ impl Http {
         check_url(base.as_str(), self.options.insecure).map(drop)
     }
 
-    fn client(&self, url: &Url) -> Result<reqwest::Client, HttpError> {
-        let slot = match url.scheme() {
-            "https" if is_this_machine(url) => &self.secure_here,
-            "https" => &self.secure,
-            _ => &self.plain,
-        };
-        if let Some(client) = slot.get() {
+    fn client(&self, route: Route) -> Result<reqwest::Client, HttpError> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, client)) = clients.iter().find(|(known, _)| *known == route) {
             return Ok(client.clone());
         }
-        let client = match url.scheme() {
-            "https" if is_this_machine(url) => secure_client(builder(&self.options))?,
-            "https" => secure_client(through_proxy(builder(&self.options), &self.options)?)?,
-            _ => plain_client(builder(&self.options))?,
+        let client = match (route.here, route.secure) {
+            (Some((address, trust)), true) => secure_client(pinned(builder(&self.options), address, trust))?,
+            (Some((address, trust)), false) => plain_client(pinned(builder(&self.options), address, trust))?,
+            (None, true) => secure_client(through_proxy(builder(&self.options), &self.options)?)?,
+            (None, false) => plain_client(builder(&self.options))?,
         };
-        Ok(slot.get_or_init(|| client).clone())
+        clients.push((route, client.clone()));
+        Ok(client)
     }
 }
 
@@ -248,25 +288,29 @@ async fn exchange(client: &reqwest::Client, request: reqwest::Request, cap: usiz
 
 /// What the clients for http and https share.
 fn builder(options: &Options) -> reqwest::ClientBuilder {
-    let mut this_machine = vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)];
-    let sixth = SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0);
-    // Where there is no IPv6, its error would hide that nothing listens.
-    if UdpSocket::bind(sixth).is_ok() {
-        this_machine.push(sixth);
-    }
-    let mut builder = reqwest::Client::builder()
+    let builder = reqwest::Client::builder()
         .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
         .no_proxy()
         .http1_only()
-        .pool_max_idle_per_host(0)
-        .resolve_to_addrs("localhost", &this_machine);
-    if let Some(timeout) = options.connect_timeout {
-        builder = builder.connect_timeout(timeout);
+        .pool_max_idle_per_host(0);
+    match options.connect_timeout {
+        Some(timeout) => builder.connect_timeout(timeout),
+        None => builder,
     }
+}
+
+/// Connects to one address of this machine only, and sends nothing before it is known whose server is there.
+fn pinned(builder: reqwest::ClientBuilder, address: SocketAddr, trust: LoopbackTrust) -> reqwest::ClientBuilder {
+    let check = move |connection| {
+        let checked: Result<(), BoxError> = listener::check(address, trust).map_err(Into::into);
+        std::future::ready(checked.map(|()| connection))
+    };
     builder
+        .resolve_to_addrs("localhost", &[SocketAddr::new(address.ip(), 0)])
+        .connector_layer(AndThenLayer::new(check))
 }
 
 fn plain_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, HttpError> {

@@ -12,6 +12,7 @@ pub mod watching;
 
 use std::ffi::OsStr;
 use std::io::Write;
+use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -185,6 +186,31 @@ impl Run {
         );
         output
     }
+}
+
+/// The number of a user who is neither us nor root.
+pub const STRANGER: u32 = 65_534;
+
+/// A server's socket of another user's. `None` where we are not root, who alone can make one, or not on Linux.
+#[cfg(not(target_os = "linux"))]
+pub fn listener_of(_: u32, _: &str) -> Option<TcpListener> {
+    None
+}
+
+/// A server's socket of another user's. `None` where we are not root, who alone can make one, or not on Linux.
+#[cfg(target_os = "linux")]
+pub fn listener_of(uid: u32, address: &str) -> Option<TcpListener> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    std::thread::scope(|scope| {
+        // A user's number is a thread's own.
+        let bind = || {
+            rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(uid)).unwrap();
+            TcpListener::bind(address).unwrap()
+        };
+        Some(scope.spawn(bind).join().unwrap())
+    })
 }
 
 /// The permission bits of a file or folder: `0o600`.

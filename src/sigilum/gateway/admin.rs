@@ -73,7 +73,8 @@ impl Admin {
         let what = "read the connection";
         let reply = match self.call(Method::GET, &["connections", id], None) {
             Ok(reply) => reply,
-            Err(HttpError::Url(error)) => return Err(self.gone(what, &HttpError::Url(error))),
+            // That a stranger has its port does not mean that the gateway is stopped.
+            Err(why @ (HttpError::Url(_) | HttpError::Listener(_))) => return Err(self.gone(what, &why)),
             Err(gone) => return Ok(Err(gone)),
         };
         match reply.status {
@@ -88,7 +89,8 @@ impl Admin {
         let what = "list the connections";
         let reply = match self.call(Method::GET, &["connections"], None) {
             Ok(reply) => reply,
-            Err(HttpError::Url(error)) => return Err(self.gone(what, &HttpError::Url(error))),
+            // That a stranger has its port does not mean that the gateway is stopped.
+            Err(why @ (HttpError::Url(_) | HttpError::Listener(_))) => return Err(self.gone(what, &why)),
             Err(gone) => return Ok(Err(gone)),
         };
         if reply.status != 200 {

@@ -1,5 +1,6 @@
 //! Why there is no answer, in our own words.
 
+use super::listener::ListenerError;
 use super::url::UrlError;
 use std::error::Error as StdError;
 use std::fmt;
@@ -17,6 +18,9 @@ pub enum HttpError {
     /// `HTTPS_PROXY` or `ALL_PROXY` names a proxy that we cannot use.
     #[error("HTTPS_PROXY or ALL_PROXY names no http:// or https:// proxy")]
     BadProxy,
+    /// What listens on this machine may not get a secret; nothing was sent.
+    #[error(transparent)]
+    Listener(#[from] ListenerError),
     /// Nothing listens at the address.
     #[error("nothing listens there (connection refused)")]
     Refused,
@@ -93,6 +97,9 @@ impl HttpError {
 pub(super) fn reason(error: &reqwest::Error) -> HttpError {
     if error.is_timeout() {
         return HttpError::Timeout;
+    }
+    if let Some(listener) = find::<ListenerError>(error) {
+        return HttpError::Listener(*listener);
     }
     if let Some(tls) = find::<rustls::Error>(error) {
         return HttpError::Tls(tls_reason(tls));

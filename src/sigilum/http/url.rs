@@ -1,7 +1,7 @@
 //! Which URLs may carry a secret.
 
 use reqwest::Url;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// Why a URL must not be used. Never shows the URL: it may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -46,15 +46,43 @@ pub fn check_url(url: &str, insecure: bool) -> Result<Url, UrlError> {
 
 /// Whether a URL's host is an address in 127/8, `::1`, or exactly `localhost`.
 pub fn is_this_machine(url: &Url) -> bool {
-    match url.host_str() {
-        Some("localhost") => true,
-        Some(host) => host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback()),
-        None => false,
+    url.host_str() == Some("localhost") || literal(url).is_some_and(|address| address.is_loopback())
+}
+
+fn literal(url: &Url) -> Option<IpAddr> {
+    let host = url.host_str()?;
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
+/// The addresses of this machine that a connection to the URL may go to, to be tried in this order; none where it goes
+/// elsewhere. Plain http, where `SIGILUM_ALLOW_INSECURE_HTTP` allows it, has more ways to get here: `0.0.0.0` does.
+pub(super) fn addresses_here(url: &Url) -> Vec<SocketAddr> {
+    let address = literal(url);
+    let reached = match address.map(|address| address.to_canonical()) {
+        _ if url.host_str() == Some("localhost") => localhost(),
+        Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) => vec![Ipv4Addr::LOCALHOST.into()],
+        Some(IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => vec![Ipv6Addr::LOCALHOST.into()],
+        Some(address) if address.is_loopback() => vec![address],
+        _ => Vec::new(),
+    };
+    if url.scheme() == "https" && !is_this_machine(url) {
+        return Vec::new();
     }
+    let port = url.port_or_known_default().unwrap_or_default();
+    reached
+        .into_iter()
+        .map(|address| SocketAddr::new(address, port))
+        .collect()
+}
+
+/// The addresses of `localhost`, which is never looked up.
+fn localhost() -> Vec<IpAddr> {
+    let mut addresses = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)];
+    // Where there is no IPv6, its error would hide that nothing listens.
+    if UdpSocket::bind(SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 0)).is_ok() {
+        addresses.push(Ipv6Addr::LOCALHOST.into());
+    }
+    addresses
 }
 
 /// `base` with path segments added and a query, each percent-encoded. A trailing slash of `base` does not double, and
