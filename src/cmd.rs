@@ -28,11 +28,13 @@ use crate::cli::{AuthCommand, Cli, Command, HookCommand, Mode, PlaceArgs, Servic
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::openclaw::entry::{self, Entry};
 use crate::openclaw::{config, program};
+use crate::process::child::find_on_path;
 use crate::settings::{self, Env, Owner, Place};
 use crate::text;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Runs one command line. Results go to `out`, warnings to standard error.
@@ -88,6 +90,11 @@ fn entry_env_if_readable(place: &Place) -> Option<BTreeMap<String, String>> {
     })
 }
 
+/// `openclaw` on PATH.
+fn openclaw_program(env: &Env) -> Option<PathBuf> {
+    find_on_path(env.path("PATH")?.as_os_str(), "openclaw")
+}
+
 /// The part of our environment that the `openclaw` program may see.
 fn openclaw_env(env: &Env) -> Vec<(&'static str, OsString)> {
     let value = |name| Some((name, env.path(name)?.into_os_string()));
@@ -97,7 +104,7 @@ fn openclaw_env(env: &Env) -> Vec<(&'static str, OsString)> {
 /// Lets OpenClaw itself change its config, where only it can; `false` where it is not on PATH. It looks at every plugin
 /// that there is, and so takes its time.
 fn let_openclaw_write(env: &Env, place: &Place, args: &[OsString]) -> Result<bool> {
-    let Some(openclaw) = env.var("PATH").and_then(program::find) else {
+    let Some(openclaw) = openclaw_program(env) else {
         return Ok(false);
     };
     if program::run(&openclaw, args, &openclaw_env(env), place, Duration::from_secs(120))?.ok {

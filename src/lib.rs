@@ -4,7 +4,7 @@
 //! config, from there into the hook, and with it a question to the Sigilum API, whose answer becomes a notice.
 //! [`cli`] says what a person may ask, [`settings`] what is in force, [`cmd`] and [`watch`] join the parts, with
 //! [`issue`] for what both do: [`token`], [`openclaw`] and [`sigilum`] know nothing of each other. Only [`settings`]
-//! reads the environment, only [`fs`] writes files.
+//! reads the environment, only [`fs`] writes files, only [`process`] starts programs.
 
 #![cfg_attr(
     not(test),

@@ -1,4 +1,7 @@
-//! Who a process is, and whether it still runs: what lock files and leftovers are judged by.
+//! Who a process is, and whether it still runs: what lock files and leftovers are judged by. Programs are started in
+//! [`child`] alone.
+
+pub mod child;
 
 use std::sync::OnceLock;
 

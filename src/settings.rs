@@ -41,6 +41,11 @@ impl Env {
         Self { vars }
     }
 
+    /// All variables.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &OsString)> {
+        self.vars.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
     /// A variable's text; `None` where it is unset, empty or not UTF-8.
     pub fn var(&self, name: &str) -> Option<&str> {
         self.vars.get(name)?.to_str().filter(|value| !value.is_empty())

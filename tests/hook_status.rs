@@ -178,6 +178,24 @@ fn what_openclaw_says() {
     assert!(environment.contains(&format!("OPENCLAW_CONFIG_PATH={}", env.config().display())));
 }
 
+/// A program that leaves a child holding its output does not hold us; what it said counts.
+#[test]
+fn what_openclaw_leaves_running_is_not_waited_for() {
+    let env = TestEnv::new();
+    log_in(&env);
+    let path = openclaw(
+        &env,
+        r#"sleep 40 & echo $! > "$HOME/left"; echo '{"loadable":true,"disabled":false}'"#,
+    );
+    let status = env.run(["hook", "status"]).env("PATH", path);
+    let status = status.under("timeout", ["20"]).output();
+    let left = std::fs::read_to_string(env.home().join("left")).unwrap();
+    std::process::Command::new("kill").arg(left.trim()).status().unwrap();
+    assert_eq!(status.code, 0, "{}", status.stderr);
+    let said = "OpenClaw says: the hook is loadable";
+    assert!(status.stdout.contains(said), "{}", status.stdout);
+}
+
 #[test]
 fn the_watcher() {
     let env = TestEnv::new();

@@ -284,7 +284,7 @@ impl Selected {
 
 impl OpenClaw {
     fn ask(env: &Env, place: &Place) -> Result<Self, (PathBuf, crate::error::Error)> {
-        let Some(program) = env.var("PATH").and_then(program::find) else {
+        let Some(program) = cmd::openclaw_program(env) else {
             return Ok(Self {
                 program: None,
                 hooks_info: None,

@@ -211,7 +211,7 @@ impl Watch {
         let command = self.env.var(TOKEN_COMMAND);
         watch::start(watch::Options {
             token_command: command
-                .map(|text| TokenCommand::parse(text, TOKEN_COMMAND))
+                .map(|text| TokenCommand::parse(text, TOKEN_COMMAND, self.env.pairs()))
                 .transpose()?,
             ..watch::Options::new(Homes::Listed(vec![place]), &self.env)
         })

@@ -4,6 +4,7 @@ use crate::cli::{GatewayArgs, OwnerArgs, ServiceArgs};
 use crate::cmd::{self, place};
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, FileLock};
+use crate::process::child::find_on_path;
 use crate::secrets::Workspace;
 use crate::settings::{self, Env, Origin, Owner, OwnerQuery};
 use crate::sigilum::checkout::Checkout;
@@ -126,16 +127,9 @@ pub(super) fn target(args: &GatewayArgs, env: &Env) -> Target {
         master_key: text(&args.gateway_master_key, "GATEWAY_MASTER_KEY").map(SecretString::from),
         cli: env
             .path("SIGILUM_GATEWAY_CLI")
-            .or_else(|| on_path(env, "sigilum-gateway-cli")),
+            .or_else(|| find_on_path(env.path("PATH")?.as_os_str(), "sigilum-gateway-cli")),
         path: env.path("PATH").map(PathBuf::into_os_string),
     }
-}
-
-fn on_path(env: &Env, program: &str) -> Option<PathBuf> {
-    std::env::split_paths(&env.path("PATH")?)
-        .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join(program))
-        .find(|path| path.is_file())
 }
 
 /// A run of steps, each with a line for a person. A failure says what is done and what is not.

@@ -40,8 +40,8 @@ fn options(args: &WatchArgs, env: &Env) -> Result<Options> {
         .next("leave it out for a third of the token's life, or give for example --renew-at 0.25"));
     }
     let token_command = match (&args.token_command, env.var(TOKEN_COMMAND)) {
-        (Some(text), _) => Some(TokenCommand::parse(text, "--token-command")?),
-        (None, Some(text)) => Some(TokenCommand::parse(text, TOKEN_COMMAND)?),
+        (Some(text), _) => Some(TokenCommand::parse(text, "--token-command", env.pairs())?),
+        (None, Some(text)) => Some(TokenCommand::parse(text, TOKEN_COMMAND, env.pairs())?),
         (None, None) => None,
     };
     Ok(Options {

@@ -2,22 +2,19 @@
 //! git's credential helpers.
 
 use crate::error::{Error, ExitCode, Result};
+use crate::process::child::{Program, RunError};
 use crate::text;
-use rustix::event::{PollFd, PollFlags, Timespec};
 use secrecy::SecretString;
+use std::ffi::OsString;
 use std::fmt;
-use std::io::Read;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// How long the command may take.
 pub const LIMIT: Duration = Duration::from_secs(30);
 /// An owner token is about 400 bytes.
 const MAX_OUTPUT: usize = 64 * 1024;
-/// How soon the end of the command, of its time or of us is noticed.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Secrets of ours that it has no use for.
 const KEPT_BACK: [&str; 4] = [
     "SIGILUM_OWNER_TOKEN",
@@ -26,20 +23,25 @@ const KEPT_BACK: [&str; 4] = [
     "GATEWAY_ADMIN_TOKEN",
 ];
 
-/// A program and its arguments. The arguments may hold secrets: no `Debug` of them.
+/// A program, its arguments and its environment. The latter two may hold secrets: no `Debug` of them.
 #[derive(Clone)]
 pub struct TokenCommand {
     program: String,
     args: Vec<String>,
+    env: Vec<(OsString, OsString)>,
 }
 
 impl TokenCommand {
     /// Splits a text into words as a POSIX shell does; there is no shell, so nothing else in it is special. `from`
-    /// names its source in errors.
+    /// names its source in errors, `env` is the environment that it gets, but for secrets of ours.
     ///
     /// # Errors
     /// [`ExitCode::Usage`]: no word at all, or an open quote.
-    pub fn parse(text: &str, from: &str) -> Result<Self> {
+    pub fn parse<K, V>(text: &str, from: &str, env: impl IntoIterator<Item = (K, V)>) -> Result<Self>
+    where
+        K: Into<OsString>,
+        V: Into<OsString>,
+    {
         let refuse = |why: &str| {
             Error::new(
                 ExitCode::Usage,
@@ -54,6 +56,11 @@ impl TokenCommand {
             Some(program) if !program.is_empty() => Ok(Self {
                 program,
                 args: words.collect(),
+                env: env
+                    .into_iter()
+                    .map(|(name, value)| (name.into(), value.into()))
+                    .filter(|(name, _)| !KEPT_BACK.iter().any(|kept| name == kept))
+                    .collect(),
             }),
             _ => Err(refuse("it names no program")),
         }
@@ -72,29 +79,27 @@ impl TokenCommand {
     /// [`ExitCode::Token`]: it cannot be run, fails, prints nothing or too much, or is killed. Nothing that it printed
     /// to standard output is ever in the error; of its standard error the last line is, long words masked.
     pub fn run(&self, namespace: &str, limit: Duration, stop: &AtomicBool) -> Result<SecretString> {
-        let mut command = Command::new(&self.program);
-        command
-            .args(&self.args)
-            .env("SIGILUM_NAMESPACE", namespace)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
-        for name in KEPT_BACK {
-            command.env_remove(name);
+        let mut env = self.env.clone();
+        env.push(("SIGILUM_NAMESPACE".into(), namespace.into()));
+        let program = Program {
+            path: Path::new(&self.program),
+            args: self.args.iter().map(OsString::from).collect(),
+            env,
+            stdin: None,
+            limit,
+            max_stdout: MAX_OUTPUT,
+            stop: Some(stop),
+        };
+        let ended = program.run().map_err(|error| match error {
+            RunError::Stopped => self.failed("it was killed, since the watcher ends"),
+            RunError::NotStarted(cause) => self.failed("it cannot be run").because(cause),
+            other => self.failed(&other.to_string()),
+        })?;
+        if !ended.status.success() {
+            let said = last_line(&ended.stderr).map_or_else(String::new, |line| format!(" ({line})"));
+            return Err(self.failed(&format!("it ended with {}{said}", ended.status)));
         }
-        let child = command
-            .spawn()
-            .map_err(|error| self.failed("it cannot be run").because(error))?;
-        let mut running = Running(child);
-        let (status, out, err) = running
-            .collect(Instant::now() + limit, stop)
-            .map_err(|stopped| self.failed(&stopped.to_string()))?;
-        if !status.success() {
-            let said = last_line(&err).map_or_else(String::new, |line| format!(" ({line})"));
-            return Err(self.failed(&format!("it ended with {status}{said}")));
-        }
-        let text = String::from_utf8(out).map_err(|_| self.failed("it did not print UTF-8 text"))?;
+        let text = String::from_utf8(ended.stdout).map_err(|_| self.failed("it did not print UTF-8 text"))?;
         let token: SecretString = text.trim().into();
         if text.trim().is_empty() {
             return Err(self.failed("it printed nothing"));
@@ -116,93 +121,6 @@ impl TokenCommand {
 impl fmt::Debug for TokenCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenCommand").field("program", &self.program).finish()
-    }
-}
-
-/// Why a command's output was not waited for.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-enum Stopped {
-    #[error("it took too long and was killed")]
-    TooLong,
-    #[error("it was killed, since the watcher ends")]
-    Ending,
-    #[error("it printed over {MAX_OUTPUT} bytes")]
-    TooMuch,
-    #[error("its output cannot be read")]
-    Unreadable,
-}
-
-/// A child in a process group of its own, which does not outlive this value.
-struct Running(Child);
-
-impl Running {
-    /// Both outputs until the command has ended; a process that it leaves behind is not waited for.
-    fn collect(&mut self, end: Instant, stop: &AtomicBool) -> Result<(ExitStatus, Vec<u8>, Vec<u8>), Stopped> {
-        let (mut out, mut err) = (self.0.stdout.take(), self.0.stderr.take());
-        let (mut printed, mut said) = (Vec::new(), Vec::new());
-        loop {
-            // Asked before reading: what it printed before its end is read below.
-            let status = self.0.try_wait().map_err(|_| Stopped::Unreadable)?;
-            let wait = if status.is_some() { Duration::ZERO } else { LOOK_EVERY };
-            let mut read_any = read_some(&mut out, &mut printed, wait)?;
-            read_any |= read_some(&mut err, &mut said, Duration::ZERO)?;
-            if let (Some(status), false) = (status, read_any) {
-                return Ok((status, printed, said));
-            }
-            if printed.len() > MAX_OUTPUT {
-                return Err(Stopped::TooMuch);
-            }
-            // Of a long complaint the end tells most.
-            said.drain(..said.len().saturating_sub(MAX_OUTPUT));
-            if stop.load(Ordering::Relaxed) {
-                return Err(Stopped::Ending);
-            }
-            if Instant::now() >= end {
-                return Err(Stopped::TooLong);
-            }
-            if out.is_none() && !read_any && status.is_none() {
-                std::thread::sleep(LOOK_EVERY);
-            }
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let group = i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw);
-        if let (Some(group), Ok(None)) = (group, self.0.try_wait()) {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
-        let _ = self.0.wait();
-    }
-}
-
-/// Reads what is there, waiting at most so long for it. Says whether anything came; at its end the pipe is gone.
-fn read_some<P: Read + std::os::fd::AsFd>(
-    pipe: &mut Option<P>,
-    into: &mut Vec<u8>,
-    wait: Duration,
-) -> Result<bool, Stopped> {
-    let Some(open) = pipe else { return Ok(false) };
-    let timeout = Timespec::try_from(wait).ok();
-    let mut fds = [PollFd::new(open, PollFlags::IN)];
-    match rustix::event::poll(&mut fds, timeout.as_ref()) {
-        Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(false),
-        Ok(_) => {}
-        Err(_) => return Err(Stopped::Unreadable),
-    }
-    let mut buffer = [0; 4096];
-    match open.read(&mut buffer) {
-        Ok(0) => {
-            *pipe = None;
-            Ok(false)
-        }
-        Ok(count) => {
-            into.extend_from_slice(&buffer[..count]);
-            Ok(true)
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(false),
-        Err(_) => Err(Stopped::Unreadable),
     }
 }
 
@@ -234,10 +152,17 @@ fn last_line(text: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::{Life, life};
     use secrecy::ExposeSecret;
+    use std::time::Instant;
+
+    fn parse(text: &str) -> Result<TokenCommand> {
+        let path = std::env::var_os("PATH").unwrap();
+        TokenCommand::parse(text, "test", [("PATH", path), ("JWT_SECRET", "s3cret".into())])
+    }
 
     fn run(script: &str, limit: Duration) -> Result<SecretString, String> {
-        let command = TokenCommand::parse(&format!("sh -c {}", shell_words::quote(script)), "test").unwrap();
+        let command = parse(&format!("sh -c {}", shell_words::quote(script))).unwrap();
         command
             .run("alice", limit, &AtomicBool::new(false))
             .map_err(|error| error.to_string())
@@ -245,7 +170,7 @@ mod tests {
 
     #[test]
     fn words_are_split_as_a_shell_does_and_nothing_else() {
-        let command = TokenCommand::parse(r#"printf '%s %s' "a  b" $HOME;x"#, "test").unwrap();
+        let command = parse(r#"printf '%s %s' "a  b" $HOME;x"#).unwrap();
         assert_eq!(
             command.words().collect::<Vec<_>>(),
             ["printf", "%s %s", "a  b", "$HOME;x"]
@@ -253,11 +178,7 @@ mod tests {
         let token = command.run("alice", LIMIT, &AtomicBool::new(false)).unwrap();
         assert_eq!(token.expose_secret(), "a  b $HOME;x");
         for bad in ["", "  ", "'open", "''"] {
-            assert_eq!(
-                TokenCommand::parse(bad, "test").unwrap_err().code,
-                ExitCode::Usage,
-                "{bad}"
-            );
+            assert_eq!(parse(bad).unwrap_err().code, ExitCode::Usage, "{bad}");
         }
     }
 
@@ -287,7 +208,7 @@ mod tests {
             assert!(error.contains(expected), "{script}: {error}");
             assert!(!error.contains("eyJ"), "{error}");
         }
-        let missing = TokenCommand::parse("/nonexistent/program", "test").unwrap();
+        let missing = parse("/nonexistent/program").unwrap();
         let error = missing
             .run("alice", LIMIT, &AtomicBool::new(false))
             .map(|_| ())
@@ -301,14 +222,20 @@ mod tests {
     #[test]
     fn who_takes_too_long_is_killed_with_what_it_started() {
         let dir = tempfile::tempdir().unwrap();
-        let alive = dir.path().join("alive");
-        let script = format!("(sleep 1; touch {}) & sleep 60", alive.display());
+        let started = dir.path().join("started");
+        let script = format!("sleep 60 & echo $! > {}; sleep 60", started.display());
         let start = Instant::now();
         let error = run(&script, Duration::from_millis(200)).map(|_| ()).unwrap_err();
         assert!(error.contains("took too long"), "{error}");
         assert!(start.elapsed() < Duration::from_secs(10));
-        std::thread::sleep(Duration::from_millis(1300));
-        assert!(!alive.exists(), "what it had started lived on");
+        let pid = std::fs::read_to_string(started).unwrap().trim().parse().unwrap();
+        while life(pid) != Life::Dead {
+            assert!(
+                start.elapsed() < Duration::from_secs(50),
+                "what it had started lives on"
+            );
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     #[test]
@@ -321,7 +248,7 @@ mod tests {
 
     #[test]
     fn the_end_of_the_watcher_ends_it() {
-        let command = TokenCommand::parse("sleep 60", "test").unwrap();
+        let command = parse("sleep 60").unwrap();
         let error = command
             .run("alice", LIMIT, &AtomicBool::new(true))
             .map(|_| ())

@@ -6,20 +6,18 @@
 
 use super::connection::{self, Connection, NewConnection, Patch};
 use super::{Rotated, Target};
-use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, Result};
+use crate::process::child::Program;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::HashSet;
-use std::ffi::{OsStr, OsString};
-use std::io::Read;
+use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A run that takes longer is ended.
 const LIMIT: Duration = Duration::from_secs(30);
-/// More output than this is not read.
-const CAP: u64 = 4 * 1024 * 1024;
+/// It must not print more than this.
+const MAX_OUTPUT: usize = 4 * 1024 * 1024;
 
 /// What helps against a CLI that does not do as it should.
 const THE_RIGHT_CLI: &str = "start the Sigilum gateway and run the same command again, or see that SIGILUM_GATEWAY_CLI or \
@@ -212,52 +210,36 @@ impl Cli {
         args: &[&str],
         secret: Option<(&str, &SecretString)>,
     ) -> Result<std::result::Result<Vec<u8>, Failure>> {
-        let what = || format!("could not run the Sigilum gateway's CLI: {}", self.program.display());
-        let mut command = Command::new(&self.program);
-        command
-            .args(args)
-            .env_clear()
-            .env("GATEWAY_DATA_DIR", &self.data_dir)
-            .env("GATEWAY_MASTER_KEY", self.master_key.expose_secret())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        if let Some(path) = &self.path {
-            command.env("PATH", path);
+        let mut args: Vec<OsString> = args.iter().map(OsString::from).collect();
+        if let Some((key, value)) = secret {
+            args.extend(["--secret".into(), format!("{key}={}", value.expose_secret()).into()]);
         }
-        let pair = secret.map(|(key, value)| SecretString::from(format!("{key}={}", value.expose_secret())));
-        if let Some(pair) = &pair {
-            command.arg("--secret").arg(OsStr::new(pair.expose_secret()));
-        }
-        let mut child = command.spawn().or_fail(ExitCode::Unreachable, what)?;
-        let stdout = child.stdout.take().map(read_in_background);
-        let stderr = child.stderr.take().map(read_in_background);
-        let end = Instant::now() + LIMIT;
-        let mut pause = Duration::from_millis(1);
-        let status = loop {
-            if let Some(status) = child.try_wait().or_fail(ExitCode::Unreachable, what)? {
-                break status;
-            }
-            if Instant::now() >= end {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(Error::new(
-                    ExitCode::Unreachable,
-                    format!("{}: no answer within {} s", what(), LIMIT.as_secs()),
-                )
-                .next(THE_RIGHT_CLI));
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(20));
+        let mut env = vec![
+            ("GATEWAY_DATA_DIR".into(), self.data_dir.clone().into()),
+            ("GATEWAY_MASTER_KEY".into(), self.master_key.expose_secret().into()),
+        ];
+        env.extend(self.path.clone().map(|path| ("PATH".into(), path)));
+        let program = Program {
+            path: &self.program,
+            args,
+            env,
+            stdin: None,
+            limit: LIMIT,
+            max_stdout: MAX_OUTPUT,
+            stop: None,
         };
-        let stdout = collect(stdout);
-        if status.success() {
-            return Ok(Ok(stdout));
+        let ended = program.run().map_err(|error| {
+            let what = format!("could not run the Sigilum gateway's CLI: {}", self.program.display());
+            Error::new(ExitCode::Unreachable, what)
+                .because(error)
+                .next(THE_RIGHT_CLI)
+        })?;
+        if ended.status.success() {
+            return Ok(Ok(ended.stdout));
         }
-        let stderr = collect(stderr);
         let secrets = [Some(&self.master_key), secret.map(|(_, value)| value)];
         Ok(Err(failure(
-            &String::from_utf8_lossy(&stderr),
+            &String::from_utf8_lossy(&ended.stderr),
             secrets.into_iter().flatten(),
         )))
     }
@@ -318,24 +300,6 @@ fn failure<'a>(stderr: &str, secrets: impl IntoIterator<Item = &'a SecretString>
         Failure::Other("its CLI gave no reason".to_owned())
     } else {
         Failure::Other(super::quote(line, secrets))
-    }
-}
-
-fn read_in_background(from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _ = from.take(CAP).read_to_end(&mut bytes);
-        let _ = sender.send(bytes);
-    });
-    receiver
-}
-
-/// What was read. A grandchild that keeps the pipe open does not hold us up.
-fn collect(from: Option<Receiver<Vec<u8>>>) -> Vec<u8> {
-    match from.map(|from| from.recv_timeout(Duration::from_secs(1))) {
-        Some(Ok(bytes)) => bytes,
-        Some(Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected)) | None => Vec::new(),
     }
 }
 
