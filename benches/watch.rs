@@ -6,8 +6,9 @@ use crate::env::BINARY;
 use crate::kernel::{Usage, memory_of};
 use crate::table::{self, Measure, Row, millis};
 use secrecy::ExposeSecret;
-use sigilum_authz_notify::cli::Mode;
-use sigilum_authz_notify::settings::{Env, Place};
+use sigilum_authz_notify::env::Env;
+use sigilum_authz_notify::home::OpenClawHome;
+use sigilum_authz_notify::mode::Mode;
 use sigilum_authz_notify::token::claims::{self, Claims};
 use sigilum_authz_notify::token::lifetime::{DEFAULT_FRACTION, Lifetime, jitter};
 use sigilum_authz_notify::token::record::Record;
@@ -305,7 +306,7 @@ fn day() -> Row {
     let home = dir.path().join(".openclaw");
     let start = unix_seconds();
     let token_file = make_home(&home, &token(start, LIFE as u64));
-    let place = Place {
+    let place = OpenClawHome {
         config: home.join("openclaw.json"),
         home: home.clone(),
         read_only: None,

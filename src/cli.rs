@@ -13,6 +13,9 @@
     reason = "help texts are plain text: `<namespace>` and `[default: …]` stand for themselves"
 )]
 
+use crate::mode::Mode;
+use crate::openclaw::entry::Enable;
+use crate::watch::log::LogFormat;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -102,37 +105,6 @@ pub struct LocalApiArgs {
     /// The local API's SQLite database file
     #[arg(long, value_name = "PATH")]
     pub api_db: Option<PathBuf>,
-}
-
-/// The Sigilum mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// The hosted Sigilum: tokens come from a login in a browser.
-    Managed,
-    /// A local Sigilum API: tokens are signed here with its JWT secret.
-    OssLocal,
-}
-
-impl Mode {
-    /// The name as flags, `SIGILUM_MODE` and files spell it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Managed => "managed",
-            Self::OssLocal => "oss-local",
-        }
-    }
-}
-
-/// `true`, `false` or `preserve`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Enable {
-    /// Switch the hook on.
-    True,
-    /// Switch the hook off.
-    False,
-    /// Leave it as it is; a new entry is written switched off.
-    Preserve,
 }
 
 // Options of `auth login`, `auth refresh` and `login`.
@@ -515,15 +487,6 @@ pub struct HookStatusArgs {
     pub json: bool,
     #[command(flatten)]
     pub show: ShowArgs,
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// A service manager whose unit `watch --print-unit` prints.

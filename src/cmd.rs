@@ -24,12 +24,17 @@ mod service_secret_set;
 mod table;
 mod watch;
 
-use crate::cli::{AuthCommand, Cli, Command, HookCommand, Mode, PlaceArgs, ServiceCommand, ServiceSecretCommand};
+use crate::cli::{
+    AuthCommand, Cli, Command, HookCommand, LocalApiArgs, OwnerArgs, PlaceArgs, ServiceCommand, ServiceSecretCommand,
+};
+use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::home::{self, OpenClawHome};
+use crate::mode::Mode;
 use crate::openclaw::entry::{self, Entry};
 use crate::openclaw::{config, program};
 use crate::process::child::find_on_path;
-use crate::settings::{self, Env, Owner, Place};
+use crate::settings::{Owner, OwnerQuery};
 use crate::text;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -65,25 +70,38 @@ pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
 }
 
 /// Where things are; what is odd about how that was found goes to standard error.
-fn place(args: &PlaceArgs, env: &Env) -> Result<Place> {
-    let place = settings::place(args, env)?;
+fn place(args: &PlaceArgs, env: &Env) -> Result<OpenClawHome> {
+    let place = home::find(args.openclaw_home.as_deref(), args.config.as_deref(), env)?;
     place.warnings.iter().for_each(warn);
     Ok(place)
 }
 
+/// What a command's options say of the owner.
+fn owner_query<'a>(owner: &'a OwnerArgs, local_api: &'a LocalApiArgs) -> OwnerQuery<'a> {
+    OwnerQuery {
+        namespace: owner.namespace.as_deref(),
+        mode: owner.mode,
+        api_url: owner.api_url.as_deref(),
+        token_file: owner.token_file.as_deref(),
+        source_home: local_api.source_home.as_deref(),
+        api_db: local_api.api_db.as_deref(),
+        ..OwnerQuery::default()
+    }
+}
+
 /// The hook's entry in openclaw.json; `None` where there is none.
-fn entry(place: &Place) -> Result<Option<Entry>> {
+fn entry(place: &OpenClawHome) -> Result<Option<Entry>> {
     let config = config::read(place)?;
     Ok(config.map(|config| entry::find(&config.value)).transpose()?.flatten())
 }
 
 /// The entry's env.
-fn entry_env(place: &Place) -> Result<Option<BTreeMap<String, String>>> {
+fn entry_env(place: &OpenClawHome) -> Result<Option<BTreeMap<String, String>>> {
     Ok(entry(place)?.map(|entry| entry.env))
 }
 
 /// As [`entry_env`], for a command that does without openclaw.json: one that cannot be read is a warning.
-fn entry_env_if_readable(place: &Place) -> Option<BTreeMap<String, String>> {
+fn entry_env_if_readable(place: &OpenClawHome) -> Option<BTreeMap<String, String>> {
     entry_env(place).unwrap_or_else(|error| {
         warn(error);
         None
@@ -103,7 +121,7 @@ fn openclaw_env(env: &Env) -> Vec<(&'static str, OsString)> {
 
 /// Lets OpenClaw itself change its config, where only it can; `false` where it is not on PATH. It looks at every plugin
 /// that there is, and so takes its time.
-fn let_openclaw_write(env: &Env, place: &Place, args: &[OsString]) -> Result<bool> {
+fn let_openclaw_write(env: &Env, place: &OpenClawHome, args: &[OsString]) -> Result<bool> {
     let Some(openclaw) = openclaw_program(env) else {
         return Ok(false);
     };

@@ -1,9 +1,11 @@
 //! A new owner token in oss-local mode: which database, which secret, whose token. Used by `auth login`, `auth
 //! refresh` and the watcher.
 
+use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
-use crate::settings::{Env, Origin, Owner, Place, Setting};
+use crate::home::OpenClawHome;
+use crate::settings::{Origin, Owner, Setting};
 use crate::sigilum::checkout::Checkout;
 use crate::sigilum::local_db::LocalDb;
 use crate::token::claims::{self, Claims};
@@ -27,7 +29,7 @@ pub struct LocalApi {
 ///
 /// # Errors
 /// Where the checkout cannot be trusted or read.
-pub fn local_api(owner: &Owner, place: &Place) -> Result<LocalApi> {
+pub fn local_api(owner: &Owner, place: &OpenClawHome) -> Result<LocalApi> {
     let checkout = owner
         .source_home
         .as_ref()
@@ -48,7 +50,7 @@ pub fn local_api(owner: &Owner, place: &Place) -> Result<LocalApi> {
 
 /// The secret that the local API signs with: `JWT_SECRET`, else the checkout's `.dev.vars`, else, for the embedded
 /// database, the file `<home>/.sigilum/jwt-secret`, if it has been made. Empty counts as unset.
-pub fn jwt_secret(api: &LocalApi, env: &Env, place: &Place) -> Result<Option<Setting<SecretString>>> {
+pub fn jwt_secret(api: &LocalApi, env: &Env, place: &OpenClawHome) -> Result<Option<Setting<SecretString>>> {
     if let Some(secret) = env.var("JWT_SECRET") {
         return Ok(Some(Setting {
             value: secret.into(),
@@ -78,7 +80,7 @@ pub fn jwt_secret(api: &LocalApi, env: &Env, place: &Place) -> Result<Option<Set
 ///
 /// # Errors
 /// [`ExitCode::SecretOrDatabase`] where there is none.
-pub fn check_secret(api: &LocalApi, env: &Env, place: &Place) -> Result<()> {
+pub fn check_secret(api: &LocalApi, env: &Env, place: &OpenClawHome) -> Result<()> {
     let makeable = api.embedded && api.checkout.is_none();
     if makeable || jwt_secret(api, env, place)?.is_some() {
         Ok(())
@@ -88,7 +90,7 @@ pub fn check_secret(api: &LocalApi, env: &Env, place: &Place) -> Result<()> {
 }
 
 /// As [`jwt_secret`], but the embedded database's secret is made where it is missing.
-fn jwt_secret_or_new(api: &LocalApi, env: &Env, place: &Place) -> Result<SecretString> {
+fn jwt_secret_or_new(api: &LocalApi, env: &Env, place: &OpenClawHome) -> Result<SecretString> {
     if let Some(secret) = jwt_secret(api, env, place)? {
         return Ok(secret.value);
     }
@@ -140,7 +142,7 @@ pub struct Issued {
 ///
 /// # Errors
 /// [`ExitCode::SecretOrDatabase`] for a secret or database that is not to be had.
-pub fn issue(api: &LocalApi, owner: &Owner, env: &Env, place: &Place, ttl: u64, now: i64) -> Result<Issued> {
+pub fn issue(api: &LocalApi, owner: &Owner, env: &Env, place: &OpenClawHome, ttl: u64, now: i64) -> Result<Issued> {
     let secret = jwt_secret_or_new(api, env, place)?;
     let mut opened = LocalDb::open_or_create(&api.database, api.checkout.as_ref())?;
     let row = opened.db.ensure_owner(&owner.namespace.value, &owner.email.value)?;

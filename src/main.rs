@@ -1,7 +1,7 @@
 //! The `sigilum-authz-notify` binary: parse, run, turn an error into its exit code.
 
 use clap::Parser;
-use sigilum_authz_notify::{cli::Cli, cmd, error::ExitCode, settings::Env};
+use sigilum_authz_notify::{cli::Cli, cmd, env::Env, error::ExitCode};
 use std::io::Write;
 
 fn main() -> std::process::ExitCode {

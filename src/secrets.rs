@@ -1,8 +1,8 @@
 //! Service API keys and upstream secrets: made, kept in private files of the workspace folder, masked for people.
 
+use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs;
-use crate::settings::Env;
 use crate::text;
 use secrecy::{ExposeSecret, SecretString};
 use std::path::{Path, PathBuf};

@@ -1,85 +1,16 @@
-//! What is in force: flags, environment, openclaw.json and files, and who wins among them. The one place that reads
-//! the environment.
+//! What is in force: flags, environment, openclaw.json and files, and who wins among them.
 
-use crate::cli::{LocalApiArgs, Mode, OwnerArgs, PlaceArgs};
+use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
-use crate::openclaw::entry::is_unset;
+use crate::home::{OpenClawHome, absolute};
+use crate::mode::Mode;
 use crate::sigilum::checkout;
+use crate::text::is_unset;
 use crate::token::record::{self, Record};
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
-
-/// A snapshot of the process environment. An empty value counts as unset, everywhere.
-#[derive(Clone, Default)]
-pub struct Env {
-    vars: BTreeMap<String, OsString>,
-}
-
-impl Env {
-    /// The process's own environment. Names that are not UTF-8 are left out.
-    pub fn from_process() -> Self {
-        Self::from_pairs(std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))))
-    }
-
-    /// An environment made of pairs.
-    pub fn from_pairs<K: Into<String>, V: Into<OsString>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
-        let vars = pairs
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
-        Self { vars }
-    }
-
-    /// The same environment without some variables.
-    #[must_use]
-    pub fn without(&self, names: &[&str]) -> Self {
-        let mut vars = self.vars.clone();
-        vars.retain(|name, _| !names.contains(&name.as_str()));
-        Self { vars }
-    }
-
-    /// All variables.
-    pub fn pairs(&self) -> impl Iterator<Item = (&str, &OsString)> {
-        self.vars.iter().map(|(name, value)| (name.as_str(), value))
-    }
-
-    /// A variable's text; `None` where it is unset, empty or not UTF-8.
-    pub fn var(&self, name: &str) -> Option<&str> {
-        self.vars.get(name)?.to_str().filter(|value| !value.is_empty())
-    }
-
-    /// A variable as a path; `None` where it is unset or empty.
-    pub fn path(&self, name: &str) -> Option<PathBuf> {
-        let value = self.vars.get(name)?;
-        (!value.is_empty()).then(|| PathBuf::from(value))
-    }
-
-    /// A path whose leading `~` is the person's home folder, as OpenClaw reads its variables.
-    fn expand_tilde(&self, path: PathBuf) -> PathBuf {
-        match (path.strip_prefix("~"), self.path("HOME")) {
-            (Ok(rest), Some(home)) => home.join(rest),
-            _ => path,
-        }
-    }
-
-    /// Whether a switch such as `OPENCLAW_NIX_MODE` is on: `1`, `true`, `yes` or `on`.
-    pub fn is_on(&self, name: &str) -> bool {
-        matches!(
-            self.var(name).map(str::to_ascii_lowercase).as_deref(),
-            Some("1" | "true" | "yes" | "on")
-        )
-    }
-}
-
-impl fmt::Debug for Env {
-    /// Names only: values may be secrets.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.vars.keys()).finish()
-    }
-}
 
 /// Where a setting came from, for messages: "namespace alice (from SIGILUM_NAMESPACE)".
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,161 +62,24 @@ pub struct Setting<T> {
     pub origin: Origin,
 }
 
-/// Where things are: the OpenClaw home (its state folder), its config and our own folder in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The OpenClaw state folder, absolute.
-    pub home: PathBuf,
-    /// The OpenClaw config file, absolute.
-    pub config: PathBuf,
-    /// Why the config must never be written (`OPENCLAW_NIX_MODE=1`), where that is so.
-    pub read_only: Option<&'static str>,
-    /// What the person should be told about how the place was found.
-    pub warnings: Vec<String>,
-}
-
-impl Place {
-    /// `<home>/.sigilum`: everything that is ours.
-    pub fn sigilum_dir(&self) -> PathBuf {
-        self.home.join(".sigilum")
-    }
-
-    /// `<home>/.sigilum/owner-<namespace>.json`: the record of the last login.
-    pub fn record_file(&self, namespace: &str) -> PathBuf {
-        self.sigilum_dir().join(format!("owner-{namespace}.json"))
-    }
-
-    /// `<home>/.sigilum/owner-token-<namespace>.jwt`: the default token file.
-    pub fn token_file(&self, namespace: &str) -> PathBuf {
-        self.sigilum_dir().join(format!("owner-token-{namespace}.jwt"))
-    }
-
-    /// `<home>/.sigilum/undo.json`: what our edits of openclaw.json put in and took out.
-    pub fn undo_file(&self) -> PathBuf {
-        self.sigilum_dir().join("undo.json")
-    }
-
-    /// `<home>/.sigilum/local-api.sqlite`: our embedded database.
-    pub fn embedded_db(&self) -> PathBuf {
-        self.sigilum_dir().join("local-api.sqlite")
-    }
-
-    /// `<home>/.sigilum/jwt-secret`: the embedded database's signing secret.
-    pub fn jwt_secret_file(&self) -> PathBuf {
-        self.sigilum_dir().join("jwt-secret")
-    }
-
-    /// `<home>/.sigilum/watch-status.json`: what the watcher says of itself.
-    pub fn watch_status_file(&self) -> PathBuf {
-        self.sigilum_dir().join("watch-status.json")
-    }
-
-    /// `<home>/hooks/sigilum-authz-notify`: where OpenClaw finds the hook.
-    pub fn hook_dir(&self) -> PathBuf {
-        self.home.join("hooks").join("sigilum-authz-notify")
-    }
-}
-
-/// The OpenClaw home and config in force.
-///
-/// Home: `--openclaw-home` → `OPENCLAW_STATE_DIR` → `OPENCLAW_HOME` → `~/.openclaw` (`~/.openclaw-p` with
-/// `OPENCLAW_PROFILE=p`). Config: `--config` → `OPENCLAW_CONFIG_PATH` → `<home>/openclaw.json`.
-pub fn place(args: &PlaceArgs, env: &Env) -> Result<Place> {
-    let mut warnings = Vec::new();
-    let home = match (&args.openclaw_home, env.path("OPENCLAW_STATE_DIR")) {
-        (Some(home), _) => home.clone(),
-        (None, Some(state_dir)) => env.expand_tilde(state_dir),
-        (None, None) => {
-            let folder = state_folder_name(env)?;
-            match env.path("OPENCLAW_HOME") {
-                Some(base) => home_of_openclaw_home(&env.expand_tilde(base), &folder, &mut warnings),
-                None => user_home(env)?.join(folder),
-            }
-        }
-    };
-    let home = absolute(&home)?;
-    let config = match (&args.config, env.path("OPENCLAW_CONFIG_PATH")) {
-        (Some(config), _) => absolute(config)?,
-        (None, Some(config)) => absolute(&env.expand_tilde(config))?,
-        (None, None) => home.join("openclaw.json"),
-    };
-    let read_only = read_only(env);
-    Ok(Place {
-        home,
-        config,
-        read_only,
-        warnings,
-    })
-}
-
-/// The variable that forbids to write OpenClaw configs, where one is on.
-pub fn read_only(env: &Env) -> Option<&'static str> {
-    ["OPENCLAW_CONFIG_READONLY", "OPENCLAW_NIX_MODE"]
-        .into_iter()
-        .find(|name| env.is_on(name))
-}
-
-/// `.openclaw`, or `.openclaw-p` with `OPENCLAW_PROFILE=p`.
-fn state_folder_name(env: &Env) -> Result<String> {
-    match env.var("OPENCLAW_PROFILE") {
-        None => Ok(".openclaw".to_owned()),
-        Some(profile) if profile.eq_ignore_ascii_case("default") => Ok(".openclaw".to_owned()),
-        Some(profile)
-            if profile
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) =>
-        {
-            Ok(format!(".openclaw-{profile}"))
-        }
-        Some(_) => Err(Error::new(
-            ExitCode::Usage,
-            "could not find the OpenClaw home: OPENCLAW_PROFILE may hold letters, digits, - and _ only",
-        )
-        .next("give the folder with --openclaw-home")),
-    }
-}
-
-/// What `OPENCLAW_HOME` means: OpenClaw takes it for the person's home folder, Sigilum's scripts for the state folder.
-fn home_of_openclaw_home(base: &Path, folder: &str, warnings: &mut Vec<String>) -> PathBuf {
-    let inner = base.join(folder);
-    let base_has_config = base.join("openclaw.json").exists();
-    if inner.exists() {
-        if base_has_config && inner.join("openclaw.json").exists() {
-            warnings.push(format!(
-                "OPENCLAW_HOME: both {} and {} hold an openclaw.json; taking the latter, as OpenClaw does",
-                base.display(),
-                inner.display()
-            ));
-        }
-        return inner;
-    }
-    let named_as_state = base
-        .file_name()
-        .is_some_and(|name| name.to_string_lossy().starts_with(".openclaw"));
-    if base_has_config || named_as_state {
-        base.to_owned()
-    } else {
-        inner
-    }
-}
-
-fn user_home(env: &Env) -> Result<PathBuf> {
-    env.path("HOME").ok_or_else(|| {
-        Error::new(ExitCode::Usage, "could not find the OpenClaw home: HOME is not set")
-            .next("give the folder with --openclaw-home")
-    })
-}
-
 /// Reads the env of the hook's entry in openclaw.json; `None` where there is no entry.
 pub type AskEntry<'a> = &'a dyn Fn() -> Result<Option<BTreeMap<String, String>>>;
 
 /// What a command knows before [`owner`] decides: its flags, and where to look beyond them.
 #[derive(Default)]
 pub struct OwnerQuery<'a> {
-    /// `--namespace`, `--mode`, `--api-url`, `--token-file`
-    pub flags: OwnerArgs,
-    /// `--source-home`, `--api-db`
-    pub local_api: LocalApiArgs,
+    /// `--namespace`
+    pub namespace: Option<&'a str>,
+    /// `--mode`
+    pub mode: Option<Mode>,
+    /// `--api-url`
+    pub api_url: Option<&'a str>,
+    /// `--token-file`
+    pub token_file: Option<&'a Path>,
+    /// `--source-home`
+    pub source_home: Option<&'a Path>,
+    /// `--api-db`
+    pub api_db: Option<&'a Path>,
     /// `--email`
     pub email: Option<&'a str>,
     /// The namespace in the claims of an explicitly given token.
@@ -320,7 +114,7 @@ pub struct Owner {
 }
 
 /// The namespace owner in force. Precedence: the README's settings table.
-pub fn owner(query: &OwnerQuery, env: &Env, place: &Place) -> Result<Owner> {
+pub fn owner(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Owner> {
     let entry = LazyEntry {
         ask: query.entry_env,
         answer: OnceCell::new(),
@@ -345,7 +139,7 @@ pub fn owner(query: &OwnerQuery, env: &Env, place: &Place) -> Result<Owner> {
         })
     };
 
-    let mode = match (query.flags.mode, env.var("SIGILUM_MODE")) {
+    let mode = match (query.mode, env.var("SIGILUM_MODE")) {
         (Some(mode), _) => Setting {
             value: mode,
             origin: Origin::Flag("--mode"),
@@ -375,9 +169,9 @@ pub fn owner(query: &OwnerQuery, env: &Env, place: &Place) -> Result<Owner> {
 
     // What the record or the entry says of the API holds for their own mode only.
     let record_of_mode = record.as_ref().filter(|record| record.mode == mode.value);
-    let api_url = match (&query.flags.api_url, env.var("SIGILUM_API_URL")) {
+    let api_url = match (query.api_url, env.var("SIGILUM_API_URL")) {
         (Some(url), _) => Setting {
-            value: url.clone(),
+            value: url.to_owned(),
             origin: Origin::Flag("--api-url"),
         },
         (None, Some(url)) => Setting {
@@ -429,7 +223,7 @@ pub fn owner(query: &OwnerQuery, env: &Env, place: &Place) -> Result<Owner> {
     };
     check_email(&email)?;
 
-    let token_file = match (&query.flags.token_file, &record) {
+    let token_file = match (query.token_file, &record) {
         (Some(path), _) => absolute(path)?,
         (None, Some(record)) => record.token_file.clone(),
         (None, None) => place.token_file(&namespace.value),
@@ -463,14 +257,14 @@ impl LazyEntry<'_> {
     }
 }
 
-fn namespace(query: &OwnerQuery, env: &Env, place: &Place, entry: &LazyEntry) -> Result<Setting<String>> {
+fn namespace(query: &OwnerQuery, env: &Env, place: &OpenClawHome, entry: &LazyEntry) -> Result<Setting<String>> {
     let found = |value: &str, origin| {
         Ok(Setting {
             value: value.to_owned(),
             origin,
         })
     };
-    if let Some(value) = &query.flags.namespace {
+    if let Some(value) = query.namespace {
         return found(value, Origin::Flag("--namespace"));
     }
     if let Some(value) = query.token_namespace {
@@ -575,9 +369,9 @@ fn check_email(email: &Setting<String>) -> Result<()> {
 type LocalApi = (Option<Setting<PathBuf>>, Option<Setting<PathBuf>>);
 
 fn local_api(query: &OwnerQuery, env: &Env, record: Option<&Record>) -> Result<LocalApi> {
-    let explicit = |flag: &Option<PathBuf>, flag_name, env_name| -> Result<Option<Setting<PathBuf>>> {
+    let explicit = |flag: Option<&Path>, flag_name, env_name| -> Result<Option<Setting<PathBuf>>> {
         let (path, origin) = match (flag, env.path(env_name)) {
-            (Some(path), _) => (path.clone(), Origin::Flag(flag_name)),
+            (Some(path), _) => (path.to_owned(), Origin::Flag(flag_name)),
             (None, Some(path)) => (env.expand_tilde(path), Origin::Env(env_name)),
             (None, None) => return Ok(None),
         };
@@ -586,8 +380,8 @@ fn local_api(query: &OwnerQuery, env: &Env, record: Option<&Record>) -> Result<L
             origin,
         }))
     };
-    let source_home = explicit(&query.local_api.source_home, "--source-home", "SIGILUM_SOURCE_HOME")?;
-    let api_db = explicit(&query.local_api.api_db, "--api-db", "SIGILUM_API_DB")?;
+    let source_home = explicit(query.source_home, "--source-home", "SIGILUM_SOURCE_HOME")?;
+    let api_db = explicit(query.api_db, "--api-db", "SIGILUM_API_DB")?;
     if source_home.is_some() || api_db.is_some() {
         return Ok((source_home, api_db));
     }
@@ -632,24 +426,4 @@ pub fn ttl_seconds(flag: Option<u64>, env: &Env, replaced: Option<u64>) -> Resul
         )
         .next("give --ttl-seconds 604800, for example")
     })
-}
-
-/// Makes a path absolute, without looking at the file system beyond the working directory. It must be UTF-8: records,
-/// units and openclaw.json can hold no other, nor can OpenClaw.
-pub fn absolute(path: &Path) -> Result<PathBuf> {
-    let absolute = std::path::absolute(path).map_err(|error| {
-        Error::new(
-            ExitCode::Usage,
-            format!("could not make the path absolute: {}", path.display()),
-        )
-        .because(error)
-    })?;
-    if absolute.to_str().is_none() {
-        return Err(Error::new(
-            ExitCode::Usage,
-            format!("could not use the path, it is no UTF-8: {}", absolute.display()),
-        )
-        .next("rename what is on the way to it"));
-    }
-    Ok(absolute)
 }

@@ -1,7 +1,10 @@
-//! Texts of others in output of ours: one line, fit for a terminal.
+//! Texts of others: in output of ours one line, fit for a terminal; in openclaw.json perhaps none at all.
 
 /// What all else becomes.
 const DOT: char = '·';
+
+/// How a filler begins: nothing that begins so is a token.
+const FILLER: &str = "no-token";
 
 /// A text in which nothing moves a terminal, ends a line, re-orders what stands around it, or cannot be seen.
 pub fn plain(text: &str) -> String {
@@ -34,6 +37,26 @@ pub fn is_plain(c: char) -> bool {
         | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
     );
     !c.is_control() && !hidden
+}
+
+/// Whether a value of the hook entry's `env` counts as unset: blank, a filler, or a `${…}` that nobody resolved (or that
+/// `$${…}` made a literal one). Good for values from openclaw.json and for those that OpenClaw hands to the hook.
+pub fn is_unset(value: &str) -> bool {
+    let value = value.trim();
+    let filler = value
+        .strip_prefix(FILLER)
+        .unwrap_or(value)
+        .bytes()
+        .all(|byte| byte == b'-');
+    value.is_empty() || filler || value.contains("${")
+}
+
+/// A text of `len` bytes that takes a removed token's place where the file must not shrink. [`is_unset`] knows it.
+pub fn filler(len: usize) -> String {
+    match len.checked_sub(FILLER.len()) {
+        Some(rest) => format!("{FILLER}{}", "-".repeat(rest)),
+        None => "-".repeat(len),
+    }
 }
 
 #[cfg(test)]

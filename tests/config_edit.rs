@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 use sigilum_authz_notify::error::{ExitCode, Result};
 use sigilum_authz_notify::fs::{is_temp_name, lock_sigilum};
+use sigilum_authz_notify::home::OpenClawHome;
 use sigilum_authz_notify::openclaw::config::{self, Ask, EditOptions, EditOutcome};
-use sigilum_authz_notify::openclaw::entry::{HOOK, filler};
+use sigilum_authz_notify::openclaw::entry::HOOK;
 use sigilum_authz_notify::openclaw::lock::{self, LockOptions};
-use sigilum_authz_notify::settings::Place;
+use sigilum_authz_notify::text::filler;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 
 struct Home {
     dir: tempfile::TempDir,
-    place: Place,
+    place: OpenClawHome,
 }
 
 impl Home {
@@ -23,7 +24,7 @@ impl Home {
         let home = dir.path().join(".openclaw");
         fs::create_dir(&home).unwrap();
         fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
-        let place = Place {
+        let place = OpenClawHome {
             config: home.join("openclaw.json"),
             home,
             read_only: None,
@@ -160,7 +161,7 @@ fn nothing_wanted_is_nothing_written() {
 #[test]
 fn a_missing_config_is_made_private_with_its_folder() {
     let home = Home::new(None);
-    let place = Place {
+    let place = OpenClawHome {
         config: home.path("deep/er/other.json"),
         ..home.place.clone()
     };

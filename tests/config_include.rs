@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 use sigilum_authz_notify::error::{ExitCode, Result};
+use sigilum_authz_notify::home::OpenClawHome;
 use sigilum_authz_notify::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use sigilum_authz_notify::openclaw::entry::HOOK;
-use sigilum_authz_notify::settings::Place;
 use sigilum_authz_notify::text::is_plain;
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use std::path::Path;
 
 struct Home {
     dir: tempfile::TempDir,
-    place: Place,
+    place: OpenClawHome,
 }
 
 impl Home {
@@ -28,7 +28,7 @@ impl Home {
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         }
-        let place = Place {
+        let place = OpenClawHome {
             config: home.join(files[0].0),
             home,
             read_only: None,

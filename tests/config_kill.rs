@@ -1,9 +1,9 @@
 //! Processes killed in the middle of an edit, and many at once: nothing is lost, nothing stays behind.
 
 use serde_json::{Value, json};
+use sigilum_authz_notify::home::OpenClawHome;
 use sigilum_authz_notify::openclaw::config::{self, EditOptions};
 use sigilum_authz_notify::openclaw::entry::HOOK;
-use sigilum_authz_notify::settings::Place;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 const CONFIG: &str =
     "// mine\r\n{\r\n  gateway: { mode: 'local' },\r\n  hooks: { internal: { enabled: true } }, // end\r\n}\r\n";
 
-fn place(home: &Path) -> Place {
-    Place {
+fn place(home: &Path) -> OpenClawHome {
+    OpenClawHome {
         home: home.to_owned(),
         config: home.join("openclaw.json"),
         read_only: None,
@@ -22,7 +22,7 @@ fn place(home: &Path) -> Place {
     }
 }
 
-fn put(place: &Place, key: &str, value: &str) {
+fn put(place: &OpenClawHome, key: &str, value: &str) {
     config::edit(place, &EditOptions::default(), &mut |ask| {
         let mut wanted = ask.value.clone();
         let entry = &mut wanted["hooks"]["internal"]["entries"][HOOK];

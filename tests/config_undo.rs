@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use sigilum_authz_notify::error::Result;
 use sigilum_authz_notify::fs::{lock_sigilum, write_private};
+use sigilum_authz_notify::home::OpenClawHome;
 use sigilum_authz_notify::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use sigilum_authz_notify::openclaw::entry::HOOK;
-use sigilum_authz_notify::settings::Place;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
@@ -13,13 +13,13 @@ const CONFIG: &str = "// mine\n{\n\tgateway: { mode: 'local' },\n\thooks: {\n\t\
 
 struct Home {
     _dir: tempfile::TempDir,
-    place: Place,
+    place: OpenClawHome,
 }
 
 impl Home {
     fn new(config: Option<&str>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let place = Place {
+        let place = OpenClawHome {
             home: dir.path().to_owned(),
             config: dir.path().join("openclaw.json"),
             read_only: None,

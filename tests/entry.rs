@@ -2,12 +2,12 @@
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use sigilum_authz_notify::cli::Enable;
 use sigilum_authz_notify::error::ExitCode;
+use sigilum_authz_notify::openclaw::entry::Enable;
 use sigilum_authz_notify::openclaw::entry::{
-    HOOK, Install, Installs, PLUGIN, Planned, Wanted, filler, find, is_reference, is_unset, removed, selection, wanted,
-    without_token,
+    HOOK, Install, Installs, PLUGIN, Planned, Wanted, find, is_reference, removed, selection, wanted, without_token,
 };
+use sigilum_authz_notify::text::{filler, is_unset};
 use std::path::Path;
 
 const OPEN_DIR: &str = "/home/alice/.openclaw/hooks/sigilum-authz-notify";

@@ -5,7 +5,7 @@ use sigilum_authz_notify::fs::{
     FileLock, Folder, create_private_dir, is_temp_name, lock_sigilum, read_capped, read_private, remove,
     remove_empty_folder, write_private,
 };
-use sigilum_authz_notify::settings::Place;
+use sigilum_authz_notify::home::OpenClawHome;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
@@ -32,8 +32,8 @@ fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-fn place(home: &Path) -> Place {
-    Place {
+fn place(home: &Path) -> OpenClawHome {
+    OpenClawHome {
         home: home.to_owned(),
         config: home.join("openclaw.json"),
         read_only: None,

@@ -6,9 +6,9 @@ use env::local_api::{FakeCheckout, Traffic, dashboard_owner, look, number, text}
 use env::{TestEnv, mode};
 use rusqlite::Connection;
 use secrecy::{ExposeSecret, SecretString};
+use sigilum_authz_notify::env::Env;
 use sigilum_authz_notify::error::ExitCode;
 use sigilum_authz_notify::secrets::{Workspace, new_key};
-use sigilum_authz_notify::settings::Env;
 use sigilum_authz_notify::sigilum::checkout::Checkout;
 use sigilum_authz_notify::sigilum::local_db::{
     Change, KeyDigest, KeyState, LocalDb, NewService, Problem, Registered, ServiceKind,

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sigilum_authz_notify::cli::Enable;
 use sigilum_authz_notify::error::ExitCode;
+use sigilum_authz_notify::openclaw::entry::Enable;
 use sigilum_authz_notify::openclaw::entry::{
     HOOK, Hooks, Install, Installs, Wanted, installs, removed, selection, wanted,
 };

@@ -3,22 +3,22 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use sigilum_authz_notify::cli::Enable;
+use sigilum_authz_notify::home::OpenClawHome;
 use sigilum_authz_notify::openclaw::config::{self, EditOptions};
+use sigilum_authz_notify::openclaw::entry::Enable;
 use sigilum_authz_notify::openclaw::entry::{self, HOOK, Installs, Undone, Wanted, selection};
 use sigilum_authz_notify::openclaw::plugin;
-use sigilum_authz_notify::settings::Place;
 use std::path::Path;
 
 struct Home {
     _dir: tempfile::TempDir,
-    place: Place,
+    place: OpenClawHome,
 }
 
 impl Home {
     fn new(text: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let place = Place {
+        let place = OpenClawHome {
             home: dir.path().to_owned(),
             config: dir.path().join("openclaw.json"),
             read_only: None,

@@ -5,8 +5,9 @@ mod env;
 use env::TestEnv;
 use env::watching::{CONFIG, Watcher, managed_token, token, wait_until};
 use rustix::process::Signal;
+use sigilum_authz_notify::env::Env;
 use sigilum_authz_notify::error::ExitCode;
-use sigilum_authz_notify::settings::{Env, Place};
+use sigilum_authz_notify::home::OpenClawHome;
 use sigilum_authz_notify::watch::planner::Now;
 use sigilum_authz_notify::watch::{self, Clock, Homes, Options, SystemClock};
 use std::os::unix::net::UnixDatagram;
@@ -21,8 +22,8 @@ fn home(ttl: u32) -> TestEnv {
     env
 }
 
-fn place(env: &TestEnv) -> Place {
-    Place {
+fn place(env: &TestEnv) -> OpenClawHome {
+    OpenClawHome {
         home: env.openclaw(),
         config: env.config(),
         read_only: None,

@@ -4,7 +4,7 @@ mod env;
 
 use env::api::{Api, Fault};
 use secrecy::SecretString;
-use sigilum_authz_notify::settings::Env;
+use sigilum_authz_notify::env::Env;
 use sigilum_authz_notify::sigilum::http::{
     Http, HttpError, ListenerError, LoopbackTrust, Method, Options, Request, Response, TlsReason, check_url,
 };

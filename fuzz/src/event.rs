@@ -4,9 +4,9 @@ use super::input::split;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use sigilum_authz_notify::cmd::event::{self, Asks, Event};
+use sigilum_authz_notify::env::Env;
 use sigilum_authz_notify::notice::Form;
-use sigilum_authz_notify::openclaw::entry;
-use sigilum_authz_notify::settings::Env;
+use sigilum_authz_notify::text;
 
 /// Text: the event. Program: `SIGILUM_NOTIFY_SENDERS` and `SIGILUM_NOTIFY_GROUPS` of the process environment.
 pub fn check(input: &[u8]) {
@@ -37,18 +37,14 @@ pub fn check(input: &[u8]) {
     assert_eq!(event.asks(), asks);
     assert!(event.home.as_ref().is_none_or(|home| home.is_absolute()));
     if let Some(token) = &event.token {
-        assert!(Some(token.expose_secret()) == text("token") && !entry::is_unset(token.expose_secret()));
+        assert!(Some(token.expose_secret()) == text("token") && !text::is_unset(token.expose_secret()));
     }
     let env = value["env"].as_object();
     assert_eq!(event.entry.is_some(), env.is_some());
     if let Some(entry) = &event.entry {
         let texts = env.into_iter().flatten().filter(|(_, value)| value.is_string()).count();
         assert_eq!(entry.env.len(), texts);
-        assert!(
-            entry
-                .token()
-                .is_none_or(|token| !entry::is_unset(token.expose_secret()))
-        );
+        assert!(entry.token().is_none_or(|token| !text::is_unset(token.expose_secret())));
     }
 
     let (senders, groups) = (program.text(), program.text());
@@ -70,7 +66,7 @@ fn audience(event: &Event, value: &Value, env: &Env) {
             value["env"][name]
                 .as_str()
                 .map(str::trim)
-                .filter(|text| !entry::is_unset(text))
+                .filter(|text| !text::is_unset(text))
         };
         env.var(name).or_else(of_entry)
     };

@@ -1,13 +1,17 @@
 //! `auth login` and `auth refresh`: make or take a token, store it, put it into openclaw.json.
 
-use crate::cli::{Enable, LoginArgs, Mode};
+use crate::cli::LoginArgs;
 use crate::cmd::{self, place, write_line};
+use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs::{self, OwnLock};
+use crate::home::OpenClawHome;
 use crate::issue::{self, LocalApi};
+use crate::mode::Mode;
 use crate::openclaw::config::{self, EditOptions, EditOutcome};
+use crate::openclaw::entry::Enable;
 use crate::openclaw::entry::{self, Wanted};
-use crate::settings::{self, Env, Owner, OwnerQuery, Place};
+use crate::settings::{self, Owner, OwnerQuery};
 use crate::sigilum::http;
 use crate::time;
 use crate::token::claims::{self, Inspected};
@@ -83,7 +87,7 @@ struct ConfigDone {
     hook_is_off: bool,
 }
 
-fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &Place) -> Result<Login> {
+fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) -> Result<Login> {
     let now = time::now();
     let (owner, given) = owner_and_token(args, action, env, place, now)?;
     check_api_url(&owner, env)?;
@@ -150,7 +154,7 @@ fn owner_and_token(
     args: &LoginArgs,
     action: Action,
     env: &Env,
-    place: &Place,
+    place: &OpenClawHome,
     now: i64,
 ) -> Result<(Owner, Option<Given>)> {
     let entry_env = || {
@@ -162,13 +166,12 @@ fn owner_and_token(
     };
     let owner = |token_namespace: Option<&str>| {
         let query = OwnerQuery {
-            flags: args.owner.clone(),
-            local_api: args.local_api.clone(),
             email: args.email.as_deref(),
             token_namespace,
             entry_env: Some(&entry_env),
             replaces_record: true,
             interactive: true,
+            ..cmd::owner_query(&args.owner, &args.local_api)
         };
         settings::owner(&query, env, place)
     };
@@ -231,7 +234,7 @@ fn stored_life(owner: &Owner) -> Option<u64> {
 
 impl Login {
     /// Stores token, record and config under our own lock, so that two logins at once end with all three agreeing.
-    fn carry_out(&self, args: &LoginArgs, env: &Env, place: &Place) -> Result<Done> {
+    fn carry_out(&self, args: &LoginArgs, env: &Env, place: &OpenClawHome) -> Result<Done> {
         let lock = fs::lock_sigilum(place)?;
         let (token, exp) = match (&self.given, &self.local_api) {
             (Some(given), _) => (given.token.clone(), given.says.exp),
@@ -284,7 +287,7 @@ impl Login {
     fn edit_config(
         &self,
         args: &LoginArgs,
-        place: &Place,
+        place: &OpenClawHome,
         token: &SecretString,
         lock: Option<&OwnLock>,
     ) -> Result<ConfigDone> {
@@ -345,7 +348,7 @@ impl Login {
 }
 
 /// Prints the patch with the token masked, and what else would be written.
-fn dry_run(login: &Login, args: &LoginArgs, place: &Place, out: &mut dyn Write) -> Result<ExitCode> {
+fn dry_run(login: &Login, args: &LoginArgs, place: &OpenClawHome, out: &mut dyn Write) -> Result<ExitCode> {
     let Some(reason) = &login.config_skipped else {
         let done = login.edit_config(args, place, &login.stand_in(), None)?;
         done.notes.iter().for_each(cmd::warn);
@@ -358,7 +361,7 @@ fn dry_run(login: &Login, args: &LoginArgs, place: &Place, out: &mut dyn Write) 
 }
 
 impl Done {
-    fn report(&self, login: &Login, place: &Place, out: &mut dyn Write) -> Result<()> {
+    fn report(&self, login: &Login, place: &OpenClawHome, out: &mut dyn Write) -> Result<()> {
         let owner = &login.owner;
         let mut lines = vec![
             format!(

@@ -2,11 +2,12 @@
 
 use crate::cli::LogoutArgs;
 use crate::cmd::{self, auth_show, place, write_line};
+use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::fs;
 use crate::openclaw::config::{self, EditOptions};
 use crate::openclaw::entry;
-use crate::settings::{self, Env, OwnerQuery};
+use crate::settings::{self, OwnerQuery};
 use crate::token::{claims, store};
 use serde_json::Value;
 use std::io::Write;

@@ -1,9 +1,10 @@
 //! `auth show`: print the stored token.
 
-use crate::cli::{OwnerArgs, ShowArgs};
+use crate::cli::ShowArgs;
 use crate::cmd::{self, place, write_line};
+use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
-use crate::settings::{self, AskEntry, Env, Owner, OwnerQuery};
+use crate::settings::{self, AskEntry, Owner, OwnerQuery};
 use crate::token::store;
 use secrecy::ExposeSecret;
 use std::io::Write;
@@ -18,13 +19,10 @@ pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
 }
 
 /// What the options of `auth show` say.
-pub(super) fn query<'a>(args: &ShowArgs, entry_env: AskEntry<'a>) -> OwnerQuery<'a> {
+pub(super) fn query<'a>(args: &'a ShowArgs, entry_env: AskEntry<'a>) -> OwnerQuery<'a> {
     OwnerQuery {
-        flags: OwnerArgs {
-            namespace: args.namespace.clone(),
-            token_file: args.token_file.clone(),
-            ..OwnerArgs::default()
-        },
+        namespace: args.namespace.as_deref(),
+        token_file: args.token_file.as_deref(),
         entry_env: Some(entry_env),
         ..OwnerQuery::default()
     }

@@ -2,9 +2,11 @@
 
 use crate::cli::{ShowArgs, StatusArgs};
 use crate::cmd::{self, auth_show, place, write_json, write_lines};
+use crate::env::Env;
 use crate::error::{ExitCode, Result};
+use crate::home::OpenClawHome;
 use crate::openclaw::entry::Entry;
-use crate::settings::{self, Env, Owner, Place};
+use crate::settings::{self, Owner};
 use crate::time;
 use crate::token::claims::{self, Inspected};
 use crate::token::lifetime::{DEFAULT_FRACTION, Lifetime};
@@ -79,13 +81,13 @@ pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
 }
 
 /// The owner that the options of `auth show` mean, where the config has been read.
-pub(super) fn owner(args: &ShowArgs, env: &Env, place: &Place, entry: Option<&Entry>) -> Result<Owner> {
+pub(super) fn owner(args: &ShowArgs, env: &Env, place: &OpenClawHome, entry: Option<&Entry>) -> Result<Owner> {
     let entry_env = || Ok(entry.map(|entry| entry.env.clone()));
     settings::owner(&auth_show::query(args, &entry_env), env, place)
 }
 
 /// Looks at the token's file. `entry` is `None` where openclaw.json cannot be read, `Some(None)` where it has none.
-pub(super) fn status(owner: &Owner, place: &Place, entry: Option<Option<&Entry>>) -> Result<Status> {
+pub(super) fn status(owner: &Owner, place: &OpenClawHome, entry: Option<Option<&Entry>>) -> Result<Status> {
     let token = store::read(&owner.token_file)?;
     let says = token.as_ref().and_then(|token| claims::inspect(token).ok());
     let now = time::now();

@@ -3,9 +3,11 @@
 //! A token is sent to no other API than the one that it was made for. Agents can edit openclaw.json: a URL that only
 //! they put there must not draw the token out of its file or out of the environment.
 
+use crate::env::Env;
 use crate::openclaw::entry::{self, Entry};
-use crate::settings::{self, Env, Origin, Owner};
+use crate::settings::{self, Origin, Owner};
 use crate::sigilum::http::Url;
+use crate::text;
 use crate::time;
 use crate::token::{claims, store};
 use secrecy::{ExposeSecret, SecretString};
@@ -128,7 +130,7 @@ pub(super) fn candidates(
     };
     let in_environment = || {
         env.var(entry::TOKEN)
-            .filter(|text| !entry::is_unset(text))
+            .filter(|text| !text::is_unset(text))
             .map(SecretString::from)
     };
     let in_file = store::read(&owner.token_file);
@@ -185,7 +187,7 @@ fn check(token: SecretString, source: &'static str, owner: &Owner, now: i64) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Mode;
+    use crate::mode::Mode;
     use crate::settings::Setting;
     use crate::token::claims::Claims;
     use crate::token::record::Record;
@@ -352,7 +354,7 @@ mod tests {
         );
         std::fs::remove_file(&file).unwrap();
         assert_eq!(
-            find(&entry::filler(300), None).to_string(),
+            find(&text::filler(300), None).to_string(),
             "openclaw.json: none; the environment: none; the token file: none"
         );
     }

@@ -1,9 +1,12 @@
 //! `demo`: the whole job in a throw-away OpenClaw home.
 
-use crate::cli::{Enable, HookRunArgs, LoginArgs, Mode, OwnerArgs, PlaceArgs};
+use crate::cli::{HookRunArgs, LoginArgs, OwnerArgs, PlaceArgs};
 use crate::cmd::{auth_login, hook_run, write_line};
+use crate::env::Env;
 use crate::error::{ExitCode, OrFail, Result};
-use crate::settings::{self, Env};
+use crate::home;
+use crate::mode::Mode;
+use crate::openclaw::entry::Enable;
 use crate::sigilum::local_db::LocalDb;
 use std::io::Write;
 use std::net::TcpListener;
@@ -47,7 +50,7 @@ pub fn run(out: &mut dyn Write) -> Result<ExitCode> {
         out,
         "\n2. Two agents ask for approval: two sample requests in that database",
     )?;
-    let database = settings::place(&place, &env)?.embedded_db();
+    let database = home::find(place.openclaw_home.as_deref(), None, &env)?.embedded_db();
     LocalDb::open_or_create(&database, None)?
         .db
         .insert_sample_requests(NAMESPACE)?;

@@ -2,9 +2,10 @@
 //!
 //! Public, alone among the parts of commands, because its input comes from outside: `fuzz/` feeds it arbitrary bytes.
 
+use crate::env::Env;
 use crate::notice::Form;
-use crate::openclaw::entry::{self, Entry};
-use crate::settings::Env;
+use crate::openclaw::entry::Entry;
+use crate::text;
 use secrecy::SecretString;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -71,7 +72,7 @@ impl Event {
             home: text("home").map(PathBuf::from).filter(|home| home.is_absolute()),
             entry,
             token: text("token")
-                .filter(|token| !entry::is_unset(token))
+                .filter(|token| !text::is_unset(token))
                 .map(SecretString::from),
             by_hand: false,
         }
@@ -106,7 +107,7 @@ impl Event {
     pub fn setting<'a>(&'a self, env: &'a Env, name: &str) -> Option<&'a str> {
         let of_entry = || self.entry.as_ref()?.env.get(name).map(|value| value.trim());
         env.var(name)
-            .or_else(|| of_entry().filter(|value| !entry::is_unset(value)))
+            .or_else(|| of_entry().filter(|value| !text::is_unset(value)))
     }
 
     /// How much those who read the answer may see; `None`: nothing.

@@ -1,14 +1,17 @@
 //! `hook install`: the files first, then the entry; and what OpenClaw still needs.
 
-use crate::cli::{HookInstallArgs, InstallAs, Mode, OwnerArgs};
+use crate::cli::{HookInstallArgs, InstallAs};
 use crate::cmd::{self, place, write_line};
+use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs;
+use crate::home::OpenClawHome;
+use crate::mode::Mode;
 use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use crate::openclaw::entry::{self, HOOK, Wanted};
 use crate::openclaw::hook_files::{self, Done, Kind};
 use crate::openclaw::plugin;
-use crate::settings::{self, Env, Owner, OwnerQuery, Place};
+use crate::settings::{self, Owner, OwnerQuery};
 use crate::token::{claims, store};
 use secrecy::SecretString;
 use serde_json::Value;
@@ -82,7 +85,7 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
 struct Job<'a> {
     args: &'a HookInstallArgs,
     env: &'a Env,
-    place: &'a Place,
+    place: &'a OpenClawHome,
     /// The hook's; the plugin finds it by the record.
     owner: Option<Owner>,
     token: Option<SecretString>,
@@ -217,12 +220,9 @@ fn restart(instead: &str) -> String {
     )
 }
 
-fn owner(args: &HookInstallArgs, env: &Env, place: &Place) -> Result<Owner> {
+fn owner(args: &HookInstallArgs, env: &Env, place: &OpenClawHome) -> Result<Owner> {
     let query = OwnerQuery {
-        flags: OwnerArgs {
-            namespace: args.namespace.clone(),
-            ..OwnerArgs::default()
-        },
+        namespace: args.namespace.as_deref(),
         entry_env: Some(&|| cmd::entry_env(place)),
         interactive: true,
         ..OwnerQuery::default()

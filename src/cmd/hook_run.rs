@@ -1,12 +1,15 @@
 //! `hook run`: one OpenClaw event in, messages out. [`answer`] is shared with `serve --stdio`.
 
-use crate::cli::{HookRunArgs, Mode, PlaceArgs};
+use crate::cli::HookRunArgs;
 use crate::cmd;
 use crate::cmd::candidates::{Candidates, WhyNot, candidates};
 use crate::cmd::event::{self, Asks, Event};
+use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::home::{self, OpenClawHome};
+use crate::mode::Mode;
 use crate::notice::{self, Form};
-use crate::settings::{self, Env, Owner, OwnerQuery, Place};
+use crate::settings::{self, Owner, OwnerQuery};
 use crate::sigilum::api::{self, ApiError};
 use crate::sigilum::checkout::Checkout;
 use crate::sigilum::claim::Pending;
@@ -98,11 +101,9 @@ pub(super) fn answer(event: &Event, args: &HookRunArgs, env: &Env, http: &Http) 
             None => return Ok(Answer::default()),
         },
     };
-    let place = settings::place(
-        &PlaceArgs {
-            openclaw_home: event.home(args.place.openclaw_home.as_deref()).map(Into::into),
-            config: args.place.config.clone(),
-        },
+    let place = home::find(
+        event.home(args.place.openclaw_home.as_deref()),
+        args.place.config.as_deref(),
         env,
     )?;
     if event.by_hand {
@@ -139,7 +140,7 @@ struct Asker<'a> {
     event: &'a Event,
     env: &'a Env,
     http: &'a Http,
-    place: Place,
+    place: OpenClawHome,
     owner: Owner,
     api: Url,
     found: Candidates,
@@ -148,14 +149,12 @@ struct Asker<'a> {
 }
 
 impl<'a> Asker<'a> {
-    fn new(event: &'a Event, args: &HookRunArgs, env: &'a Env, http: &'a Http, place: Place) -> Result<Self> {
+    fn new(event: &'a Event, args: &HookRunArgs, env: &'a Env, http: &'a Http, place: OpenClawHome) -> Result<Self> {
         let deadline = Instant::now() + budget(event, env)?;
         let entry_env = || Ok(event.entry.as_ref().map(|entry| entry.env.clone()));
         let query = OwnerQuery {
-            flags: args.owner.clone(),
-            local_api: args.local_api.clone(),
             entry_env: Some(&entry_env),
-            ..OwnerQuery::default()
+            ..cmd::owner_query(&args.owner, &args.local_api)
         };
         let owner = settings::owner(&query, env, &place)?;
         // Only the process's own environment may allow plain http: agents can edit the config.

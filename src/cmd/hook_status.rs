@@ -2,12 +2,13 @@
 
 use crate::cli::HookStatusArgs;
 use crate::cmd::{self, auth_status, place, write_json, write_lines};
+use crate::env::Env;
 use crate::error::{ExitCode, Result};
+use crate::home::OpenClawHome;
 use crate::openclaw::config;
 use crate::openclaw::entry::{self, Entry, HOOK, Hooks, Selection};
 use crate::openclaw::hook_files::{self, Found, Kind};
 use crate::openclaw::{plugin, program};
-use crate::settings::{Env, Place};
 use crate::watch::status::{self, WatchStatus};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -98,7 +99,7 @@ pub fn run(args: &HookStatusArgs, env: &Env, out: &mut dyn Write) -> Result<Exit
 }
 
 impl Status {
-    fn find(args: &HookStatusArgs, env: &Env, place: &Place) -> Result<Self> {
+    fn find(args: &HookStatusArgs, env: &Env, place: &OpenClawHome) -> Result<Self> {
         let mut problems = Vec::new();
         let mut problems_of_plugin = Vec::new();
         let mut attempt = |error: crate::error::Error| problems.push(error.to_string());
@@ -283,7 +284,7 @@ impl Selected {
 }
 
 impl OpenClaw {
-    fn ask(env: &Env, place: &Place) -> Result<Self, (PathBuf, crate::error::Error)> {
+    fn ask(env: &Env, place: &OpenClawHome) -> Result<Self, (PathBuf, crate::error::Error)> {
         let Some(program) = cmd::openclaw_program(env) else {
             return Ok(Self {
                 program: None,

@@ -2,13 +2,14 @@
 
 use crate::cli::HookUninstallArgs;
 use crate::cmd::{self, place, write_line};
+use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
+use crate::home::OpenClawHome;
 use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use crate::openclaw::entry::{self, Undone};
 use crate::openclaw::hook_files::{self, Done, Kind};
 use crate::openclaw::{backups, document, plugin};
-use crate::settings::{Env, Place};
 use crate::token::{record, store};
 use crate::watch::status;
 use secrecy::{ExposeSecret, SecretString};
@@ -81,7 +82,7 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
 }
 
 /// Files that go under an entry that stays block every reload: so it is with a config that this command does not name.
-fn refuse_another_config(place: &Place) -> Result<()> {
+fn refuse_another_config(place: &OpenClawHome) -> Result<()> {
     let here = config::read(place)?.map(|config| config.files).unwrap_or_default();
     let undo = config::undo_record(place)?;
     let mut others = undo
@@ -109,7 +110,7 @@ fn refuse_another_config(place: &Place) -> Result<()> {
 /// Takes the hook and the plugin out of openclaw.json. `token_in_entry`: a token that goes is in it.
 fn take_back(
     args: &HookUninstallArgs,
-    place: &Place,
+    place: &OpenClawHome,
     lock: &OwnLock,
     token_in_entry: bool,
     notes: &mut Vec<String>,
@@ -151,7 +152,7 @@ fn take_back(
 }
 
 /// Where the plugin's keys come from an `$include`, only OpenClaw itself can take them out.
-fn take_back_included(args: &HookUninstallArgs, env: &Env, place: &Place) -> Result<Option<String>> {
+fn take_back_included(args: &HookUninstallArgs, env: &Env, place: &OpenClawHome) -> Result<Option<String>> {
     let config = config::read(place)?;
     let included = config.as_ref().and_then(|config| plugin::included(&config.value));
     let Some(part) = included.filter(|_| Kind::Plugin.dir(place).exists()) else {
@@ -184,7 +185,7 @@ struct Files {
     ours: bool,
 }
 
-fn without_us(ask: &Ask<'_>, args: &HookUninstallArgs, place: &Place, files: Files) -> Result<entry::Planned> {
+fn without_us(ask: &Ask<'_>, args: &HookUninstallArgs, place: &OpenClawHome, files: Files) -> Result<entry::Planned> {
     if !ask.exists {
         return Ok(entry::Planned {
             value: ask.value.clone(),
@@ -228,7 +229,7 @@ struct Secrets {
 }
 
 impl Secrets {
-    fn find(place: &Place) -> Result<Self> {
+    fn find(place: &OpenClawHome) -> Result<Self> {
         let mut found = Self::default();
         for namespace in record::namespaces(&place.sigilum_dir())? {
             found.token_files.insert(place.token_file(&namespace));
@@ -251,7 +252,7 @@ impl Secrets {
 }
 
 /// Removes everything of ours, and tells where OpenClaw's own copies still hold tokens.
-fn purge(place: &Place, lock: OwnLock, secrets: &Secrets, out: &mut dyn Write) -> Result<()> {
+fn purge(place: &OpenClawHome, lock: OwnLock, secrets: &Secrets, out: &mut dyn Write) -> Result<()> {
     if let Some(watch) = status::read(place).filter(|watch| watch.running) {
         cmd::warn(format_args!("a watcher still serves this home: process {}", watch.pid));
     }
@@ -321,7 +322,7 @@ fn holds_the_lock_only(dir: &Path) -> bool {
 }
 
 /// Removes the lock while it is held, and the folder if nothing else is in it. Who waits for it notices.
-fn remove_lock(place: &Place, lock: OwnLock) -> Result<()> {
+fn remove_lock(place: &OpenClawHome, lock: OwnLock) -> Result<()> {
     lock.sync()?;
     fs::remove(&place.sigilum_dir().join("lock"))?;
     drop(lock);

@@ -12,14 +12,16 @@
 //! It ends within a second when standard input closes, so that a killed gateway leaves no orphan, and on SIGTERM and
 //! SIGINT.
 
-use crate::cli::{HookRunArgs, LogFormat, PlaceArgs, ServeArgs};
+use crate::cli::{HookRunArgs, PlaceArgs, ServeArgs};
 use crate::cmd::event::{self, Event};
 use crate::cmd::hook_run::{self, Answer, EVENT_CAP};
+use crate::env::Env;
 use crate::error::{ExitCode, OrFail, Result};
-use crate::settings::{self, Env};
+use crate::home;
 use crate::sigilum::http::{self, Http};
 use crate::text;
 use crate::token::token_command::TokenCommand;
+use crate::watch::log::LogFormat;
 use crate::watch::{self, Homes, Watching};
 use serde::Serialize;
 use serde_json::Value;
@@ -207,7 +209,7 @@ impl Watch {
 
     fn start(&self) -> Result<Watching> {
         const TOKEN_COMMAND: &str = "SIGILUM_OWNER_TOKEN_COMMAND";
-        let place = settings::place(&self.args, &self.env)?;
+        let place = home::find(self.args.openclaw_home.as_deref(), None, &self.env)?;
         let command = self.env.var(TOKEN_COMMAND);
         watch::start(watch::Options {
             token_command: command

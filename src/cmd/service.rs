@@ -1,12 +1,14 @@
 //! What the service commands share: where things are, and a run of steps that says how far it came.
 
-use crate::cli::{GatewayArgs, OwnerArgs, ServiceArgs};
+use crate::cli::{GatewayArgs, ServiceArgs};
 use crate::cmd::{self, place};
+use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, FileLock};
+use crate::mode::Mode;
 use crate::process::child::find_on_path;
 use crate::secrets::Workspace;
-use crate::settings::{self, Env, Origin, Owner, OwnerQuery};
+use crate::settings::{self, Origin, Owner, OwnerQuery};
 use crate::sigilum::checkout::Checkout;
 use crate::sigilum::gateway::{DEFAULT_ADMIN_URL, Target};
 use crate::sigilum::http;
@@ -39,17 +41,14 @@ pub(super) fn site(common: &ServiceArgs, email: Option<&str>, env: &Env) -> Resu
     let place = place(&common.place, env)?;
     let entry_env = || cmd::entry_env(&place);
     let query = OwnerQuery {
-        flags: OwnerArgs {
-            mode: Some(crate::cli::Mode::OssLocal),
-            namespace: common.namespace.clone(),
-            ..OwnerArgs::default()
-        },
-        local_api: common.local_api.clone(),
+        mode: Some(Mode::OssLocal),
+        namespace: common.namespace.as_deref(),
+        source_home: common.local_api.source_home.as_deref(),
+        api_db: common.local_api.api_db.as_deref(),
         email,
-        token_namespace: None,
         entry_env: Some(&entry_env),
         interactive: true,
-        replaces_record: false,
+        ..OwnerQuery::default()
     };
     let owner = settings::owner(&query, env, &place)?;
     let checkout = owner

@@ -5,9 +5,9 @@ use crate::cmd::service::{self, Site, Steps};
 use crate::cmd::service_connection::{self as connection, Acts, Look, Outcome};
 use crate::cmd::service_options as options;
 use crate::cmd::service_report::{self as report, AddReport, GatewayReport};
+use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::secrets;
-use crate::settings::Env;
 use crate::sigilum::gateway::Wanted;
 use crate::sigilum::local_db::{
     ApiKey, Change, DbError, KeyDigest, KeyState, LocalDb, NewService, Problem, Registered, ServiceKind, Slot,

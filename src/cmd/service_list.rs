@@ -2,8 +2,8 @@
 
 use crate::cli::ServiceListArgs;
 use crate::cmd::{note, service, service_options as options, table, write_json, write_line};
+use crate::env::Env;
 use crate::error::{ExitCode, OrFail, Result};
-use crate::settings::Env;
 use crate::sigilum::gateway::Gateway;
 use crate::sigilum::local_db::{LocalDb, Service};
 use serde::Serialize;

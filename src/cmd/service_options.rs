@@ -2,9 +2,10 @@
 
 use crate::cli::{GatewayArgs, ServiceAddArgs, ServiceMode, UpstreamSecretArgs};
 use crate::cmd;
+use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs;
-use crate::settings::{self, Env};
+use crate::settings;
 use crate::sigilum::http;
 use secrecy::SecretString;
 use std::io::Read;

@@ -2,8 +2,10 @@
 
 use crate::cli::{PlaceArgs, UnitKind, WatchArgs};
 use crate::cmd::{place, write_line};
+use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
-use crate::settings::{self, Env, Place};
+use crate::home::{self, OpenClawHome};
+
 use crate::token::lifetime::DEFAULT_FRACTION;
 use crate::token::token_command::TokenCommand;
 use crate::watch::{self, Homes, Options, service_unit::Unit};
@@ -61,8 +63,8 @@ fn homes(args: &WatchArgs, env: &Env) -> Result<Homes> {
                 .next("name them with --openclaw-home")
         })?;
         return Ok(Homes::AllIn {
-            folder: settings::absolute(&folder)?,
-            read_only: settings::read_only(env),
+            folder: home::absolute(&folder)?,
+            read_only: home::read_only(env),
         });
     }
     let place_of = |home: Option<&PathBuf>, env: &Env| {
@@ -78,7 +80,7 @@ fn homes(args: &WatchArgs, env: &Env) -> Result<Homes> {
         homes => {
             // One variable cannot name the configs of several homes.
             let env = env.without(&["OPENCLAW_CONFIG_PATH"]);
-            let places: Result<Vec<Place>> = homes.iter().map(|home| place_of(Some(home), &env)).collect();
+            let places: Result<Vec<OpenClawHome>> = homes.iter().map(|home| place_of(Some(home), &env)).collect();
             Ok(Homes::Listed(places?))
         }
     }
@@ -89,7 +91,7 @@ fn unit(args: &WatchArgs, env: &Env, homes: &Homes) -> Result<Unit> {
         "could not find out where this program is".to_owned()
     })?;
     Ok(Unit {
-        program: settings::absolute(&program)?,
+        program: home::absolute(&program)?,
         places: homes.places(),
         all: args.all,
         renew_at: (args.renew_at != DEFAULT_FRACTION).then_some(args.renew_at),

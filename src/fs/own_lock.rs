@@ -3,8 +3,8 @@
 use super::folder::{Folder, is_regular};
 use super::{create_private_dir, failed, file_name, open_folder};
 use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::home::OpenClawHome;
 use crate::process::Process;
-use crate::settings::Place;
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -121,12 +121,12 @@ pub struct OwnLock {
 ///
 /// Waits up to 20 s for another command of ours, then fails with [`ExitCode::LockHeld`]. A signal ends the wait with
 /// the process.
-pub fn lock_sigilum(place: &Place) -> Result<OwnLock> {
+pub fn lock_sigilum(place: &OpenClawHome) -> Result<OwnLock> {
     lock_sigilum_for(place, PATIENCE)
 }
 
 /// As [`lock_sigilum`], but waits so long.
-pub fn lock_sigilum_for(place: &Place, patience: Duration) -> Result<OwnLock> {
+pub fn lock_sigilum_for(place: &OpenClawHome, patience: Duration) -> Result<OwnLock> {
     let folder = place.sigilum_dir();
     let end = Instant::now() + patience;
     let lock = loop {

@@ -4,7 +4,7 @@
 //! and its state in `<home>/state/openclaw.sqlite`.
 
 use super::entry::TOKEN;
-use crate::settings::Place;
+use crate::home::OpenClawHome;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ const NEAR: usize = 64;
 
 /// The files of OpenClaw's that hold one of these tokens, or anything that looks like an owner token of the hook's
 /// entry. `files` are the config and what it includes.
-pub fn with_tokens(place: &Place, files: &[PathBuf], tokens: &[SecretString]) -> Vec<PathBuf> {
+pub fn with_tokens(place: &OpenClawHome, files: &[PathBuf], tokens: &[SecretString]) -> Vec<PathBuf> {
     let beside = files.iter().chain([&place.config]).flat_map(|file| copies_of(file));
     let state = listing(&place.home.join("state"));
     let found: BTreeSet<_> = beside.chain(state).collect();

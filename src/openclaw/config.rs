@@ -10,12 +10,13 @@ mod plan;
 mod record;
 mod seen;
 
-use super::entry::{TOKEN, is_unset};
+use super::entry::TOKEN;
 use super::lock::{self, LockOptions};
 use super::undo::Undo;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
-use crate::settings::Place;
+use crate::home::OpenClawHome;
+use crate::text::is_unset;
 use commit::Committed;
 use json_patch::Patch;
 use plan::Plan;
@@ -41,7 +42,7 @@ pub struct Config {
 /// Reads the config without any lock (whoever writes it replaces it whole); `None` where there is no file.
 ///
 /// Fails with [`ExitCode::Config`], with line and column where there is one, for a file that cannot be understood.
-pub fn read(place: &Place) -> Result<Option<Config>> {
+pub fn read(place: &OpenClawHome) -> Result<Option<Config>> {
     let seen = Seen::read(place)?;
     let files = seen.files.iter().map(|file| file.target.path()).collect();
     Ok(seen.exists().then_some(Config {
@@ -134,7 +135,7 @@ impl fmt::Debug for EditOutcome {
 /// Fails with [`ExitCode::Config`], the file untouched, for a file that cannot be understood or edited safely; with
 /// [`ExitCode::LockHeld`] when our lock or OpenClaw's stayed held.
 pub fn edit(
-    place: &Place,
+    place: &OpenClawHome,
     options: &EditOptions<'_>,
     want: &mut dyn FnMut(&Ask<'_>) -> Result<Value>,
 ) -> Result<EditOutcome> {
@@ -193,19 +194,19 @@ pub fn edit(
 }
 
 /// What is recorded of our edits in this home, for [`Undo::files`] and the like.
-pub fn undo_record(place: &Place) -> Result<Undo> {
+pub fn undo_record(place: &OpenClawHome) -> Result<Undo> {
     record::load(place).map(|(undo, _)| undo)
 }
 
 /// Forgets the tokens that stood in a config before our first edit, so that no file of ours holds one.
-pub fn scrub_undo_record(place: &Place, own_lock: &OwnLock, is_token: &dyn Fn(&str) -> bool) -> Result<()> {
+pub fn scrub_undo_record(place: &OpenClawHome, own_lock: &OwnLock, is_token: &dyn Fn(&str) -> bool) -> Result<()> {
     let (mut undo, _) = record::load(place)?;
     undo.scrub(is_token);
     record::settle(place, own_lock, &undo)
 }
 
 /// Nothing had to be changed to take our edits back: then there are none.
-fn forget(place: &Place, own_lock: &OwnLock, plan: &Plan) -> Result<()> {
+fn forget(place: &OpenClawHome, own_lock: &OwnLock, plan: &Plan) -> Result<()> {
     let (mut undo, _) = record::load(place)?;
     for file in &plan.seen.files {
         undo.forget(&key(&file.target.path()));

@@ -8,8 +8,9 @@ pub use super::removal::{Undone, removed, retired, taken_back, without_token};
 pub use super::selection::{Hooks, Install, Installs, Selection, installs, selection};
 
 use super::selection::{object, refusal, select};
-use crate::cli::Enable;
 use crate::error::{Error, ExitCode, Result};
+use crate::text::{filler, is_unset};
+use clap::ValueEnum;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -35,8 +36,16 @@ const TOKEN_IN_CONFIG: &str = "SIGILUM_TOKEN_IN_CONFIG";
 /// The members of the entry's `env` that are ours.
 pub const ENV_VARS: [&str; 5] = [TOKEN, NAMESPACE, API_URL, MODE, TOKEN_IN_CONFIG];
 
-/// How a filler begins: nothing that begins so is a token.
-const FILLER: &str = "no-token";
+/// `true`, `false` or `preserve`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Enable {
+    /// Switch the hook on.
+    True,
+    /// Switch the hook off.
+    False,
+    /// Leave it as it is; a new entry is written switched off.
+    Preserve,
+}
 
 /// The entry as it stands in the config. Its `env` may hold the owner token: no `Debug` of values.
 #[derive(Clone, PartialEq, Eq)]
@@ -87,26 +96,6 @@ impl fmt::Debug for Entry {
             .field("enabled", &self.enabled)
             .field("env", &self.env.keys().collect::<Vec<_>>())
             .finish()
-    }
-}
-
-/// Whether a value of the entry's `env` counts as unset: blank, a filler, or a `${…}` that nobody resolved (or that
-/// `$${…}` made a literal one). Good for values from openclaw.json and for those that OpenClaw hands to the hook.
-pub fn is_unset(value: &str) -> bool {
-    let value = value.trim();
-    let filler = value
-        .strip_prefix(FILLER)
-        .unwrap_or(value)
-        .bytes()
-        .all(|byte| byte == b'-');
-    value.is_empty() || filler || value.contains("${")
-}
-
-/// A text of `len` bytes that takes a removed token's place where the file must not shrink. [`is_unset`] knows it.
-pub fn filler(len: usize) -> String {
-    match len.checked_sub(FILLER.len()) {
-        Some(rest) => format!("{FILLER}{}", "-".repeat(rest)),
-        None => "-".repeat(len),
     }
 }
 

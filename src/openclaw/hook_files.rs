@@ -8,7 +8,7 @@ mod manifest;
 
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, Folder, OwnLock};
-use crate::settings::Place;
+use crate::home::OpenClawHome;
 use manifest::{Installed, Manifest, hashes, made, read, replaced_dir, strangers};
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
@@ -46,7 +46,7 @@ impl Kind {
     }
 
     /// The folder that holds the files.
-    pub fn dir(self, place: &Place) -> PathBuf {
+    pub fn dir(self, place: &OpenClawHome) -> PathBuf {
         match self {
             Self::Hook => place.hook_dir(),
             Self::Plugin => place.sigilum_dir().join("plugin"),
@@ -102,7 +102,7 @@ pub struct Done {
 /// Fails (exit code failure) where a file was changed since we wrote it, or is somebody else's, unless `force` is set;
 /// then the old one is kept under `.sigilum/replaced/`. Files of the shell scripts' older hook are kept there without
 /// being forced: a `handler.ts` would win over our handler.
-pub fn install(place: &Place, lock: &OwnLock, kind: Kind, binary: &Path, force: bool) -> Result<Done> {
+pub fn install(place: &OpenClawHome, lock: &OwnLock, kind: Kind, binary: &Path, force: bool) -> Result<Done> {
     let dir = kind.dir(place);
     refuse_link(&dir)?;
     let mut installed = Installed::read(place)?;
@@ -178,7 +178,7 @@ pub fn install(place: &Place, lock: &OwnLock, kind: Kind, binary: &Path, force: 
 
 /// Removes the files of one kind, and puts back what stood there before. A file that somebody changed stays, unless
 /// `force` is set. Nothing installed is fine.
-pub fn uninstall(place: &Place, lock: &OwnLock, kind: Kind, force: bool) -> Result<Done> {
+pub fn uninstall(place: &OpenClawHome, lock: &OwnLock, kind: Kind, force: bool) -> Result<Done> {
     let dir = kind.dir(place);
     let mut done = Done::default();
     let mut installed = Installed::read(place)?;
@@ -258,7 +258,7 @@ pub struct Found {
 }
 
 /// Looks at the files of one kind, and changes nothing.
-pub fn look(place: &Place, kind: Kind) -> Result<Found> {
+pub fn look(place: &OpenClawHome, kind: Kind) -> Result<Found> {
     let dir = kind.dir(place);
     let manifest = Installed::read(place)?.of(kind).take();
     let mut found = Found {
@@ -302,7 +302,7 @@ pub fn look(place: &Place, kind: Kind) -> Result<Found> {
 
 /// Notes that an uninstall begins to take our edits back: a next one that finds none recorded is not to take out an
 /// entry of before.
-pub fn begin_to_leave(place: &Place, lock: &OwnLock) -> Result<()> {
+pub fn begin_to_leave(place: &OpenClawHome, lock: &OwnLock) -> Result<()> {
     let mut installed = Installed::read(place)?;
     installed.leaving = true;
     installed.write(place, lock)
@@ -318,7 +318,7 @@ pub struct Leaves {
 }
 
 /// Looks what an uninstall will leave.
-pub fn leaves(place: &Place, force: bool) -> Result<Leaves> {
+pub fn leaves(place: &OpenClawHome, force: bool) -> Result<Leaves> {
     let mut installed = Installed::read(place)?;
     let found = installed.of(Kind::Hook).take();
     let known = found.clone().unwrap_or_default();

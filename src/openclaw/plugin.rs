@@ -6,8 +6,8 @@
 
 use super::entry::{PLUGIN, Planned, child, kind, shape, text_of};
 use super::selection::object;
-use crate::cli::Enable;
 use crate::error::{Error, ExitCode, Result};
+use crate::openclaw::entry::Enable;
 use serde_json::{Map, Value};
 use std::path::Path;
 

@@ -1,8 +1,8 @@
 //! The `openclaw` program itself, where it is on PATH: asked what only it knows, told to write what only it may.
 
 use crate::error::{ExitCode, OrFail, Result};
+use crate::home::OpenClawHome;
 use crate::process::child::Program;
-use crate::settings::Place;
 use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
@@ -37,7 +37,13 @@ pub struct Ran {
 
 /// Runs the program on this OpenClaw home, without a shell and with nothing to read, and kills it after `limit`.
 /// `env` is the environment that it gets, besides where the home is.
-pub fn run(program: &Path, args: &[OsString], env: &[(&str, OsString)], place: &Place, limit: Duration) -> Result<Ran> {
+pub fn run(
+    program: &Path,
+    args: &[OsString],
+    env: &[(&str, OsString)],
+    place: &OpenClawHome,
+    limit: Duration,
+) -> Result<Ran> {
     let ours: [(&str, OsString); 5] = [
         ("OPENCLAW_STATE_DIR", place.home.clone().into()),
         ("OPENCLAW_CONFIG_PATH", place.config.clone().into()),

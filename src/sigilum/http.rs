@@ -20,7 +20,7 @@ pub use error::{HttpError, TlsReason};
 pub use listener::{ListenerError, LoopbackTrust};
 pub use url::{UrlError, check_url, is_this_machine, join};
 
-use crate::settings::Env;
+use crate::env::Env;
 use error::{find, reason};
 use reqwest::header::{HeaderName, HeaderValue};
 pub use reqwest::{Method, Url};

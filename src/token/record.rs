@@ -1,8 +1,8 @@
 //! What a login leaves behind for `hook run` and `watch`: `<home>/.sigilum/owner-<namespace>.json`, 0600.
 
-use crate::cli::Mode;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs::{self, OwnLock};
+use crate::mode::Mode;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -2,14 +2,17 @@
 
 use super::planner::{self, Action, By, Now, TokenId};
 use super::snapshot::{self, View};
-use crate::cli::{Enable, Mode};
+use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
+use crate::home::OpenClawHome;
 use crate::issue;
+use crate::mode::Mode;
 use crate::openclaw::config::{self, EditOptions};
+use crate::openclaw::entry::Enable;
 use crate::openclaw::entry::{self, Entry, Wanted};
 use crate::openclaw::lock::LockOptions;
-use crate::settings::{self, Env, Owner, Place};
+use crate::settings::{self, Owner};
 use crate::sigilum::api;
 use crate::sigilum::http::{self, Http};
 use crate::token::claims::{self, Claims};
@@ -37,7 +40,7 @@ pub(super) enum Outcome {
 
 /// A home to act on.
 pub(super) struct Hands<'a> {
-    pub place: &'a Place,
+    pub place: &'a OpenClawHome,
     pub env: &'a Env,
     pub view: &'a View,
     pub now: Now,

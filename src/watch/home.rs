@@ -10,11 +10,12 @@ use super::snapshot::View;
 use super::status::{self, HomeStatus, WatchStatus};
 use super::wakeup::Bell;
 use super::watcher_lock::Claim;
+use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
+use crate::home::OpenClawHome;
 use crate::openclaw::lock;
 use crate::process::Process;
-use crate::settings::{Env, Place};
 use crate::time;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -55,7 +56,7 @@ impl Shared {
 
 /// A home that is served.
 pub(super) struct Home {
-    pub place: Place,
+    pub place: OpenClawHome,
     view: View,
     memory: Memory,
     claim: Option<Claim>,
@@ -80,7 +81,7 @@ pub(super) struct Home {
 }
 
 impl Home {
-    pub fn new(place: Place, seed: u64) -> Self {
+    pub fn new(place: OpenClawHome, seed: u64) -> Self {
         let memory = Memory::new(seed, place.home.as_os_str().as_encoded_bytes());
         Self {
             place,

@@ -1,12 +1,21 @@
 //! The log: standard error, one line an event, as text or as JSON. Never a token.
 
-use crate::cli::LogFormat;
+use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
-use crate::settings::Env;
 use crate::text;
+use clap::ValueEnum;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
 
 /// Sends what this process logs from now on to standard error. `RUST_LOG` filters it: `warn`, `debug`,
 /// `sigilum_authz_notify::watch=debug,warn`; by default `info`.

@@ -8,8 +8,9 @@ use super::planner::{Now, Rules};
 use super::service_manager::ServiceManager;
 use super::snapshot;
 use super::wakeup::{self, Bell, Ear};
+use crate::env::Env;
 use crate::error::{ExitCode, OrFail, Result};
-use crate::settings::{Env, Place};
+use crate::home::OpenClawHome;
 use crate::time;
 use crate::token::lifetime::DEFAULT_FRACTION;
 use crate::token::token_command::TokenCommand;
@@ -36,19 +37,19 @@ const EVERYONE: HomeId = usize::MAX;
 #[derive(Debug, Clone)]
 pub enum Homes {
     /// These.
-    Listed(Vec<Place>),
+    Listed(Vec<OpenClawHome>),
     /// `.openclaw` and every `.openclaw-*` in this folder, those that appear later too.
     AllIn {
         /// The person's home folder.
         folder: PathBuf,
-        /// As [`Place::read_only`], for all of them.
+        /// As [`OpenClawHome::read_only`], for all of them.
         read_only: Option<&'static str>,
     },
 }
 
 impl Homes {
     /// The homes that there are now.
-    pub fn places(&self) -> Vec<Place> {
+    pub fn places(&self) -> Vec<OpenClawHome> {
         match self {
             Self::Listed(places) => places.clone(),
             Self::AllIn { folder, read_only } => find_homes(folder, *read_only),
@@ -372,14 +373,14 @@ fn ping(manager: Option<&ServiceManager>, pinged: &mut i64, now: Now) {
 }
 
 /// Each home once, by whatever names it goes; those that are listed first stay.
-fn without_doubles(places: Vec<Place>) -> Vec<Place> {
-    let real = |place: &Place| place.home.canonicalize().unwrap_or_else(|_| place.home.clone());
+fn without_doubles(places: Vec<OpenClawHome>) -> Vec<OpenClawHome> {
+    let real = |place: &OpenClawHome| place.home.canonicalize().unwrap_or_else(|_| place.home.clone());
     let mut seen = BTreeSet::new();
     places.into_iter().filter(|place| seen.insert(real(place))).collect()
 }
 
 /// `.openclaw`, be it there or not, and every folder `.openclaw-*`; OpenClaw has none whose name is no UTF-8.
-fn find_homes(folder: &Path, read_only: Option<&'static str>) -> Vec<Place> {
+fn find_homes(folder: &Path, read_only: Option<&'static str>) -> Vec<OpenClawHome> {
     let mut found: Vec<PathBuf> = std::fs::read_dir(folder)
         .into_iter()
         .flatten()
@@ -395,7 +396,7 @@ fn find_homes(folder: &Path, read_only: Option<&'static str>) -> Vec<Place> {
         .collect();
     found.sort();
     found.insert(0, folder.join(".openclaw"));
-    let place = |home: PathBuf| Place {
+    let place = |home: PathBuf| OpenClawHome {
         config: home.join("openclaw.json"),
         home,
         read_only,

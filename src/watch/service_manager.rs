@@ -1,6 +1,6 @@
 //! systemd's readiness protocol (sd_notify(3)): datagrams to the socket that `NOTIFY_SOCKET` names.
 
-use crate::settings::Env;
+use crate::env::Env;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 

@@ -1,9 +1,10 @@
 //! `watch --print-unit`: a unit for systemd's user manager or an agent for launchd, hardened, with the folders that the
 //! watcher must write to.
 
-use crate::cli::LogFormat;
-use crate::settings::{Env, Place};
+use crate::env::Env;
+use crate::home::OpenClawHome;
 use crate::token::record;
+use crate::watch::log::LogFormat;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ pub struct Unit {
     /// The program, absolute.
     pub program: PathBuf,
     /// The homes to serve.
-    pub places: Vec<Place>,
+    pub places: Vec<OpenClawHome>,
     /// `--all`, rather than the homes one by one.
     pub all: bool,
     /// `--renew-at`, where it is not the default.

@@ -2,11 +2,13 @@
 
 use super::file_events::{Interest, Name};
 use super::planner::{self, InConfig, Record, Stored, TokenId, World};
-use crate::cli::{Mode, OwnerArgs};
+use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
+use crate::home::OpenClawHome;
 use crate::issue;
+use crate::mode::Mode;
 use crate::openclaw::{config, entry};
-use crate::settings::{self, Env, Owner, OwnerQuery, Place};
+use crate::settings::{self, Owner, OwnerQuery};
 use crate::sigilum::http::{self, Url};
 use crate::token::{claims, record, store};
 use secrecy::{ExposeSecret, SecretString};
@@ -79,7 +81,7 @@ struct Names {
 
 impl View {
     /// Reads what has changed and puts it together. `now_ms` is Unix time in milliseconds.
-    pub fn look(&mut self, place: &Place, env: &Env, now_ms: i64) -> World {
+    pub fn look(&mut self, place: &OpenClawHome, env: &Env, now_ms: i64) -> World {
         self.read_config(place, now_ms);
         let usable = match self.find_owner(place, env) {
             Ok(record) => self.read_stored(record),
@@ -116,7 +118,7 @@ impl View {
     }
 
     /// What to be told of. Follows from the last look.
-    pub fn interests(&self, place: &Place) -> Vec<Interest> {
+    pub fn interests(&self, place: &OpenClawHome) -> Vec<Interest> {
         let ours = place.sigilum_dir();
         let mut all = vec![
             Interest {
@@ -164,7 +166,7 @@ impl View {
         Some(token)
     }
 
-    fn read_config(&mut self, place: &Place, now_ms: i64) {
+    fn read_config(&mut self, place: &OpenClawHome, now_ms: i64) {
         let prints = |files: &[PathBuf]| -> Vec<Print> {
             std::iter::once(&place.config).chain(files).map(|f| print(f)).collect()
         };
@@ -195,7 +197,7 @@ impl View {
     }
 
     /// Works out the namespace owner: the entry's names first, then the record.
-    fn find_owner(&mut self, place: &Place, env: &Env) -> Result<Option<Record>> {
+    fn find_owner(&mut self, place: &OpenClawHome, env: &Env) -> Result<Option<Record>> {
         self.owner = None;
         if !place.home.is_dir() {
             // Not made by us, and without it there is nothing to keep.
@@ -221,12 +223,9 @@ impl View {
             }
         };
         let query = OwnerQuery {
-            flags: OwnerArgs {
-                namespace: Some(namespace),
-                mode,
-                api_url: names.api_url.clone(),
-                token_file: None,
-            },
+            namespace: Some(&namespace),
+            mode,
+            api_url: names.api_url.as_deref(),
             ..OwnerQuery::default()
         };
         let owner = settings::owner(&query, env, place)?;
@@ -265,7 +264,7 @@ impl View {
         Ok((Some(planned), file))
     }
 
-    fn in_config(&self, place: &Place, env: &Env, file: &Stored) -> InConfig {
+    fn in_config(&self, place: &OpenClawHome, env: &Env, file: &Stored) -> InConfig {
         let text = match &self.config {
             ConfigSeen::Entry { token, .. } => match token {
                 TokenText::Unset => return InConfig::Unset,
@@ -289,7 +288,7 @@ impl View {
 
     /// Whether the secrets that could have signed the token did not. Agents can write openclaw.json: a token that only
     /// looks newer must not replace a good one.
-    fn is_refuted(&self, text: &SecretString, place: &Place, env: &Env) -> bool {
+    fn is_refuted(&self, text: &SecretString, place: &OpenClawHome, env: &Env) -> bool {
         let Some(owner) = self.owner.as_ref().filter(|owner| owner.mode.value == Mode::OssLocal) else {
             return false;
         };
@@ -303,7 +302,7 @@ impl View {
 }
 
 /// The secrets that the home's local API may sign with, the likeliest first, and why one could not be had.
-pub(super) fn secrets(owner: &Owner, place: &Place, env: &Env) -> (Vec<SecretString>, Option<Error>) {
+pub(super) fn secrets(owner: &Owner, place: &OpenClawHome, env: &Env) -> (Vec<SecretString>, Option<Error>) {
     let mut found: Vec<SecretString> = Vec::new();
     let mut trouble = None;
     let of_record = Owner {
@@ -335,7 +334,7 @@ fn recorded(owner: &Owner, path: impl Fn(&record::Record) -> Option<&PathBuf>) -
 }
 
 /// Reads openclaw.json: what matters of it, whom it names where it has an entry, and the files that it is made of.
-fn read(place: &Place) -> Result<(ConfigSeen, Option<Names>, Vec<PathBuf>)> {
+fn read(place: &OpenClawHome) -> Result<(ConfigSeen, Option<Names>, Vec<PathBuf>)> {
     let config = match config::read(place)? {
         // Empty: about to be written, as a rule. Nobody's entry was taken out.
         Some(_) if is_blank(&place.config) => None,

@@ -3,8 +3,8 @@
 
 use crate::error::{ExitCode, OrFail, Result};
 use crate::fs;
+use crate::home::OpenClawHome;
 use crate::process::Process;
-use crate::settings::Place;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -54,7 +54,7 @@ pub struct HomeStatus {
 }
 
 /// The status of the home's watcher; `None` where none ever wrote one, or it ended in order, or it cannot be read.
-pub fn read(place: &Place) -> Option<WatchStatus> {
+pub fn read(place: &OpenClawHome) -> Option<WatchStatus> {
     let bytes = fs::read_private(&place.watch_status_file(), MAX_BYTES).ok()??;
     let mut status: WatchStatus = serde_json::from_slice(&bytes).ok()?;
     let process = Process {
@@ -66,7 +66,7 @@ pub fn read(place: &Place) -> Option<WatchStatus> {
 }
 
 /// Writes the home's status file, where there is anything new in it.
-pub fn write(place: &Place, status: &WatchStatus) -> Result<()> {
+pub fn write(place: &OpenClawHome, status: &WatchStatus) -> Result<()> {
     let path = place.watch_status_file();
     let mut bytes = serde_json::to_vec_pretty(status).or_fail(ExitCode::Failure, || {
         format!("could not write the status: {}", path.display())
@@ -76,7 +76,7 @@ pub fn write(place: &Place, status: &WatchStatus) -> Result<()> {
 }
 
 /// A watcher that ends leaves no status behind.
-pub fn remove(place: &Place) {
+pub fn remove(place: &OpenClawHome) {
     let _ = fs::remove(&place.watch_status_file());
 }
 
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_a_dead_watcher_is_told_from_a_live_one() {
         let home = tempfile::tempdir().unwrap();
-        let place = Place {
+        let place = OpenClawHome {
             home: home.path().to_owned(),
             config: home.path().join("openclaw.json"),
             read_only: None,

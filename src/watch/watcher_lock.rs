@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, FileLock};
-use crate::settings::Place;
+use crate::home::OpenClawHome;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ impl Claim {
     ///
     /// # Errors
     /// [`ExitCode::AnotherWatcher`], saying who holds it; or the lock cannot be made.
-    pub fn lay(place: &Place) -> Result<Self> {
+    pub fn lay(place: &OpenClawHome) -> Result<Self> {
         let path = path(place);
         fs::create_private_dir(&place.sigilum_dir())?;
         let lock = FileLock::try_acquire(&path)?;
@@ -36,12 +36,12 @@ impl Claim {
     }
 
     /// Whether it still keeps others out: a lock on a file that was removed with its folder does not.
-    pub fn holds(&self, place: &Place) -> bool {
+    pub fn holds(&self, place: &OpenClawHome) -> bool {
         inode(&path(place)) == Some(self.inode)
     }
 }
 
-fn path(place: &Place) -> PathBuf {
+fn path(place: &OpenClawHome) -> PathBuf {
     place.sigilum_dir().join("watch.lock")
 }
 

@@ -4,7 +4,7 @@
 
 use crate::{HOUR, WITH_COMMAND, at, owned, world};
 use proptest::prelude::*;
-use sigilum_authz_notify::cli::Mode;
+use sigilum_authz_notify::mode::Mode;
 use sigilum_authz_notify::token::lifetime::{DEFAULT_FRACTION, Lifetime, MAX_JITTER};
 use sigilum_authz_notify::watch::planner::{
     Action, By, Config, Entry, InConfig, Memory, Now, Plan, Record, Stored, Token, TokenId, World, plan,

@@ -5,7 +5,7 @@
 mod life;
 mod table;
 
-use sigilum_authz_notify::cli::Mode;
+use sigilum_authz_notify::mode::Mode;
 use sigilum_authz_notify::token::lifetime::DEFAULT_FRACTION;
 use sigilum_authz_notify::watch::planner::{
     Config, Entry, InConfig, Now, Owner, Record, Rules, Stored, Token, TokenId, World,

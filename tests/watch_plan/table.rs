@@ -1,7 +1,7 @@
 //! Tables: each state has its action, its line and its next wake-up.
 
 use crate::{HOUR, RULES, START_S, WITH_COMMAND, at, entry, id, owned, token, with, world};
-use sigilum_authz_notify::cli::Mode;
+use sigilum_authz_notify::mode::Mode;
 use sigilum_authz_notify::token::lifetime::MAX_JITTER;
 use sigilum_authz_notify::watch::planner::{
     Action, By, Config, Entry, InConfig, Line, Memory, Now, Plan, Record, Stored, Token, World, plan,

@@ -5,11 +5,11 @@ use super::record::{self, key};
 use super::seen::File;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, Content, Folder, OwnLock, Temp};
+use crate::home::OpenClawHome;
 use crate::openclaw::document::MAX_BYTES;
 use crate::openclaw::entry;
 use crate::openclaw::lock::WriteLock;
 use crate::openclaw::undo::{self, Undo};
-use crate::settings::Place;
 use rustix::fs::Stat;
 use rustix::io::Errno;
 use secrecy::ExposeSecret;
@@ -31,7 +31,7 @@ pub(super) enum Committed {
 /// before the last fsync, which so makes both the swap and the lock's end survive a power cut.
 pub(super) fn commit(
     plan: &Plan,
-    place: &Place,
+    place: &OpenClawHome,
     own_lock: &OwnLock,
     write_lock: &mut Option<WriteLock>,
 ) -> Result<Committed> {

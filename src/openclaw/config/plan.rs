@@ -6,11 +6,12 @@ use super::seen::{File, Seen, unreadable};
 use super::{Ask, EditOptions, EditOutcome};
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
+use crate::home::OpenClawHome;
 use crate::openclaw::document::{Document, Edited, MAX_BYTES, Splice};
-use crate::openclaw::entry::{ENV_PATH, TOKEN, is_unset};
+use crate::openclaw::entry::{ENV_PATH, TOKEN};
 use crate::openclaw::undo::{Undo, UndoError};
 use crate::openclaw::{include, state_db};
-use crate::settings::Place;
+use crate::text::is_unset;
 use json_patch::{Patch, PatchOperation};
 use serde_json::Value;
 use std::path::Path;
@@ -50,7 +51,7 @@ pub(super) struct Plan {
 
 impl Plan {
     pub fn make(
-        place: &Place,
+        place: &OpenClawHome,
         options: &EditOptions<'_>,
         want: &mut dyn FnMut(&Ask<'_>) -> Result<Value>,
     ) -> Result<Self> {
@@ -117,7 +118,7 @@ impl Plan {
 
     /// OpenClaw 2026.9.6 brings back nothing but a `.bak` that it can read and that has a `gateway.mode`, and measures
     /// against the last config that it found good, or else against that `.bak`.
-    fn baseline(&self, place: &Place) -> Result<Option<u64>> {
+    fn baseline(&self, place: &OpenClawHome) -> Result<Option<u64>> {
         let mut backup = place.config.clone().into_os_string();
         backup.push(".bak");
         let bytes = fs::read_capped(Path::new(&backup), MAX_BYTES as u64).ok().flatten();

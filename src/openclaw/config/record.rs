@@ -3,9 +3,9 @@
 
 use crate::error::Result;
 use crate::fs::{self, OwnLock};
+use crate::home::OpenClawHome;
 use crate::openclaw::document::MAX_BYTES;
 use crate::openclaw::undo::Undo;
-use crate::settings::Place;
 use std::path::Path;
 
 /// The record holds a few members for each edited file, and twice at that; more than the largest config is not ours.
@@ -13,7 +13,7 @@ const RECORD_BYTES: u64 = 4 * MAX_BYTES as u64;
 
 /// The undo record of a home; empty where there is none. One that cannot be understood says nothing: the second value
 /// tells of it.
-pub(super) fn load(place: &Place) -> Result<(Undo, Option<String>)> {
+pub(super) fn load(place: &OpenClawHome) -> Result<(Undo, Option<String>)> {
     let path = place.undo_file();
     let Some(bytes) = fs::read_private(&path, RECORD_BYTES)? else {
         return Ok((Undo::default(), None));
@@ -30,12 +30,12 @@ pub(super) fn load(place: &Place) -> Result<(Undo, Option<String>)> {
 }
 
 /// Writes the record; its folder's fsync waits for the lock's.
-pub(super) fn store(place: &Place, own_lock: &OwnLock, undo: &Undo) -> Result<()> {
+pub(super) fn store(place: &OpenClawHome, own_lock: &OwnLock, undo: &Undo) -> Result<()> {
     own_lock.write_private(&place.undo_file(), &undo.to_json()).map(drop)
 }
 
 /// The same, after the edits that it tells of are done: a record that says nothing goes.
-pub(super) fn settle(place: &Place, own_lock: &OwnLock, undo: &Undo) -> Result<()> {
+pub(super) fn settle(place: &OpenClawHome, own_lock: &OwnLock, undo: &Undo) -> Result<()> {
     if undo.is_empty() {
         fs::remove(&place.undo_file()).map(drop)
     } else {

@@ -2,10 +2,10 @@
 
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, Content, Folder};
+use crate::home::OpenClawHome;
 use crate::openclaw::document::{Document, DocumentError, MAX_BYTES};
 use crate::openclaw::entry::{ENV_PATH, ENV_VARS, kind};
 use crate::openclaw::include::{self, Include};
-use crate::settings::Place;
 use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub fn read(place: &Place) -> Result<Self> {
+    pub fn read(place: &OpenClawHome) -> Result<Self> {
         let config = &place.config;
         let main = File::read(config)?;
         let include = include::find(main.document.value(), config)?;

@@ -3,7 +3,7 @@
 use super::{Kind, MAX_BYTES, json};
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
-use crate::settings::Place;
+use crate::home::OpenClawHome;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ impl Installed {
         }
     }
 
-    pub(super) fn read(place: &Place) -> Result<Self> {
+    pub(super) fn read(place: &OpenClawHome) -> Result<Self> {
         let path = manifest_file(place);
         let Some(bytes) = fs::read_private(&path, MAX_BYTES)? else {
             return Ok(Self::default());
@@ -57,7 +57,7 @@ impl Installed {
         })
     }
 
-    pub(super) fn write(&self, place: &Place, lock: &OwnLock) -> Result<()> {
+    pub(super) fn write(&self, place: &OpenClawHome, lock: &OwnLock) -> Result<()> {
         let path = manifest_file(place);
         if self.hook.is_none() && self.plugin.is_none() {
             fs::remove(&path)?;
@@ -67,7 +67,7 @@ impl Installed {
     }
 }
 
-fn manifest_file(place: &Place) -> PathBuf {
+fn manifest_file(place: &OpenClawHome) -> PathBuf {
     place.sigilum_dir().join("installed.json")
 }
 
@@ -80,7 +80,7 @@ impl Manifest {
 
 /// The files that are there and are neither what we want nor what we wrote.
 pub(super) fn strangers(
-    place: &Place,
+    place: &OpenClawHome,
     dir: &Path,
     files: &[(String, Vec<u8>)],
     known: &Manifest,
@@ -113,7 +113,7 @@ pub(super) fn hashes(old: &Manifest, name: &str, bytes: &[u8]) -> Vec<String> {
 }
 
 /// The folders to make, and those that an earlier install made.
-pub(super) fn made(old: &Manifest, dir: &Path, place: &Place) -> Vec<PathBuf> {
+pub(super) fn made(old: &Manifest, dir: &Path, place: &OpenClawHome) -> Vec<PathBuf> {
     let missing = dir
         .ancestors()
         .take_while(|folder| *folder != place.home && !folder.exists());

@@ -1,7 +1,7 @@
 //! The lines that planning wants in the log. None of them ever holds a token.
 
 use super::plan::{Action, By};
-use crate::cli::Mode;
+use crate::mode::Mode;
 use crate::time;
 use std::fmt;
 

@@ -4,7 +4,7 @@ use super::types::{Config, Entry, InConfig, Now, Owner, Record, Stored, Token, T
 
 use super::log_event::Line;
 use super::state::{Gate, Loss, Memory, Said};
-use crate::cli::Mode;
+use crate::mode::Mode;
 use crate::token::lifetime::Lifetime;
 
 /// What is the same for all homes and all the time.

@@ -3,7 +3,7 @@
 use super::log_event::Line;
 use super::plan::{Action, Plan};
 use super::types::{Config, InConfig, Now, Owner, Record, Stored, Token, TokenId, World};
-use crate::cli::Mode;
+use crate::mode::Mode;
 use crate::token::lifetime::{self, Lifetime};
 use std::collections::{BTreeSet, VecDeque};
 

@@ -1,6 +1,6 @@
 //! What was seen of a home, as far as planning needs to know it. No token is in it, only what tells it from others.
 
-use crate::cli::Mode;
+use crate::mode::Mode;
 
 /// A moment on two clocks, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,23 @@
+//! Which Sigilum an owner belongs to.
+
+use clap::ValueEnum;
+
+/// The Sigilum mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// The hosted Sigilum: tokens come from a login in a browser.
+    Managed,
+    /// A local Sigilum API: tokens are signed here with its JWT secret.
+    OssLocal,
+}
+
+impl Mode {
+    /// The name as flags, `SIGILUM_MODE` and files spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Managed => "managed",
+            Self::OssLocal => "oss-local",
+        }
+    }
+}
