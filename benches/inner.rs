@@ -12,10 +12,10 @@ use json_patch::{Patch, diff};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sigilum_authz_notify::cli::Cli;
-use sigilum_authz_notify::notice::{self, Form};
+use sigilum_authz_notify::hook::notice::{self, Form};
 use sigilum_authz_notify::openclaw::document::Document;
 use sigilum_authz_notify::openclaw::undo::{Change, Undo};
-use sigilum_authz_notify::sigilum::claim::Pending;
+use sigilum_authz_notify::sigilum::requests;
 use sigilum_authz_notify::token::claims::{self, Claims};
 use std::hint::black_box;
 use std::io::{Read, Write};
@@ -154,7 +154,7 @@ fn long_notice() -> Row {
         json!({"claims": vec![claim; 200], "pagination": {"limit": 200, "offset": 0, "total": 200, "has_more": false}});
     let body = body.to_string();
     many(100, &mut || {
-        let pending = Pending::decode(body.as_bytes()).expect("a good answer");
+        let pending = requests::decode(body.as_bytes()).expect("a good answer");
         let notice = notice::pending(
             &pending,
             "alice",

@@ -3,7 +3,7 @@
 //! One thing flows through: the **owner token**, from where it is made into its file, from its file into OpenClaw's
 //! config, from there into the hook, and with it a question to the Sigilum API, whose answer becomes a notice.
 //! [`cli`] says what a person may ask, [`settings`] what is in force, [`cmd`] and [`watch`] join the parts, with
-//! [`issue`] for what both do: [`token`], [`openclaw`] and [`sigilum`] know nothing of each other. Only [`env`](mod@env)
+//! [`local_token`] for what both do: [`token`], [`openclaw`] and [`sigilum`] know nothing of each other. Only [`env`](mod@env)
 //! reads the environment, only [`fs`] writes files, only [`process`] starts programs.
 
 #![cfg_attr(
@@ -22,10 +22,10 @@ pub mod cli;
 pub mod cmd;
 pub mod watch;
 
-pub mod issue;
+pub mod local_token;
 pub mod settings;
 
-pub mod notice;
+pub mod hook;
 pub mod openclaw;
 pub mod sigilum;
 pub mod token;
@@ -36,6 +36,6 @@ pub mod fs;
 pub mod home;
 pub mod mode;
 pub mod process;
-pub mod secrets;
+pub mod request;
 pub mod text;
 pub mod time;

@@ -2,8 +2,9 @@
 
 pub mod api;
 pub mod checkout;
-pub mod claim;
 pub mod dev_vars;
 pub mod gateway;
 pub mod http;
 pub mod local_db;
+pub mod requests;
+pub mod secrets;

@@ -8,11 +8,11 @@ use rusqlite::Connection;
 use secrecy::{ExposeSecret, SecretString};
 use sigilum_authz_notify::env::Env;
 use sigilum_authz_notify::error::ExitCode;
-use sigilum_authz_notify::secrets::{Workspace, new_key};
 use sigilum_authz_notify::sigilum::checkout::Checkout;
 use sigilum_authz_notify::sigilum::local_db::{
     Change, KeyDigest, KeyState, LocalDb, NewService, Problem, Registered, ServiceKind,
 };
+use sigilum_authz_notify::sigilum::secrets::{Workspace, new_key};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -423,13 +423,13 @@ fn fifty_slugs_from_many_threads_beside_the_api() {
 fn pending_requests_as_the_api_answers() {
     let env = TestEnv::new();
     let (mut db, seen) = database(&env);
-    assert_eq!(db.pending_claims("alice").unwrap().count(), (0, true));
+    assert_eq!(db.pending_requests("alice").unwrap().count(), (0, true));
     db.insert_sample_requests("alice").unwrap();
     db.insert_sample_requests("alice").unwrap();
-    let two = db.pending_claims("alice").unwrap();
+    let two = db.pending_requests("alice").unwrap();
     assert_eq!(two.count(), (2, true));
     assert_eq!(
-        two.claims[0].agent_name.as_deref(),
+        two.requests[0].agent_name.as_deref(),
         Some("code-reviewer"),
         "newest first"
     );
@@ -439,10 +439,10 @@ fn pending_requests_as_the_api_answers() {
     }
     env::local_api::pending_claim(&seen, "bob", "s", "c-of-bob", 1);
     seen.execute_batch("UPDATE authorizations SET status = 'approved' WHERE claim_id = 'c29'; UPDATE authorizations SET agent_ip = x'00ff' WHERE claim_id = 'c0'").unwrap();
-    let many = db.pending_claims("alice").unwrap();
-    assert_eq!((many.claims.len(), many.total), (20, Some(31)));
-    assert_eq!(many.claims[2].service.as_deref(), Some("s0"));
-    assert_eq!(many.claims[2].agent_ip, None, "what is no text is left out");
+    let many = db.pending_requests("alice").unwrap();
+    assert_eq!((many.requests.len(), many.total), (20, Some(31)));
+    assert_eq!(many.requests[2].service.as_deref(), Some("s0"));
+    assert_eq!(many.requests[2].agent_ip, None, "what is no text is left out");
 }
 
 #[test]

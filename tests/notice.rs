@@ -1,14 +1,14 @@
 //! From an API answer to the notice that an operator reads: the pairs in `fixtures/api`.
 
-use sigilum_authz_notify::notice::{self, Form};
-use sigilum_authz_notify::sigilum::claim::Pending;
+use sigilum_authz_notify::hook::notice::{self, Form};
+use sigilum_authz_notify::sigilum::requests;
 use std::path::Path;
 
 /// 2026-11-22T07:00:00Z
 const NOW: i64 = 1_795_330_800;
 
 fn notices(body: &[u8]) -> String {
-    let pending = match Pending::decode(body) {
+    let pending = match requests::decode(body) {
         Ok(pending) => pending,
         Err(error) => return format!("(no notice: {error})\n"),
     };

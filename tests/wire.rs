@@ -453,8 +453,8 @@ fn many_threads_share_one_client() {
 
 #[test]
 fn what_the_api_answers() {
-    use sigilum_authz_notify::sigilum::api::{ApiError, pending_claims};
-    use sigilum_authz_notify::sigilum::claim::DecodeError;
+    use sigilum_authz_notify::sigilum::api::{ApiError, pending_requests};
+    use sigilum_authz_notify::sigilum::requests::DecodeError;
     let api = Api::start("secret");
     api.add_claim("alice", serde_json::json!({"service": "payments"}));
     api.add_claim("bob", serde_json::json!({"service": "other"}));
@@ -462,14 +462,14 @@ fn what_the_api_answers() {
     let http = from_env(&[]);
     let ask = |token: &str| {
         let url = check_url(&format!("{}/", api.url()), false).unwrap();
-        pending_claims(&http, &url, "alice", &SecretString::from(token), Duration::from_secs(5))
+        pending_requests(&http, &url, "alice", &SecretString::from(token), Duration::from_secs(5))
     };
     let pending = ask(&api.token("alice", 60)).unwrap();
     assert_eq!(pending.total, Some(2));
     let services: Vec<_> = pending
-        .claims
+        .requests
         .iter()
-        .map(|claim| claim.service.as_deref().unwrap())
+        .map(|request| request.service.as_deref().unwrap())
         .collect();
     assert_eq!(services, ["mail", "payments"]);
     assert_eq!(
@@ -500,12 +500,12 @@ fn what_the_api_answers() {
         ),
         (
             Fault::Body("application/json", "{}".into()),
-            ApiError::Decode(DecodeError::NoClaims),
+            ApiError::Decode(DecodeError::NoRequests),
         ),
         // A list is no answer, however deep; and a depth that never ends is no JSON.
         (
             Fault::Body("application/json", "[".repeat(1 << 20)),
-            ApiError::Decode(DecodeError::NoClaims),
+            ApiError::Decode(DecodeError::NoRequests),
         ),
         (
             Fault::Body("application/json", format!("{{\"deep\":{}", "[".repeat((1 << 20) - 8))),

@@ -3,9 +3,10 @@
 use super::input::split;
 use secrecy::ExposeSecret;
 use serde_json::Value;
-use sigilum_authz_notify::cmd::event::{self, Asks, Event};
 use sigilum_authz_notify::env::Env;
-use sigilum_authz_notify::notice::Form;
+use sigilum_authz_notify::hook::event::{self, Asks, Event};
+use sigilum_authz_notify::hook::notice::Form;
+use sigilum_authz_notify::openclaw::entry::Entry;
 use sigilum_authz_notify::text;
 
 /// Text: the event. Program: `SIGILUM_NOTIFY_SENDERS` and `SIGILUM_NOTIFY_GROUPS` of the process environment.
@@ -40,10 +41,14 @@ pub fn check(input: &[u8]) {
         assert!(Some(token.expose_secret()) == text("token") && !text::is_unset(token.expose_secret()));
     }
     let env = value["env"].as_object();
-    assert_eq!(event.entry.is_some(), env.is_some());
-    if let Some(entry) = &event.entry {
+    assert_eq!(event.entry_env.is_some(), env.is_some());
+    if let Some(entry_env) = &event.entry_env {
         let texts = env.into_iter().flatten().filter(|(_, value)| value.is_string()).count();
-        assert_eq!(entry.env.len(), texts);
+        assert_eq!(entry_env.len(), texts);
+        let entry = Entry {
+            enabled: true,
+            env: entry_env.clone(),
+        };
         assert!(entry.token().is_none_or(|token| !text::is_unset(token.expose_secret())));
     }
 
@@ -105,7 +110,7 @@ fn by_hand(name: &str) {
     let event = Event::by_hand(name);
     assert_eq!(event.is_some(), name.contains(':'));
     if let Some(event) = event {
-        assert!(event.by_hand && event.token.is_none() && event.entry.is_none());
+        assert!(event.by_hand && event.token.is_none() && event.entry_env.is_none());
         assert_eq!(
             event.asks() == Asks::Notice,
             ["command:new", "command:reset"].contains(&name)

@@ -2,8 +2,10 @@
 
 use super::input::split;
 use serde_json::Value;
-use sigilum_authz_notify::notice::{self, DASHBOARD, FIELD_MAX, Form, MAX, SHOWN};
-use sigilum_authz_notify::sigilum::claim::{DecodeError, LIMIT, Pending};
+use sigilum_authz_notify::hook::notice::{self, DASHBOARD, FIELD_MAX, Form, MAX, SHOWN};
+use sigilum_authz_notify::request::LIMIT;
+use sigilum_authz_notify::sigilum::requests;
+use sigilum_authz_notify::sigilum::requests::DecodeError;
 
 /// Text: the answer's body. Program: the clock, and a dashboard's URL.
 pub fn check(input: &[u8]) {
@@ -14,26 +16,26 @@ pub fn check(input: &[u8]) {
     cleaned(&String::from_utf8_lossy(body));
 
     let parsed = serde_json::from_slice::<Value>(body).ok();
-    let pending = match Pending::decode(body) {
+    let pending = match requests::decode(body) {
         Ok(pending) => pending,
         Err(DecodeError::NotJson) => return assert!(parsed.is_none(), "JSON was refused"),
-        Err(DecodeError::NoClaims) => return,
+        Err(DecodeError::NoRequests) => return,
     };
     let (count, _) = pending.count();
     if let Some(answer) = parsed {
         let claims = answer["claims"].as_array().expect("there is a list of claims");
         assert!(claims.iter().take(LIMIT).all(Value::is_object));
-        assert_eq!(pending.claims.len(), claims.len().min(LIMIT));
+        assert_eq!(pending.requests.len(), claims.len().min(LIMIT));
         assert_eq!(pending.total.is_some(), answer["pagination"]["total"].is_u64());
         let total = answer["pagination"]["total"].as_u64().unwrap_or_default();
         assert!(
-            count >= total && count >= pending.claims.len() as u64,
+            count >= total && count >= pending.requests.len() as u64,
             "too small a number"
         );
     }
     for form in [Form::Full, Form::Brief] {
         match notice::pending(&pending, "alice", &dashboard, now, form) {
-            Some(text) => safe(&text, form, count, pending.claims.len()),
+            Some(text) => safe(&text, form, count, pending.requests.len()),
             None => assert_eq!(count, 0),
         }
     }

@@ -1,7 +1,9 @@
 //! `demo`: the whole job in a throw-away OpenClaw home.
 
 use crate::cli::{HookRunArgs, LoginArgs, OwnerArgs, PlaceArgs};
-use crate::cmd::{auth_login, hook_run, write_line};
+use crate::cmd::auth::login;
+use crate::cmd::hook::run;
+use crate::cmd::output::write_line;
 use crate::env::Env;
 use crate::error::{ExitCode, OrFail, Result};
 use crate::home;
@@ -44,7 +46,7 @@ pub fn run(out: &mut dyn Write) -> Result<ExitCode> {
         write_openclaw: true,
         ..LoginArgs::default()
     };
-    auth_login::run(&login, auth_login::Action::Login, &env, out)?;
+    login::run(&login, login::Action::Login, &env, out)?;
 
     write_line(
         out,
@@ -61,7 +63,7 @@ pub fn run(out: &mut dyn Write) -> Result<ExitCode> {
         place,
         ..HookRunArgs::default()
     };
-    hook_run::run(&event, &env, out)?;
+    run::run(&event, &env, out)?;
 
     write_line(
         out,

@@ -13,11 +13,12 @@
 //! SIGINT.
 
 use crate::cli::{HookRunArgs, PlaceArgs, ServeArgs};
-use crate::cmd::event::{self, Event};
-use crate::cmd::hook_run::{self, Answer, EVENT_CAP};
+use crate::cmd::hook::answer;
 use crate::env::Env;
 use crate::error::{ExitCode, OrFail, Result};
 use crate::home;
+use crate::hook::answer::{Answer, not_set_up};
+use crate::hook::event::{self, Event, MAX_BYTES};
 use crate::sigilum::http::{self, Http};
 use crate::text;
 use crate::token::token_command::TokenCommand;
@@ -146,7 +147,7 @@ fn serve(
                 under_way -= 1;
                 reply
             }
-            Ok(News::TooLong) => Reply::error(Value::Null, format!("the line is over {EVENT_CAP} bytes")),
+            Ok(News::TooLong) => Reply::error(Value::Null, format!("the line is over {MAX_BYTES} bytes")),
             Ok(News::Line(line)) => match question(&line) {
                 Err(why) => Reply::error(Value::Null, why),
                 Ok((id, _)) if under_way == AT_A_TIME => {
@@ -230,8 +231,8 @@ impl Watch {
 impl Desk {
     fn answer(&self, id: Value, event: &Event) -> Reply {
         let answer = || {
-            hook_run::answer(event, &self.args, &self.env, &self.http)
-                .unwrap_or_else(|error| hook_run::not_set_up(event, &self.env, &error))
+            answer::answer(event, &self.args, &self.env, &self.http)
+                .unwrap_or_else(|error| not_set_up(event, &self.env, &error))
         };
         // A bug in one answer must not take the watcher with it.
         match std::panic::catch_unwind(AssertUnwindSafe(answer)) {
@@ -271,7 +272,7 @@ fn read_lines(input: &mut dyn BufRead, news: &Sender<News>) {
         };
         let end = part.iter().position(|byte| *byte == b'\n');
         let count = end.unwrap_or(part.len());
-        too_long |= line.len() + count > EVENT_CAP;
+        too_long |= line.len() + count > MAX_BYTES;
         if too_long {
             line = Vec::new();
         } else {
@@ -328,8 +329,8 @@ mod tests {
 
     #[test]
     fn lines_are_cut_at_the_cap_and_the_next_is_whole() {
-        let long = "x".repeat(EVENT_CAP + 1);
-        let just = "y".repeat(EVENT_CAP);
+        let long = "x".repeat(MAX_BYTES + 1);
+        let just = "y".repeat(MAX_BYTES);
         let input = format!("one\n\n  \n{long}\n{just}\ntwo");
         let (sender, news) = channel();
         // Small reads, so that lines come in pieces.
@@ -349,7 +350,7 @@ mod tests {
     #[test]
     fn what_is_a_question() {
         let id = |line: &str| question(line.as_bytes()).map(|(id, event)| (id, event.asks()));
-        use crate::cmd::event::Asks::{Nothing, Notice};
+        use crate::hook::event::Asks::{Nothing, Notice};
         let flat = r#"{"id":7,"type":"command","action":"new"}"#;
         assert_eq!(id(flat).unwrap(), (Value::from(7), Notice));
         let nested = r#"{"id":"a","event":{"type":"command","action":"reset"}}"#;

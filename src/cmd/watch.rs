@@ -1,7 +1,8 @@
 //! `watch`: the long-running mode.
 
 use crate::cli::{PlaceArgs, UnitKind, WatchArgs};
-use crate::cmd::{place, write_line};
+use crate::cmd::context::place;
+use crate::cmd::output::write_line;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::home::{self, OpenClawHome};

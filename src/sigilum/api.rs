@@ -1,7 +1,9 @@
 //! The Sigilum API: what waits for approval in a namespace.
 
-use crate::sigilum::claim::{DecodeError, LIMIT, Pending};
+use crate::request::{LIMIT, Pending};
 use crate::sigilum::http::{self, Http, HttpError, Method, Request, Url};
+use crate::sigilum::requests;
+use crate::sigilum::requests::DecodeError;
 use secrecy::SecretString;
 use std::time::Duration;
 
@@ -36,7 +38,7 @@ impl ApiError {
 }
 
 /// `GET <api>/v1/namespaces/<namespace>/claims?status=pending&limit=20`. `budget` is for the whole request.
-pub fn pending_claims(
+pub fn pending_requests(
     http: &Http,
     api_url: &Url,
     namespace: &str,
@@ -48,7 +50,7 @@ pub fn pending_claims(
     let url = http::join(api_url, &["v1", "namespaces", namespace, "claims"], &query);
     let answer = http.send(&Request::new(Method::GET, url, budget).bearer(token))?;
     match answer.status {
-        200 => Ok(Pending::decode(&answer.body)?),
+        200 => Ok(requests::decode(&answer.body)?),
         401 if error_code(&answer.body).as_deref() == Some("TOKEN_EXPIRED") => Err(ApiError::Expired),
         401 => Err(ApiError::Unauthorized),
         403 => Err(ApiError::Forbidden),

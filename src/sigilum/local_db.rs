@@ -3,9 +3,9 @@
 //! The API may run beside us and does not wait for locks, so a write transaction here is as short as can be: what to
 //! write is found out before it begins, and where nothing is to be written none begins.
 
-mod claims;
 mod owners;
 mod register;
+mod requests;
 mod schema;
 mod services;
 

@@ -6,11 +6,10 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
-use crate::issue;
+use crate::local_token;
 use crate::mode::Mode;
 use crate::openclaw::config::{self, EditOptions};
-use crate::openclaw::entry::Enable;
-use crate::openclaw::entry::{self, Entry, Wanted};
+use crate::openclaw::entry::{self, Enable, Entry, Wanted};
 use crate::openclaw::lock::LockOptions;
 use crate::settings::{self, Owner};
 use crate::sigilum::api;
@@ -214,13 +213,13 @@ impl Hands<'_> {
     /// A token from the local database, where there is none to go by. Nothing is made for it but the token: neither a
     /// secret nor a database.
     fn issue(&self, owner: &Owner) -> Result<SecretString> {
-        let api = issue::local_api(owner, self.place)?;
-        if issue::jwt_secret(&api, self.env, self.place)?.is_none() || !api.database.exists() {
+        let api = local_token::local_api(owner, self.place)?;
+        if local_token::jwt_secret(&api, self.env, self.place)?.is_none() || !api.database.exists() {
             return Err(cannot_sign("the local API's secret or database is gone")
                 .next("sigilum-authz-notify auth login --mode oss-local"));
         }
         let ttl = settings::ttl_seconds(None, self.env, None)?;
-        let issued = issue::issue(&api, owner, self.env, self.place, ttl, self.seconds())?;
+        let issued = local_token::issue(&api, owner, self.env, self.place, ttl, self.seconds())?;
         Ok(issued.token)
     }
 
@@ -233,7 +232,7 @@ impl Hands<'_> {
             return false;
         }
         let http = Http::new(http::Options::from_env(self.env));
-        api::pending_claims(&http, &url, &owner.namespace.value, token, API_BUDGET).is_ok()
+        api::pending_requests(&http, &url, &owner.namespace.value, token, API_BUDGET).is_ok()
     }
 
     /// The stored token into the entry.

@@ -2,12 +2,12 @@
 //! that refers to it.
 
 use crate::cli::ServiceRemoveArgs;
-use crate::cmd;
-use crate::cmd::service::{self, Site, Steps};
-use crate::cmd::service_connection::{self as connection, Look};
-use crate::cmd::service_options as options;
-use crate::cmd::service_report as report;
-use crate::cmd::service_rotate_key::{is_behind_gateway, open};
+use crate::cmd::output;
+use crate::cmd::service::connection::{self, Look};
+use crate::cmd::service::options;
+use crate::cmd::service::report;
+use crate::cmd::service::rotate_key::{is_behind_gateway, open};
+use crate::cmd::service::site::{self, Site, Steps};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::sigilum::local_db::{ApiKey, LocalDb, Slot};
@@ -47,7 +47,7 @@ pub fn run(args: &ServiceRemoveArgs, env: &Env, out: &mut dyn Write) -> Result<E
         )
         .next(format!("sigilum-authz-notify service remove {} --yes", args.slug)));
     }
-    let site = service::site(&args.common, None, env)?;
+    let site = site::site(&args.common, None, env)?;
     options::warn_of_typed_secrets(None, &args.common.gateway);
     let mut lock = site.lock()?;
     let mut db = open(&site)?;
@@ -177,11 +177,11 @@ fn confirmed(site: &Site, found: &Found) -> Result<bool> {
 
 impl Report {
     fn print(&self, out: &mut dyn Write, json: bool) -> Result<()> {
-        self.notes.iter().for_each(cmd::note);
+        self.notes.iter().for_each(output::note);
         if json {
-            return cmd::write_json(out, self);
+            return output::write_json(out, self);
         }
-        cmd::write_line(
+        output::write_line(
             out,
             format_args!("Service {} of {}: removed", self.service_slug, self.namespace),
         )?;

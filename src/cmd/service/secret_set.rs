@@ -1,10 +1,11 @@
 //! `service secret set`: rotate or set the upstream secret of an existing connection, then store it in its file.
 
 use crate::cli::ServiceSecretSetArgs;
-use crate::cmd::service::{self, Site, Steps};
-use crate::cmd::service_connection::{self as connection, Act, Acts, Look, Outcome, Source};
-use crate::cmd::service_report::{self as report, GatewayReport};
-use crate::cmd::{self, service_options as options};
+use crate::cmd::output;
+use crate::cmd::service::connection::{self, Act, Acts, Look, Outcome, Source};
+use crate::cmd::service::options;
+use crate::cmd::service::report::{self, GatewayReport};
+use crate::cmd::service::site::{self, Site, Steps};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::sigilum::gateway::{Connection, PlanError, Wanted};
@@ -30,14 +31,14 @@ pub fn run(args: &ServiceSecretSetArgs, env: &Env, out: &mut dyn Write) -> Resul
         Error::new(ExitCode::Usage, "could not set the upstream secret: none is given")
             .next("add one of --upstream-secret-env, --upstream-secret-file and --upstream-secret")
     })?;
-    let site = service::site(&args.common, None, env)?;
+    let site = site::site(&args.common, None, env)?;
     options::warn_of_typed_secrets(Some(&args.secret), &args.common.gateway);
     let set = Set { args, site, secret };
     set.refuse_taken()?;
     if args.dry_run {
         let (look, batches) = set.plan()?;
         let lines = set.lines(&look, &batches);
-        service::print_dry_run(out, args.output.json, set.site.namespace(), set.slug(), &lines)?;
+        site::print_dry_run(out, args.output.json, set.site.namespace(), set.slug(), &lines)?;
         return Ok(ExitCode::Ok);
     }
     set.carry_out(out)
@@ -201,16 +202,16 @@ impl Set<'_> {
 
 impl Report {
     fn print(&self, out: &mut dyn Write, json: bool) -> Result<()> {
-        self.notes.iter().for_each(cmd::note);
+        self.notes.iter().for_each(output::note);
         if json {
-            return cmd::write_json(out, self);
+            return output::write_json(out, self);
         }
         let did = if self.gateway.did.is_empty() {
             "the Sigilum gateway had this very secret"
         } else {
             "secret set"
         };
-        cmd::write_line(
+        output::write_line(
             out,
             format_args!("Service {} of {}: {did}", self.service_slug, self.namespace),
         )?;

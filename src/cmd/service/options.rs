@@ -1,7 +1,7 @@
 //! What a person gives to a service command: checked before anything is looked at.
 
 use crate::cli::{GatewayArgs, ServiceAddArgs, ServiceMode, UpstreamSecretArgs};
-use crate::cmd;
+use crate::cmd::output;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs;
@@ -132,7 +132,7 @@ pub(super) fn warn_of_typed_secrets(secret: Option<&UpstreamSecretArgs>, gateway
         return;
     }
     let (typed, better): (Vec<&str>, Vec<&str>) = flags.chunks(2).map(|pair| (pair[0], pair[1])).unzip();
-    cmd::warn(format_args!(
+    output::warn(format_args!(
         "other users of this machine may see the secret of {} in the process list; better: {}",
         typed.join(", "),
         better.join(", ")
@@ -183,7 +183,7 @@ pub(super) fn check_add(args: &ServiceAddArgs) -> Result<()> {
             .next(HELP)
     })?;
     if url.scheme() == "http" && !http::is_this_machine(&url) {
-        cmd::warn(format_args!(
+        output::warn(format_args!(
             "the Sigilum gateway will send the upstream secret to {} without TLS",
             url.host_str().unwrap_or_default()
         ));

@@ -1,12 +1,12 @@
 //! What the service commands tell: as JSON, or as a table for people.
 
-use crate::cmd::service::Site;
-use crate::cmd::service_connection::{self as connection, Act, Acts, Outcome, Source};
-use crate::cmd::{self, table};
+use crate::cmd::output;
+use crate::cmd::service::connection::{self, Act, Acts, Outcome, Source};
+use crate::cmd::service::site::Site;
 use crate::error::{Error, ExitCode, OrFail, Result};
-use crate::secrets::mask;
 use crate::sigilum::gateway::{Connection, Gateway, Handover, Wanted, same_url};
 use crate::sigilum::local_db::{ApiKey, Change, Slot};
+use crate::sigilum::secrets::mask;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::Value;
@@ -190,12 +190,12 @@ impl AddReport {
     /// Prints it.
     pub fn print(&self, out: &mut dyn Write, json: bool) -> Result<()> {
         for note in &self.notes {
-            cmd::note(note);
+            output::note(note);
         }
         if json {
-            return cmd::write_json(out, self);
+            return output::write_json(out, self);
         }
-        cmd::write_line(
+        output::write_line(
             out,
             format_args!(
                 "Service {} ({}) of {}: {}",
@@ -244,7 +244,7 @@ pub(super) fn row(label: &str, value: String) -> Vec<String> {
 
 /// Prints such lines.
 pub(super) fn rows_out(out: &mut dyn Write, rows: &[Vec<String>]) -> Result<()> {
-    table::print(out, &["", ""], rows).or_fail(ExitCode::Failure, || "could not write to standard output".to_owned())
+    output::table(out, &["", ""], rows).or_fail(ExitCode::Failure, || "could not write to standard output".to_owned())
 }
 
 /// A secret as it is shown.
@@ -295,7 +295,7 @@ pub(super) fn taken(slug: &str, other: &str) -> Error {
 
 /// Before a secret goes onto the command line of the gateway's CLI.
 pub(super) fn warn_of_cli() {
-    cmd::warn(
+    output::warn(
         "the Sigilum gateway is stopped: its CLI takes the secret on its command line, where other users of this \
          machine may see it for a moment",
     );

@@ -4,16 +4,16 @@
 //! same key, and until then the key in the key file is in force.
 
 use crate::cli::ServiceRotateKeyArgs;
-use crate::cmd;
-use crate::cmd::service::{self, Site, Steps};
-use crate::cmd::service_connection::{self as connection, Look};
-use crate::cmd::service_options as options;
-use crate::cmd::service_report::{self as report, OtherKey};
+use crate::cmd::output;
+use crate::cmd::service::connection::{self, Look};
+use crate::cmd::service::options;
+use crate::cmd::service::report::{self, OtherKey};
+use crate::cmd::service::site::{self, Site, Steps};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
-use crate::secrets;
 use crate::sigilum::gateway::{Gateway, Handover};
 use crate::sigilum::local_db::{DbError, KeyDigest, KeyState, LocalDb, NewService, Problem, ServiceKind, Slot};
+use crate::sigilum::secrets;
 use secrecy::SecretString;
 use serde::Serialize;
 use std::io::Write;
@@ -36,7 +36,7 @@ struct Report {
 /// Runs the command.
 pub fn run(args: &ServiceRotateKeyArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     options::check_slug(&args.slug)?;
-    let site = service::site(&args.common, None, env)?;
+    let site = site::site(&args.common, None, env)?;
     options::warn_of_typed_secrets(None, &args.common.gateway);
     let mut lock = site.lock()?;
     let mut db = open(&site)?;
@@ -199,11 +199,11 @@ fn hand_over(site: &Site, gateway: &Gateway, slug: &str, key: &SecretString) -> 
 
 impl Report {
     fn print(&self, out: &mut dyn Write, json: bool) -> Result<()> {
-        self.notes.iter().for_each(cmd::note);
+        self.notes.iter().for_each(output::note);
         if json {
-            return cmd::write_json(out, self);
+            return output::write_json(out, self);
         }
-        cmd::write_line(
+        output::write_line(
             out,
             format_args!("Service {} of {}: new service key", self.service_slug, self.namespace),
         )?;

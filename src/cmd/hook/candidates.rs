@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 
 /// A token that may be tried.
-pub(super) struct Candidate {
+pub struct Candidate {
     /// The token.
     pub token: SecretString,
     /// Where it is from, for logs: `openclaw.json`.
@@ -24,7 +24,7 @@ pub(super) struct Candidate {
 }
 
 /// What was found: the tokens to try, newest first, and why the others are none.
-pub(super) struct Candidates {
+pub struct Candidates {
     /// To try, in this order.
     pub usable: Vec<Candidate>,
     /// The rest: where, and why not.
@@ -33,7 +33,7 @@ pub(super) struct Candidates {
 
 /// Why a place gives no token to try.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum WhyNot {
+pub enum WhyNot {
     /// There is none.
     None,
     /// There is a text, but it is no token.
@@ -101,7 +101,7 @@ impl MadeFor<'_> {
 
 /// The tokens of the entry's env, the process environment (`handed` is the one that the caller kept out of ours) and
 /// the token file, for this owner and this API, unexpired; the newest first.
-pub(super) fn candidates(
+pub fn candidates(
     owner: &Owner,
     api: &Url,
     entry: Option<&Entry>,

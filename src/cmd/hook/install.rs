@@ -1,7 +1,8 @@
 //! `hook install`: the files first, then the entry; and what OpenClaw still needs.
 
 use crate::cli::{HookInstallArgs, InstallAs};
-use crate::cmd::{self, place, write_line};
+use crate::cmd::context::{self, place};
+use crate::cmd::output::write_line;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs;
@@ -137,7 +138,7 @@ impl Job<'_> {
         let args = ["plugins", "install", "--link"].map(OsString::from).into_iter();
         let more = ["--force", "--accept-capabilities"].map(OsString::from);
         let args: Vec<_> = args.chain([dir.as_os_str().to_owned()]).chain(more).collect();
-        if !dry_run && !cmd::let_openclaw_write(self.env, self.place, &args)? {
+        if !dry_run && !context::let_openclaw_write(self.env, self.place, &args)? {
             let what = "could not let OpenClaw write its config: openclaw is not on PATH";
             return Err(Error::new(ExitCode::Config, what).next(format!(
                 "the files are there; run it where it is: {}",
@@ -158,7 +159,7 @@ impl Job<'_> {
         let value = config.map_or_else(|| Value::Object(serde_json::Map::new()), |config| config.value);
         match &self.owner {
             Some(owner) if self.token.is_none() => {
-                needs.push(format!("an owner token: {}", cmd::login_command(owner)));
+                needs.push(format!("an owner token: {}", context::login_command(owner)));
             }
             Some(_) => {}
             None => needs.extend(self.plugin_owner()),
@@ -206,7 +207,7 @@ impl Job<'_> {
         };
         match owner(self.args, self.env, self.place) {
             Ok(owner) if serves(&owner) => None,
-            Ok(owner) => Some(format!("an owner token: {}", cmd::login_command(&owner))),
+            Ok(owner) => Some(format!("an owner token: {}", context::login_command(&owner))),
             Err(_) => Some(format!("an owner token: {HOOK} auth login")),
         }
     }
@@ -223,7 +224,7 @@ fn restart(instead: &str) -> String {
 fn owner(args: &HookInstallArgs, env: &Env, place: &OpenClawHome) -> Result<Owner> {
     let query = OwnerQuery {
         namespace: args.namespace.as_deref(),
-        entry_env: Some(&|| cmd::entry_env(place)),
+        entry_env: Some(&|| context::entry_env(place)),
         interactive: true,
         ..OwnerQuery::default()
     };

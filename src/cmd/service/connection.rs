@@ -1,14 +1,14 @@
 //! The Sigilum gateway's part of a service command: look, decide on single acts, do them. An interrupted re-creation is
 //! finished from its journal.
 
-use crate::cmd::service::Site;
+use crate::cmd::service::site::Site;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs;
-use crate::secrets;
 use crate::sigilum::gateway::{
     Connection, Gateway, Handover, NewConnection, Patch, Plan, PlanError, Rotated, Wanted, overlay, plan, same_url,
     still_lacks,
 };
+use crate::sigilum::secrets;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

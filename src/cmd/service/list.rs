@@ -1,7 +1,9 @@
 //! `service list`: the services of a namespace.
 
 use crate::cli::ServiceListArgs;
-use crate::cmd::{note, service, service_options as options, table, write_json, write_line};
+use crate::cmd::output::{self, note, write_json, write_line};
+use crate::cmd::service::options;
+use crate::cmd::service::site;
 use crate::env::Env;
 use crate::error::{ExitCode, OrFail, Result};
 use crate::sigilum::gateway::Gateway;
@@ -31,7 +33,7 @@ struct Line<'a> {
 
 /// Runs the command.
 pub fn run(args: &ServiceListArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    let site = service::site(&args.common, None, env)?;
+    let site = site::site(&args.common, None, env)?;
     let db = LocalDb::open_read_only(&site.database)?;
     let services = db.services(site.namespace())?;
     db.close()?;
@@ -53,7 +55,7 @@ pub fn run(args: &ServiceListArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
 }
 
 /// The ids of the Sigilum gateway's connections, which are slugs; `None` where it does not say.
-fn connections(site: &service::Site) -> Result<Option<HashSet<String>>> {
+fn connections(site: &site::Site) -> Result<Option<HashSet<String>>> {
     match Gateway::ids(&site.target, site.http.clone()) {
         Ok(ids) => Ok(Some(ids)),
         Err(error) if error.code == ExitCode::Usage => Err(error),
@@ -107,6 +109,6 @@ fn print(report: &Report<'_>, out: &mut dyn Write) -> Result<()> {
             ]
         })
         .collect();
-    table::print(out, &["SLUG", "NAME", "MODE", "KEYS", "DOMAIN", "DESCRIPTION"], &rows)
+    output::table(out, &["SLUG", "NAME", "MODE", "KEYS", "DOMAIN", "DESCRIPTION"], &rows)
         .or_fail(ExitCode::Failure, || "could not write to standard output".to_owned())
 }

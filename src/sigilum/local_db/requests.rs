@@ -1,12 +1,12 @@
 //! Access requests: the rows of `authorizations`.
 
 use super::{DbError, LocalDb, Problem};
-use crate::sigilum::claim::{Claim, LIMIT, Pending};
+use crate::request::{AuthorizationRequest, LIMIT, Pending};
 use rusqlite::{Connection, Row, params};
 
 impl LocalDb {
     /// What waits for approval in a namespace, as the API would answer: the newest [`LIMIT`], and how many in all.
-    pub fn pending_claims(&self, namespace: &str) -> Result<Pending, DbError> {
+    pub fn pending_requests(&self, namespace: &str) -> Result<Pending, DbError> {
         self.at(pending(&self.conn, namespace))
     }
 
@@ -38,26 +38,26 @@ fn pending(conn: &Connection, namespace: &str) -> Result<Pending, Problem> {
         "SELECT service, public_key, agent_ip, subject, agent_id, agent_name, created_at FROM authorizations
          WHERE namespace = ?1 AND status = 'pending' ORDER BY created_at DESC, claim_id LIMIT ?2",
     )?;
-    let claims = query
-        .query_map(params![namespace, LIMIT as i64], claim)?
+    let requests = query
+        .query_map(params![namespace, LIMIT as i64], request)?
         .collect::<Result<Vec<_>, _>>()?;
-    let total = if claims.len() < LIMIT {
-        claims.len() as u64
+    let total = if requests.len() < LIMIT {
+        requests.len() as u64
     } else {
         let count = "SELECT count(*) FROM authorizations WHERE namespace = ?1 AND status = 'pending'";
         conn.query_row(count, [namespace], |row| row.get::<_, i64>(0))?
             .unsigned_abs()
     };
     Ok(Pending {
-        claims,
+        requests,
         total: Some(total),
     })
 }
 
-fn claim(row: &Row<'_>) -> rusqlite::Result<Claim> {
+fn request(row: &Row<'_>) -> rusqlite::Result<AuthorizationRequest> {
     // What is no text is left out, as in the API's answer.
     let text = |index| row.get_ref(index).map(|value| value.as_str().ok().map(str::to_owned));
-    Ok(Claim {
+    Ok(AuthorizationRequest {
         service: text(0)?,
         public_key: text(1)?,
         agent_ip: text(2)?,

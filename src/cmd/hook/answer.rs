@@ -1,97 +1,34 @@
-//! `hook run`: one OpenClaw event in, messages out. [`answer`] is shared with `serve --stdio`.
+//! One answer to one event: the settings, the tokens and the Sigilum API joined for [`crate::hook`].
 
 use crate::cli::HookRunArgs;
-use crate::cmd;
-use crate::cmd::candidates::{Candidates, WhyNot, candidates};
-use crate::cmd::event::{self, Asks, Event};
+use crate::cmd::context;
+use crate::cmd::hook::candidates::{Candidates, WhyNot, candidates};
+use crate::cmd::output;
 use crate::env::Env;
-use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::home::{self, OpenClawHome};
+use crate::hook::answer::Answer;
+use crate::hook::event::{Asks, Event};
+use crate::hook::notice::{self, Form};
 use crate::mode::Mode;
-use crate::notice::{self, Form};
+use crate::openclaw::entry::Entry;
+use crate::request::Pending;
 use crate::settings::{self, Owner, OwnerQuery};
 use crate::sigilum::api::{self, ApiError};
 use crate::sigilum::checkout::Checkout;
-use crate::sigilum::claim::Pending;
 use crate::sigilum::http::{self, Http, HttpError, Url};
 use crate::sigilum::local_db::LocalDb;
-use crate::text;
 use crate::time;
-use serde::Serialize;
-use std::io::{IsTerminal, Read, Write};
 use std::time::{Duration, Instant};
 
-/// The longest event that is read: 1 MiB.
-pub(super) const EVENT_CAP: usize = 1 << 20;
 /// The whole budget of an answer, unless `SIGILUM_HOOK_TIMEOUT_MS` says otherwise. OpenClaw's side waits for 5 s.
 const BUDGET: Duration = Duration::from_secs(4);
-
-/// What goes back: messages for the chat, lines for the log.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Answer {
-    /// For the chat that the event came from.
-    pub messages: Vec<String>,
-    /// For the log of the OpenClaw gateway, each one line.
-    pub logs: Vec<String>,
-}
-
-/// Runs the command.
-pub fn run(args: &HookRunArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    let http = Http::new(http::Options::from_env(env));
-    if let Some(name) = &args.event {
-        let event = Event::by_hand(name).ok_or_else(|| {
-            Error::new(ExitCode::Usage, format!("could not read the event: {name:?}")).next("give --event command:new")
-        })?;
-        return print(&answer(&event, args, env, &http)?, out);
-    }
-    let event = Event::from_value(&read_event()?);
-    let answer = answer(&event, args, env, &http).unwrap_or_else(|error| not_set_up(&event, env, &error));
-    serde_json::to_writer(&mut *out, &answer)
-        .map_err(std::io::Error::from)
-        .and_then(|()| writeln!(out))
-        .or_fail(ExitCode::Failure, || "could not print the answer".into())?;
-    Ok(ExitCode::Ok)
-}
-
-/// For a person: messages as text, log lines to standard error.
-fn print(answer: &Answer, out: &mut dyn Write) -> Result<ExitCode> {
-    for message in &answer.messages {
-        writeln!(out, "{message}").or_fail(ExitCode::Failure, || "could not print the message".into())?;
-    }
-    for line in &answer.logs {
-        let _ = writeln!(std::io::stderr(), "{line}");
-    }
-    Ok(ExitCode::Ok)
-}
-
-fn read_event() -> Result<serde_json::Value> {
-    let stdin = std::io::stdin();
-    let what = || "could not read the event from standard input".to_owned();
-    let usage = |why: &str| {
-        Error::new(ExitCode::Usage, format!("{}: {why}", what()))
-            .next("give it a JSON object, or run: sigilum-authz-notify hook run --event command:new")
-    };
-    if stdin.is_terminal() {
-        return Err(usage("it is a terminal"));
-    }
-    let mut bytes = Vec::new();
-    let cap = EVENT_CAP as u64;
-    stdin
-        .lock()
-        .take(cap + 1)
-        .read_to_end(&mut bytes)
-        .or_fail(ExitCode::Failure, what)?;
-    if bytes.len() > EVENT_CAP {
-        return Err(usage(&format!("it is over {EVENT_CAP} bytes")));
-    }
-    event::parse(&bytes).map_err(|why| usage(&why))
-}
 
 /// Answers one event.
 ///
 /// # Errors
 /// Where the settings are wrong, so that nothing could be asked. Everything else is an answer.
-pub(super) fn answer(event: &Event, args: &HookRunArgs, env: &Env, http: &Http) -> Result<Answer> {
+pub fn answer(event: &Event, args: &HookRunArgs, env: &Env, http: &Http) -> Result<Answer> {
     let form = match event.asks() {
         Asks::Nothing => return Ok(Answer::default()),
         Asks::Startup => None,
@@ -107,32 +44,19 @@ pub(super) fn answer(event: &Event, args: &HookRunArgs, env: &Env, http: &Http) 
         env,
     )?;
     if event.by_hand {
-        place.warnings.iter().for_each(cmd::warn);
+        place.warnings.iter().for_each(output::warn);
     }
     let mut event_with_entry = None;
-    let event = match &event.entry {
+    let event = match &event.entry_env {
         Some(_) => event,
         // A person, or a sender that did not bring it: the entry is looked up.
-        None => event_with_entry.insert(event.with_entry(cmd::entry_env_if_readable(&place))),
+        None => event_with_entry.insert(event.with_entry(context::entry_env_if_readable(&place))),
     };
     let asker = Asker::new(event, args, env, http, place)?;
     Ok(match form {
         None => asker.startup(),
         Some(form) => asker.notice(form),
     })
-}
-
-/// The answer where the settings are wrong: the log has the reason, the operator the command that shows it.
-pub(super) fn not_set_up(event: &Event, env: &Env, error: &Error) -> Answer {
-    let form = event.audience(env).filter(|_| event.asks() == Asks::Notice);
-    let message = form.map(|form| {
-        let command = "sigilum-authz-notify hook run --event command:new";
-        notice::problem("the hook is not set up right", command, form)
-    });
-    Answer {
-        messages: message.into_iter().collect(),
-        logs: vec![text::one_line(&error.to_string())],
-    }
 }
 
 /// Everything that is in force for one event.
@@ -151,10 +75,10 @@ struct Asker<'a> {
 impl<'a> Asker<'a> {
     fn new(event: &'a Event, args: &HookRunArgs, env: &'a Env, http: &'a Http, place: OpenClawHome) -> Result<Self> {
         let deadline = Instant::now() + budget(event, env)?;
-        let entry_env = || Ok(event.entry.as_ref().map(|entry| entry.env.clone()));
+        let entry_env = || Ok(event.entry_env.clone());
         let query = OwnerQuery {
             entry_env: Some(&entry_env),
-            ..cmd::owner_query(&args.owner, &args.local_api)
+            ..context::owner_query(&args.owner, &args.local_api)
         };
         let owner = settings::owner(&query, env, &place)?;
         // Only the process's own environment may allow plain http: agents can edit the config.
@@ -165,7 +89,8 @@ impl<'a> Asker<'a> {
                 .next("log in with the right one: sigilum-authz-notify auth login --api-url <url>")
         })?;
         let now = time::now();
-        let found = candidates(&owner, &api, event.entry.as_ref(), event.token.as_ref(), env, now);
+        let entry = event.entry_env.clone().map(|env| Entry { enabled: true, env });
+        let found = candidates(&owner, &api, entry.as_ref(), event.token.as_ref(), env, now);
         Ok(Self {
             event,
             env,
@@ -198,10 +123,10 @@ impl<'a> Asker<'a> {
             None => format!(
                 "no owner token to use ({}); run: {}",
                 self.found,
-                cmd::login_command(&self.owner)
+                context::login_command(&self.owner)
             ),
         };
-        log(format!(
+        Answer::log(format!(
             "sigilum-authz-notify {}: {}, {token}",
             env!("CARGO_PKG_VERSION"),
             self.whom()
@@ -217,7 +142,7 @@ impl<'a> Asker<'a> {
         for candidate in self.found.usable.iter().take(2) {
             let left = self.deadline.saturating_duration_since(Instant::now());
             let namespace = &self.owner.namespace.value;
-            match api::pending_claims(self.http, &self.api, namespace, &candidate.token, left) {
+            match api::pending_requests(self.http, &self.api, namespace, &candidate.token, left) {
                 Ok(pending) => return self.pending(&pending, form, &format!("token from {}", candidate.source)),
                 Err(ApiError::Http(HttpError::Refused)) if self.owner.mode.value == Mode::OssLocal => {
                     return self.ask_the_database(form);
@@ -234,7 +159,7 @@ impl<'a> Asker<'a> {
         let dashboard = self.dashboard();
         let (count, all) = pending.count();
         let at_least = if all { "" } else { "at least " };
-        let mut answer = log(format!("{at_least}{count} pending in {} ({how})", self.whom()));
+        let mut answer = Answer::log(format!("{at_least}{count} pending in {} ({how})", self.whom()));
         answer.messages = notice::pending(pending, namespace, &dashboard, self.now, form)
             .into_iter()
             .collect();
@@ -254,14 +179,14 @@ impl<'a> Asker<'a> {
     fn ask_the_database(&self, form: Form) -> Answer {
         match self
             .database()
-            .and_then(|db| Ok(db.pending_claims(&self.owner.namespace.value)?))
+            .and_then(|db| Ok(db.pending_requests(&self.owner.namespace.value)?))
         {
             Ok(pending) => self.pending(
                 &pending,
                 form,
                 "nothing listens at the API URL: read from the local database",
             ),
-            Err(error) => log(format!(
+            Err(error) => Answer::log(format!(
                 "could not ask for {}: nothing listens at the API URL, and the local database cannot be read: {error:#}",
                 self.whom()
             )),
@@ -308,20 +233,20 @@ impl<'a> Asker<'a> {
             ApiError::Http(HttpError::TooLong(_)) => {
                 return Answer {
                     messages: vec![notice::too_long(namespace, &self.dashboard(), form)],
-                    ..log(log_line)
+                    ..Answer::log(log_line)
                 };
             }
             // Nothing that a command mends: the API will come back, or the log tells why not.
-            _ => return log(log_line),
+            _ => return Answer::log(log_line),
         };
         self.problem(&what, log_line, form)
     }
 
     fn problem(&self, what: &str, log_line: String, form: Form) -> Answer {
-        let mut answer = log(log_line);
+        let mut answer = Answer::log(log_line);
         answer
             .messages
-            .push(notice::problem(what, &cmd::login_command(&self.owner), form));
+            .push(notice::problem(what, &context::login_command(&self.owner), form));
         answer
     }
 }
@@ -341,12 +266,5 @@ fn budget(event: &Event, env: &Env) -> Result<Duration> {
                     format!("could not take {NAME}: 1 to 60000 milliseconds"),
                 )
             }),
-    }
-}
-
-fn log(line: String) -> Answer {
-    Answer {
-        messages: Vec::new(),
-        logs: vec![text::one_line(&line)],
     }
 }

@@ -1,7 +1,8 @@
 //! `auth show`: print the stored token.
 
 use crate::cli::ShowArgs;
-use crate::cmd::{self, place, write_line};
+use crate::cmd::context::{self, place};
+use crate::cmd::output::write_line;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::settings::{self, AskEntry, Owner, OwnerQuery};
@@ -12,14 +13,18 @@ use std::io::Write;
 /// Runs the command.
 pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.place, env)?;
-    let owner = settings::owner(&query(args, &|| Ok(cmd::entry_env_if_readable(&place))), env, &place)?;
+    let owner = settings::owner(
+        &query(args, &|| Ok(context::entry_env_if_readable(&place))),
+        env,
+        &place,
+    )?;
     let token = store::read(&owner.token_file)?.ok_or_else(|| not_found(&owner))?;
     write_line(out, token.expose_secret())?;
     Ok(ExitCode::Ok)
 }
 
 /// What the options of `auth show` say.
-pub(super) fn query<'a>(args: &'a ShowArgs, entry_env: AskEntry<'a>) -> OwnerQuery<'a> {
+pub fn query<'a>(args: &'a ShowArgs, entry_env: AskEntry<'a>) -> OwnerQuery<'a> {
     OwnerQuery {
         namespace: args.namespace.as_deref(),
         token_file: args.token_file.as_deref(),
@@ -33,5 +38,5 @@ fn not_found(owner: &Owner) -> Error {
         ExitCode::Token,
         format!("Token file not found: {}", owner.token_file.display()),
     )
-    .next(cmd::login_command(owner))
+    .next(context::login_command(owner))
 }

@@ -1,16 +1,16 @@
 //! `auth login` and `auth refresh`: make or take a token, store it, put it into openclaw.json.
 
 use crate::cli::LoginArgs;
-use crate::cmd::{self, place, write_line};
+use crate::cmd::context::{self, place};
+use crate::cmd::output::{self, write_line};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
-use crate::issue::{self, LocalApi};
+use crate::local_token::{self, LocalApi};
 use crate::mode::Mode;
 use crate::openclaw::config::{self, EditOptions, EditOutcome};
-use crate::openclaw::entry::Enable;
-use crate::openclaw::entry::{self, Wanted};
+use crate::openclaw::entry::{self, Enable, Wanted};
 use crate::settings::{self, Owner, OwnerQuery};
 use crate::sigilum::http;
 use crate::time;
@@ -28,7 +28,7 @@ const STAND_IN: usize = 400;
 
 /// What the person asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
+pub enum Action {
     /// `auth login`
     Login,
     /// `auth refresh`
@@ -100,15 +100,15 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
         );
     }
     for doubt in given.iter().flat_map(|given| given.says.doubts(now)) {
-        cmd::warn(doubt);
+        output::warn(doubt);
     }
     let local_api = if given.is_none() {
-        Some(issue::local_api(&owner, place)?)
+        Some(local_token::local_api(&owner, place)?)
     } else {
         None
     };
     if let Some(api) = &local_api {
-        issue::check_secret(api, env, place)?;
+        local_token::check_secret(api, env, place)?;
     }
     let replaced = match action {
         Action::Login => None,
@@ -159,9 +159,9 @@ fn owner_and_token(
 ) -> Result<(Owner, Option<Given>)> {
     let entry_env = || {
         if args.write_openclaw {
-            cmd::entry_env(place)
+            context::entry_env(place)
         } else {
-            Ok(cmd::entry_env_if_readable(place))
+            Ok(context::entry_env_if_readable(place))
         }
     };
     let owner = |token_namespace: Option<&str>| {
@@ -171,7 +171,7 @@ fn owner_and_token(
             entry_env: Some(&entry_env),
             replaces_record: true,
             interactive: true,
-            ..cmd::owner_query(&args.owner, &args.local_api)
+            ..context::owner_query(&args.owner, &args.local_api)
         };
         settings::owner(&query, env, place)
     };
@@ -205,7 +205,7 @@ fn handed_over(args: &LoginArgs, env: &Env) -> Result<Option<(SecretString, &'st
                 .next("keep --owner-token-stdin: other users cannot see it in the process list"),
         ),
         (Some(token), false) => {
-            cmd::warn("a token on the command line may be seen by other users; prefer --owner-token-stdin");
+            output::warn("a token on the command line may be seen by other users; prefer --owner-token-stdin");
             Ok(Some((token.trim().into(), "--owner-token")))
         }
         (None, true) => {
@@ -239,7 +239,7 @@ impl Login {
         let (token, exp) = match (&self.given, &self.local_api) {
             (Some(given), _) => (given.token.clone(), given.says.exp),
             (None, Some(api)) => {
-                let issued = issue::issue(api, &self.owner, env, place, self.ttl, time::now())?;
+                let issued = local_token::issue(api, &self.owner, env, place, self.ttl, time::now())?;
                 (issued.token, Some(issued.exp))
             }
             (None, None) => return Err(Error::new(ExitCode::Token, "there is no token to store")),
@@ -251,7 +251,7 @@ impl Login {
         record::write(&lock, &place.record_file(&self.owner.namespace.value), &self.record())?;
         let config = if self.config_skipped.is_none() {
             let done = self.edit_config(args, place, &token, Some(&lock)).inspect_err(|_| {
-                cmd::warn(format_args!(
+                output::warn(format_args!(
                     "the token was stored in {}; the edit of openclaw.json failed",
                     self.owner.token_file.display()
                 ));
@@ -351,12 +351,12 @@ impl Login {
 fn dry_run(login: &Login, args: &LoginArgs, place: &OpenClawHome, out: &mut dyn Write) -> Result<ExitCode> {
     let Some(reason) = &login.config_skipped else {
         let done = login.edit_config(args, place, &login.stand_in(), None)?;
-        done.notes.iter().for_each(cmd::warn);
+        done.notes.iter().for_each(output::warn);
         write_line(out, format_args!("{:#}", config::masked(&done.outcome.patch)))?;
         return Ok(ExitCode::Ok);
     };
     write_line(out, "[]")?;
-    cmd::warn(format_args!("openclaw.json is left alone: {reason}"));
+    output::warn(format_args!("openclaw.json is left alone: {reason}"));
     Ok(ExitCode::Ok)
 }
 

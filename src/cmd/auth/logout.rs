@@ -1,7 +1,9 @@
 //! `auth logout`: remove file, config token and record.
 
 use crate::cli::LogoutArgs;
-use crate::cmd::{self, auth_show, place, write_line};
+use crate::cmd::auth::show;
+use crate::cmd::context::{self, place};
+use crate::cmd::output::{self, write_line};
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::fs;
@@ -16,10 +18,10 @@ use std::io::Write;
 pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.show.place, env)?;
     // One that cannot be read ends the command anyway.
-    let entry_env = || cmd::entry_env(&place);
+    let entry_env = || context::entry_env(&place);
     let query = OwnerQuery {
         replaces_record: true,
-        ..auth_show::query(&args.show, &entry_env)
+        ..show::query(&args.show, &entry_env)
     };
     let owner = settings::owner(&query, env, &place)?;
     if !place.sigilum_dir().exists() && !place.config.exists() {
@@ -52,7 +54,7 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         Ok(planned.value)
     })?;
     if let Some(name) = outcome.not_written {
-        cmd::warn(format_args!(
+        output::warn(format_args!(
             "openclaw.json still holds the token: {name} is set, so it was not written"
         ));
     }

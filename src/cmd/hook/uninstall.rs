@@ -1,7 +1,8 @@
 //! `hook uninstall`: the entry first, then the files; with `--purge` everything of ours.
 
 use crate::cli::HookUninstallArgs;
-use crate::cmd::{self, place, write_line};
+use crate::cmd::context::{self, place};
+use crate::cmd::output::{self, write_line};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
@@ -159,7 +160,7 @@ fn take_back_included(args: &HookUninstallArgs, env: &Env, place: &OpenClawHome)
         return Ok(None);
     };
     let command = ["plugins", "uninstall", entry::PLUGIN, "--keep-files", "--force"].map(OsString::from);
-    if args.force && cmd::let_openclaw_write(env, place, &command)? {
+    if args.force && context::let_openclaw_write(env, place, &command)? {
         return Ok(Some(
             "OpenClaw itself took the plugin out of its config, and the comments with it".to_owned(),
         ));
@@ -254,7 +255,7 @@ impl Secrets {
 /// Removes everything of ours, and tells where OpenClaw's own copies still hold tokens.
 fn purge(place: &OpenClawHome, lock: OwnLock, secrets: &Secrets, out: &mut dyn Write) -> Result<()> {
     if let Some(watch) = status::read(place).filter(|watch| watch.running) {
-        cmd::warn(format_args!("a watcher still serves this home: process {}", watch.pid));
+        output::warn(format_args!("a watcher still serves this home: process {}", watch.pid));
     }
     let dir = place.sigilum_dir();
     let mut left = Vec::new();

@@ -1,7 +1,9 @@
 //! `auth status`: which token is in force, until when, and whether openclaw.json holds the same one.
 
 use crate::cli::{ShowArgs, StatusArgs};
-use crate::cmd::{self, auth_show, place, write_json, write_lines};
+use crate::cmd::auth::show;
+use crate::cmd::context::{self, place};
+use crate::cmd::output::{self, write_json, write_lines};
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::home::OpenClawHome;
@@ -20,7 +22,7 @@ use std::path::PathBuf;
 /// What becomes of a token with time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum State {
+pub enum State {
     /// In force, with time to spare.
     Valid,
     /// In force, and a renewal is due.
@@ -35,13 +37,13 @@ pub(super) enum State {
 
 /// The owner token as `auth status` and `hook status` show it. Holds no secret.
 #[derive(Debug, Serialize)]
-pub(super) struct Status {
+pub struct Status {
     namespace: String,
     namespace_from: String,
     mode: &'static str,
     api_url: String,
     token_file: PathBuf,
-    pub(super) state: State,
+    pub state: State,
     /// RFC 3339.
     issued_at: Option<String>,
     /// RFC 3339.
@@ -59,7 +61,7 @@ pub(super) struct Status {
 /// Runs the command.
 pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.show.place, env)?;
-    let entry = cmd::entry(&place).map_err(cmd::warn).ok();
+    let entry = context::entry(&place).map_err(output::warn).ok();
     let entry = entry.as_ref().map(Option::as_ref);
     let owner = owner(&args.show, env, &place, entry.flatten())?;
     let status = status(&owner, &place, entry)?;
@@ -71,9 +73,9 @@ pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     Ok(match status.state {
         State::Valid | State::Due => ExitCode::Ok,
         State::Expired | State::Missing | State::Invalid => {
-            cmd::warn(format_args!(
+            output::warn(format_args!(
                 "the hook has no token that it can use\n  next: {}",
-                cmd::login_command(&owner)
+                context::login_command(&owner)
             ));
             ExitCode::Token
         }
@@ -81,13 +83,13 @@ pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
 }
 
 /// The owner that the options of `auth show` mean, where the config has been read.
-pub(super) fn owner(args: &ShowArgs, env: &Env, place: &OpenClawHome, entry: Option<&Entry>) -> Result<Owner> {
+pub fn owner(args: &ShowArgs, env: &Env, place: &OpenClawHome, entry: Option<&Entry>) -> Result<Owner> {
     let entry_env = || Ok(entry.map(|entry| entry.env.clone()));
-    settings::owner(&auth_show::query(args, &entry_env), env, place)
+    settings::owner(&show::query(args, &entry_env), env, place)
 }
 
 /// Looks at the token's file. `entry` is `None` where openclaw.json cannot be read, `Some(None)` where it has none.
-pub(super) fn status(owner: &Owner, place: &OpenClawHome, entry: Option<Option<&Entry>>) -> Result<Status> {
+pub fn status(owner: &Owner, place: &OpenClawHome, entry: Option<Option<&Entry>>) -> Result<Status> {
     let token = store::read(&owner.token_file)?;
     let says = token.as_ref().and_then(|token| claims::inspect(token).ok());
     let now = time::now();
@@ -149,7 +151,7 @@ fn holds_none(entry: &Entry) -> Option<&'static str> {
 }
 
 impl Status {
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![
             format!("Namespace:     {} (from {})", self.namespace, self.namespace_from),
             format!("Mode:          {}", self.mode),
@@ -190,7 +192,7 @@ impl Status {
 }
 
 /// The watcher in one line; `none` where none ever served this home.
-pub(super) fn watch_text(watch: Option<&WatchStatus>) -> String {
+pub fn watch_text(watch: Option<&WatchStatus>) -> String {
     let Some(watch) = watch else { return "none".to_owned() };
     let state = if watch.running { "runs" } else { "is gone" };
     let homes = watch.homes.iter().map(|home| {

@@ -10,7 +10,7 @@
 //! to left (it would re-order the line around it). A word that mixes Latin with Greek, Cyrillic or Armenian keeps its
 //! Latin letters only: `pаypal` with a Cyrillic `а` shows as `p·ypal`.
 
-use crate::sigilum::claim::{Claim, Pending};
+use crate::request::{AuthorizationRequest, Pending};
 use std::fmt::Write;
 
 /// The longest notice, in characters.
@@ -49,7 +49,7 @@ pub fn pending(pending: &Pending, namespace: &str, dashboard: &str, now: i64, fo
         ));
     }
     let head = format!("Sigilum: {at_least}{count} {wait} for your approval in namespace {namespace}.");
-    let newest = newest(&pending.claims);
+    let newest = newest(&pending.requests);
     let more = match count - newest.len() as u64 {
         0 => String::new(),
         more => format!("\nAnd {more} more."),
@@ -61,8 +61,8 @@ pub fn pending(pending: &Pending, namespace: &str, dashboard: &str, now: i64, fo
     // Five requests with every field at its longest do not fit: then all fields get shorter.
     [FIELD_MAX, 32, 26, 20, 14, 8].into_iter().find_map(|field_max| {
         let mut text = head.clone();
-        for (index, claim) in newest.iter().enumerate() {
-            let _ = write!(text, "\n{}) {}", index + 1, line(claim, now, field_max));
+        for (index, request) in newest.iter().enumerate() {
+            let _ = write!(text, "\n{}) {}", index + 1, line(request, now, field_max));
         }
         text.push_str(&tail);
         (text.chars().count() <= MAX).then_some(text)
@@ -106,29 +106,29 @@ pub fn dashboard(given: Option<&str>) -> String {
 }
 
 /// The newest requests first; those without a readable time last, in the order in which they came.
-fn newest(claims: &[Claim]) -> Vec<&Claim> {
-    let mut claims: Vec<&Claim> = claims.iter().collect();
-    claims.sort_by_key(|claim| std::cmp::Reverse(created(claim)));
-    claims.truncate(SHOWN);
-    claims
+fn newest(requests: &[AuthorizationRequest]) -> Vec<&AuthorizationRequest> {
+    let mut requests: Vec<&AuthorizationRequest> = requests.iter().collect();
+    requests.sort_by_key(|request| std::cmp::Reverse(created(request)));
+    requests.truncate(SHOWN);
+    requests
 }
 
 /// `service "mail", agent "bot", key "AbCdEfGh..uvwxyz12", ip "10.0.0.7", 3 min ago`
-fn line(claim: &Claim, now: i64, field_max: usize) -> String {
-    let agent = claim.agent_name.as_deref().filter(|name| !name.trim().is_empty());
-    let key = claim.public_key.as_deref().map(short_key);
+fn line(request: &AuthorizationRequest, now: i64, field_max: usize) -> String {
+    let agent = request.agent_name.as_deref().filter(|name| !name.trim().is_empty());
+    let key = request.public_key.as_deref().map(short_key);
     let fields = [
-        ("service", claim.service.as_deref()),
-        ("agent", agent.or(claim.agent_id.as_deref())),
-        ("subject", claim.subject.as_deref()),
+        ("service", request.service.as_deref()),
+        ("agent", agent.or(request.agent_id.as_deref())),
+        ("subject", request.subject.as_deref()),
         ("key", key.as_deref()),
-        ("ip", claim.agent_ip.as_deref()),
+        ("ip", request.agent_ip.as_deref()),
     ];
     let mut parts: Vec<String> = fields
         .into_iter()
         .filter_map(|(label, value)| Some(format!("{label} \"{}\"", clean(value?, field_max))))
         .collect();
-    parts.extend(created(claim).map(|time| age(now.saturating_sub(time))));
+    parts.extend(created(request).map(|time| age(now.saturating_sub(time))));
     if parts.is_empty() {
         parts.push("a request without any details".to_owned());
     }
@@ -136,8 +136,8 @@ fn line(claim: &Claim, now: i64, field_max: usize) -> String {
 }
 
 /// When a request was made, in Unix seconds.
-fn created(claim: &Claim) -> Option<i64> {
-    let text = claim.created_at.as_deref().filter(|text| text.len() <= 40)?;
+fn created(request: &AuthorizationRequest) -> Option<i64> {
+    let text = request.created_at.as_deref().filter(|text| text.len() <= 40)?;
     Some(text.parse::<jiff::Timestamp>().ok()?.as_second())
 }
 
@@ -243,26 +243,26 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn claim(service: &str) -> Claim {
-        Claim {
+    fn request(service: &str) -> AuthorizationRequest {
+        AuthorizationRequest {
             service: Some(service.into()),
             public_key: Some("ed25519:MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=".into()),
             agent_ip: Some("10.0.0.7".into()),
             created_at: Some("2026-11-22T06:20:37.017Z".into()),
-            ..Claim::default()
+            ..AuthorizationRequest::default()
         }
     }
 
-    /// Unix seconds of 2026-11-22T06:23:40Z, three minutes after [`claim`].
+    /// Unix seconds of 2026-11-22T06:23:40Z, three minutes after [`request`].
     const NOW: i64 = 1_795_328_620;
 
     #[test]
     fn one_request() {
         let only = Pending {
-            claims: vec![Claim {
+            requests: vec![AuthorizationRequest {
                 agent_name: Some("billing-bot".into()),
                 subject: Some("alice@example.com".into()),
-                ..claim("payments")
+                ..request("payments")
             }],
             total: Some(1),
         };
@@ -283,18 +283,18 @@ mod tests {
 
     #[test]
     fn the_five_newest_of_many() {
-        let mut claims: Vec<Claim> = (1..=7)
-            .map(|day| Claim {
+        let mut requests: Vec<AuthorizationRequest> = (1..=7)
+            .map(|day| AuthorizationRequest {
                 created_at: Some(format!("2026-11-0{day}T00:00:00.000Z")),
-                ..claim(&format!("s{day}"))
+                ..request(&format!("s{day}"))
             })
             .collect();
-        claims.push(Claim {
+        requests.push(AuthorizationRequest {
             created_at: None,
-            ..claim("undated")
+            ..request("undated")
         });
         let many = Pending {
-            claims,
+            requests,
             total: Some(23),
         };
         let text = pending(&many, "alice", DASHBOARD, NOW, Form::Full).unwrap();
@@ -315,7 +315,7 @@ mod tests {
         let nothing = Pending::default();
         assert_eq!(pending(&nothing, "alice", DASHBOARD, NOW, Form::Full), None);
         let uncounted = Pending {
-            claims: vec![Claim::default(); 20],
+            requests: vec![AuthorizationRequest::default(); 20],
             total: None,
         };
         let text = pending(&uncounted, "alice", DASHBOARD, NOW, Form::Full).unwrap();
@@ -327,7 +327,7 @@ mod tests {
         assert!(text.contains("\nAnd 15 more."), "{text}");
         // A total without a single request: the number is all there is to say.
         let bare = Pending {
-            claims: Vec::new(),
+            requests: Vec::new(),
             total: Some(u64::MAX),
         };
         let text = pending(&bare, "alice", DASHBOARD, NOW, Form::Full).unwrap();
@@ -423,7 +423,7 @@ mod tests {
         ]
     }
 
-    fn any_claim() -> impl Strategy<Value = Claim> {
+    fn any_request() -> impl Strategy<Value = AuthorizationRequest> {
         let field = || proptest::option::of(nasty());
         let time = proptest::option::of(prop_oneof![
             nasty(),
@@ -431,7 +431,7 @@ mod tests {
             Just("-009999-01-01T00:00:00Z".to_owned()),
         ]);
         (field(), field(), field(), field(), field(), field(), time).prop_map(
-            |(service, public_key, agent_ip, subject, agent_id, agent_name, created_at)| Claim {
+            |(service, public_key, agent_ip, subject, agent_id, agent_name, created_at)| AuthorizationRequest {
                 service,
                 public_key,
                 agent_ip,
@@ -468,11 +468,11 @@ mod tests {
 
         #[test]
         fn a_notice_is_clean_and_short(
-            claims in proptest::collection::vec(any_claim(), 0..25),
+            requests in proptest::collection::vec(any_request(), 0..25),
             total in proptest::option::of(any::<u64>()),
             now in any::<i64>(),
         ) {
-            let all = Pending { claims, total };
+            let all = Pending { requests, total };
             for form in [Form::Full, Form::Brief] {
                 let Some(text) = pending(&all, "alice", &"https://x.example/".repeat(6), now, form) else {
                     prop_assert_eq!(all.count().0, 0);
@@ -494,7 +494,7 @@ mod tests {
 
     #[test]
     fn the_longest_notice_still_shows_five() {
-        let full = Claim {
+        let full = AuthorizationRequest {
             service: Some("s".repeat(99)),
             public_key: Some("k".repeat(99)),
             agent_ip: Some("i".repeat(99)),
@@ -504,7 +504,7 @@ mod tests {
             created_at: Some("2020-01-01T00:00:00Z".into()),
         };
         let all = Pending {
-            claims: vec![full; 20],
+            requests: vec![full; 20],
             total: Some(u64::MAX),
         };
         let namespace = "n".repeat(64);

@@ -1,51 +1,12 @@
-//! An access request that waits for its owner: what the API answers and what the local database holds.
+//! What the API answers when it is asked which requests wait.
 
+use crate::request::{AuthorizationRequest, LIMIT, Pending};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
-
-/// How many claims we ask for, and the most that we keep of an answer.
-pub const LIMIT: usize = 20;
-
-/// One pending request, as far as a notice needs it. Every field is text that a stranger chose: show it only through
-/// [`crate::notice`]. A field that is missing, null or no string is `None`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct Claim {
-    /// The slug of the service that is asked for.
-    #[serde(deserialize_with = "text")]
-    pub service: Option<String>,
-    /// The agent's public key.
-    #[serde(deserialize_with = "text")]
-    pub public_key: Option<String>,
-    /// The address that the request came from.
-    #[serde(deserialize_with = "text")]
-    pub agent_ip: Option<String>,
-    /// On whose behalf the agent says it acts.
-    #[serde(deserialize_with = "text")]
-    pub subject: Option<String>,
-    /// The agent's id.
-    #[serde(deserialize_with = "text")]
-    pub agent_id: Option<String>,
-    /// The agent's name.
-    #[serde(deserialize_with = "text")]
-    pub agent_name: Option<String>,
-    /// When it was made: ISO 8601 in UTC, `2026-11-22T06:20:37.017Z`.
-    #[serde(deserialize_with = "text")]
-    pub created_at: Option<String>,
-}
-
-/// What waits for approval in one namespace.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Pending {
-    /// At most [`LIMIT`] claims, newest first.
-    pub claims: Vec<Claim>,
-    /// How many there are in all; `None` where the answer did not say it as a whole number.
-    pub total: Option<u64>,
-}
 
 /// Why a body is not the answer of `GET /v1/namespaces/<ns>/claims`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -55,34 +16,22 @@ pub enum DecodeError {
     NotJson,
     /// JSON, but not of the answer's shape.
     #[error("the answer holds no list of requests")]
-    NoClaims,
+    NoRequests,
 }
 
-impl Pending {
-    /// Reads the API's answer. Missing and odd fields are `None`; of a longer list only [`LIMIT`] claims are kept.
-    pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
-        let body = without_halves(body);
-        let Object(answer) =
-            serde_json::from_slice::<Object<Answer>>(&body).map_err(|error| match error.classify() {
-                serde_json::error::Category::Data => DecodeError::NoClaims,
-                _ => DecodeError::NotJson,
-            })?;
-        let List { kept, length } = answer.claims.ok_or(DecodeError::NoClaims)?;
-        let total = answer.pagination.and_then(|Object(page)| page.total);
-        Ok(Self {
-            claims: kept,
-            total: total.map(|total| total.max(length)),
-        })
-    }
-
-    /// How many wait at least, and whether that is known to be all.
-    pub fn count(&self) -> (u64, bool) {
-        let known = self.claims.len() as u64;
-        match self.total {
-            Some(total) => (total.max(known), true),
-            None => (known, known < LIMIT as u64),
-        }
-    }
+/// Reads the API's answer. Missing and odd fields are `None`; of a longer list only [`LIMIT`] requests are kept.
+pub fn decode(body: &[u8]) -> Result<Pending, DecodeError> {
+    let body = without_halves(body);
+    let Object(answer) = serde_json::from_slice::<Object<Answer>>(&body).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => DecodeError::NoRequests,
+        _ => DecodeError::NotJson,
+    })?;
+    let List { kept, length } = answer.claims.ok_or(DecodeError::NoRequests)?;
+    let total = answer.pagination.and_then(|Object(page)| page.total);
+    Ok(Pending {
+        requests: kept,
+        total: total.map(|total| total.max(length)),
+    })
 }
 
 /// The body with U+FFFD for each escape that is half a surrogate pair. JavaScript may write such ones, our parser takes
@@ -126,13 +75,13 @@ struct Answer {
 
 #[derive(Deserialize)]
 struct Page {
-    #[serde(default, deserialize_with = "whole")]
+    #[serde(default, deserialize_with = "crate::request::whole")]
     total: Option<u64>,
 }
 
-/// The first [`LIMIT`] claims of a list, and how long the list is.
+/// The first [`LIMIT`] requests of a list, and how long the list is.
 struct List {
-    kept: Vec<Claim>,
+    kept: Vec<AuthorizationRequest>,
     length: u64,
 }
 
@@ -143,14 +92,14 @@ impl<'de> Deserialize<'de> for List {
             type Value = List;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of claims")
+                f.write_str("a list of requests")
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List, A::Error> {
                 let mut kept = Vec::new();
                 while kept.len() < LIMIT {
                     match seq.next_element()? {
-                        Some(Object(claim)) => kept.push(claim),
+                        Some(Object(request)) => kept.push(request),
                         None => {
                             let length = kept.len() as u64;
                             return Ok(List { kept, length });
@@ -189,77 +138,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(match deserializer.deserialize_any(ScalarVisitor)? {
-        Scalar::Text(text) => Some(text),
-        _ => None,
-    })
-}
-
-fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    Ok(match deserializer.deserialize_any(ScalarVisitor)? {
-        Scalar::Whole(number) => Some(number),
-        _ => None,
-    })
-}
-
-/// Any JSON value, of which only text and whole numbers are kept.
-enum Scalar {
-    Text(String),
-    Whole(u64),
-    Other,
-}
-
-struct ScalarVisitor;
-
-impl<'de> Visitor<'de> for ScalarVisitor {
-    type Value = Scalar;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
-        Ok(Scalar::Text(text.to_owned()))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
-        Ok(Scalar::Whole(number))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Scalar, E> {
-        Ok(Scalar::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Scalar, E> {
-        Ok(Scalar::Other)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Scalar, E> {
-        Ok(Scalar::Other)
-    }
-
-    fn visit_unit<E>(self) -> Result<Scalar, E> {
-        Ok(Scalar::Other)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Other)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn decode(body: &str) -> Result<Pending, DecodeError> {
-        Pending::decode(body.as_bytes())
+        super::decode(body.as_bytes())
     }
 
     #[test]
@@ -271,15 +155,15 @@ mod tests {
         )
         .unwrap();
         assert_eq!(pending.total, Some(2));
-        assert_eq!(pending.claims[0].service.as_deref(), Some("payments"));
-        assert_eq!(pending.claims[0].subject, None);
-        assert_eq!(pending.claims[0].agent_name.as_deref(), Some("bot"));
+        assert_eq!(pending.requests[0].service.as_deref(), Some("payments"));
+        assert_eq!(pending.requests[0].subject, None);
+        assert_eq!(pending.requests[0].agent_name.as_deref(), Some("bot"));
     }
 
     #[test]
     fn odd_answers() {
-        // body, claims kept, total, (count, that is all)
-        let one = Claim::default();
+        // body, requests kept, total, (count, that is all)
+        let one = AuthorizationRequest::default();
         let cases = [
             (r#"{"claims":[]}"#, 0, None, (0, true)),
             (r#"{"claims":[{}],"pagination":{"total":"7"}}"#, 1, None, (1, true)),
@@ -306,7 +190,7 @@ mod tests {
         ];
         for (body, kept, total, count) in cases {
             let pending = decode(body).unwrap_or_else(|error| panic!("{body}: {error}"));
-            assert_eq!(pending.claims, vec![one.clone(); kept], "{body}");
+            assert_eq!(pending.requests, vec![one.clone(); kept], "{body}");
             assert_eq!(pending.total, total, "{body}");
             assert_eq!(pending.count(), count, "{body}");
         }
@@ -322,15 +206,15 @@ mod tests {
             (r#"{"claims":[{}"#, DecodeError::NotJson),
             (deep.as_str(), DecodeError::NotJson),
             (deep_field.as_str(), DecodeError::NotJson),
-            ("null", DecodeError::NoClaims),
-            ("[1]", DecodeError::NoClaims),
-            ("{}", DecodeError::NoClaims),
-            (r#"{"claims":{}}"#, DecodeError::NoClaims),
-            (r#"{"claims":[1]}"#, DecodeError::NoClaims),
-            (r#"{"claims":[["service","key"]]}"#, DecodeError::NoClaims),
-            (r#"[[],null]"#, DecodeError::NoClaims),
-            (r#"{"claims":[],"pagination":[7]}"#, DecodeError::NoClaims),
-            (r#"{"claims":[],"pagination":7}"#, DecodeError::NoClaims),
+            ("null", DecodeError::NoRequests),
+            ("[1]", DecodeError::NoRequests),
+            ("{}", DecodeError::NoRequests),
+            (r#"{"claims":{}}"#, DecodeError::NoRequests),
+            (r#"{"claims":[1]}"#, DecodeError::NoRequests),
+            (r#"{"claims":[["service","key"]]}"#, DecodeError::NoRequests),
+            (r#"[[],null]"#, DecodeError::NoRequests),
+            (r#"{"claims":[],"pagination":[7]}"#, DecodeError::NoRequests),
+            (r#"{"claims":[],"pagination":7}"#, DecodeError::NoRequests),
         ];
         for (body, error) in cases {
             assert_eq!(decode(body).unwrap_err(), error, "{:.60}", body);
@@ -354,8 +238,8 @@ mod tests {
                 r#"{{"claims":[{{"service":"{literal}"}},{{"service":"mail"}}]}}"#
             ))
             .unwrap();
-            assert_eq!(pending.claims[0].service.as_deref(), Some(text), "{literal}");
-            assert_eq!(pending.claims[1].service.as_deref(), Some("mail"), "{literal}");
+            assert_eq!(pending.requests[0].service.as_deref(), Some(text), "{literal}");
+            assert_eq!(pending.requests[1].service.as_deref(), Some("mail"), "{literal}");
         }
         for bad in [
             r#"{"claims":[],"x":"\ud8"#,
@@ -373,7 +257,7 @@ mod tests {
             "{},".repeat(300_000)
         );
         let pending = decode(&body).unwrap();
-        assert_eq!(pending.claims.len(), LIMIT);
+        assert_eq!(pending.requests.len(), LIMIT);
         assert_eq!(pending.total, Some(300_001));
     }
 }

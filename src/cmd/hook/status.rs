@@ -1,14 +1,15 @@
 //! `hook status`: what is installed, selected and in force, and what OpenClaw itself says of it.
 
 use crate::cli::HookStatusArgs;
-use crate::cmd::{self, auth_status, place, write_json, write_lines};
+use crate::cmd::auth::status as auth_status;
+use crate::cmd::context::{self, place};
+use crate::cmd::output::{write_json, write_lines};
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::home::OpenClawHome;
-use crate::openclaw::config;
 use crate::openclaw::entry::{self, Entry, HOOK, Hooks, Selection};
 use crate::openclaw::hook_files::{self, Found, Kind};
-use crate::openclaw::{plugin, program};
+use crate::openclaw::{config, plugin, program};
 use crate::watch::status::{self, WatchStatus};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -285,7 +286,7 @@ impl Selected {
 
 impl OpenClaw {
     fn ask(env: &Env, place: &OpenClawHome) -> Result<Self, (PathBuf, crate::error::Error)> {
-        let Some(program) = cmd::openclaw_program(env) else {
+        let Some(program) = context::openclaw_program(env) else {
             return Ok(Self {
                 program: None,
                 hooks_info: None,
@@ -299,7 +300,7 @@ impl OpenClaw {
             });
         }
         let args = ["hooks", "info", HOOK, "--json"].map(Into::into);
-        let ran = program::run(&program, &args, &cmd::openclaw_env(env), place, ASK_LIMIT);
+        let ran = program::run(&program, &args, &context::openclaw_env(env), place, ASK_LIMIT);
         match ran {
             // It says what is wrong as JSON too, and then ends with another exit code.
             Ok(ran) => Ok(Self {

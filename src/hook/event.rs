@@ -1,15 +1,15 @@
 //! An OpenClaw event as the hook and the plugin hand it over, and who will read the answer.
-//!
-//! Public, alone among the parts of commands, because its input comes from outside: `fuzz/` feeds it arbitrary bytes.
 
 use crate::env::Env;
-use crate::notice::Form;
-use crate::openclaw::entry::Entry;
+use crate::hook::notice::Form;
 use crate::text;
 use secrecy::SecretString;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// The longest event that is read: 1 MiB.
+pub const MAX_BYTES: usize = 1 << 20;
 
 /// What an event asks of us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +33,8 @@ pub struct Event {
     command_source: Option<String>,
     /// OpenClaw's state folder, where the sender knows it.
     pub home: Option<PathBuf>,
-    /// The entry's own env, `None` where the event does not bring one.
-    pub entry: Option<Entry>,
+    /// The env of the hook's entry in openclaw.json, `None` where the event does not bring it.
+    pub entry_env: Option<BTreeMap<String, String>>,
     /// `SIGILUM_OWNER_TOKEN` of the gateway's environment, which the sender keeps out of ours.
     pub token: Option<SecretString>,
     /// Asked by a person at a terminal, not by OpenClaw.
@@ -55,12 +55,10 @@ impl Event {
     /// The event in a JSON object.
     pub fn from_value(value: &Value) -> Self {
         let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-        let entry = value.get("env").and_then(Value::as_object).map(|env| Entry {
-            enabled: true,
-            env: env
-                .iter()
+        let entry_env = value.get("env").and_then(Value::as_object).map(|env| {
+            env.iter()
                 .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-                .collect(),
+                .collect()
         });
         Self {
             kind: text("type").unwrap_or_default(),
@@ -70,7 +68,7 @@ impl Event {
             sender_id: text("senderId"),
             command_source: text("commandSource"),
             home: text("home").map(PathBuf::from).filter(|home| home.is_absolute()),
-            entry,
+            entry_env,
             token: text("token")
                 .filter(|token| !text::is_unset(token))
                 .map(SecretString::from),
@@ -89,7 +87,7 @@ impl Event {
     /// The same event with the entry's env that stands in openclaw.json.
     pub fn with_entry(&self, env: Option<BTreeMap<String, String>>) -> Self {
         let mut event = self.clone();
-        event.entry = env.map(|env| Entry { enabled: true, env });
+        event.entry_env = env;
         event
     }
 
@@ -105,7 +103,7 @@ impl Event {
     /// A setting of the hook: of the process environment, else of the entry's env. The environment wins, since agents
     /// can edit the config.
     pub fn setting<'a>(&'a self, env: &'a Env, name: &str) -> Option<&'a str> {
-        let of_entry = || self.entry.as_ref()?.env.get(name).map(|value| value.trim());
+        let of_entry = || self.entry_env.as_ref()?.get(name).map(|value| value.trim());
         env.var(name)
             .or_else(|| of_entry().filter(|value| !text::is_unset(value)))
     }
@@ -345,7 +343,7 @@ mod tests {
             "env": {"A": "b", "C": 3, "D": {"source": "env"}}, "more": {"deep": [1]}}),
         );
         assert_eq!(odd.asks(), Asks::Notice);
-        assert_eq!(odd.entry.as_ref().unwrap().env.len(), 1);
+        assert_eq!(odd.entry_env.as_ref().unwrap().len(), 1);
         assert!(odd.home.is_none() && odd.token.is_none());
         assert_eq!(Event::from_value(&json!([1, 2])).asks(), Asks::Nothing);
         assert_eq!(

@@ -1,17 +1,17 @@
 //! `service add`: register a service, make its API key and, in gateway mode, its Sigilum gateway connection.
 
 use crate::cli::{ServiceAddArgs, ServiceMode};
-use crate::cmd::service::{self, Site, Steps};
-use crate::cmd::service_connection::{self as connection, Acts, Look, Outcome};
-use crate::cmd::service_options as options;
-use crate::cmd::service_report::{self as report, AddReport, GatewayReport};
+use crate::cmd::service::connection::{self, Acts, Look, Outcome};
+use crate::cmd::service::options;
+use crate::cmd::service::report::{self, AddReport, GatewayReport};
+use crate::cmd::service::site::{self, Site, Steps};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
-use crate::secrets;
 use crate::sigilum::gateway::Wanted;
 use crate::sigilum::local_db::{
     ApiKey, Change, DbError, KeyDigest, KeyState, LocalDb, NewService, Problem, Registered, ServiceKind, Slot,
 };
+use crate::sigilum::secrets;
 use secrecy::SecretString;
 use std::io::Write;
 
@@ -19,7 +19,7 @@ use std::io::Write;
 pub fn run(args: &ServiceAddArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     options::check_add(args)?;
     let given = options::given_secret(&args.secret, env)?;
-    let site = service::site(&args.common, args.email.as_deref(), env)?;
+    let site = site::site(&args.common, args.email.as_deref(), env)?;
     options::warn_of_typed_secrets(Some(&args.secret), &args.common.gateway);
     let add = Add { args, site, given };
     if args.dry_run {
@@ -292,7 +292,7 @@ impl Add<'_> {
             let old = old.iter().filter(|old| Some(&old.hash) != keep.as_ref());
             lines.extend(old.map(|old| format!("service key {} ({}) revoked", old.prefix, old.id)));
         }
-        service::print_dry_run(out, self.args.output.json, self.site.namespace(), self.slug(), &lines)?;
+        site::print_dry_run(out, self.args.output.json, self.site.namespace(), self.slug(), &lines)?;
         Ok(ExitCode::Ok)
     }
 

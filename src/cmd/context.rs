@@ -1,0 +1,94 @@
+//! What many commands begin with: the OpenClaw home, the hook's entry, the owner, and `openclaw` itself.
+
+use crate::cli::{LocalApiArgs, OwnerArgs, PlaceArgs};
+use crate::cmd::output;
+use crate::env::Env;
+use crate::error::{Error, ExitCode, Result};
+use crate::home::{self, OpenClawHome};
+use crate::mode::Mode;
+use crate::openclaw::entry::{self, Entry};
+use crate::openclaw::{config, program};
+use crate::process::child::find_on_path;
+use crate::settings::{Owner, OwnerQuery};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where things are; what is odd about how that was found goes to standard error.
+pub fn place(args: &PlaceArgs, env: &Env) -> Result<OpenClawHome> {
+    let place = home::find(args.openclaw_home.as_deref(), args.config.as_deref(), env)?;
+    place.warnings.iter().for_each(output::warn);
+    Ok(place)
+}
+
+/// What a command's options say of the owner.
+pub fn owner_query<'a>(owner: &'a OwnerArgs, local_api: &'a LocalApiArgs) -> OwnerQuery<'a> {
+    OwnerQuery {
+        namespace: owner.namespace.as_deref(),
+        mode: owner.mode,
+        api_url: owner.api_url.as_deref(),
+        token_file: owner.token_file.as_deref(),
+        source_home: local_api.source_home.as_deref(),
+        api_db: local_api.api_db.as_deref(),
+        ..OwnerQuery::default()
+    }
+}
+
+/// The hook's entry in openclaw.json; `None` where there is none.
+pub fn entry(place: &OpenClawHome) -> Result<Option<Entry>> {
+    let config = config::read(place)?;
+    Ok(config.map(|config| entry::find(&config.value)).transpose()?.flatten())
+}
+
+/// The entry's env.
+pub fn entry_env(place: &OpenClawHome) -> Result<Option<BTreeMap<String, String>>> {
+    Ok(entry(place)?.map(|entry| entry.env))
+}
+
+/// As [`entry_env`], for a command that does without openclaw.json: one that cannot be read is a warning.
+pub fn entry_env_if_readable(place: &OpenClawHome) -> Option<BTreeMap<String, String>> {
+    entry_env(place).unwrap_or_else(|error| {
+        output::warn(error);
+        None
+    })
+}
+
+/// `openclaw` on PATH.
+pub(super) fn openclaw_program(env: &Env) -> Option<PathBuf> {
+    find_on_path(env.path("PATH")?.as_os_str(), "openclaw")
+}
+
+/// The part of our environment that the `openclaw` program may see.
+pub fn openclaw_env(env: &Env) -> Vec<(&'static str, OsString)> {
+    let value = |name| Some((name, env.path(name)?.into_os_string()));
+    program::ENV.into_iter().filter_map(value).collect()
+}
+
+/// Lets OpenClaw itself change its config, where only it can; `false` where it is not on PATH. It looks at every plugin
+/// that there is, and so takes its time.
+pub fn let_openclaw_write(env: &Env, place: &OpenClawHome, args: &[OsString]) -> Result<bool> {
+    let Some(openclaw) = openclaw_program(env) else {
+        return Ok(false);
+    };
+    if program::run(&openclaw, args, &openclaw_env(env), place, Duration::from_secs(120))?.ok {
+        return Ok(true);
+    }
+    let args = shell_words::join(args.iter().map(|arg| arg.to_string_lossy()));
+    Err(Error::new(ExitCode::Config, "could not let OpenClaw write its config")
+        .next(format!("run it yourself and see what it says: openclaw {args}")))
+}
+
+/// The command that makes or stores a new token for an owner.
+pub fn login_command(owner: &Owner) -> String {
+    let (mode, namespace) = (owner.mode.value, &owner.namespace.value);
+    let stdin = if mode == Mode::Managed {
+        " --owner-token-stdin"
+    } else {
+        ""
+    };
+    format!(
+        "sigilum-authz-notify auth login --mode {} --namespace {namespace}{stdin}",
+        mode.as_str()
+    )
+}

@@ -1,0 +1,9 @@
+//! `hook …`: what OpenClaw loads and asks. `answer` joins what an answer needs, for [`run`] and for `serve`; the answer's
+//! own words and rules are [`crate::hook`]'s.
+
+pub mod answer;
+mod candidates;
+pub mod install;
+pub mod run;
+pub mod status;
+pub mod uninstall;

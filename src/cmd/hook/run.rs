@@ -1,0 +1,62 @@
+//! `hook run`: one OpenClaw event in, messages out.
+
+use crate::cli::HookRunArgs;
+use crate::cmd::hook::answer::answer;
+use crate::env::Env;
+use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::hook::answer::{Answer, not_set_up};
+use crate::hook::event::{self, Event, MAX_BYTES};
+use crate::sigilum::http::{self, Http};
+use std::io::{IsTerminal, Read, Write};
+
+/// Runs the command.
+pub fn run(args: &HookRunArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    let http = Http::new(http::Options::from_env(env));
+    if let Some(name) = &args.event {
+        let event = Event::by_hand(name).ok_or_else(|| {
+            Error::new(ExitCode::Usage, format!("could not read the event: {name:?}")).next("give --event command:new")
+        })?;
+        return print(&answer(&event, args, env, &http)?, out);
+    }
+    let event = Event::from_value(&read_event()?);
+    let answer = answer(&event, args, env, &http).unwrap_or_else(|error| not_set_up(&event, env, &error));
+    serde_json::to_writer(&mut *out, &answer)
+        .map_err(std::io::Error::from)
+        .and_then(|()| writeln!(out))
+        .or_fail(ExitCode::Failure, || "could not print the answer".into())?;
+    Ok(ExitCode::Ok)
+}
+
+/// For a person: messages as text, log lines to standard error.
+fn print(answer: &Answer, out: &mut dyn Write) -> Result<ExitCode> {
+    for message in &answer.messages {
+        writeln!(out, "{message}").or_fail(ExitCode::Failure, || "could not print the message".into())?;
+    }
+    for line in &answer.logs {
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+    Ok(ExitCode::Ok)
+}
+
+fn read_event() -> Result<serde_json::Value> {
+    let stdin = std::io::stdin();
+    let what = || "could not read the event from standard input".to_owned();
+    let usage = |why: &str| {
+        Error::new(ExitCode::Usage, format!("{}: {why}", what()))
+            .next("give it a JSON object, or run: sigilum-authz-notify hook run --event command:new")
+    };
+    if stdin.is_terminal() {
+        return Err(usage("it is a terminal"));
+    }
+    let mut bytes = Vec::new();
+    let cap = MAX_BYTES as u64;
+    stdin
+        .lock()
+        .take(cap + 1)
+        .read_to_end(&mut bytes)
+        .or_fail(ExitCode::Failure, what)?;
+    if bytes.len() > MAX_BYTES {
+        return Err(usage(&format!("it is over {MAX_BYTES} bytes")));
+    }
+    event::parse(&bytes).map_err(|why| usage(&why))
+}

@@ -1,0 +1,194 @@
+//! What the service commands share: where things are, and a run of steps that says how far it came.
+
+use crate::cli::{GatewayArgs, ServiceArgs};
+use crate::cmd::context::{self, place};
+use crate::cmd::output;
+use crate::env::Env;
+use crate::error::{Error, ExitCode, Result};
+use crate::fs::{self, FileLock};
+use crate::mode::Mode;
+use crate::process::child::find_on_path;
+use crate::settings::{self, Origin, Owner, OwnerQuery};
+use crate::sigilum::checkout::Checkout;
+use crate::sigilum::gateway::{DEFAULT_ADMIN_URL, Target};
+use crate::sigilum::http;
+use crate::sigilum::secrets::Workspace;
+use secrecy::SecretString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a command waits for another one that works in the same folder: the gateway may take its 30 s for each of
+/// its requests.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where a service command works.
+pub(super) struct Site {
+    pub owner: Owner,
+    pub checkout: Option<Checkout>,
+    /// The local API's database.
+    pub database: PathBuf,
+    /// The folder of key and secret files.
+    pub workspace: Workspace,
+    /// Whether that folder was named as the Sigilum gateway's own home.
+    pub gateway_home: bool,
+    pub target: Target,
+    pub http: http::Options,
+}
+
+/// Finds out where a command works, and checks what can be checked without a file or network. A mode of Sigilum
+/// (`SIGILUM_MODE`) means nothing here: services live in the local API's database.
+pub(super) fn site(common: &ServiceArgs, email: Option<&str>, env: &Env) -> Result<Site> {
+    let place = place(&common.place, env)?;
+    let entry_env = || context::entry_env(&place);
+    let query = OwnerQuery {
+        mode: Some(Mode::OssLocal),
+        namespace: common.namespace.as_deref(),
+        source_home: common.local_api.source_home.as_deref(),
+        api_db: common.local_api.api_db.as_deref(),
+        email,
+        entry_env: Some(&entry_env),
+        interactive: true,
+        ..OwnerQuery::default()
+    };
+    let owner = settings::owner(&query, env, &place)?;
+    let checkout = owner
+        .source_home
+        .as_ref()
+        .map(|source| Checkout::open(&source.value, &place.home))
+        .transpose()?;
+    if let Some(found) = owner
+        .source_home
+        .as_ref()
+        .filter(|source| source.origin == Origin::Found)
+    {
+        output::note(format_args!("using the Sigilum checkout {}", found.value.display()));
+    }
+    let database = match (&owner.api_db, &checkout) {
+        (Some(named), _) => named.value.clone(),
+        (None, Some(checkout)) => checkout.api_db()?,
+        // Our own, which outlives the record of the login that made it.
+        (None, None) if place.embedded_db().exists() => place.embedded_db(),
+        (None, None) => {
+            return Err(Error::new(
+                ExitCode::SecretOrDatabase,
+                "could not find the local API's database: no Sigilum checkout and no database is named",
+            )
+            .next("give --source-home <Sigilum checkout>, or --api-db <file> (SIGILUM_SOURCE_HOME, SIGILUM_API_DB)"));
+        }
+    };
+    let workspace = Workspace::find(env, checkout.as_ref().map(Checkout::root), &place.home);
+    Ok(Site {
+        gateway_home: env.path("GATEWAY_SIGILUM_HOME").is_some(),
+        target: target(&common.gateway, env),
+        http: http::Options::from_env(env),
+        owner,
+        checkout,
+        database,
+        workspace,
+    })
+}
+
+impl Site {
+    /// The namespace.
+    pub fn namespace(&self) -> &str {
+        &self.owner.namespace.value
+    }
+
+    /// Keeps other commands of ours out of the folder of key and secret files; `None` where there is no such folder.
+    pub fn lock(&self) -> Result<Option<FileLock>> {
+        let folder = self.workspace.dir();
+        if !folder.exists() {
+            return Ok(None);
+        }
+        FileLock::acquire(&folder.join(".sigilum-authz-notify.lock"), PATIENCE).map(Some)
+    }
+
+    /// The same, and makes the folder where there is none.
+    pub fn make_and_lock(&self) -> Result<FileLock> {
+        let folder = self.workspace.dir();
+        fs::create_private_dir(folder)?;
+        FileLock::acquire(&folder.join(".sigilum-authz-notify.lock"), PATIENCE)
+    }
+}
+
+/// How to reach the Sigilum gateway: flags, then environment, then its default address.
+pub(super) fn target(args: &GatewayArgs, env: &Env) -> Target {
+    let text = |flag: &Option<String>, name: &str| {
+        flag.clone()
+            .or_else(|| env.var(name).map(str::to_owned))
+            .map(|value| value.trim().to_owned())
+            .filter(|value| !value.is_empty())
+    };
+    Target {
+        admin_url: text(&args.gateway_admin_url, "GATEWAY_ADMIN_URL").unwrap_or_else(|| DEFAULT_ADMIN_URL.to_owned()),
+        admin_token: text(&args.gateway_admin_token, "GATEWAY_ADMIN_TOKEN").map(SecretString::from),
+        data_dir: args.gateway_data_dir.clone().or_else(|| env.path("GATEWAY_DATA_DIR")),
+        master_key: text(&args.gateway_master_key, "GATEWAY_MASTER_KEY").map(SecretString::from),
+        cli: env
+            .path("SIGILUM_GATEWAY_CLI")
+            .or_else(|| find_on_path(env.path("PATH")?.as_os_str(), "sigilum-gateway-cli")),
+        path: env.path("PATH").map(PathBuf::into_os_string),
+    }
+}
+
+/// A run of steps, each with a line for a person. A failure says what is done and what is not.
+pub(super) struct Steps {
+    lines: Vec<String>,
+    done: usize,
+}
+
+impl Steps {
+    /// Steps to do, in order.
+    pub fn new(lines: Vec<String>) -> Self {
+        Self { lines, done: 0 }
+    }
+
+    /// Does the next step.
+    pub fn run<T>(&mut self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        match work() {
+            Ok(done) => {
+                self.done += 1;
+                Ok(done)
+            }
+            Err(error) => Err(self.stopped(&error)),
+        }
+    }
+
+    fn stopped(&self, error: &Error) -> Error {
+        let (done, open) = self.lines.split_at(self.done);
+        let list = |lines: &[String]| match lines {
+            [] => " nothing".to_owned(),
+            [line] => format!(" {line}"),
+            lines => lines.iter().map(|line| format!("\n    - {line}")).collect(),
+        };
+        Error::new(
+            error.code,
+            format!("{error}\n  done:{}\n  not done:{}", list(done), list(open)),
+        )
+        .next("run the same command again: it finishes the job")
+    }
+}
+
+/// Prints the steps of a dry run.
+pub(super) fn print_dry_run(
+    out: &mut dyn Write,
+    json: bool,
+    namespace: &str,
+    slug: &str,
+    lines: &[String],
+) -> Result<()> {
+    if json {
+        let report = serde_json::json!({
+            "namespace": namespace, "service_slug": slug, "dry_run": true, "steps": lines,
+        });
+        return output::write_json(out, &report);
+    }
+    if lines.is_empty() {
+        return output::write_line(out, "Nothing to do.");
+    }
+    output::write_line(out, "Would do, in this order:")?;
+    lines
+        .iter()
+        .try_for_each(|line| output::write_line(out, format_args!("  - {line}")))
+}

@@ -1,0 +1,40 @@
+//! What an event is answered with.
+
+use crate::env::Env;
+use crate::error::Error;
+use crate::hook::event::{Asks, Event};
+use crate::hook::notice;
+use crate::text;
+use serde::Serialize;
+
+/// What goes back: messages for the chat, lines for the log.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// For the chat that the event came from.
+    pub messages: Vec<String>,
+    /// For the log of the OpenClaw gateway, each one line.
+    pub logs: Vec<String>,
+}
+
+impl Answer {
+    /// Nothing for the chat, one line for the log.
+    pub fn log(line: impl AsRef<str>) -> Self {
+        Self {
+            messages: Vec::new(),
+            logs: vec![text::one_line(line.as_ref())],
+        }
+    }
+}
+
+/// The answer where the settings are wrong: the log has the reason, the operator the command that shows it.
+pub fn not_set_up(event: &Event, env: &Env, error: &Error) -> Answer {
+    let form = event.audience(env).filter(|_| event.asks() == Asks::Notice);
+    let message = form.map(|form| {
+        let command = "sigilum-authz-notify hook run --event command:new";
+        notice::problem("the hook is not set up right", command, form)
+    });
+    Answer {
+        messages: message.into_iter().collect(),
+        logs: vec![text::one_line(&error.to_string())],
+    }
+}

@@ -1,0 +1,123 @@
+//! A request of an agent for authorization: what Sigilum tells of it, and what its owner is shown.
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::fmt;
+
+/// How many requests we ask for, and the most that we keep of an answer.
+pub const LIMIT: usize = 20;
+
+/// One pending request, as far as a notice needs it. Every field is text that a stranger chose: show it only through
+/// [`crate::hook::notice`]. A field that is missing, null or no string is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct AuthorizationRequest {
+    /// The slug of the service that is asked for.
+    #[serde(deserialize_with = "text")]
+    pub service: Option<String>,
+    /// The agent's public key.
+    #[serde(deserialize_with = "text")]
+    pub public_key: Option<String>,
+    /// The address that the request came from.
+    #[serde(deserialize_with = "text")]
+    pub agent_ip: Option<String>,
+    /// On whose behalf the agent says it acts.
+    #[serde(deserialize_with = "text")]
+    pub subject: Option<String>,
+    /// The agent's id.
+    #[serde(deserialize_with = "text")]
+    pub agent_id: Option<String>,
+    /// The agent's name.
+    #[serde(deserialize_with = "text")]
+    pub agent_name: Option<String>,
+    /// When it was made: ISO 8601 in UTC, `2026-11-22T06:20:37.017Z`.
+    #[serde(deserialize_with = "text")]
+    pub created_at: Option<String>,
+}
+
+/// What waits for approval in one namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// At most [`LIMIT`] requests, newest first.
+    pub requests: Vec<AuthorizationRequest>,
+    /// How many there are in all; `None` where the answer did not say it as a whole number.
+    pub total: Option<u64>,
+}
+
+impl Pending {
+    /// How many wait at least, and whether that is known to be all.
+    pub fn count(&self) -> (u64, bool) {
+        let known = self.requests.len() as u64;
+        match self.total {
+            Some(total) => (total.max(known), true),
+            None => (known, known < LIMIT as u64),
+        }
+    }
+}
+
+/// A text; `None` for any other JSON value.
+pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match deserializer.deserialize_any(ScalarVisitor)? {
+        Scalar::Text(text) => Some(text),
+        _ => None,
+    })
+}
+
+/// A whole number that is not negative; `None` for any other JSON value.
+pub(crate) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    Ok(match deserializer.deserialize_any(ScalarVisitor)? {
+        Scalar::Whole(number) => Some(number),
+        _ => None,
+    })
+}
+
+/// Any JSON value, of which only text and whole numbers are kept.
+enum Scalar {
+    Text(String),
+    Whole(u64),
+    Other,
+}
+
+struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
+        Ok(Scalar::Text(text.to_owned()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
+        Ok(Scalar::Whole(number))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Scalar, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Scalar, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Scalar, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Scalar, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Other)
+    }
+}
