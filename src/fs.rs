@@ -4,13 +4,13 @@
 //! name), its folder after it (else the rename itself may be lost). Bytes that are already there are not written.
 //! Several files written under one [`OwnLock`] share the folder's fsync.
 
-mod aside;
+mod backups;
 mod folder;
 mod own_lock;
 mod temp;
 mod trust;
 
-pub use aside::{drop_links, keep_aside, put_back, remove_empty_folder};
+pub use backups::{back_up, drop_links, put_back, remove_empty_folder};
 pub use folder::{Content, Folder, Owner, inode, is_regular, is_unsupported, owner, permissions};
 pub use own_lock::{FileLock, OwnLock, lock_sigilum, lock_sigilum_for};
 pub use temp::{Temp, is_temp_name};

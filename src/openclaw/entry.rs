@@ -4,7 +4,7 @@
 //!
 //! One rule stands above all wants: **which other hooks run must not change**. See [`super::selection`].
 
-pub use super::removal::{Undone, removed, retired, taken_back, without_token};
+pub use super::removal::{Undone, disabled, removed, uninstalled, without_token};
 pub use super::selection::{Hooks, Install, Installs, Selection, installs, selection};
 
 use super::selection::{object, refusal, select};

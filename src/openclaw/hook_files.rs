@@ -9,7 +9,7 @@ mod manifest;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, Folder, OwnLock};
 use crate::home::OpenClawHome;
-use manifest::{Installed, Manifest, hashes, made, read, replaced_dir, strangers};
+use manifest::{Installed, Manifest, foreign_files, hashes, made, read, replaced_dir};
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -108,15 +108,15 @@ pub fn install(place: &OpenClawHome, lock: &OwnLock, kind: Kind, binary: &Path, 
     let mut installed = Installed::read(place)?;
     let old = installed.of(kind).take().unwrap_or_default();
     let files = contents(kind, binary)?;
-    let strangers = strangers(place, &dir, &files, &old)?;
+    let foreign_files = foreign_files(place, &dir, &files, &old)?;
     let older = kind == Kind::Hook && dir.join(OLDER_HANDLER).symlink_metadata().is_ok();
-    if !strangers.is_empty() && !older && !force {
+    if !foreign_files.is_empty() && !older && !force {
         return Err(Error::new(
             ExitCode::Failure,
             format!(
                 "could not write the {}, somebody changed: {}",
                 kind.name(),
-                list(&dir, &strangers)
+                list(&dir, &foreign_files)
             ),
         )
         .next("look at them, then run the command again with --force; the changed files are kept"));
@@ -128,17 +128,17 @@ pub fn install(place: &OpenClawHome, lock: &OwnLock, kind: Kind, binary: &Path, 
             .iter()
             .map(|(name, bytes)| (name.clone(), hashes(&old, name, bytes)))
             .collect(),
-        aside: old.aside.clone(),
+        backups: old.backups.clone(),
         made: made(&old, &dir, place),
     };
     let mut done = Done::default();
     let replaced = place.home.join(replaced_dir(kind));
-    let moved = strangers
+    let moved = foreign_files
         .iter()
         .map(String::as_str)
         .chain(older.then_some(OLDER_HANDLER));
     for name in moved {
-        let kept = fs::keep_aside(&dir.join(name), &replaced)?;
+        let kept = fs::back_up(&dir.join(name), &replaced)?;
         let verb = if name == OLDER_HANDLER {
             "moved"
         } else {
@@ -149,11 +149,11 @@ pub fn install(place: &OpenClawHome, lock: &OwnLock, kind: Kind, binary: &Path, 
         // An uninstall puts back what stood there before us, not what somebody made of our file.
         if !old.files.contains_key(name) {
             let kept = replaced_dir(kind).join(kept.file_name().unwrap_or_default());
-            manifest.aside.entry(name.to_owned()).or_insert(kept);
+            manifest.backups.entry(name.to_owned()).or_insert(kept);
         }
     }
     *installed.of(kind) = Some(manifest);
-    installed.leaving = false;
+    installed.uninstall_started = false;
     installed.write(place, lock)?;
 
     fs::create_private_dir(&dir)?;
@@ -195,14 +195,14 @@ pub fn uninstall(place: &OpenClawHome, lock: &OwnLock, kind: Kind, force: bool) 
     let mut files: Vec<_> = files.collect();
     // Without our list, the record of the binary is known by its name alone.
     files.insert(0, (INSTALL.to_owned(), read(&dir.join(INSTALL))?.unwrap_or_default()));
-    let strangers = strangers(place, &dir, &files, &manifest)?;
+    let foreign_files = foreign_files(place, &dir, &files, &manifest)?;
     let is_ours = |name: &String| files.iter().any(|(file, _)| file == name);
-    let older = manifest.aside.keys().filter(|name| !is_ours(name));
+    let older = manifest.backups.keys().filter(|name| !is_ours(name));
     // What makes OpenClaw look goes first.
     for name in files.iter().rev().map(|(name, _)| name).chain(older) {
         let path = dir.join(name);
-        let may_go = force || !strangers.contains(name);
-        if let Some(kept) = manifest.aside.get(name) {
+        let may_go = force || !foreign_files.contains(name);
+        if let Some(kept) = manifest.backups.get(name) {
             let kept_bytes = read(&place.home.join(kept))?;
             // The install that kept it may have been killed before it replaced it.
             let untouched = kept_bytes.is_some() && read(&path)? == kept_bytes;
@@ -304,7 +304,7 @@ pub fn look(place: &OpenClawHome, kind: Kind) -> Result<Found> {
 /// entry of before.
 pub fn begin_to_leave(place: &OpenClawHome, lock: &OwnLock) -> Result<()> {
     let mut installed = Installed::read(place)?;
-    installed.leaving = true;
+    installed.uninstall_started = true;
     installed.write(place, lock)
 }
 
@@ -323,7 +323,7 @@ pub fn leaves(place: &OpenClawHome, force: bool) -> Result<Leaves> {
     let found = installed.of(Kind::Hook).take();
     let known = found.clone().unwrap_or_default();
     let dir = Kind::Hook.dir(place);
-    let kept = |name: &str| known.aside.get(name).map(|kept| place.home.join(kept));
+    let kept = |name: &str| known.backups.get(name).map(|kept| place.home.join(kept));
     let foreign = |name: &str| {
         let ours = Kind::Hook.files().iter().find(|(file, _)| *file == name);
         let bytes = read(&dir.join(name)).ok().flatten();
@@ -334,7 +334,7 @@ pub fn leaves(place: &OpenClawHome, force: bool) -> Result<Leaves> {
     let stays = |name: &str| kept(name).is_some_and(|kept| kept.is_file()) || foreign(name);
     Ok(Leaves {
         handler: stays("HOOK.md") && (stays(OLDER_HANDLER) || stays("handler.js")),
-        installed: found.is_some() && !installed.leaving,
+        installed: found.is_some() && !installed.uninstall_started,
     })
 }
 

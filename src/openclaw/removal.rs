@@ -84,7 +84,7 @@ pub struct Undone<'a> {
 
 /// The config after an uninstall: as it was before our first edit, or as near to it as the other hooks run on as they
 /// do now.
-pub fn taken_back(config: &Value, undone: Undone<'_>, open_dir: &Path, installs: &Installs) -> Result<Planned> {
+pub fn uninstalled(config: &Value, undone: Undone<'_>, open_dir: &Path, installs: &Installs) -> Result<Planned> {
     let planned = |value: Value, notes: Vec<String>| {
         let has_entry = find(&value)?.is_some();
         Ok(Planned {
@@ -152,7 +152,7 @@ fn with_members_of(value: &Value, now: &Value, keys: &[&str]) -> Result<Value> {
 }
 
 /// The config with our entry switched off and its token overwritten by a filler: no shorter than it is.
-pub fn retired(config: &Value) -> Result<Planned> {
+pub fn disabled(config: &Value) -> Result<Planned> {
     let mut planned = without_token(config, true)?;
     if planned.has_entry {
         child(&mut planned.value, &ENV_PATH[..4])?.insert("enabled".to_owned(), Value::Bool(false));

@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use super::document::{Document, DocumentError, Edited};
 use members::Members;
-use regions::{Found, Print, Regions};
+use regions::{Fingerprint, Found, Regions};
 
 /// The layout of the record. A record of another version is refused: its reader knows better what it means.
 const VERSION: u32 = 1;
@@ -45,7 +45,7 @@ struct File {
     /// Without it, and the whole text as it was then. The record is written before the file is, and between the two
     /// the power may go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    previous: Option<(Print, State)>,
+    previous: Option<(Fingerprint, State)>,
 }
 
 /// How a file differs from the one before our first edit.
@@ -164,7 +164,7 @@ impl Undo {
             now = State::default();
         }
         entry.now = now;
-        entry.previous = Some((Print::of(old), before));
+        entry.previous = Some((Fingerprint::of(old), before));
     }
 
     /// The file as it would be without us.
@@ -233,7 +233,9 @@ impl File {
     /// The state that belongs to a text: that before the last edit where this did not get into the file.
     fn state(&self, text: &[u8]) -> &State {
         match &self.previous {
-            Some((print, state)) if *print == Print::of(text) && !self.now.regions.is_at(text) => state,
+            Some((fingerprint, state)) if *fingerprint == Fingerprint::of(text) && !self.now.regions.is_at(text) => {
+                state
+            }
             _ => &self.now,
         }
     }

@@ -66,7 +66,7 @@ pub enum Rotated {
 
 /// What became of a service key that the gateway is to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Handover {
+pub enum KeyDelivery {
     /// The gateway wrote it to its own home.
     Written,
     /// The gateway was started without a home, so it has no place for keys.
@@ -152,10 +152,10 @@ impl Gateway {
     }
 
     /// Hands the gateway the service's API key, which it keeps in its own home.
-    pub fn put_service_key(&self, slug: &str, key: &SecretString) -> Result<Handover> {
+    pub fn put_service_key(&self, slug: &str, key: &SecretString) -> Result<KeyDelivery> {
         match self {
             Self::Admin(admin) => admin.put_service_key(slug, key),
-            Self::Cli(_) => Ok(Handover::Stopped),
+            Self::Cli(_) => Ok(KeyDelivery::Stopped),
         }
     }
 }
@@ -175,7 +175,7 @@ fn unreachable(target: &Target, gone: &http::HttpError, why: &str) -> Error {
 }
 
 /// The error for a connection that no gateway's can be.
-fn odd(what: &str, place: &str, id: &str, why: &str) -> Error {
+fn invalid_response(what: &str, place: &str, id: &str, why: &str) -> Error {
     Error::new(
         ExitCode::Unreachable,
         format!("could not {what}: {place} gave no connection {id} that can be used: {why}"),

@@ -197,9 +197,9 @@ fn without_us(ask: &Ask<'_>, args: &HookUninstallArgs, place: &OpenClawHome, fil
     }
     let plugin_dir = Kind::Plugin.dir(place);
     if ask.keep_length {
-        let retired = entry::retired(ask.value)?;
-        let value = plugin::removed(&retired.value, &plugin_dir)?.value;
-        return Ok(entry::Planned { value, ..retired });
+        let disabled = entry::disabled(ask.value)?;
+        let value = plugin::removed(&disabled.value, &plugin_dir)?.value;
+        return Ok(entry::Planned { value, ..disabled });
     }
     let undone = Undone {
         value: ask.undone.unwrap_or(ask.value),
@@ -209,7 +209,7 @@ fn without_us(ask: &Ask<'_>, args: &HookUninstallArgs, place: &OpenClawHome, fil
         force: args.force,
     };
     let installs = entry::installs(&place.home);
-    let mut planned = entry::taken_back(ask.value, undone, &Kind::Hook.dir(place), &installs)?;
+    let mut planned = entry::uninstalled(ask.value, undone, &Kind::Hook.dir(place), &installs)?;
     // Keys that OpenClaw itself wrote (`plugins install --link`) are in no record of ours.
     let plugin = plugin::removed(&planned.value, &plugin_dir)?;
     planned.value = plugin.value;

@@ -334,8 +334,8 @@ impl Add<'_> {
             notes.extend(acts.notes.iter().cloned());
             notes.extend(
                 outcome
-                    .handover
-                    .and_then(|handover| connection::not_handed_over(&self.site, handover)),
+                    .key_delivery
+                    .and_then(|key_delivery| connection::not_delivered(&self.site, key_delivery)),
             );
             let wanted = self.wanted(false);
             GatewayReport::new(&self.site, &wanted, &look.gateway, acts, outcome, reveal, &mut notes)

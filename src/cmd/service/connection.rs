@@ -5,7 +5,7 @@ use crate::cmd::service::site::Site;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs;
 use crate::sigilum::gateway::{
-    Connection, Gateway, Handover, NewConnection, Patch, Plan, PlanError, Rotated, Wanted, overlay, plan, same_url,
+    Connection, Gateway, KeyDelivery, NewConnection, Patch, Plan, PlanError, Rotated, Wanted, overlay, plan, same_url,
     still_lacks,
 };
 use crate::sigilum::secrets;
@@ -64,7 +64,7 @@ pub(super) enum Act {
     /// The metadata.
     Patch(Patch),
     /// The service key, to the gateway's own home.
-    HandOver,
+    DeliverKey,
     /// The journal, removed.
     DropJournal,
 }
@@ -83,7 +83,7 @@ pub(super) struct Outcome {
     pub connection: Option<Connection>,
     /// `created`, `recreated`, `secret_rotated`, `updated`
     pub did: Vec<&'static str>,
-    pub handover: Option<Handover>,
+    pub key_delivery: Option<KeyDelivery>,
 }
 
 /// `gateway-connection-journal-<slug>.json`, beside the secret that belongs to it.
@@ -158,7 +158,7 @@ impl Look {
     pub fn add(&self, wanted: &Wanted, given: Option<&SecretString>, force: bool) -> Result<Acts> {
         let mut acts = self.finish(wanted, given)?;
         if self.existing.is_none() && self.journal.is_some() {
-            acts.list.push(Act::HandOver);
+            acts.list.push(Act::DeliverKey);
             return Ok(acts);
         }
         match plan(self.existing.as_ref(), wanted).map_err(|error| explain(&error, &wanted.id))? {
@@ -222,7 +222,7 @@ impl Look {
                 acts.list.push(Act::DropJournal);
             }
         }
-        acts.list.push(Act::HandOver);
+        acts.list.push(Act::DeliverKey);
         Ok(acts)
     }
 }
@@ -279,7 +279,7 @@ impl Act {
             Self::Complete(_) => format!("connection {slug}: what it had besides, set at {place}"),
             Self::Rotate(key) => format!("secret {key} of the connection {slug} set at {place}"),
             Self::Patch(patch) => format!("connection {slug} changed at {place}: {}", members(patch)),
-            Self::HandOver => format!("service key handed to {place}"),
+            Self::DeliverKey => format!("service key handed to {place}"),
             Self::DropJournal => format!("journal removed: {}", journal_file(site, slug).display()),
         }
     }
@@ -333,9 +333,9 @@ impl Act {
                 outcome.connection = Some(gateway.patch(slug, patch)?);
                 outcome.did.push("updated");
             }
-            (Self::HandOver, _) => {
+            (Self::DeliverKey, _) => {
                 if let Some(key) = service_key {
-                    outcome.handover = Some(gateway.put_service_key(slug, key)?);
+                    outcome.key_delivery = Some(gateway.put_service_key(slug, key)?);
                 }
             }
             (Self::DropJournal, _) => {
@@ -400,17 +400,17 @@ pub(super) fn secret_not_set(connection: &Connection) -> Option<String> {
 }
 
 /// The note for a service key that the gateway did not take.
-pub(super) fn not_handed_over(site: &Site, handover: Handover) -> Option<String> {
+pub(super) fn not_delivered(site: &Site, key_delivery: KeyDelivery) -> Option<String> {
     let folder = site.workspace.dir().display();
-    match handover {
-        Handover::Written => None,
-        Handover::NoHome => Some(format!(
+    match key_delivery {
+        KeyDelivery::Written => None,
+        KeyDelivery::NoHome => Some(format!(
             "the Sigilum gateway has not taken the service key (\"SIGILUM_HOME is not configured\"): it was started \
              without a home, where it keeps such keys; restart it with GATEWAY_SIGILUM_HOME={folder}, where the key \
              lies already"
         )),
-        Handover::Stopped if site.gateway_home => None,
-        Handover::Stopped => Some(format!(
+        KeyDelivery::Stopped if site.gateway_home => None,
+        KeyDelivery::Stopped => Some(format!(
             "the Sigilum gateway is stopped and has not taken the service key: start it with \
              GATEWAY_SIGILUM_HOME={folder}, where the key lies, or run this command again while it runs"
         )),

@@ -4,7 +4,7 @@ use crate::cmd::output;
 use crate::cmd::service::connection::{self, Act, Acts, Outcome, Source};
 use crate::cmd::service::site::Site;
 use crate::error::{Error, ExitCode, OrFail, Result};
-use crate::sigilum::gateway::{Connection, Gateway, Handover, Wanted, same_url};
+use crate::sigilum::gateway::{Connection, Gateway, KeyDelivery, Wanted, same_url};
 use crate::sigilum::local_db::{ApiKey, Change, Slot};
 use crate::sigilum::secrets::mask;
 use secrecy::{ExposeSecret, SecretString};
@@ -112,7 +112,7 @@ impl GatewayReport {
             secret: acts.secret.as_ref().map(|(secret, _)| shown(secret, reveal)),
             secret_source: source,
             secret_file: in_file.then(|| site.workspace.upstream_secret_file(&wanted.id)),
-            service_key_handed_over: outcome.handover == Some(Handover::Written),
+            service_key_handed_over: outcome.key_delivery == Some(KeyDelivery::Written),
         }
     }
 

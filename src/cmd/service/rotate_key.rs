@@ -11,7 +11,7 @@ use crate::cmd::service::report::{self, OtherKey};
 use crate::cmd::service::site::{self, Site, Steps};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
-use crate::sigilum::gateway::{Gateway, Handover};
+use crate::sigilum::gateway::{Gateway, KeyDelivery};
 use crate::sigilum::local_db::{DbError, KeyDigest, KeyState, LocalDb, NewService, Problem, ServiceKind, Slot};
 use crate::sigilum::secrets;
 use secrecy::SecretString;
@@ -186,9 +186,9 @@ fn next_key(site: &Site, db: &LocalDb, slot: &Slot) -> Result<SecretString> {
 
 /// The old key must stay in force until the gateway has the new one.
 fn hand_over(site: &Site, gateway: &Gateway, slug: &str, key: &SecretString) -> Result<bool> {
-    let handover = gateway.put_service_key(slug, key)?;
-    match connection::not_handed_over(site, handover) {
-        None => Ok(handover == Handover::Written),
+    let key_delivery = gateway.put_service_key(slug, key)?;
+    match connection::not_delivered(site, key_delivery) {
+        None => Ok(key_delivery == KeyDelivery::Written),
         Some(why) => Err(Error::new(
             ExitCode::Failure,
             "could not hand the new service key to the Sigilum gateway",

@@ -17,8 +17,8 @@ pub(super) struct Installed {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) plugin: Option<Manifest>,
     /// An uninstall has begun: where nothing is recorded of our edits any more, it has given the config back already.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(super) leaving: bool,
+    #[serde(rename = "leaving", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) uninstall_started: bool,
 }
 
 /// What we wrote into one folder.
@@ -30,8 +30,8 @@ pub(super) struct Manifest {
     /// killed half-way finds nothing that it takes for a stranger's.
     pub(super) files: BTreeMap<String, Vec<String>>,
     /// What stood there before we came: its name, and where it is kept, from the OpenClaw home on.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) aside: BTreeMap<String, PathBuf>,
+    #[serde(rename = "aside", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) backups: BTreeMap<String, PathBuf>,
     /// Folders that we made, from the OpenClaw home on, the outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) made: Vec<PathBuf>,
@@ -79,7 +79,7 @@ impl Manifest {
 }
 
 /// The files that are there and are neither what we want nor what we wrote.
-pub(super) fn strangers(
+pub(super) fn foreign_files(
     place: &OpenClawHome,
     dir: &Path,
     files: &[(String, Vec<u8>)],
@@ -92,7 +92,7 @@ pub(super) fn strangers(
         let bytes = if meta.is_file() { read(&path)? } else { None };
         // A file that is kept already: a run was killed before it wrote ours.
         let kept = |bytes: &Vec<u8>| {
-            let kept = known.aside.get(name).map(|kept| read(&place.home.join(kept)));
+            let kept = known.backups.get(name).map(|kept| read(&place.home.join(kept)));
             kept.is_some_and(|kept| kept.ok().flatten().as_ref() == Some(bytes))
         };
         if !bytes.is_some_and(|bytes| bytes == *wanted || known.wrote(name, &bytes) || kept(&bytes)) {

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use super::regions::Print;
+use super::regions::Fingerprint;
 use crate::openclaw::entry::HOOK;
 
 /// Everything in a file's value that is not as we found it.
@@ -35,7 +35,7 @@ enum Member {
         was: Option<Value>,
         /// What we wrote here; absent if we took it out. Another value is somebody's later edit, and stays.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        now: Option<Print>,
+        now: Option<Fingerprint>,
     },
 }
 
@@ -174,7 +174,7 @@ impl Members {
             }
             (was, new) => Member::Value {
                 was,
-                now: new.map(print),
+                now: new.map(fingerprint),
             },
         };
         self.members.insert(path.to_owned(), member);
@@ -201,7 +201,7 @@ impl Members {
         let member = self.members.get(path);
         match member {
             Some(Member::Own) => return None,
-            Some(Member::Value { was, now }) if *now == Some(print(value)) => return was.clone(),
+            Some(Member::Value { was, now }) if *now == Some(fingerprint(value)) => return was.clone(),
             Some(Member::Value { .. }) => return Some(value.clone()),
             _ => {}
         }
@@ -293,8 +293,8 @@ fn without_tokens(value: &mut Value, is_token: &dyn Fn(&str) -> bool) -> bool {
     found
 }
 
-fn print(value: &Value) -> Print {
-    Print::of(value.to_string().as_bytes())
+fn fingerprint(value: &Value) -> Fingerprint {
+    Fingerprint::of(value.to_string().as_bytes())
 }
 
 /// RFC 6901

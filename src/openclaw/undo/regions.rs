@@ -15,7 +15,7 @@ const UNMISTAKABLE: usize = 32;
 #[serde(deny_unknown_fields)]
 pub(super) struct Regions {
     /// The file as we left it.
-    file: Print,
+    file: Fingerprint,
     regions: Vec<Region>,
     /// Others wrote between two edits of ours.
     shared: bool,
@@ -41,10 +41,10 @@ struct Region {
     /// Where it stood in the file as we left it, in bytes.
     offset: usize,
     /// Our text.
-    ours: Print,
+    ours: Fingerprint,
     /// The text before and after it, up to [`CONTEXT`] bytes.
-    before: Print,
-    after: Print,
+    before: Fingerprint,
+    after: Fingerprint,
     /// What stood here before our first write.
     original: String,
 }
@@ -53,7 +53,7 @@ struct Region {
 /// found by it is checked by value.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Print {
+pub(super) struct Fingerprint {
     length: usize,
     hash: u64,
 }
@@ -61,7 +61,7 @@ pub(super) struct Print {
 /// An odd factor with its bits well spread, so that every byte reaches every bit.
 const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
 
-impl Print {
+impl Fingerprint {
     pub fn of(bytes: &[u8]) -> Self {
         Self {
             length: bytes.len(),
@@ -180,7 +180,7 @@ impl Regions {
     pub fn note(&mut self, old: &[u8], edited: &Edited) {
         let (mut regions, complete) = self.locate(old);
         self.lost = !complete;
-        self.shared |= self.file != Print::default() && !self.is_at(old);
+        self.shared |= self.file != Fingerprint::default() && !self.is_at(old);
         // Regions and splices that overlap or touch become one region.
         let mut known = std::mem::take(&mut regions).into_iter().peekable();
         let mut splices = edited.splices.iter().peekable();
@@ -224,19 +224,19 @@ impl Regions {
             if let Ok(original) = String::from_utf8(original) {
                 regions.push(Region {
                     offset: start.saturating_add_signed(first_shift),
-                    ours: Print::of(&ours),
-                    before: Print::default(),
-                    after: Print::default(),
+                    ours: Fingerprint::of(&ours),
+                    before: Fingerprint::default(),
+                    after: Fingerprint::default(),
                     original,
                 });
             }
         }
         let text = &edited.bytes;
         for region in &mut regions {
-            region.before = Print::of(&text[region.offset.saturating_sub(CONTEXT)..region.offset]);
-            region.after = Print::of(&text[region.end()..text.len().min(region.end() + CONTEXT)]);
+            region.before = Fingerprint::of(&text[region.offset.saturating_sub(CONTEXT)..region.offset]);
+            region.after = Fingerprint::of(&text[region.end()..text.len().min(region.end() + CONTEXT)]);
         }
-        self.file = Print::of(text);
+        self.file = Fingerprint::of(text);
         self.regions = regions;
     }
 
@@ -261,7 +261,7 @@ impl Regions {
 
     /// Whether this is the file as we left it.
     pub fn is_at(&self, text: &[u8]) -> bool {
-        Print::of(text) == self.file
+        Fingerprint::of(text) == self.file
     }
 
     pub fn is_empty(&self) -> bool {

@@ -4,7 +4,7 @@
 //! ignores `base_url`; a rotation to the value that is there already is a 400 `secrets are required`.
 
 use super::connection::{self, Connection, NewConnection, Patch};
-use super::{Handover, Rotated, Target, odd, quote};
+use super::{KeyDelivery, Rotated, Target, invalid_response, quote};
 use crate::error::{Error, ExitCode, Result};
 use crate::sigilum::http::{self, Http, HttpError, Method, Request, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -97,11 +97,11 @@ impl Admin {
             return Err(self.refused(what, &reply));
         }
         if !reply.is_json() {
-            return Err(self.stranger(what, &reply));
+            return Err(self.invalid_response(what, &reply));
         }
         connection::ids(&reply.body)
             .map(Ok)
-            .map_err(|_| self.stranger(what, &reply))
+            .map_err(|_| self.invalid_response(what, &reply))
     }
 
     pub(super) fn create(&self, new: &NewConnection, secret: Option<(&str, &SecretString)>) -> Result<Connection> {
@@ -160,22 +160,22 @@ impl Admin {
         }
     }
 
-    pub(super) fn put_service_key(&self, slug: &str, key: &SecretString) -> Result<Handover> {
+    pub(super) fn put_service_key(&self, slug: &str, key: &SecretString) -> Result<KeyDelivery> {
         let what = "hand the service key over";
         self.sent.borrow_mut().push(key.clone());
         let body = json!({ "key": key.expose_secret() });
         let reply = self.ask(what, Method::PUT, &["service-api-keys", slug], Some(&body))?;
         if self.says(&reply, "SIGILUM_HOME is not configured") {
-            return Ok(Handover::NoHome);
+            return Ok(KeyDelivery::NoHome);
         }
         if reply.status != 200 {
             return Err(self.refused(what, &reply));
         }
         let written: Value = self.parse(what, &reply)?;
         if written["written"] == Value::Bool(true) {
-            Ok(Handover::Written)
+            Ok(KeyDelivery::Written)
         } else {
-            Err(self.stranger(what, &reply))
+            Err(self.invalid_response(what, &reply))
         }
     }
 
@@ -212,9 +212,9 @@ impl Admin {
 
     fn parse<T: serde::de::DeserializeOwned>(&self, what: &str, reply: &Response) -> Result<T> {
         if !reply.is_json() {
-            return Err(self.stranger(what, reply));
+            return Err(self.invalid_response(what, reply));
         }
-        serde_json::from_slice(&reply.body).map_err(|_| self.stranger(what, reply))
+        serde_json::from_slice(&reply.body).map_err(|_| self.invalid_response(what, reply))
     }
 
     fn connection(&self, what: &str, reply: &Response, id: &str) -> Result<Connection> {
@@ -224,11 +224,11 @@ impl Admin {
         let token = token.filter(|token| token.len() >= 8);
         let repeats = |key: &String| token.is_some_and(|token| key.contains(token));
         if connection.credential_keys.iter().any(repeats) {
-            return Err(odd(what, &self.place(), id, "it repeats the admin token"));
+            return Err(invalid_response(what, &self.place(), id, "it repeats the admin token"));
         }
-        match connection.oddity(id) {
+        match connection.invalid_response(id) {
             None => Ok(connection),
-            Some(why) => Err(odd(what, &self.place(), id, why)),
+            Some(why) => Err(invalid_response(what, &self.place(), id, why)),
         }
     }
 
@@ -252,7 +252,7 @@ impl Admin {
     }
 
     /// The error for an answer that no Sigilum gateway gives.
-    fn stranger(&self, what: &str, reply: &Response) -> Error {
+    fn invalid_response(&self, what: &str, reply: &Response) -> Error {
         let kind = if reply.content_type.is_empty() {
             "no content type"
         } else {
@@ -273,7 +273,7 @@ impl Admin {
     /// The error for an answer that says no.
     fn refused(&self, what: &str, reply: &Response) -> Error {
         let Some((words, code)) = self.words(reply) else {
-            return self.stranger(what, reply);
+            return self.invalid_response(what, reply);
         };
         if let Some((reason, next)) = self.access(&code) {
             return Error::new(

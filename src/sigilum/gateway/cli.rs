@@ -187,9 +187,9 @@ impl Cli {
 
     fn connection(&self, text: &[u8], what: &str, id: &str) -> Result<Connection> {
         let connection: Connection = serde_json::from_slice(text).map_err(|_| self.no_json(what))?;
-        match connection.oddity(id) {
+        match connection.invalid_response(id) {
             None => Ok(connection),
-            Some(why) => Err(super::odd(what, &self.place(), id, why)),
+            Some(why) => Err(super::invalid_response(what, &self.place(), id, why)),
         }
     }
 

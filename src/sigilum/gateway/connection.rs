@@ -78,7 +78,7 @@ const LIST_MAX: usize = 100_000;
 impl Connection {
     /// Why no gateway's connection `id` is like this: what people are shown, and what is put into a command for them,
     /// must be what it looks like. `None`: it is fine.
-    pub(super) fn oddity(&self, id: &str) -> Option<&'static str> {
+    pub(super) fn invalid_response(&self, id: &str) -> Option<&'static str> {
         let shown = [
             &self.protocol,
             &self.base_url,
@@ -332,11 +332,15 @@ mod tests {
                 Some("it has too many secrets"),
             ),
         ];
-        for (member, value, oddity) in cases {
+        for (member, value, invalid_response) in cases {
             let mut connection = fine.clone();
             connection[member] = value;
             let connection: Connection = serde_json::from_value(connection).unwrap();
-            assert_eq!(connection.oddity("linear"), oddity, "{member}: {connection:?}");
+            assert_eq!(
+                connection.invalid_response("linear"),
+                invalid_response,
+                "{member}: {connection:?}"
+            );
         }
     }
 

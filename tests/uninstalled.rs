@@ -77,7 +77,7 @@ impl Home {
                 is_ours: true,
                 force: false,
             };
-            let value = entry::taken_back(ask.value, undone, &self.place.hook_dir(), &Installs::none())?.value;
+            let value = entry::uninstalled(ask.value, undone, &self.place.hook_dir(), &Installs::none())?.value;
             Ok(plugin::removed(&value, Path::new("/ours/plugin"))?.value)
         })
         .unwrap();

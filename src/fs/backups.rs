@@ -14,7 +14,7 @@ const MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// Keeps a file, or a link itself, under a free name in another folder (0700, made where it is missing), and says
 /// which. The file stays where it is too, so that a reader misses nothing: overwrite or remove it next. Keeping it a
 /// second time finds the first copy.
-pub fn keep_aside(path: &Path, folder: &Path) -> Result<PathBuf> {
+pub fn back_up(path: &Path, folder: &Path) -> Result<PathBuf> {
     create_private_dir(folder)?;
     let name = file_name(path)?;
     let from = open_folder(path)?;
