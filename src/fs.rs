@@ -8,12 +8,14 @@ mod backups;
 mod folder;
 mod own_lock;
 mod temp;
+mod temp_name;
 mod trust;
 
 pub use backups::{back_up, drop_links, put_back, remove_empty_folder};
 pub use folder::{Content, Folder, Owner, inode, is_regular, is_unsupported, owner, permissions};
 pub use own_lock::{FileLock, OwnLock, lock_sigilum, lock_sigilum_for};
-pub use temp::{Temp, is_temp_name};
+pub use temp::Temp;
+pub use temp_name::is_temp_name;
 pub use trust::quoted;
 
 use crate::error::{Error, ExitCode, OrFail, Result};

@@ -6,9 +6,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sigilum_authz_notify::error::ExitCode;
 use sigilum_authz_notify::openclaw::entry::Enable;
-use sigilum_authz_notify::openclaw::entry::{
-    HOOK, Hooks, Install, Installs, Wanted, installs, removed, selection, wanted,
-};
+use sigilum_authz_notify::openclaw::entry::{HOOK, Hooks, Install, Installs, Wanted, installs, selection, wanted};
+use sigilum_authz_notify::openclaw::removal::removed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use sigilum_authz_notify::home::OpenClawHome;
 use sigilum_authz_notify::openclaw::config::{self, EditOptions};
 use sigilum_authz_notify::openclaw::entry::Enable;
-use sigilum_authz_notify::openclaw::entry::{self, HOOK, Installs, Undone, Wanted, selection};
+use sigilum_authz_notify::openclaw::entry::{self, HOOK, Installs, Wanted, selection};
 use sigilum_authz_notify::openclaw::plugin;
+use sigilum_authz_notify::openclaw::removal::{self, Undone};
 use std::path::Path;
 
 struct Home {
@@ -77,7 +78,7 @@ impl Home {
                 is_ours: true,
                 force: false,
             };
-            let value = entry::uninstalled(ask.value, undone, &self.place.hook_dir(), &Installs::none())?.value;
+            let value = removal::uninstalled(ask.value, undone, &self.place.hook_dir(), &Installs::none())?.value;
             Ok(plugin::removed(&value, Path::new("/ours/plugin"))?.value)
         })
         .unwrap();

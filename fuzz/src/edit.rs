@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use sigilum_authz_notify::openclaw::document::{Document, Edited};
 use sigilum_authz_notify::openclaw::entry::Enable;
 use sigilum_authz_notify::openclaw::entry::{self, HOOK, Installs, Wanted};
+use sigilum_authz_notify::openclaw::removal;
 use sigilum_authz_notify::openclaw::undo::{Change, Undo};
 use std::path::Path;
 
@@ -133,10 +134,10 @@ fn wanted(kind: u8, config: &Value, program: &mut Program) -> Option<Value> {
             dirs.push(json!(program.text()));
         }
         b'a' => anywhere(&mut value, program),
-        b't' => return Some(entry::without_token(config, program.byte() & 1 == 1).ok()?.value),
+        b't' => return Some(removal::without_token(config, program.byte() & 1 == 1).ok()?.value),
         b'r' => {
             return Some(
-                entry::removed(config, Path::new(OPEN_DIR), &Installs::none())
+                removal::removed(config, Path::new(OPEN_DIR), &Installs::none())
                     .ok()?
                     .value,
             );

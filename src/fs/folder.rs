@@ -1,6 +1,6 @@
 //! A folder held open, and what may be done in it: everything by name relative to it, no link ever followed.
 
-use super::temp::{Temp, parse_temp_name, with_temp_name};
+use super::temp_name::{parse_temp_name, with_temp_name};
 use crate::process::pid_namespace;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
@@ -146,13 +146,6 @@ impl Folder {
             Ok(()) | Err(Errno::INVAL | Errno::BADF | Errno::OPNOTSUPP) => Ok(()),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// A new, empty 0600 file under a temporary name, ours alone; removed when dropped.
-    pub fn temp(&self) -> io::Result<Temp<'_>> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let (name, fd) = with_temp_name(|name| rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR))?;
-        Ok(Temp::new(self, name, File::from(fd)))
     }
 
     /// A new, empty 0700 folder under a temporary name, and its name.

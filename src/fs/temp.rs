@@ -1,15 +1,10 @@
-//! Files on their way to their names, and the names that they have until then.
+//! Files on their way to their names.
 
 use super::folder::{Folder, Owner, chown, is_unsupported, permissions};
-use crate::process::{Process, pid_namespace};
-use rustix::fs::{AtFlags, Mode, RenameFlags, Stat};
-use rustix::io::Errno;
+use super::temp_name::with_temp_name;
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, Stat};
 use std::fs::File;
 use std::io::{self, Write};
-
-/// Temporary names start so; nobody else's do.
-const TEMP_PREFIX: &str = ".sigilum-authz-notify-";
-const TEMP_SUFFIX: &str = ".tmp";
 
 /// A file on its way to its name. Dropped before it gets there, it is removed.
 #[derive(Debug)]
@@ -19,11 +14,16 @@ pub struct Temp<'a> {
     name: Option<String>,
 }
 
-impl<'a> Temp<'a> {
-    /// An open file that has a temporary name in this folder.
-    pub(super) fn new(folder: &'a Folder, name: String, file: File) -> Self {
-        let name = Some(name);
-        Self { folder, file, name }
+impl Folder {
+    /// A new, empty 0600 file under a temporary name, ours alone; removed when dropped.
+    pub fn temp(&self) -> io::Result<Temp<'_>> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let (name, fd) = with_temp_name(|name| rustix::fs::openat(self.fd(), name, flags, Mode::RUSR | Mode::WUSR))?;
+        Ok(Temp {
+            folder: self,
+            file: File::from(fd),
+            name: Some(name),
+        })
     }
 }
 
@@ -117,34 +117,4 @@ impl Drop for Temp<'_> {
             let _ = self.folder.remove(name);
         }
     }
-}
-
-/// Whether a name is one of our temporary ones, of any process: what a watcher of the folder should not look at.
-pub fn is_temp_name(name: &str) -> bool {
-    parse_temp_name(name).is_some()
-}
-
-/// Tries fresh temporary names until one is free: `.sigilum-authz-notify-<pid>-<start time>-<pid namespace>-<random>.tmp`
-pub(super) fn with_temp_name<T>(mut attempt: impl FnMut(&str) -> rustix::io::Result<T>) -> io::Result<(String, T)> {
-    let me = Process::me();
-    loop {
-        let random = getrandom::u64().map_err(|error| io::Error::other(error.to_string()))?;
-        let (pid, start, namespace) = (me.pid, me.starttime.unwrap_or(0), pid_namespace());
-        let name = format!("{TEMP_PREFIX}{pid}-{start}-{namespace}-{random:016x}{TEMP_SUFFIX}");
-        match attempt(&name) {
-            Ok(value) => return Ok((name, value)),
-            Err(Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-pub(super) fn parse_temp_name(name: &str) -> Option<(Process, u64)> {
-    let mut parts = name.strip_prefix(TEMP_PREFIX)?.strip_suffix(TEMP_SUFFIX)?.split('-');
-    let pid = parts.next()?.parse().ok()?;
-    let starttime = parts.next()?.parse().ok().filter(|ticks| *ticks != 0);
-    let namespace = parts.next()?.parse().ok()?;
-    let random = parts.next()?;
-    let ours = random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit()) && parts.next().is_none();
-    ours.then_some((Process { pid, starttime }, namespace))
 }

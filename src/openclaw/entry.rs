@@ -4,11 +4,12 @@
 //!
 //! One rule stands above all wants: **which other hooks run must not change**. See [`super::selection`].
 
-pub use super::removal::{Undone, disabled, removed, uninstalled, without_token};
+pub use super::names::{HOOK, PLUGIN};
 pub use super::selection::{Hooks, Install, Installs, Selection, installs, selection};
 
-use super::selection::{object, refusal, select};
-use crate::error::{Error, ExitCode, Result};
+use super::selection::{refusal, select};
+use super::shape::{child, kind, object, shape};
+use crate::error::Result;
 use crate::text::{filler, is_unset};
 use clap::ValueEnum;
 use secrecy::{ExposeSecret, SecretString};
@@ -16,12 +17,6 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
-
-/// The hook's name: its folder's and its entry's key.
-pub const HOOK: &str = "sigilum-authz-notify";
-
-/// The native plugin's id.
-pub const PLUGIN: &str = "sigilum-authz-notify-plugin";
 
 /// The path to the entry's `env` in openclaw.json.
 pub const ENV_PATH: [&str; 5] = ["hooks", "internal", "entries", HOOK, "env"];
@@ -326,42 +321,6 @@ pub(super) fn text_of(folder: &Path) -> String {
     folder.to_string_lossy().replace("${", "$${")
 }
 
-/// The object at a path, made where it is absent.
-pub(super) fn child<'a>(config: &'a mut Value, path: &[&str]) -> Result<&'a mut Map<String, Value>> {
-    let mut at = config;
-    for (depth, key) in path.iter().enumerate() {
-        let found = kind(at);
-        let Value::Object(map) = at else {
-            return Err(shape(&path[..depth].join("."), found, "an object"));
-        };
-        at = map.entry(*key).or_insert_with(|| Value::Object(Map::new()));
-    }
-    let found = kind(at);
-    at.as_object_mut()
-        .ok_or_else(|| shape(&path.join("."), found, "an object"))
-}
-
 fn dotted(member: &str) -> String {
     format!("{}.{member}", ENV_PATH[..4].join("."))
-}
-
-/// The refusal of a config whose shape OpenClaw would refuse too.
-pub(super) fn shape(path: &str, found: &str, wanted: &str) -> Error {
-    Error::new(
-        ExitCode::Config,
-        format!("could not use openclaw.json: {path} is {found}, OpenClaw wants {wanted}"),
-    )
-    .next("correct it by hand; `openclaw config validate` says whether OpenClaw is content")
-}
-
-/// A JSON value's kind, for messages.
-pub(super) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
 }

@@ -4,8 +4,8 @@
 //! OpenClaw 2026.9.6 takes these keys up from an outside edit, while it runs too; `openclaw plugins install --link`
 //! writes the same ones and strips the comments.
 
-use super::entry::{PLUGIN, Planned, child, kind, shape, text_of};
-use super::selection::object;
+use super::entry::{PLUGIN, Planned, text_of};
+use super::shape::{child, kind, object, shape};
 use crate::error::{Error, ExitCode, Result};
 use crate::openclaw::entry::Enable;
 use serde_json::{Map, Value};

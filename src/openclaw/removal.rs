@@ -1,7 +1,8 @@
 //! Our entry taken out of openclaw.json, or made harmless: what a logout and an uninstall want.
 
-use super::entry::{ENV_PATH, HOOK, Installs, Planned, TOKEN, child, clear_token, find, keep_reference, text_of};
+use super::entry::{ENV_PATH, HOOK, Installs, Planned, TOKEN, clear_token, find, keep_reference, text_of};
 use super::selection::{extra_dirs, refusal, select};
+use super::shape::child;
 use crate::error::Result;
 use serde_json::Value;
 use std::path::Path;

@@ -3,7 +3,8 @@
 //! The rules are those of OpenClaw 2026.9.6 (`src/hooks/configured.ts`, `policy.ts`, `loader.ts`), to the letter: our
 //! edits compare what runs before and after, and a rule guessed wrong would switch somebody's hooks off.
 
-use super::entry::{HOOK, PLUGIN, kind, shape};
+use super::names::{HOOK, PLUGIN};
+use super::shape::{kind, object, shape};
 use super::state_db;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use serde_json::{Map, Value};
@@ -243,28 +244,6 @@ pub(super) fn extra_dirs(config: &Value) -> Result<Vec<&str>> {
     dirs.iter().try_for_each(text)?;
     let dirs = dirs.iter().filter_map(Value::as_str);
     Ok(dirs.filter(|dir| !dir.trim().is_empty()).collect())
-}
-
-/// The object at a path; `None` where a part of the path is absent, an error where one is not an object.
-pub(super) fn object<'a>(config: &'a Value, path: &[&str]) -> Result<Option<&'a Map<String, Value>>> {
-    let mut at = config;
-    for (depth, key) in std::iter::once("").chain(path.iter().copied()).enumerate() {
-        if depth > 0 {
-            match at.get(key) {
-                None => return Ok(None),
-                Some(value) => at = value,
-            }
-        }
-        if !at.is_object() {
-            let name = if depth == 0 {
-                "the config".to_owned()
-            } else {
-                path[..depth].join(".")
-            };
-            return Err(shape(&name, kind(at), "an object"));
-        }
-    }
-    Ok(at.as_object())
 }
 
 /// The refusal of an edit that would change which other hooks run.

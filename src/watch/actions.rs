@@ -11,6 +11,7 @@ use crate::mode::Mode;
 use crate::openclaw::config::{self, EditOptions};
 use crate::openclaw::entry::{self, Enable, Entry, Wanted};
 use crate::openclaw::lock::LockOptions;
+use crate::openclaw::removal;
 use crate::settings::{self, Owner};
 use crate::sigilum::api;
 use crate::sigilum::http::{self, Http};
@@ -276,7 +277,7 @@ impl Hands<'_> {
             if !entry::find(ask.value)?.as_ref().is_some_and(off) {
                 return Ok(ask.value.clone());
             }
-            Ok(entry::without_token(ask.value, ask.keep_length)?.value)
+            Ok(removal::without_token(ask.value, ask.keep_length)?.value)
         })
     }
 

@@ -8,7 +8,7 @@ use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::fs;
 use crate::openclaw::config::{self, EditOptions};
-use crate::openclaw::entry;
+use crate::openclaw::{entry, removal};
 use crate::settings::{self, OwnerQuery};
 use crate::token::{claims, store};
 use serde_json::Value;
@@ -49,7 +49,7 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
             )];
             return Ok(ask.value.clone());
         }
-        let planned = entry::without_token(ask.value, ask.keep_length)?;
+        let planned = removal::without_token(ask.value, ask.keep_length)?;
         notes = planned.notes;
         Ok(planned.value)
     })?;

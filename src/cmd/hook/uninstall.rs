@@ -8,8 +8,9 @@ use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
 use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
-use crate::openclaw::entry::{self, Undone};
+use crate::openclaw::entry;
 use crate::openclaw::hook_files::{self, Done, Kind};
+use crate::openclaw::removal::{self, Undone};
 use crate::openclaw::{backups, document, plugin};
 use crate::token::{record, store};
 use crate::watch::status;
@@ -197,7 +198,7 @@ fn without_us(ask: &Ask<'_>, args: &HookUninstallArgs, place: &OpenClawHome, fil
     }
     let plugin_dir = Kind::Plugin.dir(place);
     if ask.keep_length {
-        let disabled = entry::disabled(ask.value)?;
+        let disabled = removal::disabled(ask.value)?;
         let value = plugin::removed(&disabled.value, &plugin_dir)?.value;
         return Ok(entry::Planned { value, ..disabled });
     }
@@ -209,7 +210,7 @@ fn without_us(ask: &Ask<'_>, args: &HookUninstallArgs, place: &OpenClawHome, fil
         force: args.force,
     };
     let installs = entry::installs(&place.home);
-    let mut planned = entry::uninstalled(ask.value, undone, &Kind::Hook.dir(place), &installs)?;
+    let mut planned = removal::uninstalled(ask.value, undone, &Kind::Hook.dir(place), &installs)?;
     // Keys that OpenClaw itself wrote (`plugins install --link`) are in no record of ours.
     let plugin = plugin::removed(&planned.value, &plugin_dir)?;
     planned.value = plugin.value;

@@ -2,7 +2,7 @@
 
 use super::plan::Plan;
 use super::record::{self, key};
-use super::seen::File;
+use super::seen::{File, PRIVATE};
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, Content, Folder, OwnLock, Temp};
 use crate::home::OpenClawHome;
@@ -15,9 +15,6 @@ use rustix::io::Errno;
 use secrecy::ExposeSecret;
 use std::io;
 use std::path::Path;
-
-/// The mode of a config that we make, or that gets a token.
-pub(super) const PRIVATE: u32 = 0o600;
 
 /// How a commit ended.
 pub(super) enum Committed {

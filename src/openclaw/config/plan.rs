@@ -1,8 +1,7 @@
 //! From what is wanted to what must change in which file: all decided and checked, nothing written.
 
-use super::commit::PRIVATE;
 use super::record::{self, key};
-use super::seen::{File, Seen, unreadable};
+use super::seen::{File, PRIVATE, Seen, unreadable};
 use super::{Ask, EditOptions, EditOutcome};
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;

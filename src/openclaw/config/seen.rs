@@ -4,12 +4,16 @@ use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, Content, Folder};
 use crate::home::OpenClawHome;
 use crate::openclaw::document::{Document, DocumentError, MAX_BYTES};
-use crate::openclaw::entry::{ENV_PATH, ENV_VARS, kind};
+use crate::openclaw::entry::{ENV_PATH, ENV_VARS};
 use crate::openclaw::include::{self, Include};
+use crate::openclaw::shape::kind;
 use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// The mode of a config that we make, or that gets a token.
+pub(super) const PRIVATE: u32 = 0o600;
 
 /// A file of the config, read and understood.
 pub(super) struct File {
