@@ -1,4 +1,4 @@
-//! What must hold whatever bytes come in. The fuzz targets feed these checks arbitrary ones, `tests/fuzz_replay.rs`
+//! What must hold whatever bytes come in. The fuzz targets feed these checks arbitrary ones, `tests/suite/fuzz_replay.rs`
 //! (which includes this file) those of `corpus/`. Each takes one input and panics where something does not hold.
 //!
 //! They use the program's public interface only, and decide by readers that share no line with it.

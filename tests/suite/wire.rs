@@ -1,6 +1,6 @@
 //! Requests that carry secrets: where they go, where they never go, and what a hostile other side can do to us.
 
-mod env;
+use crate::env;
 
 use env::api::{Api, Fault};
 use secrecy::SecretString;

@@ -1,6 +1,6 @@
 //! Many service commands at once, and service commands that are killed.
 
-mod env;
+use crate::env;
 
 use env::gateway::Fault;
 use env::local_api::{number, text};

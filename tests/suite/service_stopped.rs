@@ -1,6 +1,6 @@
 //! The services of a stopped Sigilum gateway: through its own CLI, whose traps are known.
 
-mod env;
+use crate::env;
 
 use env::Run;
 use env::local_api::number;

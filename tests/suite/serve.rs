@@ -1,6 +1,6 @@
 //! `serve --stdio`: one resident process, one JSON line in, one out.
 
-mod env;
+use crate::env;
 
 use env::TestEnv;
 use env::api::{Api, Fault};

@@ -1,6 +1,6 @@
 //! `watch` sees every way in which files change, appear and go.
 
-mod env;
+use crate::env;
 
 use env::TestEnv;
 use env::watching::{CONFIG, Watcher, replace, wait_until};

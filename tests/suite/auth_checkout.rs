@@ -1,6 +1,6 @@
 //! `auth login` in oss-local mode beside a Sigilum source checkout, or on a database that is named outright.
 
-mod env;
+use crate::env;
 
 use env::local_api::{FakeCheckout, JWT_SECRET};
 use env::{TestEnv, mode};

@@ -1,7 +1,5 @@
 //! The watcher's planning, without a file or a clock: a table of states and what is done about them, what it says and
 //! when it waits, and random lives of a home with a simulated clock and file system.
-#![allow(missing_docs, reason = "a test crate's own rooms")]
-
 mod life;
 mod table;
 

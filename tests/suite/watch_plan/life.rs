@@ -2,7 +2,7 @@
 //! config is never one that expired more than 30 s ago while renewing was possible, and no two writes happen without a
 //! cause between them.
 
-use crate::{HOUR, WITH_COMMAND, at, owned, world};
+use super::{HOUR, WITH_COMMAND, at, owned, world};
 use proptest::prelude::*;
 use sigilum_authz_notify::mode::Mode;
 use sigilum_authz_notify::token::lifetime::{DEFAULT_FRACTION, Lifetime, MAX_JITTER};

@@ -1,6 +1,6 @@
 //! `hook run`: what OpenClaw's hook gives it, and what comes back.
 
-mod env;
+use crate::env;
 
 use env::api::{Api, Fault};
 use env::{Output, TestEnv};

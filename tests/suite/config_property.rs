@@ -1,10 +1,7 @@
 //! Whatever a config looks like and whatever is wanted of it: the edit means what was wanted, no comment is lost, the
 //! second run does nothing, and undo gives the bytes back.
 
-#[path = "../fuzz/src/comments.rs"]
-mod comments;
-
-use comments::comments;
+use crate::fuzz_replay::checks::comments::comments;
 use json_patch::diff;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};

@@ -1,7 +1,7 @@
 //! The corpus of the fuzz targets, and with it all that fuzzing ever found, through the same checks.
 
-#[path = "../fuzz/src/lib.rs"]
-mod checks;
+#[path = "../../fuzz/src/lib.rs"]
+pub mod checks;
 
 use std::fs;
 use std::path::Path;

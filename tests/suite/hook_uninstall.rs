@@ -1,6 +1,6 @@
 //! `hook uninstall`: the config byte for byte, the folders as they were, and with `--purge` nothing of ours.
 
-mod env;
+use crate::env;
 
 use env::TestEnv;
 use serde_json::{Value, json};

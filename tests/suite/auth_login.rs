@@ -1,6 +1,6 @@
 //! `auth login`, `auth refresh` and `login`: what they print, and what lies on disk afterwards.
 
-mod env;
+use crate::env;
 
 use env::{TestEnv, mode, now};
 use serde_json::{Value, json};

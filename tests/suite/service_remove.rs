@@ -1,6 +1,6 @@
 //! `service rotate-key` and `service remove`.
 
-mod env;
+use crate::env;
 
 use env::gateway::Fault;
 use env::local_api::{number, text};

@@ -1,6 +1,6 @@
 //! `watch`: tokens renewed, the hook's entry kept true.
 
-mod env;
+use crate::env;
 
 use env::TestEnv;
 use env::api::Api;

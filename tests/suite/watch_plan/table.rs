@@ -1,6 +1,6 @@
 //! Tables: each state has its action, its line and its next wake-up.
 
-use crate::{HOUR, RULES, START_S, WITH_COMMAND, at, entry, id, owned, token, with, world};
+use super::{HOUR, RULES, START_S, WITH_COMMAND, at, entry, id, owned, token, with, world};
 use sigilum_authz_notify::mode::Mode;
 use sigilum_authz_notify::token::lifetime::MAX_JITTER;
 use sigilum_authz_notify::watch::planner::{

@@ -1,6 +1,6 @@
 //! `hook status`: what is installed, selected and in force, for people and as JSON.
 
-mod env;
+use crate::env;
 
 use env::TestEnv;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Services and their keys in the local API database: rows as the API and the gateway read them.
 
-mod env;
+use crate::env;
 
 use env::local_api::{FakeCheckout, Traffic, dashboard_owner, look, number, text};
 use env::{TestEnv, mode};

@@ -1,6 +1,6 @@
 //! `service add` in gateway mode, against a running Sigilum gateway.
 
-mod env;
+use crate::env;
 
 use env::attack::{Attack, Then};
 use env::gateway::{Fault, Gateway};

@@ -1,6 +1,6 @@
 //! `hook install`: files, entry, and what it leaves alone.
 
-mod env;
+use crate::env;
 
 use env::{TestEnv, mode};
 use serde_json::{Value, json};

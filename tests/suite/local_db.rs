@@ -1,6 +1,6 @@
 //! The local API database: made, migrated, shared with a running API, never harmed.
 
-mod env;
+use crate::env;
 
 use env::local_api::{FakeCheckout, Traffic, dashboard_owner, look, number, pending_claim, text};
 use env::{TestEnv, mode};

@@ -1,6 +1,6 @@
 //! `service add`: rows, files, and what is refused before anything changes.
 
-mod env;
+use crate::env;
 
 use env::local_api::{Traffic, dashboard_owner, number, text};
 use env::services::{Desk, SECRET, json, sha256};

@@ -28,7 +28,7 @@ struct Record {
 
 #[test]
 fn a_real_openclaw_selects_the_same() {
-    let vectors: Vec<Vector> = serde_json::from_str(include_str!("../fixtures/selection/vectors.json")).unwrap();
+    let vectors: Vec<Vector> = serde_json::from_str(include_str!("../../fixtures/selection/vectors.json")).unwrap();
     assert_eq!(vectors.len(), 1200);
     for Vector {
         internal,

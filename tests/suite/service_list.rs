@@ -1,6 +1,6 @@
 //! `service list` through the binary.
 
-mod env;
+use crate::env;
 
 use env::TestEnv;
 use env::gateway::{Fault, Gateway};

@@ -1,6 +1,6 @@
 //! `auth show`, `auth status` and `auth logout`.
 
-mod env;
+use crate::env;
 
 use env::{TestEnv, now};
 use secrecy::ExposeSecret;

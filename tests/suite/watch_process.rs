@@ -1,6 +1,6 @@
 //! `watch` as a process: one a home, signals, `--once`, its log, its status, service managers.
 
-mod env;
+use crate::env;
 
 use env::TestEnv;
 use env::watching::{CONFIG, Watcher, managed_token, token, wait_until};

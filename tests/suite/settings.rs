@@ -1,6 +1,6 @@
 //! Who wins among flags, environment, files and defaults, seen through `auth show`.
 
-mod env;
+use crate::env;
 
 use env::TestEnv;
 use std::ffi::OsStr;

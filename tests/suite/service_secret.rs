@@ -1,6 +1,6 @@
 //! `service secret set`, and where a secret may come from.
 
-mod env;
+use crate::env;
 
 use env::gateway::Fault;
 use env::mode;

@@ -1,0 +1,42 @@
+//! Every test of the binary and the library, in one crate: it links once.
+//! `cargo test --test suite hook_run` runs those of one file.
+
+#[path = "../env/mod.rs"]
+mod env;
+
+mod auth_checkout;
+mod auth_login;
+mod auth_status;
+mod config_edit;
+mod config_include;
+mod config_kill;
+mod config_property;
+mod config_text;
+mod config_undo;
+mod entry;
+mod fs;
+mod fuzz_replay;
+mod hook_install;
+mod hook_run;
+mod hook_status;
+mod hook_uninstall;
+mod local_db;
+mod local_services;
+mod lock;
+mod notice;
+mod selection;
+mod serve;
+mod service_add;
+mod service_gateway;
+mod service_list;
+mod service_many;
+mod service_remove;
+mod service_secret;
+mod service_stopped;
+mod settings;
+mod uninstalled;
+mod watch;
+mod watch_events;
+mod watch_plan;
+mod watch_process;
+mod wire;
