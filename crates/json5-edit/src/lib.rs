@@ -4,6 +4,17 @@
 //! says what it means. An edit is made by position and believed only when the second parser reads exactly the wanted
 //! value back.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::todo,
+        clippy::dbg_macro
+    )
+)]
+
 mod edit;
 mod items;
 mod lexer;
@@ -361,7 +372,7 @@ fn position(text: &str, offset: usize) -> Position {
 
 fn bug(what: &str) -> DocumentError {
     DocumentError {
-        reason: format!("{what}: this is a bug of sigilum-authz-notify, please report it; nothing was changed").into(),
+        reason: format!("{what}: this is a bug of json5-edit, please report it; nothing was changed").into(),
         position: None,
     }
 }
