@@ -223,7 +223,7 @@ impl Watch {
     /// Tells it to stop; dropping it waits for that.
     fn stop(&self) {
         if let Some(watching) = &self.watching {
-            watching.bell().stop();
+            watching.waker().stop();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Token commands: they take their time, so each runs in a thread of its own, a few at once.
 
 use super::file_events::HomeId;
-use super::wakeup::Bell;
+use super::wakeup::Waker;
 use crate::error::Result;
 use crate::token::token_command::{LIMIT, TokenCommand};
 use secrecy::SecretString;
@@ -21,12 +21,12 @@ pub(super) struct Commands {
     running: usize,
     done: Receiver<Printed>,
     tell: Sender<Printed>,
-    bell: Bell,
+    waker: Waker,
 }
 
 impl Commands {
-    /// The bell is rung when one has ended.
-    pub fn new(command: Option<TokenCommand>, bell: Bell) -> Self {
+    /// The loop is woken when one has ended.
+    pub fn new(command: Option<TokenCommand>, waker: Waker) -> Self {
         let (tell, done) = mpsc::channel();
         Self {
             command,
@@ -34,14 +34,14 @@ impl Commands {
             running: 0,
             done,
             tell,
-            bell,
+            waker,
         }
     }
 
     /// Runs it here and now.
     pub fn run(&self, namespace: &str) -> Option<Result<SecretString>> {
         let command = self.command.as_ref()?;
-        Some(command.run(namespace, LIMIT, self.bell.stopping()))
+        Some(command.run(namespace, LIMIT, self.waker.stopping()))
     }
 
     /// Runs it for a home as soon as others have ended.
@@ -73,12 +73,12 @@ impl Commands {
             && let Some(command) = &self.command
             && let Some((home, namespace)) = self.waiting.pop_front()
         {
-            let (command, tell, bell) = (command.clone(), self.tell.clone(), self.bell.clone());
+            let (command, tell, waker) = (command.clone(), self.tell.clone(), self.waker.clone());
             let work = move || {
-                let printed = command.run(&namespace, LIMIT, bell.stopping());
+                let printed = command.run(&namespace, LIMIT, waker.stopping());
                 // The watcher has ended if nobody listens.
                 let _ = tell.send((home, printed));
-                bell.wake();
+                waker.wake();
             };
             let thread = std::thread::Builder::new()
                 .name("token-command".to_owned())
@@ -93,7 +93,7 @@ impl Commands {
                     .because(error);
                     self.running += 1;
                     let _ = self.tell.send((home, Err(failed)));
-                    self.bell.wake();
+                    self.waker.wake();
                 }
             }
         }

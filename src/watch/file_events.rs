@@ -3,7 +3,7 @@
 //! Folders are watched, never files, so that atomic replaces, deletion and re-creation are all seen. A folder that does
 //! not exist is waited for in the nearest one above it that does.
 
-use super::wakeup::Bell;
+use super::wakeup::Waker;
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -17,7 +17,7 @@ pub(super) type HomeId = usize;
 
 /// A file, or several, whose changes matter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Interest {
+pub(super) struct WatchTarget {
     /// The folder that they are in.
     pub folder: PathBuf,
     /// Their name, or how their names begin.
@@ -40,8 +40,8 @@ impl Name {
     }
 }
 
-impl Interest {
-    /// In one file.
+impl WatchTarget {
+    /// One file.
     pub fn in_file(path: &Path) -> Option<Self> {
         Some(Self {
             folder: path.parent()?.to_owned(),
@@ -49,7 +49,7 @@ impl Interest {
         })
     }
 
-    /// The interest itself where its folder exists; else in the appearance of the next folder on the way to it.
+    /// The target itself where its folder exists; else the appearance of the next folder on the way to it.
     fn or_nearest(self) -> Self {
         if self.folder.is_dir() {
             return self;
@@ -62,8 +62,8 @@ impl Interest {
     }
 }
 
-/// Watches folders for homes. Without a working watcher it sees nothing, and says so.
-pub(super) struct Eyes {
+/// Watches folders for homes. Where the system has no file events it sees nothing, and says so.
+pub(super) struct FileWatcher {
     watcher: Result<RecommendedWatcher, String>,
     shared: Arc<Shared>,
     /// Watched folders, with device and inode: a folder that was replaced is another one.
@@ -74,7 +74,7 @@ pub(super) struct Eyes {
 
 #[derive(Default)]
 struct Shared {
-    interests: Mutex<BTreeMap<PathBuf, BTreeMap<HomeId, BTreeSet<Name>>>>,
+    targets: Mutex<BTreeMap<PathBuf, BTreeMap<HomeId, BTreeSet<Name>>>>,
     touched: Mutex<Touched>,
     /// Folders that went, with all that was in them: whatever stands there now is not watched, even if it has got the
     /// same inode.
@@ -95,17 +95,17 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Eyes {
-    /// Rings the bell at each event that matters. `blind`: no file events, as if the system had none.
-    pub fn new(bell: Bell, blind: bool) -> Self {
+impl FileWatcher {
+    /// Wakes the loop at each event that matters. `unavailable`: no file events, as if the system had none.
+    pub fn new(waker: Waker, unavailable: bool) -> Self {
         let shared = Arc::new(Shared::default());
-        let watcher = if blind {
+        let watcher = if unavailable {
             Err("file events are switched off".to_owned())
         } else {
             let shared = Arc::clone(&shared);
             let handler = move |event: notify::Result<notify::Event>| {
                 if shared.take_note(event) {
-                    bell.wake();
+                    waker.wake();
                 }
             };
             RecommendedWatcher::new(handler, notify::Config::default().with_follow_symlinks(false))
@@ -119,12 +119,12 @@ impl Eyes {
         }
     }
 
-    /// Watches all that a home is interested in and nothing else for it. `Err`: why not all of it can be watched.
+    /// Watches a home's targets and nothing else for it. `Err`: why not all of it can be watched.
     /// Says whether a folder is watched that was not before: what happened there until now was not seen.
-    pub fn watch(&mut self, home: HomeId, interests: impl IntoIterator<Item = Interest>) -> Result<bool, String> {
+    pub fn watch(&mut self, home: HomeId, targets: impl IntoIterator<Item = WatchTarget>) -> Result<bool, String> {
         let mut wanted: BTreeMap<PathBuf, BTreeSet<Name>> = BTreeMap::new();
-        for interest in interests {
-            let Interest { folder, name } = interest.or_nearest();
+        for target in targets {
+            let WatchTarget { folder, name } = target.or_nearest();
             // FSEvents tells real paths, inotify those that it was given.
             let folder = match cfg!(target_os = "macos") {
                 true => folder.canonicalize().unwrap_or(folder),
@@ -146,7 +146,7 @@ impl Eyes {
             .unwrap_or_default();
         let mut abandoned = Vec::new();
         {
-            let mut all = locked(&self.shared.interests);
+            let mut all = locked(&self.shared.targets);
             for folder in before.into_iter().filter(|folder| !wanted.contains_key(folder)) {
                 let others = all.get_mut(&folder).map_or(0, |homes| {
                     homes.remove(&home);
@@ -224,11 +224,11 @@ impl Shared {
             event.kind,
             EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_))
         );
-        let interests = locked(&self.interests);
+        let targets = locked(&self.targets);
         let mut homes: BTreeSet<HomeId> = BTreeSet::new();
         for path in &event.paths {
             if went {
-                let inside = interests
+                let inside = targets
                     .range(path.clone()..)
                     .take_while(|(folder, _)| folder.starts_with(path));
                 for (folder, here) in inside {
@@ -236,11 +236,11 @@ impl Shared {
                     locked(&self.gone).push(folder.clone());
                 }
             }
-            homes.extend(interests.get(path).into_iter().flat_map(BTreeMap::keys));
+            homes.extend(targets.get(path).into_iter().flat_map(BTreeMap::keys));
             let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
                 continue;
             };
-            let here = interests.get(folder).into_iter().flatten();
+            let here = targets.get(folder).into_iter().flatten();
             let fitting = here.filter(|(_, names)| names.iter().any(|wanted| wanted.fits(name)));
             homes.extend(fitting.map(|(home, _)| home));
         }
@@ -302,23 +302,28 @@ mod tests {
     const MARK: HomeId = 1000;
 
     struct Watched {
-        eyes: Eyes,
-        ear: wakeup::Ear,
+        file_watcher: FileWatcher,
+        receiver: wakeup::WakeReceiver,
         dir: tempfile::TempDir,
         /// Events come in their order: once a mark that is set here is seen, all that was done before has been.
         marks: tempfile::TempDir,
     }
 
     fn watched() -> Watched {
-        let (bell, ear) = wakeup::pair().unwrap();
+        let (waker, receiver) = wakeup::pair().unwrap();
         let (dir, marks) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let mut eyes = Eyes::new(bell, false);
-        let mark = Interest {
+        let mut file_watcher = FileWatcher::new(waker, false);
+        let mark = WatchTarget {
             folder: marks.path().to_owned(),
             name: Name::BeginsWith("mark"),
         };
-        eyes.watch(MARK, [mark]).unwrap();
-        Watched { eyes, ear, dir, marks }
+        file_watcher.watch(MARK, [mark]).unwrap();
+        Watched {
+            file_watcher,
+            receiver,
+            dir,
+            marks,
+        }
     }
 
     impl Watched {
@@ -327,11 +332,11 @@ mod tests {
         }
 
         fn watch(&mut self, home: HomeId, names: &[&str]) -> bool {
-            let interests: Vec<Interest> = names
+            let targets: Vec<WatchTarget> = names
                 .iter()
-                .map(|name| Interest::in_file(&self.path(name)).unwrap())
+                .map(|name| WatchTarget::in_file(&self.path(name)).unwrap())
                 .collect();
-            self.eyes.watch(home, interests).unwrap()
+            self.file_watcher.watch(home, targets).unwrap()
         }
 
         /// The homes touched by what `change` does.
@@ -347,8 +352,8 @@ mod tests {
             let (start, mut homes) = (Instant::now(), BTreeSet::new());
             while !homes.remove(&MARK) {
                 assert!(start.elapsed() < Duration::from_secs(30), "no events come");
-                self.ear.listen(Duration::from_millis(10));
-                homes.extend(self.eyes.touched().homes);
+                self.receiver.wait(Duration::from_millis(10));
+                homes.extend(self.file_watcher.touched().homes);
             }
             homes.into_iter().collect()
         }
@@ -445,7 +450,7 @@ mod tests {
 
     #[test]
     fn without_file_events_it_says_why() {
-        let (bell, _ear) = wakeup::pair().unwrap();
-        assert!(Eyes::new(bell, true).watch(0, []).is_err());
+        let (waker, _receiver) = wakeup::pair().unwrap();
+        assert!(FileWatcher::new(waker, true).watch(0, []).is_err());
     }
 }

@@ -3,12 +3,12 @@
 use super::actions::{Hands, Outcome, PATIENCE};
 use super::clock::Clock;
 use super::commands::Commands;
-use super::file_events::{Eyes, HomeId, Interest, locked};
+use super::file_events::{FileWatcher, HomeId, WatchTarget, locked};
 use super::log::one_line;
 use super::planner::{Action, By, Config, Line, Memory, Now, Plan, Rules, Stored, World, plan};
 use super::snapshot::View;
 use super::status::{self, HomeStatus, WatchStatus};
-use super::wakeup::Bell;
+use super::wakeup::Waker;
 use super::watcher_lock::Claim;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
@@ -40,9 +40,9 @@ pub(super) struct Shared {
     pub env: Env,
     pub rules: Rules,
     pub clock: Arc<dyn Clock>,
-    pub eyes: Mutex<Eyes>,
+    pub file_watcher: Mutex<FileWatcher>,
     pub commands: Mutex<Commands>,
-    pub bell: Bell,
+    pub waker: Waker,
     pub started_at: String,
     pub homes_served: usize,
 }
@@ -50,7 +50,7 @@ pub(super) struct Shared {
 impl Shared {
     /// Whether the watcher is to end.
     pub fn is_ending(&self) -> bool {
-        self.bell.stopping().load(Ordering::Relaxed)
+        self.waker.stopping().load(Ordering::Relaxed)
     }
 }
 
@@ -264,23 +264,23 @@ impl Home {
         }
     }
 
-    /// Looks, with the eyes on everything that the look shows to matter.
+    /// Looks, with watches on everything that the look shows to matter.
     fn look(&mut self, id: HomeId, shared: &Shared) -> World {
-        let mut known: Option<Vec<Interest>> = None;
+        let mut known: Option<Vec<WatchTarget>> = None;
         let mut world = None;
         // Watched first and looked at then, so that nothing is missed; a look may show more to watch.
         for _ in 0..4 {
-            let interests = self.view.interests(&self.place);
+            let targets = self.view.targets(&self.place);
             if !shared.rules.once {
-                let seen = locked(&shared.eyes).watch(id, interests.iter().cloned());
+                let seen = locked(&shared.file_watcher).watch(id, targets.iter().cloned());
                 let new = self.mind_polling(seen);
-                if world.is_some() && !new && known.as_ref() == Some(&interests) {
+                if world.is_some() && !new && known.as_ref() == Some(&targets) {
                     break;
                 }
             } else if world.is_some() {
                 break;
             }
-            known = Some(interests);
+            known = Some(targets);
             world = Some(self.view_now(shared));
         }
         world.unwrap_or_else(|| self.view_now(shared))

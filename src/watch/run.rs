@@ -2,12 +2,12 @@
 
 use super::clock::{Clock, SystemClock};
 use super::commands::Commands;
-use super::file_events::{Eyes, HomeId, Interest, Name, locked};
+use super::file_events::{FileWatcher, HomeId, Name, WatchTarget, locked};
 use super::home::{Home, Shared};
 use super::planner::{Now, Rules};
 use super::service_manager::ServiceManager;
 use super::snapshot;
-use super::wakeup::{self, Bell, Ear};
+use super::wakeup::{self, WakeReceiver, Waker};
 use crate::env::Env;
 use crate::error::{ExitCode, OrFail, Result};
 use crate::home::OpenClawHome;
@@ -97,21 +97,21 @@ impl Options {
 /// A watcher in a thread of its own, as `serve --stdio` has one. Dropping it stops it.
 #[derive(Debug)]
 pub struct Watching {
-    bell: Bell,
+    waker: Waker,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Watching {
     /// To stop it, or to make it look again, from anywhere.
-    pub fn bell(&self) -> &Bell {
-        &self.bell
+    pub fn waker(&self) -> &Waker {
+        &self.waker
     }
 }
 
 impl Drop for Watching {
     /// It finishes the write that it is in.
     fn drop(&mut self) {
-        self.bell.stop();
+        self.waker.stop();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -124,13 +124,13 @@ impl Drop for Watching {
 /// [`ExitCode::AnotherWatcher`], saying who, where another one serves a home already; nothing is watched then.
 pub fn start(options: Options) -> Result<Watching> {
     let mut watcher = Watcher::new(options)?;
-    let bell = watcher.bell.clone();
+    let waker = watcher.waker.clone();
     let thread = std::thread::Builder::new()
         .name("watch".to_owned())
         .spawn(move || watcher.watch())
         .or_fail(ExitCode::Failure, || "could not start the watcher's thread".to_owned())?;
     Ok(Watching {
-        bell,
+        waker,
         thread: Some(thread),
     })
 }
@@ -144,11 +144,11 @@ pub fn start(options: Options) -> Result<Watching> {
 pub fn run(options: Options) -> Result<ExitCode> {
     let (once, env) = (options.once, options.env.clone());
     let mut watcher = Watcher::new(options)?;
-    watcher.bell.stop_on_signals()?;
+    watcher.waker.stop_on_signals()?;
     if once {
         return Ok(watcher.once());
     }
-    watcher.ear.look_again_on_hangup()?;
+    watcher.receiver.look_again_on_hangup()?;
     watcher.manager = ServiceManager::from_env(&env);
     watcher.watch();
     Ok(ExitCode::Ok)
@@ -160,8 +160,8 @@ pub struct Watcher {
     shared: Shared,
     all_in: Option<(PathBuf, Option<&'static str>)>,
     seed: u64,
-    bell: Bell,
-    ear: Ear,
+    waker: Waker,
+    receiver: WakeReceiver,
     manager: Option<ServiceManager>,
     pinged: i64,
     searched: i64,
@@ -174,7 +174,7 @@ impl Watcher {
     /// # Errors
     /// See [`start`].
     pub fn new(options: Options) -> Result<Self> {
-        let (bell, ear) = wakeup::pair()?;
+        let (waker, receiver) = wakeup::pair()?;
         let seed = match options.seed {
             Some(seed) => seed,
             None => getrandom::u64().or_fail(ExitCode::Failure, || "could not get a random number".to_owned())?,
@@ -193,9 +193,9 @@ impl Watcher {
                 once: options.once,
             },
             clock: options.clock,
-            eyes: Mutex::new(Eyes::new(bell.clone(), options.poll || options.once)),
-            commands: Mutex::new(Commands::new(options.token_command, bell.clone())),
-            bell: bell.clone(),
+            file_watcher: Mutex::new(FileWatcher::new(waker.clone(), options.poll || options.once)),
+            commands: Mutex::new(Commands::new(options.token_command, waker.clone())),
+            waker: waker.clone(),
             started_at: time::rfc3339(now.wall.div_euclid(1000)),
             homes_served: places.len(),
         };
@@ -204,8 +204,8 @@ impl Watcher {
             shared,
             all_in,
             seed,
-            bell,
-            ear,
+            waker,
+            receiver,
             manager: None,
             pinged: now.steady,
             searched: now.steady,
@@ -225,8 +225,8 @@ impl Watcher {
         if let Some(manager) = &self.manager {
             manager.ready(&format!("serving {served} OpenClaw homes"));
         }
-        while !self.ear.stopping() {
-            if self.ear.listen(wait).look_again {
+        while !self.receiver.stopping() {
+            if self.receiver.wait(wait).look_again {
                 tracing::info!("looking at everything again");
                 self.look_again();
             }
@@ -242,7 +242,7 @@ impl Watcher {
 
     fn once(&mut self) -> ExitCode {
         for (id, home) in self.homes.iter_mut().enumerate() {
-            if self.ear.stopping() {
+            if self.receiver.stopping() {
                 break;
             }
             home.attend(id, &self.shared);
@@ -322,7 +322,7 @@ impl Watcher {
     }
 
     fn hear_of_events(&mut self, now: Now) {
-        let touched = locked(&self.shared.eyes).touched();
+        let touched = locked(&self.shared.file_watcher).touched();
         if touched.all {
             tracing::debug!("file events were lost");
             self.look_again();
@@ -338,12 +338,12 @@ impl Watcher {
     /// With `--all`: to be told of homes that appear.
     fn wait_for_homes(&mut self) {
         let Some((folder, _)) = &self.all_in else { return };
-        let interest = Interest {
+        let target = WatchTarget {
             folder: folder.clone(),
             name: Name::BeginsWith(".openclaw"),
         };
         // Without events they are looked for every minute.
-        let _ = locked(&self.shared.eyes).watch(EVERYONE, [interest]);
+        let _ = locked(&self.shared.file_watcher).watch(EVERYONE, [target]);
         self.find_new_homes();
     }
 

@@ -1,6 +1,6 @@
-//! Looks at a home: what planning needs to know of its files, and which files to keep an eye on.
+//! Looks at a home: what planning needs to know of its files, and which files to watch.
 
-use super::file_events::{Interest, Name};
+use super::file_events::{Name, WatchTarget};
 use super::planner::{self, InConfig, Record, Stored, TokenId, World};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
@@ -118,26 +118,26 @@ impl View {
     }
 
     /// What to be told of. Follows from the last look.
-    pub fn interests(&self, place: &OpenClawHome) -> Vec<Interest> {
+    pub fn targets(&self, place: &OpenClawHome) -> Vec<WatchTarget> {
         let ours = place.sigilum_dir();
         let mut all = vec![
-            Interest {
+            WatchTarget {
                 folder: ours.clone(),
                 name: Name::BeginsWith("owner-"),
             },
             // Another watcher's, or ours until someone removes the folder.
-            Interest {
+            WatchTarget {
                 folder: ours,
                 name: Name::Is("watch.lock".into()),
             },
         ];
         let token_file = self.owner.as_ref().map(|owner| &owner.token_file);
         for file in std::iter::once(&place.config).chain(&self.files).chain(token_file) {
-            all.extend(links(file).iter().filter_map(|path| Interest::in_file(path)));
+            all.extend(links(file).iter().filter_map(|path| WatchTarget::in_file(path)));
         }
         if let (ConfigSeen::Broken(_), Some(folder)) = (&self.config, place.config.parent()) {
             // What is broken may stand in an included file that could not be found out.
-            all.push(Interest {
+            all.push(WatchTarget {
                 folder: folder.to_owned(),
                 name: Name::BeginsWith(""),
             });

@@ -8,65 +8,65 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Rings from any thread. Cheap to clone.
+/// Wakes the loop from any thread. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Bell {
+pub struct Waker {
     line: Arc<UnixStream>,
     stop: Arc<AtomicBool>,
 }
 
-/// The loop's end.
+/// The loop's end of it.
 #[derive(Debug)]
-pub(super) struct Ear {
+pub(super) struct WakeReceiver {
     line: UnixStream,
     hangups: Option<UnixStream>,
     stop: Arc<AtomicBool>,
 }
 
-/// What was heard since the last time.
+/// What it was woken for since the last time.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Heard {
+pub(super) struct Woken {
     pub look_again: bool,
 }
 
 const LOOK_AGAIN: u8 = b'l';
 const SOMETHING: u8 = b's';
 
-/// A bell and its ear.
-pub(super) fn pair() -> Result<(Bell, Ear)> {
+/// A waker and its receiver.
+pub(super) fn pair() -> Result<(Waker, WakeReceiver)> {
     let what = || "could not make a socket pair".to_owned();
     let (line, heard) = UnixStream::pair().or_fail(ExitCode::Failure, what)?;
     for end in [&line, &heard] {
         end.set_nonblocking(true).or_fail(ExitCode::Failure, what)?;
     }
     let stop = Arc::new(AtomicBool::new(false));
-    let bell = Bell {
+    let waker = Waker {
         line: Arc::new(line),
         stop: Arc::clone(&stop),
     };
-    let ear = Ear {
+    let receiver = WakeReceiver {
         line: heard,
         hangups: None,
         stop,
     };
-    Ok((bell, ear))
+    Ok((waker, receiver))
 }
 
-impl Bell {
+impl Waker {
     /// Ends the watcher: it finishes the write that it is in.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.ring(SOMETHING);
+        self.send(SOMETHING);
     }
 
     /// Makes it look at everything again.
     pub fn look_again(&self) {
-        self.ring(LOOK_AGAIN);
+        self.send(LOOK_AGAIN);
     }
 
     /// Something is to be looked after; where it stands is known elsewhere.
     pub(super) fn wake(&self) {
-        self.ring(SOMETHING);
+        self.send(SOMETHING);
     }
 
     /// Set once the watcher is to end.
@@ -74,8 +74,8 @@ impl Bell {
         &self.stop
     }
 
-    fn ring(&self, byte: u8) {
-        // A full line rings anyway.
+    fn send(&self, byte: u8) {
+        // A full socket wakes anyway.
         let _ = (&*self.line).write(&[byte]);
     }
 
@@ -91,7 +91,7 @@ impl Bell {
     }
 }
 
-impl Ear {
+impl WakeReceiver {
     /// SIGHUP makes the watcher look at everything again from now on.
     pub fn look_again_on_hangup(&mut self) -> Result<()> {
         let what = || "could not handle signals".to_owned();
@@ -107,25 +107,25 @@ impl Ear {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Waits until the bell rings or the time is over, and says what was heard.
-    pub fn listen(&self, timeout: Duration) -> Heard {
+    /// Waits until it is woken or the time is over, and says what for.
+    pub fn wait(&self, timeout: Duration) -> Woken {
         let lines = || std::iter::once(&self.line).chain(&self.hangups);
         let mut fds: Vec<PollFd> = lines().map(|line| PollFd::new(line, PollFlags::IN)).collect();
         let timeout = Timespec::try_from(timeout).ok();
         // An interrupted wait is as good as a short one: the loop looks what there is to do.
         let _ = rustix::event::poll(&mut fds, timeout.as_ref());
         drop(fds);
-        let mut heard = Heard::default();
+        let mut woken = Woken::default();
         let mut buffer = [0; 256];
         while let Ok(count @ 1..) = (&self.line).read(&mut buffer) {
-            heard.look_again |= buffer[..count].contains(&LOOK_AGAIN);
+            woken.look_again |= buffer[..count].contains(&LOOK_AGAIN);
         }
         if let Some(mut line) = self.hangups.as_ref() {
             while let Ok(1..) = line.read(&mut buffer) {
-                heard.look_again = true;
+                woken.look_again = true;
             }
         }
-        heard
+        woken
     }
 }
 
@@ -135,19 +135,19 @@ mod tests {
     use std::time::Instant;
 
     #[test]
-    fn rings_are_heard_once() {
-        let (bell, ear) = pair().unwrap();
-        assert_eq!(ear.listen(Duration::ZERO), Heard::default());
-        (0..100_000).for_each(|_| bell.wake());
-        bell.look_again();
+    fn wake_ups_are_received_once() {
+        let (waker, receiver) = pair().unwrap();
+        assert_eq!(receiver.wait(Duration::ZERO), Woken::default());
+        (0..100_000).for_each(|_| waker.wake());
+        waker.look_again();
         let start = Instant::now();
-        ear.listen(Duration::from_secs(10));
+        receiver.wait(Duration::from_secs(10));
         assert!(start.elapsed() < Duration::from_secs(5));
-        assert_eq!(ear.listen(Duration::ZERO), Heard::default());
-        bell.look_again();
-        assert!(ear.listen(Duration::ZERO).look_again);
-        assert!(!ear.stopping());
-        bell.stop();
-        assert!(ear.stopping());
+        assert_eq!(receiver.wait(Duration::ZERO), Woken::default());
+        waker.look_again();
+        assert!(receiver.wait(Duration::ZERO).look_again);
+        assert!(!receiver.stopping());
+        waker.stop();
+        assert!(receiver.stopping());
     }
 }
