@@ -1,6 +1,6 @@
 //! The watcher: owner tokens renewed before they expire, the hook's entry in openclaw.json kept true.
 //!
-//! [`planner`] decides: what was seen of a home ([`planner::World`]), what is remembered of it ([`planner::Memory`])
+//! [`planner`] decides: what was seen of a home ([`planner::Snapshot`]), what is remembered of it ([`planner::Memory`])
 //! and the time in; one action, the next wake-up and lines for the log out. It touches nothing, and is tested with a
 //! simulated clock and file system. The machinery around it: `file_events` tells of changes, `snapshot` reads a home,
 //! `actions` change it, `home` joins these for one home, [`run`](fn@run) is the loop over all.

@@ -1,7 +1,7 @@
 //! Does what planning decided.
 
 use super::planner::{self, Action, By, Now, TokenId};
-use super::snapshot::{self, View};
+use super::snapshot::{self, SnapshotReader};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
@@ -42,7 +42,7 @@ pub(super) enum Outcome {
 pub(super) struct Hands<'a> {
     pub place: &'a OpenClawHome,
     pub env: &'a Env,
-    pub view: &'a View,
+    pub reader: &'a SnapshotReader,
     pub now: Now,
     /// What the token command printed, for a renewal by it.
     pub printed: Option<&'a SecretString>,
@@ -51,7 +51,7 @@ pub(super) struct Hands<'a> {
 impl Hands<'_> {
     /// Does one action under our own lock. The home is as the action was planned for.
     pub fn act(&self, action: &Action, lock: &OwnLock) -> Result<Outcome> {
-        let Some(owner) = self.view.owner.clone() else {
+        let Some(owner) = self.reader.owner.clone() else {
             return Ok(Outcome::Changed);
         };
         match action {
@@ -69,7 +69,7 @@ impl Hands<'_> {
 
     /// The config's token into the file.
     fn store(&self, owner: &Owner, lock: &OwnLock) -> Result<Outcome> {
-        let Some(token) = self.view.config_token() else {
+        let Some(token) = self.reader.config_token() else {
             return Ok(Outcome::Changed);
         };
         self.write(owner, token, lock)?;
@@ -84,7 +84,7 @@ impl Hands<'_> {
                     return Ok(Outcome::Changed);
                 };
                 source::check(token, Some(&owner.namespace.value), "the token command", self.seconds())?;
-                let stored = self.view.stored.as_ref().map(snapshot::id);
+                let stored = self.reader.stored.as_ref().map(snapshot::id);
                 if stored == Some(snapshot::id(token)) {
                     return Err(Error::new(
                         ExitCode::Token,
@@ -105,7 +105,11 @@ impl Hands<'_> {
     /// A token that loses to the one it is to replace would be thrown out again by that one's copy in openclaw.json,
     /// as long as that copy can still be used.
     fn refuse_older(&self, token: &SecretString, owner: &Owner) -> Result<()> {
-        let stored = self.view.stored.as_ref().and_then(|token| snapshot::seen(token, false));
+        let stored = self
+            .reader
+            .stored
+            .as_ref()
+            .and_then(|token| snapshot::seen(token, false));
         let stored = stored.filter(|is| is.namespace == owner.namespace.value && !is.is_expired(self.now));
         let loses = |new: planner::Token| stored.is_some_and(|stored| stored.is_newer_than(&new, self.now));
         if snapshot::seen(token, false).is_some_and(loses) {
@@ -174,10 +178,10 @@ impl Hands<'_> {
     /// A new token with the subject, e-mail and life of the one that it replaces.
     fn sign(&self, owner: &Owner) -> Result<SecretString> {
         let namespace = &owner.namespace.value;
-        let stored = self.view.stored.as_ref();
+        let stored = self.reader.stored.as_ref();
         let of_owner = |token: &&SecretString| claims::inspect(token).is_ok_and(|says| says.namespace == *namespace);
         let other_api = matches!(snapshot::compare(owner), planner::Record::Other { .. });
-        let old = stored.filter(of_owner).or(self.view.config_token());
+        let old = stored.filter(of_owner).or(self.reader.config_token());
         let Some(old) = old.filter(|_| !other_api) else {
             return self.issue(owner);
         };
@@ -238,7 +242,7 @@ impl Hands<'_> {
 
     /// The stored token into the entry.
     fn put(&self, owner: &Owner, lock: &OwnLock) -> Result<Outcome> {
-        let Some(token) = &self.view.stored else {
+        let Some(token) = &self.reader.stored else {
             return Ok(Outcome::Changed);
         };
         let installs = entry::installs(&self.place.home);

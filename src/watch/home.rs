@@ -5,8 +5,8 @@ use super::clock::Clock;
 use super::commands::Commands;
 use super::file_events::{FileWatcher, HomeId, WatchTarget, locked};
 use super::log::one_line;
-use super::planner::{Action, By, Config, Line, Memory, Now, Plan, Rules, Stored, World, plan};
-use super::snapshot::View;
+use super::planner::{Action, By, Config, Line, Memory, Now, Plan, Rules, Snapshot, Stored, plan};
+use super::snapshot::SnapshotReader;
 use super::status::{self, HomeStatus, WatchStatus};
 use super::wakeup::Waker;
 use super::watcher_lock::Claim;
@@ -57,7 +57,7 @@ impl Shared {
 /// A home that is served.
 pub(super) struct Home {
     pub place: OpenClawHome,
-    view: View,
+    reader: SnapshotReader,
     memory: Memory,
     claim: Option<Claim>,
     /// Why it is looked at again and again.
@@ -85,7 +85,7 @@ impl Home {
         let memory = Memory::new(seed, place.home.as_os_str().as_encoded_bytes());
         Self {
             place,
-            view: View::default(),
+            reader: SnapshotReader::default(),
             memory,
             claim: None,
             polled: None,
@@ -134,7 +134,7 @@ impl Home {
         let steady = self.wake_steady.map(|at| at - now.steady);
         let wall = self.wake_wall.map(|at| at.saturating_sub(now.wall));
         let poll = self.polled.as_ref().map(|_| looked_at + POLL_MS - now.steady);
-        let doubtful = self.view.is_broken() || self.unclaimed;
+        let doubtful = self.reader.is_broken() || self.unclaimed;
         let doubt = doubtful.then(|| looked_at + DOUBT_MS - now.steady);
         [event, steady, wall, poll, doubt].into_iter().flatten().min()
     }
@@ -150,8 +150,8 @@ impl Home {
     /// # Errors
     /// There is another one. Whatever else stands in the way may pass: it is tried again.
     pub fn claim(&mut self, shared: &Shared) -> Result<()> {
-        let world = self.view_now(shared);
-        match self.lock_for(&world) {
+        let snapshot = self.read_snapshot(shared);
+        match self.lock_for(&snapshot) {
             Err(error) if error.code == ExitCode::AnotherWatcher => Err(error),
             _ => Ok(()),
         }
@@ -163,12 +163,12 @@ impl Home {
         failure.or(self.overdue.then_some(ExitCode::Token))
     }
 
-    fn lock_for(&mut self, world: &World) -> Result<()> {
+    fn lock_for(&mut self, snapshot: &Snapshot) -> Result<()> {
         if self.claim.as_ref().is_some_and(|claim| !claim.holds(&self.place)) {
             self.claim = None;
             self.status = None;
         }
-        if self.claim.is_none() && world.owner.is_some() {
+        if self.claim.is_none() && snapshot.owner.is_some() {
             self.claim = Some(Claim::lay(&self.place)?);
             if self.place.read_only.is_none() {
                 // A watcher may have nothing to write for days, and so take no lock that would clear these away.
@@ -182,8 +182,8 @@ impl Home {
     pub fn attend(&mut self, id: HomeId, shared: &Shared) {
         let begun = shared.clock.now();
         (self.look_at, self.looked_at) = (None, Some(begun.steady));
-        let mut world = self.look(id, shared);
-        match self.lock_for(&world) {
+        let mut snapshot = self.look(id, shared);
+        match self.lock_for(&snapshot) {
             Ok(()) => self.unclaimed = false,
             Err(error) => {
                 if !self.unclaimed {
@@ -201,7 +201,7 @@ impl Home {
         let mut settled = false;
         for turn in 0..=TURNS + 1 {
             let now = shared.clock.now();
-            planned = plan(&world, &mut self.memory, now, &shared.rules);
+            planned = plan(&snapshot, &mut self.memory, now, &shared.rules);
             self.log(&planned.lines);
             let Some(action) = planned.action.take() else {
                 settled = true;
@@ -217,7 +217,7 @@ impl Home {
             }
             if matches!(action, Action::Renew { by: By::Command, .. }) && self.printed.is_none() {
                 lock = None;
-                self.ask_command(id, &action, &world, shared);
+                self.ask_command(id, &action, &snapshot, shared);
                 continue;
             }
             let done = match &lock {
@@ -226,9 +226,9 @@ impl Home {
                     Ok(taken) => {
                         lock = Some(taken);
                         // Planned without the lock: planned again with it, if there is anything new.
-                        let planned_for = std::mem::replace(&mut world, self.view_now(shared));
+                        let planned_for = std::mem::replace(&mut snapshot, self.read_snapshot(shared));
                         match &lock {
-                            Some(lock) if planned_for == world => self.act(&action, lock, shared),
+                            Some(lock) if planned_for == snapshot => self.act(&action, lock, shared),
                             _ => continue,
                         }
                     }
@@ -238,9 +238,9 @@ impl Home {
                     }
                 },
             };
-            world = self.view_now(shared);
+            snapshot = self.read_snapshot(shared);
             if done {
-                let expires = expiry(&world);
+                let expires = expiry(&snapshot);
                 self.log(&[Line::Done { action, expires }]);
             }
         }
@@ -249,7 +249,7 @@ impl Home {
             tracing::warn!(home = %self.place.home.display(), "{}", one_line(error));
         }
         self.printed = None;
-        if matches!(world.config, Config::Broken(_)) {
+        if matches!(snapshot.config, Config::Broken(_)) {
             self.failures.insert(true, ExitCode::Config);
         }
         (self.wake_steady, self.wake_wall) = (planned.wake_steady, planned.wake_wall);
@@ -260,30 +260,30 @@ impl Home {
         let now = shared.clock.now();
         self.not_before = now.steady + (REST * (now.steady - begun.steady)).min(1_000);
         if !shared.rules.once {
-            self.write_status(&world, planned.due, shared);
+            self.write_status(&snapshot, planned.due, shared);
         }
     }
 
     /// Looks, with watches on everything that the look shows to matter.
-    fn look(&mut self, id: HomeId, shared: &Shared) -> World {
+    fn look(&mut self, id: HomeId, shared: &Shared) -> Snapshot {
         let mut known: Option<Vec<WatchTarget>> = None;
-        let mut world = None;
+        let mut snapshot = None;
         // Watched first and looked at then, so that nothing is missed; a look may show more to watch.
         for _ in 0..4 {
-            let targets = self.view.targets(&self.place);
+            let targets = self.reader.targets(&self.place);
             if !shared.rules.once {
                 let seen = locked(&shared.file_watcher).watch(id, targets.iter().cloned());
                 let new = self.mind_polling(seen);
-                if world.is_some() && !new && known.as_ref() == Some(&targets) {
+                if snapshot.is_some() && !new && known.as_ref() == Some(&targets) {
                     break;
                 }
-            } else if world.is_some() {
+            } else if snapshot.is_some() {
                 break;
             }
             known = Some(targets);
-            world = Some(self.view_now(shared));
+            snapshot = Some(self.read_snapshot(shared));
         }
-        world.unwrap_or_else(|| self.view_now(shared))
+        snapshot.unwrap_or_else(|| self.read_snapshot(shared))
     }
 
     /// Says so when file events are not to be had.
@@ -307,8 +307,8 @@ impl Home {
         }
     }
 
-    fn ask_command(&mut self, id: HomeId, action: &Action, world: &World, shared: &Shared) {
-        let Some(namespace) = world.owner.as_ref().map(|owner| owner.namespace.clone()) else {
+    fn ask_command(&mut self, id: HomeId, action: &Action, snapshot: &Snapshot, shared: &Shared) {
+        let Some(namespace) = snapshot.owner.as_ref().map(|owner| owner.namespace.clone()) else {
             return;
         };
         if !shared.rules.once {
@@ -325,8 +325,8 @@ impl Home {
         }
     }
 
-    fn view_now(&mut self, shared: &Shared) -> World {
-        self.view.look(&self.place, &shared.env, shared.clock.now().wall)
+    fn read_snapshot(&mut self, shared: &Shared) -> Snapshot {
+        self.reader.read(&self.place, &shared.env, shared.clock.now().wall)
     }
 
     /// Does it; says whether it is done.
@@ -338,7 +338,7 @@ impl Home {
         let outcome = Hands {
             place: &self.place,
             env: &shared.env,
-            view: &self.view,
+            reader: &self.reader,
             now: shared.clock.now(),
             printed: printed.as_ref(),
         }
@@ -381,18 +381,18 @@ impl Home {
         }
     }
 
-    fn write_status(&mut self, world: &World, due: Option<i64>, shared: &Shared) {
+    fn write_status(&mut self, snapshot: &Snapshot, due: Option<i64>, shared: &Shared) {
         if self.claim.is_none() {
             return;
         }
-        let owner = world.owner.as_ref();
+        let owner = snapshot.owner.as_ref();
         let home = HomeStatus {
             home: self.place.home.clone(),
             config: self.place.config.clone(),
             namespace: owner.map(|owner| owner.namespace.clone()),
             mode: owner.map(|owner| owner.mode.as_str().to_owned()),
             polled: self.polled.is_some(),
-            expires_at: expiry(world).map(time::rfc3339),
+            expires_at: expiry(snapshot).map(time::rfc3339),
             next_due_at: due.map(|ms| time::rfc3339(ms.div_euclid(1000))),
             renewed_at: self.renewed_at.clone(),
             last_error: self.memory.trouble().map(str::to_owned),
@@ -429,8 +429,8 @@ impl Home {
 }
 
 /// When the stored token expires, Unix seconds.
-fn expiry(world: &World) -> Option<i64> {
-    match &world.file {
+fn expiry(snapshot: &Snapshot) -> Option<i64> {
+    match &snapshot.file {
         Stored::Token(token) => token.exp,
         _ => None,
     }

@@ -9,4 +9,4 @@ mod types;
 pub use log_event::Line;
 pub use plan::{Action, By, Plan, Rules, plan};
 pub use state::Memory;
-pub use types::{Config, Entry, InConfig, Now, Owner, Record, Stored, Token, TokenId, World};
+pub use types::{Config, Entry, InConfig, Now, Owner, Record, Snapshot, Stored, Token, TokenId};

@@ -1,7 +1,7 @@
 //! Looks at a home: what planning needs to know of its files, and which files to watch.
 
 use super::file_events::{Name, WatchTarget};
-use super::planner::{self, InConfig, Record, Stored, TokenId, World};
+use super::planner::{self, InConfig, Record, Snapshot, Stored, TokenId};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::home::OpenClawHome;
@@ -38,9 +38,9 @@ pub(super) fn environment(env: &Env) -> Env {
 /// One home's files as last seen. Parsing openclaw.json costs most of a look, so what it said is kept while it does
 /// not change.
 #[derive(Default)]
-pub(super) struct View {
+pub(super) struct SnapshotReader {
     config: ConfigSeen,
-    prints: Option<Vec<Print>>,
+    stamps: Option<Vec<FileStamp>>,
     files: Vec<PathBuf>,
     names: Names,
     /// The owner as last worked out.
@@ -50,7 +50,7 @@ pub(super) struct View {
 }
 
 /// A file's identity and state of change.
-type Print = Option<(u64, u64, u64, i64, i64, i64, i64)>;
+type FileStamp = Option<(u64, u64, u64, i64, i64, i64, i64)>;
 
 #[derive(Default)]
 enum ConfigSeen {
@@ -79,9 +79,9 @@ struct Names {
     api_url: Option<String>,
 }
 
-impl View {
+impl SnapshotReader {
     /// Reads what has changed and puts it together. `now_ms` is Unix time in milliseconds.
-    pub fn look(&mut self, place: &OpenClawHome, env: &Env, now_ms: i64) -> World {
+    pub fn read(&mut self, place: &OpenClawHome, env: &Env, now_ms: i64) -> Snapshot {
         self.read_config(place, now_ms);
         let usable = match self.find_owner(place, env) {
             Ok(record) => self.read_stored(record),
@@ -91,7 +91,7 @@ impl View {
         let (owner, file) = match usable {
             Ok(known) => known,
             Err(error) => {
-                return World {
+                return Snapshot {
                     config: planner::Config::Broken(error.to_string()),
                     owner: None,
                     file: Stored::Missing,
@@ -100,7 +100,7 @@ impl View {
             }
         };
         let token = self.in_config(place, env, &file);
-        World {
+        Snapshot {
             config: match (&self.config, token) {
                 (ConfigSeen::Entry { on, holds_token, .. }, token) => planner::Config::Entry(planner::Entry {
                     on: *on,
@@ -167,14 +167,14 @@ impl View {
     }
 
     fn read_config(&mut self, place: &OpenClawHome, now_ms: i64) {
-        let prints = |files: &[PathBuf]| -> Vec<Print> {
-            std::iter::once(&place.config).chain(files).map(|f| print(f)).collect()
+        let stamps = |files: &[PathBuf]| -> Vec<FileStamp> {
+            std::iter::once(&place.config).chain(files).map(|f| stamp(f)).collect()
         };
-        let before = prints(&self.files);
-        if self.prints.as_ref() == Some(&before) {
+        let before = stamps(&self.files);
+        if self.stamps.as_ref() == Some(&before) {
             return;
         }
-        let (seen, files) = match read(place) {
+        let (seen, files) = match read_openclaw_json(place) {
             Ok((seen, names, files)) => {
                 if let Some(names) = names {
                     self.names = names;
@@ -187,13 +187,13 @@ impl View {
         self.files = files;
         // Taken before and after: a change while it was read, or one so fresh that the next may look the same, or an
         // error that may have come from elsewhere, is no state to rely on.
-        let after = prints(&self.files);
-        let settled = after.iter().flatten().all(|print| {
-            let changed_ms = print.5.saturating_mul(1000).saturating_add(print.6 / 1_000_000);
+        let after = stamps(&self.files);
+        let settled = after.iter().flatten().all(|stamp| {
+            let changed_ms = stamp.5.saturating_mul(1000).saturating_add(stamp.6 / 1_000_000);
             changed_ms < now_ms.saturating_sub(TIMES_ARE_COARSE_MS)
         });
         let steady = after.first() == before.first() && (after.len() != before.len() || after == before);
-        self.prints = (settled && steady && !self.is_broken()).then_some(after);
+        self.stamps = (settled && steady && !self.is_broken()).then_some(after);
     }
 
     /// Works out the namespace owner: the entry's names first, then the record.
@@ -281,14 +281,14 @@ impl View {
             _ => None,
         };
         if stored != Some(token.id) {
-            token.refuted = self.is_refuted(text, place, env);
+            token.signature_invalid = self.has_invalid_signature(text, place, env);
         }
         InConfig::Token(token)
     }
 
     /// Whether the secrets that could have signed the token did not. Agents can write openclaw.json: a token that only
     /// looks newer must not replace a good one.
-    fn is_refuted(&self, text: &SecretString, place: &OpenClawHome, env: &Env) -> bool {
+    fn has_invalid_signature(&self, text: &SecretString, place: &OpenClawHome, env: &Env) -> bool {
         let Some(owner) = self.owner.as_ref().filter(|owner| owner.mode.value == Mode::OssLocal) else {
             return false;
         };
@@ -334,7 +334,7 @@ fn recorded(owner: &Owner, path: impl Fn(&record::Record) -> Option<&PathBuf>) -
 }
 
 /// Reads openclaw.json: what matters of it, whom it names where it has an entry, and the files that it is made of.
-fn read(place: &OpenClawHome) -> Result<(ConfigSeen, Option<Names>, Vec<PathBuf>)> {
+fn read_openclaw_json(place: &OpenClawHome) -> Result<(ConfigSeen, Option<Names>, Vec<PathBuf>)> {
     let config = match config::read(place)? {
         // Empty: about to be written, as a rule. Nobody's entry was taken out.
         Some(_) if is_blank(&place.config) => None,
@@ -377,14 +377,14 @@ fn is_blank(path: &Path) -> bool {
 }
 
 /// What planning may know of a token; `None` for a text that is none.
-pub(super) fn seen(text: &SecretString, refuted: bool) -> Option<planner::Token> {
+pub(super) fn seen(text: &SecretString, signature_invalid: bool) -> Option<planner::Token> {
     let says = claims::inspect(text).ok()?;
     Some(planner::Token {
         id: id(text),
         namespace: says.namespace,
         iat: says.iat,
         exp: says.exp,
-        refuted,
+        signature_invalid,
     })
 }
 
@@ -416,7 +416,7 @@ pub(super) fn compare(owner: &Owner) -> Record {
     }
 }
 
-fn print(path: &Path) -> Print {
+fn stamp(path: &Path) -> FileStamp {
     let meta = std::fs::metadata(path).ok()?;
     Some((
         meta.dev(),

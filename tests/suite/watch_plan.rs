@@ -6,7 +6,7 @@ mod table;
 use sigilum_authz_notify::mode::Mode;
 use sigilum_authz_notify::token::lifetime::DEFAULT_FRACTION;
 use sigilum_authz_notify::watch::planner::{
-    Config, Entry, InConfig, Now, Owner, Record, Rules, Stored, Token, TokenId, World,
+    Config, Entry, InConfig, Now, Owner, Record, Rules, Snapshot, Stored, Token, TokenId,
 };
 
 pub const START_S: i64 = 1_800_000_000;
@@ -39,7 +39,7 @@ pub fn token(n: u8, iat: i64, exp: i64) -> Token {
         namespace: "alice".to_owned(),
         iat: Some(START_S + iat),
         exp: Some(START_S + exp),
-        refuted: false,
+        signature_invalid: false,
     }
 }
 
@@ -51,8 +51,8 @@ pub fn entry(on: bool, token: InConfig) -> Config {
     })
 }
 
-pub fn world(config: Config, file: Stored) -> World {
-    World {
+pub fn snapshot(config: Config, file: Stored) -> Snapshot {
+    Snapshot {
         config,
         owner: Some(Owner {
             namespace: "alice".to_owned(),
@@ -65,14 +65,14 @@ pub fn world(config: Config, file: Stored) -> World {
     }
 }
 
-pub fn with(mut world: World, change: impl FnOnce(&mut World)) -> World {
-    change(&mut world);
-    world
+pub fn with(mut snapshot: Snapshot, change: impl FnOnce(&mut Snapshot)) -> Snapshot {
+    change(&mut snapshot);
+    snapshot
 }
 
-pub fn owned(world: World, mode: Mode, record: Record) -> World {
-    with(world, |world| {
-        let owner = world.owner.as_mut().unwrap();
+pub fn owned(snapshot: Snapshot, mode: Mode, record: Record) -> Snapshot {
+    with(snapshot, |snapshot| {
+        let owner = snapshot.owner.as_mut().unwrap();
         (owner.mode, owner.record) = (mode, record);
     })
 }

@@ -1,6 +1,6 @@
 //! The pure part: what was seen of a home and the time in; one action, when to wake and lines for the log out.
 
-use super::types::{Config, Entry, InConfig, Now, Owner, Record, Stored, Token, TokenId, World};
+use super::types::{Config, Entry, InConfig, Now, Owner, Record, Snapshot, Stored, Token, TokenId};
 
 use super::log_event::Line;
 use super::state::{Gate, Loss, Memory, Said};
@@ -96,21 +96,21 @@ const SETTLE_MS: i64 = 500;
 const REMIND_AT_S: [i64; 4] = [24 * 3600, 6 * 3600, 3600, 0];
 
 /// Decides what to do about one home. Depends on nothing but its arguments; `memory` is the home's own.
-pub fn plan(world: &World, memory: &mut Memory, now: Now, rules: &Rules) -> Plan {
+pub fn plan(snapshot: &Snapshot, memory: &mut Memory, now: Now, rules: &Rules) -> Plan {
     let mut plan = Plan::default();
     memory.mind_the_clock(now);
-    tell_of_config(world, memory, now, rules, &mut plan);
-    tell_of_owner(world, memory, &mut plan);
-    let Some(owner) = &world.owner else {
+    tell_of_config(snapshot, memory, now, rules, &mut plan);
+    tell_of_owner(snapshot, memory, &mut plan);
+    let Some(owner) = &snapshot.owner else {
         return plan;
     };
-    if store(world, owner, memory, now, &mut plan) == Then::Stop {
+    if store(snapshot, owner, memory, now, &mut plan) == Then::Stop {
         return plan;
     }
-    if renew(world, owner, memory, now, rules, &mut plan) == Then::Stop {
+    if renew(snapshot, owner, memory, now, rules, &mut plan) == Then::Stop {
         return plan;
     }
-    keep_entry_true(world, owner, memory, now, &mut plan);
+    keep_entry_true(snapshot, owner, memory, now, &mut plan);
     plan
 }
 
@@ -122,8 +122,8 @@ enum Then {
 }
 
 /// A config that is gone or broken is told of if it still is so a little later: somebody may be writing it just now.
-fn tell_of_config(world: &World, memory: &mut Memory, now: Now, rules: &Rules, plan: &mut Plan) {
-    let trouble = match &world.config {
+fn tell_of_config(snapshot: &Snapshot, memory: &mut Memory, now: Now, rules: &Rules, plan: &mut Plan) {
+    let trouble = match &snapshot.config {
         Config::Missing => Some((Said::ConfigMissing, Line::ConfigMissing)),
         Config::Broken(why) => Some((Said::Broken, Line::ConfigBroken { why: why.clone() })),
         Config::NoEntry | Config::Entry(_) => None,
@@ -146,16 +146,16 @@ fn tell_of_config(world: &World, memory: &mut Memory, now: Now, rules: &Rules, p
     }
 }
 
-fn tell_of_owner(world: &World, memory: &mut Memory, plan: &mut Plan) {
+fn tell_of_owner(snapshot: &Snapshot, memory: &mut Memory, plan: &mut Plan) {
     // A broken or missing config says nothing about its entry: what was known stays known.
-    if matches!(world.config, Config::Broken(_) | Config::Missing) && memory.followed.is_some() {
+    if matches!(snapshot.config, Config::Broken(_) | Config::Missing) && memory.followed.is_some() {
         return;
     }
-    let on = match &world.config {
+    let on = match &snapshot.config {
         Config::Entry(entry) => Some(entry.on),
         _ => None,
     };
-    let seen = world
+    let seen = snapshot
         .owner
         .as_ref()
         .map(|owner| (owner.namespace.clone(), owner.mode, owner.api_url.clone(), on));
@@ -175,20 +175,23 @@ fn tell_of_owner(world: &World, memory: &mut Memory, plan: &mut Plan) {
 }
 
 /// A good token in the config that is newer than the file's goes into the file.
-fn store(world: &World, owner: &Owner, memory: &mut Memory, now: Now, plan: &mut Plan) -> Then {
-    memory.mind_logout(world, owner);
+fn store(snapshot: &Snapshot, owner: &Owner, memory: &mut Memory, now: Now, plan: &mut Plan) -> Then {
+    memory.mind_logout(snapshot, owner);
     let Config::Entry(Entry {
         token: InConfig::Token(token),
         ..
-    }) = &world.config
+    }) = &snapshot.config
     else {
         return Then::GoOn;
     };
-    if token.namespace != owner.namespace || token.refuted || token.is_expired(now) || memory.is_logged_out_of(token.id)
+    if token.namespace != owner.namespace
+        || token.signature_invalid
+        || token.is_expired(now)
+        || memory.is_logged_out_of(token.id)
     {
         return Then::GoOn;
     }
-    let newer = match &world.file {
+    let newer = match &snapshot.file {
         // What was stored for another API does not compare.
         Stored::Token(stored) if matches!(owner.record, Record::Other { .. }) => stored.id != token.id,
         Stored::Token(stored) => stored.id != token.id && token.is_newer_than(stored, now),
@@ -205,18 +208,18 @@ fn store(world: &World, owner: &Owner, memory: &mut Memory, now: Now, plan: &mut
 }
 
 /// A stored token that is due, or gone, is made anew.
-fn renew(world: &World, owner: &Owner, memory: &mut Memory, now: Now, rules: &Rules, plan: &mut Plan) -> Then {
+fn renew(snapshot: &Snapshot, owner: &Owner, memory: &mut Memory, now: Now, rules: &Rules, plan: &mut Plan) -> Then {
     let other_api = matches!(owner.record, Record::Other { .. });
     let by = match owner.mode {
         Mode::OssLocal => (owner.record != Record::Other { here: false }).then_some(By::Signing),
         Mode::Managed => rules.token_command.then_some(By::Command),
     };
-    let stored = match &world.file {
+    let stored = match &snapshot.file {
         Stored::Token(token) if !other_api => Some(token),
         _ => None,
     };
     let Some(token) = stored else {
-        let loss = match (&world.file, owner.record) {
+        let loss = match (&snapshot.file, owner.record) {
             (Stored::Missing, Record::None) => Loss::LoggedOut,
             (_, Record::Other { .. }) => Loss::OtherApi,
             _ => Loss::Deleted,
@@ -287,8 +290,8 @@ fn remind(token: &Token, life: Lifetime, early: bool, memory: &mut Memory, now: 
 }
 
 /// On: the stored token in; off: out.
-fn keep_entry_true(world: &World, owner: &Owner, memory: &mut Memory, now: Now, plan: &mut Plan) {
-    let Config::Entry(entry) = &world.config else {
+fn keep_entry_true(snapshot: &Snapshot, owner: &Owner, memory: &mut Memory, now: Now, plan: &mut Plan) {
+    let Config::Entry(entry) = &snapshot.config else {
         return;
     };
     if entry.token == InConfig::Reference {
@@ -299,7 +302,7 @@ fn keep_entry_true(world: &World, owner: &Owner, memory: &mut Memory, now: Now, 
     }
     memory.unsay(Said::Reference);
     let action = if entry.on && entry.holds_token {
-        let stored = match &world.file {
+        let stored = match &snapshot.file {
             Stored::Token(token) if !matches!(owner.record, Record::Other { .. }) && !token.is_expired(now) => token,
             _ => return,
         };
@@ -315,7 +318,7 @@ fn keep_entry_true(world: &World, owner: &Owner, memory: &mut Memory, now: Now, 
         }
         Action::TakeOut
     };
-    if let Some(why) = &world.read_only {
+    if let Some(why) = &snapshot.read_only {
         if memory.say(Said::ReadOnly) {
             plan.lines.push(Line::ReadOnly { why: why.clone() });
         }

@@ -2,7 +2,7 @@
 
 use super::log_event::Line;
 use super::plan::{Action, Plan};
-use super::types::{Config, InConfig, Now, Owner, Record, Stored, Token, TokenId, World};
+use super::types::{Config, InConfig, Now, Owner, Record, Snapshot, Stored, Token, TokenId};
 use crate::mode::Mode;
 use crate::token::lifetime::{self, Lifetime};
 use std::collections::{BTreeSet, VecDeque};
@@ -203,13 +203,13 @@ impl Memory {
 
     /// `auth logout` removes file, config token and record. Where it could not take the token out of the config, that
     /// token must not come back into the file: remembers which one it was.
-    pub(super) fn mind_logout(&mut self, world: &World, owner: &Owner) {
-        let gone = owner.record == Record::None && world.file == Stored::Missing;
+    pub(super) fn mind_logout(&mut self, snapshot: &Snapshot, owner: &Owner) {
+        let gone = owner.record == Record::None && snapshot.file == Stored::Missing;
         if !gone {
             self.was_logged_in = true;
             self.logged_out = None;
-        } else if self.was_logged_in && self.logged_out.is_none() && !matches!(world.config, Config::Broken(_)) {
-            self.logged_out = Some(match &world.config {
+        } else if self.was_logged_in && self.logged_out.is_none() && !matches!(snapshot.config, Config::Broken(_)) {
+            self.logged_out = Some(match &snapshot.config {
                 Config::Entry(entry) => match &entry.token {
                     InConfig::Token(token) => Some(token.id),
                     _ => None,

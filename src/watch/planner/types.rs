@@ -27,7 +27,7 @@ pub struct Token {
     /// Expires at; without it a token lives for ever.
     pub exp: Option<i64>,
     /// A signing secret of ours says that it is not by it.
-    pub refuted: bool,
+    pub signature_invalid: bool,
 }
 
 impl Token {
@@ -50,7 +50,7 @@ impl Token {
 
 /// All that planning needs to know of one home.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct World {
+pub struct Snapshot {
     /// openclaw.json.
     pub config: Config,
     /// Whose token it is about: what the hook's entry says, else the record. `None`: neither is there.

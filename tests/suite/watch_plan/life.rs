@@ -2,12 +2,12 @@
 //! config is never one that expired more than 30 s ago while renewing was possible, and no two writes happen without a
 //! cause between them.
 
-use super::{HOUR, WITH_COMMAND, at, owned, world};
+use super::{HOUR, WITH_COMMAND, at, owned, snapshot};
 use proptest::prelude::*;
 use sigilum_authz_notify::mode::Mode;
 use sigilum_authz_notify::token::lifetime::{DEFAULT_FRACTION, Lifetime, MAX_JITTER};
 use sigilum_authz_notify::watch::planner::{
-    Action, By, Config, Entry, InConfig, Memory, Now, Plan, Record, Stored, Token, TokenId, World, plan,
+    Action, By, Config, Entry, InConfig, Memory, Now, Plan, Record, Snapshot, Stored, Token, TokenId, plan,
 };
 
 #[derive(Debug, Clone)]
@@ -135,11 +135,11 @@ impl Life {
             namespace: "alice".to_owned(),
             iat: Some(iat),
             exp: Some(iat + LIFE),
-            refuted: false,
+            signature_invalid: false,
         }
     }
 
-    fn world(&self) -> World {
+    fn snapshot(&self) -> Snapshot {
         let config = match self.shape {
             Shape::Missing => Config::Missing,
             Shape::Broken => Config::Broken("line 1 column 1".to_owned()),
@@ -151,7 +151,7 @@ impl Life {
         };
         let file = self.file.clone().map_or(Stored::Missing, Stored::Token);
         let record = if self.record { Record::Same } else { Record::None };
-        owned(world(config, file), self.mode, record)
+        owned(snapshot(config, file), self.mode, record)
     }
 
     fn expired_for(&self, token: &Token) -> i64 {
@@ -162,7 +162,7 @@ impl Life {
     fn look(&mut self) {
         for turn in 0.. {
             assert!(turn < 8, "it goes round in circles");
-            self.planned = plan(&self.world(), &mut self.memory, self.now, &WITH_COMMAND);
+            self.planned = plan(&self.snapshot(), &mut self.memory, self.now, &WITH_COMMAND);
             self.planned_at = self.now;
             let Some(action) = self.planned.action.clone() else {
                 break;

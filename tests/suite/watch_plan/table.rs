@@ -1,10 +1,10 @@
 //! Tables: each state has its action, its line and its next wake-up.
 
-use super::{HOUR, RULES, START_S, WITH_COMMAND, at, entry, id, owned, token, with, world};
+use super::{HOUR, RULES, START_S, WITH_COMMAND, at, entry, id, owned, snapshot, token, with};
 use sigilum_authz_notify::mode::Mode;
 use sigilum_authz_notify::token::lifetime::MAX_JITTER;
 use sigilum_authz_notify::watch::planner::{
-    Action, By, Config, Entry, InConfig, Line, Memory, Now, Plan, Record, Stored, Token, World, plan,
+    Action, By, Config, Entry, InConfig, Line, Memory, Now, Plan, Record, Snapshot, Stored, Token, plan,
 };
 
 fn fresh_memory() -> Memory {
@@ -35,9 +35,9 @@ fn each_state_has_its_action() {
             ..token(2, 10, HOUR)
         })
     };
-    let refuted = || {
+    let signature_invalid = || {
         InConfig::Token(Token {
-            refuted: true,
+            signature_invalid: true,
             ..token(2, 10, HOUR)
         })
     };
@@ -52,139 +52,159 @@ fn each_state_has_its_action() {
     let put = Some(Action::Put(id(1)));
     let store = Some(Action::Store(id(2)));
     let sign = renew(By::Signing, Some(1));
-    let cases: Vec<(&str, World, Option<Action>)> = vec![
-        ("all is well", world(entry(true, same()), good()), None),
-        ("no entry", world(Config::NoEntry, good()), None),
-        ("no entry, token due", world(Config::NoEntry, due()), sign.clone()),
-        ("config deleted", world(Config::Missing, good()), None),
-        ("config deleted, token due", world(Config::Missing, due()), sign.clone()),
-        ("config broken", world(Config::Broken("line 1".into()), good()), None),
+    let cases: Vec<(&str, Snapshot, Option<Action>)> = vec![
+        ("all is well", snapshot(entry(true, same()), good()), None),
+        ("no entry", snapshot(Config::NoEntry, good()), None),
+        ("no entry, token due", snapshot(Config::NoEntry, due()), sign.clone()),
+        ("config deleted", snapshot(Config::Missing, good()), None),
+        (
+            "config deleted, token due",
+            snapshot(Config::Missing, due()),
+            sign.clone(),
+        ),
+        ("config broken", snapshot(Config::Broken("line 1".into()), good()), None),
         (
             "config broken, token due",
-            world(Config::Broken("line 1".into()), due()),
+            snapshot(Config::Broken("line 1".into()), due()),
             sign.clone(),
         ),
         (
             "no entry, no record",
-            with(world(Config::NoEntry, Stored::Missing), |w| w.owner = None),
+            with(snapshot(Config::NoEntry, Stored::Missing), |s| s.owner = None),
             None,
         ),
-        ("on, token missing", world(entry(true, Unset), good()), put.clone()),
+        ("on, token missing", snapshot(entry(true, Unset), good()), put.clone()),
         (
             "on, garbage for a token",
-            world(entry(true, Garbage), good()),
+            snapshot(entry(true, Garbage), good()),
             put.clone(),
         ),
-        ("on, ${…}", world(entry(true, Reference), good()), None),
+        ("on, ${…}", snapshot(entry(true, Reference), good()), None),
         (
             "on, ${…}, token due",
-            world(entry(true, Reference), due()),
+            snapshot(entry(true, Reference), due()),
             sign.clone(),
         ),
-        ("on, older token", world(entry(true, older()), good()), put.clone()),
-        ("on, another's token", world(entry(true, bobs()), good()), put.clone()),
+        ("on, older token", snapshot(entry(true, older()), good()), put.clone()),
+        (
+            "on, another's token",
+            snapshot(entry(true, bobs()), good()),
+            put.clone(),
+        ),
         (
             "on, a token that our secret refutes",
-            world(entry(true, refuted()), good()),
+            snapshot(entry(true, signature_invalid()), good()),
             put.clone(),
         ),
         (
             "on, a token from the future",
-            world(entry(true, from_future()), good()),
+            snapshot(entry(true, from_future()), good()),
             put.clone(),
         ),
-        ("on, newer token", world(entry(true, newer()), good()), store.clone()),
-        ("off, newer token", world(entry(false, newer()), good()), store.clone()),
+        ("on, newer token", snapshot(entry(true, newer()), good()), store.clone()),
+        (
+            "off, newer token",
+            snapshot(entry(false, newer()), good()),
+            store.clone(),
+        ),
         (
             "off, token in",
-            world(entry(false, same()), good()),
+            snapshot(entry(false, same()), good()),
             Some(Action::TakeOut),
         ),
         (
             "off, another's token in",
-            world(entry(false, bobs()), good()),
+            snapshot(entry(false, bobs()), good()),
             Some(Action::TakeOut),
         ),
         (
             "off, garbage in",
-            world(entry(false, Garbage), good()),
+            snapshot(entry(false, Garbage), good()),
             Some(Action::TakeOut),
         ),
-        ("off, ${…}", world(entry(false, Reference), good()), None),
-        ("off, token out", world(entry(false, Unset), good()), None),
-        ("off, token out, due", world(entry(false, Unset), due()), sign.clone()),
-        ("token not in config", world(not_held(Unset), good()), None),
-        ("token not in config, due", world(not_held(Unset), due()), sign.clone()),
+        ("off, ${…}", snapshot(entry(false, Reference), good()), None),
+        ("off, token out", snapshot(entry(false, Unset), good()), None),
+        (
+            "off, token out, due",
+            snapshot(entry(false, Unset), due()),
+            sign.clone(),
+        ),
+        ("token not in config", snapshot(not_held(Unset), good()), None),
+        (
+            "token not in config, due",
+            snapshot(not_held(Unset), due()),
+            sign.clone(),
+        ),
         (
             "token not in config, but there",
-            world(not_held(same()), good()),
+            snapshot(not_held(same()), good()),
             Some(Action::TakeOut),
         ),
         (
             "token not in config, newer there",
-            world(not_held(newer()), good()),
+            snapshot(not_held(newer()), good()),
             store.clone(),
         ),
         (
             "due: renewed before it is put",
-            world(entry(true, Unset), due()),
+            snapshot(entry(true, Unset), due()),
             sign.clone(),
         ),
-        ("expired", world(entry(true, Unset), expired()), sign.clone()),
+        ("expired", snapshot(entry(true, Unset), expired()), sign.clone()),
         (
             "expired, newer in config",
-            world(entry(true, newer()), expired()),
+            snapshot(entry(true, newer()), expired()),
             store.clone(),
         ),
         (
             "file deleted",
-            world(entry(true, same()), Stored::Missing),
+            snapshot(entry(true, same()), Stored::Missing),
             renew(By::Signing, None),
         ),
         (
             "file deleted, none in config",
-            world(entry(true, Unset), Stored::Missing),
+            snapshot(entry(true, Unset), Stored::Missing),
             renew(By::Signing, None),
         ),
         (
             "file is garbage, good one in config",
-            world(entry(true, newer()), Stored::Garbage),
+            snapshot(entry(true, newer()), Stored::Garbage),
             store.clone(),
         ),
         (
             "file is garbage",
-            world(entry(true, Unset), Stored::Garbage),
+            snapshot(entry(true, Unset), Stored::Garbage),
             renew(By::Signing, None),
         ),
         (
             "never logged in, token pasted into config",
-            owned(world(entry(true, newer()), Stored::Missing), Managed, Record::None),
+            owned(snapshot(entry(true, newer()), Stored::Missing), Managed, Record::None),
             store.clone(),
         ),
         (
             "logged out",
-            owned(world(entry(true, Unset), Stored::Missing), OssLocal, Record::None),
+            owned(snapshot(entry(true, Unset), Stored::Missing), OssLocal, Record::None),
             None,
         ),
         (
             "token file of the shell scripts, no record",
-            owned(world(entry(true, Unset), good()), OssLocal, Record::None),
+            owned(snapshot(entry(true, Unset), good()), OssLocal, Record::None),
             put.clone(),
         ),
         (
             "local API moved",
-            owned(world(entry(true, same()), good()), OssLocal, Record::Moved),
+            owned(snapshot(entry(true, same()), good()), OssLocal, Record::Moved),
             Some(Action::Adopt),
         ),
         (
             "local API moved, token due",
-            owned(world(entry(true, same()), due()), OssLocal, Record::Moved),
+            owned(snapshot(entry(true, same()), due()), OssLocal, Record::Moved),
             sign,
         ),
         (
             "other API",
             owned(
-                world(entry(true, Unset), good()),
+                snapshot(entry(true, Unset), good()),
                 OssLocal,
                 Record::Other { here: false },
             ),
@@ -193,7 +213,7 @@ fn each_state_has_its_action() {
         (
             "other API, off",
             owned(
-                world(entry(false, same()), good()),
+                snapshot(entry(false, same()), good()),
                 OssLocal,
                 Record::Other { here: false },
             ),
@@ -202,7 +222,7 @@ fn each_state_has_its_action() {
         (
             "other API, new token pasted into config",
             owned(
-                world(entry(true, newer()), good()),
+                snapshot(entry(true, newer()), good()),
                 Managed,
                 Record::Other { here: false },
             ),
@@ -211,7 +231,7 @@ fn each_state_has_its_action() {
         (
             "made managed and local again",
             owned(
-                world(entry(true, Unset), good()),
+                snapshot(entry(true, Unset), good()),
                 OssLocal,
                 Record::Other { here: true },
             ),
@@ -219,56 +239,56 @@ fn each_state_has_its_action() {
         ),
         (
             "managed, no command, due",
-            owned(world(entry(true, Unset), due()), Managed, Record::Same),
+            owned(snapshot(entry(true, Unset), due()), Managed, Record::Same),
             put,
         ),
         (
             "managed, no command, deleted",
-            owned(world(entry(true, same()), Stored::Missing), Managed, Record::Same),
+            owned(snapshot(entry(true, same()), Stored::Missing), Managed, Record::Same),
             None,
         ),
         (
             "read-only config",
-            with(world(entry(true, Unset), good()), |w| {
-                w.read_only = Some("OPENCLAW_NIX_MODE".into())
+            with(snapshot(entry(true, Unset), good()), |s| {
+                s.read_only = Some("OPENCLAW_NIX_MODE".into())
             }),
             None,
         ),
         (
             "read-only config, due",
-            with(world(entry(true, Unset), due()), |w| {
-                w.read_only = Some("OPENCLAW_NIX_MODE".into())
+            with(snapshot(entry(true, Unset), due()), |s| {
+                s.read_only = Some("OPENCLAW_NIX_MODE".into())
             }),
             renew(By::Signing, Some(1)),
         ),
     ];
-    for (name, world, expected) in cases {
+    for (name, snapshot, expected) in cases {
         assert_eq!(
-            plan(&world, &mut fresh_memory(), at(60), &RULES).action,
+            plan(&snapshot, &mut fresh_memory(), at(60), &RULES).action,
             expected,
             "{name}"
         );
     }
-    let commanded: Vec<(&str, World, Option<Action>)> = vec![
+    let commanded: Vec<(&str, Snapshot, Option<Action>)> = vec![
         (
             "due",
-            owned(world(entry(true, Unset), due()), Managed, Record::Same),
+            owned(snapshot(entry(true, Unset), due()), Managed, Record::Same),
             renew(By::Command, Some(1)),
         ),
         (
             "not due",
-            owned(world(entry(true, same()), good()), Managed, Record::Same),
+            owned(snapshot(entry(true, same()), good()), Managed, Record::Same),
             None,
         ),
         (
             "deleted",
-            owned(world(entry(true, same()), Stored::Missing), Managed, Record::Same),
+            owned(snapshot(entry(true, same()), Stored::Missing), Managed, Record::Same),
             renew(By::Command, None),
         ),
         (
             "other API",
             owned(
-                world(entry(true, Unset), good()),
+                snapshot(entry(true, Unset), good()),
                 Managed,
                 Record::Other { here: false },
             ),
@@ -276,29 +296,29 @@ fn each_state_has_its_action() {
         ),
         (
             "oss-local signs all the same",
-            world(entry(true, Unset), due()),
+            snapshot(entry(true, Unset), due()),
             renew(By::Signing, Some(1)),
         ),
         (
             "logged out",
-            owned(world(entry(true, Unset), Stored::Missing), Managed, Record::None),
+            owned(snapshot(entry(true, Unset), Stored::Missing), Managed, Record::None),
             None,
         ),
     ];
-    for (name, world, expected) in commanded {
-        let planned = plan(&world, &mut fresh_memory(), at(60), &WITH_COMMAND);
+    for (name, snapshot, expected) in commanded {
+        let planned = plan(&snapshot, &mut fresh_memory(), at(60), &WITH_COMMAND);
         assert_eq!(planned.action, expected, "with a token command: {name}");
     }
 }
 
 #[test]
 fn it_sleeps_until_the_token_is_due() {
-    let world = world(
+    let snapshot = snapshot(
         entry(true, InConfig::Token(token(1, 0, HOUR))),
         Stored::Token(token(1, 0, HOUR)),
     );
     let mut memory = fresh_memory();
-    let planned = plan(&world, &mut memory, at(60), &RULES);
+    let planned = plan(&snapshot, &mut memory, at(60), &RULES);
     let wait = planned.wait(at(60)).unwrap();
     let left = |jitter: f64| ((HOUR - 60) * 1000) as f64 - 1_200_000.0 * (1.0 + jitter);
     assert!((left(MAX_JITTER)..=left(0.0)).contains(&(wait as f64)), "{wait}");
@@ -306,13 +326,13 @@ fn it_sleeps_until_the_token_is_due() {
         wall: at(60).wall + wait - 1,
         steady: at(60).steady + wait - 1,
     };
-    assert_eq!(plan(&world, &mut memory, just_before, &RULES).action, None);
+    assert_eq!(plan(&snapshot, &mut memory, just_before, &RULES).action, None);
     let then = Now {
         wall: just_before.wall + 1,
         steady: just_before.steady + 1,
     };
     assert_eq!(
-        plan(&world, &mut memory, then, &RULES).action,
+        plan(&snapshot, &mut memory, then, &RULES).action,
         renew(By::Signing, Some(1))
     );
 }
@@ -324,8 +344,8 @@ fn warnings(plan: &Plan) -> Vec<&Line> {
 #[test]
 fn a_managed_token_without_a_command_is_reminded_of_four_times() {
     let stored = token(1, 0, 7 * 24 * HOUR);
-    let world = owned(
-        world(entry(true, InConfig::Token(stored.clone())), Stored::Token(stored)),
+    let snapshot = owned(
+        snapshot(entry(true, InConfig::Token(stored.clone())), Stored::Token(stored)),
         Mode::Managed,
         Record::Same,
     );
@@ -333,7 +353,7 @@ fn a_managed_token_without_a_command_is_reminded_of_four_times() {
     let mut now = at(0);
     let mut told = Vec::new();
     loop {
-        let planned = plan(&world, &mut memory, now, &RULES);
+        let planned = plan(&snapshot, &mut memory, now, &RULES);
         for line in warnings(&planned) {
             match line {
                 Line::Expires { in_seconds } => told.push(*in_seconds),
@@ -348,21 +368,21 @@ fn a_managed_token_without_a_command_is_reminded_of_four_times() {
         };
     }
     assert_eq!(told, [24 * HOUR, 6 * HOUR, HOUR, 0]);
-    assert!(plan(&world, &mut memory, now, &RULES).overdue);
+    assert!(plan(&snapshot, &mut memory, now, &RULES).overdue);
 
     // Started when three of them are past already: one line, for the nearest.
-    let late = plan(&world, &mut fresh_memory(), at(7 * 24 * HOUR - 600), &RULES);
+    let late = plan(&snapshot, &mut fresh_memory(), at(7 * 24 * HOUR - 600), &RULES);
     assert_eq!(warnings(&late), [&Line::Expires { in_seconds: 600 }]);
 }
 
 #[test]
 fn a_broken_config_is_told_once_when_it_stays_broken() {
     let stored = token(1, 0, HOUR);
-    let broken = world(
+    let broken = snapshot(
         Config::Broken("bad at line 3 column 7".into()),
         Stored::Token(stored.clone()),
     );
-    let fine = world(entry(true, InConfig::Token(stored.clone())), Stored::Token(stored));
+    let fine = snapshot(entry(true, InConfig::Token(stored.clone())), Stored::Token(stored));
     let mut memory = fresh_memory();
     plan(&fine, &mut memory, at(0), &RULES);
     let first = plan(&broken, &mut memory, at(1), &RULES);
@@ -384,17 +404,17 @@ fn a_broken_config_is_told_once_when_it_stays_broken() {
 
 #[test]
 fn failures_are_retried_later_and_later_and_told_once() {
-    let world = world(entry(true, InConfig::Unset), Stored::Token(token(1, -HOUR, 0)));
+    let snapshot = snapshot(entry(true, InConfig::Unset), Stored::Token(token(1, -HOUR, 0)));
     let mut memory = fresh_memory();
     let mut now = at(60);
     let mut waits = Vec::new();
     let mut told = 0;
     for _ in 0..14 {
-        let planned = plan(&world, &mut memory, now, &RULES);
+        let planned = plan(&snapshot, &mut memory, now, &RULES);
         let action = planned.action.expect("it is tried again when it is time");
         let why = format!("the lock is held by process {}", 1000 + waits.len());
         told += usize::from(memory.failed(&action, &why, now).is_some());
-        let waiting = plan(&world, &mut memory, now, &RULES);
+        let waiting = plan(&snapshot, &mut memory, now, &RULES);
         assert_eq!(waiting.action, None);
         assert!(waiting.overdue);
         let wait = waiting.wait(now).unwrap();
@@ -411,14 +431,14 @@ fn failures_are_retried_later_and_later_and_told_once() {
         "{waits:?}"
     );
     // Another reason is a new state; the clock set forward tries at once.
-    let action = plan(&world, &mut memory, now, &RULES).action.unwrap();
+    let action = plan(&snapshot, &mut memory, now, &RULES).action.unwrap();
     assert!(memory.failed(&action, "no secret", now).is_some());
     now.wall += 3_600_000;
-    assert_eq!(plan(&world, &mut memory, now, &RULES).action.as_ref(), Some(&action));
+    assert_eq!(plan(&snapshot, &mut memory, now, &RULES).action.as_ref(), Some(&action));
     memory.done(&action, Some(id(2)), now);
-    let renewed = with(world, |world| {
+    let renewed = with(snapshot, |snapshot| {
         let iat = now.wall / 1000 - START_S;
-        world.file = Stored::Token(token(2, iat, iat + HOUR));
+        snapshot.file = Stored::Token(token(2, iat, iat + HOUR));
     });
     let planned = plan(&renewed, &mut memory, now, &RULES);
     assert!(
@@ -437,12 +457,12 @@ fn a_command_that_prints_tokens_that_are_due_already_is_not_run_in_a_loop() {
     while now.steady < 600_000 {
         let seconds = now.steady / 1000;
         let stored = token(n, seconds - HOUR, seconds + 600);
-        let world = owned(
-            world(entry(false, InConfig::Unset), Stored::Token(stored)),
+        let snapshot = owned(
+            snapshot(entry(false, InConfig::Unset), Stored::Token(stored)),
             Mode::Managed,
             Record::Same,
         );
-        let planned = plan(&world, &mut memory, now, &WITH_COMMAND);
+        let planned = plan(&snapshot, &mut memory, now, &WITH_COMMAND);
         match planned.action {
             Some(action) => {
                 runs += 1;
@@ -464,7 +484,7 @@ fn a_command_that_prints_tokens_that_are_due_already_is_not_run_in_a_loop() {
 #[test]
 fn who_keeps_undoing_gets_three_fights_a_minute() {
     let stored = token(1, 0, 100 * HOUR);
-    let undone = world(entry(true, InConfig::Unset), Stored::Token(stored));
+    let undone = snapshot(entry(true, InConfig::Unset), Stored::Token(stored));
     let mut memory = fresh_memory();
     let mut now = at(0);
     let (mut writes, mut told) = (Vec::new(), 0);
@@ -499,7 +519,9 @@ fn who_keeps_undoing_gets_three_fights_a_minute() {
     assert!((20..=60).contains(&writes.len()), "{} writes in an hour", writes.len());
     assert_eq!(told, 1, "one warning");
     // A renewal is a cause of its own: it is written in the midst of a pause.
-    let renewed = with(undone, |world| world.file = Stored::Token(token(2, 3000, 100 * HOUR)));
+    let renewed = with(undone, |snapshot| {
+        snapshot.file = Stored::Token(token(2, 3000, 100 * HOUR))
+    });
     assert_eq!(
         plan(&renewed, &mut memory, now, &RULES).action,
         Some(Action::Put(id(2)))
@@ -509,12 +531,12 @@ fn who_keeps_undoing_gets_three_fights_a_minute() {
 #[test]
 fn a_logout_is_not_undone_where_it_could_not_write_the_config() {
     let stored = token(1, 0, HOUR);
-    let logged_in = world(
+    let logged_in = snapshot(
         entry(true, InConfig::Token(stored.clone())),
         Stored::Token(stored.clone()),
     );
     let logged_out = owned(
-        world(entry(true, InConfig::Token(stored)), Stored::Missing),
+        snapshot(entry(true, InConfig::Token(stored)), Stored::Missing),
         Mode::OssLocal,
         Record::None,
     );
@@ -524,8 +546,8 @@ fn a_logout_is_not_undone_where_it_could_not_write_the_config() {
     assert_eq!(planned.action, None);
     assert!(planned.lines.contains(&Line::LoggedOut));
     // A new token pasted into the config is another matter.
-    let pasted = with(logged_out, |world| {
-        world.config = entry(true, InConfig::Token(token(2, 2, HOUR)))
+    let pasted = with(logged_out, |snapshot| {
+        snapshot.config = entry(true, InConfig::Token(token(2, 2, HOUR)))
     });
     assert_eq!(
         plan(&pasted, &mut memory, at(3), &RULES).action,
