@@ -5,7 +5,7 @@ use super::clock::Clock;
 use super::commands::Commands;
 use super::file_events::{FileWatcher, HomeId, WatchTarget, locked};
 use super::log::one_line;
-use super::planner::{Action, By, Config, Line, Memory, Now, Plan, Rules, Snapshot, Stored, plan};
+use super::planner::{Action, By, Config, LogEvent, Memory, Now, Plan, Rules, Snapshot, Stored, plan};
 use super::snapshot::SnapshotReader;
 use super::status::{self, HomeStatus, WatchStatus};
 use super::wakeup::Waker;
@@ -202,7 +202,7 @@ impl Home {
         for turn in 0..=TURNS + 1 {
             let now = shared.clock.now();
             planned = plan(&snapshot, &mut self.memory, now, &shared.rules);
-            self.log(&planned.lines);
+            self.log(&planned.log_events);
             let Some(action) = planned.action.take() else {
                 settled = true;
                 break;
@@ -241,7 +241,7 @@ impl Home {
             snapshot = self.read_snapshot(shared);
             if done {
                 let expires = expiry(&snapshot);
-                self.log(&[Line::Done { action, expires }]);
+                self.log(&[LogEvent::Done { action, expires }]);
             }
         }
         if let Some(Err(error)) = lock.map(|lock| lock.sync()) {
@@ -370,7 +370,7 @@ impl Home {
         self.log(line.as_slice());
     }
 
-    fn log(&self, lines: &[Line]) {
+    fn log(&self, lines: &[LogEvent]) {
         let home = self.place.home.display();
         for line in lines {
             if line.is_warning() {

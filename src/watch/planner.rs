@@ -6,7 +6,7 @@ mod plan;
 mod state;
 mod types;
 
-pub use log_event::Line;
+pub use log_event::LogEvent;
 pub use plan::{Action, By, Plan, Rules, plan};
 pub use state::Memory;
 pub use types::{Config, Entry, InConfig, Now, Owner, Record, Snapshot, Stored, Token, TokenId};

@@ -1,13 +1,13 @@
-//! The lines that planning wants in the log. None of them ever holds a token.
+//! What planning wants in the log. None of them ever holds a token.
 
 use super::plan::{Action, By};
 use crate::mode::Mode;
 use crate::time;
 use std::fmt;
 
-/// One line for the log: an event or a change of state.
+/// One line of the log: an event or a change of state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Line {
+pub enum LogEvent {
     /// Whose token is kept, and whether the entry is on (`None`: there is no entry).
     Serving {
         /// The namespace.
@@ -86,7 +86,7 @@ pub enum Line {
     },
 }
 
-impl Line {
+impl LogEvent {
     /// Whether a person should act on it.
     pub fn is_warning(&self) -> bool {
         matches!(
@@ -102,7 +102,7 @@ impl Line {
     }
 }
 
-impl fmt::Display for Line {
+impl fmt::Display for LogEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Serving { namespace, mode, api_url, on } => {

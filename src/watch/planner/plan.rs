@@ -2,7 +2,7 @@
 
 use super::types::{Config, Entry, InConfig, Now, Owner, Record, Snapshot, Stored, Token, TokenId};
 
-use super::log_event::Line;
+use super::log_event::LogEvent;
 use super::state::{Gate, Loss, Memory, Said};
 use crate::mode::Mode;
 use crate::token::lifetime::Lifetime;
@@ -68,7 +68,7 @@ pub struct Plan {
     /// A token is due, or missing where one belongs, and nothing is being done about it now.
     pub overdue: bool,
     /// For the log.
-    pub lines: Vec<Line>,
+    pub log_events: Vec<LogEvent>,
 }
 
 impl Plan {
@@ -124,17 +124,17 @@ enum Then {
 /// A config that is gone or broken is told of if it still is so a little later: somebody may be writing it just now.
 fn tell_of_config(snapshot: &Snapshot, memory: &mut Memory, now: Now, rules: &Rules, plan: &mut Plan) {
     let trouble = match &snapshot.config {
-        Config::Missing => Some((Said::ConfigMissing, Line::ConfigMissing)),
-        Config::Broken(why) => Some((Said::Broken, Line::ConfigBroken { why: why.clone() })),
+        Config::Missing => Some((Said::ConfigMissing, LogEvent::ConfigMissing)),
+        Config::Broken(why) => Some((Said::Broken, LogEvent::ConfigBroken { why: why.clone() })),
         Config::NoEntry | Config::Entry(_) => None,
     };
     let kind = trouble.as_ref().map(|(said, _)| *said);
     for (said, over) in [
-        (Said::ConfigMissing, Line::ConfigBack),
-        (Said::Broken, Line::ConfigMended),
+        (Said::ConfigMissing, LogEvent::ConfigBack),
+        (Said::Broken, LogEvent::ConfigMended),
     ] {
         if kind != Some(said) && memory.unsay(said) && kind.is_none() {
-            plan.lines.push(over);
+            plan.log_events.push(over);
         }
     }
     let settled = memory.trouble_since(trouble.as_ref().map(|(_, line)| line), now) + SETTLE_MS;
@@ -142,7 +142,7 @@ fn tell_of_config(snapshot: &Snapshot, memory: &mut Memory, now: Now, rules: &Ru
     if now.steady < settled && !rules.once {
         plan.wake_steady(settled);
     } else if memory.say(said) {
-        plan.lines.push(line);
+        plan.log_events.push(line);
     }
 }
 
@@ -162,14 +162,14 @@ fn tell_of_owner(snapshot: &Snapshot, memory: &mut Memory, plan: &mut Plan) {
     if memory.followed.as_ref() == Some(&seen) {
         return;
     }
-    plan.lines.push(match &seen {
-        Some((namespace, mode, api_url, on)) => Line::Serving {
+    plan.log_events.push(match &seen {
+        Some((namespace, mode, api_url, on)) => LogEvent::Serving {
             namespace: namespace.clone(),
             mode: *mode,
             api_url: api_url.clone(),
             on: *on,
         },
-        None => Line::NothingToServe,
+        None => LogEvent::NothingToServe,
     });
     memory.followed = Some(seen);
 }
@@ -225,10 +225,10 @@ fn renew(snapshot: &Snapshot, owner: &Owner, memory: &mut Memory, now: Now, rule
             _ => Loss::Deleted,
         };
         if memory.lost(Some(loss)) {
-            plan.lines.push(match loss {
-                Loss::LoggedOut => Line::LoggedOut,
-                Loss::OtherApi => Line::StoredForOtherApi { by },
-                Loss::Deleted => Line::TokenLost { by },
+            plan.log_events.push(match loss {
+                Loss::LoggedOut => LogEvent::LoggedOut,
+                Loss::OtherApi => LogEvent::StoredForOtherApi { by },
+                Loss::Deleted => LogEvent::TokenLost { by },
             });
         }
         if loss == Loss::LoggedOut {
@@ -254,7 +254,7 @@ fn renew(snapshot: &Snapshot, owner: &Owner, memory: &mut Memory, now: Now, rule
             let replaces = Some(token.id);
             let action = Action::Renew { by, replaces };
             if fresh {
-                plan.lines
+                plan.log_events
                     .extend(memory.failed(&action, "the new token is due for renewal already", now));
             }
             return attempt(action, memory, now, plan);
@@ -280,7 +280,7 @@ fn remind(token: &Token, life: Lifetime, early: bool, memory: &mut Memory, now: 
     let moments: Vec<i64> = moments.map(|left| exp_ms.saturating_sub(left * 1000)).collect();
     let passed = moments.iter().filter(|at| **at <= now.wall).count();
     if (passed > 0 || early) && memory.remind(token.id, passed) {
-        plan.lines.push(Line::Expires {
+        plan.log_events.push(LogEvent::Expires {
             in_seconds: exp_ms.saturating_sub(now.wall).div_euclid(1000),
         });
     }
@@ -296,7 +296,7 @@ fn keep_entry_true(snapshot: &Snapshot, owner: &Owner, memory: &mut Memory, now:
     };
     if entry.token == InConfig::Reference {
         if entry.on && entry.holds_token && memory.say(Said::Reference) {
-            plan.lines.push(Line::Reference);
+            plan.log_events.push(LogEvent::Reference);
         }
         return;
     }
@@ -320,7 +320,7 @@ fn keep_entry_true(snapshot: &Snapshot, owner: &Owner, memory: &mut Memory, now:
     };
     if let Some(why) = &snapshot.read_only {
         if memory.say(Said::ReadOnly) {
-            plan.lines.push(Line::ReadOnly { why: why.clone() });
+            plan.log_events.push(LogEvent::ReadOnly { why: why.clone() });
         }
         return;
     }
@@ -351,7 +351,7 @@ fn attempt(action: Action, memory: &mut Memory, now: Now, plan: &mut Plan) -> Th
             plan.wake_steady(until);
             if first {
                 let seconds = (until - now.steady) / 1000;
-                plan.lines.push(Line::Undone {
+                plan.log_events.push(LogEvent::Undone {
                     config: action.writes_config(),
                     seconds,
                 });

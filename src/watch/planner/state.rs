@@ -1,6 +1,6 @@
 //! What the watcher remembers of one home between two looks: what it did, what failed, what it said.
 
-use super::log_event::Line;
+use super::log_event::LogEvent;
 use super::plan::{Action, Plan};
 use super::types::{Config, InConfig, Now, Owner, Record, Snapshot, Stored, Token, TokenId};
 use crate::mode::Mode;
@@ -17,7 +17,7 @@ pub struct Memory {
     place: Vec<u8>,
     random: Random,
     last: Option<Now>,
-    config_trouble: Option<(Line, i64)>,
+    config_trouble: Option<(LogEvent, i64)>,
     said: BTreeSet<Said>,
     loss: Option<Loss>,
     reminded: Option<(TokenId, usize)>,
@@ -97,7 +97,7 @@ impl Memory {
     }
 
     /// An action failed: it is tried again, later and later. Gives a line where this is a change of state.
-    pub fn failed(&mut self, action: &Action, why: &str, now: Now) -> Option<Line> {
+    pub fn failed(&mut self, action: &Action, why: &str, now: Now) -> Option<LogEvent> {
         let delay = self.duty(action).next_delay();
         let delay = self.random.around(delay);
         self.duty(action).failed(action, why, delay, now)
@@ -140,7 +140,7 @@ impl Memory {
     }
 
     /// Since when this is the trouble with the config.
-    pub(super) fn trouble_since(&mut self, trouble: Option<&Line>, now: Now) -> i64 {
+    pub(super) fn trouble_since(&mut self, trouble: Option<&LogEvent>, now: Now) -> i64 {
         match (&self.config_trouble, trouble) {
             (Some((known, since)), Some(trouble)) if known == trouble => *since,
             _ => {
@@ -314,7 +314,7 @@ impl Duty {
         (1000 << times.min(16)).min(Self::LONGEST_WAIT_MS)
     }
 
-    fn failed(&mut self, action: &Action, why: &str, delay: i64, now: Now) -> Option<Line> {
+    fn failed(&mut self, action: &Action, why: &str, delay: i64, now: Now) -> Option<LogEvent> {
         let times = self.failing.as_ref().map_or(0, |failing| failing.times);
         // Texts that differ in numbers alone (a pid, an age) say the same.
         let same = |known: &Failing| {
@@ -329,7 +329,7 @@ impl Duty {
             retry_at: now.steady + delay,
             why: why.to_owned(),
         });
-        news.then(|| Line::Failing {
+        news.then(|| LogEvent::Failing {
             action: action.clone(),
             why: why.to_owned(),
             seconds: (delay + 500) / 1000,
@@ -339,7 +339,7 @@ impl Duty {
     /// All is as it should be.
     pub(super) fn recovered(&mut self, plan: &mut Plan) {
         if let Some(failing) = self.failing.take() {
-            plan.lines.push(Line::Recovered { action: failing.action });
+            plan.log_events.push(LogEvent::Recovered { action: failing.action });
         }
     }
 

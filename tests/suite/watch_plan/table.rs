@@ -4,7 +4,7 @@ use super::{HOUR, RULES, START_S, WITH_COMMAND, at, entry, id, owned, snapshot, 
 use sigilum_authz_notify::mode::Mode;
 use sigilum_authz_notify::token::lifetime::MAX_JITTER;
 use sigilum_authz_notify::watch::planner::{
-    Action, By, Config, Entry, InConfig, Line, Memory, Now, Plan, Record, Snapshot, Stored, Token, plan,
+    Action, By, Config, Entry, InConfig, LogEvent, Memory, Now, Plan, Record, Snapshot, Stored, Token, plan,
 };
 
 fn fresh_memory() -> Memory {
@@ -337,8 +337,8 @@ fn it_sleeps_until_the_token_is_due() {
     );
 }
 
-fn warnings(plan: &Plan) -> Vec<&Line> {
-    plan.lines.iter().filter(|line| line.is_warning()).collect()
+fn warnings(plan: &Plan) -> Vec<&LogEvent> {
+    plan.log_events.iter().filter(|line| line.is_warning()).collect()
 }
 
 #[test]
@@ -356,7 +356,7 @@ fn a_managed_token_without_a_command_is_reminded_of_four_times() {
         let planned = plan(&snapshot, &mut memory, now, &RULES);
         for line in warnings(&planned) {
             match line {
-                Line::Expires { in_seconds } => told.push(*in_seconds),
+                LogEvent::Expires { in_seconds } => told.push(*in_seconds),
                 other => panic!("{other:?}"),
             }
         }
@@ -372,7 +372,7 @@ fn a_managed_token_without_a_command_is_reminded_of_four_times() {
 
     // Started when three of them are past already: one line, for the nearest.
     let late = plan(&snapshot, &mut fresh_memory(), at(7 * 24 * HOUR - 600), &RULES);
-    assert_eq!(warnings(&late), [&Line::Expires { in_seconds: 600 }]);
+    assert_eq!(warnings(&late), [&LogEvent::Expires { in_seconds: 600 }]);
 }
 
 #[test]
@@ -386,20 +386,23 @@ fn a_broken_config_is_told_once_when_it_stays_broken() {
     let mut memory = fresh_memory();
     plan(&fine, &mut memory, at(0), &RULES);
     let first = plan(&broken, &mut memory, at(1), &RULES);
-    assert!(first.lines.is_empty(), "{:?}", first.lines);
+    assert!(first.log_events.is_empty(), "{:?}", first.log_events);
     let wait = first.wait(at(1)).unwrap();
     assert!(wait <= 1000);
     let second = plan(&broken, &mut memory, at(2), &RULES);
-    assert!(matches!(&second.lines[..], [Line::ConfigBroken { why }] if why.contains("line 3 column 7")));
-    assert!(plan(&broken, &mut memory, at(3), &RULES).lines.is_empty());
-    assert_eq!(plan(&fine, &mut memory, at(4), &RULES).lines, [Line::ConfigMended]);
+    assert!(matches!(&second.log_events[..], [LogEvent::ConfigBroken { why }] if why.contains("line 3 column 7")));
+    assert!(plan(&broken, &mut memory, at(3), &RULES).log_events.is_empty());
+    assert_eq!(
+        plan(&fine, &mut memory, at(4), &RULES).log_events,
+        [LogEvent::ConfigMended]
+    );
     // Half-written for a moment only: nothing to tell.
     plan(&broken, &mut memory, at(5), &RULES);
     let at_once = Now {
         wall: at(5).wall + 20,
         steady: at(5).steady + 20,
     };
-    assert!(plan(&fine, &mut memory, at_once, &RULES).lines.is_empty());
+    assert!(plan(&fine, &mut memory, at_once, &RULES).log_events.is_empty());
 }
 
 #[test]
@@ -442,9 +445,9 @@ fn failures_are_retried_later_and_later_and_told_once() {
     });
     let planned = plan(&renewed, &mut memory, now, &RULES);
     assert!(
-        planned.lines.contains(&Line::Recovered { action }),
+        planned.log_events.contains(&LogEvent::Recovered { action }),
         "{:?}",
-        planned.lines
+        planned.log_events
     );
 }
 
@@ -482,7 +485,7 @@ fn a_command_that_prints_tokens_that_are_due_already_is_not_run_in_a_loop() {
 }
 
 #[test]
-fn who_keeps_undoing_gets_three_fights_a_minute() {
+fn who_keeps_undoing_gets_three_conflicts_a_minute() {
     let stored = token(1, 0, 100 * HOUR);
     let undone = snapshot(entry(true, InConfig::Unset), Stored::Token(stored));
     let mut memory = fresh_memory();
@@ -509,7 +512,7 @@ fn who_keeps_undoing_gets_three_fights_a_minute() {
     }
     for (i, first) in writes.iter().enumerate() {
         let in_minute = writes[i..].iter().filter(|at| **at < first + 60_000).count();
-        // The first write of all is no fight.
+        // The first write of all is no conflict.
         assert!(
             in_minute <= if i == 0 { 4 } else { 3 },
             "{in_minute} writes in a minute"
@@ -544,7 +547,7 @@ fn a_logout_is_not_undone_where_it_could_not_write_the_config() {
     assert_eq!(plan(&logged_in, &mut memory, at(1), &RULES).action, None);
     let planned = plan(&logged_out, &mut memory, at(2), &RULES);
     assert_eq!(planned.action, None);
-    assert!(planned.lines.contains(&Line::LoggedOut));
+    assert!(planned.log_events.contains(&LogEvent::LoggedOut));
     // A new token pasted into the config is another matter.
     let pasted = with(logged_out, |snapshot| {
         snapshot.config = entry(true, InConfig::Token(token(2, 2, HOUR)))
