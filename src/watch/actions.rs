@@ -39,7 +39,7 @@ pub(super) enum Outcome {
 }
 
 /// A home to act on.
-pub(super) struct Hands<'a> {
+pub(super) struct ActionContext<'a> {
     pub place: &'a OpenClawHome,
     pub env: &'a Env,
     pub reader: &'a SnapshotReader,
@@ -48,7 +48,7 @@ pub(super) struct Hands<'a> {
     pub printed: Option<&'a SecretString>,
 }
 
-impl Hands<'_> {
+impl ActionContext<'_> {
     /// Does one action under our own lock. The home is as the action was planned for.
     pub fn act(&self, action: &Action, lock: &OwnLock) -> Result<Outcome> {
         let Some(owner) = self.reader.owner.clone() else {

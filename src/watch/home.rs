@@ -1,6 +1,6 @@
 //! One home that is served: looked at, planned for, acted on.
 
-use super::actions::{Hands, Outcome, PATIENCE};
+use super::actions::{ActionContext, Outcome, PATIENCE};
 use super::clock::Clock;
 use super::commands::Commands;
 use super::file_events::{FileWatcher, HomeId, WatchTarget, locked};
@@ -9,7 +9,7 @@ use super::planner::{Action, By, Config, LogEvent, Memory, Now, Plan, Rules, Sna
 use super::snapshot::SnapshotReader;
 use super::status::{self, HomeStatus, WatchStatus};
 use super::wakeup::Waker;
-use super::watcher_lock::Claim;
+use super::watcher_lock::WatcherLock;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
@@ -59,7 +59,7 @@ pub(super) struct Home {
     pub place: OpenClawHome,
     reader: SnapshotReader,
     memory: Memory,
-    claim: Option<Claim>,
+    watcher_lock: Option<WatcherLock>,
     /// Why it is looked at again and again.
     polled: Option<String>,
     /// Something happened: look at this steady time.
@@ -74,7 +74,7 @@ pub(super) struct Home {
     renewed_at: Option<String>,
     status: Option<HomeStatus>,
     /// The lock could not be had, and that was told.
-    unclaimed: bool,
+    lock_failed: bool,
     /// What failed last, for `--once`: in openclaw.json (true), or in our own files.
     failures: BTreeMap<bool, ExitCode>,
     overdue: bool,
@@ -87,7 +87,7 @@ impl Home {
             place,
             reader: SnapshotReader::default(),
             memory,
-            claim: None,
+            watcher_lock: None,
             polled: None,
             look_at: None,
             not_before: 0,
@@ -98,7 +98,7 @@ impl Home {
             printed: None,
             renewed_at: None,
             status: None,
-            unclaimed: false,
+            lock_failed: false,
             failures: BTreeMap::new(),
             overdue: false,
         }
@@ -134,7 +134,7 @@ impl Home {
         let steady = self.wake_steady.map(|at| at - now.steady);
         let wall = self.wake_wall.map(|at| at.saturating_sub(now.wall));
         let poll = self.polled.as_ref().map(|_| looked_at + POLL_MS - now.steady);
-        let doubtful = self.reader.is_broken() || self.unclaimed;
+        let doubtful = self.reader.is_broken() || self.lock_failed;
         let doubt = doubtful.then(|| looked_at + DOUBT_MS - now.steady);
         [event, steady, wall, poll, doubt].into_iter().flatten().min()
     }
@@ -149,7 +149,7 @@ impl Home {
     ///
     /// # Errors
     /// There is another one. Whatever else stands in the way may pass: it is tried again.
-    pub fn claim(&mut self, shared: &Shared) -> Result<()> {
+    pub fn acquire_lock(&mut self, shared: &Shared) -> Result<()> {
         let snapshot = self.read_snapshot(shared);
         match self.lock_for(&snapshot) {
             Err(error) if error.code == ExitCode::AnotherWatcher => Err(error),
@@ -164,12 +164,12 @@ impl Home {
     }
 
     fn lock_for(&mut self, snapshot: &Snapshot) -> Result<()> {
-        if self.claim.as_ref().is_some_and(|claim| !claim.holds(&self.place)) {
-            self.claim = None;
+        if self.watcher_lock.as_ref().is_some_and(|lock| !lock.holds(&self.place)) {
+            self.watcher_lock = None;
             self.status = None;
         }
-        if self.claim.is_none() && snapshot.owner.is_some() {
-            self.claim = Some(Claim::lay(&self.place)?);
+        if self.watcher_lock.is_none() && snapshot.owner.is_some() {
+            self.watcher_lock = Some(WatcherLock::acquire(&self.place)?);
             if self.place.read_only.is_none() {
                 // A watcher may have nothing to write for days, and so take no lock that would clear these away.
                 lock::clear_leftovers(&self.place.config);
@@ -184,12 +184,12 @@ impl Home {
         (self.look_at, self.looked_at) = (None, Some(begun.steady));
         let mut snapshot = self.look(id, shared);
         match self.lock_for(&snapshot) {
-            Ok(()) => self.unclaimed = false,
+            Ok(()) => self.lock_failed = false,
             Err(error) => {
-                if !self.unclaimed {
+                if !self.lock_failed {
                     tracing::warn!(home = %self.place.home.display(), "{}", one_line(&error));
                 }
-                self.unclaimed = true;
+                self.lock_failed = true;
                 self.failures.insert(false, error.code);
                 (self.wake_steady, self.wake_wall) = (None, None);
                 return;
@@ -335,7 +335,7 @@ impl Home {
             Action::Renew { .. } => self.printed.take(),
             _ => None,
         };
-        let outcome = Hands {
+        let outcome = ActionContext {
             place: &self.place,
             env: &shared.env,
             reader: &self.reader,
@@ -382,7 +382,7 @@ impl Home {
     }
 
     fn write_status(&mut self, snapshot: &Snapshot, due: Option<i64>, shared: &Shared) {
-        if self.claim.is_none() {
+        if self.watcher_lock.is_none() {
             return;
         }
         let owner = snapshot.owner.as_ref();

@@ -169,7 +169,7 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Claims the homes. Nothing is done yet.
+    /// Takes the lock of each home. Nothing else is done yet.
     ///
     /// # Errors
     /// See [`start`].
@@ -212,7 +212,7 @@ impl Watcher {
             last: now,
         };
         for home in &mut watcher.homes {
-            home.claim(&watcher.shared)?;
+            home.acquire_lock(&watcher.shared)?;
         }
         Ok(watcher)
     }

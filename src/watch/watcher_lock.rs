@@ -7,17 +7,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The lock, and the inode of its file.
-pub(super) struct Claim {
+pub(super) struct WatcherLock {
     _lock: FileLock,
     inode: (u64, u64),
 }
 
-impl Claim {
+impl WatcherLock {
     /// Makes us the home's only watcher.
     ///
     /// # Errors
     /// [`ExitCode::AnotherWatcher`], saying who holds it; or the lock cannot be made.
-    pub fn lay(place: &OpenClawHome) -> Result<Self> {
+    pub fn acquire(place: &OpenClawHome) -> Result<Self> {
         let path = path(place);
         fs::create_private_dir(&place.sigilum_dir())?;
         let lock = FileLock::try_acquire(&path)?;

@@ -3,7 +3,7 @@
 use super::types::{Config, Entry, InConfig, Now, Owner, Record, Snapshot, Stored, Token, TokenId};
 
 use super::log_event::LogEvent;
-use super::state::{Gate, Loss, Memory, Said};
+use super::state::{Gate, Loss, Memory, Notified};
 use crate::mode::Mode;
 use crate::token::lifetime::Lifetime;
 
@@ -124,24 +124,24 @@ enum Then {
 /// A config that is gone or broken is told of if it still is so a little later: somebody may be writing it just now.
 fn tell_of_config(snapshot: &Snapshot, memory: &mut Memory, now: Now, rules: &Rules, plan: &mut Plan) {
     let trouble = match &snapshot.config {
-        Config::Missing => Some((Said::ConfigMissing, LogEvent::ConfigMissing)),
-        Config::Broken(why) => Some((Said::Broken, LogEvent::ConfigBroken { why: why.clone() })),
+        Config::Missing => Some((Notified::ConfigMissing, LogEvent::ConfigMissing)),
+        Config::Broken(why) => Some((Notified::Broken, LogEvent::ConfigBroken { why: why.clone() })),
         Config::NoEntry | Config::Entry(_) => None,
     };
-    let kind = trouble.as_ref().map(|(said, _)| *said);
-    for (said, over) in [
-        (Said::ConfigMissing, LogEvent::ConfigBack),
-        (Said::Broken, LogEvent::ConfigMended),
+    let kind = trouble.as_ref().map(|(notified, _)| *notified);
+    for (notified, over) in [
+        (Notified::ConfigMissing, LogEvent::ConfigBack),
+        (Notified::Broken, LogEvent::ConfigMended),
     ] {
-        if kind != Some(said) && memory.unsay(said) && kind.is_none() {
+        if kind != Some(notified) && memory.clear(notified) && kind.is_none() {
             plan.log_events.push(over);
         }
     }
     let settled = memory.trouble_since(trouble.as_ref().map(|(_, line)| line), now) + SETTLE_MS;
-    let Some((said, line)) = trouble else { return };
+    let Some((notified, line)) = trouble else { return };
     if now.steady < settled && !rules.once {
         plan.wake_steady(settled);
-    } else if memory.say(said) {
+    } else if memory.notify_once(notified) {
         plan.log_events.push(line);
     }
 }
@@ -295,12 +295,12 @@ fn keep_entry_true(snapshot: &Snapshot, owner: &Owner, memory: &mut Memory, now:
         return;
     };
     if entry.token == InConfig::Reference {
-        if entry.on && entry.holds_token && memory.say(Said::Reference) {
+        if entry.on && entry.holds_token && memory.notify_once(Notified::Reference) {
             plan.log_events.push(LogEvent::Reference);
         }
         return;
     }
-    memory.unsay(Said::Reference);
+    memory.clear(Notified::Reference);
     let action = if entry.on && entry.holds_token {
         let stored = match &snapshot.file {
             Stored::Token(token) if !matches!(owner.record, Record::Other { .. }) && !token.is_expired(now) => token,
@@ -319,7 +319,7 @@ fn keep_entry_true(snapshot: &Snapshot, owner: &Owner, memory: &mut Memory, now:
         Action::TakeOut
     };
     if let Some(why) = &snapshot.read_only {
-        if memory.say(Said::ReadOnly) {
+        if memory.notify_once(Notified::ReadOnly) {
             plan.log_events.push(LogEvent::ReadOnly { why: why.clone() });
         }
         return;
@@ -346,7 +346,7 @@ fn attempt(action: Action, memory: &mut Memory, now: Now, plan: &mut Plan) -> Th
             plan.overdue |= renewal;
             plan.wake_steady(until);
         }
-        Gate::Truce { until, first } => {
+        Gate::Cooldown { until, first } => {
             plan.overdue |= renewal;
             plan.wake_steady(until);
             if first {

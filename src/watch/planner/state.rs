@@ -1,4 +1,4 @@
-//! What the watcher remembers of one home between two looks: what it did, what failed, what it said.
+//! What the watcher remembers of one home between two looks: what it did, what failed, what was logged once.
 
 use super::log_event::LogEvent;
 use super::plan::{Action, Plan};
@@ -18,7 +18,7 @@ pub struct Memory {
     random: Random,
     last: Option<Now>,
     config_trouble: Option<(LogEvent, i64)>,
-    said: BTreeSet<Said>,
+    notified: BTreeSet<Notified>,
     loss: Option<Loss>,
     reminded: Option<(TokenId, usize)>,
     first_seen: Option<(TokenId, i64)>,
@@ -28,14 +28,14 @@ pub struct Memory {
     pub(super) followed: Option<Option<Followed>>,
     pub(super) command_running: bool,
     /// The files in `.sigilum/`.
-    pub(super) file: Duty,
+    pub(super) file: RetryState,
     /// The entry in openclaw.json.
-    pub(super) entry: Duty,
+    pub(super) entry: RetryState,
 }
 
-/// A state that is told once when it begins.
+/// A state that is logged once, when it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Said {
+pub(super) enum Notified {
     Broken,
     ConfigMissing,
     Reference,
@@ -56,7 +56,7 @@ pub(super) enum Gate {
     /// Not before this steady time.
     Wait(i64),
     /// Somebody keeps undoing it. `first`: this has just begun.
-    Truce {
+    Cooldown {
         until: i64,
         first: bool,
     },
@@ -76,7 +76,7 @@ impl Memory {
             random,
             last: None,
             config_trouble: None,
-            said: BTreeSet::new(),
+            notified: BTreeSet::new(),
             loss: None,
             reminded: None,
             first_seen: None,
@@ -85,22 +85,22 @@ impl Memory {
             logged_out: None,
             followed: None,
             command_running: false,
-            file: Duty::default(),
-            entry: Duty::default(),
+            file: RetryState::default(),
+            entry: RetryState::default(),
         }
     }
 
     /// An action that planning asked for is done. `obtained`: the new token, where it made one.
     pub fn done(&mut self, action: &Action, obtained: Option<TokenId>, now: Now) {
         self.obtained = obtained.or(self.obtained);
-        self.duty(action).done(action, now);
+        self.retry_state(action).done(action, now);
     }
 
     /// An action failed: it is tried again, later and later. Gives a line where this is a change of state.
     pub fn failed(&mut self, action: &Action, why: &str, now: Now) -> Option<LogEvent> {
-        let delay = self.duty(action).next_delay();
+        let delay = self.retry_state(action).next_delay();
         let delay = self.random.around(delay);
-        self.duty(action).failed(action, why, delay, now)
+        self.retry_state(action).failed(action, why, delay, now)
     }
 
     /// The token command of a renewal was started.
@@ -119,7 +119,7 @@ impl Memory {
         failing.map(|failing| failing.why.as_str())
     }
 
-    fn duty(&mut self, action: &Action) -> &mut Duty {
+    fn retry_state(&mut self, action: &Action) -> &mut RetryState {
         if action.writes_config() {
             &mut self.entry
         } else {
@@ -145,21 +145,21 @@ impl Memory {
             (Some((known, since)), Some(trouble)) if known == trouble => *since,
             _ => {
                 // Broken in another way: a new state, told anew.
-                self.said.remove(&Said::Broken);
+                self.notified.remove(&Notified::Broken);
                 self.config_trouble = trouble.map(|trouble| (trouble.clone(), now.steady));
                 now.steady
             }
         }
     }
 
-    /// Whether this has not been said since it began.
-    pub(super) fn say(&mut self, what: Said) -> bool {
-        self.said.insert(what)
+    /// Whether this has not been logged since it began.
+    pub(super) fn notify_once(&mut self, what: Notified) -> bool {
+        self.notified.insert(what)
     }
 
-    /// It is over; whether it had been said.
-    pub(super) fn unsay(&mut self, what: Said) -> bool {
-        self.said.remove(&what)
+    /// It is over; whether it had been logged.
+    pub(super) fn clear(&mut self, what: Notified) -> bool {
+        self.notified.remove(&what)
     }
 
     /// Whether this is news.
@@ -224,14 +224,14 @@ impl Memory {
     }
 }
 
-/// One of the two things that are kept true for a home, and how that goes.
+/// How the writes to one of the two places of a home go: what failed and when it is tried again, who undoes them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Duty {
+pub(super) struct RetryState {
     done: Option<(Action, i64)>,
-    repeats: VecDeque<i64>,
-    last_repeat: Option<i64>,
-    truce: Option<i64>,
-    truces: u32,
+    conflicts: VecDeque<i64>,
+    last_conflict: Option<i64>,
+    cooldown: Option<i64>,
+    cooldowns: u32,
     failing: Option<Failing>,
 }
 
@@ -243,12 +243,12 @@ struct Failing {
     why: String,
 }
 
-impl Duty {
+impl RetryState {
     const MINUTE_MS: i64 = 60_000;
-    const FIGHTS_A_MINUTE: usize = 3;
+    const CONFLICTS_A_MINUTE: usize = 3;
     const LONGEST_WAIT_MS: i64 = 300_000;
-    /// After so long without a fight it is forgotten that there were any.
-    const PEACE_MS: i64 = 2 * Self::LONGEST_WAIT_MS;
+    /// After so long without a conflict it is forgotten that there were any.
+    const CONFLICTS_FORGOTTEN_MS: i64 = 2 * Self::LONGEST_WAIT_MS;
 
     /// Whether the action may be done now, at least `between` ms after the last one.
     pub(super) fn gate(&mut self, action: &Action, now: Now, between: i64) -> Gate {
@@ -262,48 +262,51 @@ impl Duty {
             return Gate::Go;
         };
         let (again, next) = (last == action, at + between);
-        if again && let Some(truce) = self.truce(now) {
-            return truce;
+        if again && let Some(cooldown) = self.cooldown(now) {
+            return cooldown;
         }
         if next > now.steady { Gate::Wait(next) } else { Gate::Go }
     }
 
     /// Doing the same again means that somebody undid it: three times a minute, then pauses that grow.
-    fn truce(&mut self, now: Now) -> Option<Gate> {
-        if let Some(until) = self.truce {
+    fn cooldown(&mut self, now: Now) -> Option<Gate> {
+        if let Some(until) = self.cooldown {
             if now.steady < until {
-                return Some(Gate::Truce { until, first: false });
+                return Some(Gate::Cooldown { until, first: false });
             }
-            self.truce = None;
-            self.repeats.clear();
+            self.cooldown = None;
+            self.conflicts.clear();
         }
         while self
-            .repeats
+            .conflicts
             .front()
             .is_some_and(|at| at + Self::MINUTE_MS <= now.steady)
         {
-            self.repeats.pop_front();
+            self.conflicts.pop_front();
         }
-        if self.repeats.len() < Self::FIGHTS_A_MINUTE {
+        if self.conflicts.len() < Self::CONFLICTS_A_MINUTE {
             return None;
         }
-        let wait = (Self::MINUTE_MS << self.truces.min(8)).min(Self::LONGEST_WAIT_MS);
-        self.truces += 1;
+        let wait = (Self::MINUTE_MS << self.cooldowns.min(8)).min(Self::LONGEST_WAIT_MS);
+        self.cooldowns += 1;
         let until = now.steady + wait;
-        self.truce = Some(until);
-        Some(Gate::Truce {
+        self.cooldown = Some(until);
+        Some(Gate::Cooldown {
             until,
-            first: self.truces == 1,
+            first: self.cooldowns == 1,
         })
     }
 
     fn done(&mut self, action: &Action, now: Now) {
         if self.done.as_ref().is_some_and(|(last, _)| last == action) {
-            if self.last_repeat.is_none_or(|at| at + Self::PEACE_MS < now.steady) {
-                self.truces = 0;
+            if self
+                .last_conflict
+                .is_none_or(|at| at + Self::CONFLICTS_FORGOTTEN_MS < now.steady)
+            {
+                self.cooldowns = 0;
             }
-            self.last_repeat = Some(now.steady);
-            self.repeats.push_back(now.steady);
+            self.last_conflict = Some(now.steady);
+            self.conflicts.push_back(now.steady);
         }
         self.done = Some((action.clone(), now.steady));
     }
@@ -363,6 +366,6 @@ impl Random {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let unit = ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64;
         let spread = delay as f64 * (0.75 + unit / 2.0);
-        (spread as i64).clamp(1000, Duty::LONGEST_WAIT_MS)
+        (spread as i64).clamp(1000, RetryState::LONGEST_WAIT_MS)
     }
 }
