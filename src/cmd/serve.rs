@@ -43,7 +43,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// What the main loop hears of.
-enum News {
+enum Message {
     /// A line came in.
     Line(Vec<u8>),
     /// A line over the cap came in and was dropped.
@@ -79,7 +79,7 @@ impl Reply {
 }
 
 /// What every event is answered with.
-struct Desk {
+struct EventServer {
     args: HookRunArgs,
     env: Env,
     http: Http,
@@ -88,14 +88,14 @@ struct Desk {
 /// Runs the command.
 pub fn run(args: &ServeArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     watch::log::to_stderr(LogFormat::Text, env)?;
-    let (sender, news) = channel();
+    let (sender, messages) = channel();
     end_on_signals(&sender)?;
     let reader = sender.clone();
     std::thread::spawn(move || {
         read_lines(&mut std::io::stdin().lock(), &reader);
         end(&reader)
     });
-    let desk = Arc::new(Desk {
+    let server = Arc::new(EventServer {
         args: HookRunArgs {
             place: PlaceArgs {
                 openclaw_home: args.openclaw_home.clone(),
@@ -106,8 +106,8 @@ pub fn run(args: &ServeArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
         env: env.clone(),
         http: Http::new(http::Options::from_env(env)),
     });
-    let mut watch = (!args.no_watch).then(|| Watch::new(&desk));
-    serve(&news, &sender, &desk, watch.as_mut(), out);
+    let mut watch = (!args.no_watch).then(|| Watch::new(&server));
+    serve(&messages, &sender, &server, watch.as_mut(), out);
     // From here on as after a closed input: the watcher finishes the write that it is in, if that takes no longer.
     std::thread::spawn(move || end(&sender));
     drop(watch);
@@ -115,9 +115,9 @@ pub fn run(args: &ServeArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
 }
 
 fn serve(
-    news: &Receiver<News>,
-    sender: &Sender<News>,
-    desk: &Arc<Desk>,
+    messages: &Receiver<Message>,
+    sender: &Sender<Message>,
+    server: &Arc<EventServer>,
     mut watch: Option<&mut Watch>,
     out: &mut dyn Write,
 ) {
@@ -129,13 +129,13 @@ fn serve(
         }
         let watch_again = watch.as_mut().and_then(|watch| watch.keep());
         let next = match ending.or(watch_again) {
-            None => news.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(until) => news.recv_timeout(until.saturating_duration_since(Instant::now())),
+            None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(until) => messages.recv_timeout(until.saturating_duration_since(Instant::now())),
         };
         let reply = match next {
             Err(RecvTimeoutError::Timeout) if ending.is_none() => continue,
             Err(_) => return,
-            Ok(News::End) => {
+            Ok(Message::End) => {
                 ending.get_or_insert(Instant::now() + LAST_ANSWERS);
                 // It may stop meanwhile.
                 if let Some(watch) = watch.take() {
@@ -143,20 +143,20 @@ fn serve(
                 }
                 continue;
             }
-            Ok(News::Answered(reply)) => {
+            Ok(Message::Answered(reply)) => {
                 under_way -= 1;
                 reply
             }
-            Ok(News::TooLong) => Reply::error(Value::Null, format!("the line is over {MAX_BYTES} bytes")),
-            Ok(News::Line(line)) => match question(&line) {
+            Ok(Message::TooLong) => Reply::error(Value::Null, format!("the line is over {MAX_BYTES} bytes")),
+            Ok(Message::Line(line)) => match question(&line) {
                 Err(why) => Reply::error(Value::Null, why),
                 Ok((id, _)) if under_way == AT_A_TIME => {
                     Reply::error(id, format!("{AT_A_TIME} events are being answered already"))
                 }
                 Ok((id, event)) => {
                     under_way += 1;
-                    let (desk, sender) = (Arc::clone(desk), sender.clone());
-                    std::thread::spawn(move || drop(sender.send(News::Answered(desk.answer(id, &event)))));
+                    let (server, sender) = (Arc::clone(server), sender.clone());
+                    std::thread::spawn(move || drop(sender.send(Message::Answered(server.answer(id, &event)))));
                     continue;
                 }
             },
@@ -181,10 +181,10 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(desk: &Desk) -> Self {
+    fn new(server: &EventServer) -> Self {
         Self {
-            args: desk.args.place.clone(),
-            env: desk.env.clone(),
+            args: server.args.place.clone(),
+            env: server.env.clone(),
             watching: None,
             pause: FIRST_PAUSE,
             next: Instant::now(),
@@ -228,7 +228,7 @@ impl Watch {
     }
 }
 
-impl Desk {
+impl EventServer {
     fn answer(&self, id: Value, event: &Event) -> Reply {
         let answer = || {
             answer::answer(event, &self.args, &self.env, &self.http)
@@ -261,7 +261,7 @@ fn question(line: &[u8]) -> std::result::Result<(Value, Event), String> {
 }
 
 /// Sends the lines that come in, without more of one in memory than the cap.
-fn read_lines(input: &mut dyn BufRead, news: &Sender<News>) {
+fn read_lines(input: &mut dyn BufRead, sender: &Sender<Message>) {
     let mut line = Vec::new();
     let mut too_long = false;
     loop {
@@ -279,44 +279,44 @@ fn read_lines(input: &mut dyn BufRead, news: &Sender<News>) {
             line.extend_from_slice(&part[..count]);
         }
         input.consume(end.map_or(count, |end| end + 1));
-        if end.is_some() && !send_line(&mut line, &mut too_long, news) {
+        if end.is_some() && !send_line(&mut line, &mut too_long, sender) {
             return;
         }
     }
-    send_line(&mut line, &mut too_long, news);
+    send_line(&mut line, &mut too_long, sender);
 }
 
 /// Sends a line, if there is anything in it; `false` where nobody listens any more.
-fn send_line(line: &mut Vec<u8>, too_long: &mut bool, news: &Sender<News>) -> bool {
+fn send_line(line: &mut Vec<u8>, too_long: &mut bool, sender: &Sender<Message>) -> bool {
     let line = std::mem::take(line);
     let item = match std::mem::take(too_long) {
-        true => News::TooLong,
+        true => Message::TooLong,
         false if line.trim_ascii().is_empty() => return true,
-        false => News::Line(line),
+        false => Message::Line(line),
     };
-    news.send(item).is_ok()
+    sender.send(item).is_ok()
 }
 
 /// Tells the main loop to end, and ends the process if it cannot: nothing may keep it alive, no answer under way, no
 /// write that hangs, nobody's full pipe.
-fn end(news: &Sender<News>) -> ! {
-    let _ = news.send(News::End);
+fn end(sender: &Sender<Message>) -> ! {
+    let _ = sender.send(Message::End);
     std::thread::sleep(WHOLE_END);
     std::process::exit(0)
 }
 
-fn end_on_signals(news: &Sender<News>) -> Result<()> {
+fn end_on_signals(sender: &Sender<Message>) -> Result<()> {
     let what = || "could not handle signals".to_owned();
     let (mut heard, line) = UnixStream::pair().or_fail(ExitCode::Failure, what)?;
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
         let line = line.try_clone().or_fail(ExitCode::Failure, what)?;
         signal_hook::low_level::pipe::register(signal, line).or_fail(ExitCode::Failure, what)?;
     }
-    let news = news.clone();
+    let sender = sender.clone();
     std::thread::spawn(move || {
         let mut byte = [0];
         if heard.read_exact(&mut byte).is_ok() {
-            end(&news)
+            end(&sender)
         }
     });
     Ok(())
@@ -332,16 +332,16 @@ mod tests {
         let long = "x".repeat(MAX_BYTES + 1);
         let just = "y".repeat(MAX_BYTES);
         let input = format!("one\n\n  \n{long}\n{just}\ntwo");
-        let (sender, news) = channel();
+        let (sender, messages) = channel();
         // Small reads, so that lines come in pieces.
         read_lines(&mut BufReader::with_capacity(7000, input.as_bytes()), &sender);
         drop(sender);
-        let lines: Vec<String> = news
+        let lines: Vec<String> = messages
             .iter()
             .map(|item| match item {
-                News::Line(line) => String::from_utf8(line).unwrap(),
-                News::TooLong => "too long".to_owned(),
-                News::End | News::Answered(_) => unreachable!(),
+                Message::Line(line) => String::from_utf8(line).unwrap(),
+                Message::TooLong => "too long".to_owned(),
+                Message::End | Message::Answered(_) => unreachable!(),
             })
             .collect();
         assert_eq!(lines, ["one", "too long", just.as_str(), "two"]);

@@ -52,15 +52,15 @@ pub fn answer(event: &Event, args: &HookRunArgs, env: &Env, http: &Http) -> Resu
         // A person, or a sender that did not bring it: the entry is looked up.
         None => event_with_entry.insert(event.with_entry(context::entry_env_if_readable(&place))),
     };
-    let asker = Asker::new(event, args, env, http, place)?;
+    let request = HookRequest::new(event, args, env, http, place)?;
     Ok(match form {
-        None => asker.startup(),
-        Some(form) => asker.notice(form),
+        None => request.startup(),
+        Some(form) => request.notice(form),
     })
 }
 
 /// Everything that is in force for one event.
-struct Asker<'a> {
+struct HookRequest<'a> {
     event: &'a Event,
     env: &'a Env,
     http: &'a Http,
@@ -72,7 +72,7 @@ struct Asker<'a> {
     deadline: Instant,
 }
 
-impl<'a> Asker<'a> {
+impl<'a> HookRequest<'a> {
     fn new(event: &'a Event, args: &HookRunArgs, env: &'a Env, http: &'a Http, place: OpenClawHome) -> Result<Self> {
         let deadline = Instant::now() + budget(event, env)?;
         let entry_env = || Ok(event.entry_env.clone());
