@@ -130,8 +130,6 @@ fn no_secret(api: &LocalApi) -> Error {
 pub struct Issued {
     /// The token.
     pub token: SecretString,
-    /// When it expires, Unix seconds.
-    pub exp: i64,
     /// Whether the database was made for it.
     pub database_created: bool,
     /// How many of the checkout's migrations ran first.
@@ -152,7 +150,6 @@ pub fn issue(api: &LocalApi, owner: &Owner, env: &Env, place: &OpenClawHome, ttl
         .map_err(|error| Error::new(ExitCode::SecretOrDatabase, "could not sign the owner token").because(error))?;
     Ok(Issued {
         token,
-        exp: claims.exp,
         database_created: opened.created,
         migrated: opened.migrated,
     })

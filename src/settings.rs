@@ -6,6 +6,7 @@ use crate::home::{OpenClawHome, absolute};
 use crate::mode::Mode;
 use crate::sigilum::checkout;
 use crate::text::is_unset;
+use crate::token::lifetime::LONGEST;
 use crate::token::record::{self, Record};
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -413,16 +414,15 @@ fn local_api(query: &OwnerQuery, env: &Env, record: Option<&Record>) -> Result<L
 /// token's life) → 604800.
 pub fn ttl_seconds(flag: Option<u64>, env: &Env, replaced: Option<u64>) -> Result<u64> {
     const NAME: &str = "SIGILUM_OWNER_TOKEN_TTL_SECONDS";
-    const TEN_YEARS: u64 = 10 * 366 * 86_400;
     let (ttl, source) = match (flag, env.var(NAME)) {
         (Some(ttl), _) => (Some(ttl), "--ttl-seconds"),
         (None, Some(text)) => (text.trim().parse().ok(), NAME),
         (None, None) => (Some(replaced.unwrap_or(604_800)), "the replaced token"),
     };
-    ttl.filter(|ttl| (1..=TEN_YEARS).contains(ttl)).ok_or_else(|| {
+    ttl.filter(|ttl| (1..=LONGEST).contains(ttl)).ok_or_else(|| {
         Error::new(
             ExitCode::Usage,
-            format!("could not take the token's life from {source}: a whole number of seconds, 1 to {TEN_YEARS}"),
+            format!("could not take the token's life from {source}: a whole number of seconds, 1 to {LONGEST}"),
         )
         .next("give --ttl-seconds 604800, for example")
     })

@@ -2,6 +2,7 @@
 //! makes and checks it.
 
 use super::hs256;
+use super::lifetime::{self, TimeFault};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -121,32 +122,37 @@ impl Inspected {
         self.exp.is_some_and(|exp| exp <= now)
     }
 
-    /// `exp − iat` in seconds, where both are there and in order.
+    /// `exp − iat` in seconds, where both are there and in order, and where a token may live so long
+    /// ([`lifetime::LONGEST`]).
     pub fn life(&self) -> Option<u64> {
         u64::try_from(self.exp?.checked_sub(self.iat?)?)
             .ok()
-            .filter(|life| *life > 0)
+            .filter(|life| (1..=lifetime::LONGEST).contains(life))
+    }
+
+    /// What is wrong with its times: see [`lifetime::time_fault`].
+    pub fn time_fault(&self, now: i64) -> Option<TimeFault> {
+        lifetime::time_fault(self.iat, self.exp, now)
     }
 
     /// What a careful reader would be told about a token that cannot be verified here: no expiry, another issuer,
-    /// another audience, issued in the future.
-    pub fn doubts(&self, now: i64) -> Vec<&'static str> {
-        let in_future = self.iat.is_some_and(|iat| iat > now + 300);
-        [
+    /// another audience, times that cannot be right.
+    pub fn doubts(&self, now: i64) -> Vec<String> {
+        let doubts = [
             (self.exp.is_none(), "the token has no expiry (exp)"),
             (
                 self.iss.as_deref() != Some(ISSUER),
                 "the token's issuer (iss) is not sigilum-api",
             ),
             (!self.audience_ok, "the token's audience (aud) is not sigilum-dashboard"),
-            (
-                in_future,
-                "the token's issue time (iat) is in the future; is this machine's clock right?",
-            ),
-        ]
-        .into_iter()
-        .filter_map(|(doubtful, text)| doubtful.then_some(text))
-        .collect()
+        ];
+        let doubts = doubts
+            .into_iter()
+            .filter(|(doubtful, _)| *doubtful)
+            .map(|(_, text)| text.to_owned());
+        doubts
+            .chain(self.time_fault(now).map(|fault| fault.to_string()))
+            .collect()
     }
 }
 
@@ -266,6 +272,23 @@ mod tests {
     }
 
     #[test]
+    fn a_life_that_no_token_may_have_is_none() {
+        let longest = i64::try_from(lifetime::LONGEST).unwrap();
+        for (iat, exp, life) in [
+            (NOW, NOW + 1, Some(1)),
+            (NOW, NOW + longest, Some(lifetime::LONGEST)),
+            (NOW, NOW + longest + 1, None),
+            (NOW, NOW * 1000, None),
+            (NOW, NOW, None),
+            (NOW, NOW - 1, None),
+            (i64::MIN, i64::MAX, None),
+        ] {
+            let seen = inspect(&token(&format!(r#"{{"namespace":"alice","iat":{iat},"exp":{exp}}}"#))).unwrap();
+            assert_eq!(seen.life(), life, "{iat} {exp}");
+        }
+    }
+
+    #[test]
     fn a_token_with_another_algorithm_is_not_signed_by_us() {
         let none: SecretString = format!("{}.{}.", base64url(br#"{"alg":"none"}"#), base64url(b"{}")).into();
         assert!(!is_signed_by(&none, &"".into()));
@@ -308,6 +331,7 @@ mod tests {
             (format!("{{{good},\"exp\":{}}}", NOW + 1), 0),
             (format!("{{{good}}}"), 1),
             (format!("{{{good},\"exp\":1.5,\"iat\":{}}}", NOW + 301), 1),
+            (format!("{{{good},\"exp\":{}}}", NOW * 1000), 1),
             (r#"{"namespace":"alice"}"#.to_owned(), 3),
         ];
         for (claims, doubts) in cases {

@@ -1,9 +1,10 @@
-//! When a token is due for renewal.
+//! When a token is due for renewal, and whether its times can be relied on.
 //!
 //! `life = exp − iat`; `left = min(max(life × fraction, 60 s), life / 2)`; due at `exp − left × (1 + j)` with a jitter
 //! `j` of 0 to 0.05, so that many homes that logged in together do not renew together.
 
 use super::claims::Inspected;
+use crate::time;
 
 /// The fraction of a token's life that is left when it is renewed, unless `--renew-at` says otherwise.
 pub const DEFAULT_FRACTION: f64 = 1.0 / 3.0;
@@ -13,6 +14,73 @@ pub const MAX_JITTER: f64 = 0.05;
 
 /// The least time that is left at a renewal, in seconds, where half the life is not less.
 const MIN_LEFT: f64 = 60.0;
+
+/// The longest life of a token, in seconds: ten years.
+pub const LONGEST: u64 = 10 * 366 * 86_400;
+
+/// A clock may be so many seconds ahead of another one.
+const CLOCKS_DIFFER: i64 = 300;
+
+/// The year 5138 in seconds; in milliseconds it is 1973.
+const LATEST: i64 = 100_000_000_000;
+
+/// Why a token's times cannot be right. Whoever can renew such a token does so, whatever it says of its expiry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TimeFault {
+    /// As JavaScript counts time.
+    #[error("the token's times (iat, exp) are in milliseconds, where the API reads seconds")]
+    Milliseconds,
+    /// In no calendar.
+    #[error("the token's times (iat, exp) are no dates")]
+    NoDate,
+    /// Issued over five minutes from now: this clock or the issuer's was, or is, wrong.
+    #[error("the token's issue time (iat) is in the future; is this machine's clock right?")]
+    FromFuture,
+    /// Over [`LONGEST`].
+    #[error("the token lives for over ten years")]
+    TooLong,
+}
+
+/// What is wrong with a token's times (Unix seconds), as seen at `now`.
+pub fn time_fault(iat: Option<i64>, exp: Option<i64>, now: i64) -> Option<TimeFault> {
+    let longest = i64::try_from(LONGEST).unwrap_or(i64::MAX);
+    let latest = exp.max(iat)?;
+    let life = exp.map(|exp| exp.saturating_sub(iat.unwrap_or(now)));
+    if latest >= LATEST.saturating_mul(1000) {
+        Some(TimeFault::NoDate)
+    } else if latest >= LATEST {
+        Some(TimeFault::Milliseconds)
+    } else if iat.is_some_and(|iat| iat > now.saturating_add(CLOCKS_DIFFER)) {
+        Some(TimeFault::FromFuture)
+    } else if life.is_some_and(|life| life > longest) {
+        Some(TimeFault::TooLong)
+    } else {
+        None
+    }
+}
+
+/// When a token expires; `None` where it says nothing of it, or no date.
+pub fn expires_at(says: &Inspected) -> Option<i64> {
+    says.exp.filter(|exp| *exp < LATEST)
+}
+
+/// When a token expires, for people: `2026-11-22T06:20:37Z (in 6 d 23 h)`.
+pub fn expiry_text(says: &Inspected, now: i64) -> String {
+    let Some(exp) = says.exp else {
+        return "never (the token has no expiry)".to_owned();
+    };
+    if let Some(fault) = says.time_fault(now).filter(|_| exp >= LATEST) {
+        return format!("not known: {fault}");
+    }
+    let left = exp.saturating_sub(now);
+    let length = time::duration(left);
+    let left = if left > 0 {
+        format!("in {length}")
+    } else {
+        format!("{length} ago")
+    };
+    format!("{} ({left})", time::rfc3339(exp))
+}
 
 /// When a token was issued and when it expires, in Unix seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,9 +107,12 @@ impl Lifetime {
     }
 }
 
-/// Whether a token that says this is in force but due at `now` (Unix seconds), by the default fraction and without
-/// jitter. One that does not say when it was issued or when it expires is never due.
+/// Whether a token that says this is due at `now` (Unix seconds), by the default fraction and without jitter. One whose
+/// times cannot be right is due; one that does not say when it was issued or when it expires is never due.
 pub fn is_due(says: &Inspected, now: i64) -> bool {
+    if says.time_fault(now).is_some() {
+        return true;
+    }
     let (Some(iat), Some(exp)) = (says.iat, says.exp) else {
         return false;
     };
@@ -90,6 +161,79 @@ mod tests {
             let token = Lifetime { iat: exp - life, exp };
             let due = token.due_at_ms(fraction, jitter);
             assert_eq!(exp * 1000 - due, (before * 1000.0) as i64, "life {life}");
+        }
+    }
+
+    #[test]
+    fn times_that_cannot_be_right_are_named_and_make_a_token_due() {
+        const NOW: i64 = 1_800_000_000;
+        const WEEK: i64 = 604_800;
+        let longest = i64::try_from(LONGEST).unwrap();
+        let ms = Some(TimeFault::Milliseconds);
+        let future = Some(TimeFault::FromFuture);
+        let (long, none) = (Some(TimeFault::TooLong), Some(TimeFault::NoDate));
+        // iat, exp; the fault, whether it is due, what is said of its expiry
+        let cases = [
+            (
+                Some(NOW),
+                Some(NOW + WEEK),
+                None,
+                false,
+                "2027-01-22T08:00:00Z (in 7 d)",
+            ),
+            (Some(NOW + 300), Some(NOW + WEEK), None, false, "(in 7 d)"),
+            (Some(NOW + 301), Some(NOW + WEEK), future, true, "(in 7 d)"),
+            (
+                Some(NOW + 315_576_000),
+                Some(NOW + 315_576_000 + WEEK),
+                future,
+                true,
+                "(in 3659 d 12 h)",
+            ),
+            (
+                Some(NOW * 1000),
+                Some((NOW + WEEK) * 1000),
+                ms,
+                true,
+                "not known: the token's times (iat, exp) are in milli",
+            ),
+            (Some(NOW), Some((NOW + WEEK) * 1000), ms, true, "not known: "),
+            (None, Some((NOW - WEEK) * 1000), ms, true, "not known: "),
+            (Some(NOW * 1000), Some(NOW + WEEK), ms, true, "(in 7 d)"),
+            (Some(NOW), Some(NOW + longest), None, false, "(in 3660 d)"),
+            (Some(NOW), Some(NOW + longest + 1), long, true, "(in 3660 d)"),
+            (None, Some(NOW + longest + 1), long, true, "(in 3660 d)"),
+            (
+                Some(NOW),
+                Some(NOW * 1_000_000),
+                none,
+                true,
+                "not known: the token's times (iat, exp) are no dates",
+            ),
+            (Some(i64::MIN), Some(i64::MAX), none, true, "not known: "),
+            (Some(i64::MAX), Some(i64::MIN), none, true, "ago)"),
+            (Some(i64::MAX), None, none, true, "never"),
+            (Some(i64::MIN), Some(NOW + 1), long, true, "(in 1 s)"),
+            (Some(NOW - WEEK), Some(i64::MIN), None, true, "ago)"),
+            (None, None, None, false, "never"),
+        ];
+        for (iat, exp, fault, due, expiry) in cases {
+            let says = Inspected {
+                namespace: "alice".into(),
+                sub: None,
+                email: None,
+                iss: None,
+                audience_ok: true,
+                iat,
+                exp,
+            };
+            assert_eq!(
+                (says.time_fault(NOW), is_due(&says, NOW)),
+                (fault, due),
+                "{iat:?} {exp:?}"
+            );
+            let text = expiry_text(&says, NOW);
+            assert!(text.contains(expiry), "{iat:?} {exp:?}: {text}");
         }
     }
 

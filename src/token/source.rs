@@ -30,7 +30,7 @@ pub fn check(token: &SecretString, namespace: Option<&str>, from: &str, now: i64
         )));
     }
     if seen.is_expired(now) {
-        let ago = seen.exp.map_or(0, |exp| now - exp);
+        let ago = seen.exp.map_or(0, |exp| now.saturating_sub(exp));
         return Err(refuse(format!("it expired {} ago", crate::time::duration(ago))));
     }
     Ok(seen)

@@ -4,7 +4,7 @@ use crate::env;
 
 use env::{TestEnv, now};
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sigilum_authz_notify::token::claims::{self, Claims};
 
 fn token(namespace: &str, iat: i64, ttl: u64) -> String {
@@ -59,6 +59,76 @@ fn the_state_follows_the_tokens_life() {
         assert!(!seen.to_string().contains(token.trim()) || token.trim().is_empty());
     }
     assert_eq!(status(&TestEnv::new(), 4)["state"], "missing");
+}
+
+#[test]
+fn a_token_from_another_time_is_named_and_due() {
+    let (now, week) = (now(), 604_860);
+    let milliseconds = "the token's times (iat, exp) are in milliseconds";
+    let future = "the token's issue time (iat) is in the future";
+    // iat, exp; what is said of it, and of when it expires
+    let cases = [
+        (now, (now + week) * 1000, milliseconds, "Expires:       not known: "),
+        (
+            now * 1000,
+            (now + week) * 1000,
+            milliseconds,
+            "Expires:       not known: ",
+        ),
+        (now + 315_576_000, now + 315_576_000 + week, future, "(in 3659 d"),
+        (now + 400, now + week, future, "(in 7 d)"),
+        (now, now + 330_000_000, "the token lives for over ten years", "(in 38"),
+        (
+            i64::MIN,
+            i64::MAX,
+            "the token's times (iat, exp) are no dates",
+            "Expires:       not known: ",
+        ),
+        (i64::MIN, now + week, "the token lives for over ten years", "(in 7 d)"),
+    ];
+    for (iat, exp, doubt, expiry) in cases {
+        let env = TestEnv::new();
+        let token = env::api::token("s", json!({"namespace": "alice", "iat": iat, "exp": exp}));
+        let output = env
+            .run(["login", "--owner-token-stdin", "--print-token", "false"])
+            .stdin(token)
+            .expect(0);
+        assert!(
+            output.stderr.contains(&format!("warning: {doubt}")),
+            "{}",
+            output.stderr
+        );
+        assert!(output.stdout.contains(expiry), "{}", output.stdout);
+        let seen = status(&env, 0);
+        assert_eq!(seen["state"], "due");
+        assert!(seen["doubts"].to_string().contains(doubt), "{seen}");
+        assert_eq!(seen["expires_at"].is_null(), expiry.contains("not known"), "{seen}");
+        let text = env.run(["auth", "status"]).expect(0).stdout;
+        assert!(text.contains(doubt) && text.contains(expiry), "{text}");
+    }
+    // The ends of what a number can be.
+    for (iat, exp) in [(now, i64::MIN), (i64::MAX, i64::MIN)] {
+        let env = TestEnv::new();
+        let token = env::api::token("s", json!({"namespace": "alice", "iat": iat, "exp": exp}));
+        env.run(["login", "--owner-token-stdin"]).stdin(token.clone()).expect(4);
+        env.write(".openclaw/.sigilum/owner-token-alice.jwt", token);
+        assert_eq!(status(&env, 4)["state"], "expired");
+    }
+}
+
+#[test]
+fn a_refresh_does_not_take_over_a_life_that_no_token_may_have() {
+    for exp in [now() * 1000, now() + 330_000_000] {
+        let env = TestEnv::new();
+        login(&env);
+        let secret = std::fs::read_to_string(env.sigilum("jwt-secret")).unwrap();
+        let odd = env::api::token(secret.trim(), json!({"namespace": "alice", "exp": exp}));
+        env.write(".openclaw/.sigilum/owner-token-alice.jwt", odd);
+        env.run(["auth", "refresh"]).expect(0);
+        let seen = status(&env, 0);
+        assert_eq!((&seen["state"], &seen["doubts"]), (&json!("valid"), &json!([])));
+        assert!(seen["remaining_seconds"].as_i64().unwrap() > 604_700, "{seen}");
+    }
 }
 
 #[test]

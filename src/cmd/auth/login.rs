@@ -16,7 +16,7 @@ use crate::sigilum::http;
 use crate::time;
 use crate::token::claims::{self, Inspected};
 use crate::token::record::{self, Record};
-use crate::token::{source, store};
+use crate::token::{lifetime, source, store};
 use secrecy::{ExposeSecret, SecretString};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -75,7 +75,6 @@ struct Given {
 /// What a login left behind.
 struct Done {
     token: SecretString,
-    exp: Option<i64>,
     config: Option<ConfigDone>,
 }
 
@@ -236,12 +235,9 @@ impl Login {
     /// Stores token, record and config under our own lock, so that two logins at once end with all three agreeing.
     fn carry_out(&self, args: &LoginArgs, env: &Env, place: &OpenClawHome) -> Result<Done> {
         let lock = fs::lock_sigilum(place)?;
-        let (token, exp) = match (&self.given, &self.local_api) {
-            (Some(given), _) => (given.token.clone(), given.says.exp),
-            (None, Some(api)) => {
-                let issued = local_token::issue(api, &self.owner, env, place, self.ttl, time::now())?;
-                (issued.token, Some(issued.exp))
-            }
+        let token = match (&self.given, &self.local_api) {
+            (Some(given), _) => given.token.clone(),
+            (None, Some(api)) => local_token::issue(api, &self.owner, env, place, self.ttl, time::now())?.token,
             (None, None) => return Err(Error::new(ExitCode::Token, "there is no token to store")),
         };
         if let Some(folder) = self.owner.token_file.parent() {
@@ -260,7 +256,7 @@ impl Login {
         } else {
             None
         };
-        Ok(Done { token, exp, config })
+        Ok(Done { token, config })
     }
 
     fn record(&self) -> Record {
@@ -389,16 +385,10 @@ impl Done {
             }
         }
         lines.push(format!("Token file:    {}", owner.token_file.display()));
-        lines.push(match self.exp {
-            Some(exp) => {
-                format!(
-                    "Expires:       {} (in {})",
-                    time::rfc3339(exp),
-                    time::duration(exp - time::now())
-                )
-            }
-            None => "Expires:       never (the token has no expiry)".to_owned(),
-        });
+        if let Ok(says) = claims::inspect(&self.token) {
+            let expiry = lifetime::expiry_text(&says, time::now());
+            lines.push(format!("Expires:       {expiry}"));
+        }
         lines.push(match (&self.config, &login.config_skipped) {
             (Some(done), _) if done.outcome.created => format!("openclaw.json: created {}", place.config.display()),
             (Some(done), _) if done.outcome.changed => format!("openclaw.json: updated {}", done.outcome.written()),

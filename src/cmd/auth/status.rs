@@ -11,8 +11,7 @@ use crate::openclaw::entry::Entry;
 use crate::settings::{self, Owner};
 use crate::time;
 use crate::token::claims::{self, Inspected};
-use crate::token::lifetime::{DEFAULT_FRACTION, Lifetime};
-use crate::token::store;
+use crate::token::{lifetime, store};
 use crate::watch::status::{self, WatchStatus};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -49,6 +48,11 @@ pub struct Status {
     /// RFC 3339.
     expires_at: Option<String>,
     remaining_seconds: Option<i64>,
+    /// What is odd about the token.
+    doubts: Vec<String>,
+    /// The expiry for people.
+    #[serde(skip)]
+    expiry: Option<String>,
     config: PathBuf,
     /// Whether openclaw.json holds the same token; absent where it cannot be read.
     config_has_same_token: Option<bool>,
@@ -93,6 +97,7 @@ pub fn status(owner: &Owner, place: &OpenClawHome, entry: Option<Option<&Entry>>
     let token = store::read(&owner.token_file)?;
     let says = token.as_ref().and_then(|token| claims::inspect(token).ok());
     let now = time::now();
+    let expires_at = says.as_ref().and_then(lifetime::expires_at);
     Ok(Status {
         namespace: owner.namespace.value.clone(),
         namespace_from: owner.namespace.origin.to_string(),
@@ -101,8 +106,10 @@ pub fn status(owner: &Owner, place: &OpenClawHome, entry: Option<Option<&Entry>>
         token_file: owner.token_file.clone(),
         state: state(owner, token.as_ref(), says.as_ref(), now),
         issued_at: says.as_ref().and_then(|says| says.iat).map(time::rfc3339),
-        expires_at: says.as_ref().and_then(|says| says.exp).map(time::rfc3339),
-        remaining_seconds: says.as_ref().and_then(|says| says.exp).map(|exp| exp - now),
+        expires_at: expires_at.map(time::rfc3339),
+        remaining_seconds: expires_at.map(|exp| exp.saturating_sub(now)),
+        doubts: says.as_ref().map_or_else(Vec::new, |says| says.doubts(now)),
+        expiry: says.as_ref().map(|says| lifetime::expiry_text(says, now)),
         config: place.config.clone(),
         config_has_same_token: entry.map(|entry| holds(entry, token.as_ref())),
         config_holds_none: entry.flatten().and_then(holds_none),
@@ -116,7 +123,7 @@ fn state(owner: &Owner, token: Option<&SecretString>, says: Option<&Inspected>, 
         (Some(_), Some(says)) if says.namespace == owner.namespace.value => {
             if says.is_expired(now) {
                 State::Expired
-            } else if is_due(says, now) {
+            } else if lifetime::is_due(says, now) {
                 State::Due
             } else {
                 State::Valid
@@ -124,14 +131,6 @@ fn state(owner: &Owner, token: Option<&SecretString>, says: Option<&Inspected>, 
         }
         (Some(_), _) => State::Invalid,
     }
-}
-
-/// Whether a watcher would renew the token now, were there no jitter.
-fn is_due(says: &Inspected, now: i64) -> bool {
-    let (Some(iat), Some(exp)) = (says.iat, says.exp) else {
-        return false;
-    };
-    Lifetime { iat, exp }.due_at_ms(DEFAULT_FRACTION, 0.0) <= now.saturating_mul(1000)
 }
 
 fn holds(entry: Option<&Entry>, token: Option<&SecretString>) -> bool {
@@ -169,15 +168,10 @@ impl Status {
         if let Some(issued) = &self.issued_at {
             lines.push(format!("Issued:        {issued}"));
         }
-        if let (Some(expires), Some(left)) = (&self.expires_at, self.remaining_seconds) {
-            let length = time::duration(left);
-            let left = if left > 0 {
-                format!("in {length}")
-            } else {
-                format!("{length} ago")
-            };
-            lines.push(format!("Expires:       {expires} ({left})"));
+        if let Some(expiry) = &self.expiry {
+            lines.push(format!("Expires:       {expiry}"));
         }
+        lines.extend(self.doubts.iter().map(|doubt| format!("               {doubt}")));
         lines.push(format!(
             "openclaw.json: {}",
             match self.config_has_same_token {
