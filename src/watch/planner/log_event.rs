@@ -1,6 +1,6 @@
 //! What planning wants in the log. None of them ever holds a token.
 
-use super::plan::{Action, By};
+use super::action::{Action, By};
 use crate::mode::Mode;
 use crate::time;
 use std::fmt;
@@ -172,17 +172,5 @@ fn remedy(by: Option<By>) -> &'static str {
         Some(By::Signing) => "signing a new token",
         Some(By::Command) => "asking the token command for a new token",
         None => "log in again: sigilum-authz-notify auth login",
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Store(_) => "storing the token of openclaw.json",
-            Self::Renew { .. } => "renewing the token",
-            Self::Adopt => "following the API's address",
-            Self::Put(_) => "putting the token into openclaw.json",
-            Self::TakeOut => "taking the token out of openclaw.json",
-        })
     }
 }

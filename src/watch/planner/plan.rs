@@ -1,9 +1,9 @@
 //! The pure part: what was seen of a home and the time in; one action, when to wake and lines for the log out.
 
-use super::types::{Config, Entry, InConfig, Now, Owner, Record, Snapshot, Stored, Token, TokenId};
-
+use super::action::{Action, By};
 use super::log_event::LogEvent;
 use super::state::{Gate, Loss, Memory, Notified};
+use super::types::{Config, Entry, InConfig, Now, Owner, Record, Snapshot, Stored, Token};
 use crate::mode::Mode;
 use crate::token::lifetime::Lifetime;
 
@@ -16,42 +16,6 @@ pub struct Rules {
     pub token_command: bool,
     /// `--once`: no second look at what may be half-written.
     pub once: bool,
-}
-
-/// How a new token is got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
-    /// oss-local: signed here.
-    Signing,
-    /// managed: printed by the token command.
-    Command,
-}
-
-/// What is to be done now; always one thing, then the home is looked at again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// The config's token into the token file.
-    Store(TokenId),
-    /// A new token into the token file. `replaces`: the one that was stored, if one was.
-    Renew {
-        /// How.
-        by: By,
-        /// The stored one.
-        replaces: Option<TokenId>,
-    },
-    /// The entry's API URL into the record.
-    Adopt,
-    /// The stored token into the entry.
-    Put(TokenId),
-    /// The token out of the entry.
-    TakeOut,
-}
-
-impl Action {
-    /// Whether it writes openclaw.json; the others write files in `.sigilum/`.
-    pub fn writes_config(&self) -> bool {
-        matches!(self, Self::Put(_) | Self::TakeOut)
-    }
 }
 
 /// What planning says.
@@ -247,7 +211,7 @@ fn renew(snapshot: &Snapshot, owner: &Owner, memory: &mut Memory, now: Now, rule
     plan.due = due;
     let is_due = due.is_some_and(|due| due <= now.wall);
     if !is_due {
-        memory.file.recovered(plan);
+        plan.log_events.extend(memory.file.recovered());
     }
     match (by, life) {
         (Some(by), _) if is_due => {
@@ -307,13 +271,13 @@ fn keep_entry_true(snapshot: &Snapshot, owner: &Owner, memory: &mut Memory, now:
             _ => return,
         };
         if matches!(&entry.token, InConfig::Token(token) if token.id == stored.id) {
-            memory.entry.recovered(plan);
+            plan.log_events.extend(memory.entry.recovered());
             return;
         }
         Action::Put(stored.id)
     } else {
         if entry.token == InConfig::Unset {
-            memory.entry.recovered(plan);
+            plan.log_events.extend(memory.entry.recovered());
             return;
         }
         Action::TakeOut

@@ -1,7 +1,7 @@
 //! What the watcher remembers of one home between two looks: what it did, what failed, what was logged once.
 
+use super::action::Action;
 use super::log_event::LogEvent;
-use super::plan::{Action, Plan};
 use super::types::{Config, InConfig, Now, Owner, Record, Snapshot, Stored, Token, TokenId};
 use crate::mode::Mode;
 use crate::token::lifetime::{self, Lifetime};
@@ -339,11 +339,10 @@ impl RetryState {
         })
     }
 
-    /// All is as it should be.
-    pub(super) fn recovered(&mut self, plan: &mut Plan) {
-        if let Some(failing) = self.failing.take() {
-            plan.log_events.push(LogEvent::Recovered { action: failing.action });
-        }
+    /// All is as it should be; says so where it was not.
+    pub(super) fn recovered(&mut self) -> Option<LogEvent> {
+        let failing = self.failing.take()?;
+        Some(LogEvent::Recovered { action: failing.action })
     }
 
     fn retry_now(&mut self, now: Now) {
