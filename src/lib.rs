@@ -2,9 +2,22 @@
 //!
 //! One thing flows through: the **owner token**, from where it is made into its file, from its file into OpenClaw's
 //! config, from there into the hook, and with it a question to the Sigilum API, whose answer becomes a notice.
-//! [`cli`] says what a person may ask, [`settings`] what is in force, [`cmd`] and [`watch`] join the parts, with
-//! [`local_token`] for what both do: [`token`], [`openclaw`] and [`sigilum`] know nothing of each other. Only [`env`](mod@env)
-//! reads the environment, only [`fs`] writes files, only [`process`] starts programs.
+//!
+//! ```text
+//! cmd           one file a command: read settings, call the parts, print
+//! cli           every flag, default and help text
+//! watch         renews tokens before they expire, keeps openclaw.json true
+//! local_token   a token signed here, for the commands and the watcher
+//! settings      what is in force, and who wins among flags, environment, records and config
+//! token · openclaw · sigilum · hook         know nothing of each other
+//! env · error · fs · home · mode · process · request · text · time         the ground
+//! ```
+//!
+//! A room knows the ground and rooms below it, never one above it. Only [`env`](mod@env) reads the environment, only
+//! [`fs`] writes files, only [`process`] starts programs. `tests/suite/architecture.rs` holds the code to that.
+//!
+//! A module is `x.rs` beside `x/`. A file's `use` lines are one block (re-exports another, before it), in the order of
+//! rustfmt, which puts what is ours first. Unit tests stand at the end of their file, or in `x/tests.rs`.
 
 #![cfg_attr(
     not(test),

@@ -6,7 +6,6 @@ use crate::cmd::output::write_line;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::home::{self, OpenClawHome};
-
 use crate::token::lifetime::DEFAULT_FRACTION;
 use crate::token::token_command::TokenCommand;
 use crate::watch::{self, Homes, Options, service_unit::Unit};

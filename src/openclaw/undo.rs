@@ -13,15 +13,13 @@ mod regions;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
 use super::document::{Document, DocumentError, Edited};
 use members::Members;
 use regions::{Fingerprint, Found, Regions};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
 
 /// The layout of the record. A record of another version is refused: its reader knows better what it means.
 const VERSION: u32 = 1;

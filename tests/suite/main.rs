@@ -4,6 +4,7 @@
 #[path = "../env/mod.rs"]
 mod env;
 
+mod architecture;
 mod auth_checkout;
 mod auth_login;
 mod auth_status;

@@ -1,13 +1,11 @@
 //! Which values we changed in a file, and what they were before.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
-
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
-
 use super::regions::Fingerprint;
 use crate::openclaw::entry::HOOK;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::ops::Bound;
 
 /// Everything in a file's value that is not as we found it.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -1,8 +1,7 @@
 //! Where our text stands in a file, and which text stood there before.
 
-use serde::{Deserialize, Serialize};
-
 use crate::openclaw::document::Edited;
+use serde::{Deserialize, Serialize};
 
 /// How many bytes around a region tell where it is.
 const CONTEXT: usize = 64;
