@@ -3,6 +3,7 @@
 use super::action::{Action, By};
 use crate::mode::Mode;
 use crate::time;
+use crate::token::lifetime::TimeFault;
 use std::fmt;
 
 /// One line of the log: an event or a change of state.
@@ -56,6 +57,11 @@ pub enum LogEvent {
         /// Negative: it did, so long ago.
         in_seconds: i64,
     },
+    /// A token that only a person can replace has times that cannot be right.
+    WrongTimes {
+        /// What is wrong with them.
+        fault: TimeFault,
+    },
     /// Somebody keeps undoing what the watcher writes.
     Undone {
         /// openclaw.json, not the token file.
@@ -96,6 +102,7 @@ impl LogEvent {
                 | Self::TokenLost { .. }
                 | Self::StoredForOtherApi { .. }
                 | Self::Expires { .. }
+                | Self::WrongTimes { .. }
                 | Self::Undone { .. }
                 | Self::Failing { .. }
         )
@@ -138,6 +145,10 @@ impl fmt::Display for LogEvent {
             Self::Expires { .. } => {
                 f.write_str("the owner token has expired; get a new one: sigilum-authz-notify auth refresh --owner-token-stdin")
             }
+            Self::WrongTimes { fault } => write!(
+                f,
+                "{fault}; get a new one: sigilum-authz-notify auth refresh --owner-token-stdin"
+            ),
             Self::Undone { config, seconds } => write!(
                 f,
                 "something keeps undoing what is written to {}; left alone for {}",

@@ -5,7 +5,7 @@ use super::log_event::LogEvent;
 use super::state::{Gate, Loss, Memory, Notified};
 use super::types::{Config, Entry, InConfig, Now, Owner, Record, Snapshot, Stored, Token};
 use crate::mode::Mode;
-use crate::token::lifetime::Lifetime;
+use crate::token::lifetime::{self, Lifetime};
 
 /// What is the same for all homes and all the time.
 #[derive(Debug, Clone, Copy)]
@@ -206,20 +206,34 @@ fn renew(snapshot: &Snapshot, owner: &Owner, memory: &mut Memory, now: Now, rule
     };
     memory.lost(None);
     let fresh = memory.is_fresh(token.id);
+    let fault = lifetime::time_fault(token.iat, token.exp, now.wall.div_euclid(1000));
     let life = memory.lifetime(token, now);
-    let due = life.map(|life| memory.due(life, rules.renew_at));
+    // What such a token says of its end is nothing to wait for.
+    let due = life
+        .filter(|_| fault.is_none())
+        .map(|life| memory.due(life, rules.renew_at));
     plan.due = due;
-    let is_due = due.is_some_and(|due| due <= now.wall);
+    let is_due = fault.is_some() || due.is_some_and(|due| due <= now.wall);
     if !is_due {
         plan.log_events.extend(memory.file.recovered());
+    }
+    if let (None, Some(fault)) = (by, fault) {
+        plan.overdue = true;
+        if memory.remind(token.id, 0) {
+            plan.log_events.push(LogEvent::WrongTimes { fault });
+        }
+        return Then::GoOn;
     }
     match (by, life) {
         (Some(by), _) if is_due => {
             let replaces = Some(token.id);
             let action = Action::Renew { by, replaces };
             if fresh {
-                plan.log_events
-                    .extend(memory.failed(&action, "the new token is due for renewal already", now));
+                let why = fault.map_or_else(
+                    || "the new token is due for renewal already".to_owned(),
+                    |fault| fault.to_string(),
+                );
+                plan.log_events.extend(memory.failed(&action, &why, now));
             }
             return attempt(action, memory, now, plan);
         }

@@ -2,7 +2,7 @@
 
 use super::{HOUR, RULES, START_S, WITH_COMMAND, at, entry, id, owned, snapshot, token, with};
 use sigilum_authz_notify::mode::Mode;
-use sigilum_authz_notify::token::lifetime::MAX_JITTER;
+use sigilum_authz_notify::token::lifetime::{MAX_JITTER, TimeFault};
 use sigilum_authz_notify::watch::planner::{
     Action, By, Config, Entry, InConfig, LogEvent, Memory, Now, Plan, Record, Snapshot, Stored, Token, plan,
 };
@@ -373,6 +373,41 @@ fn a_managed_token_without_a_command_is_reminded_of_four_times() {
     // Started when three of them are past already: one line, for the nearest.
     let late = plan(&snapshot, &mut fresh_memory(), at(7 * 24 * HOUR - 600), &RULES);
     assert_eq!(warnings(&late), [&LogEvent::Expires { in_seconds: 600 }]);
+}
+
+#[test]
+fn a_token_from_another_time_is_renewed_or_told_of_once() {
+    let milliseconds = START_S * 999;
+    for (iat, exp, fault) in [
+        (301, 7 * 24 * HOUR, TimeFault::FromFuture),
+        (87_660 * HOUR, 87_828 * HOUR, TimeFault::FromFuture),
+        (0, milliseconds, TimeFault::Milliseconds),
+        (milliseconds, milliseconds + 1, TimeFault::Milliseconds),
+        (0, 87_841 * HOUR, TimeFault::TooLong),
+        (-START_S, i64::MAX - START_S, TimeFault::NoDate),
+    ] {
+        let stored = token(1, iat, exp);
+        let local = snapshot(entry(true, InConfig::Token(stored.clone())), Stored::Token(stored));
+        let managed = owned(local.clone(), Mode::Managed, Record::Same);
+        let signed = plan(&local, &mut fresh_memory(), at(0), &RULES);
+        assert_eq!(
+            (signed.action, signed.due),
+            (renew(By::Signing, Some(1)), None),
+            "{fault:?}"
+        );
+        let asked = plan(&managed, &mut fresh_memory(), at(0), &WITH_COMMAND);
+        assert_eq!(asked.action, renew(By::Command, Some(1)), "{fault:?}");
+        // Nobody can renew it: told once.
+        let mut memory = fresh_memory();
+        let told = plan(&managed, &mut memory, at(0), &RULES);
+        assert_eq!(warnings(&told), [&LogEvent::WrongTimes { fault }], "{fault:?}");
+        assert!(told.overdue && told.due.is_none() && told.action.is_none(), "{fault:?}");
+        assert_eq!(
+            warnings(&plan(&managed, &mut memory, at(1), &RULES)).len(),
+            0,
+            "{fault:?}"
+        );
+    }
 }
 
 #[test]
