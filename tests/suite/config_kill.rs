@@ -51,7 +51,7 @@ fn child() {
 
 fn start(home: &Path, name: &str, rounds: u32) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture", "--test-threads=1"])
+        .args(["--exact", "config_kill::child", "--nocapture", "--test-threads=1"])
         .env("EDIT_TEST_HOME", home)
         .env("EDIT_TEST_NAME", name)
         .env("EDIT_TEST_ROUNDS", rounds.to_string())

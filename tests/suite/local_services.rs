@@ -581,7 +581,11 @@ fn killed_at_any_moment_the_database_is_whole() {
         };
         let mut child = std::process::Command::new(std::env::current_exe().unwrap());
         child
-            .args(["--exact", "child_that_registers_until_it_is_killed", "--quiet"])
+            .args([
+                "--exact",
+                "local_services::child_that_registers_until_it_is_killed",
+                "--quiet",
+            ])
             .env("REGISTER_IN", &path)
             .stdout(std::process::Stdio::null());
         if checkout.is_some() {

@@ -410,7 +410,7 @@ fn child() {
 
 fn run_child(config: &Path, rounds: u32) -> std::process::Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture", "--test-threads=1"])
+        .args(["--exact", "lock::child", "--nocapture", "--test-threads=1"])
         .env("LOCK_TEST_CONFIG", config)
         .env("LOCK_TEST_ROUNDS", rounds.to_string())
         .stdout(Stdio::piped())
