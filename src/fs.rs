@@ -4,6 +4,7 @@
 //! name), its folder after it (else the rename itself may be lost). Bytes that are already there are not written.
 //! Several files written under one [`OwnLock`] share the folder's fsync.
 
+mod accounts;
 mod backups;
 mod folder;
 mod own_lock;
@@ -16,7 +17,7 @@ pub use folder::{Content, Folder, Owner, inode, is_regular, is_unsupported, owne
 pub use own_lock::{FileLock, OwnLock, lock_sigilum, lock_sigilum_for};
 pub use temp::Temp;
 pub use temp_name::is_temp_name;
-pub use trust::quoted;
+pub use trust::{is_open_without_modes, quoted, trust_all_writers};
 
 use crate::error::{Error, ExitCode, OrFail, Result};
 use rustix::fs::{Mode, OFlags};
@@ -138,15 +139,13 @@ fn read_at_most(path: &Path, limit: u64, regular: bool) -> Result<Option<Vec<u8>
 }
 
 /// The bytes of a file of ours; `None` where there is no such file. What someone else may have planted or changed is
-/// refused: a link, a file with a second name, one that another user owns or that others may write to, and so is a
-/// folder where others could replace it.
+/// refused: a link, a file with a second name, one that a user who is not trusted owns or may write to. The folder is
+/// not asked about: who only reads has nothing to lose in it.
 pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
-    let parent = parent(path);
-    match std::fs::symlink_metadata(parent) {
+    let folder = match std::fs::symlink_metadata(parent(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        _ => {}
-    }
-    let folder = open_folder(path)?;
+        _ => open_to_read(path)?,
+    };
     let what = || format!("could not read the file: {}", path.display());
     let Some(content) = folder
         .read(file_name(path)?, limit)
@@ -154,22 +153,12 @@ pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     else {
         return Ok(None);
     };
-    let stat = &content.stat;
-    let me = rustix::process::geteuid().as_raw();
-    let ours =
-        stat.st_uid == 0 || stat.st_uid == me || folder.file_owner().is_some_and(|owner| owner.uid == stat.st_uid);
-    let why = if !ours {
-        format!("it belongs to another user (number {})", stat.st_uid)
-    } else if stat.st_nlink > 1 {
-        format!("it has {} names (hard links)", stat.st_nlink)
-    } else if permissions(stat) & 0o022 != 0 {
-        format!("others may write to it (mode {:04o})", permissions(stat))
-    } else {
-        return Ok(Some(content.bytes));
-    };
-    Err(Error::new(ExitCode::Failure, what())
-        .because(anyhow::Error::msg(why))
-        .next(format!("look at it, then remove it: rm {}", quoted(path))))
+    match trust::disbelief(&folder, &content.stat) {
+        None => Ok(Some(content.bytes)),
+        Some(why) => Err(Error::new(ExitCode::Failure, what())
+            .because(anyhow::Error::msg(why))
+            .next(format!("look at it, then remove it: rm {}", quoted(path)))),
+    }
 }
 
 /// Removes a file, or a link itself; says whether there was one.
@@ -183,6 +172,14 @@ pub fn remove(path: &Path) -> Result<bool> {
 
 /// The folder of a file of ours, trusted and rid of what killed runs left.
 fn open_folder(path: &Path) -> Result<Folder> {
+    let folder = open_to_read(path)?;
+    trust::refuse_open_to_others(&folder)?;
+    folder.clean();
+    Ok(folder)
+}
+
+/// The folder of a file of ours.
+fn open_to_read(path: &Path) -> Result<Folder> {
     let parent = parent(path);
     let what = || format!("could not open the folder: {}", parent.display());
     // Our own folders are never links: one of that name was planted.
@@ -194,10 +191,7 @@ fn open_folder(path: &Path) -> Result<Folder> {
             .because(anyhow::Error::msg("it is a symbolic link"))
             .next(format!("look at it, then remove it: rm {}", quoted(parent))));
     }
-    let folder = Folder::open(parent).map_err(|error| failed(what(), error))?;
-    trust::refuse_open_to_others(&folder)?;
-    folder.clean();
-    Ok(folder)
+    Folder::open(parent).map_err(|error| failed(what(), error))
 }
 
 fn parent(path: &Path) -> &Path {

@@ -4,6 +4,7 @@ use crate::cli::{LocalApiArgs, OwnerArgs, PlaceArgs};
 use crate::cmd::output;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
+use crate::fs;
 use crate::home::{self, OpenClawHome};
 use crate::mode::Mode;
 use crate::openclaw::entry::{self, Entry};
@@ -19,6 +20,14 @@ use std::time::Duration;
 pub fn place(args: &PlaceArgs, env: &Env) -> Result<OpenClawHome> {
     let place = home::find(args.openclaw_home.as_deref(), args.config.as_deref(), env)?;
     place.warnings.iter().for_each(output::warn);
+    if env.is_on("SIGILUM_TRUST_HOME") {
+        fs::trust_all_writers();
+    } else if fs::is_open_without_modes(&place.home) {
+        output::warn(format_args!(
+            "the file system of {} keeps no modes: whoever can reach it can change what we believe there",
+            place.home.display()
+        ));
+    }
     Ok(place)
 }
 

@@ -1,7 +1,7 @@
 //! Our own lock: token file, record, undo record and config of one home change together.
 
 use super::folder::{Folder, is_regular};
-use super::{create_private_dir, failed, file_name, open_folder};
+use super::{create_private_dir, failed, file_name, open_folder, open_to_read};
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::home::OpenClawHome;
 use crate::process::Process;
@@ -75,7 +75,7 @@ impl FileLock {
 
     /// The process that holds the lock, as it signed; only a hint.
     pub fn holder(path: &Path) -> Option<u32> {
-        let folder = open_folder(path).ok()?;
+        let folder = open_to_read(path).ok()?;
         let content = folder.read(file_name(path).ok()?, 64).ok()??;
         std::str::from_utf8(&content.bytes).ok()?.trim().parse().ok()
     }
@@ -137,6 +137,7 @@ pub fn lock_sigilum_for(place: &OpenClawHome, patience: Duration) -> Result<OwnL
             acquired => break acquired?,
         }
     };
+    super::trust::mend(&open_to_read(&folder.join("lock"))?);
     Ok(OwnLock {
         unsynced: Mutex::default(),
         _lock: lock,

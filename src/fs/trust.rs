@@ -1,37 +1,61 @@
-//! Whether a folder may hold files of ours.
+//! Whose hands a folder and the files in it are in.
+//!
+//! Trusted are root, our own user, the owner of the OpenClaw home, and a group that we are in and nobody else is. So a
+//! home works that a kubelet gave to its `fsGroup`, one of a random user in group 0, and one of a private group.
 
-use super::folder::{Folder, permissions};
+use super::accounts::Accounts;
+use super::folder::{Folder, is_regular, permissions};
 use crate::error::{Error, ExitCode, OrFail, Result};
+use rustix::fs::{Mode, Stat};
+use rustix::process::{getegid, geteuid, getgroups};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Refuses a folder in which someone else could replace a file of ours: one that group or others may write to without
-/// the sticky bit, or that belongs to neither us nor root; so for every folder above it, since who can rename a folder
-/// can replace all that is in it. As root, the folder's own owner is trusted with what is his.
-pub fn refuse_open_to_others(folder: &Folder) -> Result<()> {
-    let me = rustix::process::geteuid();
+/// The group of everybody on macOS.
+const STAFF: u32 = 20;
+
+/// Whether a person said `SIGILUM_TRUST_HOME=1`: that whoever can write there is trusted.
+static LIFTED: AtomicBool = AtomicBool::new(false);
+
+/// From now on, whoever can write to a folder or a file is trusted.
+pub fn trust_all_writers() {
+    LIFTED.store(true, Ordering::Relaxed);
+}
+
+fn is_lifted() -> bool {
+    LIFTED.load(Ordering::Relaxed)
+}
+
+/// Refuses a folder in which someone who is not trusted could replace a file of ours: one that he owns, or may write
+/// to without the sticky bit; so for every folder above it, since who can rename a folder can replace all that is in
+/// it.
+pub(super) fn refuse_open_to_others(folder: &Folder) -> Result<()> {
+    if is_lifted() {
+        return Ok(());
+    }
+    let trusted = Trusted::with(folder);
     for path in folder.path().ancestors() {
         let stat = rustix::fs::stat(path).or_fail(ExitCode::Failure, || {
             format!("could not look at the folder: {}", path.display())
         })?;
-        let uid = stat.st_uid;
         // What leads to the folder is root's as a rule, and in a sandbox root may have another number.
-        let roots = uid == 0 || (path != folder.path() && Some(uid) == crate::process::root_seen_as());
-        let trusted = roots || uid == me.as_raw() || (me.is_root() && uid == folder.owner().uid);
-        let mode = permissions(&stat);
-        let open = mode & 0o022 != 0 && mode & 0o1000 == 0;
-        if trusted && !open {
-            continue;
-        }
-        let why = if trusted {
-            format!("others may write to {} (mode {mode:04o})", path.display())
+        let roots = path != folder.path() && Some(stat.st_uid) == crate::process::root_seen_as();
+        let refused = if !roots && !trusted.user(stat.st_uid) {
+            let why = format!("{} belongs to another user (number {})", path.display(), stat.st_uid);
+            Some((why, None))
         } else {
-            format!("{} belongs to another user (number {uid})", path.display())
+            let bits = trusted.open_bits(&stat);
+            let open = bits != 0 && permissions(&stat) & 0o1000 == 0 && !has_no_modes(path);
+            open.then(|| {
+                let why = format!(
+                    "others may write to {} (mode {:04o})",
+                    path.display(),
+                    permissions(&stat)
+                );
+                (why, Some((bits, stat.st_uid)))
+            })
         };
-        let next = if trusted {
-            format!("chmod go-w {}", quoted(path))
-        } else {
-            "use a folder of your own".to_owned()
-        };
+        let Some((why, mode)) = refused else { continue };
         return Err(Error::new(
             ExitCode::Failure,
             format!(
@@ -40,12 +64,172 @@ pub fn refuse_open_to_others(folder: &Folder) -> Result<()> {
             ),
         )
         .because(anyhow::Error::msg(why))
-        .next(next));
+        .next(way_out(path, mode)));
     }
     Ok(())
+}
+
+/// What this user can do about a folder. `mode`: the bits that let others write, and the folder's owner.
+fn way_out(path: &Path, mode: Option<(u32, u32)>) -> String {
+    let me = geteuid();
+    match mode {
+        Some((bits, owner)) if me.is_root() || owner == me.as_raw() => {
+            let who = match (bits & 0o020, bits & 0o002) {
+                (0, _) => "o",
+                (_, 0) => "g",
+                _ => "go",
+            };
+            format!("chmod {who}-w {}", quoted(path))
+        }
+        _ => "use a folder of your own; or, if you trust everybody who can write there: export SIGILUM_TRUST_HOME=1, \
+              and run the command again"
+            .to_owned(),
+    }
+}
+
+/// Why a file may be someone else's work; `None` where it is to be believed.
+pub(super) fn disbelief(folder: &Folder, stat: &Stat) -> Option<String> {
+    if stat.st_nlink > 1 {
+        return Some(format!("it has {} names (hard links)", stat.st_nlink));
+    }
+    if is_lifted() {
+        return None;
+    }
+    let trusted = Trusted::with(folder);
+    if !trusted.user(stat.st_uid) {
+        Some(format!("it belongs to another user (number {})", stat.st_uid))
+    } else if trusted.open_bits(stat) != 0 && !has_no_modes(folder.path()) {
+        Some(format!("others may write to it (mode {:04o})", permissions(stat)))
+    } else {
+        None
+    }
+}
+
+/// Makes the files in a folder of ours private again: others may read one after somebody's chmod, and a kubelet lets the
+/// pod's group write. A file that is not believed stays as it is, or it would be believed from now on.
+pub(super) fn mend(folder: &Folder) {
+    let loose = |stat: &Stat| is_regular(stat) && permissions(stat) & 0o077 != 0 && disbelief(folder, stat).is_none();
+    for name in folder.names().unwrap_or_default() {
+        if folder.stat(&name).is_ok_and(|stat| stat.as_ref().is_some_and(loose))
+            && let Some(file) = folder.hold(&name)
+            && rustix::fs::fstat(&file).is_ok_and(|stat| loose(&stat))
+        {
+            // Only its owner and root can; the next write replaces it anyway.
+            let _ = rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR);
+        }
+    }
+}
+
+/// Whom we trust with what is in a folder, besides root and ourselves.
+struct Trusted {
+    /// The home's owner. Outside of homes, as root, the folder's own: what a person has may be in his folders.
+    owner: Option<u32>,
+}
+
+impl Trusted {
+    fn with(folder: &Folder) -> Self {
+        let home = home_of(folder.path()).and_then(|home| rustix::fs::stat(home).ok());
+        let own = || geteuid().is_root().then(|| folder.owner().uid);
+        Self {
+            owner: home.map(|stat| stat.st_uid).or_else(own),
+        }
+    }
+
+    fn user(&self, uid: u32) -> bool {
+        uid == 0 || uid == geteuid().as_raw() || Some(uid) == self.owner
+    }
+
+    /// Which of the bits 022 let someone write who is not trusted.
+    fn open_bits(&self, stat: &Stat) -> u32 {
+        let bits = permissions(stat) & 0o022;
+        if bits & 0o020 != 0 && self.group(stat.st_gid) {
+            bits & 0o002
+        } else {
+            bits
+        }
+    }
+
+    /// Group 0 is trusted as root is. Else nobody may be in it who is not trusted, and somebody must be who is.
+    fn group(&self, gid: u32) -> bool {
+        if gid == 0 || (cfg!(target_os = "macos") && gid == STAFF) {
+            return gid == 0;
+        }
+        let ours =
+            getegid().as_raw() == gid || getgroups().is_ok_and(|groups| groups.iter().any(|own| own.as_raw() == gid));
+        Accounts::of_this_machine().is_some_and(|accounts| {
+            let members = accounts.in_group(gid);
+            let trusted = |member: &Option<u32>| member.is_some_and(|uid| self.user(uid));
+            (ours || !members.is_empty()) && members.iter().all(trusted)
+        })
+    }
+}
+
+/// The OpenClaw home that a folder of ours belongs to.
+fn home_of(folder: &Path) -> Option<&Path> {
+    let ours = folder
+        .ancestors()
+        .find(|path| path.file_name().is_some_and(|name| name == ".sigilum"));
+    let hook = || {
+        folder
+            .ends_with("hooks/sigilum-authz-notify")
+            .then(|| folder.parent())
+            .flatten()
+    };
+    ours.or_else(hook)?.parent()
+}
+
+/// Whether a folder seems to be everybody's only because its file system keeps no modes.
+pub fn is_open_without_modes(folder: &Path) -> bool {
+    rustix::fs::stat(folder).is_ok_and(|stat| permissions(&stat) & 0o002 != 0) && has_no_modes(folder)
+}
+
+/// Whether a folder's file system keeps no modes, so that what it shows says nothing of who may write.
+#[cfg(target_os = "linux")]
+fn has_no_modes(folder: &Path) -> bool {
+    // statfs(2): FAT, exFAT, NTFS, SMB and CIFS, 9p (Windows drives in WSL), and the shared folders of VirtualBox and
+    // VMware.
+    const KINDS: [u32; 9] = [
+        0x4d44,
+        0x2011_bab0,
+        0x7366_746e,
+        0xff53_4d42,
+        0xfe53_4d42,
+        0x517b,
+        0x0102_1997,
+        0x786f_4256,
+        0xbacb_acbc,
+    ];
+    rustix::fs::statfs(folder).is_ok_and(|stat| KINDS.contains(&(stat.f_type as u32)))
+}
+
+/// Elsewhere nobody told us of any.
+#[cfg(not(target_os = "linux"))]
+fn has_no_modes(_: &Path) -> bool {
+    false
 }
 
 /// A path as a shell takes it.
 pub fn quoted(path: &Path) -> String {
     shell_words::quote(&path.to_string_lossy()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_ours_knows_its_home() {
+        let table = [
+            ("/h/.openclaw/.sigilum", Some("/h/.openclaw")),
+            ("/h/.openclaw/.sigilum/plugin", Some("/h/.openclaw")),
+            ("/h/.openclaw/hooks/sigilum-authz-notify", Some("/h/.openclaw")),
+            ("/h/.sigilum/x/.sigilum", Some("/h/.sigilum/x")),
+            ("/h/.openclaw/hooks", None),
+            ("/h", None),
+            ("/", None),
+        ];
+        for (folder, home) in table {
+            assert_eq!(home_of(Path::new(folder)), home.map(Path::new), "{folder}");
+        }
+    }
 }

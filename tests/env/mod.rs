@@ -87,7 +87,12 @@ impl TestEnv {
 
     /// A command line of the binary, run in the home folder.
     pub fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Run {
-        let mut command = Command::new(BINARY);
+        self.run_program(BINARY.as_ref(), args)
+    }
+
+    /// The same of another program.
+    pub fn run_program<S: AsRef<OsStr>>(&self, program: &Path, args: impl IntoIterator<Item = S>) -> Run {
+        let mut command = Command::new(program);
         command
             .args(args)
             .env_clear()
@@ -124,6 +129,13 @@ impl Run {
     pub fn cwd(mut self, dir: impl AsRef<Path>) -> Self {
         self.command.current_dir(dir);
         self
+    }
+
+    /// Runs it as another user, in one group or in several. Only root can.
+    pub fn by_user(self, uid: u32, groups: &[u32]) -> Self {
+        let groups: Vec<_> = groups.iter().map(u32::to_string).collect();
+        let (uid, gid) = (format!("--reuid={uid}"), format!("--regid={}", groups[0]));
+        self.under("setpriv", [uid, gid, format!("--groups={}", groups.join(","))])
     }
 
     /// Runs it under another program: `under("strace", ["-f"])`.

@@ -15,6 +15,7 @@ mod config_property;
 mod config_text;
 mod config_undo;
 mod entry;
+mod folders;
 mod fs;
 mod fuzz_replay;
 mod hook_install;

@@ -1,0 +1,72 @@
+//! Which accounts belong to a group, by `passwd` and `group`.
+
+use super::read_capped;
+use std::path::Path;
+
+/// Larger than any machine's list of accounts.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The accounts of a machine, as `/etc/passwd` and `/etc/group` list them (passwd(5), group(5)).
+pub(super) struct Accounts {
+    passwd: String,
+    group: String,
+}
+
+impl Accounts {
+    /// This machine's; `None` where they cannot be read. A container may have none at all.
+    pub fn of_this_machine() -> Option<Self> {
+        let read = |path: &str| {
+            let bytes = read_capped(Path::new(path), MAX_BYTES).ok()?;
+            Some(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
+        };
+        Some(Self {
+            passwd: read("/etc/passwd")?,
+            group: read("/etc/group")?,
+        })
+    }
+
+    /// The user numbers of a group's accounts: those whose own group it is, and those that it lists. `None` stands for
+    /// one that is listed and has no number here.
+    pub fn in_group(&self, gid: u32) -> Vec<Option<u32>> {
+        let number = |text: &str| text.parse::<u32>().ok();
+        let users = || self.passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        let own = users().filter(|user| user.get(3).and_then(|text| number(text)) == Some(gid));
+        let mut found: Vec<_> = own.map(|user| user.get(2).and_then(|text| number(text))).collect();
+        let groups = self.group.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        for group in groups.filter(|group| group.get(2).and_then(|text| number(text)) == Some(gid)) {
+            let listed = group.get(3).map_or("", |members| members.trim()).split(',');
+            for name in listed.filter(|name| !name.is_empty()) {
+                let user = users().find(|user| user[0] == name);
+                found.push(user.and_then(|user| user.get(2).and_then(|text| number(text))));
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_groups_accounts_are_those_whose_own_it_is_and_those_that_it_lists() {
+        let accounts = Accounts {
+            passwd: "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000:Alice,,,:/home/alice:\nbob:x:1001:1001\ncarol:x:1002:100::\n\
+                     odd:x:many:100\nshort\n"
+                .to_owned(),
+            group: "root:x:0:\nalice:x:1000:\nusers:x:100:\nshared:x:2000:alice,bob\ntwin:x:2000:carol\nfar:x:2001:dave\n"
+                .to_owned(),
+        };
+        let table: [(u32, &[Option<u32>]); 6] = [
+            (1000, &[Some(1000)]),
+            (100, &[Some(1002), None]),
+            (2000, &[Some(1000), Some(1001), Some(1002)]),
+            (2001, &[None]),
+            (0, &[Some(0)]),
+            (4242, &[]),
+        ];
+        for (gid, members) in table {
+            assert_eq!(accounts.in_group(gid), members, "{gid}");
+        }
+    }
+}

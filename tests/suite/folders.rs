@@ -1,0 +1,260 @@
+//! In which folders we write, with real users and groups: as root, by setpriv.
+
+use crate::env::{self, Output, Run, TestEnv, mode};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+/// Only root can be other users.
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn chmod(path: impl AsRef<Path>, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// A person's home folder with an OpenClaw home in it, that belong to these.
+struct Home {
+    env: TestEnv,
+    user: u32,
+    groups: Vec<u32>,
+    /// The build's own folder may be closed to others.
+    binary: PathBuf,
+}
+
+impl Home {
+    /// `user` in `groups`; `folder`: to whom `~/.openclaw` belongs, and its mode.
+    fn new(user: u32, groups: &[u32], folder: (u32, u32, u32)) -> Self {
+        let env = TestEnv::new();
+        let binary = env.home().join("binary");
+        fs::copy(env::BINARY, &binary).unwrap();
+        chmod(env.home(), 0o755);
+        let (uid, gid, mode) = folder;
+        fs::create_dir(env.openclaw()).unwrap();
+        chown(env.openclaw(), Some(uid), Some(gid)).unwrap();
+        chmod(env.openclaw(), mode);
+        let groups = groups.to_vec();
+        Self {
+            env,
+            user,
+            groups,
+            binary,
+        }
+    }
+
+    fn run(&self, args: &[&str]) -> Run {
+        let run = self.env.run_program(&self.binary, args);
+        run.by_user(self.user, &self.groups)
+    }
+
+    fn login(&self) -> Run {
+        self.run(&["auth", "login", "--mode", "oss-local", "--namespace", "alice"])
+            .args(["--enable-authz-notify", "true", "--print-token", "false"])
+    }
+
+    /// A login, an install and a status, each of which works.
+    #[track_caller]
+    fn works(&self) {
+        self.login().expect(0);
+        self.run(&["hook", "install"]).expect(0);
+        self.status().expect(0);
+        let token = self.env.sigilum("owner-token-alice.jwt");
+        assert_eq!(mode(&token), 0o600);
+        assert_eq!(fs::metadata(token).unwrap().uid(), self.user);
+        assert!(
+            self.env
+                .openclaw()
+                .join("hooks/sigilum-authz-notify/handler.js")
+                .exists()
+        );
+    }
+
+    fn status(&self) -> Run {
+        self.run(&["auth", "status", "--namespace", "alice"])
+    }
+}
+
+#[test]
+fn a_volume_that_a_kubelet_gave_to_the_pods_group() {
+    if !is_root() {
+        return;
+    }
+    let home = Home::new(1000, &[1000], (0, 1000, 0o2775));
+    home.works();
+    // What a kubelet does to it at the next start of the pod.
+    for path in tree(&home.env.openclaw()) {
+        let meta = fs::metadata(&path).unwrap();
+        chown(&path, None, Some(1000)).unwrap();
+        chmod(&path, meta.mode() & 0o7777 | if meta.is_dir() { 0o2070 } else { 0o060 });
+    }
+    home.status().expect(0);
+    home.run(&["auth", "show", "--namespace", "alice"]).expect(0);
+    home.works();
+    for name in [
+        "owner-token-alice.jwt",
+        "owner-alice.json",
+        "jwt-secret",
+        "undo.json",
+        "installed.json",
+        "lock",
+    ] {
+        assert_eq!(mode(home.env.sigilum(name)), 0o600, "{name}");
+    }
+}
+
+#[test]
+fn a_random_user_in_group_0() {
+    if !is_root() {
+        return;
+    }
+    // As an image makes it, and as OpenShift runs it.
+    let home = Home::new(1_000_650_000, &[0], (4242, 0, 0o775));
+    chown(home.env.home(), Some(4242), Some(0)).unwrap();
+    chmod(home.env.home(), 0o775);
+    home.works();
+}
+
+#[test]
+fn a_group_of_ones_own() {
+    let Some((_, uid, gid)) = is_root().then(account).flatten() else {
+        return;
+    };
+    let home = Home::new(uid, &[gid], (uid, gid, 0o775));
+    chown(home.env.home(), Some(uid), Some(gid)).unwrap();
+    chmod(home.env.home(), 0o775);
+    home.works();
+    // Root in that home trusts whom its owner trusts.
+    home.env.login().expect(0);
+}
+
+#[test]
+fn a_group_with_somebody_else_in_it_is_refused_with_a_way_out_that_is_one() {
+    let Some((name, member, gid)) = is_root().then(account).flatten() else {
+        return;
+    };
+    const ME: u32 = 4242;
+    assert_ne!(member, ME);
+    for (owner, group) in [(ME, &[ME, gid]), (0, &[gid, ME])] {
+        let home = Home::new(ME, group, (owner, gid, 0o2775));
+        let refused = home.login().expect(1);
+        let folder = home.env.openclaw();
+        let says = format!("others may write to {} (mode 2775)", folder.display());
+        assert!(refused.stderr.contains(&says), "{name}: {}", refused.stderr);
+        assert!(!home.env.sigilum("lock").exists());
+        // Who reads only is not kept from it.
+        assert!(home.status().expect(4).stdout.contains("missing"));
+        if owner == ME {
+            shell(&home, next(&refused));
+            home.works();
+        } else {
+            let next = next(&refused);
+            assert!(
+                !next.contains("chmod") && next.contains("export SIGILUM_TRUST_HOME=1"),
+                "{next}"
+            );
+            home.login().env("SIGILUM_TRUST_HOME", "1").expect(0);
+            home.status().expect(0);
+            home.login().expect(1);
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_everybody_may_write_to() {
+    if !is_root() {
+        return;
+    }
+    const ME: u32 = 4242;
+    let home = Home::new(ME, &[ME], (ME, ME, 0o1777));
+    home.works();
+    chmod(home.env.openclaw(), 0o777);
+    let refused = home.login().expect(1);
+    home.status().expect(0);
+    home.run(&["auth", "show", "--namespace", "alice"]).expect(0);
+    home.run(&["auth", "logout", "--namespace", "alice"]).expect(1);
+    home.run(&["hook", "uninstall"]).expect(1);
+    assert_eq!(mode(home.env.openclaw()), 0o777);
+    shell(&home, next(&refused));
+    assert_eq!(mode(home.env.openclaw()), 0o775);
+    home.works();
+}
+
+/// A file is not believed for the folder's sake.
+#[test]
+fn a_file_that_others_may_write_to_is_not_believed_and_not_mended() {
+    if !is_root() {
+        return;
+    }
+    const ME: u32 = 4242;
+    let home = Home::new(ME, &[ME], (ME, ME, 0o755));
+    home.works();
+    let record = home.env.sigilum("owner-alice.json");
+    chmod(&record, 0o666);
+    for _ in 0..2 {
+        let output = home.run(&["auth", "show", "--namespace", "alice"]).expect(1);
+        assert!(
+            output.stderr.contains("others may write to it (mode 0666)"),
+            "{}",
+            output.stderr
+        );
+        home.run(&["hook", "install"]).output();
+        assert_eq!(mode(&record), 0o666);
+    }
+    home.login().expect(0);
+    assert_eq!(mode(&record), 0o600);
+    home.status().expect(0);
+}
+
+/// An account that has a group of its own: its name, user and group.
+fn account() -> Option<(String, u32, u32)> {
+    let passwd = fs::read_to_string("/etc/passwd").ok()?;
+    let users: Vec<(String, u32, u32)> = passwd
+        .lines()
+        .filter_map(|line| {
+            let fields: Vec<_> = line.split(':').collect();
+            Some((
+                fields[0].to_owned(),
+                fields.get(2)?.parse().ok()?,
+                fields.get(3)?.parse().ok()?,
+            ))
+        })
+        .collect();
+    let groups = fs::read_to_string("/etc/group").ok()?;
+    let listed = |gid: u32| {
+        groups
+            .lines()
+            .any(|line| line.split(':').nth(2) == Some(&gid.to_string()) && !line.ends_with(':'))
+    };
+    let own = users.iter().find(|(_, uid, gid)| {
+        let only = users.iter().filter(|(_, _, other)| other == gid).count() == 1;
+        *uid != 0 && *gid != 0 && *uid < 60_000 && only && !listed(*gid)
+    });
+    own.cloned()
+}
+
+/// What a refusal says is next.
+#[track_caller]
+fn next(output: &Output) -> &str {
+    output.stderr.split_once("next: ").unwrap().1.trim_end()
+}
+
+/// Runs what a refusal said, as the person.
+#[track_caller]
+fn shell(home: &Home, line: &str) {
+    let line = home.env.run_program("sh".as_ref(), ["-c", line]);
+    line.by_user(home.user, &home.groups).expect(0);
+}
+
+fn tree(folder: &Path) -> Vec<PathBuf> {
+    let mut found = vec![folder.to_owned()];
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(tree(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
