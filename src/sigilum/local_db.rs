@@ -275,6 +275,11 @@ impl LocalDb {
         })
     }
 
+    /// Reads everything as it was at one moment, whatever others write between two statements.
+    fn read<T>(&self, work: impl FnOnce(&Transaction) -> Result<T, Problem>) -> Result<T, Problem> {
+        work(&self.conn.unchecked_transaction()?)
+    }
+
     /// One short write transaction, waiting for other writers.
     fn write<T>(&mut self, work: impl FnOnce(&Transaction) -> Result<T, Problem>) -> Result<T, Problem> {
         let transaction = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -14,6 +14,7 @@ use sigilum_authz_notify::sigilum::local_db::{
 };
 use sigilum_authz_notify::sigilum::secrets::{Workspace, new_key};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 const KEY: &str = "sk_live_0123456789abcdef0123456789abcdef0123456789ab34dc";
@@ -417,6 +418,51 @@ fn fifty_slugs_from_many_threads_beside_the_api() {
     assert_eq!(number(&db, "SELECT count(*) FROM traffic"), i64::from(counts.writes));
     assert_eq!(counts.refused_reads, 0, "{counts:?}");
     assert_eq!(text(&db, "PRAGMA integrity_check").unwrap(), "ok");
+}
+
+/// Another process makes the owner while we look: we see no owner, or that one, and no mixture.
+#[test]
+fn a_new_owner_is_seen_whole_by_whoever_looks_at_the_same_time() {
+    const ROUNDS: usize = 200;
+    let env = TestEnv::new();
+    let (mut db, seen) = database(&env);
+    let path = FakeCheckout::new(&env).db();
+    let looking_for = AtomicUsize::new(0);
+    let key = a_key();
+    let register = |db: &mut LocalDb, round: usize, slug: &str, plan_only: bool| {
+        let (namespace, key) = (format!("owner-{round}"), if plan_only { key.clone() } else { a_key() });
+        let new = NewService {
+            email: &format!("{namespace}@local.sigilum"),
+            ..new(&namespace, slug, &key, slug)
+        };
+        if plan_only {
+            db.plan_register(&new)
+        } else {
+            db.register(&new)
+        }
+        .unwrap()
+    };
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let mut db = LocalDb::open_or_create(&path, None).unwrap().db;
+            for round in 0..ROUNDS {
+                looking_for.store(round, Ordering::Relaxed);
+                while register(&mut db, round, &format!("planned-{round}"), true)
+                    .owner
+                    .created
+                {}
+                register(&mut db, round, &format!("second-{round}"), false);
+            }
+        });
+        for round in 0..ROUNDS {
+            while looking_for.load(Ordering::Relaxed) < round && !other.is_finished() {
+                std::thread::yield_now();
+            }
+            register(&mut db, round, &format!("first-{round}"), false);
+        }
+    });
+    assert_eq!(number(&seen, "SELECT count(*) FROM users"), ROUNDS as i64);
+    assert_eq!(number(&seen, "SELECT count(*) FROM services"), 2 * ROUNDS as i64);
 }
 
 #[test]

@@ -97,7 +97,7 @@ impl LocalDb {
     /// # Errors
     /// As [`Self::register`].
     pub fn plan_register(&self, new: &NewService<'_>) -> Result<Registered, DbError> {
-        self.at(plan(&self.conn, new))
+        self.at(self.read(|moment| plan(moment, new)))
     }
 
     /// Owner, service and key in one short transaction; none where all is as wanted.
@@ -106,7 +106,7 @@ impl LocalDb {
     /// [`Problem::SlugTaken`] where another namespace was quicker to take the slug: look at the slot again, load that
     /// slot's key, and register again. [`Problem::KeyRevoked`], [`Problem::KeyOfAnother`]: the key must not be used.
     pub fn register(&mut self, new: &NewService<'_>) -> Result<Registered, DbError> {
-        let registered = match plan(&self.conn, new) {
+        let registered = match self.read(|moment| plan(moment, new)) {
             Ok(planned) if planned.writes() => self.write(|transaction| {
                 // Another process may have written since; what was read is at hand now, so this is quick.
                 let planned = plan(transaction, new)?;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 impl LocalDb {
     /// What waits for approval in a namespace, as the API would answer: the newest [`LIMIT`], and how many in all.
     pub fn pending_requests(&self, namespace: &str) -> Result<Pending, DbError> {
-        self.at(pending(&self.conn, namespace))
+        self.at(self.read(|moment| pending(moment, namespace)))
     }
 
     /// Adds two requests of made-up agents, for the demo. A second call adds nothing.

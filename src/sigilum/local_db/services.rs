@@ -95,16 +95,12 @@ pub enum KeyState {
 impl LocalDb {
     /// All services of a namespace, by slug, as they were at one moment. Three queries, however many there are.
     pub fn services(&self, namespace: &str) -> Result<Vec<Service>, DbError> {
-        let read = || {
-            let moment = self.conn.unchecked_transaction()?;
-            services(&moment, namespace)
-        };
-        self.at(read())
+        self.at(self.read(|moment| services(moment, namespace)))
     }
 
     /// Where the namespace's service of that slug stands.
     pub fn slot(&self, namespace: &str, slug: &str) -> Result<Slot, DbError> {
-        self.at(slot(&self.conn, namespace, slug))
+        self.at(self.read(|moment| slot(moment, namespace, slug)))
     }
 
     /// The service's keys that are not revoked, oldest first.
