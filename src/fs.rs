@@ -14,7 +14,7 @@ mod trust;
 
 pub use backups::{back_up, drop_links, put_back, remove_empty_folder};
 pub use folder::{Content, Folder, Owner, inode, is_regular, is_unsupported, owner, permissions};
-pub use own_lock::{FileLock, OwnLock, lock_sigilum, lock_sigilum_for};
+pub use own_lock::{FileLock, OwnLock, lock_existing_sigilum, lock_sigilum};
 pub use temp::Temp;
 pub use temp_name::is_temp_name;
 pub use trust::{is_open_without_modes, quoted, trust_all_writers};

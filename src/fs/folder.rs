@@ -113,21 +113,27 @@ impl Folder {
 
     /// Makes a 0700 folder in it and sees to it that it stays; one that is there already is left as it is.
     pub(super) fn make_folder(&self, name: &str) -> io::Result<()> {
-        match rustix::fs::mkdirat(&self.fd, name, Mode::RWXU) {
-            Ok(()) => {}
-            // Another process was faster, or something that is no folder is in the way.
-            Err(Errno::EXIST) => {
-                return match self.folder(name)? {
-                    Some(_) => Ok(()),
-                    None => Err(Errno::EXIST.into()),
-                };
+        // Another process may make the folder and remove it again, time and again (`hook uninstall --purge`).
+        const TRIES: usize = 100;
+        for _ in 0..TRIES {
+            match rustix::fs::mkdirat(&self.fd, name, Mode::RWXU) {
+                Ok(()) => {
+                    if let (Some(made), Some(owner)) = (self.folder(name)?, self.file_owner()) {
+                        chown(&made.fd, owner)?;
+                    }
+                    return self.sync();
+                }
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
             }
-            Err(error) => return Err(error.into()),
+            if self.folder(name)?.is_some() {
+                return Ok(());
+            }
+            if self.stat(name)?.is_some_and(|stat| !is_folder(&stat)) {
+                break;
+            }
         }
-        if let (Some(made), Some(owner)) = (self.folder(name)?, self.file_owner()) {
-            chown(&made.fd, owner)?;
-        }
-        self.sync()
+        Err(Errno::EXIST.into())
     }
 
     /// Removes a file (a link, not what it points at); says whether there was one.
@@ -290,6 +296,10 @@ pub fn permissions(stat: &Stat) -> u32 {
     #[allow(clippy::useless_conversion, reason = "macOS has 16 bits for a mode")]
     let mode = u32::from(stat.st_mode);
     mode & 0o7777
+}
+
+fn is_folder(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory
 }
 
 /// Whether it is a regular file: no link, folder, pipe or device.

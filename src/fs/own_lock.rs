@@ -122,22 +122,22 @@ pub struct OwnLock {
 /// Waits up to 20 s for another command of ours, then fails with [`ExitCode::LockHeld`]. A signal ends the wait with
 /// the process.
 pub fn lock_sigilum(place: &OpenClawHome) -> Result<OwnLock> {
-    lock_sigilum_for(place, PATIENCE)
-}
-
-/// As [`lock_sigilum`], but waits so long.
-pub fn lock_sigilum_for(place: &OpenClawHome, patience: Duration) -> Result<OwnLock> {
-    let folder = place.sigilum_dir();
-    let end = Instant::now() + patience;
-    let lock = loop {
-        create_private_dir(&folder)?;
-        match FileLock::acquire(&folder.join("lock"), patience) {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        create_private_dir(&place.sigilum_dir())?;
+        match lock_existing_sigilum(place, PATIENCE) {
             // Who had the lock took the folder away with it (`hook uninstall --purge`).
             Err(error) if error.is_not_found() && Instant::now() < end => {}
-            acquired => break acquired?,
+            acquired => return acquired,
         }
-    };
-    super::trust::mend(&open_to_read(&folder.join("lock"))?);
+    }
+}
+
+/// As [`lock_sigilum`], but waits so long, and makes no folder: where there is none, it fails.
+pub fn lock_existing_sigilum(place: &OpenClawHome, patience: Duration) -> Result<OwnLock> {
+    let path = place.sigilum_dir().join("lock");
+    let lock = FileLock::acquire(&path, patience)?;
+    super::trust::mend(&open_to_read(&path)?);
     Ok(OwnLock {
         unsynced: Mutex::default(),
         _lock: lock,

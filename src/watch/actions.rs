@@ -125,7 +125,10 @@ impl ActionContext<'_> {
 
     /// Stores a token, and the record where it would say something else about it.
     fn write(&self, owner: &Owner, token: &SecretString, lock: &OwnLock) -> Result<()> {
-        if let Some(folder) = owner.token_file.parent() {
+        // Our own folder is there, unless somebody is just removing it.
+        if let Some(folder) = owner.token_file.parent()
+            && folder != self.place.sigilum_dir()
+        {
             fs::create_private_dir(folder)?;
         }
         store::refuse_foreign(&owner.token_file)?;

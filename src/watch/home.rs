@@ -24,6 +24,8 @@ use std::sync::{Arc, Mutex};
 
 /// An event is often the first of several: the home is looked at so much later.
 const SETTLE_MS: i64 = 4;
+/// Where files of ours have gone, the home may be on its way out: nothing is made in it for so long.
+const REMOVAL_MS: i64 = 1_000;
 /// How often a home is looked at whose file system tells of no changes.
 const POLL_MS: i64 = 5_000;
 /// How often a broken config, or a home that another watcher serves, is looked at without any event.
@@ -60,6 +62,12 @@ pub(super) struct Home {
     reader: SnapshotReader,
     memory: Memory,
     watcher_lock: Option<WatcherLock>,
+    /// Once it was locked, `.sigilum` is made again for nothing but something to write into it.
+    was_locked: bool,
+    /// Whether there was a token file when it was last attended to.
+    had_token: bool,
+    /// Since when files of ours are gone, steady time.
+    gone_since: Option<i64>,
     /// Why it is looked at again and again.
     polled: Option<String>,
     /// Something happened: look at this steady time.
@@ -88,6 +96,9 @@ impl Home {
             reader: SnapshotReader::default(),
             memory,
             watcher_lock: None,
+            was_locked: false,
+            had_token: false,
+            gone_since: None,
             polled: None,
             look_at: None,
             not_before: 0,
@@ -151,7 +162,7 @@ impl Home {
     /// There is another one. Whatever else stands in the way may pass: it is tried again.
     pub fn acquire_lock(&mut self, shared: &Shared) -> Result<()> {
         let snapshot = self.read_snapshot(shared);
-        match self.lock_for(&snapshot) {
+        match self.lock_for(&snapshot, true) {
             Err(error) if error.code == ExitCode::AnotherWatcher => Err(error),
             _ => Ok(()),
         }
@@ -163,19 +174,43 @@ impl Home {
         failure.or(self.overdue.then_some(ExitCode::Token))
     }
 
-    fn lock_for(&mut self, snapshot: &Snapshot) -> Result<()> {
+    /// Sees to it that we are the home's only watcher, where there is anything to serve. `may_make`: also where that
+    /// takes a new `.sigilum`.
+    fn lock_for(&mut self, snapshot: &Snapshot, may_make: bool) -> Result<()> {
         if self.watcher_lock.as_ref().is_some_and(|lock| !lock.holds(&self.place)) {
             self.watcher_lock = None;
             self.status = None;
         }
-        if self.watcher_lock.is_none() && snapshot.owner.is_some() {
-            self.watcher_lock = Some(WatcherLock::acquire(&self.place)?);
-            if self.place.read_only.is_none() {
-                // A watcher may have nothing to write for days, and so take no lock that would clear these away.
-                lock::clear_leftovers(&self.place.config);
+        if self.watcher_lock.is_some() || snapshot.owner.is_none() {
+            return Ok(());
+        }
+        if !self.place.sigilum_dir().is_dir() {
+            if !may_make || snapshot.config == Config::Missing {
+                return Ok(());
             }
+            fs::create_private_dir(&self.place.sigilum_dir())?;
+        }
+        self.watcher_lock = Some(WatcherLock::acquire(&self.place)?);
+        self.was_locked = true;
+        if self.place.read_only.is_none() {
+            // A watcher may have nothing to write for days, and so take no lock that would clear these away.
+            lock::clear_leftovers(&self.place.config);
         }
         Ok(())
+    }
+
+    /// Whether files of ours have gone so short a time ago that the rest of the home may follow: whoever removes a
+    /// folder finds it empty only if nobody makes anything in it meanwhile.
+    fn is_being_removed(&mut self, snapshot: &Snapshot, now: Now) -> bool {
+        let no_token = self.had_token && snapshot.file == Stored::Missing;
+        if !no_token && self.watcher_lock.as_ref().is_none_or(|lock| lock.holds(&self.place)) {
+            self.gone_since = None;
+            return false;
+        }
+        let since = *self.gone_since.get_or_insert(now.steady);
+        let is_recent = now.steady < since + REMOVAL_MS;
+        self.gone_since.take_if(|_| !is_recent);
+        is_recent
     }
 
     /// Looks at the home and does what is to be done.
@@ -183,7 +218,11 @@ impl Home {
         let begun = shared.clock.now();
         (self.look_at, self.looked_at) = (None, Some(begun.steady));
         let mut snapshot = self.look(id, shared);
-        match self.lock_for(&snapshot) {
+        if !shared.rules.once && self.is_being_removed(&snapshot, begun) {
+            (self.wake_steady, self.wake_wall) = (self.gone_since.map(|since| since + REMOVAL_MS), None);
+            return;
+        }
+        match self.lock_for(&snapshot, !self.was_locked) {
             Ok(()) => self.lock_failed = false,
             Err(error) => {
                 if !self.lock_failed {
@@ -222,7 +261,7 @@ impl Home {
             }
             let done = match &lock {
                 Some(lock) => self.act(&action, lock, shared),
-                None => match fs::lock_sigilum_for(&self.place, PATIENCE) {
+                None => match self.own_lock(&snapshot) {
                     Ok(taken) => {
                         lock = Some(taken);
                         // Planned without the lock: planned again with it, if there is anything new.
@@ -249,6 +288,7 @@ impl Home {
             tracing::warn!(home = %self.place.home.display(), "{}", one_line(error));
         }
         self.printed = None;
+        self.had_token = snapshot.file != Stored::Missing;
         if matches!(snapshot.config, Config::Broken(_)) {
             self.failures.insert(true, ExitCode::Config);
         }
@@ -262,6 +302,12 @@ impl Home {
         if !shared.rules.once {
             self.write_status(&snapshot, planned.due, shared);
         }
+    }
+
+    /// Our lock, for something to write. A folder that is gone by now is not made for it.
+    fn own_lock(&mut self, snapshot: &Snapshot) -> Result<OwnLock> {
+        self.lock_for(snapshot, true)?;
+        fs::lock_existing_sigilum(&self.place, PATIENCE)
     }
 
     /// Looks, with watches on everything that the look shows to matter.

@@ -1,7 +1,7 @@
 //! One watcher a home: an advisory lock on `<home>/.sigilum/watch.lock`, held as long as the home is served.
 
 use crate::error::{Error, ExitCode, Result};
-use crate::fs::{self, FileLock};
+use crate::fs::FileLock;
 use crate::home::OpenClawHome;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,12 @@ pub(super) struct WatcherLock {
 }
 
 impl WatcherLock {
-    /// Makes us the home's only watcher.
+    /// Makes us the home's only watcher. Its `.sigilum` is there.
     ///
     /// # Errors
     /// [`ExitCode::AnotherWatcher`], saying who holds it; or the lock cannot be made.
     pub fn acquire(place: &OpenClawHome) -> Result<Self> {
         let path = path(place);
-        fs::create_private_dir(&place.sigilum_dir())?;
         let lock = FileLock::try_acquire(&path)?;
         match (lock, inode(&path)) {
             (Some(lock), Some(inode)) => Ok(Self { _lock: lock, inode }),

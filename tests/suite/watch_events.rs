@@ -113,6 +113,71 @@ fn a_home_that_appears_later_and_one_that_is_moved_are_seen() {
     assert!(wait_until(|| holds(&far)), "{}", watcher.log().join("\n"));
 }
 
+/// Removes paths below the person's home folder, in this order, as a person does.
+fn rm_rf(env: &TestEnv, paths: &[&str]) -> String {
+    let mut rm = std::process::Command::new("rm");
+    let rm = rm.arg("-rf").args(paths).current_dir(env.home()).output().unwrap();
+    String::from_utf8(rm.stderr).unwrap()
+}
+
+#[test]
+fn a_home_that_is_removed_beside_the_watcher_stays_removed() {
+    let orders: [&[&str]; 6] = [
+        &[".openclaw"],
+        &[".openclaw/.sigilum", ".openclaw"],
+        &[".openclaw/openclaw.json", ".openclaw"],
+        &[".openclaw/workspace", ".openclaw"],
+        &[
+            ".openclaw/.sigilum/owner-token-alice.jwt",
+            ".openclaw/workspace",
+            ".openclaw",
+        ],
+        &[".openclaw/.sigilum/watch.lock", ".openclaw"],
+    ];
+    // Several homes at once: most of the time is spent waiting.
+    let remove_all = |orders: &[&[&str]]| {
+        let env = TestEnv::new();
+        env.write_config(CONFIG);
+        let watcher = env.watch();
+        for (round, order) in orders.iter().enumerate() {
+            env.write_config(CONFIG);
+            env.log_in(100_000);
+            assert!(wait_until(|| env.sigilum("watch-status.json").exists()));
+            let workspace = env.openclaw().join("workspace");
+            std::fs::create_dir(&workspace).unwrap();
+            for file in 0..3_000 {
+                std::fs::write(workspace.join(file.to_string()), "").unwrap();
+            }
+            assert_eq!(rm_rf(&env, order), "", "round {round}, {order:?}");
+            watcher.wait_for_times("there is no openclaw.json", round + 1);
+            assert!(!env.openclaw().exists(), "round {round}, {order:?}: made again");
+        }
+    };
+    std::thread::scope(|scope| {
+        for orders in orders.chunks(2) {
+            scope.spawn(move || remove_all(&orders.repeat(2)));
+        }
+    });
+}
+
+#[test]
+fn a_removed_folder_of_ours_is_not_made_again_as_long_as_nobody_logs_in() {
+    let (env, stored) = home();
+    let watcher = env.watch();
+    assert_eq!(rm_rf(&env, &[".openclaw/.sigilum"]), "");
+    watcher.wait_for("nobody is logged in here");
+    std::fs::remove_file(env.config()).unwrap();
+    watcher.wait_for("there is no openclaw.json");
+    assert_eq!(std::fs::read_dir(env.openclaw()).unwrap().count(), 0);
+    env.write_config(CONFIG);
+    watcher.wait_for("openclaw.json is back");
+    env.log_in(200_000);
+    assert!(wait_until(|| env.sigilum("watch-status.json").exists()));
+    let stored = env.wait_for_token_other_than(&stored);
+    std::fs::write(env.config(), without(&env, &stored)).unwrap();
+    assert!(wait_until(|| env.in_config().as_ref() == Some(&stored)));
+}
+
 #[test]
 fn a_linked_config_is_followed_and_stays_a_link() {
     let (env, stored) = home();
