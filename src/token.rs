@@ -6,4 +6,5 @@ pub mod lifetime;
 pub mod record;
 pub mod source;
 pub mod store;
+pub mod times;
 pub mod token_command;

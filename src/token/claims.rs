@@ -2,7 +2,7 @@
 //! makes and checks it.
 
 use super::hs256;
-use super::lifetime::{self, TimeFault};
+use super::times::{self, TimeFault};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -123,16 +123,16 @@ impl Inspected {
     }
 
     /// `exp − iat` in seconds, where both are there and in order, and where a token may live so long
-    /// ([`lifetime::LONGEST`]).
+    /// ([`times::LONGEST`]).
     pub fn life(&self) -> Option<u64> {
         u64::try_from(self.exp?.checked_sub(self.iat?)?)
             .ok()
-            .filter(|life| (1..=lifetime::LONGEST).contains(life))
+            .filter(|life| (1..=times::LONGEST).contains(life))
     }
 
-    /// What is wrong with its times: see [`lifetime::time_fault`].
+    /// What is wrong with its times: see [`times::time_fault`].
     pub fn time_fault(&self, now: i64) -> Option<TimeFault> {
-        lifetime::time_fault(self.iat, self.exp, now)
+        times::time_fault(self.iat, self.exp, now)
     }
 
     /// What a careful reader would be told about a token that cannot be verified here: no expiry, another issuer,
@@ -273,10 +273,10 @@ mod tests {
 
     #[test]
     fn a_life_that_no_token_may_have_is_none() {
-        let longest = i64::try_from(lifetime::LONGEST).unwrap();
+        let longest = i64::try_from(times::LONGEST).unwrap();
         for (iat, exp, life) in [
             (NOW, NOW + 1, Some(1)),
-            (NOW, NOW + longest, Some(lifetime::LONGEST)),
+            (NOW, NOW + longest, Some(times::LONGEST)),
             (NOW, NOW + longest + 1, None),
             (NOW, NOW * 1000, None),
             (NOW, NOW, None),

@@ -1,9 +1,10 @@
-//! When a token is due for renewal, and whether its times can be relied on.
+//! When a token is due for renewal.
 //!
 //! `life = exp − iat`; `left = min(max(life × fraction, 60 s), life / 2)`; due at `exp − left × (1 + j)` with a jitter
 //! `j` of 0 to 0.05, so that many homes that logged in together do not renew together.
 
 use super::claims::Inspected;
+use super::times::LATEST;
 use crate::time;
 
 /// The fraction of a token's life that is left when it is renewed, unless `--renew-at` says otherwise.
@@ -14,50 +15,6 @@ pub const MAX_JITTER: f64 = 0.05;
 
 /// The least time that is left at a renewal, in seconds, where half the life is not less.
 const MIN_LEFT: f64 = 60.0;
-
-/// The longest life of a token, in seconds: ten years.
-pub const LONGEST: u64 = 10 * 366 * 86_400;
-
-/// A clock may be so many seconds ahead of another one.
-const CLOCKS_DIFFER: i64 = 300;
-
-/// The year 5138 in seconds; in milliseconds it is 1973.
-const LATEST: i64 = 100_000_000_000;
-
-/// Why a token's times cannot be right. Whoever can renew such a token does so, whatever it says of its expiry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum TimeFault {
-    /// As JavaScript counts time.
-    #[error("the token's times (iat, exp) are in milliseconds, where the API reads seconds")]
-    Milliseconds,
-    /// In no calendar.
-    #[error("the token's times (iat, exp) are no dates")]
-    NoDate,
-    /// Issued over five minutes from now: this clock or the issuer's was, or is, wrong.
-    #[error("the token's issue time (iat) is in the future; is this machine's clock right?")]
-    FromFuture,
-    /// Over [`LONGEST`].
-    #[error("the token lives for over ten years")]
-    TooLong,
-}
-
-/// What is wrong with a token's times (Unix seconds), as seen at `now`.
-pub fn time_fault(iat: Option<i64>, exp: Option<i64>, now: i64) -> Option<TimeFault> {
-    let longest = i64::try_from(LONGEST).unwrap_or(i64::MAX);
-    let latest = exp.max(iat)?;
-    let life = exp.map(|exp| exp.saturating_sub(iat.unwrap_or(now)));
-    if latest >= LATEST.saturating_mul(1000) {
-        Some(TimeFault::NoDate)
-    } else if latest >= LATEST {
-        Some(TimeFault::Milliseconds)
-    } else if iat.is_some_and(|iat| iat > now.saturating_add(CLOCKS_DIFFER)) {
-        Some(TimeFault::FromFuture)
-    } else if life.is_some_and(|life| life > longest) {
-        Some(TimeFault::TooLong)
-    } else {
-        None
-    }
-}
 
 /// When a token expires; `None` where it says nothing of it, or no date.
 pub fn expires_at(says: &Inspected) -> Option<i64> {
@@ -136,6 +93,7 @@ pub fn jitter(seed: u64, place: &[u8], token: Lifetime) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::times::{LONGEST, TimeFault};
 
     #[test]
     fn due_times() {

@@ -3,7 +3,7 @@
 use super::action::{Action, By};
 use crate::mode::Mode;
 use crate::time;
-use crate::token::lifetime::TimeFault;
+use crate::token::times::TimeFault;
 use std::fmt;
 
 /// One line of the log: an event or a change of state.

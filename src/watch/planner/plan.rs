@@ -5,7 +5,8 @@ use super::log_event::LogEvent;
 use super::state::{Gate, Loss, Memory, Notified};
 use super::types::{Config, Entry, InConfig, Now, Owner, Record, Snapshot, Stored, Token};
 use crate::mode::Mode;
-use crate::token::lifetime::{self, Lifetime};
+use crate::token::lifetime::Lifetime;
+use crate::token::times;
 
 /// What is the same for all homes and all the time.
 #[derive(Debug, Clone, Copy)]
@@ -206,7 +207,7 @@ fn renew(snapshot: &Snapshot, owner: &Owner, memory: &mut Memory, now: Now, rule
     };
     memory.lost(None);
     let fresh = memory.is_fresh(token.id);
-    let fault = lifetime::time_fault(token.iat, token.exp, now.wall.div_euclid(1000));
+    let fault = times::time_fault(token.iat, token.exp, now.wall.div_euclid(1000));
     let life = memory.lifetime(token, now);
     // What such a token says of its end is nothing to wait for.
     let due = life

@@ -5,7 +5,8 @@
 use super::{HOUR, WITH_COMMAND, at, owned, snapshot};
 use proptest::prelude::*;
 use sigilum_authz_notify::mode::Mode;
-use sigilum_authz_notify::token::lifetime::{DEFAULT_FRACTION, Lifetime, MAX_JITTER, time_fault};
+use sigilum_authz_notify::token::lifetime::{DEFAULT_FRACTION, Lifetime, MAX_JITTER};
+use sigilum_authz_notify::token::times::time_fault;
 use sigilum_authz_notify::watch::planner::{
     Action, By, Config, Entry, InConfig, Memory, Now, Plan, Record, Snapshot, Stored, Token, TokenId, plan,
 };

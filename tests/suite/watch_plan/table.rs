@@ -2,7 +2,8 @@
 
 use super::{HOUR, RULES, START_S, WITH_COMMAND, at, entry, id, owned, snapshot, token, with};
 use sigilum_authz_notify::mode::Mode;
-use sigilum_authz_notify::token::lifetime::{MAX_JITTER, TimeFault};
+use sigilum_authz_notify::token::lifetime::MAX_JITTER;
+use sigilum_authz_notify::token::times::TimeFault;
 use sigilum_authz_notify::watch::planner::{
     Action, By, Config, Entry, InConfig, LogEvent, Memory, Now, Plan, Record, Snapshot, Stored, Token, plan,
 };
