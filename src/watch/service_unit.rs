@@ -6,7 +6,6 @@ use crate::home::OpenClawHome;
 use crate::token::record;
 use crate::watch::log::LogFormat;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// What the unit is to run.
@@ -41,116 +40,57 @@ const PASSED_ON: [&str; 5] = [
 impl Unit {
     /// For `~/.config/systemd/user/sigilum-authz-notify.service`.
     pub fn systemd(&self) -> String {
-        let mut text = String::from(
-            "# Save as ~/.config/systemd/user/sigilum-authz-notify.service, then:\n\
-             #   systemctl --user daemon-reload\n\
-             #   systemctl --user enable --now sigilum-authz-notify.service\n\
-             # To run it while you are not logged in: loginctl enable-linger\n\
-             [Unit]\n\
-             Description=Sigilum owner tokens renewed, openclaw.json kept true\n\n\
-             [Service]\n\
-             Type=notify\n\
-             NotifyAccess=main\n\
-             WatchdogSec=90\n",
-        );
         let words: Vec<String> = self.words().iter().map(|word| systemd_word(word, true)).collect();
-        let _ = writeln!(text, "ExecStart={}", words.join(" "));
-        for (name, value) in self.variables() {
-            let _ = writeln!(text, "Environment={}", systemd_word(&format!("{name}={value}"), false));
-        }
-        text.push_str(
-            "ExecReload=/bin/kill -HUP $MAINPID\n\
-             Restart=on-failure\n\
-             RestartSec=5\n\
-             # A wrong command line, or another watcher: starting again does not help.\n\
-             RestartPreventExitStatus=2 8\n\
-             UMask=0077\n\n\
-             # It writes to these folders and nowhere else. One that is missing when the unit starts is left out:\n\
-             # restart the unit when it appears.\n\
-             ProtectSystem=strict\n\
-             ProtectHome=read-only\n",
-        );
-        for folder in self.folders() {
-            let word = systemd_word(&format!("-{}", folder.display()), false);
-            let _ = writeln!(text, "ReadWritePaths={word}");
-        }
-        text.push_str(
-            "PrivateUsers=yes\n\
-             PrivateTmp=yes\n\
-             PrivateDevices=yes\n\
-             NoNewPrivileges=yes\n\
-             CapabilityBoundingSet=\n\
-             ProtectKernelTunables=yes\n\
-             ProtectKernelModules=yes\n\
-             ProtectKernelLogs=yes\n\
-             ProtectControlGroups=yes\n\
-             ProtectHostname=yes\n\
-             ProtectClock=yes\n\
-             LockPersonality=yes\n\
-             RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\n\
-             RestrictRealtime=yes\n\
-             RestrictSUIDSGID=yes\n\
-             SystemCallArchitectures=native\n",
-        );
-        text.push_str(if self.has_token_command() {
-            "# Not set, since the token command may need what they forbid: MemoryDenyWriteExecute, RestrictNamespaces,\n\
-             # SystemCallFilter. If it writes files of its own, add their folders to ReadWritePaths.\n"
-        } else {
-            "MemoryDenyWriteExecute=yes\n\
-             RestrictNamespaces=yes\n\
-             SystemCallFilter=@system-service\n\
-             SystemCallErrorNumber=EPERM\n"
+        let command = format!("ExecStart={}", words.join(" "));
+        let variables = self.variables().into_iter().map(|(name, value)| {
+            let word = systemd_word(&format!("{name}={value}"), false);
+            format!("Environment={word}")
         });
-        text.push_str("\n[Install]\nWantedBy=default.target\n");
-        text
+        let folders = self.folders().into_iter().map(|folder| {
+            let word = systemd_word(&format!("-{}", folder.display()), false);
+            format!("ReadWritePaths={word}")
+        });
+        filled(
+            include_str!("../../packaging/systemd/sigilum-authz-notify.service"),
+            &[
+                (
+                    "command and environment",
+                    lines(std::iter::once(command).chain(variables)),
+                ),
+                ("folders", lines(folders)),
+                ("what a token command may need", self.hardening().trim_end().to_owned()),
+            ],
+        )
+    }
+
+    fn hardening(&self) -> &'static str {
+        if self.token_command.is_some() || self.env.var("SIGILUM_OWNER_TOKEN_COMMAND").is_some() {
+            include_str!("../../packaging/systemd/with-token-command.conf")
+        } else {
+            include_str!("../../packaging/systemd/without-token-command.conf")
+        }
     }
 
     /// For `~/Library/LaunchAgents/sigilum-authz-notify.plist`.
     pub fn launchd(&self) -> String {
-        let mut text = String::from(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-             <!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n\
-             <!-- Save as ~/Library/LaunchAgents/sigilum-authz-notify.plist, then:\n     \
-             launchctl bootstrap gui/$(id -u) ~/Library/LaunchAgents/sigilum-authz-notify.plist -->\n\
-             <plist version=\"1.0\">\n<dict>\n\
-             \t<key>Label</key>\n\t<string>sigilum-authz-notify</string>\n\
-             \t<key>ProgramArguments</key>\n\t<array>\n",
-        );
-        for word in self.words() {
-            let _ = writeln!(text, "\t\t<string>{}</string>", xml(&word));
-        }
-        text.push_str("\t</array>\n");
-        let variables = self.variables();
-        if !variables.is_empty() {
-            text.push_str("\t<key>EnvironmentVariables</key>\n\t<dict>\n");
-            for (name, value) in variables {
-                let _ = writeln!(
-                    text,
-                    "\t\t<key>{}</key>\n\t\t<string>{}</string>",
-                    xml(name),
-                    xml(&value)
-                );
-            }
-            text.push_str("\t</dict>\n");
-        }
-        text.push_str(
-            "\t<key>RunAtLoad</key>\n\t<true/>\n\
-             \t<key>KeepAlive</key>\n\t<dict>\n\t\t<key>SuccessfulExit</key>\n\t\t<false/>\n\t</dict>\n\
-             \t<key>ThrottleInterval</key>\n\t<integer>30</integer>\n\
-             \t<key>ProcessType</key>\n\t<string>Background</string>\n\
-             \t<key>Umask</key>\n\t<integer>63</integer>\n",
-        );
+        let words = self.words();
+        let words = words.iter().map(|word| format!("\t\t<string>{}</string>", xml(word)));
+        let variables = self
+            .variables()
+            .into_iter()
+            .map(|(name, value)| format!("\t\t<key>{}</key>\n\t\t<string>{}</string>", xml(name), xml(&value)));
         let log = self.places.first().map(|place| place.sigilum_dir().join("watch.log"));
-        if let Some(log) = log {
-            let log = xml(&log.display().to_string());
-            let _ = writeln!(text, "\t<key>StandardErrorPath</key>\n\t<string>{log}</string>");
-        }
-        text.push_str("</dict>\n</plist>\n");
-        text
-    }
-
-    fn has_token_command(&self) -> bool {
-        self.token_command.is_some() || self.env.var("SIGILUM_OWNER_TOKEN_COMMAND").is_some()
+        filled(
+            include_str!("../../packaging/launchd/sigilum-authz-notify.plist"),
+            &[
+                ("words", lines(words)),
+                ("environment", lines(variables)),
+                (
+                    "log",
+                    xml(&log.unwrap_or_else(|| "/dev/null".into()).display().to_string()),
+                ),
+            ],
+        )
     }
 
     /// The command line.
@@ -209,6 +149,28 @@ impl Unit {
         let inside = |folder: &PathBuf| all.iter().any(|other| other != folder && folder.starts_with(other));
         all.iter().filter(|folder| !inside(folder)).cloned().collect()
     }
+}
+
+/// A template, with a text for each `{{name}}`; a line that is nothing but an empty one goes.
+fn filled(template: &str, texts: &[(&str, String)]) -> String {
+    let mut all = String::new();
+    for line in template.lines() {
+        let found = texts.iter().find_map(|(name, text)| {
+            let (before, after) = line.split_once(&format!("{{{{{name}}}}}"))?;
+            Some(format!("{before}{text}{after}"))
+        });
+        match found {
+            Some(text) if text.is_empty() => continue,
+            Some(text) => all.push_str(&text),
+            None => all.push_str(line),
+        }
+        all.push('\n');
+    }
+    all
+}
+
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A path without links, as far as it exists.
