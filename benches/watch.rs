@@ -306,12 +306,7 @@ fn day() -> Row {
     let home = dir.path().join(".openclaw");
     let start = unix_seconds();
     let token_file = make_home(&home, &token(start, LIFE as u64));
-    let place = OpenClawHome {
-        config: home.join("openclaw.json"),
-        home: home.clone(),
-        read_only: None,
-        warnings: Vec::new(),
-    };
+    let place = OpenClawHome::at(home.clone());
     let clock = Arc::new(Simulated(AtomicI64::new(0), start * 1000));
     let options = Options {
         seed: Some(SEED),

@@ -18,6 +18,16 @@ pub struct OpenClawHome {
 }
 
 impl OpenClawHome {
+    /// A home whose config lies in it and may be written.
+    pub fn at(home: PathBuf) -> Self {
+        Self {
+            config: home.join("openclaw.json"),
+            home,
+            read_only: None,
+            warnings: Vec::new(),
+        }
+    }
+
     /// `<home>/.sigilum`: everything that is ours.
     pub fn sigilum_dir(&self) -> PathBuf {
         self.home.join(".sigilum")
@@ -84,10 +94,10 @@ pub fn find(dir: Option<&Path>, config: Option<&Path>, env: &Env) -> Result<Open
     };
     let read_only = read_only(env);
     Ok(OpenClawHome {
-        home,
         config,
         read_only,
         warnings,
+        ..OpenClawHome::at(home)
     })
 }
 

@@ -397,10 +397,8 @@ fn find_homes(folder: &Path, read_only: Option<&'static str>) -> Vec<OpenClawHom
     found.sort();
     found.insert(0, folder.join(".openclaw"));
     let place = |home: PathBuf| OpenClawHome {
-        config: home.join("openclaw.json"),
-        home,
         read_only,
-        warnings: Vec::new(),
+        ..OpenClawHome::at(home)
     };
     found.into_iter().map(place).collect()
 }

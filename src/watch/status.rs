@@ -88,12 +88,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_a_dead_watcher_is_told_from_a_live_one() {
         let home = tempfile::tempdir().unwrap();
-        let place = OpenClawHome {
-            home: home.path().to_owned(),
-            config: home.path().join("openclaw.json"),
-            read_only: None,
-            warnings: Vec::new(),
-        };
+        let place = OpenClawHome::at(home.path().to_owned());
         assert_eq!(read(&place), None);
         fs::create_private_dir(&place.sigilum_dir()).unwrap();
         let me = Process::me();

@@ -24,12 +24,7 @@ impl Home {
         let home = dir.path().join(".openclaw");
         fs::create_dir(&home).unwrap();
         fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
-        let place = OpenClawHome {
-            config: home.join("openclaw.json"),
-            home,
-            read_only: None,
-            warnings: Vec::new(),
-        };
+        let place = OpenClawHome::at(home);
         if let Some(text) = config {
             fs::write(&place.config, text).unwrap();
             chmod(&place.config, 0o600);

@@ -30,9 +30,7 @@ impl Home {
         }
         let place = OpenClawHome {
             config: home.join(files[0].0),
-            home,
-            read_only: None,
-            warnings: Vec::new(),
+            ..OpenClawHome::at(home)
         };
         Self { dir, place }
     }

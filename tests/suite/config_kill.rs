@@ -14,12 +14,7 @@ const CONFIG: &str =
     "// mine\r\n{\r\n  gateway: { mode: 'local' },\r\n  hooks: { internal: { enabled: true } }, // end\r\n}\r\n";
 
 fn place(home: &Path) -> OpenClawHome {
-    OpenClawHome {
-        home: home.to_owned(),
-        config: home.join("openclaw.json"),
-        read_only: None,
-        warnings: Vec::new(),
-    }
+    OpenClawHome::at(home.to_owned())
 }
 
 fn put(place: &OpenClawHome, key: &str, value: &str) {

@@ -19,12 +19,7 @@ struct Home {
 impl Home {
     fn new(config: Option<&str>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let place = OpenClawHome {
-            home: dir.path().to_owned(),
-            config: dir.path().join("openclaw.json"),
-            read_only: None,
-            warnings: Vec::new(),
-        };
+        let place = OpenClawHome::at(dir.path().to_owned());
         if let Some(text) = config {
             fs::write(&place.config, text).unwrap();
         }

@@ -33,12 +33,7 @@ fn chmod(path: &Path, mode: u32) {
 }
 
 fn place(home: &Path) -> OpenClawHome {
-    OpenClawHome {
-        home: home.to_owned(),
-        config: home.join("openclaw.json"),
-        read_only: None,
-        warnings: Vec::new(),
-    }
+    OpenClawHome::at(home.to_owned())
 }
 
 #[test]

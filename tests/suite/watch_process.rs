@@ -23,12 +23,7 @@ fn home(ttl: u32) -> TestEnv {
 }
 
 fn place(env: &TestEnv) -> OpenClawHome {
-    OpenClawHome {
-        home: env.openclaw(),
-        config: env.config(),
-        read_only: None,
-        warnings: Vec::new(),
-    }
+    OpenClawHome::at(env.openclaw())
 }
 
 fn status(env: &TestEnv) -> serde_json::Value {
