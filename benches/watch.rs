@@ -73,8 +73,9 @@ fn make_home(home: &Path, token: &str) -> PathBuf {
         api_url: "http://127.0.0.1:8787".to_owned(),
         email: "alice@local.sigilum".to_owned(),
         source_home: None,
-        api_db: Some(ours.join("local-api.sqlite")),
-        token_file: token_file.clone(),
+        api_db: None,
+        token_file: None,
+        trust_loopback: false,
     };
     let config = format!(
         "{{\n  // kept by hand\n  \"gateway\": {{ \"mode\": \"local\" }},\n  \"hooks\": {{ \"internal\": {{ \"enabled\": true, \"entries\": {{\n    \

@@ -43,6 +43,11 @@ impl OpenClawHome {
         self.sigilum_dir().join(format!("owner-token-{namespace}.jwt"))
     }
 
+    /// `<home>/.sigilum/hook.json`: what a person chose for this home's hook.
+    pub fn hook_record_file(&self) -> PathBuf {
+        self.sigilum_dir().join("hook.json")
+    }
+
     /// `<home>/.sigilum/undo.json`: what our edits of openclaw.json put in and took out.
     pub fn undo_file(&self) -> PathBuf {
         self.sigilum_dir().join("undo.json")

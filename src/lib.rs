@@ -10,7 +10,7 @@
 //! local_token   a token signed here, for the commands and the watcher
 //! settings      what is in force, and who wins among flags, environment, records and config
 //! token · openclaw · sigilum · hook         know nothing of each other
-//! env · error · fs · home · mode · process · request · text · time         the ground
+//! env · error · fs · home · hook_record · mode · process · request · text · time         the ground
 //! ```
 //!
 //! A room knows the ground and rooms below it, never one above it. Only [`env`](mod@env) reads the environment, only
@@ -47,6 +47,7 @@ pub mod env;
 pub mod error;
 pub mod fs;
 pub mod home;
+pub mod hook_record;
 pub mod mode;
 pub mod process;
 pub mod request;

@@ -3,6 +3,7 @@
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::home::{OpenClawHome, absolute};
+use crate::hook_record::{self, HookRecord};
 use crate::mode::Mode;
 use crate::sigilum::checkout;
 use crate::text::is_unset;
@@ -26,6 +27,10 @@ pub enum Origin {
     Entry,
     /// The record `<home>/.sigilum/owner-<ns>.json`.
     Record,
+    /// The record `<home>/.sigilum/hook.json`.
+    HookRecord,
+    /// The record `<home>/.sigilum/owner-<ns>.json` that was written last.
+    LastRecord,
     /// The only record or token file there is.
     OnlyOne,
     /// Found by looking upward from the working directory.
@@ -45,6 +50,8 @@ impl fmt::Display for Origin {
             Self::Token => f.write_str("the token's claims"),
             Self::Entry => f.write_str("the hook's entry in openclaw.json"),
             Self::Record => f.write_str("the record of the last login"),
+            Self::HookRecord => f.write_str("the hook's record"),
+            Self::LastRecord => f.write_str("the newest record"),
             Self::OnlyOne => f.write_str("the only record or token file there is"),
             Self::Found => f.write_str("a look upward of the working directory"),
             Self::Checkout => f.write_str("the checkout's .dev.vars"),
@@ -226,10 +233,10 @@ pub fn owner(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Owne
 
     let token_file = match (query.token_file, &record) {
         (Some(path), _) => absolute(path)?,
-        (None, Some(record)) => record.token_file.clone(),
+        (None, Some(record)) => record.token_file(place, &namespace.value),
         (None, None) => place.token_file(&namespace.value),
     };
-    let (source_home, api_db) = local_api(query, env, record.as_ref())?;
+    let (source_home, api_db) = local_api(query, env, place, record.as_ref())?;
     Ok(Owner {
         namespace,
         mode,
@@ -240,6 +247,34 @@ pub fn owner(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Owne
         api_db,
         record,
     })
+}
+
+/// The namespace that the hook of a home speaks for, with the hook's record: what `.sigilum/hook.json` says, else the
+/// namespace whose record was written last. Without either the home has no record, and only its entry in openclaw.json
+/// can say who it is for.
+///
+/// # Errors
+/// Where a record cannot be read, or `hook.json` names no valid namespace.
+pub fn hook_namespace(place: &OpenClawHome) -> Result<(Option<Setting<String>>, HookRecord)> {
+    let path = place.hook_record_file();
+    let record = hook_record::read(&path)?.unwrap_or_default();
+    let namespace = match &record.namespace {
+        // It becomes a part of file names.
+        Some(text) if !is_label(text, true) => {
+            return Err(Error::new(
+                ExitCode::Failure,
+                format!(
+                    "could not use the hook's record, its namespace is not valid: {}",
+                    path.display()
+                ),
+            )
+            .next("log in again: sigilum-authz-notify auth login --namespace <namespace>"));
+        }
+        Some(text) => Some((text.clone(), Origin::HookRecord)),
+        None => record::written_last(&place.sigilum_dir())?.map(|text| (text, Origin::LastRecord)),
+    };
+    let namespace = namespace.map(|(value, origin)| Setting { value, origin });
+    Ok((namespace, record))
 }
 
 /// The hook entry's env, read at most once and only if something asks for it.
@@ -369,7 +404,7 @@ fn check_email(email: &Setting<String>) -> Result<()> {
 /// person's command, a checkout found upward. A stronger source hides a weaker one altogether.
 type LocalApi = (Option<Setting<PathBuf>>, Option<Setting<PathBuf>>);
 
-fn local_api(query: &OwnerQuery, env: &Env, record: Option<&Record>) -> Result<LocalApi> {
+fn local_api(query: &OwnerQuery, env: &Env, place: &OpenClawHome, record: Option<&Record>) -> Result<LocalApi> {
     let explicit = |flag: Option<&Path>, flag_name, env_name| -> Result<Option<Setting<PathBuf>>> {
         let (path, origin) = match (flag, env.path(env_name)) {
             (Some(path), _) => (path.to_owned(), Origin::Flag(flag_name)),
@@ -386,14 +421,13 @@ fn local_api(query: &OwnerQuery, env: &Env, record: Option<&Record>) -> Result<L
     if source_home.is_some() || api_db.is_some() {
         return Ok((source_home, api_db));
     }
-    if let Some(record) = record.filter(|record| record.source_home.is_some() || record.api_db.is_some()) {
-        let recorded = |path: &Option<PathBuf>| {
-            path.clone().map(|value| Setting {
-                value,
-                origin: Origin::Record,
-            })
+    let recorded = record.map(|record| (record.source_home.clone(), record.api_db(place)));
+    if let Some((source_home, api_db)) = recorded.filter(|recorded| *recorded != (None, None)) {
+        let setting = |value| Setting {
+            value,
+            origin: Origin::Record,
         };
-        return Ok((recorded(&record.source_home), recorded(&record.api_db)));
+        return Ok((source_home.map(setting), api_db.map(setting)));
     }
     if query.interactive {
         // A working directory that is gone, or has no usable path, is in no checkout.
@@ -426,4 +460,45 @@ pub fn ttl_seconds(flag: Option<u64>, env: &Env, replaced: Option<u64>) -> Resul
         )
         .next("give --ttl-seconds 604800, for example")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs;
+    use crate::home;
+    use std::time::{Duration, SystemTime};
+
+    #[test]
+    fn whose_hook_a_home_has() {
+        let dir = tempfile::tempdir().unwrap();
+        let env = Env::from_pairs([("HOME", dir.path().to_str().unwrap())]);
+        let place = home::find(None, None, &env).unwrap();
+        let found = || hook_namespace(&place).map(|(found, _)| found.map(|found| (found.value, found.origin)));
+        assert_eq!(found().unwrap(), None);
+
+        let lock = fs::lock_sigilum(&place).unwrap();
+        lock.write_private(&place.token_file("anna"), b"a token without a record")
+            .unwrap();
+        assert_eq!(found().unwrap(), None);
+
+        for (namespace, age) in [("carl", 0), ("alice", 100), ("bob", 0)] {
+            let path = place.record_file(namespace);
+            lock.write_private(&path, b"{}").unwrap();
+            let file = std::fs::File::options().append(true).open(&path).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 - age))
+                .unwrap();
+        }
+        assert_eq!(found().unwrap(), Some(("carl".to_owned(), Origin::LastRecord)));
+
+        let write = |text: &str| lock.write_private(&place.hook_record_file(), text.as_bytes()).unwrap();
+        write(r#"{"senders": ["irc:alice"]}"#);
+        assert_eq!(found().unwrap(), Some(("carl".to_owned(), Origin::LastRecord)));
+        write(r#"{"namespace": "alice"}"#);
+        assert_eq!(found().unwrap(), Some(("alice".to_owned(), Origin::HookRecord)));
+        for broken in [r#"{"namespace": "../alice"}"#, "{"] {
+            write(broken);
+            assert_eq!(found().unwrap_err().code, ExitCode::Failure);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs::{self, OwnLock};
+use crate::home::OpenClawHome;
 use crate::mode::Mode;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -22,20 +23,62 @@ pub struct Record {
     /// oss-local: the Sigilum source checkout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_home: Option<PathBuf>,
-    /// oss-local: the API's database, where it is not the checkout's.
+    /// oss-local: the API's database, where it is neither the checkout's nor, without one, our own in this home.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_db: Option<PathBuf>,
-    /// The token's file.
-    pub token_file: PathBuf,
+    /// The token's file, where it is not this home's `owner-token-<namespace>.jwt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
+    /// The token may go to whoever listens at the API's loopback address: the API runs as another user.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub trust_loopback: bool,
 }
 
-/// The record in a file; `None` where there is none.
+impl Record {
+    /// The token's file of this namespace.
+    pub fn token_file(&self, place: &OpenClawHome, namespace: &str) -> PathBuf {
+        self.token_file.clone().unwrap_or_else(|| place.token_file(namespace))
+    }
+
+    /// The database that is recorded for the local API; `None` where the checkout has it, or there is no local API.
+    pub fn api_db(&self, place: &OpenClawHome) -> Option<PathBuf> {
+        let ours = || (self.mode == Mode::OssLocal && self.source_home.is_none()).then(|| place.embedded_db());
+        self.api_db.clone().or_else(ours)
+    }
+
+    /// The same record without the paths that are `is_default` anyway: a home that was moved or copied acts on itself.
+    fn without(mut self, is_default: impl Fn(&Path) -> bool) -> Self {
+        self.token_file = self.token_file.filter(|path| !is_default(path));
+        // Beside a checkout its own database is the default, and ours a choice.
+        if self.source_home.is_none() {
+            self.api_db = self.api_db.filter(|path| !is_default(path));
+        }
+        self
+    }
+}
+
+/// The names of the default token file and of our own database, for a record's own name.
+fn default_names(path: &Path) -> [String; 2] {
+    let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+    let namespace = name.strip_prefix("owner-").unwrap_or_default();
+    [format!("owner-token-{namespace}.jwt"), "local-api.sqlite".to_owned()]
+}
+
+/// The record in a file; `None` where there is none. A path that ends as a home's defaults do counts as the default of
+/// this one: version 0.1.0 wrote the absolute paths of the home as it then stood.
 pub fn read(path: &Path) -> Result<Option<Record>> {
     let Some(bytes) = fs::read_private(path, MAX_BYTES)? else {
         return Ok(None);
     };
+    let names = default_names(path);
+    let is_default = |path: &Path| {
+        names
+            .iter()
+            .any(|name| path.ends_with(Path::new(".sigilum").join(name)))
+    };
+    let record = serde_json::from_slice::<Record>(&bytes).map(|record| Some(record.without(is_default)));
     // serde_json's message may quote the file; its line and column are enough.
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+    record.map_err(|error| {
         Error::new(
             ExitCode::Failure,
             format!(
@@ -52,10 +95,17 @@ pub fn read(path: &Path) -> Result<Option<Record>> {
     })
 }
 
+/// The record as it is written to `path`: what is a default there anyway is left out.
+pub fn as_written(path: &Path, record: Record) -> Record {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let names = default_names(path);
+    record.without(|path| names.iter().any(|name| path == folder.join(name)))
+}
+
 /// Replaces the record.
-pub fn write(lock: &OwnLock, path: &Path, record: &Record) -> Result<()> {
+pub fn write(lock: &OwnLock, path: &Path, record: Record) -> Result<()> {
     let what = || format!("could not write the record: {}", path.display());
-    let mut bytes = serde_json::to_vec_pretty(record).or_fail(ExitCode::Failure, what)?;
+    let mut bytes = serde_json::to_vec_pretty(&as_written(path, record)).or_fail(ExitCode::Failure, what)?;
     bytes.push(b'\n');
     lock.write_private(path, &bytes)?;
     Ok(())
@@ -80,6 +130,17 @@ pub fn namespaces(sigilum_dir: &Path) -> Result<BTreeSet<String>> {
         found.extend(token.or(record).map(str::to_owned));
     }
     Ok(found)
+}
+
+/// The namespace whose record was written last, by the file's time and then by name; `None` where there is no record.
+pub fn written_last(sigilum_dir: &Path) -> Result<Option<String>> {
+    let written = |namespace: String| {
+        let file = sigilum_dir.join(format!("owner-{namespace}.json"));
+        let time = std::fs::symlink_metadata(file).and_then(|meta| meta.modified()).ok()?;
+        Some((time, namespace))
+    };
+    let last = namespaces(sigilum_dir)?.into_iter().filter_map(written).max();
+    Ok(last.map(|(_, namespace)| namespace))
 }
 
 /// The only namespace that has a record or a token file, if there is exactly one.

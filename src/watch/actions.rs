@@ -153,12 +153,15 @@ impl ActionContext<'_> {
             email: email.unwrap_or_else(|| owner.email.value.clone()),
             source_home,
             api_db,
-            token_file: owner.token_file.clone(),
+            token_file: Some(owner.token_file.clone()),
+            trust_loopback: kept.is_some_and(|record| record.trust_loopback),
         };
+        let file = self.place.record_file(&owner.namespace.value);
+        let wanted = record::as_written(&file, wanted);
         if owner.record.as_ref() == Some(&wanted) {
             return Ok(());
         }
-        record::write(lock, &self.place.record_file(&owner.namespace.value), &wanted)
+        record::write(lock, &file, wanted)
     }
 
     /// Checkout and database of the local API in force, as a login would record them.

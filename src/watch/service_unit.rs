@@ -139,10 +139,10 @@ impl Unit {
                     continue;
                 };
                 // SQLite writes beside a database even where it only reads.
-                let database = record
-                    .api_db
-                    .or_else(|| Some(record.source_home?.join("apps/api/.wrangler/x")));
-                let files = [Some(record.token_file), database];
+                let token_file = record.token_file(place, &namespace);
+                let database = record.api_db(place);
+                let database = database.or_else(|| Some(record.source_home?.join("apps/api/.wrangler/x")));
+                let files = [Some(token_file), database];
                 all.extend(files.iter().flatten().filter_map(|file| file.parent()).map(real));
             }
         }

@@ -9,8 +9,17 @@ use std::fs;
 use std::path::Path;
 
 /// What every room may know, and which knows nothing but itself.
-const GROUND: [&str; 9] = [
-    "env", "error", "fs", "home", "mode", "process", "request", "text", "time",
+const GROUND: [&str; 10] = [
+    "env",
+    "error",
+    "fs",
+    "home",
+    "hook_record",
+    "mode",
+    "process",
+    "request",
+    "text",
+    "time",
 ];
 
 /// Each room above the ground, and the rooms above the ground that it may know.

@@ -83,7 +83,8 @@ fn the_first_login_leaves_owner_token_record_and_entry() {
     let record = json(env.sigilum("owner-alice.json"));
     assert_eq!(record["mode"], "oss-local");
     assert_eq!(record["api_url"], "http://127.0.0.1:8787");
-    assert_eq!(record["api_db"], env.sigilum("local-api.sqlite").to_str().unwrap());
+    // What is a default is not recorded as a path.
+    assert_eq!((record.get("api_db"), record.get("token_file")), (None, None));
 
     let config = json(env.config());
     assert_eq!(config["hooks"]["internal"]["enabled"], true);
@@ -504,6 +505,46 @@ fn a_token_file_elsewhere_is_used_and_remembered() {
     assert!(!env.sigilum("owner-token-alice.jwt").exists());
     let shown = env.run(["auth", "show", "--namespace", "alice"]).expect(0);
     assert_eq!(shown.stdout, read(&path));
+}
+
+/// What a home records of itself, as each version wrote it.
+#[test]
+fn a_copied_home_acts_on_itself() {
+    let env = TestEnv::new();
+    env.run(local(&[])).expect(0);
+    let original = env.openclaw();
+    for version in ["0.1.0", "now"] {
+        if version == "0.1.0" {
+            let mut record = json(env.sigilum("owner-alice.json"));
+            for (field, name) in [("token_file", "owner-token-alice.jwt"), ("api_db", "local-api.sqlite")] {
+                record[field] = env.sigilum(name).to_str().unwrap().into();
+            }
+            env.write(".openclaw/.sigilum/owner-alice.json", record.to_string());
+        } else {
+            env.run(local(&[])).expect(0);
+        }
+        let before = stored_token(&env);
+        let copy = env.home().join(format!("copy-{version}"));
+        let copied = std::process::Command::new("cp")
+            .arg("-a")
+            .args([&original, &copy])
+            .status();
+        assert!(copied.unwrap().success());
+        let there = ["--openclaw-home", copy.to_str().unwrap()];
+        env.run(["auth", "refresh", "--ttl-seconds", "1000"])
+            .args(there)
+            .expect(0);
+        let copys_token = read(copy.join(".sigilum/owner-token-alice.jwt"));
+        assert_ne!(copys_token.trim(), before);
+        env.run(["auth", "logout"]).args(there).expect(0);
+        assert!(!copy.join(".sigilum/owner-token-alice.jwt").exists());
+        assert_eq!(stored_token(&env), before, "{version}");
+        let owner: i64 = rusqlite::Connection::open(env.sigilum("local-api.sqlite"))
+            .unwrap()
+            .query_row("SELECT count(*) FROM users", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(owner, 1);
+    }
 }
 
 #[test]

@@ -244,7 +244,7 @@ impl Login {
             fs::create_private_dir(folder)?;
         }
         store::write(&lock, &self.owner.token_file, &token)?;
-        record::write(&lock, &place.record_file(&self.owner.namespace.value), &self.record())?;
+        record::write(&lock, &place.record_file(&self.owner.namespace.value), self.record())?;
         let config = if self.config_skipped.is_none() {
             let done = self.edit_config(args, place, &token, Some(&lock)).inspect_err(|_| {
                 output::warn(format_args!(
@@ -275,7 +275,8 @@ impl Login {
             email: self.owner.email.value.clone(),
             source_home: source_home.or_else(|| kept?.source_home.clone()),
             api_db: api_db.or_else(|| kept?.api_db.clone()),
-            token_file: self.owner.token_file.clone(),
+            token_file: Some(self.owner.token_file.clone()),
+            trust_loopback: kept.is_some_and(|record| record.trust_loopback),
         }
     }
 

@@ -120,7 +120,7 @@ pub fn candidates(
     let of_file = match owner
         .record
         .as_ref()
-        .filter(|record| record.token_file == owner.token_file)
+        .filter(|record| record.token_file.as_ref().is_none_or(|file| *file == owner.token_file))
     {
         Some(record) => MadeFor {
             mode: Some(record.mode.as_str()),
@@ -234,7 +234,8 @@ mod tests {
                 email: "alice@local.sigilum".into(),
                 source_home: None,
                 api_db: None,
-                token_file: file.to_owned(),
+                token_file: Some(file.to_owned()),
+                trust_loopback: false,
             }),
         }
     }

@@ -236,7 +236,7 @@ impl Secrets {
         for namespace in record::namespaces(&place.sigilum_dir())? {
             found.token_files.insert(place.token_file(&namespace));
             if let Ok(Some(record)) = record::read(&place.record_file(&namespace)) {
-                found.token_files.insert(record.token_file);
+                found.token_files.insert(record.token_file(place, &namespace));
             }
         }
         let stored = |path: &PathBuf| store::read(path).ok().flatten();
@@ -301,7 +301,8 @@ fn purge(place: &OpenClawHome, lock: OwnLock, secrets: &Secrets, out: &mut dyn W
 
 /// Whether a name in `.sigilum/` is one that we give.
 fn is_ours(name: &str) -> bool {
-    const NAMES: [&str; 8] = [
+    const NAMES: [&str; 9] = [
+        "hook.json",
         "undo.json",
         "installed.json",
         "jwt-secret",
