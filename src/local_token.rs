@@ -5,7 +5,7 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
-use crate::settings::{Origin, Owner, Setting};
+use crate::settings::{Origin, Owner, Sourced};
 use crate::sigilum::checkout::Checkout;
 use crate::sigilum::local_db::LocalDb;
 use crate::token::claims::{self, Claims};
@@ -50,16 +50,16 @@ pub fn local_api(owner: &Owner, place: &OpenClawHome) -> Result<LocalApi> {
 
 /// The secret that the local API signs with: `JWT_SECRET`, else the checkout's `.dev.vars`, else, for the embedded
 /// database, the file `<home>/.sigilum/jwt-secret`, if it has been made. Empty counts as unset.
-pub fn jwt_secret(api: &LocalApi, env: &Env, place: &OpenClawHome) -> Result<Option<Setting<SecretString>>> {
+pub fn jwt_secret(api: &LocalApi, env: &Env, place: &OpenClawHome) -> Result<Option<Sourced<SecretString>>> {
     if let Some(secret) = env.var("JWT_SECRET") {
-        return Ok(Some(Setting {
+        return Ok(Some(Sourced {
             value: secret.into(),
             origin: Origin::Env("JWT_SECRET"),
         }));
     }
     if let Some(checkout) = &api.checkout {
         let secret = checkout.jwt_secret()?;
-        return Ok(secret.map(|value| Setting {
+        return Ok(secret.map(|value| Sourced {
             value,
             origin: Origin::Checkout,
         }));
@@ -70,7 +70,7 @@ pub fn jwt_secret(api: &LocalApi, env: &Env, place: &OpenClawHome) -> Result<Opt
     let bytes = fs::read_private(&place.jwt_secret_file(), 4096)?;
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     let secret = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-    Ok(secret.map(|value| Setting {
+    Ok(secret.map(|value| Sourced {
         value: value.into(),
         origin: Origin::Embedded,
     }))

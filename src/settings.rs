@@ -63,7 +63,7 @@ impl fmt::Display for Origin {
 
 /// A value and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting<T> {
+pub struct Sourced<T> {
     /// The value in force.
     pub value: T,
     /// Who set it.
@@ -104,19 +104,19 @@ pub struct OwnerQuery<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     /// The namespace.
-    pub namespace: Setting<String>,
+    pub namespace: Sourced<String>,
     /// managed or oss-local.
-    pub mode: Setting<Mode>,
+    pub mode: Sourced<Mode>,
     /// The API's base URL, without a trailing slash.
-    pub api_url: Setting<String>,
+    pub api_url: Sourced<String>,
     /// The owner's e-mail.
-    pub email: Setting<String>,
+    pub email: Sourced<String>,
     /// The token's file.
     pub token_file: PathBuf,
     /// oss-local: the Sigilum source checkout, where one is in force.
-    pub source_home: Option<Setting<PathBuf>>,
+    pub source_home: Option<Sourced<PathBuf>>,
     /// oss-local: the API's database, where one is named outright (flag, `SIGILUM_API_DB` or record).
-    pub api_db: Option<Setting<PathBuf>>,
+    pub api_db: Option<Sourced<PathBuf>>,
     /// The record of this namespace's last login, where there is one.
     pub record: Option<Record>,
 }
@@ -148,25 +148,25 @@ pub fn owner(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Owne
     };
 
     let mode = match (query.mode, env.var("SIGILUM_MODE")) {
-        (Some(mode), _) => Setting {
+        (Some(mode), _) => Sourced {
             value: mode,
             origin: Origin::Flag("--mode"),
         },
-        (None, Some(text)) => Setting {
+        (None, Some(text)) => Sourced {
             value: parse_mode(text, "SIGILUM_MODE")?,
             origin: Origin::Env("SIGILUM_MODE"),
         },
         (None, None) => match &record {
-            Some(record) => Setting {
+            Some(record) => Sourced {
                 value: record.mode,
                 origin: Origin::Record,
             },
             None => match entry_value("SIGILUM_MODE")? {
-                Some(text) => Setting {
+                Some(text) => Sourced {
                     value: parse_mode(&text, "SIGILUM_MODE in openclaw.json")?,
                     origin: Origin::Entry,
                 },
-                None => Setting {
+                None => Sourced {
                     value: Mode::Managed,
                     origin: Origin::Default,
                 },
@@ -178,27 +178,27 @@ pub fn owner(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Owne
     // What the record or the entry says of the API holds for their own mode only.
     let record_of_mode = record.as_ref().filter(|record| record.mode == mode.value);
     let api_url = match (query.api_url, env.var("SIGILUM_API_URL")) {
-        (Some(url), _) => Setting {
+        (Some(url), _) => Sourced {
             value: url.to_owned(),
             origin: Origin::Flag("--api-url"),
         },
-        (None, Some(url)) => Setting {
+        (None, Some(url)) => Sourced {
             value: url.to_owned(),
             origin: Origin::Env("SIGILUM_API_URL"),
         },
         (None, None) => match record_of_mode {
-            Some(record) => Setting {
+            Some(record) => Sourced {
                 value: record.api_url.clone(),
                 origin: Origin::Record,
             },
             None => {
                 let of_mode = entry_value("SIGILUM_MODE")?.is_some_and(|text| text == mode.value.as_str());
                 match entry_value("SIGILUM_API_URL")?.filter(|_| of_mode) {
-                    Some(url) => Setting {
+                    Some(url) => Sourced {
                         value: url,
                         origin: Origin::Entry,
                     },
-                    None => Setting {
+                    None => Sourced {
                         value: default_api_url(mode.value).to_owned(),
                         origin: Origin::Default,
                     },
@@ -206,25 +206,25 @@ pub fn owner(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Owne
             }
         },
     };
-    let api_url = Setting {
+    let api_url = Sourced {
         value: api_url.value.trim_end_matches('/').to_owned(),
         origin: api_url.origin,
     };
 
     let email = match (query.email, env.var("SIGILUM_OWNER_EMAIL"), &record) {
-        (Some(email), _, _) => Setting {
+        (Some(email), _, _) => Sourced {
             value: email.to_owned(),
             origin: Origin::Flag("--email"),
         },
-        (None, Some(email), _) => Setting {
+        (None, Some(email), _) => Sourced {
             value: email.to_owned(),
             origin: Origin::Env("SIGILUM_OWNER_EMAIL"),
         },
-        (None, None, Some(record)) => Setting {
+        (None, None, Some(record)) => Sourced {
             value: record.email.clone(),
             origin: Origin::Record,
         },
-        (None, None, None) => Setting {
+        (None, None, None) => Sourced {
             value: format!("{}@local.sigilum", namespace.value),
             origin: Origin::Default,
         },
@@ -255,7 +255,7 @@ pub fn owner(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Owne
 ///
 /// # Errors
 /// Where a record cannot be read, or `hook.json` names no valid namespace.
-pub fn hook_namespace(place: &OpenClawHome) -> Result<(Option<Setting<String>>, HookRecord)> {
+pub fn hook_namespace(place: &OpenClawHome) -> Result<(Option<Sourced<String>>, HookRecord)> {
     let path = place.hook_record_file();
     let record = hook_record::read(&path)?.unwrap_or_default();
     let namespace = match &record.namespace {
@@ -273,7 +273,7 @@ pub fn hook_namespace(place: &OpenClawHome) -> Result<(Option<Setting<String>>, 
         Some(text) => Some((text.clone(), Origin::HookRecord)),
         None => record::written_last(&place.sigilum_dir())?.map(|text| (text, Origin::LastRecord)),
     };
-    let namespace = namespace.map(|(value, origin)| Setting { value, origin });
+    let namespace = namespace.map(|(value, origin)| Sourced { value, origin });
     Ok((namespace, record))
 }
 
@@ -293,9 +293,9 @@ impl LazyEntry<'_> {
     }
 }
 
-fn namespace(query: &OwnerQuery, env: &Env, place: &OpenClawHome, entry: &LazyEntry) -> Result<Setting<String>> {
+fn namespace(query: &OwnerQuery, env: &Env, place: &OpenClawHome, entry: &LazyEntry) -> Result<Sourced<String>> {
     let found = |value: &str, origin| {
-        Ok(Setting {
+        Ok(Sourced {
             value: value.to_owned(),
             origin,
         })
@@ -364,7 +364,7 @@ pub fn is_label(text: &str, capitals: bool) -> bool {
 }
 
 /// Managed namespaces may hold capital letters too.
-fn check_namespace(namespace: &Setting<String>, mode: Mode) -> Result<()> {
+fn check_namespace(namespace: &Sourced<String>, mode: Mode) -> Result<()> {
     if is_label(&namespace.value, mode == Mode::Managed) {
         return Ok(());
     }
@@ -384,7 +384,7 @@ fn check_namespace(namespace: &Setting<String>, mode: Mode) -> Result<()> {
     .next("give a valid one with --namespace"))
 }
 
-fn check_email(email: &Setting<String>) -> Result<()> {
+fn check_email(email: &Sourced<String>) -> Result<()> {
     let good = email
         .value
         .split_once('@')
@@ -402,16 +402,16 @@ fn check_email(email: &Setting<String>) -> Result<()> {
 
 /// What names a local API, the checkout and the database file: flags and environment, else the record, else, for a
 /// person's command, a checkout found upward. A stronger source hides a weaker one altogether.
-type LocalApi = (Option<Setting<PathBuf>>, Option<Setting<PathBuf>>);
+type LocalApi = (Option<Sourced<PathBuf>>, Option<Sourced<PathBuf>>);
 
 fn local_api(query: &OwnerQuery, env: &Env, place: &OpenClawHome, record: Option<&Record>) -> Result<LocalApi> {
-    let explicit = |flag: Option<&Path>, flag_name, env_name| -> Result<Option<Setting<PathBuf>>> {
+    let explicit = |flag: Option<&Path>, flag_name, env_name| -> Result<Option<Sourced<PathBuf>>> {
         let (path, origin) = match (flag, env.path(env_name)) {
             (Some(path), _) => (path.to_owned(), Origin::Flag(flag_name)),
             (None, Some(path)) => (env.expand_tilde(path), Origin::Env(env_name)),
             (None, None) => return Ok(None),
         };
-        Ok(Some(Setting {
+        Ok(Some(Sourced {
             value: absolute(&path)?,
             origin,
         }))
@@ -423,7 +423,7 @@ fn local_api(query: &OwnerQuery, env: &Env, place: &OpenClawHome, record: Option
     }
     let recorded = record.map(|record| (record.source_home.clone(), record.api_db(place)));
     if let Some((source_home, api_db)) = recorded.filter(|recorded| *recorded != (None, None)) {
-        let setting = |value| Setting {
+        let setting = |value| Sourced {
             value,
             origin: Origin::Record,
         };
@@ -434,7 +434,7 @@ fn local_api(query: &OwnerQuery, env: &Env, place: &OpenClawHome, record: Option
         let here = absolute(Path::new(".")).ok();
         let found = here.and_then(|here| checkout::find_upward(&here));
         return Ok((
-            found.map(|value| Setting {
+            found.map(|value| Sourced {
                 value,
                 origin: Origin::Found,
             }),

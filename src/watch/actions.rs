@@ -169,7 +169,7 @@ impl ActionContext<'_> {
         if owner.mode.value == Mode::Managed {
             return (None, None);
         }
-        let path = |setting: &Option<settings::Setting<PathBuf>>| Some(setting.as_ref()?.value.clone());
+        let path = |setting: &Option<settings::Sourced<PathBuf>>| Some(setting.as_ref()?.value.clone());
         match (path(&owner.source_home), path(&owner.api_db)) {
             (None, None) => (None, Some(self.place.embedded_db())),
             known => known,

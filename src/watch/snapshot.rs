@@ -326,8 +326,8 @@ pub(super) fn secrets(owner: &Owner, place: &OpenClawHome, env: &Env) -> (Vec<Se
     (found, trouble)
 }
 
-fn recorded(owner: &Owner, path: impl Fn(&record::Record) -> Option<&PathBuf>) -> Option<settings::Setting<PathBuf>> {
-    Some(settings::Setting {
+fn recorded(owner: &Owner, path: impl Fn(&record::Record) -> Option<&PathBuf>) -> Option<settings::Sourced<PathBuf>> {
+    Some(settings::Sourced {
         value: owner.record.as_ref().and_then(path)?.clone(),
         origin: settings::Origin::Record,
     })

@@ -188,7 +188,7 @@ fn check(token: SecretString, source: &'static str, owner: &Owner, now: i64) -> 
 mod tests {
     use super::*;
     use crate::mode::Mode;
-    use crate::settings::Setting;
+    use crate::settings::Sourced;
     use crate::token::claims::Claims;
     use crate::token::record::Record;
     use std::collections::BTreeMap;
@@ -210,17 +210,17 @@ mod tests {
     }
 
     fn owner(file: &Path, api_url: &str, origin: Origin, record: Option<&str>) -> Owner {
-        let setting = |value: &str| Setting {
+        let setting = |value: &str| Sourced {
             value: value.to_owned(),
             origin: Origin::Default,
         };
         Owner {
             namespace: setting("alice"),
-            mode: Setting {
+            mode: Sourced {
                 value: Mode::OssLocal,
                 origin: Origin::Default,
             },
-            api_url: Setting {
+            api_url: Sourced {
                 value: api_url.to_owned(),
                 origin,
             },
