@@ -220,8 +220,9 @@ impl Watcher {
     fn watch(&mut self) {
         self.wait_for_homes();
         let served = self.homes.len();
-        tracing::info!("watching {served} OpenClaw home{}", if served == 1 { "" } else { "s" });
         let mut wait = self.step();
+        // Only now: whoever waits for this line finds everything looked at.
+        tracing::info!("watching {served} OpenClaw home{}", if served == 1 { "" } else { "s" });
         if let Some(manager) = &self.manager {
             manager.ready(&format!("serving {served} OpenClaw homes"));
         }

@@ -46,8 +46,6 @@ impl Watcher {
     pub fn start(run: Run) -> Self {
         let watcher = Self::spawn(run);
         watcher.wait_for("watching");
-        // The first look comes right after that line.
-        std::thread::sleep(Duration::from_millis(100));
         watcher
     }
 
