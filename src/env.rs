@@ -50,7 +50,16 @@ impl Env {
         (!value.is_empty()).then(|| PathBuf::from(value))
     }
 
-    /// A path whose leading `~` is the person's home folder, as OpenClaw reads its variables.
+    /// The same without the white space around it, as OpenClaw reads its variables.
+    pub fn trimmed_path(&self, name: &str) -> Option<PathBuf> {
+        match self.var(name).map(str::trim) {
+            Some("") => None,
+            Some(text) => Some(PathBuf::from(text)),
+            None => self.path(name),
+        }
+    }
+
+    /// A path whose leading `~` is the person's home folder.
     pub fn expand_tilde(&self, path: PathBuf) -> PathBuf {
         match (path.strip_prefix("~"), self.path("HOME")) {
             (Ok(rest), Some(home)) => home.join(rest),

@@ -15,6 +15,8 @@ pub struct OpenClawHome {
     pub read_only: Option<&'static str>,
     /// What the person should be told about how the place was found.
     pub warnings: Vec<String>,
+    /// The older home or config that OpenClaw uses, and would not find any more once there is a newer one here.
+    pub older: Option<PathBuf>,
 }
 
 impl OpenClawHome {
@@ -25,7 +27,26 @@ impl OpenClawHome {
             home,
             read_only: None,
             warnings: Vec::new(),
+            older: None,
         }
+    }
+
+    /// Refuses to make a home or a config here that would hide the older one that OpenClaw uses: OpenClaw would start
+    /// without anything that its owner set up.
+    pub fn refuse_to_hide_an_older(&self) -> Result<()> {
+        let Some(older) = &self.older else { return Ok(()) };
+        let what = format!(
+            "could not set anything up here, it would hide what OpenClaw uses: {}",
+            older.display()
+        );
+        let next = if older.parent() == Some(&self.home) {
+            // OpenClaw 2026.9.6's doctor leaves this one as it is.
+            let words = ["mv".into(), older.to_string_lossy(), self.config.to_string_lossy()];
+            format!("{}, then: openclaw doctor", shell_words::join(words))
+        } else {
+            "openclaw doctor, which moves it to its new place; then run the command again".to_owned()
+        };
+        Err(Error::new(ExitCode::Config, what).next(next))
     }
 
     /// `<home>/.sigilum`: everything that is ours.
@@ -68,6 +89,11 @@ impl OpenClawHome {
         self.sigilum_dir().join("watch-status.json")
     }
 
+    /// `<home>/.sigilum/made-home`: there if we made the home.
+    pub fn made_home_file(&self) -> PathBuf {
+        self.sigilum_dir().join("made-home")
+    }
+
     /// `<home>/hooks/sigilum-authz-notify`: where OpenClaw finds the hook.
     pub fn hook_dir(&self) -> PathBuf {
         self.home.join("hooks").join("sigilum-authz-notify")
@@ -80,29 +106,91 @@ impl OpenClawHome {
 /// `OPENCLAW_PROFILE=p`). Config: `--config` → `OPENCLAW_CONFIG_PATH` → `<home>/openclaw.json`.
 pub fn find(dir: Option<&Path>, config: Option<&Path>, env: &Env) -> Result<OpenClawHome> {
     let mut warnings = Vec::new();
-    let home = match (dir, env.path("OPENCLAW_STATE_DIR")) {
+    let state_dir = env.trimmed_path("OPENCLAW_STATE_DIR");
+    let home = match (dir, &state_dir) {
         (Some(dir), _) => dir.to_owned(),
-        (None, Some(state_dir)) => env.expand_tilde(state_dir),
+        (None, Some(state_dir)) => expand(state_dir, env),
         (None, None) => {
             let folder = state_folder_name(env)?;
-            match env.path("OPENCLAW_HOME") {
-                Some(base) => home_of_openclaw_home(&env.expand_tilde(base), &folder, &mut warnings),
-                None => user_home(env)?.join(folder),
+            match openclaw_home(env) {
+                Some(base) => home_of_openclaw_home(&base, &folder, &mut warnings),
+                None => person_home(env)?.join(folder),
             }
         }
     };
     let home = absolute(&home)?;
-    let config = match (config, env.path("OPENCLAW_CONFIG_PATH")) {
-        (Some(config), _) => absolute(config)?,
-        (None, Some(config)) => absolute(&env.expand_tilde(config))?,
-        (None, None) => home.join("openclaw.json"),
+    let config = match (config, env.trimmed_path("OPENCLAW_CONFIG_PATH")) {
+        (Some(config), _) => Some(absolute(config)?),
+        (None, Some(config)) => Some(absolute(&expand(&config, env))?),
+        (None, None) => None,
     };
-    let read_only = read_only(env);
+    let is_named = dir.is_none() && state_dir.is_some();
+    let older = older(&home, config.is_some(), is_named);
+    let found = OpenClawHome::at(home);
     Ok(OpenClawHome {
-        config,
-        read_only,
+        config: config.unwrap_or_else(|| found.config.clone()),
+        read_only: read_only(env),
         warnings,
-        ..OpenClawHome::at(home)
+        older,
+        ..found
+    })
+}
+
+/// A person's home folder, from `HOME`.
+pub fn person_home(env: &Env) -> Result<PathBuf> {
+    folder(env, "HOME").ok_or_else(|| {
+        Error::new(ExitCode::Usage, "could not find the OpenClaw home: HOME is not set")
+            .next("give the folder with --openclaw-home")
+    })
+}
+
+/// A variable that names a person's home folder, as OpenClaw 2026.9.6 reads it: scripts leave `undefined` and `null`
+/// where they have no value.
+fn folder(env: &Env, name: &str) -> Option<PathBuf> {
+    let value = env.trimmed_path(name)?;
+    (value != Path::new("undefined") && value != Path::new("null")).then_some(value)
+}
+
+/// `OPENCLAW_HOME`: what stands for a person's home folder in all that OpenClaw does.
+fn openclaw_home(env: &Env) -> Option<PathBuf> {
+    let base = folder(env, "OPENCLAW_HOME")?;
+    match (base.strip_prefix("~"), folder(env, "HOME")) {
+        (Ok(rest), Some(home)) => Some(home.join(rest)),
+        _ => Some(base),
+    }
+}
+
+/// A path whose leading `~` is the home folder in the sense of OpenClaw.
+fn expand(path: &Path, env: &Env) -> PathBuf {
+    match (
+        path.strip_prefix("~"),
+        openclaw_home(env).or_else(|| folder(env, "HOME")),
+    ) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path.to_owned(),
+    }
+}
+
+/// What OpenClaw 2026.9.6 uses instead of a home or a config that is not there: `~/.clawdbot` as long as there is no
+/// `~/.openclaw`, a config in it as long as there is none in `~/.openclaw`, and `clawdbot.json` as long as there is no
+/// `openclaw.json` beside it.
+fn older(home: &Path, config_is_named: bool, home_is_named: bool) -> Option<PathBuf> {
+    const NAME: &str = "clawdbot.json";
+    let there = |path: PathBuf| path.exists().then_some(path);
+    let default = !home_is_named && home.file_name().is_some_and(|name| name == ".openclaw");
+    let older = home.with_file_name(".clawdbot");
+    if default && !home.exists() {
+        return there(older);
+    }
+    if config_is_named || home.join("openclaw.json").exists() {
+        return None;
+    }
+    let inside = there(home.join(NAME));
+    inside.or_else(|| {
+        ["openclaw.json", NAME]
+            .into_iter()
+            .find_map(|name| there(older.join(name)))
+            .filter(|_| default)
     })
 }
 
@@ -115,22 +203,17 @@ pub fn read_only(env: &Env) -> Option<&'static str> {
 
 /// `.openclaw`, or `.openclaw-p` with `OPENCLAW_PROFILE=p`.
 fn state_folder_name(env: &Env) -> Result<String> {
-    match env.var("OPENCLAW_PROFILE") {
-        None => Ok(".openclaw".to_owned()),
-        Some(profile) if profile.eq_ignore_ascii_case("default") => Ok(".openclaw".to_owned()),
-        Some(profile)
-            if profile
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')) =>
-        {
-            Ok(format!(".openclaw-{profile}"))
-        }
-        Some(_) => Err(Error::new(
-            ExitCode::Usage,
-            "could not find the OpenClaw home: OPENCLAW_PROFILE may hold letters, digits, - and _ only",
-        )
-        .next("give the folder with --openclaw-home")),
+    let name = env.var("OPENCLAW_PROFILE").map_or("", str::trim);
+    if name.is_empty() || name.eq_ignore_ascii_case("default") {
+        return Ok(".openclaw".to_owned());
     }
+    let legal = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_');
+    if name.len() <= 64 && name.as_bytes()[0].is_ascii_alphanumeric() && name.bytes().all(legal) {
+        return Ok(format!(".openclaw-{name}"));
+    }
+    let what = "could not find the OpenClaw home: OPENCLAW_PROFILE may hold up to 64 letters, digits, - and _, and \
+                begins with a letter or a digit";
+    Err(Error::new(ExitCode::Usage, what).next("give the folder with --openclaw-home"))
 }
 
 /// What `OPENCLAW_HOME` means: OpenClaw takes it for the person's home folder, Sigilum's scripts for the state folder.
@@ -155,13 +238,6 @@ fn home_of_openclaw_home(base: &Path, folder: &str, warnings: &mut Vec<String>) 
     } else {
         inner
     }
-}
-
-fn user_home(env: &Env) -> Result<PathBuf> {
-    env.path("HOME").ok_or_else(|| {
-        Error::new(ExitCode::Usage, "could not find the OpenClaw home: HOME is not set")
-            .next("give the folder with --openclaw-home")
-    })
 }
 
 /// Makes a path absolute, without looking at the file system beyond the working directory. It must be UTF-8: records,

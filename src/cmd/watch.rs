@@ -58,10 +58,7 @@ fn options(args: &WatchArgs, env: &Env) -> Result<Options> {
 
 fn homes(args: &WatchArgs, env: &Env) -> Result<Homes> {
     if args.all {
-        let folder = env.path("HOME").ok_or_else(|| {
-            Error::new(ExitCode::Usage, "could not find the OpenClaw homes: HOME is not set")
-                .next("name them with --openclaw-home")
-        })?;
+        let folder = home::person_home(env)?;
         return Ok(Homes::AllIn {
             folder: home::absolute(&folder)?,
             read_only: home::read_only(env),

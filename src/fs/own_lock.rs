@@ -123,14 +123,19 @@ pub struct OwnLock {
 /// the process.
 pub fn lock_sigilum(place: &OpenClawHome) -> Result<OwnLock> {
     let end = Instant::now() + PATIENCE;
-    loop {
+    let is_new = !place.home.exists();
+    let lock = loop {
         create_private_dir(&place.sigilum_dir())?;
         match lock_existing_sigilum(place, PATIENCE) {
             // Who had the lock took the folder away with it (`hook uninstall --purge`).
             Err(error) if error.is_not_found() && Instant::now() < end => {}
-            acquired => return acquired,
+            acquired => break acquired?,
         }
+    };
+    if is_new {
+        lock.write_private(&place.made_home_file(), b"")?;
     }
+    Ok(lock)
 }
 
 /// As [`lock_sigilum`], but waits so long, and makes no folder: where there is none, it fails.

@@ -18,6 +18,7 @@ mod entry;
 mod folders;
 mod fs;
 mod fuzz_replay;
+mod homes;
 mod hook_install;
 mod hook_run;
 mod hook_status;

@@ -104,6 +104,67 @@ fn the_openclaw_home_comes_from_the_strongest_source() {
     env.run(["auth", "show"]).env("OPENCLAW_PROFILE", "../etc").expect(2);
 }
 
+/// As OpenClaw 2026.9.6 takes them: trimmed, blank is unset, and where a person's home folder is meant, so are
+/// `undefined` and `null`, which scripts leave there. `~` is the home folder that `OPENCLAW_HOME` names.
+#[test]
+fn openclaws_variables_are_read_as_openclaw_reads_them() {
+    let env = TestEnv::new();
+    for home in [
+        "state",
+        "base/.openclaw",
+        "base/state",
+        "base/in/.openclaw",
+        ".openclaw",
+        ".openclaw-work",
+        "undefined",
+    ] {
+        token(&env, home, "alice");
+    }
+    let nothing = ["undefined", "null", " undefined ", " null\n", " ", "\t"];
+    for value in nothing {
+        shows(&env, &[("OPENCLAW_HOME", value)], &[], ".openclaw:alice");
+    }
+    let base = ("OPENCLAW_HOME", "HOME/base");
+    let table: [(&[(&str, &str)], &str); 11] = [
+        (&[("OPENCLAW_HOME", " HOME/base ")], "base/.openclaw"),
+        (&[("OPENCLAW_HOME", "~/base")], "base/.openclaw"),
+        (&[("OPENCLAW_HOME", "~/base/in")], "base/in/.openclaw"),
+        (&[("OPENCLAW_HOME", "~")], ".openclaw"),
+        (&[("OPENCLAW_STATE_DIR", " HOME/state\n")], "state"),
+        (&[("OPENCLAW_STATE_DIR", "  ")], ".openclaw"),
+        (&[("OPENCLAW_STATE_DIR", "undefined")], "undefined"),
+        (&[("OPENCLAW_STATE_DIR", "~/state"), base], "base/state"),
+        (&[("OPENCLAW_PROFILE", " work ")], ".openclaw-work"),
+        (&[("OPENCLAW_PROFILE", " Default ")], ".openclaw"),
+        (&[("OPENCLAW_PROFILE", "  ")], ".openclaw"),
+    ];
+    for (vars, home) in table {
+        shows(&env, vars, &[], &format!("{home}:alice"));
+    }
+    let long = "x".repeat(65);
+    for profile in ["-work", "_work", "a b", long.as_str()] {
+        env.run(["auth", "show"]).env("OPENCLAW_PROFILE", profile).expect(2);
+    }
+    for home in ["undefined", "null"] {
+        let output = env.run(["auth", "show"]).env("HOME", home).expect(2);
+        assert!(output.stderr.contains("HOME is not set"), "{}", output.stderr);
+    }
+
+    let config = |vars: &[(&str, &str)]| {
+        let run = env.run(["auth", "status", "--json", "--namespace", "alice"]);
+        let home = env.home().to_str().unwrap();
+        let set = |run: crate::env::Run, (name, value): &(&str, &str)| run.env(name, value.replace("HOME", home));
+        let status: serde_json::Value = serde_json::from_str(&vars.iter().fold(run, set).output().stdout).unwrap();
+        status["config"].as_str().unwrap().replace(home, "HOME")
+    };
+    let path = |value| ("OPENCLAW_CONFIG_PATH", value);
+    assert_eq!(config(&[path("  ")]), "HOME/.openclaw/openclaw.json");
+    assert_eq!(config(&[path(" HOME/x.json ")]), "HOME/x.json");
+    assert_eq!(config(&[path("~/x.json")]), "HOME/x.json");
+    assert_eq!(config(&[path("~/x.json"), base]), "HOME/base/x.json");
+    assert_eq!(config(&[path("x.json"), base]), "HOME/x.json");
+}
+
 #[test]
 fn a_path_that_no_record_can_hold_is_refused_before_anything_is_written() {
     let env = TestEnv::new();

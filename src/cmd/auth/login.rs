@@ -38,6 +38,7 @@ pub enum Action {
 /// Runs the command.
 pub fn run(args: &LoginArgs, action: Action, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.place, env)?;
+    place.refuse_to_hide_an_older()?;
     let login = prepare(args, action, env, &place)?;
     if args.dry_run {
         return dry_run(&login, args, &place, out);

@@ -23,6 +23,7 @@ use std::path::Path;
 /// Runs the command.
 pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.place, env)?;
+    place.refuse_to_hide_an_older()?;
     let kind = match args.kind {
         InstallAs::Hook => Kind::Hook,
         InstallAs::Plugin => Kind::Plugin,

@@ -77,7 +77,7 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     }
     if args.purge {
         purge(&place, lock, &secrets, out)?;
-    } else if holds_the_lock_only(&place.sigilum_dir()) {
+    } else if holds_nothing(&place.sigilum_dir()) {
         remove_lock(&place, lock)?;
     }
     Ok(ExitCode::Ok)
@@ -268,7 +268,7 @@ fn purge(place: &OpenClawHome, lock: OwnLock, secrets: &Secrets, out: &mut dyn W
     names.sort_by_key(|name| (!name.ends_with(".json"), name.clone()));
     for name in names {
         let path = dir.join(&name);
-        if name == "lock" {
+        if name == "lock" || name == "made-home" {
             continue;
         } else if is_ours(&name) && !path.is_dir() {
             fs::remove(&path)?;
@@ -319,15 +319,20 @@ fn is_ours(name: &str) -> bool {
         || fs::is_temp_name(name)
 }
 
-fn holds_the_lock_only(dir: &Path) -> bool {
+fn holds_nothing(dir: &Path) -> bool {
     let names = std::fs::read_dir(dir).map(|entries| entries.flatten().map(|entry| entry.file_name()));
-    names.is_ok_and(|mut names| names.all(|name| name == "lock"))
+    names.is_ok_and(|mut names| names.all(|name| name == "lock" || name == "made-home"))
 }
 
-/// Removes the lock while it is held, and the folder if nothing else is in it. Who waits for it notices.
+/// Removes the lock while it is held, and the folder if nothing else is in it; then also a home that we made. Who waits
+/// for the lock notices.
 fn remove_lock(place: &OpenClawHome, lock: OwnLock) -> Result<()> {
     lock.sync()?;
+    let made_home = fs::remove(&place.made_home_file())?;
     fs::remove(&place.sigilum_dir().join("lock"))?;
     drop(lock);
-    fs::remove_empty_folder(&place.sigilum_dir()).map(drop)
+    if fs::remove_empty_folder(&place.sigilum_dir())? && made_home {
+        fs::remove_empty_folder(&place.home)?;
+    }
+    Ok(())
 }
