@@ -8,12 +8,11 @@ use crate::commands::api;
 use crate::kernel::{cpu_time, peak_memory};
 use crate::table::{self, Measure, Row, millis};
 use clap::Parser;
-use json_patch::{Patch, diff};
+use json5_edit::Document;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sigilum_authz_notify::cli::Cli;
 use sigilum_authz_notify::hook::notice::{self, Form};
-use sigilum_authz_notify::openclaw::document::Document;
 use sigilum_authz_notify::openclaw::undo::{Change, Undo};
 use sigilum_authz_notify::sigilum::requests;
 use sigilum_authz_notify::token::claims::{self, Claims};
@@ -56,26 +55,27 @@ fn edit(shape: &str, size: usize) -> Row {
         let (begun, started) = (Instant::now(), cpu_time());
         let document = Document::parse(black_box(text.as_bytes())).expect("a good config");
         let (mut took, parsed) = (begun.elapsed(), cpu_time() - started);
-        let patch = install(document.value());
+        let wanted = install(document.value());
         let (begun, started) = (Instant::now(), cpu_time());
-        let edited = black_box(document.edit(&patch).expect("an edit"));
+        let edited = black_box(document.edit(&wanted).expect("an edit"));
         took += begun.elapsed();
         wall.push(took);
         times[0].push(parsed);
         times[1].push(cpu_time() - started);
-        let after = Document::parse(&edited.bytes).expect("a good config").into_value();
         let started = cpu_time();
         let mut undo = Undo::default();
         let change = Change {
             old: Some(text.as_bytes()),
             before: document.value(),
             edited: &edited,
-            after: &after,
+            after: edited.document.value(),
         };
         undo.note("config", &change);
-        let restored = undo.restore("config", &edited.bytes).expect("a good config");
+        let restored = undo
+            .restore("config", edited.document.as_str().as_bytes())
+            .expect("a good config");
         times[2].push(cpu_time() - started);
-        assert_eq!(restored.bytes, text.as_bytes());
+        assert_eq!(restored.document.as_str(), text);
     }
     let [parse, edit, undo] = times.map(|mut times| {
         times.sort();
@@ -101,8 +101,8 @@ pub fn edit_once(shape: &str, size: &str) {
     let text = config(SHAPES[shape.parse::<usize>().unwrap_or(0)], size.parse().unwrap_or(0));
     let before = peak_memory();
     let document = Document::parse(text.as_bytes()).expect("a good config");
-    let patch = install(document.value());
-    black_box(document.edit(&patch).expect("an edit"));
+    let wanted = install(document.value());
+    black_box(document.edit(&wanted).expect("an edit"));
     if let (Some(before), Some(after)) = (before, peak_memory()) {
         println!("{}", after - before);
     }
@@ -184,7 +184,7 @@ fn loopback_answer() -> Row {
 }
 
 /// What `auth login --enable-authz-notify true` wants.
-fn install(value: &Value) -> Patch {
+fn install(value: &Value) -> Value {
     let mut wanted = value.clone();
     let internal = &mut wanted["hooks"]["internal"];
     internal["enabled"] = json!(true);
@@ -197,7 +197,7 @@ fn install(value: &Value) -> Patch {
             "SIGILUM_OWNER_TOKEN": "e30.".repeat(120),
         }
     });
-    diff(value, &wanted)
+    wanted
 }
 
 /// A config of about `size` bytes: many agents before and after the hooks.

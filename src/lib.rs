@@ -10,6 +10,7 @@
 //! local_token   a token signed here, for the commands and the watcher
 //! settings      what is in force, and who wins among flags, environment, records and config
 //! token · openclaw · sigilum · hook         know nothing of each other
+//! json5_edit    edits of JSON5 text, in crates/: a library of its own that knows nothing of all this
 //! env · error · fs · home · hook_record · mode · process · request · text · time         the ground
 //! ```
 //!

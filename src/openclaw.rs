@@ -16,7 +16,7 @@
 
 pub mod backups;
 pub mod config;
-pub use json5_edit as document;
+pub mod document;
 pub mod entry;
 pub mod hook_files;
 pub mod include;

@@ -6,10 +6,12 @@
 #![forbid(unsafe_code)]
 
 mod checkout_files;
-pub mod comments;
+#[path = "../../crates/json5-edit/tests/suite/comments.rs"]
+mod comments;
 mod edit;
 mod event;
 mod input;
+mod json5_edit;
 mod lock;
 mod notice;
 mod token;
@@ -18,6 +20,7 @@ mod undo;
 pub use checkout_files::check as checkout_files;
 pub use edit::check as edit;
 pub use event::check as event;
+pub use json5_edit::check as json5_edit;
 pub use lock::check as lock;
 pub use notice::check as notice;
 pub use token::check as token;

@@ -13,7 +13,8 @@ mod regions;
 #[cfg(test)]
 mod tests;
 
-use super::document::{Document, DocumentError, Edited};
+use super::document;
+use json5_edit::{Document, Edited};
 use members::Members;
 use regions::{Fingerprint, Found, Regions};
 use serde::{Deserialize, Serialize};
@@ -67,12 +68,10 @@ pub struct Change<'a> {
 }
 
 /// A file as it would be without us.
-#[derive(Clone, PartialEq)]
+#[derive(Debug)]
 pub struct Restored {
     /// The whole file.
-    pub bytes: Vec<u8>,
-    /// Its value.
-    pub value: Value,
+    pub document: Document,
     /// All of our text was found untouched, and what stood there before is back byte for byte.
     pub exact: bool,
     /// Nobody else ever wrote the file since our first edit: this is what stood there before, for certain.
@@ -89,7 +88,7 @@ pub enum UndoError {
     Record(String),
     /// The file of today cannot be read.
     #[error(transparent)]
-    Document(#[from] DocumentError),
+    Document(#[from] json5_edit::Error),
 }
 
 impl Default for Undo {
@@ -184,13 +183,13 @@ impl Undo {
         current: &[u8],
         change: impl FnOnce(Value) -> Value,
     ) -> Result<Restored, UndoError> {
-        let document = Document::parse(current)?;
+        let document = document::parse(current)?;
         let nothing = File::default();
         let file = self.files.get(file).unwrap_or(&nothing);
         let state = file.state(current);
         // Where only a part of our text was found, turning it back may leave no JSON5.
         let (text, found) = state.regions.restore(current);
-        let turned_back = Document::parse(&text).ok();
+        let turned_back = document::parse(&text).ok();
         let value = match &turned_back {
             // Nobody else ever wrote: then the old text is certain, and with it the old value.
             Some(old) if found == Found::Ours => old.value().clone(),
@@ -198,19 +197,16 @@ impl Undo {
         };
         let wanted = change(value);
         let document = turned_back.unwrap_or(document);
-        let (bytes, exact) = if *document.value() == wanted {
-            (document.bytes(), found != Found::Some)
+        let (document, exact) = if *document.value() == wanted {
+            (document, found != Found::Some)
         } else {
-            let patch = json_patch::diff(document.value(), &wanted);
-            (document.edit(&patch)?.bytes, false)
+            (document.edit(&wanted)?.document, false)
         };
-        let delete_file = file.created && Document::parse(&bytes)?.is_bare();
         Ok(Restored {
-            bytes,
-            value: wanted,
+            delete_file: file.created && document.is_bare(),
+            document,
             exact,
             certain: found == Found::Ours,
-            delete_file,
         })
     }
 
@@ -244,16 +240,6 @@ impl fmt::Debug for Undo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Undo")
             .field("files", &self.files.keys())
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Restored {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Restored")
-            .field("bytes", &self.bytes.len())
-            .field("exact", &self.exact)
-            .field("delete_file", &self.delete_file)
             .finish_non_exhaustive()
     }
 }

@@ -135,6 +135,21 @@ fn an_edit_changes_only_its_members_and_leaves_nothing_behind() {
     assert_eq!(home.text(), text.replace("t1", "t2"));
 }
 
+/// OpenClaw reads it, so do we.
+#[test]
+fn half_of_a_surrogate_pair_stays_as_it_is() {
+    let text = r#"{"note": "cut \ud83d", "hooks": {"internal": {"entries": {"a\udE00": {}}}}}"#;
+    let home = Home::new(Some(text));
+    home.edit(put("t1")).unwrap();
+    let entry = format!(r#""{HOOK}": {{"env": {{"SIGILUM_OWNER_TOKEN": "t1"}}}}"#);
+    assert_eq!(home.text(), text.replace("{}}", &format!("{{}}, {entry}}}")));
+    home.edit(take_out).unwrap();
+    assert_eq!(
+        home.text(),
+        text.replace("{}}", &format!("{{}}, \"{HOOK}\": {{\"env\": {{}}}}}}"))
+    );
+}
+
 #[test]
 fn nothing_wanted_is_nothing_written() {
     let home = Home::new(Some(COMMENTED));

@@ -5,9 +5,12 @@ use sigilum_authz_notify::error::Result;
 use sigilum_authz_notify::fs::{lock_sigilum, write_private};
 use sigilum_authz_notify::home::OpenClawHome;
 use sigilum_authz_notify::openclaw::config::{self, Ask, EditOptions, EditOutcome};
+use sigilum_authz_notify::openclaw::document;
 use sigilum_authz_notify::openclaw::entry::HOOK;
+use sigilum_authz_notify::openclaw::undo::{Change, Undo};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 const CONFIG: &str = "// mine\n{\n\tgateway: { mode: 'local' },\n\thooks: {\n\t\tinternal: { enabled: true, entries: { a: {} } }, // end\n\t},\n\tmeta: {v:1}\n}";
 
@@ -204,4 +207,33 @@ fn an_edit_in_two_files_is_taken_back_in_both() {
     );
     assert_eq!(fs::read_to_string(&included).unwrap(), "// theirs\n{a: {}}");
     assert!(!home.place.undo_file().exists());
+}
+
+/// Texts of all kinds, each with an edit.
+#[test]
+fn every_fixture_of_json5_edit_comes_back() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/json5-edit/fixtures");
+    let mut count = 0;
+    for case in fs::read_dir(folder).unwrap().map(|case| case.unwrap().path()) {
+        let Ok(patch) = fs::read(case.join("patch.json")) else {
+            continue;
+        };
+        count += 1;
+        let [before, after] = ["before.json5", "after.json5"].map(|name| fs::read_to_string(case.join(name)).unwrap());
+        let document = document::parse(before.as_bytes()).unwrap();
+        let edited = document::apply(&document, &serde_json::from_slice(&patch).unwrap()).unwrap();
+        assert_eq!(edited.document.as_str(), after, "{}", case.display());
+        let mut undo = Undo::default();
+        let change = Change {
+            old: Some(before.as_bytes()),
+            before: document.value(),
+            edited: &edited,
+            after: edited.document.value(),
+        };
+        undo.note("openclaw.json", &change);
+        let restored = undo.restore("openclaw.json", after.as_bytes()).unwrap();
+        assert_eq!(restored.document.as_str(), before, "{}", case.display());
+        assert!(restored.exact && !restored.delete_file, "{}", case.display());
+    }
+    assert!(count >= 27, "{count} cases");
 }

@@ -28,6 +28,11 @@ fn edits() {
 }
 
 #[test]
+fn edits_of_any_text() {
+    replay("json5_edit", checks::json5_edit);
+}
+
+#[test]
 fn tokens() {
     replay("token", checks::token);
 }

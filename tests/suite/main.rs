@@ -12,7 +12,6 @@ mod config_edit;
 mod config_include;
 mod config_kill;
 mod config_property;
-mod config_text;
 mod config_undo;
 mod entry;
 mod folders;

@@ -1,20 +1,11 @@
 //! From the old value and the wanted one to the splices that turn the one's text into the other's.
 
-use std::collections::{HashMap, HashSet};
-
-use json_patch::{Patch, PatchOperation};
-use serde_json::{Map, Value};
-
-use super::lexer::Lexer;
+use super::Splice;
+use super::read::key_name;
 use super::scan::{Kind, Span, Tree};
-use super::style::{Style, indent_at, newline_near, scalar_like};
-use super::{Splice, decode_key};
-
-/// One replaced range of the old text.
-struct Cut {
-    span: Span,
-    text: String,
-}
+use super::style::{Style, indent_at, newline_near};
+use serde_json::{Map, Value};
+use std::collections::{HashMap, HashSet};
 
 /// A member that is to be written: its key (none in an array) and value.
 pub(super) type Addition<'a> = (Option<&'a str>, &'a Value);
@@ -23,72 +14,57 @@ pub(super) type Addition<'a> = (Option<&'a str>, &'a Value);
 pub(super) struct Edit<'a> {
     pub text: &'a str,
     pub tree: &'a Tree,
-    patch: &'a Patch,
-    cuts: Vec<Cut>,
-    /// The containers that lead to the place in hand, the outermost first, and the keys or indices that lead to it.
+    splices: Vec<Splice>,
+    /// The containers that lead to the place in hand, the outermost first.
     ancestors: Vec<usize>,
-    path: Vec<String>,
 }
 
-/// The new text, and what differs from the old one. `patch` is only asked for the order in which members were added.
-pub(super) fn edit(
-    text: &str,
-    tree: Option<&Tree>,
-    old: &Value,
-    wanted: &Value,
-    patch: &Patch,
-) -> (String, Vec<Splice>) {
-    let mut cuts = Vec::new();
-    if let Some(tree) = tree {
+/// The new text, and what differs from the old one.
+pub(super) fn edit(text: &str, tree: Option<&Tree>, old: &Value, wanted: &Value) -> (String, Vec<Splice>) {
+    let splices = if let Some(tree) = tree {
         let mut edit = Edit {
             text,
             tree,
-            patch,
-            cuts,
+            splices: Vec::new(),
             ancestors: Vec::new(),
-            path: Vec::new(),
         };
         edit.value(Tree::ROOT, old, wanted);
-        cuts = edit.cuts;
+        edit.splices
     } else if old != wanted {
         let style = Style::plain(newline_near(text, 0));
-        cuts.push(Cut {
-            span: Span {
-                start: 0,
-                end: text.len(),
-            },
-            text: style.item(None, wanted, Some("")) + style.newline,
-        });
-    }
-    apply(text, cuts)
+        vec![Splice {
+            offset: 0,
+            removed: text.to_owned(),
+            inserted: style.item((None, wanted), Some("")) + style.newline,
+        }]
+    } else {
+        Vec::new()
+    };
+    apply(text, splices)
 }
 
-/// Puts the cuts into the text and joins those that touch.
-fn apply(text: &str, mut cuts: Vec<Cut>) -> (String, Vec<Splice>) {
+/// Puts the splices into the text and joins those that touch.
+fn apply(text: &str, mut splices: Vec<Splice>) -> (String, Vec<Splice>) {
     // Stable: of two insertions at one place the one that was made first stands first.
-    cuts.sort_by_key(|cut| (cut.span.start, cut.span.end));
-    let mut new = String::with_capacity(text.len() + cuts.iter().map(|cut| cut.text.len()).sum::<usize>());
-    let mut splices: Vec<Splice> = Vec::new();
+    splices.sort_by_key(|splice| (splice.offset, splice.removed.len()));
+    let mut new = String::with_capacity(text.len());
+    let mut joined: Vec<Splice> = Vec::new();
     let mut done = 0;
-    for cut in cuts {
-        new.push_str(&text[done..cut.span.start]);
-        new.push_str(&cut.text);
-        let removed = &text[cut.span.start..cut.span.end];
-        match splices.last_mut() {
-            Some(last) if done == cut.span.start => {
-                last.removed.push_str(removed);
-                last.inserted.push_str(&cut.text);
+    for splice in splices {
+        new += &text[done..splice.offset];
+        new += &splice.inserted;
+        let touches = done == splice.offset;
+        done = splice.offset + splice.removed.len();
+        match joined.last_mut() {
+            Some(last) if touches => {
+                last.removed += &splice.removed;
+                last.inserted += &splice.inserted;
             }
-            _ => splices.push(Splice {
-                offset: cut.span.start,
-                removed: removed.to_owned(),
-                inserted: cut.text,
-            }),
+            _ => joined.push(splice),
         }
-        done = cut.span.end;
     }
-    new.push_str(&text[done..]);
-    (new, splices)
+    new += &text[done..];
+    (new, joined)
 }
 
 impl<'a> Edit<'a> {
@@ -101,37 +77,20 @@ impl<'a> Edit<'a> {
         }
     }
 
-    /// Edits what is inside an item that stays.
-    fn child(&mut self, container: usize, child: usize, key: &str, old: &Value, new: &Value) {
-        let inside = (old.is_object() && new.is_object()) || (old.is_array() && new.is_array());
-        if !inside && old == new {
-            // Most of a config: no need to know the way to it.
-            return;
-        }
+    /// Edits an item that stays, or what is inside it.
+    fn child(&mut self, container: usize, child: usize, old: &Value, new: &Value) {
         self.ancestors.push(container);
-        self.path.push(key.to_owned());
         self.value(child, old, new);
-        self.path.pop();
         self.ancestors.pop();
     }
 
     fn object(&mut self, node: usize, old: &Map<String, Value>, new: &Map<String, Value>) {
         let tree = self.tree;
-        let mut kept = 0;
         let mut gone = HashSet::new();
-        if tree.children(node).count() == old.len() {
-            // No key stands twice, so the value's members are the text's, in the same order.
-            for (child, (key, old)) in tree.children(node).zip(old) {
-                if let Some(new) = new.get(key) {
-                    kept += 1;
-                    self.child(node, child, key, old, new);
-                } else {
-                    gone.insert(child);
-                }
-            }
-        } else {
+        let mut last = HashMap::new();
+        let doubled = tree.children(node).count() > old.len();
+        if doubled {
             // Of a key that stands twice the last value counts, so that is the one to change; all of them go.
-            let mut last = HashMap::new();
             for child in tree.children(node) {
                 let key = self.key(child);
                 if !new.contains_key(&key) {
@@ -139,18 +98,22 @@ impl<'a> Edit<'a> {
                 }
                 last.insert(key, child);
             }
-            for (key, old) in old {
-                if let (Some(new), Some(&child)) = (new.get(key), last.get(key)) {
-                    kept += 1;
-                    self.child(node, child, key, old, new);
-                }
+        }
+        let mut kept = 0;
+        // Where no key stands twice, the value's members are the text's, in the same order.
+        for (child, (key, old)) in tree.children(node).zip(old) {
+            let child = if doubled { last[key] } else { child };
+            if let Some(new) = new.get(key) {
+                kept += 1;
+                self.child(node, child, old, new);
+            } else {
+                gone.insert(child);
             }
         }
         let mut added: Vec<Addition> = Vec::new();
         if new.len() > kept {
             let absent = new.iter().filter(|(key, _)| !old.contains_key(*key));
             added.extend(absent.map(|(key, value)| (Some(key.as_str()), value)));
-            added.sort_by_cached_key(|(key, _)| self.rank(key.unwrap_or_default()));
         }
         if !gone.is_empty() || !added.is_empty() {
             let children: Vec<_> = tree.children(node).collect();
@@ -178,7 +141,7 @@ impl<'a> Edit<'a> {
         let (old_end, new_end) = (old.len() - tail, new.len() - tail);
         let both = head..old_end.min(new_end);
         for index in both.clone() {
-            self.child(node, children[index], &index.to_string(), &old[index], &new[index]);
+            self.child(node, children[index], &old[index], &new[index]);
         }
         if old_end > both.end {
             let gone: Vec<_> = (0..children.len())
@@ -194,23 +157,10 @@ impl<'a> Edit<'a> {
         }
     }
 
-    /// When the member `key` of the object in hand was added: the place of its operation in the patch.
-    fn rank(&self, key: &str) -> usize {
-        let at_path = |operation: &PatchOperation| {
-            let path = operation.path();
-            path.count() == self.path.len() + 1
-                && path
-                    .tokens()
-                    .zip(self.path.iter().map(String::as_str).chain([key]))
-                    .all(|(token, key)| token.decoded() == key)
-        };
-        self.patch.iter().position(at_path).unwrap_or(usize::MAX)
-    }
-
     fn key(&self, node: usize) -> String {
-        self.tree.key(node).map_or_else(String::new, |key| {
-            decode_key(&self.text[key.start..key.end]).into_owned()
-        })
+        self.tree.nodes[node]
+            .key
+            .map_or_else(String::new, |key| key_name(self.text, self.tree, key).into_owned())
     }
 
     /// The style of new members inside `container`.
@@ -218,28 +168,29 @@ impl<'a> Edit<'a> {
         Style::around(self.text, self.tree, &self.ancestors, container)
     }
 
-    pub fn cut(&mut self, start: usize, end: usize, text: impl Into<String>) {
-        let text = text.into();
-        if start != end || !text.is_empty() {
-            self.cuts.push(Cut {
-                span: Span { start, end },
-                text,
+    pub fn splice(&mut self, start: usize, end: usize, inserted: impl Into<String>) {
+        let inserted = inserted.into();
+        if start != end || !inserted.is_empty() {
+            self.splices.push(Splice {
+                offset: start,
+                removed: self.text[start..end].to_owned(),
+                inserted,
             });
         }
     }
 
     /// Writes another value in the place of one. The comments inside the old one stay, before the new one.
     fn replace(&mut self, node: usize, new: &Value) {
-        let Span { start, end } = self.tree.value(node);
-        let (indent, own_line) = indent_at(self.text, self.tree.start(node));
+        let Span { start, end } = self.tree.nodes[node].value;
+        let (indent, own_line) = indent_at(self.text, self.tree.nodes[node].start());
         let container = self.ancestors.last().copied().unwrap_or(Tree::ROOT);
         let mut style = self.style(container);
-        if self.tree.kind(node) == Kind::String {
-            scalar_like(&self.text[start..end], &mut style);
+        if self.tree.nodes[node].kind == Kind::String {
+            style.quote = char::from(self.text.as_bytes()[start]);
         }
         let mut text = String::new();
-        for span in Lexer::new(self.text, start).comments(end) {
-            let comment = &self.text[span.start..span.end];
+        for span in self.tree.comments(start, end) {
+            let comment = span.of(self.text);
             text += comment;
             text += &if comment.starts_with("//") {
                 format!("{}{indent}", style.newline)
@@ -247,7 +198,7 @@ impl<'a> Edit<'a> {
                 " ".to_owned()
             };
         }
-        text += &style.item(None, new, own_line.then_some(indent));
-        self.cut(start, end, text);
+        text += &style.item((None, new), own_line.then_some(indent));
+        self.splice(start, end, text);
     }
 }

@@ -1,74 +1,52 @@
-//! JSON5 text and its value, and an edit that changes only the members it means.
-//!
-//! Two parsers read each text, and neither knows of the other: [`scan`] says where everything stands, the `json5` crate
-//! says what it means. An edit is made by position and believed only when the second parser reads exactly the wanted
-//! value back.
-
-#![cfg_attr(
-    not(test),
-    warn(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::todo,
-        clippy::dbg_macro
-    )
-)]
+#![doc = include_str!("../README.md")]
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod edit;
+mod error;
 mod items;
 mod lexer;
+mod path;
+mod read;
 mod scan;
 mod style;
 
-#[cfg(test)]
-mod tests;
+pub use error::{Error, Position};
+pub use read::MAX_BYTES;
+pub use scan::MAX_DEPTH;
 
-use std::borrow::Cow;
+use edit::edit;
+use error::position;
+use read::{BOM, decode, is_stand_in, key_name, read};
+use scan::{Kind, Tree};
+use serde_json::Value;
 use std::fmt;
 
-use json_patch::Patch;
-use serde_json::Value;
-
-use lexer::Lexer;
-use scan::{Kind, Tree};
-
-/// The largest text that is read, in bytes.
-pub const MAX_BYTES: usize = 4 << 20;
-
-/// The byte order mark that Windows editors put before UTF-8.
-const BOM: &str = "\u{FEFF}";
-
-/// The second parser and everything that walks its values recurses. Up to here any stack carries it, also the 2 MiB of
-/// a thread in a debug build.
-const SHALLOW: usize = 64;
-
-/// A config file's text, checked and understood: JSON5 whose outermost value is an object.
+/// A JSON5 text with its value, and with the place of everything in it.
+#[derive(Clone)]
 pub struct Document {
-    /// The text without its byte order mark.
+    /// The whole text, with its byte order mark.
     text: String,
-    bom: bool,
-    /// Where everything stands; `None` for an empty or blank file, which counts as `{}`.
+    /// Where the text begins behind the byte order mark.
+    start: usize,
+    /// Where everything stands behind `start`; `None` for an empty or blank text.
     tree: Option<Tree>,
     value: Value,
 }
 
-/// What an edit made of a [`Document`].
-#[derive(Clone, PartialEq, Eq)]
+/// What [`Document::edit`] makes of a document.
+#[derive(Debug, Clone)]
 pub struct Edited {
-    /// The whole new file.
-    pub bytes: Vec<u8>,
-    /// What it means: the value with the patch applied.
-    pub value: Value,
-    /// What differs from the old file, in the order of the text; apart from each other by at least one byte. Empty if
-    /// nothing had to change.
+    /// The new text.
+    pub document: Document,
+    /// What differs from the old text.
     pub splices: Vec<Splice>,
 }
 
-/// One changed stretch of a file.
+/// One stretch of a text that an edit replaced. Those of one edit come in the order of the text, and at least one byte
+/// lies between each two.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Splice {
-    /// Where it begins in the old file: a byte offset that counts a byte order mark, too.
+    /// Where it begins in the old text, in bytes; a byte order mark counts.
     pub offset: usize,
     /// The text that stood there.
     pub removed: String,
@@ -76,46 +54,31 @@ pub struct Splice {
     pub inserted: String,
 }
 
-/// Why a text is refused, and where.
-///
-/// Its text never quotes the file: a config is full of secrets.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}{}", .position.map(|at| format!(" (line {}, column {})", at.line, at.column)).unwrap_or_default())]
-pub struct DocumentError {
-    /// What is wrong, in words for a person.
-    pub reason: Cow<'static, str>,
-    /// Where, if the fault has a place.
-    pub position: Option<Position>,
-}
-
-/// A place in a text. Lines end as in JSON5: at LF, CR, CR LF, U+2028 or U+2029.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    /// The line; the first is 1.
-    pub line: usize,
-    /// The character in the line (not the byte); the first is 1.
-    pub column: usize,
-}
-
 impl Document {
-    /// Reads a config file's bytes.
+    /// Reads a text: a `&str`, or the bytes of a file. An empty or blank one counts as `{}`.
     ///
     /// # Errors
-    /// For anything that is not JSON5 in UTF-8 (with or without a byte order mark), larger than [`MAX_BYTES`], nested
-    /// deeper than 512 levels, or not an object on the outside. An empty or blank file counts as `{}`.
-    pub fn parse(bytes: &[u8]) -> Result<Self, DocumentError> {
-        let (text, bom) = decode(bytes)?;
-        let (tree, value) = read(text)?;
+    /// For anything that is not JSON5 in UTF-8 (with or without a byte order mark), for more than [`MAX_BYTES`] or
+    /// [`MAX_DEPTH`], and for the few texts that the README lists as limits.
+    pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, Error> {
+        let (text, bom) = decode(text.as_ref())?;
+        let bom = if bom { BOM } else { "" };
+        Self::read([bom, text].concat(), bom.len())
+    }
+
+    fn read(text: String, start: usize) -> Result<Self, Error> {
+        let (tree, value) = read(&text[start..])?;
         Ok(Self {
-            text: text.to_owned(),
-            bom,
+            text,
+            start,
             tree,
             value,
         })
     }
 
-    /// What the text means, as the `json5` crate reads it. `NaN` and the infinities are `null`, because JSON has no
-    /// word for them; of a key that stands twice the last value counts.
+    /// What the text means, as the `json5` crate reads it. Of a key that stands twice the last value counts. What JSON
+    /// has no word for has a stand-in: `NaN` and the infinities are `null`, half of a surrogate pair (`"\ud83d"` alone)
+    /// is the private-use character 0x1000 behind it (U+E83D).
     pub fn value(&self) -> &Value {
         &self.value
     }
@@ -125,25 +88,23 @@ impl Document {
         self.value
     }
 
-    /// The file's bytes again.
-    pub fn bytes(&self) -> Vec<u8> {
-        let bom = if self.bom { BOM } else { "" };
-        [bom, &self.text].concat().into_bytes()
+    /// The text, with its byte order mark if it has one.
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
-    /// Whether the file says nothing at all: no member, and no comment.
+    /// Whether the text says nothing at all: no member or element, and no comment.
     pub fn is_bare(&self) -> bool {
-        let empty = self.value.as_object().is_some_and(serde_json::Map::is_empty);
-        empty && (self.tree.is_none() || Lexer::new(&self.text, 0).comments(self.text.len()).is_empty())
+        self.tree.as_ref().is_none_or(Tree::is_bare)
     }
 
-    /// Where the value at `path` (keys from the outermost object inwards) begins, to point a person there.
+    /// Where the value at `path` begins, to point a person there.
     pub fn position(&self, path: &[&str]) -> Option<Position> {
         let tree = self.tree.as_ref()?;
         let node = path
             .iter()
-            .try_fold(Tree::ROOT, |node, &key| self.members(tree, node, key).last())?;
-        Some(position(&self.text, tree.value(node).start))
+            .try_fold(Tree::ROOT, |node, &key| self.named(tree, node, key).last())?;
+        Some(position(self.bare(), tree.nodes[node].value.start))
     }
 
     /// Refuses a text in which a key of `path` stands twice in its object: which of the two values another program
@@ -151,228 +112,122 @@ impl Document {
     ///
     /// # Errors
     /// Names the key and the place where it stands again.
-    pub fn refuse_duplicates(&self, path: &[&str]) -> Result<(), DocumentError> {
+    pub fn refuse_duplicates(&self, path: &[&str]) -> Result<(), Error> {
         let Some(tree) = &self.tree else { return Ok(()) };
         let mut node = Tree::ROOT;
         for &key in path {
-            let mut found = self.members(tree, node, key);
+            let mut found = self.named(tree, node, key);
             let Some(first) = found.next() else { break };
             if let Some(again) = found.next() {
-                return Err(DocumentError {
-                    reason: format!("the key \"{key}\" stands twice in the same object").into(),
-                    position: Some(position(&self.text, tree.start(again))),
-                });
+                let reason = format!("the key \"{key}\" stands twice in the same object");
+                return Err(Error::at(self.bare(), tree.nodes[again].start(), reason));
             }
             node = first;
         }
         Ok(())
     }
 
-    /// Applies a patch to the text. Only the bytes of touched members change; what is added follows the style around
-    /// it, what is removed takes its comma along and leaves every comment.
+    /// Writes a value: in place of the one at `path`, or as a new member or element. Objects that lead there are made
+    /// where there are none. A path is the keys from the outermost object inwards; an array is entered by an index, and
+    /// grows by its length as an index.
     ///
     /// # Errors
-    /// If the patch does not fit the value, if the text would grow beyond [`MAX_BYTES`], or if the second parser does
-    /// not read exactly the patched value out of the new text: a bug here, and nothing is returned that could be
-    /// written.
-    pub fn edit(&self, patch: &Patch) -> Result<Edited, DocumentError> {
+    /// If the path leads through anything but objects and arrays or past the end of an array, and as [`Self::edit`]
+    /// does. The document stays as it was.
+    pub fn set(&mut self, path: &[&str], value: impl Into<Value>) -> Result<Vec<Splice>, Error> {
         let mut wanted = self.value.clone();
-        json_patch::patch(&mut wanted, patch).map_err(|error| DocumentError {
-            reason: format!("the change does not fit the config: {error}").into(),
-            position: None,
+        path::set(&mut wanted, path, value.into()).map_err(|depth| {
+            let [whole, parent] = [path, &path[..depth]].map(|path| path.join("."));
+            let position = self.position(&path[..depth]);
+            let reason = format!("nothing can be set at {whole}: {parent} has no place for it");
+            Error {
+                position,
+                ..Error::new(reason)
+            }
         })?;
-        let offset = if self.bom { BOM.len() } else { 0 };
-        let (text, mut splices) = edit::edit(&self.text, self.tree.as_ref(), &self.value, &wanted, patch);
-        if text.len() > MAX_BYTES && text.len() > self.text.len() {
-            return Err(DocumentError {
-                reason: "it would become larger than 4 MiB".into(),
-                position: None,
-            });
-        }
-        let (_, value) = read(&text).map_err(|error| bug(&error.to_string()))?;
-        if value != wanted {
-            return Err(bug("the new text does not have the wanted value"));
-        }
-        for splice in &mut splices {
-            splice.offset += offset;
-        }
-        let bytes = if self.bom {
-            [BOM, &text].concat().into_bytes()
-        } else {
-            text.into_bytes()
-        };
-        Ok(Edited { bytes, value, splices })
+        self.become_value(&wanted)
     }
 
-    /// The members of the object at `node` that have this key.
-    fn members<'a>(&'a self, tree: &'a Tree, node: usize, key: &'a str) -> impl Iterator<Item = usize> + 'a {
-        let object = tree.kind(node) == Kind::Object;
-        tree.children(node).filter(move |&child| {
-            object
-                && tree
-                    .key(child)
-                    .is_some_and(|span| decode_key(&self.text[span.start..span.end]) == key)
+    /// Takes a member or element out. If there is none at `path`, nothing changes.
+    ///
+    /// # Errors
+    /// As [`Self::edit`] does. The document stays as it was.
+    pub fn remove(&mut self, path: &[&str]) -> Result<Vec<Splice>, Error> {
+        let mut wanted = self.value.clone();
+        path::remove(&mut wanted, path);
+        self.become_value(&wanted)
+    }
+
+    fn become_value(&mut self, wanted: &Value) -> Result<Vec<Splice>, Error> {
+        let edited = self.edit(wanted)?;
+        *self = edited.document;
+        Ok(edited.splices)
+    }
+
+    /// Makes the text mean `wanted`, with as few bytes changed as can be: those of the members and elements that differ.
+    /// What is added follows the style around it, in the order of `wanted`; what is removed takes its comma along and
+    /// leaves every comment.
+    ///
+    /// # Errors
+    /// If the new text would be too large, or if half of a surrogate pair would have to be written. Last if the second
+    /// parser does not read `wanted` out of the new text, which is a bug of this crate.
+    pub fn edit(&self, wanted: &Value) -> Result<Edited, Error> {
+        let (text, mut splices) = edit(self.bare(), self.tree.as_ref(), &self.value, wanted);
+        let halves = self.tree.as_ref().is_some_and(|tree| !tree.halves.is_empty());
+        if halves && splices.iter().any(|splice| splice.inserted.contains(is_stand_in)) {
+            return Err(Error::new("half of a surrogate pair cannot be written"));
+        }
+        if text.len() > MAX_BYTES && text.len() > self.bare().len() {
+            return Err(Error::new("it would become larger than 4 MiB"));
+        }
+        for splice in &mut splices {
+            splice.offset += self.start;
+        }
+        let text = [&self.text[..self.start], &text].concat();
+        let document = Self::read(text, self.start).map_err(|error| Error::bug(&error.to_string()))?;
+        if document.value != *wanted {
+            return Err(Error::bug("the new text does not have the wanted value"));
+        }
+        Ok(Edited { document, splices })
+    }
+
+    /// The text without its byte order mark: what offsets and positions count from.
+    fn bare(&self) -> &str {
+        &self.text[self.start..]
+    }
+
+    /// The members of the object at `node` that have this key, or the element of the array that has it as its index.
+    fn named<'a>(&'a self, tree: &'a Tree, node: usize, key: &'a str) -> impl Iterator<Item = usize> + 'a {
+        let index = match tree.nodes[node].kind {
+            Kind::Array => path::index(key),
+            _ => None,
+        };
+        tree.children(node).enumerate().filter_map(move |(at, child)| {
+            let found = match tree.nodes[child].key {
+                Some(span) => key_name(self.bare(), tree, span) == key,
+                None => index == Some(at),
+            };
+            found.then_some(child)
         })
     }
 }
 
-// Configs and splices hold tokens: their text must not reach a log by `{:?}`.
-impl fmt::Debug for Document {
+impl fmt::Display for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Document")
-            .field("bytes", &self.text.len())
-            .field("bom", &self.bom)
-            .finish_non_exhaustive()
+        f.write_str(&self.text)
     }
 }
 
-impl fmt::Debug for Edited {
+// Configs and splices hold secrets: their text must not reach a log by `{:?}`.
+impl fmt::Debug for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Edited")
-            .field("bytes", &self.bytes.len())
-            .field("splices", &self.splices)
-            .finish()
+        write!(f, "Document({} bytes)", self.text.len())
     }
 }
 
 impl fmt::Debug for Splice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Splice")
-            .field("offset", &self.offset)
-            .field("removed", &self.removed.len())
-            .field("inserted", &self.inserted.len())
-            .finish()
-    }
-}
-
-/// The text of a file, and whether a byte order mark stood before it.
-fn decode(bytes: &[u8]) -> Result<(&str, bool), DocumentError> {
-    let refuse = |reason: &'static str, position| {
-        Err(DocumentError {
-            reason: reason.into(),
-            position,
-        })
-    };
-    if bytes.len() > MAX_BYTES {
-        return refuse("larger than 4 MiB", None);
-    }
-    // UTF-16 and UTF-32 show at the beginning: a mark, or ASCII characters (JSON5 begins with hardly anything else)
-    // between zero bytes.
-    let wide = match *bytes {
-        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [0, 0, 0xFE, 0xFF, ..] => true,
-        [a, 0] | [0, a] => a != 0,
-        [0, 0, 0, a, ..] | [a, 0, _, 0, ..] | [0, a, 0, _, ..] => a != 0,
-        _ => false,
-    };
-    if wide {
-        return refuse("not UTF-8 but UTF-16 or UTF-32: save the file as UTF-8", None);
-    }
-    let (text, wrong) = match std::str::from_utf8(bytes) {
-        Ok(text) => (text, None),
-        Err(error) => (
-            std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
-            Some("not valid UTF-8"),
-        ),
-    };
-    let (text, bom) = match text.strip_prefix(BOM) {
-        Some(text) => (text, true),
-        None => (text, false),
-    };
-    if let Some(offset) = text.bytes().position(|byte| byte == 0) {
-        return refuse("a NUL byte", Some(position(text, offset)));
-    }
-    match wrong {
-        Some(reason) => refuse(reason, Some(position(text, text.len()))),
-        None => Ok((text, bom)),
-    }
-}
-
-/// Both parsers' view of a text.
-fn read(text: &str) -> Result<(Option<Tree>, Value), DocumentError> {
-    if text
-        .trim_matches(|c: char| c.is_whitespace() || c == '\u{FEFF}')
-        .is_empty()
-    {
-        return Ok((None, Value::Object(serde_json::Map::new())));
-    }
-    let tree = scan::scan(text).map_err(|fault| DocumentError {
-        reason: fault.reason.into(),
-        position: Some(position(text, fault.offset)),
-    })?;
-    if tree.kind(Tree::ROOT) != Kind::Object {
-        return Err(DocumentError {
-            reason: "the outermost value is not an object { … }".into(),
-            position: Some(position(text, tree.value(Tree::ROOT).start)),
-        });
-    }
-    let value = second_parse(text, tree.depth)?;
-    Ok((Some(tree), value))
-}
-
-/// The value, by the `json5` crate.
-fn second_parse(text: &str, depth: usize) -> Result<Value, DocumentError> {
-    let parse = || {
-        json5::from_str(text).map_err(|error: json5::Error| DocumentError {
-            // Its codes are fixed texts; its other messages come from number parsing and quote nothing.
-            reason: error
-                .code()
-                .map_or("a value that cannot be read".into(), |code| code.to_string().into()),
-            position: error.position().map(|at| Position {
-                line: at.line + 1,
-                column: at.column + 1,
-            }),
-        })
-    };
-    if depth <= SHALLOW {
-        return parse();
-    }
-    let failed = |_| bug("no stack for a deeply nested config");
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new()
-            .stack_size(32 << 20)
-            .spawn_scoped(scope, parse);
-        thread
-            .map_err(failed)?
-            .join()
-            .unwrap_or_else(|_| Err(bug("the JSON5 parser failed")))
-    })
-}
-
-/// The name that a key stands for.
-fn decode_key(key: &str) -> Cow<'_, str> {
-    let quoted = key.starts_with(['"', '\'']);
-    if !key.contains('\\') {
-        return Cow::Borrowed(if quoted { &key[1..key.len() - 1] } else { key });
-    }
-    let string = if quoted {
-        Cow::Borrowed(key)
-    } else {
-        Cow::Owned(format!("\"{key}\""))
-    };
-    json5::from_str(&string).map_or(Cow::Borrowed(key), Cow::Owned)
-}
-
-/// The line and column of a byte offset.
-fn position(text: &str, offset: usize) -> Position {
-    let mut at = Position { line: 1, column: 1 };
-    let mut previous = ' ';
-    for (_, c) in text.char_indices().take_while(|&(index, _)| index < offset) {
-        match c {
-            '\n' if previous == '\r' => {}
-            '\n' | '\r' | '\u{2028}' | '\u{2029}' => {
-                at.line += 1;
-                at.column = 1;
-            }
-            _ => at.column += 1,
-        }
-        previous = c;
-    }
-    at
-}
-
-fn bug(what: &str) -> DocumentError {
-    DocumentError {
-        reason: format!("{what}: this is a bug of json5-edit, please report it; nothing was changed").into(),
-        position: None,
+        let (removed, inserted) = (self.removed.len(), self.inserted.len());
+        write!(f, "Splice(at {}: {removed} bytes became {inserted})", self.offset)
     }
 }

@@ -4,13 +4,11 @@
 //! the end of a line comment), keeps its own stack, and builds one flat list of nodes: no text nests too deep for it,
 //! and its cost is linear. Values are none of its business: those come from the `json5` crate, the second parser.
 
+use super::error::Error;
 use super::lexer::Lexer;
 
-/// Containers inside one another; the outermost object is the first.
-pub(super) const MAX_DEPTH: usize = 512;
-
-/// Stands for "no such position" in [`Node::comma`].
-const NONE: u32 = u32::MAX;
+/// How many objects and arrays may stand inside one another; the outermost is the first.
+pub const MAX_DEPTH: usize = 512;
 
 /// A range of byte offsets into the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,79 +27,60 @@ pub(super) enum Kind {
     Other,
 }
 
-/// One value, with the key and the comma that belong to it. Offsets are 32 bits wide: a text has at most 4 MiB.
-#[derive(Debug)]
-struct Node {
-    key_start: u32,
-    key_end: u32,
-    start: u32,
-    end: u32,
-    comma: u32,
+/// A member, an element, or the outermost value.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    /// A member's key with its quotes.
+    pub key: Option<Span>,
+    /// The value, from its first byte to behind its last.
+    pub value: Span,
+    pub kind: Kind,
+    /// Where the comma behind it stands.
+    pub comma: Option<usize>,
     /// The index after the last node inside this one: of the next sibling, if there is one.
-    after: u32,
-    kind: Kind,
+    after: usize,
 }
 
 /// The text as a flat tree: parents before children, in the order of the text.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Tree {
-    nodes: Vec<Node>,
+    pub nodes: Vec<Node>,
+    comments: Vec<Span>,
     /// How many containers stand inside one another at the deepest place.
     pub depth: usize,
+    /// Where halves of surrogate pairs are escaped alone, in strings.
+    pub halves: Vec<usize>,
 }
 
-/// A syntax error: the byte offset and what was expected there.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub offset: usize,
-    pub reason: &'static str,
+impl Span {
+    pub fn of(self, text: &str) -> &str {
+        &text[self.start..self.end]
+    }
+}
+
+impl Node {
+    /// Where the member or element begins: its key, or its value where it has none.
+    pub fn start(&self) -> usize {
+        self.key.unwrap_or(self.value).start
+    }
+
+    /// Where it ends, with its comma if it has one.
+    pub fn end(&self) -> usize {
+        self.comma.map_or(self.value.end, |comma| comma + 1)
+    }
 }
 
 impl Tree {
     /// The outermost value.
     pub const ROOT: usize = 0;
 
-    /// What kind of value `node` is.
-    pub fn kind(&self, node: usize) -> Kind {
-        self.nodes[node].kind
-    }
-
-    /// The value, from its first byte to behind its last.
-    pub fn value(&self, node: usize) -> Span {
-        let node = &self.nodes[node];
-        Span {
-            start: node.start as usize,
-            end: node.end as usize,
-        }
-    }
-
-    /// The key with its quotes, for a member of an object.
-    pub fn key(&self, node: usize) -> Option<Span> {
-        let node = &self.nodes[node];
-        (node.key_end > node.key_start).then_some(Span {
-            start: node.key_start as usize,
-            end: node.key_end as usize,
-        })
-    }
-
-    /// Where the member or element begins: its key, or its value where it has none.
-    pub fn start(&self, node: usize) -> usize {
-        self.key(node).map_or(self.nodes[node].start as usize, |key| key.start)
-    }
-
-    /// The comma that follows the member or element.
-    pub fn comma(&self, node: usize) -> Option<usize> {
-        let comma = self.nodes[node].comma;
-        (comma != NONE).then_some(comma as usize)
-    }
-
     /// The members or elements directly inside `node`.
     pub fn children(&self, node: usize) -> impl Iterator<Item = usize> + '_ {
-        let after = self.nodes[node].after as usize;
+        let after = self.nodes[node].after;
         let mut next = node + 1;
         std::iter::from_fn(move || {
             let child = (next < after).then_some(next)?;
-            next = self.nodes[child].after as usize;
+            next = self.nodes[child].after;
             Some(child)
         })
     }
@@ -110,90 +89,111 @@ impl Tree {
     pub fn all(&self) -> std::ops::Range<usize> {
         0..self.nodes.len()
     }
+
+    /// Whether it is an empty object or array, without a comment.
+    pub fn is_bare(&self) -> bool {
+        let container = matches!(self.nodes[Self::ROOT].kind, Kind::Object | Kind::Array);
+        container && self.nodes.len() == 1 && self.comments.is_empty()
+    }
+
+    /// The comments that begin between two places.
+    pub fn comments(&self, start: usize, end: usize) -> &[Span] {
+        let before = |at: usize| self.comments.partition_point(|comment| comment.start < at);
+        &self.comments[before(start)..before(end)]
+    }
 }
 
-/// Parses `text`, which must be less than 4 GiB long and hold one value.
-pub(super) fn scan(text: &str) -> Result<Tree, Fault> {
-    let mut lexer = Lexer::new(text, 0);
-    let mut tree = Tree {
-        nodes: Vec::with_capacity(text.len() / 24 + 1),
-        depth: 0,
+/// Parses a text that holds one value.
+pub(super) fn scan(text: &str) -> Result<Tree, Error> {
+    let mut scanner = Scanner {
+        lexer: Lexer::new(text),
+        tree: Tree::default(),
+        open: Vec::new(),
+        key: None,
+        ended: None,
     };
-    let mut open: Vec<usize> = Vec::new();
-    let mut key = Span { start: 0, end: 0 };
-    lexer.skip_trivia()?;
-    loop {
-        // Here a value must stand.
-        let node = tree.nodes.len();
-        let start = lexer.at;
-        let kind = lexer.value()?;
-        tree.nodes.push(Node {
-            key_start: key.start as u32,
-            key_end: key.end as u32,
-            start: start as u32,
-            end: lexer.at as u32,
-            comma: NONE,
-            after: node as u32 + 1,
+    scanner.tree.nodes.reserve(text.len() / 24 + 1);
+    scanner.lexer.skip_trivia()?;
+    scanner.value()?;
+    while scanner.go_to_next_value()? {
+        scanner.value()?;
+    }
+    let Scanner { lexer, mut tree, .. } = scanner;
+    (tree.comments, tree.halves) = (lexer.comments, lexer.halves);
+    Ok(tree)
+}
+
+/// A text half read.
+struct Scanner<'a> {
+    lexer: Lexer<'a>,
+    tree: Tree,
+    /// The containers that are not closed yet, the outermost first.
+    open: Vec<usize>,
+    /// The key of the value that comes next.
+    key: Option<Span>,
+    /// The value that has just ended, as long as no comma was read behind it.
+    ended: Option<usize>,
+}
+
+impl Scanner<'_> {
+    /// Moves behind a scalar, or into a container.
+    fn value(&mut self) -> Result<(), Error> {
+        let node = self.tree.nodes.len();
+        let start = self.lexer.at;
+        let kind = self.lexer.value()?;
+        let end = self.lexer.at;
+        self.tree.nodes.push(Node {
+            key: self.key.take(),
+            value: Span { start, end },
             kind,
+            comma: None,
+            after: node + 1,
         });
-        if matches!(kind, Kind::Object | Kind::Array) {
-            if open.len() == MAX_DEPTH {
-                return Err(Fault {
-                    offset: start,
-                    reason: "nested deeper than 512 levels",
-                });
-            }
-            open.push(node);
-            tree.depth = tree.depth.max(open.len());
+        if !matches!(kind, Kind::Object | Kind::Array) {
+            self.ended = Some(node);
+        } else if self.open.len() == MAX_DEPTH {
+            return self.lexer.fault_at(start, "nested deeper than 512 levels");
+        } else {
+            self.open.push(node);
+            self.tree.depth = self.tree.depth.max(self.open.len());
         }
-        let mut after_value = !matches!(kind, Kind::Object | Kind::Array);
-        let mut last = node;
-        // Behind a value or an opening bracket: commas and closing brackets, until the next value or the end.
+        Ok(())
+    }
+
+    /// Moves over commas, closing brackets and a key to the next value; `false` at the end of the text.
+    fn go_to_next_value(&mut self) -> Result<bool, Error> {
         loop {
-            lexer.skip_trivia()?;
-            let Some(&container) = open.last() else {
-                return match lexer.peek() {
-                    None => Ok(tree),
-                    Some(_) => Err(lexer.fault("nothing more was expected after the end of the value")),
+            self.lexer.skip_trivia()?;
+            let next = self.lexer.peek();
+            let Some(&container) = self.open.last() else {
+                return match next {
+                    None => Ok(false),
+                    Some(_) => self.lexer.fault("nothing more was expected after the end of the value"),
                 };
             };
-            let object = tree.nodes[container].kind == Kind::Object;
-            let next = lexer.peek();
+            let object = self.tree.nodes[container].kind == Kind::Object;
             if next == Some(if object { b'}' } else { b']' }) {
-                lexer.at += 1;
-                tree.nodes[container].end = lexer.at as u32;
-                tree.nodes[container].after = tree.nodes.len() as u32;
-                open.pop();
-                last = container;
-                after_value = true;
-                continue;
-            }
-            if after_value {
+                self.lexer.at += 1;
+                self.tree.nodes[container].value.end = self.lexer.at;
+                self.tree.nodes[container].after = self.tree.nodes.len();
+                self.ended = self.open.pop();
+            } else if let Some(ended) = self.ended.take() {
                 if next != Some(b',') {
-                    return Err(lexer.fault(match (next.is_some(), object) {
+                    return self.lexer.fault(match (next.is_some(), object) {
                         (false, true) => "the file ends where a comma or } was expected",
                         (false, false) => "the file ends where a comma or ] was expected",
                         (true, true) => "expected a comma or }",
                         (true, false) => "expected a comma or ]",
-                    }));
+                    });
                 }
-                tree.nodes[last].comma = lexer.at as u32;
-                lexer.at += 1;
-                after_value = false;
-                continue;
-            }
-            if object {
-                key = lexer.key()?;
-                lexer.skip_trivia()?;
-                if lexer.peek() != Some(b':') {
-                    return Err(lexer.fault("expected a colon after the key"));
-                }
-                lexer.at += 1;
-                lexer.skip_trivia()?;
+                self.tree.nodes[ended].comma = Some(self.lexer.at);
+                self.lexer.at += 1;
             } else {
-                key = Span { start: 0, end: 0 };
+                if object {
+                    self.key = Some(self.lexer.key()?);
+                }
+                return Ok(true);
             }
-            break;
         }
     }
 }

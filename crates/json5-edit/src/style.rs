@@ -1,9 +1,9 @@
 //! How the text around a place is written, and new values written the same way.
 
-use serde_json::Value;
-
+use super::edit::Addition;
 use super::lexer::LINE_BREAKS;
 use super::scan::{Kind, Tree};
+use serde_json::Value;
 
 /// A new member goes on one line with its value up to this many characters, if its neighbours do, too.
 const LINE: usize = 100;
@@ -15,7 +15,7 @@ pub(super) struct Style {
     /// One step of indentation.
     unit: String,
     /// The quote of strings.
-    quote: char,
+    pub quote: char,
     /// The quote of keys that need one.
     key_quote: char,
     /// Keys that are plain identifiers go without quotes.
@@ -60,7 +60,7 @@ impl Style {
             ancestors,
             container,
         };
-        let plain = Self::plain(newline_near(text, tree.value(container).start));
+        let plain = Self::plain(newline_near(text, tree.nodes[container].value.start));
         let string = near.find(|node| near.string_quote(node));
         let key = near.find(|node| near.key_quote(node));
         let quote = string.or(key).unwrap_or('"');
@@ -92,94 +92,81 @@ impl Style {
         format!("{indent}{}", self.unit)
     }
 
-    /// A member or, without a key, an element. On lines of its own `indent` is the indentation of the line that it
-    /// begins on; `None` keeps everything on one line.
-    pub fn item(&self, key: Option<&str>, value: &Value, indent: Option<&str>) -> String {
-        let mut out = String::new();
-        if let Some(key) = key {
-            self.key(key, &mut out);
-            out.push_str(&self.colon);
-        }
-        let start = out.len();
-        if let (Some(indent), true) = (indent, self.flat) {
-            self.value(value, None, &mut out);
-            if indent.chars().count() + out.chars().count() <= LINE {
-                return out;
+    /// A member or element. On lines of its own `indent` is the indentation of the line that it begins on; `None` keeps
+    /// everything on one line.
+    pub fn item(&self, item: Addition, indent: Option<&str>) -> String {
+        if let Some(indent) = indent
+            && self.flat
+        {
+            let line = self.member(item, None);
+            if fits(indent, &line) {
+                return line;
             }
-            out.truncate(start);
         }
-        self.value(value, indent, &mut out);
-        out
+        self.member(item, indent)
     }
 
-    fn value(&self, value: &Value, indent: Option<&str>, out: &mut String) {
+    /// Several items with commas between them: each begins a line that is indented by `indent`, or all go on one line.
+    pub fn items(&self, items: &[Addition], indent: Option<&str>) -> String {
+        self.joined(items.iter().map(|&item| self.item(item, indent)), indent)
+    }
+
+    fn joined(&self, items: impl Iterator<Item = String>, indent: Option<&str>) -> String {
+        let items: Vec<_> = items.collect();
+        let Some(indent) = indent else {
+            return items.join(self.comma);
+        };
+        let separator = format!(",{}{indent}", self.newline);
+        format!("{}{}", &separator[1..], items.join(&separator))
+    }
+
+    fn member(&self, (key, value): Addition, indent: Option<&str>) -> String {
+        let value = self.value(value, indent);
+        match key {
+            Some(key) if self.bare_keys && is_plain(key) => format!("{key}{}{value}", self.colon),
+            Some(key) => format!("{}{}{value}", quoted(key, self.key_quote), self.colon),
+            None => value,
+        }
+    }
+
+    fn value(&self, value: &Value, indent: Option<&str>) -> String {
         match value {
-            Value::String(string) => write_string(string, self.quote, out),
+            Value::String(string) => quoted(string, self.quote),
             Value::Object(members) => {
                 let items = members.iter().map(|(key, value)| (Some(key.as_str()), value));
-                self.container(['{', '}'], items.collect(), indent, out);
+                self.container(["{", "}"], &items.collect::<Vec<_>>(), indent)
             }
             Value::Array(elements) => {
-                let items: Vec<_> = elements.iter().map(|value| (None, value)).collect();
-                if let (Some(indent), true) = (indent, self.flat_arrays) {
-                    let start = out.len();
-                    self.container(['[', ']'], items.clone(), None, out);
-                    let line = out[start..].chars().count() + indent.chars().count();
-                    if line <= LINE {
-                        return;
-                    }
-                    out.truncate(start);
-                }
-                self.container(['[', ']'], items, indent, out);
+                let items: Vec<Addition> = elements.iter().map(|value| (None, value)).collect();
+                let line = indent.filter(|_| self.flat_arrays).and_then(|indent| {
+                    let line = self.container(["[", "]"], &items, None);
+                    fits(indent, &line).then_some(line)
+                });
+                line.unwrap_or_else(|| self.container(["[", "]"], &items, indent))
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) => out.push_str(&value.to_string()),
+            Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
         }
     }
 
-    fn container(
-        &self,
-        brackets: [char; 2],
-        items: Vec<(Option<&str>, &Value)>,
-        indent: Option<&str>,
-        out: &mut String,
-    ) {
-        out.push(brackets[0]);
+    fn container(&self, [open, close]: [&str; 2], items: &[Addition], indent: Option<&str>) -> String {
+        if items.is_empty() {
+            return format!("{open}{close}");
+        }
         let inner = indent.map(|indent| self.deeper(indent));
-        let pad = if self.pad && brackets[0] == '{' { " " } else { "" };
-        for (index, &(key, value)) in items.iter().enumerate() {
-            match &inner {
-                Some(inner) => {
-                    out.push_str(if index > 0 { "," } else { "" });
-                    out.push_str(self.newline);
-                    out.push_str(inner);
-                }
-                None => out.push_str(if index > 0 { self.comma } else { pad }),
-            }
-            if let Some(key) = key {
-                self.key(key, out);
-                out.push_str(&self.colon);
-            }
-            self.value(value, inner.as_deref(), out);
-        }
+        let inner = inner.as_deref();
+        let items = self.joined(items.iter().map(|&item| self.member(item, inner)), inner);
+        let comma = if self.trailing { "," } else { "" };
+        let pad = if self.pad && open == "{" { " " } else { "" };
         match indent {
-            _ if items.is_empty() => {}
-            Some(indent) => {
-                out.push_str(if self.trailing { "," } else { "" });
-                out.push_str(self.newline);
-                out.push_str(indent);
-            }
-            None => out.push_str(pad),
+            Some(indent) => format!("{open}{items}{comma}{}{indent}{close}", self.newline),
+            None => format!("{open}{pad}{items}{pad}{close}"),
         }
-        out.push(brackets[1]);
     }
+}
 
-    fn key(&self, key: &str, out: &mut String) {
-        if self.bare_keys && is_plain(key) {
-            out.push_str(key);
-        } else {
-            write_string(key, self.key_quote, out);
-        }
-    }
+/// Whether a line is short enough for a value that could also go on several.
+fn fits(indent: &str, line: &str) -> bool {
+    indent.chars().count() + line.chars().count() <= LINE
 }
 
 /// A key that needs no quotes. (JSON5 allows more letters than these.)
@@ -188,33 +175,23 @@ fn is_plain(key: &str) -> bool {
     key.starts_with(|c: char| plain(c) && !c.is_ascii_digit()) && key.chars().all(plain)
 }
 
-/// A value that replaces the string literal `old` keeps its quotes.
-pub(super) fn scalar_like(old: &str, style: &mut Style) {
-    if let Some(quote @ ('"' | '\'')) = old.chars().next() {
-        style.quote = quote;
-    }
-}
-
-/// Writes a string literal. In double quotes it is JSON, too.
-fn write_string(string: &str, quote: char, out: &mut String) {
-    out.push(quote);
+/// A string literal. In double quotes it is JSON, too.
+fn quoted(string: &str, quote: char) -> String {
+    let mut out = String::from(quote);
     for c in string.chars() {
         match c {
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
+            '\n' => out += "\\n",
+            '\r' => out += "\\r",
+            '\t' => out += "\\t",
             '\u{0}'..='\u{1F}' | '\u{7F}'..='\u{9F}' | '\u{2028}' | '\u{2029}' | '\u{FEFF}' => {
-                out.push_str(&format!("\\u{:04x}", c as u32));
+                out += &format!("\\u{:04x}", c as u32);
             }
-            _ if c == quote => {
-                out.push('\\');
-                out.push(c);
-            }
+            _ if c == quote || c == '\\' => out.extend(['\\', c]),
             _ => out.push(c),
         }
     }
     out.push(quote);
+    out
 }
 
 /// The line break that ends the line before `at`, or else the first one of the text.
@@ -263,24 +240,22 @@ impl Near<'_> {
     }
 
     fn text_of(&self, node: usize) -> &str {
-        let span = self.tree.value(node);
-        &self.text[span.start..span.end]
+        self.tree.nodes[node].value.of(self.text)
     }
 
     fn string_quote(&self, node: usize) -> Option<char> {
-        (self.tree.kind(node) == Kind::String)
-            .then(|| self.text_of(node).chars().next())
-            .flatten()
+        let string = self.tree.nodes[node].kind == Kind::String;
+        string.then(|| self.text_of(node).chars().next()).flatten()
     }
 
     fn key_quote(&self, node: usize) -> Option<char> {
-        let key = self.tree.key(node)?;
+        let key = self.tree.nodes[node].key?;
         self.text[key.start..].chars().next().filter(|&c| c == '"' || c == '\'')
     }
 
     /// Whether a key goes without quotes; one that needs them shows nothing.
     fn bare_key(&self, node: usize) -> Option<bool> {
-        let key = self.tree.key(node)?;
+        let key = self.tree.nodes[node].key?;
         if self.key_quote(node).is_none() {
             return Some(true);
         }
@@ -288,16 +263,15 @@ impl Near<'_> {
     }
 
     fn colon(&self, node: usize) -> Option<String> {
-        let between = &self.text[self.tree.key(node)?.end..self.tree.value(node).start];
-        between
-            .chars()
-            .all(|c| matches!(c, ' ' | '\t' | ':'))
-            .then(|| between.to_owned())
+        let node = &self.tree.nodes[node];
+        let between = &self.text[node.key?.end..node.value.start];
+        let plain = between.chars().all(|c| " \t:".contains(c));
+        plain.then(|| between.to_owned())
     }
 
     /// Whether a space stands between the comma behind this node and what follows on the same line.
     fn gap_after_comma(&self, node: usize) -> Option<bool> {
-        let rest = &self.text[self.tree.comma(node)? + 1..];
+        let rest = &self.text[self.tree.nodes[node].comma? + 1..];
         match rest.chars().next()? {
             ' ' => rest
                 .trim_start_matches(' ')
@@ -310,24 +284,25 @@ impl Near<'_> {
 
     /// Whether an object on one line has spaces inside its brackets.
     fn padded(&self, node: usize) -> Option<bool> {
-        let flat = self.tree.kind(node) == Kind::Object && self.flat(node)?;
+        let flat = self.tree.nodes[node].kind == Kind::Object && self.flat(node)?;
         flat.then(|| self.text_of(node).starts_with("{ "))
     }
 
     fn flat_array(&self, node: usize) -> Option<bool> {
-        (self.tree.kind(node) == Kind::Array).then(|| self.flat(node)).flatten()
+        let array = self.tree.nodes[node].kind == Kind::Array;
+        array.then(|| self.flat(node)).flatten()
     }
 
     /// Whether a container that is not empty goes on on the line that it begins on.
     fn flat(&self, node: usize) -> Option<bool> {
         let first = self.tree.children(node).next()?;
-        Some(!self.text[self.tree.value(node).start..self.tree.start(first)].contains(LINE_BREAKS))
+        Some(!self.text[self.tree.nodes[node].value.start..self.tree.nodes[first].start()].contains(LINE_BREAKS))
     }
 
     /// Whether a container over several lines has a comma behind its last member.
     fn trailing(&self, node: usize) -> Option<bool> {
         let last = self.tree.children(node).last()?;
-        (!self.flat(node)?).then(|| self.tree.comma(last).is_some())
+        (!self.flat(node)?).then(|| self.tree.nodes[last].comma.is_some())
     }
 
     /// The step from a line to the members below it: here, else of the nearest container that shows one.
@@ -337,10 +312,10 @@ impl Near<'_> {
             if self.flat(container)? {
                 return None;
             }
-            let (outer, _) = indent_at(self.text, self.tree.start(container));
-            let (inner, own_line) = indent_at(self.text, self.tree.start(self.tree.children(container).next()?));
-            let step = inner.strip_prefix(outer)?;
-            (own_line && !step.is_empty()).then(|| step.to_owned())
+            let first = self.tree.children(container).next()?;
+            let [outer, inner] = [container, first].map(|node| indent_at(self.text, self.tree.nodes[node].start()));
+            let step = inner.0.strip_prefix(outer.0)?;
+            (inner.1 && !step.is_empty()).then(|| step.to_owned())
         })
     }
 }

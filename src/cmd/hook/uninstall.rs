@@ -11,7 +11,7 @@ use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use crate::openclaw::entry;
 use crate::openclaw::hook_files::{self, Done, Kind};
 use crate::openclaw::removal::{self, Undone};
-use crate::openclaw::{backups, document, plugin};
+use crate::openclaw::{backups, plugin};
 use crate::token::{record, store};
 use crate::watch::status;
 use secrecy::{ExposeSecret, SecretString};
@@ -92,7 +92,7 @@ fn refuse_another_config(place: &OpenClawHome) -> Result<()> {
         .map(Path::new)
         .filter(|file| !here.iter().any(|own| own == file));
     let names_us = |file: &&Path| {
-        let bytes = fs::read_capped(file, document::MAX_BYTES as u64).ok().flatten();
+        let bytes = fs::read_capped(file, json5_edit::MAX_BYTES as u64).ok().flatten();
         bytes.is_some_and(|bytes| String::from_utf8_lossy(&bytes).contains(entry::HOOK))
     };
     let Some(file) = others.find(names_us) else {

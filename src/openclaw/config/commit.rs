@@ -6,10 +6,10 @@ use super::seen::{File, PRIVATE};
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, Content, Folder, OwnLock, Temp};
 use crate::home::OpenClawHome;
-use crate::openclaw::document::MAX_BYTES;
 use crate::openclaw::entry;
 use crate::openclaw::lock::WriteLock;
 use crate::openclaw::undo::{self, Undo};
+use json5_edit::MAX_BYTES;
 use rustix::fs::Stat;
 use rustix::io::Errno;
 use secrecy::ExposeSecret;
@@ -42,7 +42,7 @@ pub(super) fn commit(
         let temp = if change.delete {
             None
         } else {
-            let prepared = prepare(file, folder, &change.edited.bytes, mode);
+            let prepared = prepare(file, folder, change.edited.document.as_str().as_bytes(), mode);
             Some(prepared.map_err(|error| not_written(&file.target.path, error))?)
         };
         ready.push((file, folder, temp));
@@ -94,7 +94,7 @@ fn noted(plan: &Plan) -> Undo {
                 old: file.content.as_ref().map(|content| &content.bytes[..]),
                 before: file.document.value(),
                 edited: &change.edited,
-                after: &change.edited.value,
+                after: change.edited.document.value(),
             },
         );
     }

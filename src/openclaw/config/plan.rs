@@ -6,12 +6,13 @@ use super::{Ask, EditOptions, EditOutcome};
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
-use crate::openclaw::document::{Document, Edited, MAX_BYTES, Splice};
+use crate::openclaw::document;
 use crate::openclaw::entry::{ENV_PATH, TOKEN};
 use crate::openclaw::undo::{Undo, UndoError};
 use crate::openclaw::{include, state_db};
 use crate::text::is_unset;
 use json_patch::{Patch, PatchOperation};
+use json5_edit::{Edited, MAX_BYTES, Splice};
 use serde_json::Value;
 use std::path::Path;
 use std::rc::Rc;
@@ -121,7 +122,7 @@ impl Plan {
         let mut backup = place.config.clone().into_os_string();
         backup.push(".bak");
         let bytes = fs::read_capped(Path::new(&backup), MAX_BYTES as u64).ok().flatten();
-        let backup = bytes.and_then(|bytes| Document::parse(&bytes).ok());
+        let backup = bytes.and_then(|bytes| document::parse(&bytes).ok());
         let mode = backup
             .as_ref()
             .and_then(|backup| backup.value().pointer("/gateway/mode"));
@@ -153,7 +154,7 @@ impl Plan {
                     let restored = self.undo.restore(&key(&path), &content.bytes);
                     let restored = restored.map_err(|error| lost(&path, error))?;
                     all_certain &= restored.certain;
-                    Ok(restored.value)
+                    Ok(restored.document.into_value())
                 }
                 None => Ok(file.document.value().clone()),
             }
@@ -214,13 +215,18 @@ impl Plan {
             .restore_with(&key(&path), &content.bytes, |_| value)
             .map_err(|error| lost(&path, error))?;
         let delete = restored.delete_file;
-        Ok((delete || restored.bytes != content.bytes).then(|| Change {
-            file,
-            edited: as_edit(&content.bytes, restored.bytes, restored.value),
-            private: false,
-            given_back: true,
-            delete,
-        }))
+        Ok(
+            (delete || restored.document.as_str().as_bytes() != content.bytes).then(|| Change {
+                file,
+                edited: Edited {
+                    splices: vec![difference(&content.bytes, restored.document.as_str().as_bytes())],
+                    document: restored.document,
+                },
+                private: false,
+                given_back: true,
+                delete,
+            }),
+        )
     }
 
     pub fn has_changes(&self) -> bool {
@@ -234,7 +240,7 @@ impl Plan {
             .content
             .as_ref()
             .map_or(0, |content| content.bytes.len() as u64);
-        let new = change.edited.bytes.len() as u64;
+        let new = change.edited.document.as_str().len() as u64;
         // Giving back what stood there before is worth a closer look: would OpenClaw really mind?
         let base = match change.given_back {
             true => self.baseline?,
@@ -303,7 +309,7 @@ fn edited(file: usize, now: &File, operations: Vec<PatchOperation>) -> Result<Op
     }
     let path = now.target.path();
     let patch = Patch(operations);
-    let edited = now.document.edit(&patch).map_err(|error| unreadable(&path, error))?;
+    let edited = document::apply(&now.document, &patch).map_err(|error| unreadable(&path, error))?;
     Ok(Some(Change {
         file,
         edited,
@@ -313,29 +319,24 @@ fn edited(file: usize, now: &File, operations: Vec<PatchOperation>) -> Result<Op
     }))
 }
 
-/// The stretch in which two files differ, as an edit of the one that made the other.
-fn as_edit(old: &[u8], bytes: Vec<u8>, value: Value) -> Edited {
+/// The stretch in which two files differ.
+fn difference(old: &[u8], new: &[u8]) -> Splice {
     // Both were read as UTF-8, so that characters begin at the same bytes up to where they differ.
     let starts_character = |bytes: &[u8], at: usize| bytes.get(at).is_none_or(|byte| byte & 0xC0 != 0x80);
     let same = |pairs: &mut dyn Iterator<Item = (&u8, &u8)>| pairs.take_while(|(old, new)| old == new).count();
-    let mut head = same(&mut old.iter().zip(&bytes));
-    while !starts_character(old, head) || !starts_character(&bytes, head) {
+    let mut head = same(&mut old.iter().zip(new));
+    while !starts_character(old, head) || !starts_character(new, head) {
         head -= 1;
     }
-    let mut tail = same(&mut old[head..].iter().rev().zip(bytes[head..].iter().rev()));
+    let mut tail = same(&mut old[head..].iter().rev().zip(new[head..].iter().rev()));
     while !starts_character(old, old.len() - tail) {
         tail -= 1;
     }
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let splice = Splice {
+    Splice {
         offset: head,
         removed: text(&old[head..old.len() - tail]),
-        inserted: text(&bytes[head..bytes.len() - tail]),
-    };
-    Edited {
-        bytes,
-        value,
-        splices: vec![splice],
+        inserted: text(&new[head..new.len() - tail]),
     }
 }
 
@@ -389,8 +390,7 @@ mod tests {
             ("é", "èé", 0, "", "è"),
         ];
         for (old, new, offset, removed, inserted) in table {
-            let edited = as_edit(old.as_bytes(), new.as_bytes().to_vec(), Value::Null);
-            let splice = &edited.splices[0];
+            let splice = difference(old.as_bytes(), new.as_bytes());
             assert_eq!(
                 (splice.offset, &*splice.removed, &*splice.inserted),
                 (offset, removed, inserted),

@@ -4,8 +4,8 @@
 use crate::error::Result;
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
-use crate::openclaw::document::MAX_BYTES;
 use crate::openclaw::undo::Undo;
+use json5_edit::MAX_BYTES;
 use std::path::Path;
 
 /// The record holds a few members for each edited file, and twice at that; more than the largest config is not ours.

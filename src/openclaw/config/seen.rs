@@ -3,10 +3,11 @@
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, Content, Folder};
 use crate::home::OpenClawHome;
-use crate::openclaw::document::{Document, DocumentError, MAX_BYTES};
+use crate::openclaw::document;
 use crate::openclaw::entry::{ENV_PATH, ENV_VARS};
 use crate::openclaw::include::{self, Include};
 use crate::openclaw::shape::kind;
+use json5_edit::{Document, MAX_BYTES};
 use serde_json::Value;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -71,7 +72,7 @@ impl Seen {
 
 /// Refuses a document whose part that matters to us cannot be edited for sure, and points to the place. The document
 /// starts `depth` keys below the config's root.
-fn check_our_part(document: &Document, depth: usize) -> Result<(), DocumentError> {
+fn check_our_part(document: &Document, depth: usize) -> Result<(), json5_edit::Error> {
     // A key that stands twice: on the path to the entry's `env`, or a member that we write. An edit would change one
     // and leave the other, an old token perhaps.
     let env = ENV_VARS.iter().map(|name| (5, *name));
@@ -87,7 +88,7 @@ fn check_our_part(document: &Document, depth: usize) -> Result<(), DocumentError
         };
         if !value.is_object() {
             let name = ENV_PATH[..end].join(".");
-            return Err(DocumentError {
+            return Err(json5_edit::Error {
                 reason: format!("{name} is {}, OpenClaw wants an object", kind(value)).into(),
                 position: document.position(&ENV_PATH[depth..end]),
             });
@@ -106,7 +107,7 @@ impl File {
             let target = Target::find(path)?;
             let content = target.read()?;
             let bytes = content.as_ref().map_or(&[][..], |content| &content.bytes);
-            let error = match Document::parse(bytes) {
+            let error = match document::parse(bytes) {
                 Ok(document) => {
                     return Ok(Self {
                         target,
@@ -131,7 +132,7 @@ impl File {
     }
 }
 
-pub(super) fn unreadable(path: &Path, error: DocumentError) -> Error {
+pub(super) fn unreadable(path: &Path, error: json5_edit::Error) -> Error {
     Error::new(
         ExitCode::Config,
         format!("could not use the config: {}", path.display()),

@@ -1,6 +1,6 @@
 //! Where our text stands in a file, and which text stood there before.
 
-use crate::openclaw::document::Edited;
+use json5_edit::Edited;
 use serde::{Deserialize, Serialize};
 
 /// How many bytes around a region tell where it is.
@@ -230,7 +230,7 @@ impl Regions {
                 });
             }
         }
-        let text = &edited.bytes;
+        let text = edited.document.as_str().as_bytes();
         for region in &mut regions {
             region.before = Fingerprint::of(&text[region.offset.saturating_sub(CONTEXT)..region.offset]);
             region.after = Fingerprint::of(&text[region.end()..text.len().min(region.end() + CONTEXT)]);

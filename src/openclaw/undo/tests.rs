@@ -1,7 +1,6 @@
 //! Edits, what others do in between, and taking ours back.
 use super::*;
 use crate::openclaw::entry::HOOK;
-use json_patch::diff;
 use serde_json::json;
 
 const FILE: &str = "/home/tester/.openclaw/openclaw.json";
@@ -37,7 +36,7 @@ impl Desk {
         let document = Document::parse(self.bytes.as_deref().unwrap_or_default()).unwrap();
         let mut after = document.value().clone();
         edit(&mut after);
-        let edited = document.edit(&diff(document.value(), &after)).unwrap();
+        let edited = document.edit(&after).unwrap();
         self.undo.note(
             FILE,
             &Change {
@@ -48,7 +47,7 @@ impl Desk {
             },
         );
         self.undo = Undo::from_json(&self.undo.to_json()).unwrap();
-        self.bytes = Some(edited.bytes);
+        self.bytes = Some(edited.document.to_string().into_bytes());
         self
     }
 
@@ -62,6 +61,10 @@ impl Desk {
         })
     }
 
+    fn restored_value(&self) -> Value {
+        self.restore().document.into_value()
+    }
+
     fn restore(&self) -> Restored {
         self.undo
             .restore(FILE, self.bytes.as_deref().unwrap_or_default())
@@ -70,7 +73,7 @@ impl Desk {
 
     #[track_caller]
     fn assert_restores(&self, text: &str) {
-        assert_eq!(String::from_utf8(self.restore().bytes).unwrap(), text);
+        assert_eq!(self.restore().document.as_str(), text);
     }
 
     fn recorded(&self, text: &str) -> bool {
@@ -131,7 +134,7 @@ fn an_edit_that_was_recorded_but_never_reached_the_file_does_no_harm() {
                 let value = Document::parse(text.unwrap_or_default().as_bytes())
                     .unwrap()
                     .into_value();
-                assert_eq!(desk.restore().value, value);
+                assert_eq!(desk.restored_value(), value);
                 desk.assert_restores(text.unwrap_or_default());
             }
             desk.install(token);
@@ -193,7 +196,7 @@ fn what_others_put_into_objects_that_we_made_stays() {
     assert!(!desk.restore().exact);
     let restored = desk.restore();
     assert_eq!(
-        restored.value,
+        *restored.document.value(),
         json!({"a": 1, "hooks": {"internal": {"entries": {"session-memory": {}}}}})
     );
     // Their own setting of what we had set stays, too.
@@ -202,7 +205,7 @@ fn what_others_put_into_objects_that_we_made_stays() {
         "\"enabled\": false,\n      \"entries\"",
     );
     assert_eq!(
-        desk.restore().value,
+        desk.restored_value(),
         json!({"a": 1, "hooks": {"internal": {"enabled": false, "entries": {"session-memory": {}}}}})
     );
     // What is in our entry is ours.
@@ -211,7 +214,7 @@ fn what_others_put_into_objects_that_we_made_stays() {
         "\"SIGILUM_NOTIFY_GROUPS\": \"off\", \"SIGILUM_NAMESPACE\"",
     );
     assert_eq!(
-        desk.restore().value["hooks"]["internal"]["entries"],
+        desk.restored_value()["hooks"]["internal"]["entries"],
         json!({"session-memory": {}})
     );
 }
@@ -225,7 +228,7 @@ fn after_openclaws_own_write_the_value_comes_back() {
     desk.bytes = Some(serde_json::to_vec_pretty(&written).unwrap());
     desk.install("another");
     assert_eq!(
-        desk.restore().value,
+        desk.restored_value(),
         json!({
             "gateway": {"mode": "local"},
             "hooks": {"internal": {"enabled": false}},
@@ -250,7 +253,7 @@ fn a_folder_in_a_list_goes_and_the_others_stay() {
     let mut desk = Desk::new(Some("{x: 1}"));
     desk.ours(|value| value["dirs"] = json!(["/ours"]))
         .others("'/ours'".replace('\'', "\"").as_str(), "\"/theirs\", \"/ours\"");
-    assert_eq!(desk.restore().value, json!({"x": 1, "dirs": ["/theirs"]}));
+    assert_eq!(desk.restored_value(), json!({"x": 1, "dirs": ["/theirs"]}));
 }
 
 fn is_token(text: &str) -> bool {
@@ -277,7 +280,7 @@ fn after_a_scrub_no_old_token_is_left_and_none_comes_back() {
         assert!(!desk.recorded("eyJ") && !desk.recorded("u004a"));
         let restored = desk.restore();
         assert_eq!(
-            restored.value["hooks"]["internal"]["entries"][HOOK],
+            restored.document.value()["hooks"]["internal"]["entries"][HOOK],
             json!({"env": {"A": "1"}})
         );
         assert!(!restored.exact);
@@ -294,7 +297,7 @@ fn after_a_scrub_no_old_token_is_left_and_none_comes_back() {
         desk.undo.scrub(is_token);
         assert!(!desk.recorded("eyJ") && !desk.recorded("u004a"));
         assert_eq!(
-            desk.restore().value["hooks"]["internal"]["entries"][HOOK],
+            desk.restored_value()["hooks"]["internal"]["entries"][HOOK],
             json!({"env": {"A": "1"}})
         );
 
@@ -305,7 +308,7 @@ fn after_a_scrub_no_old_token_is_left_and_none_comes_back() {
         desk.undo.scrub(is_token);
         assert!(!desk.recorded("eyJ") && !desk.recorded("u004a"));
         assert_eq!(
-            desk.restore().value["hooks"]["internal"]["entries"][HOOK],
+            desk.restored_value()["hooks"]["internal"]["entries"][HOOK],
             json!({"env": {"A": "1"}})
         );
     }
@@ -353,12 +356,12 @@ fn a_record_that_is_not_ours_is_refused() {
             json["files"][FILE]["now"]["regions"]["file"]["hash"] = json!(1);
             desk.undo = Undo::from_json(json.to_string().as_bytes()).unwrap();
             assert_eq!(
-                desk.restore().value,
+                desk.restored_value(),
                 Document::parse(CONFIG.as_bytes()).unwrap().into_value()
             );
             desk.install("another");
             assert_eq!(
-                desk.restore().value,
+                desk.restored_value(),
                 Document::parse(CONFIG.as_bytes()).unwrap().into_value()
             );
             desk.install("token");

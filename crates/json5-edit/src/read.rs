@@ -1,0 +1,162 @@
+//! From bytes to a text, its places and its value, by two parsers that do not know of each other.
+
+use super::error::{Error, Position};
+use super::scan::{Span, Tree, scan};
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+/// The largest text that is read, in bytes.
+pub const MAX_BYTES: usize = 4 << 20;
+
+/// The byte order mark that Windows editors put before UTF-8.
+pub(crate) const BOM: &str = "\u{FEFF}";
+
+/// The second parser and everything that walks its values recurses. Up to here any stack carries it, also the 2 MiB of
+/// a thread in a debug build.
+const SHALLOW: usize = 64;
+
+/// The text of a file, and whether a byte order mark stood before it.
+pub(crate) fn decode(bytes: &[u8]) -> Result<(&str, bool), Error> {
+    if bytes.len() > MAX_BYTES {
+        return Err(Error::new("larger than 4 MiB"));
+    }
+    // UTF-16 and UTF-32 show at the beginning: a mark, or ASCII characters (JSON5 begins with hardly anything else)
+    // between zero bytes.
+    let wide = match *bytes {
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [0, 0, 0xFE, 0xFF, ..] => true,
+        [a, 0] | [0, a] => a != 0,
+        [0, 0, 0, a, ..] | [a, 0, _, 0, ..] | [0, a, 0, _, ..] => a != 0,
+        _ => false,
+    };
+    if wide {
+        return Err(Error::new("not UTF-8 but UTF-16 or UTF-32: save the file as UTF-8"));
+    }
+    let valid = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+    };
+    let bare = valid.strip_prefix(BOM);
+    let text = bare.unwrap_or(valid);
+    if let Some(offset) = text.find('\0') {
+        return Err(Error::at(text, offset, "a NUL byte"));
+    }
+    if valid.len() < bytes.len() {
+        return Err(Error::at(text, text.len(), "not valid UTF-8"));
+    }
+    Ok((text, bare.is_some()))
+}
+
+/// Both parsers' view of a text.
+pub(crate) fn read(text: &str) -> Result<(Option<Tree>, Value), Error> {
+    let blank = |c: char| c.is_whitespace() || c == '\u{FEFF}';
+    if text.trim_matches(blank).is_empty() {
+        return Ok((None, Value::Object(Map::new())));
+    }
+    let tree = scan(text)?;
+    if let Some(&half) = tree.halves.first()
+        && has_stand_in(text)
+    {
+        let reason = "half of a surrogate pair, in a text that also has private-use characters from U+E800 to U+EFFF";
+        return Err(Error::at(text, half, reason));
+    }
+    let whole = Span {
+        start: 0,
+        end: text.len(),
+    };
+    let value = second_parse(&readable(text, &tree, whole), tree.depth)?;
+    Ok((Some(tree), value))
+}
+
+/// The value, by the `json5` crate.
+fn second_parse(text: &str, depth: usize) -> Result<Value, Error> {
+    let parse = || {
+        json5::from_str(text).map_err(|error: json5::Error| {
+            // Its codes are fixed texts; its other messages come from number parsing and quote nothing.
+            let reason = error
+                .code()
+                .map_or("a value that cannot be read".into(), |code| code.to_string());
+            let position = error.position().map(|at| Position {
+                line: at.line + 1,
+                column: at.column + 1,
+            });
+            Error {
+                position,
+                ..Error::new(reason)
+            }
+        })
+    };
+    if depth <= SHALLOW {
+        return parse();
+    }
+    std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().stack_size(32 << 20);
+        let thread = builder.spawn_scoped(scope, parse);
+        let thread = thread.map_err(|_| Error::bug("no stack for a deeply nested text"))?;
+        let value = thread.join();
+        value.unwrap_or_else(|_| Err(Error::bug("the JSON5 parser failed")))
+    })
+}
+
+/// The name that a key stands for.
+pub(crate) fn key_name<'a>(text: &'a str, tree: &Tree, key: Span) -> Cow<'a, str> {
+    let written = key.of(text);
+    let quoted = written.starts_with(['"', '\'']);
+    if !written.contains('\\') {
+        return Cow::Borrowed(if quoted {
+            &written[1..written.len() - 1]
+        } else {
+            written
+        });
+    }
+    let readable = readable(text, tree, key);
+    let string = if quoted {
+        readable
+    } else {
+        format!("\"{readable}\"").into()
+    };
+    json5::from_str(&string).map_or(Cow::Borrowed(written), Cow::Owned)
+}
+
+// ---- Halves of surrogate pairs ----
+//
+// JavaScript's strings may hold half of a surrogate pair ("\ud83d" alone, left where a text was cut inside an emoji),
+// Rust's may not, and so neither `json5` nor `Value`. Each is read as the private-use character 0x1000 behind it: its
+// escape has the same length, and two different halves stay two different strings. A text that has such characters
+// besides is refused, and so is an edit that would write one: nobody could say which was meant.
+
+/// How far from a half its stand-in is.
+const STAND_IN: u32 = 0x1000;
+
+/// Whether a half of a surrogate pair may be read as `c`.
+pub(crate) fn is_stand_in(c: char) -> bool {
+    matches!(c, '\u{E800}'..='\u{EFFF}')
+}
+
+/// Whether a text has stand-ins of its own, as characters or as escapes.
+fn has_stand_in(text: &str) -> bool {
+    let escape = |(at, _)| {
+        matches!(
+            text.as_bytes()[at..],
+            [_, _, b'e' | b'E', b'8' | b'9' | b'a'..=b'f' | b'A'..=b'F', ..]
+        )
+    };
+    text.contains(is_stand_in) || text.match_indices("\\u").any(escape)
+}
+
+/// What stands in a span, as the second parser can read it: with a stand-in for each half of a surrogate pair.
+fn readable<'a>(text: &'a str, tree: &Tree, span: Span) -> Cow<'a, str> {
+    let before = |at: usize| tree.halves.partition_point(|&half| half < at);
+    let halves = &tree.halves[before(span.start)..before(span.end)];
+    if halves.is_empty() {
+        return Cow::Borrowed(span.of(text));
+    }
+    let (mut readable, mut done) = (String::with_capacity(span.end - span.start), span.start);
+    for &at in halves {
+        let half = u32::from_str_radix(&text[at + 2..at + 6], 16).unwrap_or_default();
+        readable += &text[done..at];
+        readable += &format!("\\u{:04x}", half + STAND_IN);
+        done = at + 6;
+    }
+    readable += &text[done..span.end];
+    Cow::Owned(readable)
+}
