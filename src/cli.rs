@@ -146,7 +146,14 @@ pub struct LoginArgs {
     /// Print the RFC 6902 patch of openclaw.json with the token masked, and write nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Do it even where other hooks' selection would change, or OpenClaw itself must write
+    /// Do not ask the API whether it accepts the token
+    #[arg(long)]
+    pub no_check: bool,
+    /// Send the token to this machine's addresses whoever listens there: an API in a container of another user
+    /// [default: what the last login said]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
+    pub trust_loopback: Option<bool>,
+    /// Do it even where other hooks' selection would change, OpenClaw itself must write, or the API refuses the token
     #[arg(long)]
     pub force: bool,
     /// Hold OpenClaw's write lock for so long (for tests of the lock)

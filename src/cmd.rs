@@ -18,9 +18,9 @@ use std::io::Write;
 pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     match cli.command {
         Command::Auth(AuthCommand::Login(args)) | Command::Login(args) => {
-            auth::login::run(&args, auth::login::Action::Login, env, out)
+            auth::login::run(&args, auth::accept::Action::Login, env, out)
         }
-        Command::Auth(AuthCommand::Refresh(args)) => auth::login::run(&args, auth::login::Action::Refresh, env, out),
+        Command::Auth(AuthCommand::Refresh(args)) => auth::login::run(&args, auth::accept::Action::Refresh, env, out),
         Command::Auth(AuthCommand::Show(args)) => auth::show::run(&args, env, out),
         Command::Auth(AuthCommand::Status(args)) => auth::status::run(&args, env, out),
         Command::Auth(AuthCommand::Logout(args)) => auth::logout::run(&args, env, out),

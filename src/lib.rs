@@ -7,7 +7,8 @@
 //! cmd           one file a command: read settings, call the parts, print
 //! cli           every flag, default and help text
 //! watch         renews tokens before they expire, keeps openclaw.json true
-//! local_token   a token signed here, for the commands and the watcher
+//! token_check   what the API says of a token or a secret, for the commands and the watcher
+//! local_token   a token signed here, for the same
 //! settings      what is in force, and who wins among flags, environment, records and config
 //! token · openclaw · sigilum · hook         know nothing of each other
 //! json5_edit    edits of JSON5 text, in crates/: a library of its own that knows nothing of all this
@@ -38,6 +39,7 @@ pub mod watch;
 
 pub mod local_token;
 pub mod settings;
+pub mod token_check;
 
 pub mod hook;
 pub mod openclaw;

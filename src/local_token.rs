@@ -2,10 +2,10 @@
 //! refresh` and the watcher.
 
 use crate::env::Env;
-use crate::error::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
-use crate::settings::{Origin, Owner, Sourced};
+use crate::settings::{Origin, Owner};
 use crate::sigilum::checkout::Checkout;
 use crate::sigilum::local_db::LocalDb;
 use crate::token::claims::{self, Claims};
@@ -23,134 +23,132 @@ pub struct LocalApi {
     pub checkout: Option<Checkout>,
     /// Whether the database is our own, which no Sigilum API uses yet.
     pub embedded: bool,
+    /// Where the embedded database's secret is kept.
+    secret_file: PathBuf,
 }
 
-/// The local API in force: the named database, else the checkout's, else our own in the OpenClaw home.
-///
-/// # Errors
-/// Where the checkout cannot be trusted or read.
-pub fn local_api(owner: &Owner, place: &OpenClawHome) -> Result<LocalApi> {
-    let checkout = owner
-        .source_home
-        .as_ref()
-        .map(|home| Checkout::open(&home.value, &place.home))
-        .transpose()?;
-    let database = match (&owner.api_db, &checkout) {
-        (Some(named), _) => named.value.clone(),
-        (None, Some(checkout)) => checkout.api_db()?,
-        (None, None) => place.embedded_db(),
-    };
-    let embedded = database == place.embedded_db();
-    Ok(LocalApi {
-        database,
-        checkout,
-        embedded,
-    })
+/// A secret that owner tokens are signed with.
+pub struct SigningSecret {
+    /// The secret.
+    pub value: SecretString,
+    /// Where it is from.
+    pub origin: Origin,
+    /// Made just now, for the embedded database: [`LocalApi::keep`] stores it.
+    pub is_new: bool,
 }
 
-/// The secret that the local API signs with: `JWT_SECRET`, else the checkout's `.dev.vars`, else, for the embedded
-/// database, the file `<home>/.sigilum/jwt-secret`, if it has been made. Empty counts as unset.
-pub fn jwt_secret(api: &LocalApi, env: &Env, place: &OpenClawHome) -> Result<Option<Sourced<SecretString>>> {
-    if let Some(secret) = env.var("JWT_SECRET") {
-        return Ok(Some(Sourced {
-            value: secret.into(),
-            origin: Origin::Env("JWT_SECRET"),
-        }));
+impl LocalApi {
+    /// The local API in force: the named database, else the checkout's, else our own in the OpenClaw home.
+    ///
+    /// # Errors
+    /// Where the checkout cannot be trusted or read.
+    pub fn find(owner: &Owner, place: &OpenClawHome) -> Result<Self> {
+        let checkout = owner
+            .source_home
+            .as_ref()
+            .map(|home| Checkout::open(&home.value, &place.home))
+            .transpose()?;
+        let database = match (&owner.api_db, &checkout) {
+            (Some(named), _) => named.value.clone(),
+            (None, Some(checkout)) => checkout.api_db()?,
+            (None, None) => place.embedded_db(),
+        };
+        Ok(Self {
+            embedded: database == place.embedded_db(),
+            database,
+            checkout,
+            secret_file: place.jwt_secret_file(),
+        })
     }
-    if let Some(checkout) = &api.checkout {
-        let secret = checkout.jwt_secret()?;
-        return Ok(secret.map(|value| Sourced {
+
+    /// The secret that the API signs with: `JWT_SECRET`, else the checkout's `.dev.vars`, else, for the embedded
+    /// database, the file `<home>/.sigilum/jwt-secret`, if it has been made. Empty counts as unset.
+    pub fn secret(&self, env: &Env) -> Result<Option<SigningSecret>> {
+        let (value, origin) = if let Some(secret) = env.var("JWT_SECRET") {
+            (Some(secret.into()), Origin::Env("JWT_SECRET"))
+        } else if let Some(checkout) = &self.checkout {
+            (checkout.jwt_secret()?, Origin::Checkout)
+        } else if self.embedded {
+            (self.embedded_secret()?, Origin::Embedded)
+        } else {
+            return Ok(None);
+        };
+        Ok(value.map(|value| SigningSecret {
             value,
-            origin: Origin::Checkout,
-        }));
+            origin,
+            is_new: false,
+        }))
     }
-    if !api.embedded {
-        return Ok(None);
-    }
-    let bytes = fs::read_private(&place.jwt_secret_file(), 4096)?;
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    let secret = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-    Ok(secret.map(|value| Sourced {
-        value: value.into(),
-        origin: Origin::Embedded,
-    }))
-}
 
-/// Whether [`issue`] will have a secret: one is there, or the embedded database's may be made.
-///
-/// # Errors
-/// [`ExitCode::SecretOrDatabase`] where there is none.
-pub fn check_secret(api: &LocalApi, env: &Env, place: &OpenClawHome) -> Result<()> {
-    let makeable = api.embedded && api.checkout.is_none();
-    if makeable || jwt_secret(api, env, place)?.is_some() {
-        Ok(())
-    } else {
-        Err(no_secret(api))
-    }
-}
-
-/// As [`jwt_secret`], but the embedded database's secret is made where it is missing.
-fn jwt_secret_or_new(api: &LocalApi, env: &Env, place: &OpenClawHome) -> Result<SecretString> {
-    if let Some(secret) = jwt_secret(api, env, place)? {
-        return Ok(secret.value);
-    }
-    if api.embedded && api.checkout.is_none() {
-        let mut random = [0u8; SECRET_BYTES];
-        getrandom::fill(&mut random).map_err(|error| {
-            Error::new(
-                ExitCode::SecretOrDatabase,
-                "could not get random bytes for the signing secret",
-            )
-            .because(error)
-        })?;
-        let secret: SecretString = hex::encode(random).into();
-        fs::write_private(
-            &place.jwt_secret_file(),
-            format!("{}\n", secret.expose_secret()).as_bytes(),
-        )?;
-        return Ok(secret);
-    }
-    Err(no_secret(api))
-}
-
-fn no_secret(api: &LocalApi) -> Error {
-    let next = match &api.checkout {
-        Some(checkout) => {
-            format!(
-                "put JWT_SECRET=<the local API's secret> into {}, or set JWT_SECRET",
-                checkout.dev_vars().display()
-            )
+    /// As [`Self::secret`], but for the embedded database one is made where it is missing; nothing is stored yet.
+    ///
+    /// # Errors
+    /// [`ExitCode::SecretOrDatabase`] where there is none.
+    pub fn secret_or_new(&self, env: &Env) -> Result<SigningSecret> {
+        match self.secret(env)? {
+            Some(secret) => Ok(secret),
+            None if self.embedded && self.checkout.is_none() => Ok(SigningSecret {
+                value: new_secret()?,
+                origin: Origin::Embedded,
+                is_new: true,
+            }),
+            None => Err(self.no_secret()),
         }
-        None => "set JWT_SECRET to the secret of the API that uses this database, or give --source-home".to_owned(),
-    };
-    Error::new(ExitCode::SecretOrDatabase, "Unable to resolve JWT_SECRET").next(next)
+    }
+
+    /// Stores a secret that was made just now, unless another process has stored one since; the one that counts. Call
+    /// it under our own lock.
+    pub fn keep(&self, secret: &SigningSecret) -> Result<SecretString> {
+        if !secret.is_new {
+            return Ok(secret.value.clone());
+        }
+        if let Some(stored) = self.embedded_secret()? {
+            return Ok(stored);
+        }
+        let line = format!("{}\n", secret.value.expose_secret());
+        fs::write_private(&self.secret_file, line.as_bytes())?;
+        Ok(secret.value.clone())
+    }
+
+    fn embedded_secret(&self) -> Result<Option<SecretString>> {
+        let bytes = fs::read_private(&self.secret_file, 4096)?;
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        let secret = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        Ok(secret.map(SecretString::from))
+    }
+
+    fn no_secret(&self) -> Error {
+        let next = match &self.checkout {
+            Some(checkout) => {
+                format!(
+                    "put JWT_SECRET=<the local API's secret> into {}, or set JWT_SECRET",
+                    checkout.dev_vars().display()
+                )
+            }
+            None => "set JWT_SECRET to the secret of the API that uses this database, or give --source-home".to_owned(),
+        };
+        Error::new(ExitCode::SecretOrDatabase, "Unable to resolve JWT_SECRET").next(next)
+    }
+
+    /// Brings the database up, creates or finds the owner, and signs a token that lives `ttl` seconds from `now`.
+    ///
+    /// # Errors
+    /// [`ExitCode::SecretOrDatabase`] for a database that is not to be had.
+    pub fn issue(&self, owner: &Owner, secret: &SecretString, ttl: u64, now: i64) -> Result<SecretString> {
+        let mut opened = LocalDb::open_or_create(&self.database, self.checkout.as_ref())?;
+        let row = opened.db.ensure_owner(&owner.namespace.value, &owner.email.value)?;
+        opened.db.close()?;
+        let claims = Claims::new(&row.id, &row.email, &row.namespace, now, ttl);
+        claims::mint(&claims, secret).or_fail(ExitCode::SecretOrDatabase, || {
+            "could not sign the owner token".to_owned()
+        })
+    }
 }
 
-/// A token that was issued here.
-pub struct Issued {
-    /// The token.
-    pub token: SecretString,
-    /// Whether the database was made for it.
-    pub database_created: bool,
-    /// How many of the checkout's migrations ran first.
-    pub migrated: usize,
-}
-
-/// Brings the database up, creates or finds the owner, and signs a token that lives `ttl` seconds from `now`.
-///
-/// # Errors
-/// [`ExitCode::SecretOrDatabase`] for a secret or database that is not to be had.
-pub fn issue(api: &LocalApi, owner: &Owner, env: &Env, place: &OpenClawHome, ttl: u64, now: i64) -> Result<Issued> {
-    let secret = jwt_secret_or_new(api, env, place)?;
-    let mut opened = LocalDb::open_or_create(&api.database, api.checkout.as_ref())?;
-    let row = opened.db.ensure_owner(&owner.namespace.value, &owner.email.value)?;
-    opened.db.close()?;
-    let claims = Claims::new(&row.id, &row.email, &row.namespace, now, ttl);
-    let token = claims::mint(&claims, &secret)
-        .map_err(|error| Error::new(ExitCode::SecretOrDatabase, "could not sign the owner token").because(error))?;
-    Ok(Issued {
-        token,
-        database_created: opened.created,
-        migrated: opened.migrated,
-    })
+fn new_secret() -> Result<SecretString> {
+    let mut random = [0u8; SECRET_BYTES];
+    getrandom::fill(&mut random).or_fail(ExitCode::SecretOrDatabase, || {
+        "could not get random bytes for the signing secret".to_owned()
+    })?;
+    Ok(hex::encode(random).into())
 }

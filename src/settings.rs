@@ -6,12 +6,14 @@ use crate::home::{OpenClawHome, absolute};
 use crate::hook_record::{self, HookRecord};
 use crate::mode::Mode;
 use crate::sigilum::checkout;
+use crate::sigilum::http::LoopbackTrust;
 use crate::text::is_unset;
 use crate::token::record::{self, Record};
 use crate::token::times::LONGEST;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Where a setting came from, for messages: "namespace alice (from SIGILUM_NAMESPACE)".
@@ -119,6 +121,26 @@ pub struct Owner {
     pub api_db: Option<Sourced<PathBuf>>,
     /// The record of this namespace's last login, where there is one.
     pub record: Option<Record>,
+}
+
+impl Owner {
+    /// Whose servers on this machine this owner's secrets may be sent to, as the last login said.
+    pub fn loopback_trust(&self, place: &OpenClawHome) -> LoopbackTrust {
+        loopback_trust(self.record.as_ref().is_some_and(|record| record.trust_loopback), place)
+    }
+}
+
+/// Whose servers on this machine an owner's secrets may be sent to: anyone's, where a person said so; else ours and
+/// root's, and, for root in a person's home, that person's.
+pub fn loopback_trust(anyone: bool, place: &OpenClawHome) -> LoopbackTrust {
+    if anyone {
+        return LoopbackTrust::Anyone;
+    }
+    let home = rustix::process::geteuid()
+        .is_root()
+        .then(|| std::fs::metadata(&place.home).ok())
+        .flatten();
+    home.map_or(LoopbackTrust::Ours, |home| LoopbackTrust::OursAnd(home.uid()))
 }
 
 /// The namespace owner in force. Precedence: the README's settings table.

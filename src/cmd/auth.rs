@@ -1,5 +1,6 @@
 //! `auth …`: the owner token and its record.
 
+pub mod accept;
 pub mod login;
 pub mod logout;
 pub mod show;

@@ -1,7 +1,7 @@
 //! `demo`: the whole job in a throw-away OpenClaw home.
 
 use crate::cli::{HookRunArgs, LoginArgs, OwnerArgs, PlaceArgs};
-use crate::cmd::auth::login;
+use crate::cmd::auth::{accept, login};
 use crate::cmd::hook::run;
 use crate::cmd::output::write_line;
 use crate::env::Env;
@@ -46,7 +46,7 @@ pub fn run(out: &mut dyn Write) -> Result<ExitCode> {
         write_openclaw: true,
         ..LoginArgs::default()
     };
-    login::run(&login, login::Action::Login, &env, out)?;
+    login::run(&login, accept::Action::Login, &env, out)?;
 
     write_line(
         out,

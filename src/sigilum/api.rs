@@ -1,7 +1,7 @@
 //! The Sigilum API: what waits for approval in a namespace.
 
 use crate::request::{LIMIT, Pending};
-use crate::sigilum::http::{self, Http, HttpError, Method, Request, Url};
+use crate::sigilum::http::{self, Http, HttpError, LoopbackTrust, Method, Request, Url};
 use crate::sigilum::requests;
 use crate::sigilum::requests::DecodeError;
 use secrecy::SecretString;
@@ -37,24 +37,33 @@ impl ApiError {
     }
 }
 
-/// `GET <api>/v1/namespaces/<namespace>/claims?status=pending&limit=20`. `budget` is for the whole request.
-pub fn pending_requests(
-    http: &Http,
-    api_url: &Url,
-    namespace: &str,
-    token: &SecretString,
-    budget: Duration,
-) -> Result<Pending, ApiError> {
-    let limit = LIMIT.to_string();
-    let query = [("status", "pending"), ("limit", limit.as_str())];
-    let url = http::join(api_url, &["v1", "namespaces", namespace, "claims"], &query);
-    let answer = http.send(&Request::new(Method::GET, url, budget).bearer(token))?;
-    match answer.status {
-        200 => Ok(requests::decode(&answer.body)?),
-        401 if error_code(&answer.body).as_deref() == Some("TOKEN_EXPIRED") => Err(ApiError::Expired),
-        401 => Err(ApiError::Unauthorized),
-        403 => Err(ApiError::Forbidden),
-        status => Err(ApiError::Status(status)),
+/// The API of one namespace owner.
+pub struct Api<'a> {
+    /// The client.
+    pub http: &'a Http,
+    /// The API's base URL.
+    pub url: &'a Url,
+    /// The namespace.
+    pub namespace: &'a str,
+    /// Whose servers on this machine it may be.
+    pub trust: LoopbackTrust,
+}
+
+impl Api<'_> {
+    /// `GET <api>/v1/namespaces/<namespace>/claims?status=pending&limit=20`. `budget` is for the whole request.
+    pub fn pending_requests(&self, token: &SecretString, budget: Duration) -> Result<Pending, ApiError> {
+        let limit = LIMIT.to_string();
+        let query = [("status", "pending"), ("limit", limit.as_str())];
+        let url = http::join(self.url, &["v1", "namespaces", self.namespace, "claims"], &query);
+        let request = Request::new(Method::GET, url, budget).bearer(token);
+        let answer = self.http.send(&request.trusting(self.trust))?;
+        match answer.status {
+            200 => Ok(requests::decode(&answer.body)?),
+            401 if error_code(&answer.body).as_deref() == Some("TOKEN_EXPIRED") => Err(ApiError::Expired),
+            401 => Err(ApiError::Unauthorized),
+            403 => Err(ApiError::Forbidden),
+            status => Err(ApiError::Status(status)),
+        }
     }
 }
 

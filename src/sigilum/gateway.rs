@@ -41,6 +41,8 @@ pub struct Target {
     pub master_key: Option<SecretString>,
     /// `sigilum-gateway-cli`, where there is one.
     pub cli: Option<PathBuf>,
+    /// Whose server on this machine the admin API may be.
+    pub trust: http::LoopbackTrust,
     /// `PATH` for that program.
     pub path: Option<OsString>,
 }

@@ -6,18 +6,17 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
-use crate::local_token;
+use crate::local_token::LocalApi;
 use crate::mode::Mode;
 use crate::openclaw::config::{self, EditOptions};
 use crate::openclaw::entry::{self, Enable, Entry, Wanted};
 use crate::openclaw::lock::LockOptions;
 use crate::openclaw::removal;
 use crate::settings::{self, Owner};
-use crate::sigilum::api;
-use crate::sigilum::http::{self, Http};
 use crate::token::claims::{self, Claims};
 use crate::token::record::{self, Record};
 use crate::token::{source, store};
+use crate::token_check::{TokenCheck, Verdict};
 use secrecy::SecretString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,8 +25,8 @@ use std::time::Duration;
 pub(super) const PATIENCE: Duration = Duration::from_millis(300);
 /// About half a second for OpenClaw's.
 const TRIES: u32 = 9;
-/// How long the running API, which is on this machine, may take to say whether it accepts a token.
-const API_BUDGET: Duration = Duration::from_millis(300);
+/// How long the API may take to say whether it accepts a token: a watcher is to end within a second.
+const API_BUDGET: Duration = Duration::from_millis(700);
 
 /// What came of an action.
 #[derive(Debug, PartialEq, Eq)]
@@ -93,6 +92,7 @@ impl ActionContext<'_> {
                     .next("see that the token command asks for a fresh token each time"));
                 }
                 self.refuse_older(token, owner)?;
+                self.refuse_unaccepted(token, owner)?;
                 token.clone()
             }
         };
@@ -121,6 +121,36 @@ impl ActionContext<'_> {
             .next("see that the token command asks for a fresh token each time"));
         }
         Ok(())
+    }
+
+    /// A token in force is replaced only by one that the recorded API accepts. One that has expired is replaced by what
+    /// the API does not refuse.
+    fn refuse_unaccepted(&self, token: &SecretString, owner: &Owner) -> Result<()> {
+        let recorded = owner.record.as_ref().map(|record| record.api_url.trim());
+        if recorded != Some(&owner.api_url.value) {
+            return Ok(());
+        }
+        let stored = self
+            .reader
+            .stored
+            .as_ref()
+            .and_then(|token| claims::inspect(token).ok());
+        let namespace = &owner.namespace.value;
+        let in_force = stored.is_some_and(|is| is.namespace == *namespace && !is.is_expired(self.seconds()));
+        let verdict = self.check(owner).token(token);
+        let code = match &verdict {
+            Verdict::Accepted => return Ok(()),
+            Verdict::Refused(_) => ExitCode::Token,
+            Verdict::NotChecked(_) if in_force => ExitCode::Unreachable,
+            Verdict::NotChecked(_) => return Ok(()),
+        };
+        let what = format!(
+            "could not renew the token, the API did not say that it takes what the token command printed: {}",
+            owner.api_url.value
+        );
+        Err(Error::new(code, what)
+            .because(anyhow::Error::msg(verdict.to_string()))
+            .next("see that the API can be reached, and that the token command asks for a token of this namespace"))
     }
 
     /// Stores a token, and the record where it would say something else about it.
@@ -203,14 +233,9 @@ impl ActionContext<'_> {
         let mint =
             |secret: &SecretString| claims::mint(&claims, secret).map_err(|invalid| cannot_sign(&invalid.to_string()));
         let (secrets, trouble) = snapshot::secrets(owner, self.place, self.env);
-        if let Some(secret) = secrets.iter().find(|secret| claims::is_signed_by(old, secret)) {
+        let check = self.check(owner);
+        if let Some(secret) = check.secret_in_place_of(old, &secrets, self.seconds()) {
             return mint(secret);
-        }
-        for secret in &secrets {
-            let token = mint(secret)?;
-            if self.api_accepts(owner, &token) {
-                return Ok(token);
-            }
         }
         Err(match (secrets.is_empty(), trouble) {
             (_, Some(error)) => error,
@@ -224,26 +249,17 @@ impl ActionContext<'_> {
     /// A token from the local database, where there is none to go by. Nothing is made for it but the token: neither a
     /// secret nor a database.
     fn issue(&self, owner: &Owner) -> Result<SecretString> {
-        let api = local_token::local_api(owner, self.place)?;
-        if local_token::jwt_secret(&api, self.env, self.place)?.is_none() || !api.database.exists() {
+        let api = LocalApi::find(owner, self.place)?;
+        let Some(secret) = api.secret(self.env)?.filter(|_| api.database.exists()) else {
             return Err(cannot_sign("the local API's secret or database is gone")
                 .next("sigilum-authz-notify auth login --mode oss-local"));
-        }
+        };
         let ttl = settings::ttl_seconds(None, self.env, None)?;
-        let issued = local_token::issue(&api, owner, self.env, self.place, ttl, self.seconds())?;
-        Ok(issued.token)
+        api.issue(owner, &secret.value, ttl, self.seconds())
     }
 
-    /// Asks the running API, where it is on this machine: a token is not shown around to find out whether it is good.
-    fn api_accepts(&self, owner: &Owner, token: &SecretString) -> bool {
-        let Ok(url) = http::check_url(&owner.api_url.value, false) else {
-            return false;
-        };
-        if !http::is_this_machine(&url) {
-            return false;
-        }
-        let http = Http::new(http::Options::from_env(self.env));
-        api::pending_requests(&http, &url, &owner.namespace.value, token, API_BUDGET).is_ok()
+    fn check<'a>(&self, owner: &'a Owner) -> TokenCheck<'a> {
+        TokenCheck::new(owner, owner.loopback_trust(self.place), self.env).within(API_BUDGET)
     }
 
     /// The stored token into the entry.

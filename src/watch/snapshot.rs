@@ -5,7 +5,7 @@ use super::planner::{self, InConfig, Record, Snapshot, Stored, TokenId};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::home::OpenClawHome;
-use crate::local_token;
+use crate::local_token::LocalApi;
 use crate::mode::Mode;
 use crate::openclaw::{config, entry};
 use crate::settings::{self, Owner, OwnerQuery};
@@ -311,7 +311,7 @@ pub(super) fn secrets(owner: &Owner, place: &OpenClawHome, env: &Env) -> (Vec<Se
         ..owner.clone()
     };
     for (owner, env) in [(owner, env), (&of_record, &env.without(&LOCAL_API))] {
-        let secret = local_token::local_api(owner, place).and_then(|api| local_token::jwt_secret(&api, env, place));
+        let secret = LocalApi::find(owner, place).and_then(|api| api.secret(env));
         match secret {
             Ok(Some(secret)) => {
                 let known = |known: &SecretString| known.expose_secret() == secret.value.expose_secret();

@@ -99,6 +99,8 @@ impl TestEnv {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.home())
             .env("USER", "tester")
+            // Nothing listens there: no test asks the hosted Sigilum, nor any other machine.
+            .env("HTTPS_PROXY", "http://127.0.0.1:9")
             .current_dir(self.home());
         Run { command, stdin: None }
     }

@@ -158,14 +158,36 @@ impl TestEnv {
         token
     }
 
-    /// `auth login` of alice's in managed mode with this token, and the hook on.
-    pub fn log_in_with(&self, token: &str) {
+    /// The hosted Sigilum, on loopback: its secret is the one of [`managed_token`].
+    pub fn managed_api(&self) -> api::Api {
+        api::Api::start("only Sigilum knows")
+    }
+
+    /// As [`Self::log_in_managed`], at this API, in a config as a person writes it.
+    pub fn log_in_managed_at(&self, api: &api::Api, ttl: i64) -> String {
+        let token = managed_token("alice", ttl);
+        self.log_in_at(api, &token);
+        token
+    }
+
+    /// As [`Self::log_in_with`], at this API, in a config as a person writes it.
+    pub fn log_in_at(&self, api: &api::Api, token: &str) {
+        let config = CONFIG.replace("http://127.0.0.1:8787", &api.url());
+        self.write_config(config.replace("oss-local", "managed"));
+        self.managed_login(token).args(["--api-url", &api.url()]).expect(0);
+    }
+
+    fn managed_login(&self, token: &str) -> Run {
         let alice = ["auth", "login", "--mode", "managed", "--namespace", "alice"];
         self.run(alice)
             .args(["--enable-authz-notify", "true", "--print-token", "false"])
             .args(["--owner-token-stdin"])
             .stdin(token)
-            .expect(0);
+    }
+
+    /// `auth login` of alice's in managed mode with this token, and the hook on.
+    pub fn log_in_with(&self, token: &str) {
+        self.managed_login(token).expect(0);
     }
 
     /// A watcher of `~/.openclaw`.

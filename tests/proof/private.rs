@@ -284,7 +284,10 @@ fn broken_config(desk: &Desk) {
 fn due_managed(desk: &Desk) {
     scenes_config(desk);
     let old = scenes::token(FOREIGN, 900_000, 1_000_000);
-    scenes::login_managed(desk).stdin(old).expect(0);
+    // It is asked whether it takes the fresh one; ends with the experiment.
+    let api: &'static Api = Box::leak(Box::new(Api::start(FOREIGN)));
+    let login = scenes::login_managed(desk).args(["--api-url", &api.url()]);
+    login.stdin(old).expect(0);
 }
 
 /// The cases of which each ends with an error.

@@ -23,14 +23,18 @@ const GROUND: [&str; 10] = [
 ];
 
 /// Each room above the ground, and the rooms above the ground that it may know.
-const ROOMS: [(&str, &[&str]); 9] = [
+const ROOMS: [(&str, &[&str]); 10] = [
     ("token", &[]),
     ("openclaw", &[]),
     ("sigilum", &[]),
     ("hook", &[]),
     ("settings", &["token", "openclaw", "sigilum"]),
     ("local_token", &["token", "openclaw", "sigilum", "settings"]),
-    ("watch", &["token", "openclaw", "sigilum", "settings", "local_token"]),
+    ("token_check", &["token", "sigilum", "settings"]),
+    (
+        "watch",
+        &["token", "openclaw", "sigilum", "settings", "local_token", "token_check"],
+    ),
     // The values of flags are the rooms' own types.
     ("cli", &["openclaw", "watch"]),
     (
@@ -42,6 +46,7 @@ const ROOMS: [(&str, &[&str]); 9] = [
             "hook",
             "settings",
             "local_token",
+            "token_check",
             "watch",
             "cli",
         ],

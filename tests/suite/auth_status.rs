@@ -261,7 +261,8 @@ fn logout_scrubs_a_token_that_was_there_before_our_first_write() {
     env.write_config(format!(
         r#"{{"hooks":{{"internal":{{"enabled":true,"entries":{{"sigilum-authz-notify":{{"enabled":true,"env":{{"SIGILUM_OWNER_TOKEN":"{old}"}}}}}}}}}}}}"#
     ));
-    login(&env);
+    // That token is in force, and not signed with our secret.
+    env.login().args(["--enable-authz-notify", "true", "--force"]).expect(0);
     env.run(["auth", "logout"]).expect(0);
     for file in std::fs::read_dir(env.sigilum(""))
         .unwrap()

@@ -5,6 +5,7 @@
 mod env;
 
 mod architecture;
+mod auth_check;
 mod auth_checkout;
 mod auth_login;
 mod auth_status;

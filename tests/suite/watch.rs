@@ -3,8 +3,9 @@
 use crate::env;
 
 use env::TestEnv;
-use env::api::Api;
+use env::api::{Api, Fault};
 use env::watching::{CONFIG, Watcher, managed_token, replace, token, wait_until};
+use sigilum_authz_notify::token::claims;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -351,17 +352,23 @@ fn it_signs_only_with_a_secret_that_verifies_what_it_replaces() {
     let api = Api::start("the new secret of the API");
     env.write_config(CONFIG.replace("http://127.0.0.1:8787", &api.url()));
     env.login()
-        .args(["--api-url", &api.url(), "--ttl-seconds", "4"])
+        .args(["--api-url", &api.url(), "--ttl-seconds", "4", "--no-check"])
         .expect(0);
     let stored = env.stored().unwrap();
     env.write(".openclaw/.sigilum/jwt-secret", "the new secret of the API\n");
     let _watcher = env.watch();
     env.wait_for_token_other_than(&stored);
-    assert!(
-        api.seen()
-            .iter()
-            .all(|seen| seen.line.starts_with("GET /v1/namespaces/alice/claims"))
-    );
+    // It is asked with a token that gives nobody any rights.
+    for seen in api.seen() {
+        assert!(
+            seen.line.starts_with("GET /v1/namespaces/alice/claims"),
+            "{}",
+            seen.line
+        );
+        let says = claims::inspect(&seen.headers["authorization"]["Bearer ".len()..].into()).unwrap();
+        assert!(says.namespace.starts_with("probe-"), "{says:?}");
+        assert_eq!(says.life(), Some(60));
+    }
 }
 
 #[test]
@@ -412,8 +419,8 @@ fn the_namespace_of_the_entry_is_followed() {
 #[test]
 fn a_managed_token_comes_from_the_token_command() {
     let env = TestEnv::new();
-    env.write_config(CONFIG);
-    let first = env.log_in_managed(6);
+    let api = env.managed_api();
+    let first = env.log_in_managed_at(&api, 6);
     let fresh = managed_token("alice", 50_000);
     let script = format!("#!/bin/sh\necho run >> runs\n[ \"$SIGILUM_NAMESPACE\" = alice ] && echo {fresh}\n");
     let program = env.write("get token", script);
@@ -446,6 +453,59 @@ fn what_a_token_command_prints_is_checked() {
         assert!(output.stderr.contains(expected), "{command}: {}", output.stderr);
         assert!(!output.stderr.contains("eyJ"), "{}", output.stderr);
         assert_eq!(env.stored(), Some(stored));
+    }
+}
+
+#[test]
+fn a_token_in_force_is_replaced_only_by_one_that_the_api_accepts() {
+    let refused = env::api::token(
+        "not Sigilum's",
+        serde_json::json!({"namespace": "alice", "exp": env::now() + 90_000}),
+    );
+    let fresh = managed_token("alice", 50_000);
+    // what the token command prints, how the API behaves, whether the old one has expired; exit code, what is said
+    let cases = [
+        (&refused, Fault::None, false, 4, "401 TOKEN_EXPIRED"),
+        (&refused, Fault::None, true, 4, "401 TOKEN_EXPIRED"),
+        (
+            &fresh,
+            Fault::Status(401, "UNAUTHORIZED"),
+            false,
+            4,
+            "does not accept the owner token (401)",
+        ),
+        (
+            &fresh,
+            Fault::Status(403, "FORBIDDEN"),
+            false,
+            4,
+            "not for this namespace (403)",
+        ),
+        (
+            &fresh,
+            Fault::Status(503, "DB_UNAVAILABLE"),
+            false,
+            6,
+            "not checked: the API answered with status 503",
+        ),
+        (&fresh, Fault::Stall, false, 6, "not checked: no full answer in time"),
+        (&fresh, Fault::Stall, true, 0, "renewed the owner token"),
+        (&fresh, Fault::None, false, 0, "renewed the owner token"),
+    ];
+    for (printed, fault, expired, code, says) in cases {
+        let env = TestEnv::new();
+        let api = env.managed_api();
+        let new = env.log_in_managed_at(&api, 1_000);
+        let old = token("only Sigilum knows", "alice", if expired { 1_001 } else { 900 }, 1_000);
+        env.write(".openclaw/.sigilum/owner-token-alice.jwt", &old);
+        env.change_config(&new, &old);
+        api.fault(fault.clone());
+        let command = format!("echo {printed}");
+        let output = env.run(["watch", "--once", "--token-command", &command]).expect(code);
+        assert!(output.stderr.contains(says), "{fault:?} {expired}: {}", output.stderr);
+        assert!(!output.stderr.contains("eyJ"), "{}", output.stderr);
+        let stored = if code == 0 { printed } else { &old };
+        assert_eq!(env.stored().as_ref(), Some(stored), "{fault:?} {expired}");
     }
 }
 

@@ -131,8 +131,8 @@ fn once_does_what_is_due_and_says_whether_it_could() {
     assert!(output.stderr.contains("JWT_SECRET"), "{}", output.stderr);
 
     let env = TestEnv::new();
-    env.write_config(CONFIG);
-    env.log_in_managed(2);
+    let api = env.managed_api();
+    env.log_in_managed_at(&api, 2);
     std::thread::sleep(Duration::from_millis(1_500));
     env.run(["watch", "--once"]).expect(4);
     let fresh = managed_token("alice", 1_000);
@@ -148,14 +148,14 @@ fn once_does_what_is_due_and_says_whether_it_could() {
     // say.
     for claims in [
         serde_json::json!({"namespace": "alice", "iat": env::now() - 5_000, "exp": env::now() + 90_000}),
-        serde_json::json!({"namespace": "alice", "iat": null, "exp": null}),
+        serde_json::json!({"namespace": "alice", "iat": null, "exp": env::now() + 90_000}),
     ] {
         let older = env::api::token("only Sigilum knows", claims);
         for (age, refused) in [(900, true), (1_001, false)] {
             let env = TestEnv::new();
-            env.write_config(CONFIG);
+            let api = env.managed_api();
             let stored = token("only Sigilum knows", "alice", age, 1_000);
-            env.change_config(&env.log_in_managed(1_000), &stored);
+            env.change_config(&env.log_in_managed_at(&api, 1_000), &stored);
             env.write(".openclaw/.sigilum/owner-token-alice.jwt", &stored);
             let command = format!("echo {older}");
             let output = env.run(["watch", "--once", "--token-command", &command]);

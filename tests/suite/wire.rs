@@ -453,7 +453,7 @@ fn many_threads_share_one_client() {
 
 #[test]
 fn what_the_api_answers() {
-    use sigilum_authz_notify::sigilum::api::{ApiError, pending_requests};
+    use sigilum_authz_notify::sigilum::api::{Api as SigilumApi, ApiError};
     use sigilum_authz_notify::sigilum::requests::DecodeError;
     let api = Api::start("secret");
     api.add_claim("alice", serde_json::json!({"service": "payments"}));
@@ -462,7 +462,13 @@ fn what_the_api_answers() {
     let http = from_env(&[]);
     let ask = |token: &str| {
         let url = check_url(&format!("{}/", api.url()), false).unwrap();
-        pending_requests(&http, &url, "alice", &SecretString::from(token), Duration::from_secs(5))
+        let api = SigilumApi {
+            http: &http,
+            url: &url,
+            namespace: "alice",
+            trust: LoopbackTrust::default(),
+        };
+        api.pending_requests(&SecretString::from(token), Duration::from_secs(5))
     };
     let pending = ask(&api.token("alice", 60)).unwrap();
     assert_eq!(pending.total, Some(2));

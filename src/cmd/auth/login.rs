@@ -1,5 +1,6 @@
 //! `auth login` and `auth refresh`: make or take a token, store it, put it into openclaw.json.
 
+use super::accept::{self, Action};
 use crate::cli::LoginArgs;
 use crate::cmd::context::{self, place};
 use crate::cmd::output::{self, write_line};
@@ -7,7 +8,7 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
-use crate::local_token::{self, LocalApi};
+use crate::local_token::{LocalApi, SigningSecret};
 use crate::mode::Mode;
 use crate::openclaw::config::{self, EditOptions, EditOutcome};
 use crate::openclaw::entry::{self, Enable, Wanted};
@@ -17,23 +18,16 @@ use crate::time;
 use crate::token::claims::{self, Inspected};
 use crate::token::record::{self, Record};
 use crate::token::{lifetime, source, store};
+use crate::token_check::{TokenCheck, Verdict};
 use secrecy::{ExposeSecret, SecretString};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The length of the token's stand-in where none is made yet, in bytes: about a token's own, or else a small config
 /// would seem to lose half its size by a refresh.
 const STAND_IN: usize = 400;
-
-/// What the person asked for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// `auth login`
-    Login,
-    /// `auth refresh`
-    Refresh,
-}
 
 /// Runs the command.
 pub fn run(args: &LoginArgs, action: Action, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
@@ -43,7 +37,7 @@ pub fn run(args: &LoginArgs, action: Action, env: &Env, out: &mut dyn Write) -> 
     if args.dry_run {
         return dry_run(&login, args, &place, out);
     }
-    let done = login.carry_out(args, env, &place)?;
+    let done = login.carry_out(args, &place)?;
     if args.token_only {
         done.report(&login, &place, &mut std::io::stderr())?;
         write_line(out, done.token.expose_secret())?;
@@ -59,18 +53,28 @@ pub fn run(args: &LoginArgs, action: Action, env: &Env, out: &mut dyn Write) -> 
 /// A login that has passed every check that can be made before anything changes.
 struct Login {
     owner: Owner,
-    given: Option<Given>,
-    /// Where the token is issued, if none was given.
-    local_api: Option<LocalApi>,
+    token: NewToken,
+    /// What the API says of the token, or of the secret that is to sign it.
+    verdict: Verdict,
+    trust_loopback: bool,
     ttl: u64,
     /// Why openclaw.json is left alone, where it is.
     config_skipped: Option<String>,
 }
 
-/// A token that the person handed over, and what it says.
+/// The token that is to be stored.
+enum NewToken {
+    /// The person handed it over.
+    Given(Given),
+    /// It is yet to be signed, for this API and by this secret.
+    Signed(LocalApi, SigningSecret),
+}
+
+/// A token that the person handed over, what it says, and the name of its source.
 struct Given {
     token: SecretString,
     says: Inspected,
+    from: &'static str,
 }
 
 /// What a login left behind.
@@ -102,14 +106,16 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     for doubt in given.iter().flat_map(|given| given.says.doubts(now)) {
         output::warn(doubt);
     }
-    let local_api = if given.is_none() {
-        Some(local_token::local_api(&owner, place)?)
-    } else {
-        None
+    let token = match given {
+        Some(given) => NewToken::Given(given),
+        None => {
+            let api = LocalApi::find(&owner, place)?;
+            let secret = api.secret_or_new(env)?;
+            NewToken::Signed(api, secret)
+        }
     };
-    if let Some(api) = &local_api {
-        local_token::check_secret(api, env, place)?;
-    }
+    let recorded = owner.record.as_ref().is_some_and(|record| record.trust_loopback);
+    let trust_loopback = args.trust_loopback.unwrap_or(recorded);
     let replaced = match action {
         Action::Login => None,
         Action::Refresh => stored_life(&owner),
@@ -120,16 +126,23 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     } else {
         Some("--write-openclaw is false".to_owned())
     };
-    let login = Login {
+    let mut login = Login {
         owner,
-        given,
-        local_api,
+        token,
+        verdict: Verdict::NotChecked("--no-check was given".to_owned()),
+        trust_loopback,
         ttl,
         config_skipped,
     };
     if login.config_skipped.is_none() {
         // Nothing has changed yet: a config that cannot take the entry is better known now.
         login.edit_config(args, place, &login.stand_in(), None)?;
+    }
+    if !args.no_check {
+        login.verdict = login.ask(env, place, now);
+    }
+    if !args.force {
+        login.refuse_a_worse_token(args, action, place)?;
     }
     Ok(login)
 }
@@ -194,7 +207,7 @@ fn owner_and_token(
         )
         .next("store this one with: sigilum-authz-notify auth login --owner-token-stdin"));
     }
-    Ok((owner, Some(Given { token, says })))
+    Ok((owner, Some(Given { token, says, from })))
 }
 
 /// The token of `--owner-token`, `--owner-token-stdin` or `SIGILUM_OWNER_TOKEN`, and the name of its source.
@@ -233,13 +246,40 @@ fn stored_life(owner: &Owner) -> Option<u64> {
 }
 
 impl Login {
+    /// Asks the API, once.
+    fn ask(&self, env: &Env, place: &OpenClawHome, now: i64) -> Verdict {
+        let trust = settings::loopback_trust(self.trust_loopback, place);
+        let check = TokenCheck::new(&self.owner, trust, env);
+        match &self.token {
+            NewToken::Given(given) => check.token(&given.token),
+            NewToken::Signed(_, secret) => check.secret(&secret.value, now),
+        }
+    }
+
+    fn refuse_a_worse_token(&self, args: &LoginArgs, action: Action, place: &OpenClawHome) -> Result<()> {
+        let new = accept::NewToken {
+            owner: &self.owner,
+            place,
+            action,
+            verdict: &self.verdict,
+            asked: !args.no_check,
+            now: time::now(),
+        };
+        match &self.token {
+            NewToken::Given(given) => new.check_given(&given.token, given.from),
+            NewToken::Signed(_, secret) => new.check_signed(secret),
+        }
+    }
+
     /// Stores token, record and config under our own lock, so that two logins at once end with all three agreeing.
-    fn carry_out(&self, args: &LoginArgs, env: &Env, place: &OpenClawHome) -> Result<Done> {
+    fn carry_out(&self, args: &LoginArgs, place: &OpenClawHome) -> Result<Done> {
         let lock = fs::lock_sigilum(place)?;
-        let token = match (&self.given, &self.local_api) {
-            (Some(given), _) => given.token.clone(),
-            (None, Some(api)) => local_token::issue(api, &self.owner, env, place, self.ttl, time::now())?.token,
-            (None, None) => return Err(Error::new(ExitCode::Token, "there is no token to store")),
+        let token = match &self.token {
+            NewToken::Given(given) => given.token.clone(),
+            NewToken::Signed(api, secret) => {
+                let secret = api.keep(secret)?;
+                api.issue(&self.owner, &secret, self.ttl, time::now())?
+            }
         };
         if let Some(folder) = self.owner.token_file.parent() {
             fs::create_private_dir(folder)?;
@@ -261,23 +301,26 @@ impl Login {
     }
 
     fn record(&self) -> Record {
-        let (source_home, api_db) = match &self.local_api {
-            Some(api) => {
+        let (source_home, api_db) = match &self.token {
+            NewToken::Signed(api, _) => {
                 let checkout = self.owner.source_home.as_ref().map(|home| home.value.clone());
                 let named = self.owner.api_db.is_some() || api.embedded;
                 (checkout, named.then(|| api.database.clone()))
             }
-            None => (None, None),
+            NewToken::Given(_) => {
+                let record = self.owner.record.as_ref();
+                let kept = |path: fn(&Record) -> &Option<PathBuf>| record.and_then(|record| path(record).clone());
+                (kept(|record| &record.source_home), kept(|record| &record.api_db))
+            }
         };
-        let kept = self.owner.record.as_ref().filter(|_| self.local_api.is_none());
         Record {
             mode: self.owner.mode.value,
             api_url: self.owner.api_url.value.clone(),
             email: self.owner.email.value.clone(),
-            source_home: source_home.or_else(|| kept?.source_home.clone()),
-            api_db: api_db.or_else(|| kept?.api_db.clone()),
+            source_home,
+            api_db,
             token_file: Some(self.owner.token_file.clone()),
-            trust_loopback: kept.is_some_and(|record| record.trust_loopback),
+            trust_loopback: self.trust_loopback,
         }
     }
 
@@ -338,9 +381,9 @@ impl Login {
 impl Login {
     /// Stands for the token where an edit is only tried: the given one, or a text about as long as one.
     fn stand_in(&self) -> SecretString {
-        match &self.given {
-            Some(given) => given.token.clone(),
-            None => "x".repeat(STAND_IN).into(),
+        match &self.token {
+            NewToken::Given(given) => given.token.clone(),
+            NewToken::Signed(..) => "x".repeat(STAND_IN).into(),
         }
     }
 }
@@ -373,6 +416,9 @@ impl Done {
             ),
             format!("API:           {} (from {})", owner.api_url.value, owner.api_url.origin),
         ];
+        if login.trust_loopback {
+            lines.push("Loopback:      any user's server is trusted (--trust-loopback)".to_owned());
+        }
         if let Some(home) = &owner.source_home {
             lines.push(format!(
                 "Checkout:      {} (from {})",
@@ -380,7 +426,7 @@ impl Done {
                 home.origin
             ));
         }
-        if let Some(api) = &login.local_api {
+        if let NewToken::Signed(api, _) = &login.token {
             lines.push(format!("Database:      {}", api.database.display()));
             if api.embedded {
                 lines.push("               our own; no Sigilum API uses this database yet".to_owned());
@@ -391,6 +437,7 @@ impl Done {
             let expiry = lifetime::expiry_text(&says, time::now());
             lines.push(format!("Expires:       {expiry}"));
         }
+        lines.push(format!("API check:     {}", login.verdict));
         lines.push(match (&self.config, &login.config_skipped) {
             (Some(done), _) if done.outcome.created => format!("openclaw.json: created {}", place.config.display()),
             (Some(done), _) if done.outcome.changed => format!("openclaw.json: updated {}", done.outcome.written()),

@@ -14,7 +14,7 @@ use crate::mode::Mode;
 use crate::openclaw::entry::Entry;
 use crate::request::Pending;
 use crate::settings::{self, Owner, OwnerQuery};
-use crate::sigilum::api::{self, ApiError};
+use crate::sigilum::api::{Api, ApiError};
 use crate::sigilum::checkout::Checkout;
 use crate::sigilum::http::{self, Http, HttpError, Url};
 use crate::sigilum::local_db::LocalDb;
@@ -137,15 +137,22 @@ impl<'a> HookRequest<'a> {
         if self.found.usable.is_empty() {
             return self.no_token(form);
         }
+        let api = Api {
+            http: self.http,
+            url: &self.api,
+            namespace: &self.owner.namespace.value,
+            trust: self.owner.loopback_trust(&self.place),
+        };
         let mut refused = ApiError::Unauthorized;
         // On a refusal the next newest token is tried, once.
         for candidate in self.found.usable.iter().take(2) {
             let left = self.deadline.saturating_duration_since(Instant::now());
-            let namespace = &self.owner.namespace.value;
-            match api::pending_requests(self.http, &self.api, namespace, &candidate.token, left) {
+            match api.pending_requests(&candidate.token, left) {
                 Ok(pending) => return self.pending(&pending, form, &format!("token from {}", candidate.source)),
-                Err(ApiError::Http(HttpError::Refused)) if self.owner.mode.value == Mode::OssLocal => {
-                    return self.ask_the_database(form);
+                Err(ApiError::Http(error @ (HttpError::Refused | HttpError::Listener(_))))
+                    if self.owner.mode.value == Mode::OssLocal =>
+                {
+                    return self.ask_the_database(error, form);
                 }
                 Err(error) if error.refuses_the_token() => refused = error,
                 Err(error) => return self.failed(error, form),
@@ -175,19 +182,15 @@ impl<'a> HookRequest<'a> {
         notice::dashboard(self.event.setting(self.env, "SIGILUM_DASHBOARD_URL"))
     }
 
-    /// oss-local without a running API: the requests lie in its database.
-    fn ask_the_database(&self, form: Form) -> Answer {
+    /// oss-local without a running API that may be asked: the requests lie in its database.
+    fn ask_the_database(&self, why: HttpError, form: Form) -> Answer {
         match self
             .database()
             .and_then(|db| Ok(db.pending_requests(&self.owner.namespace.value)?))
         {
-            Ok(pending) => self.pending(
-                &pending,
-                form,
-                "nothing listens at the API URL: read from the local database",
-            ),
+            Ok(pending) => self.pending(&pending, form, &format!("{why}: read from the local database")),
             Err(error) => Answer::log(format!(
-                "could not ask for {}: nothing listens at the API URL, and the local database cannot be read: {error:#}",
+                "could not ask for {}: {why}, and the local database cannot be read: {error:#}",
                 self.whom()
             )),
         }
@@ -228,6 +231,10 @@ impl<'a> HookRequest<'a> {
             }
             ApiError::Forbidden => {
                 format!("the Sigilum API says that the owner token is not for namespace {namespace}")
+            }
+            ApiError::Http(HttpError::Listener(_)) => {
+                "another user of this machine may be listening in place of the Sigilum API, so it was not asked"
+                    .to_owned()
             }
             // It stays so until somebody answers the request that makes it so long.
             ApiError::Http(HttpError::TooLong(_)) => {

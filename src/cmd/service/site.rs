@@ -6,15 +6,17 @@ use crate::cmd::output;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, FileLock};
+use crate::home::OpenClawHome;
 use crate::mode::Mode;
 use crate::process::child::find_on_path;
 use crate::settings::{self, Origin, Owner, OwnerQuery};
 use crate::sigilum::checkout::Checkout;
 use crate::sigilum::gateway::{DEFAULT_ADMIN_URL, Target};
-use crate::sigilum::http;
+use crate::sigilum::http::{self, LoopbackTrust};
 use crate::sigilum::secrets::Workspace;
 use secrecy::SecretString;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -80,7 +82,10 @@ pub(super) fn site(common: &ServiceArgs, email: Option<&str>, env: &Env) -> Resu
     let workspace = Workspace::find(env, checkout.as_ref().map(Checkout::root), &place.home);
     Ok(Site {
         gateway_home: env.path("GATEWAY_SIGILUM_HOME").is_some(),
-        target: target(&common.gateway, env),
+        target: Target {
+            trust: trust(&owner, &place),
+            ..target(&common.gateway, env)
+        },
         http: http::Options::from_env(env),
         owner,
         checkout,
@@ -112,6 +117,16 @@ impl Site {
     }
 }
 
+/// Whose Sigilum gateway on this machine may get the admin token and the secrets. What another user's home says is
+/// nothing to go by.
+fn trust(owner: &Owner, place: &OpenClawHome) -> LoopbackTrust {
+    let me = rustix::process::geteuid().as_raw();
+    match std::fs::metadata(&place.home) {
+        Ok(home) if home.uid() == me => owner.loopback_trust(place),
+        _ => LoopbackTrust::Ours,
+    }
+}
+
 /// How to reach the Sigilum gateway: flags, then environment, then its default address.
 pub(super) fn target(args: &GatewayArgs, env: &Env) -> Target {
     let text = |flag: &Option<String>, name: &str| {
@@ -129,6 +144,7 @@ pub(super) fn target(args: &GatewayArgs, env: &Env) -> Target {
             .path("SIGILUM_GATEWAY_CLI")
             .or_else(|| find_on_path(env.path("PATH")?.as_os_str(), "sigilum-gateway-cli")),
         path: env.path("PATH").map(PathBuf::into_os_string),
+        trust: LoopbackTrust::Ours,
     }
 }
 

@@ -6,7 +6,7 @@
 use super::connection::{self, Connection, NewConnection, Patch};
 use super::{KeyDelivery, Rotated, Target, invalid_response, quote};
 use crate::error::{Error, ExitCode, Result};
-use crate::sigilum::http::{self, Http, HttpError, Method, Request, Response, Url};
+use crate::sigilum::http::{self, Http, HttpError, LoopbackTrust, Method, Request, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -26,6 +26,7 @@ pub struct Admin {
     url: Url,
     token: Option<SecretString>,
     budget: Duration,
+    trust: LoopbackTrust,
     /// Secrets and keys that it was sent: nothing that it says is to repeat them.
     sent: RefCell<Vec<SecretString>>,
 }
@@ -54,6 +55,7 @@ impl Admin {
             url,
             token: target.admin_token.clone(),
             budget: BUDGET,
+            trust: target.trust,
             sent: RefCell::default(),
         })
     }
@@ -203,7 +205,7 @@ impl Admin {
         if let Some(body) = body {
             request = request.json(body);
         }
-        self.http.send(&request)
+        self.http.send(&request.trusting(self.trust))
     }
 
     fn ask(&self, what: &str, method: Method, path: &[&str], body: Option<&Value>) -> Result<Response> {

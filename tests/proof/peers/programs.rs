@@ -4,7 +4,7 @@ use super::{Case, Trial, attacks, differences, take};
 use crate::env::api::token;
 use crate::env::services::{Desk, SECRET};
 use crate::env::stopped::Stopped;
-use crate::env::watching::{CONFIG, managed_token};
+use crate::env::watching::managed_token;
 use crate::env::{TestEnv, now};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -144,10 +144,10 @@ fn script(env: &TestEnv, text: &str) -> String {
 /// A managed token that is due, and nothing but the command to renew it.
 fn token_command(trial: &Trial<'_>, text: &str, bad: Option<&String>) {
     let env = TestEnv::new();
-    env.write_config(CONFIG);
+    let api = env.managed_api();
     let due = json!({"namespace": "alice", "iat": now() - 900_000, "exp": now() + 100_000});
     let due = token("only Sigilum knows", due);
-    env.log_in_with(&due);
+    env.log_in_at(&api, &due);
     let fresh = managed_token("alice", 1_000_000);
     let command = script(&env, text);
     let before = take(env.home());

@@ -1,0 +1,139 @@
+//! Never a worse token: whether `auth login` and `auth refresh` may store the new one.
+
+use crate::cmd::context;
+use crate::error::{Error, ExitCode, Result};
+use crate::home::OpenClawHome;
+use crate::local_token::SigningSecret;
+use crate::mode::Mode;
+use crate::settings::{Origin, Owner, Sourced};
+use crate::token::claims::{self, Inspected};
+use crate::token::{lifetime, source, store};
+use crate::token_check::Verdict;
+use secrecy::{ExposeSecret, SecretString};
+use std::path::PathBuf;
+
+/// What the person asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// `auth login`
+    Login,
+    /// `auth refresh`
+    Refresh,
+}
+
+/// A new token, and what the API says of it.
+pub(super) struct NewToken<'a> {
+    pub owner: &'a Owner,
+    pub place: &'a OpenClawHome,
+    pub action: Action,
+    pub verdict: &'a Verdict,
+    /// Whether the person let the API be asked.
+    pub asked: bool,
+    /// Unix seconds.
+    pub now: i64,
+}
+
+impl NewToken<'_> {
+    /// Refuses a token that a person handed over where the API does not know its signature; for `auth refresh` also
+    /// where the API could not be asked, and one that is in force would be lost.
+    ///
+    /// # Errors
+    /// [`ExitCode::Token`]
+    pub fn check_given(&self, token: &SecretString, from: &str) -> Result<()> {
+        let api = &self.owner.api_url.value;
+        let how = match self.owner.mode.value {
+            Mode::Managed => source::HOW_TO_GET_ONE,
+            Mode::OssLocal => "give a token that this API has signed, or none, and one is signed here",
+        };
+        let refuse = |what: String| Error::new(ExitCode::Token, what);
+        match self.verdict {
+            Verdict::Refused(why) if self.verdict.is_wrong_signature() => Err(refuse(format!(
+                "could not take the owner token from {from}: the API refuses it: {api}"
+            ))
+            .because(*why)
+            .next(format!("{how}; to store it all the same, add --force"))),
+            Verdict::NotChecked(why) if self.action == Action::Refresh && self.asked => match self.token_in_force() {
+                Some((old, says)) if old.expose_secret() != token.expose_secret() => Err(refuse(format!(
+                    "could not replace the owner token, which expires {}: the API did not say that it takes the new \
+                     one: {api}",
+                    lifetime::expiry_text(&says, self.now)
+                ))
+                .because(anyhow::Error::msg(why.clone()))
+                .next("see that the API can be reached; to store the new one all the same, add --no-check")),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a secret whose tokens the API refuses, and one that would replace a token in force by one that nobody
+    /// knows to be as good.
+    ///
+    /// # Errors
+    /// [`ExitCode::Token`] where the API says no, [`ExitCode::SecretOrDatabase`] where it could not be asked.
+    pub fn check_signed(&self, secret: &SigningSecret) -> Result<()> {
+        let in_force = self.token_in_force();
+        let replaced = in_force
+            .as_ref()
+            .filter(|(token, _)| !claims::is_signed_by(token, &secret.value));
+        match (self.verdict, replaced) {
+            (Verdict::Accepted, _) => Ok(()),
+            (Verdict::Refused(why), replaced) => {
+                // What is replaced is refused as well.
+                if self.action == Action::Refresh && in_force.is_some() && replaced.is_none() {
+                    return Ok(());
+                }
+                let what = format!(
+                    "could not sign a token that the API takes, the secret from {} is not its own: {}",
+                    secret.origin, self.owner.api_url.value
+                );
+                Err(self.refused(ExitCode::Token, what).because(*why))
+            }
+            (Verdict::NotChecked(why), Some((_, says))) if self.action == Action::Refresh || !self.is_named(secret) => {
+                let what = format!(
+                    "could not replace the owner token, which expires {}: the secret from {} did not sign it, and the \
+                     API did not say that it takes what this secret signs: {}",
+                    lifetime::expiry_text(says, self.now),
+                    secret.origin,
+                    self.owner.api_url.value
+                );
+                Err(self
+                    .refused(ExitCode::SecretOrDatabase, what)
+                    .because(anyhow::Error::msg(why.clone())))
+            }
+            (Verdict::NotChecked(_), _) => Ok(()),
+        }
+    }
+
+    /// The token that the hook uses now, where it is one for the API that the new one is for.
+    fn token_in_force(&self) -> Option<(SecretString, Inspected)> {
+        let record = self.owner.record.as_ref();
+        let same_api = record.is_none_or(|record| {
+            record.mode == self.owner.mode.value && record.api_url.trim() == self.owner.api_url.value
+        });
+        let in_file = store::read(&self.owner.token_file).ok().flatten();
+        // A home that nobody has logged in to: made by hand, or by Sigilum's own installer.
+        let in_entry = || match record {
+            Some(_) => None,
+            None => context::entry(self.place).ok()??.token(),
+        };
+        let token = in_file.or_else(in_entry).filter(|_| same_api)?;
+        let says = claims::inspect(&token).ok()?;
+        let in_force = says.namespace == self.owner.namespace.value && !says.is_expired(self.now);
+        in_force.then_some((token, says))
+    }
+
+    /// Whether the person named the secret, or what has it, for this very command.
+    fn is_named(&self, secret: &SigningSecret) -> bool {
+        let typed = |origin: &Origin| matches!(origin, Origin::Flag(_) | Origin::Env(_));
+        let path = |setting: &Option<Sourced<PathBuf>>| setting.as_ref().is_some_and(|set| typed(&set.origin));
+        typed(&secret.origin) || path(&self.owner.source_home) || path(&self.owner.api_db)
+    }
+
+    fn refused(&self, code: ExitCode, what: String) -> Error {
+        Error::new(code, what).next(format!(
+            "name the Sigilum checkout that the API runs from: {} --source-home <folder>; if you mean it, add --force",
+            context::login_command(self.owner)
+        ))
+    }
+}

@@ -1,0 +1,152 @@
+//! Whether the Sigilum API accepts a token, or what a secret signs: one request of a second at most, asked before a
+//! token takes the place of another one and where a status is shown.
+
+use crate::env::Env;
+use crate::settings::Owner;
+use crate::sigilum::api::{Api, ApiError};
+use crate::sigilum::http::{self, Http, LoopbackTrust, Url};
+use crate::token::claims::{self, Claims};
+use secrecy::SecretString;
+use std::fmt;
+use std::time::Duration;
+
+/// How long the API may take.
+pub const BUDGET: Duration = Duration::from_secs(1);
+
+/// The life of a token that only asks, in seconds.
+const PROBE_LIFE: u64 = 60;
+
+/// What came of asking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The API accepts it.
+    Accepted,
+    /// The API refuses it, with 401 or 403.
+    Refused(ApiError),
+    /// It is not known: why the API was not asked, or what it answered instead.
+    NotChecked(String),
+}
+
+impl Verdict {
+    /// Whether the API does not know the signature (401), as against the namespace (403).
+    pub fn is_wrong_signature(&self) -> bool {
+        matches!(self, Self::Refused(error) if error.refuses_the_token())
+    }
+
+    /// `accepted`, `refused` or `not_checked`, for JSON.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Refused(_) => "refused",
+            Self::NotChecked(_) => "not_checked",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted => f.write_str("accepted"),
+            Self::Refused(error) => write!(f, "refused: {error}"),
+            Self::NotChecked(why) => write!(f, "not checked: {why}"),
+        }
+    }
+}
+
+/// The API of one namespace owner, to be asked.
+pub struct TokenCheck<'a> {
+    http: Http,
+    /// Why there is nobody to ask, where the URL cannot be used.
+    url: Result<Url, String>,
+    namespace: &'a str,
+    trust: LoopbackTrust,
+    budget: Duration,
+}
+
+impl<'a> TokenCheck<'a> {
+    /// Asks the API in force for this owner.
+    pub fn new(owner: &'a Owner, trust: LoopbackTrust, env: &Env) -> Self {
+        let http = Http::new(http::Options::from_env(env));
+        let url = http::check_url(&owner.api_url.value, http.options().insecure).map_err(|error| error.to_string());
+        Self {
+            http,
+            url,
+            namespace: &owner.namespace.value,
+            trust,
+            budget: BUDGET,
+        }
+    }
+
+    /// With another limit than [`BUDGET`].
+    #[must_use]
+    pub fn within(self, budget: Duration) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// Whether the API accepts this owner token, which is sent to it.
+    pub fn token(&self, token: &SecretString) -> Verdict {
+        match self.ask(token) {
+            Ok(Ok(())) => Verdict::Accepted,
+            Ok(Err(error @ (ApiError::Expired | ApiError::Unauthorized | ApiError::Forbidden))) => {
+                Verdict::Refused(error)
+            }
+            Ok(Err(error)) => Verdict::NotChecked(error.to_string()),
+            Err(why) => Verdict::NotChecked(why),
+        }
+    }
+
+    /// Whether the API accepts what this secret signs. It is shown a token that gives nobody any rights: of a namespace
+    /// made at random, for a minute from `now` (Unix seconds). The API knows its signature where it answers that it is
+    /// not for the owner's namespace.
+    pub fn secret(&self, secret: &SecretString, now: i64) -> Verdict {
+        let Some(probe) = probe(secret, now) else {
+            return Verdict::NotChecked("could not make a token to ask with".to_owned());
+        };
+        match self.ask(&probe) {
+            Ok(Err(ApiError::Forbidden)) => Verdict::Accepted,
+            Ok(Err(error @ (ApiError::Expired | ApiError::Unauthorized))) => Verdict::Refused(error),
+            Ok(Ok(())) => Verdict::NotChecked("what answers there shows every namespace to anyone".to_owned()),
+            Ok(Err(error)) => Verdict::NotChecked(error.to_string()),
+            Err(why) => Verdict::NotChecked(why),
+        }
+    }
+
+    /// The secret that may sign in place of `old`: one that signed it, else the first whose tokens the API accepts.
+    pub fn secret_in_place_of<'s>(
+        &self,
+        old: &SecretString,
+        secrets: &'s [SecretString],
+        now: i64,
+    ) -> Option<&'s SecretString> {
+        let signed_it = secrets.iter().find(|secret| claims::is_signed_by(old, secret));
+        signed_it.or_else(|| {
+            secrets
+                .iter()
+                .find(|secret| self.secret(secret, now) == Verdict::Accepted)
+        })
+    }
+
+    fn ask(&self, token: &SecretString) -> Result<Result<(), ApiError>, String> {
+        let api = Api {
+            http: &self.http,
+            url: self.url.as_ref().map_err(Clone::clone)?,
+            namespace: self.namespace,
+            trust: self.trust,
+        };
+        Ok(api.pending_requests(token, self.budget).map(drop))
+    }
+}
+
+fn probe(secret: &SecretString, now: i64) -> Option<SecretString> {
+    let mut random = [0; 12];
+    getrandom::fill(&mut random).ok()?;
+    let namespace = format!("probe-{}", hex::encode(random));
+    let claims = Claims::new(
+        &namespace,
+        &format!("{namespace}@local.sigilum"),
+        &namespace,
+        now,
+        PROBE_LIFE,
+    );
+    claims::mint(&claims, secret).ok()
+}

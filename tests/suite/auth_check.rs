@@ -1,0 +1,498 @@
+//! Never a worse token: what `auth login` and `auth refresh` ask the API, what they tell of its answer, and what they
+//! then store. Whom they send it to.
+
+use crate::env;
+
+use env::api::{Api, Fault, token};
+use env::local_api::{FakeCheckout, JWT_SECRET};
+use env::{Output, Run, TestEnv, now};
+use serde_json::json;
+use sigilum_authz_notify::token::claims;
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+const SECRET: &str = "the API's own secret";
+
+/// A URL at which nothing listens.
+fn nobody() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+/// Every file below a folder but our lock.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if !path.ends_with(".sigilum/lock") {
+            found.insert(path.clone(), std::fs::read(path).unwrap());
+        }
+    }
+    found
+}
+
+fn stored(env: &TestEnv) -> String {
+    std::fs::read_to_string(env.sigilum("owner-token-alice.jwt"))
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
+}
+
+fn signed_by(token: &str, secret: &str) -> bool {
+    claims::is_signed_by(&token.into(), &secret.into())
+}
+
+/// Runs it, and checks its code, its words and, where it is refused, that nothing changed.
+#[track_caller]
+fn expect(env: &TestEnv, run: Run, code: i32, says: &str) -> Output {
+    let before = files(env.home());
+    let output = run.expect(code);
+    let all = format!("{}{}", output.stdout, output.stderr);
+    assert!(all.contains(says), "{says}: {all}");
+    assert!(!output.stderr.contains("eyJ"), "{}", output.stderr);
+    if code != 0 {
+        assert_eq!(files(env.home()), before);
+        assert!(output.stderr.contains("\n  next: "), "{}", output.stderr);
+    }
+    output
+}
+
+/// What an API does, and what is said of it; whether a token is stored that is shown to it.
+fn behaviours() -> Vec<(Fault, &'static str, bool)> {
+    let expired = "API check:     refused: the API says that the owner token has expired or is not signed for it (401 TOKEN_EXPIRED)";
+    vec![
+        (Fault::Status(401, "TOKEN_EXPIRED"), expired, false),
+        (
+            Fault::Status(401, "UNAUTHORIZED"),
+            "API check:     refused: the API does not accept the owner token (401)",
+            false,
+        ),
+        (
+            Fault::Status(500, "INTERNAL"),
+            "API check:     not checked: the API answered with status 500",
+            true,
+        ),
+        (
+            Fault::Status(404, "NOT_FOUND"),
+            "API check:     not checked: the API answered with status 404",
+            true,
+        ),
+        (
+            Fault::Redirect("http://127.0.0.1:1/".to_owned()),
+            "API check:     not checked: the API answered with status 302",
+            true,
+        ),
+        (Fault::Stall, "API check:     not checked: no full answer in time", true),
+        (
+            Fault::Drop,
+            "API check:     not checked: the connection broke off",
+            true,
+        ),
+    ]
+}
+
+#[test]
+fn a_given_token_is_shown_to_the_api_once_and_stored_unless_it_is_refused() {
+    for mode in ["managed", "oss-local"] {
+        let mut cases = behaviours();
+        cases.push((Fault::None, "API check:     accepted", true));
+        cases.push((
+            Fault::Status(403, "FORBIDDEN"),
+            "API check:     refused: the API says that the owner token is not for this namespace (403)",
+            true,
+        ));
+        cases.push((
+            Fault::Body("text/html", "<h1>Sign in</h1>".to_owned()),
+            "API check:     not checked: the answer is not JSON",
+            true,
+        ));
+        for (fault, says, is_stored) in cases {
+            let env = TestEnv::new();
+            let api = Api::start(SECRET);
+            api.fault(fault.clone());
+            let given = api.token("alice", 3600);
+            let login = |more: &[&str]| {
+                env.run(["login", "--mode", mode, "--api-url", &api.url(), "--owner-token-stdin"])
+                    .args(["--print-token", "false"])
+                    .args(more)
+                    .stdin(given.as_str())
+            };
+            if is_stored {
+                expect(&env, login(&[]), 0, says);
+            } else {
+                let output = expect(&env, login(&[]), 4, "the API refuses it");
+                assert!(output.stderr.contains("--force"), "{}", output.stderr);
+                assert!(!env.openclaw().exists(), "{fault:?}");
+            }
+            assert_eq!(api.seen().len(), 1, "{fault:?}");
+            let sent = format!("Bearer {given}");
+            assert_eq!(api.seen()[0].headers["authorization"], sent, "{fault:?}");
+            expect(&env, login(&["--force"]), 0, says);
+            assert_eq!(stored(&env), given);
+            // Told not to ask, it does not.
+            expect(
+                &env,
+                login(&["--no-check"]),
+                0,
+                "API check:     not checked: --no-check",
+            );
+            assert_eq!(api.seen().len(), 2, "{fault:?}");
+        }
+    }
+    let env = TestEnv::new();
+    let login = env.run([
+        "login",
+        "--api-url",
+        &nobody(),
+        "--owner-token-stdin",
+        "--print-token=false",
+    ]);
+    let login = login.stdin(token("any", json!({"namespace": "alice"})));
+    expect(&env, login, 0, "API check:     not checked: nothing listens there");
+}
+
+#[test]
+fn a_secret_is_tried_with_a_token_that_gives_nobody_any_rights() {
+    let mut cases = behaviours();
+    cases.push((Fault::None, "API check:     accepted", true));
+    cases.push((
+        Fault::Body("application/json", r#"{"claims":[]}"#.to_owned()),
+        "API check:     not checked: what answers there shows every namespace to anyone",
+        true,
+    ));
+    for (fault, says, is_stored) in cases {
+        let env = TestEnv::new();
+        let api = Api::start(SECRET);
+        api.fault(fault.clone());
+        let login = |more: &[&str]| {
+            let run = env.login().args(["--api-url", &api.url()]).args(more);
+            run.env("JWT_SECRET", SECRET)
+        };
+        if is_stored {
+            expect(&env, login(&[]), 0, says);
+        } else {
+            let output = expect(&env, login(&[]), 4, "the secret from JWT_SECRET is not its own");
+            assert!(output.stderr.contains("--source-home"), "{}", output.stderr);
+            assert!(!env.openclaw().exists(), "{fault:?}");
+        }
+        expect(&env, login(&["--force"]), 0, says);
+        assert!(signed_by(&stored(&env), SECRET));
+        for seen in api.seen() {
+            assert_eq!(seen.line, "GET /v1/namespaces/alice/claims?status=pending&limit=20");
+            let sent = seen.headers["authorization"]
+                .strip_prefix("Bearer ")
+                .unwrap()
+                .to_owned();
+            let said = claims::inspect(&sent.as_str().into()).unwrap();
+            assert!(said.namespace.starts_with("probe-"), "{said:?}");
+            assert_eq!(said.life(), Some(60));
+            assert!((said.iat.unwrap() - now()).abs() < 30);
+        }
+        assert_eq!(api.seen().len(), 2, "{fault:?}");
+        expect(
+            &env,
+            login(&["--no-check"]),
+            0,
+            "API check:     not checked: --no-check",
+        );
+        assert_eq!(api.seen().len(), 2, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_new_secret_of_our_own_is_not_taken_for_the_one_of_an_api_that_runs() {
+    let env = TestEnv::new();
+    let api = Api::start(SECRET);
+    let login = || env.login().args(["--api-url", &api.url()]);
+    let output = expect(
+        &env,
+        login(),
+        4,
+        "the secret from the embedded database's secret file is not its own",
+    );
+    assert!(
+        output
+            .stderr
+            .contains("auth login --mode oss-local --namespace alice --source-home")
+    );
+    assert!(!env.openclaw().exists());
+    // The secret that was tried is forgotten: what is stored later is another one, and stays.
+    expect(&env, login().args(["--force"]), 0, "API check:     refused");
+    let secret = std::fs::read_to_string(env.sigilum("jwt-secret")).unwrap();
+    assert!(signed_by(&stored(&env), secret.trim()));
+    expect(&env, login().args(["--no-check"]), 0, "API check:     not checked");
+    assert!(signed_by(&stored(&env), secret.trim()));
+}
+
+/// A home as Sigilum's own installer leaves it: entry and token file, a token signed with the checkout's secret, no
+/// record of ours.
+struct Installed {
+    env: TestEnv,
+    checkout: FakeCheckout,
+    token: String,
+}
+
+impl Installed {
+    fn new(api_url: &str, in_file: bool, life: i64) -> Self {
+        let env = TestEnv::new();
+        let checkout = FakeCheckout::new(&env);
+        drop(checkout.wrangler());
+        let now = now();
+        let token = token(
+            JWT_SECRET,
+            json!({"namespace": "alice", "iat": now - 3600, "exp": now + life}),
+        );
+        env.write_config(
+            json!({"hooks": {"internal": {"enabled": true, "entries": {"sigilum-authz-notify": {"enabled": true, "env": {
+                "SIGILUM_NAMESPACE": "alice", "SIGILUM_MODE": "oss-local", "SIGILUM_API_URL": api_url,
+                "SIGILUM_OWNER_TOKEN": token,
+            }}}}}})
+            .to_string(),
+        );
+        if in_file {
+            env.write(".openclaw/.sigilum/owner-token-alice.jwt", format!("{token}\n"));
+        }
+        Self { env, checkout, token }
+    }
+
+    fn run(&self, command: &str, api_url: &str) -> Run {
+        let run = self
+            .env
+            .run(["auth", command, "--mode", "oss-local", "--namespace", "alice"]);
+        run.args(["--api-url", api_url, "--print-token", "false"])
+    }
+}
+
+#[test]
+fn a_working_token_is_not_replaced_by_one_that_neither_its_secret_nor_the_api_accepts() {
+    for command in ["refresh", "login"] {
+        for (api_runs, in_file) in [(true, true), (false, true), (true, false), (false, false)] {
+            let api = api_runs.then(|| Api::start(JWT_SECRET));
+            let url = api.as_ref().map_or_else(nobody, Api::url);
+            let home = Installed::new(&url, in_file, 3600);
+            let env = &home.env;
+            let source = ["--source-home", home.checkout.root.to_str().unwrap()];
+            let run = || home.run(command, &url);
+            let code = if api_runs { 4 } else { 7 };
+            let output = expect(env, run(), code, "--source-home");
+            assert!(output.stderr.contains("--force"), "{}", output.stderr);
+            expect(env, run().args(["--no-check"]), 7, "--source-home");
+            // A secret that somebody named is as bad, for a refresh; a login is told what to take.
+            let named = || run().env("JWT_SECRET", "not the API's");
+            let named_code = match (command, api_runs) {
+                (_, true) => 4,
+                ("refresh", false) => 7,
+                _ => 0,
+            };
+            if named_code != 0 {
+                expect(env, named(), named_code, "the secret from JWT_SECRET");
+            }
+            // What is missing helps, whether the API runs or not.
+            expect(env, run().args(source), 0, "API check:     ");
+            assert!(signed_by(&stored(env), JWT_SECRET));
+            assert_ne!(stored(env), home.token);
+        }
+        // For those who mean it; and where there is nothing to lose.
+        let url = nobody();
+        let home = Installed::new(&url, true, 3600);
+        expect(
+            &home.env,
+            home.run(command, &url).args(["--force"]),
+            0,
+            "API check:     not checked",
+        );
+        assert!(!signed_by(&stored(&home.env), JWT_SECRET));
+        let expired = Installed::new(&url, true, -1);
+        expect(
+            &expired.env,
+            expired.run(command, &url),
+            0,
+            "API check:     not checked",
+        );
+    }
+}
+
+#[test]
+fn a_refresh_by_the_secret_that_signed_the_stored_token_needs_no_api() {
+    let env = TestEnv::new();
+    env.login()
+        .env("JWT_SECRET", SECRET)
+        .args(["--api-url", &nobody()])
+        .expect(0);
+    let refresh = |secret: &str| {
+        let run = env.run(["auth", "refresh", "--ttl-seconds", "4000", "--print-token", "false"]);
+        run.env("JWT_SECRET", secret)
+    };
+    let first = stored(&env);
+    expect(
+        &env,
+        refresh(SECRET),
+        0,
+        "API check:     not checked: nothing listens there",
+    );
+    assert_ne!(stored(&env), first);
+    let output = expect(
+        &env,
+        refresh("another"),
+        7,
+        "the secret from JWT_SECRET did not sign it",
+    );
+    assert!(output.stderr.contains("which expires"), "{}", output.stderr);
+
+    // The API has a new secret: what the old one signs is no worse than what is stored, and no better.
+    let api = Api::start("another");
+    let at_api = |run: Run| run.args(["--api-url", &api.url()]);
+    expect(&env, at_api(refresh(SECRET)), 4, "is not its own");
+    let env = TestEnv::new();
+    let login = env
+        .login()
+        .env("JWT_SECRET", SECRET)
+        .args(["--api-url", &api.url(), "--no-check"]);
+    login.expect(0);
+    let refresh = |secret: &str| {
+        let run = env.run(["auth", "refresh", "--ttl-seconds", "4000", "--print-token", "false"]);
+        run.env("JWT_SECRET", secret)
+    };
+    expect(&env, refresh(SECRET), 0, "API check:     refused: ");
+    expect(&env, refresh("a third"), 4, "is not its own");
+    expect(&env, refresh("another"), 0, "API check:     accepted");
+    assert!(signed_by(&stored(&env), "another"));
+}
+
+#[test]
+fn a_refresh_in_managed_mode_does_not_lose_a_token_in_force_for_one_that_nobody_knows() {
+    let env = TestEnv::new();
+    let api = Api::start(SECRET);
+    let first = api.token("alice", 3600);
+    let given = |command: &str, token: &str| {
+        let run = env.run(["auth", command, "--mode", "managed", "--namespace", "alice"]);
+        let run = run.args(["--api-url", &api.url(), "--owner-token-stdin", "--print-token", "false"]);
+        run.stdin(token)
+    };
+    given("login", &first).expect(0);
+    let new = api.token("alice", 7200);
+    api.fault(Fault::Status(503, "DB_UNAVAILABLE"));
+    let output = expect(
+        &env,
+        given("refresh", &new),
+        4,
+        "the API did not say that it takes the new one",
+    );
+    assert!(output.stderr.contains("--no-check"), "{}", output.stderr);
+    expect(&env, given("refresh", &first), 0, "API check:     not checked");
+    expect(
+        &env,
+        given("refresh", &new).args(["--no-check"]),
+        0,
+        "API check:     not checked",
+    );
+    assert_eq!(stored(&env), new);
+    // A login is not a refresh: its token was just given.
+    expect(&env, given("login", &first), 0, "API check:     not checked");
+    api.fault(Fault::None);
+    expect(&env, given("refresh", &new), 0, "API check:     accepted");
+    assert_eq!(stored(&env), new);
+}
+
+#[test]
+fn a_token_that_a_person_gave_is_not_lost_to_our_own_secret() {
+    let env = TestEnv::new();
+    let url = nobody();
+    let given = token(SECRET, json!({"namespace": "alice"}));
+    let login = || env.login().args(["--api-url", &url]);
+    login().args(["--owner-token-stdin"]).stdin(given.as_str()).expect(0);
+    expect(
+        &env,
+        login(),
+        7,
+        "the secret from the embedded database's secret file did not sign it",
+    );
+    assert_eq!(stored(&env), given);
+    // For another API it is no token to lose.
+    expect(
+        &env,
+        env.login().args(["--api-url", &nobody()]),
+        0,
+        "API check:     not checked",
+    );
+}
+
+/// The API of another user of this machine.
+fn strangers_api(secret: &str) -> Option<Api> {
+    let listener = env::listener_of(env::STRANGER, "127.0.0.1:0");
+    if listener.is_none() {
+        eprintln!("skipped: only root can listen as another user");
+    }
+    Some(Api::on(listener?, secret))
+}
+
+#[test]
+fn a_token_goes_to_another_users_server_only_where_a_login_said_so() {
+    let Some(api) = strangers_api(SECRET) else { return };
+    let env = TestEnv::new();
+    let given = api.token("alice", 3600);
+    let login = |more: &[&str]| {
+        let run = env.run([
+            "login",
+            "--mode",
+            "managed",
+            "--api-url",
+            &api.url(),
+            "--owner-token-stdin",
+        ]);
+        let run = run.args(["--enable-authz-notify", "true", "--print-token", "false"]);
+        run.args(more).stdin(given.as_str())
+    };
+    let says = format!(
+        "not checked: nothing was sent: who listens there is another user of this machine (number {})",
+        env::STRANGER
+    );
+    let hook = || env.run(["hook", "run", "--event", "command:new"]).expect(0);
+    expect(&env, login(&[]), 0, &says);
+    let answer = hook();
+    assert!(
+        answer.stdout.contains("another user of this machine"),
+        "{}",
+        answer.stdout
+    );
+    assert!(answer.stderr.contains("nothing was sent"), "{}", answer.stderr);
+    assert_eq!(api.seen().len(), 0);
+
+    let output = expect(&env, login(&["--trust-loopback"]), 0, "API check:     accepted");
+    assert!(
+        output.stdout.contains("Loopback:      any user's server is trusted"),
+        "{}",
+        output.stdout
+    );
+    assert!(hook().stdout.contains("Nothing waits for approval"));
+    // It is remembered, until it is taken back.
+    expect(&env, login(&[]), 0, "API check:     accepted");
+    assert_eq!(api.seen().len(), 3);
+    let record = std::fs::read_to_string(env.sigilum("owner-alice.json")).unwrap();
+    assert!(record.contains("\"trust_loopback\": true"), "{record}");
+    expect(&env, login(&["--trust-loopback", "false"]), 0, &says);
+    assert_eq!(api.seen().len(), 3);
+}
+
+#[test]
+fn a_token_that_watch_obtains_goes_to_no_other_users_server() {
+    let Some(api) = strangers_api("only Sigilum knows") else {
+        return;
+    };
+    let env = TestEnv::new();
+    let new = env.log_in_managed_at(&api, 1_000);
+    let old = env::watching::token("only Sigilum knows", "alice", 900, 1_000);
+    env.write(".openclaw/.sigilum/owner-token-alice.jwt", &old);
+    env.change_config(&new, &old);
+    let command = format!("echo {}", env::watching::managed_token("alice", 50_000));
+    let output = env.run(["watch", "--once", "--token-command", &command]).expect(6);
+    assert!(
+        output.stderr.contains("another user of this machine"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!((stored(&env), api.seen().len()), (old, 0));
+}
