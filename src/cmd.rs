@@ -5,6 +5,8 @@ mod context;
 mod demo;
 mod hook;
 mod output;
+mod owner;
+mod prompt;
 mod serve;
 mod service;
 mod watch;

@@ -29,3 +29,4 @@ pub mod selection;
 mod shape;
 pub mod state_db;
 pub mod undo;
+pub mod workspace;

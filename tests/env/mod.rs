@@ -7,6 +7,7 @@ pub mod gateway;
 pub mod local_api;
 pub mod services;
 pub mod stopped;
+pub mod terminal;
 pub mod tls;
 pub mod watching;
 

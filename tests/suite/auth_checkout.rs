@@ -53,10 +53,17 @@ fn a_checkouts_database_and_secret_are_used_and_remembered() {
             "variable" => env.run(login(&[])).env("SIGILUM_SOURCE_HOME", root),
             _ => env.run(login(&[])).cwd(checkout.api("migrations")),
         };
-        let output = run.expect(0);
-        // What was found, and not named, is said.
+        let output = match named {
+            // What nobody named is asked for.
+            "found" => run.at_a_terminal("y\n"),
+            _ => run.output(),
+        };
+        assert_eq!(output.code, 0, "{output:?}");
         assert!(output.stdout.contains(root), "{}", output.stdout);
-        assert_eq!(output.stdout.contains("upward"), named == "found", "{}", output.stdout);
+        let asked = output
+            .stderr
+            .contains(&format!("Use the Sigilum checkout {root}? [y/N]"));
+        assert_eq!(asked, named == "found", "{}", output.stderr);
         assert!(claims::is_signed_by(&token(&env), &JWT_SECRET.into()), "{named}");
         assert_eq!(owner_id(&checkout.db()), "user_local_alice");
         assert!(!env.sigilum("local-api.sqlite").exists());
@@ -75,6 +82,62 @@ fn a_checkouts_database_and_secret_are_used_and_remembered() {
             .cwd("/")
             .expect(0);
         assert!(claims::is_signed_by(&token(&env), &JWT_SECRET.into()));
+    }
+}
+
+/// A folder that agents can make look like a checkout must not decide which secret signs.
+#[test]
+fn a_checkout_around_the_working_directory_decides_nothing_by_itself() {
+    // The answer at a terminal; elsewhere none is asked for.
+    for typed in [None, Some("\n"), Some("no\n")] {
+        let env = TestEnv::new();
+        let checkout = FakeCheckout::new(&env);
+        let root = checkout.root.to_str().unwrap();
+        let run = env.run(login(&[])).cwd(checkout.api("migrations"));
+        let output = match typed {
+            Some(typed) => run.at_a_terminal(typed),
+            None => run.output(),
+        };
+        assert_eq!(output.code, 0, "{output:?}");
+        let told = format!("is not used; to use it: --source-home {root}");
+        assert_eq!(output.stderr.matches(&told).count(), 1, "{}", output.stderr);
+        assert!(!claims::is_signed_by(&token(&env), &JWT_SECRET.into()));
+        assert!(!checkout.db().exists() && record(&env).get("source_home").is_none());
+
+        // Our own database is what is recorded now: nothing else is looked for.
+        let again = env.run(["auth", "refresh"]).cwd(&checkout.root).at_a_terminal("y\n");
+        assert_eq!((again.code, again.stderr.as_str()), (0, ""));
+        // Named, it counts, and a service command finds it in the record from then on.
+        env.run(login(&["--source-home", root])).expect(0);
+        assert_eq!(record(&env)["source_home"], root);
+    }
+}
+
+#[test]
+fn a_checkout_where_agents_write_is_not_even_asked_for() {
+    for workspace in ["default", "named"] {
+        let env = TestEnv::new();
+        let folder = match workspace {
+            "default" => ".openclaw/workspace",
+            _ => "agents",
+        };
+        let config = format!(r#"{{"agents": {{"defaults": {{"workspace": "~/{folder}"}}}}}}"#);
+        if workspace == "named" {
+            env.write_config(config);
+        }
+        let checkout = FakeCheckout::new(&env);
+        let inside = env.home().join(folder);
+        env.write(format!("{folder}/notes"), "");
+        std::fs::rename(&checkout.root, inside.join("sigilum")).unwrap();
+        let output = env.run(login(&[])).cwd(inside.join("sigilum")).at_a_terminal("y\n");
+        assert_eq!(output.code, 0, "{output:?}");
+        assert!(
+            output.stderr.contains("is not used, since agents write there"),
+            "{}",
+            output.stderr
+        );
+        assert!(!output.stderr.contains("[y/N]"), "{}", output.stderr);
+        assert!(!claims::is_signed_by(&token(&env), &JWT_SECRET.into()));
     }
 }
 

@@ -614,14 +614,15 @@ fn settings_that_are_wrong_are_told_to_the_operator() {
     let person = Person::new();
     for (fields, why) in [
         (
-            json!({"env": {"SIGILUM_NAMESPACE": "No_Good!"}}),
-            "could not take the namespace",
-        ),
-        (
             json!({"env": {"SIGILUM_HOOK_TIMEOUT_MS": "soon"}}),
             "could not take SIGILUM_HOOK_TIMEOUT_MS",
         ),
+        (json!({"type": "command"}), "could not use the hook's record"),
     ] {
+        if why.contains("record") {
+            let record = r#"{"namespace": "No_Good!"}"#;
+            person.env.write(".openclaw/.sigilum/hook.json", record);
+        }
         let answer = person.ask(fields);
         assert_eq!(
             answer.message(),
@@ -630,6 +631,7 @@ fn settings_that_are_wrong_are_told_to_the_operator() {
         );
         assert!(answer.logs[0].contains(why), "{answer:?}");
     }
+    std::fs::remove_file(person.env.sigilum("hook.json")).unwrap();
     person.record("http://user:password@127.0.0.1:1");
     let answer = person.ask(json!({}));
     assert!(

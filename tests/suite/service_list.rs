@@ -215,12 +215,16 @@ fn nothing_is_created_nor_migrated() {
         "{}",
         output.stderr
     );
-    // From inside the checkout it is found, and said so.
-    let output = env
-        .run(["service", "list", "--namespace", "alice"])
-        .cwd(fake.api("migrations"))
-        .expect(0);
-    assert!(output.stderr.contains("sigilum"), "{}", output.stderr);
+    // From inside the checkout it is found, and asked for; a script must name it.
+    let inside = || {
+        let run = env.run(["service", "list", "--namespace", "alice"]);
+        run.cwd(fake.api("migrations"))
+    };
+    let output = inside().at_a_terminal("y\n");
+    assert_eq!(output.code, 0, "{output:?}");
+    let told = format!("to use it: --source-home {source}");
+    let output = inside().expect(7);
+    assert!(output.stderr.contains(&told), "{}", output.stderr);
     // Sigilum's mode says nothing about services.
     env.run(["service", "list", "--namespace", "alice"])
         .env("SIGILUM_API_DB", fake.db())

@@ -27,14 +27,59 @@ fn shows(env: &TestEnv, vars: &[(&str, &str)], args: &[&str], expected: &str) {
 #[test]
 fn the_namespace_comes_from_the_strongest_source() {
     let env = TestEnv::new();
-    for namespace in ["flag", "sig", "gateway", "tester"] {
+    for namespace in [
+        "flag",
+        "sig",
+        "gateway",
+        "hook",
+        "older",
+        "newest",
+        "config-env",
+        "entry",
+        "tester",
+    ] {
         token(&env, ".openclaw", namespace);
     }
     let all = [("SIGILUM_NAMESPACE", "sig"), ("GATEWAY_SIGILUM_NAMESPACE", "gateway")];
+    env.write(".openclaw/.sigilum/hook.json", r#"{"namespace": "hook"}"#);
+    for namespace in ["newest", "older"] {
+        let text = r#"{"mode": "managed", "api_url": "https://api.sigilum.id", "email": "a@b"}"#;
+        env.write(format!(".openclaw/.sigilum/owner-{namespace}.json"), text);
+    }
+    let older = std::fs::File::options()
+        .append(true)
+        .open(env.sigilum("owner-older.json"));
+    older.unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    env.write(
+        ".sigilum/config.env",
+        "# made by the installer\nSIGILUM_NAMESPACE=\"config-env\"\n",
+    );
+    env.write("elsewhere.env", "export SIGILUM_NAMESPACE=sig\n");
+    env.write_config(
+        r#"{"hooks": {"internal": {"entries": {"sigilum-authz-notify": {"env": {"SIGILUM_NAMESPACE": "entry"}}}}}}"#,
+    );
+
     shows(&env, &all, &["--namespace", "flag"], ".openclaw:flag");
     shows(&env, &all, &[], ".openclaw:sig");
     shows(&env, &all[1..], &[], ".openclaw:gateway");
     shows(&env, &[("SIGILUM_NAMESPACE", ""), all[1]], &[], ".openclaw:gateway");
+    shows(&env, &[], &[], ".openclaw:hook");
+    std::fs::remove_file(env.sigilum("hook.json")).unwrap();
+    shows(&env, &[], &[], ".openclaw:newest");
+    for namespace in ["newest", "older"] {
+        std::fs::remove_file(env.sigilum(&format!("owner-{namespace}.json"))).unwrap();
+    }
+    // From here on nobody has logged in.
+    shows(
+        &env,
+        &[("SIGILUM_CONFIG_FILE", "~/elsewhere.env")],
+        &[],
+        ".openclaw:sig",
+    );
+    shows(&env, &[], &[], ".openclaw:config-env");
+    std::fs::remove_file(env.home().join(".sigilum/config.env")).unwrap();
+    shows(&env, &[], &[], ".openclaw:entry");
+    std::fs::remove_file(env.config()).unwrap();
     // Several token files and nothing that chooses: the user's name.
     shows(&env, &[], &[], ".openclaw:tester");
 }
@@ -44,6 +89,98 @@ fn the_only_token_file_names_the_namespace() {
     let env = TestEnv::new();
     token(&env, ".openclaw", "alone");
     shows(&env, &[], &[], ".openclaw:alone");
+}
+
+/// Two namespaces are stored; who stands in openclaw.json, if anybody, is neither, and nor is the user.
+#[test]
+fn a_guess_never_replaces_what_is_known() {
+    let entry =
+        r#"{"hooks": {"internal": {"entries": {"sigilum-authz-notify": {"env": {"SIGILUM_NAMESPACE": "mallory"}}}}}}"#;
+    for config in [entry, "{ a: 1 b: 2 }", "{}"] {
+        let env = TestEnv::new();
+        token(&env, ".openclaw", "johndee");
+        token(&env, ".openclaw", "work");
+        env.write_config(config);
+        let output = env.run(["auth", "show"]).expect(2);
+        let told = "tokens of johndee, work are stored\n  next: add --namespace johndee\n";
+        assert!(output.stderr.ends_with(told), "{config}: {}", output.stderr);
+        env.write(
+            ".openclaw/.sigilum/owner-work.json",
+            r#"{"mode": "managed", "api_url": "https://api.sigilum.id", "email": "a@b"}"#,
+        );
+        shows(&env, &[], &[], ".openclaw:work");
+    }
+}
+
+#[test]
+fn a_guessed_namespace_is_asked_for_at_a_terminal_and_told_elsewhere() {
+    let entry = r#"{"hooks": {"internal": {"entries": {"sigilum-authz-notify": {"enabled": false,
+        "env": {"SIGILUM_NAMESPACE": "from-entry"}}}}}}"#;
+    let login = ["auth", "login", "--mode", "oss-local", "--print-token", "false"];
+    // openclaw.json, what is typed at a terminal, the question or warning, whose token is made
+    let cases = [
+        (None, Some("\n"), "Namespace [tester]:", "tester"),
+        (None, Some("johndee\n"), "Namespace [tester]:", "johndee"),
+        (Some(entry), Some("\n"), "Namespace [from-entry]:", "from-entry"),
+        (None, None, "taking tester (from USER: a guess)", "tester"),
+        (
+            Some(entry),
+            None,
+            "taking from-entry (from the hook's entry in openclaw.json: a guess)",
+            "from-entry",
+        ),
+    ];
+    for (config, typed, said, namespace) in cases {
+        let env = TestEnv::new();
+        if let Some(config) = config {
+            env.write_config(config);
+        }
+        let run = || env.run(login);
+        let output = match typed {
+            Some(typed) => run().at_a_terminal(typed),
+            None => run().output(),
+        };
+        assert_eq!(output.code, 0, "{output:?}");
+        assert!(output.stderr.contains(said), "{said}: {}", output.stderr);
+        assert!(env.sigilum(&format!("owner-token-{namespace}.jwt")).exists());
+        // Once is enough.
+        let again = run().at_a_terminal("mallory\n");
+        assert_eq!((again.code, again.stderr.as_str()), (0, ""));
+        assert_eq!(env.run(["auth", "show"]).expect(0).stderr, "");
+    }
+    let env = TestEnv::new();
+    let output = env.run(login).at_a_terminal("No Good\n");
+    assert_eq!(output.code, 2);
+    assert!(output.stderr.contains("(from your answer)"), "{}", output.stderr);
+}
+
+#[test]
+fn an_api_that_openclaw_json_alone_names_is_told_and_not_taken() {
+    let entry = |enabled: bool| {
+        format!(
+            r#"{{"hooks": {{"internal": {{"enabled": true, "entries": {{"sigilum-authz-notify": {{"enabled": {enabled},
+            "env": {{"SIGILUM_NAMESPACE": "johndee", "SIGILUM_MODE": "oss-local",
+            "SIGILUM_API_URL": "http://127.0.0.1:38911/"}}}}}}}}}}}}"#
+        )
+    };
+    for enabled in [true, false] {
+        let env = TestEnv::new();
+        env.write_config(entry(enabled));
+        let told = "note: the hook's entry in openclaw.json names another API than this login; to log in to that one: \
+                    --mode oss-local --api-url http://127.0.0.1:38911\n";
+        let local = ["auth", "login", "--namespace", "johndee", "--mode", "oss-local"];
+        let output = env.run(local).args(["--dry-run"]).expect(0);
+        assert_eq!(output.stderr, told);
+        // Nor is its mode.
+        let output = env.run(["auth", "login", "--namespace", "johndee"]).expect(4);
+        assert!(output.stderr.starts_with(told), "{}", output.stderr);
+        env.run(local).expect(0);
+        let record = std::fs::read_to_string(env.sigilum("owner-johndee.json")).unwrap();
+        assert!(record.contains("http://127.0.0.1:8787"), "{record}");
+        // With a record nothing is left to tell.
+        env.write_config(entry(enabled));
+        assert_eq!(env.run(local).expect(0).stderr, "");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::accept::{self, Action};
 use crate::cli::LoginArgs;
 use crate::cmd::context::{self, place};
 use crate::cmd::output::{self, write_line};
+use crate::cmd::owner;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs::{self, OwnLock};
@@ -11,7 +12,7 @@ use crate::home::OpenClawHome;
 use crate::local_token::{LocalApi, SigningSecret};
 use crate::mode::Mode;
 use crate::openclaw::config::{self, EditOptions, EditOutcome};
-use crate::openclaw::entry::{self, Enable, Wanted};
+use crate::openclaw::entry::{self, Enable, Entry, Wanted};
 use crate::settings::{self, Owner, OwnerQuery};
 use crate::sigilum::http;
 use crate::time;
@@ -93,7 +94,8 @@ struct ConfigDone {
 
 fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) -> Result<Login> {
     let now = time::now();
-    let (owner, given) = owner_and_token(args, action, env, place, now)?;
+    let (mut owner, given) = owner_and_token(args, action, env, place, now)?;
+    tell_of_the_entrys_api(&owner, place)?;
     check_api_url(&owner, env)?;
     if !args.force {
         store::refuse_foreign(&owner.token_file)?;
@@ -109,6 +111,7 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     let token = match given {
         Some(given) => NewToken::Given(given),
         None => {
+            owner::agree_on_checkout(&mut owner, place, env)?;
             let api = LocalApi::find(&owner, place)?;
             let secret = api.secret_or_new(env)?;
             NewToken::Signed(api, secret)
@@ -147,6 +150,31 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     Ok(login)
 }
 
+/// Where nobody has logged in yet, an entry that is there may name another API. Nothing goes there unless a person says
+/// so.
+fn tell_of_the_entrys_api(owner: &Owner, place: &OpenClawHome) -> Result<()> {
+    if settings::hook_namespace(place)?.0.is_some() {
+        return Ok(());
+    }
+    // One that cannot be read is told of where it matters.
+    let entry = context::entry(place).ok().flatten();
+    let Some(url) = entry
+        .as_ref()
+        .and_then(Entry::api_url)
+        .map(|url| url.trim_end_matches('/'))
+    else {
+        return Ok(());
+    };
+    let mode = entry.as_ref().and_then(Entry::mode).unwrap_or("managed");
+    if (url, mode) != (owner.api_url.value.as_str(), owner.mode.value.as_str()) {
+        output::note(format_args!(
+            "the hook's entry in openclaw.json names another API than this login; to log in to that one: \
+             --mode {mode} --api-url {url}"
+        ));
+    }
+    Ok(())
+}
+
 /// A URL that the token could never be sent to is better known now than in the hook.
 fn check_api_url(owner: &Owner, env: &Env) -> Result<()> {
     let insecure = http::Options::from_env(env).insecure;
@@ -183,10 +211,9 @@ fn owner_and_token(
             token_namespace,
             entry_env: Some(&entry_env),
             replaces_record: true,
-            interactive: true,
             ..context::owner_query(&args.owner, &args.local_api)
         };
-        settings::owner(&query, env, place)
+        owner::owner(query, env, place, true)
     };
     let typed = args.owner_token.is_some() || args.owner_token_stdin;
     if action == Action::Refresh && !typed {

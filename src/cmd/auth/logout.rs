@@ -4,12 +4,13 @@ use crate::cli::LogoutArgs;
 use crate::cmd::auth::show;
 use crate::cmd::context::{self, place};
 use crate::cmd::output::{self, write_line};
+use crate::cmd::owner;
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::fs;
 use crate::openclaw::config::{self, EditOptions};
 use crate::openclaw::{entry, removal};
-use crate::settings::{self, OwnerQuery};
+use crate::settings::OwnerQuery;
 use crate::token::{claims, store};
 use serde_json::Value;
 use std::io::Write;
@@ -23,7 +24,7 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         replaces_record: true,
         ..show::query(&args.show, &entry_env)
     };
-    let owner = settings::owner(&query, env, &place)?;
+    let owner = owner::owner(query, env, &place, false)?;
     if !place.sigilum_dir().exists() && !place.config.exists() {
         write_line(
             out,

@@ -3,9 +3,10 @@
 use crate::cli::ShowArgs;
 use crate::cmd::context::{self, place};
 use crate::cmd::output::write_line;
+use crate::cmd::owner;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
-use crate::settings::{self, AskEntry, Owner, OwnerQuery};
+use crate::settings::{AskEntry, Owner, OwnerQuery};
 use crate::token::store;
 use secrecy::ExposeSecret;
 use std::io::Write;
@@ -13,11 +14,8 @@ use std::io::Write;
 /// Runs the command.
 pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.place, env)?;
-    let owner = settings::owner(
-        &query(args, &|| Ok(context::entry_env_if_readable(&place))),
-        env,
-        &place,
-    )?;
+    let entry_env = || Ok(context::entry_env_if_readable(&place));
+    let owner = owner::owner(query(args, &entry_env), env, &place, false)?;
     let token = store::read(&owner.token_file)?.ok_or_else(|| not_found(&owner))?;
     write_line(out, token.expose_secret())?;
     Ok(ExitCode::Ok)

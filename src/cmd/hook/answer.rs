@@ -78,6 +78,7 @@ impl<'a> HookRequest<'a> {
         let entry_env = || Ok(event.entry_env.clone());
         let query = OwnerQuery {
             entry_env: Some(&entry_env),
+            is_hook: true,
             ..context::owner_query(&args.owner, &args.local_api)
         };
         let owner = settings::owner(&query, env, &place)?;

@@ -3,6 +3,7 @@
 use crate::cli::{HookInstallArgs, InstallAs};
 use crate::cmd::context::{self, place};
 use crate::cmd::output::write_line;
+use crate::cmd::owner;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs;
@@ -12,7 +13,7 @@ use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use crate::openclaw::entry::{self, HOOK, Wanted};
 use crate::openclaw::hook_files::{self, Done, Kind};
 use crate::openclaw::plugin;
-use crate::settings::{self, Owner, OwnerQuery};
+use crate::settings::{Owner, OwnerQuery};
 use crate::token::{claims, store};
 use secrecy::SecretString;
 use serde_json::Value;
@@ -226,10 +227,9 @@ fn owner(args: &HookInstallArgs, env: &Env, place: &OpenClawHome) -> Result<Owne
     let query = OwnerQuery {
         namespace: args.namespace.as_deref(),
         entry_env: Some(&|| context::entry_env(place)),
-        interactive: true,
         ..OwnerQuery::default()
     };
-    settings::owner(&query, env, place)
+    owner::owner(query, env, place, false)
 }
 
 /// The stored token, if it can serve: one of this namespace that has not expired.

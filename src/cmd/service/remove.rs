@@ -3,16 +3,17 @@
 
 use crate::cli::ServiceRemoveArgs;
 use crate::cmd::output;
+use crate::cmd::prompt;
 use crate::cmd::service::connection::{self, Look};
 use crate::cmd::service::options;
 use crate::cmd::service::report;
 use crate::cmd::service::rotate_key::{is_behind_gateway, open};
 use crate::cmd::service::site::{self, Site, Steps};
 use crate::env::Env;
-use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::sigilum::local_db::{ApiKey, LocalDb, Slot};
 use serde::Serialize;
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 /// What the command did.
@@ -39,8 +40,7 @@ struct Found {
 /// Runs the command.
 pub fn run(args: &ServiceRemoveArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     options::check_slug(&args.slug)?;
-    let may_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    if !args.yes && !may_ask {
+    if !args.yes && !prompt::may_ask() {
         return Err(Error::new(
             ExitCode::Usage,
             "could not ask whether to remove the service: there is no terminal",
@@ -160,19 +160,9 @@ impl Found {
 }
 
 fn confirmed(site: &Site, found: &Found) -> Result<bool> {
-    let mut err = std::io::stderr();
-    let what = || "could not ask on the terminal".to_owned();
-    for line in found.lines(site) {
-        writeln!(err, "  - {line}").or_fail(ExitCode::Failure, what)?;
-    }
-    write!(err, "Remove the service {}? [y/N] ", found.slot.slug).or_fail(ExitCode::Failure, what)?;
-    err.flush().or_fail(ExitCode::Failure, what)?;
-    let mut answer = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .or_fail(ExitCode::Failure, what)?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    let lines = found.lines(site).into_iter().map(|line| format!("  - {line}\n"));
+    let lines: String = lines.collect();
+    prompt::confirm(&format!("{lines}Remove the service {}?", found.slot.slug))
 }
 
 impl Report {

@@ -3,13 +3,14 @@
 use crate::cli::{GatewayArgs, ServiceArgs};
 use crate::cmd::context::{self, place};
 use crate::cmd::output;
+use crate::cmd::owner;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, FileLock};
 use crate::home::OpenClawHome;
 use crate::mode::Mode;
 use crate::process::child::find_on_path;
-use crate::settings::{self, Origin, Owner, OwnerQuery};
+use crate::settings::{Owner, OwnerQuery};
 use crate::sigilum::checkout::Checkout;
 use crate::sigilum::gateway::{DEFAULT_ADMIN_URL, Target};
 use crate::sigilum::http::{self, LoopbackTrust};
@@ -50,22 +51,15 @@ pub(super) fn site(common: &ServiceArgs, email: Option<&str>, env: &Env) -> Resu
         api_db: common.local_api.api_db.as_deref(),
         email,
         entry_env: Some(&entry_env),
-        interactive: true,
         ..OwnerQuery::default()
     };
-    let owner = settings::owner(&query, env, &place)?;
+    let mut owner = owner::owner(query, env, &place, false)?;
+    owner::agree_on_checkout(&mut owner, &place, env)?;
     let checkout = owner
         .source_home
         .as_ref()
         .map(|source| Checkout::open(&source.value, &place.home))
         .transpose()?;
-    if let Some(found) = owner
-        .source_home
-        .as_ref()
-        .filter(|source| source.origin == Origin::Found)
-    {
-        output::note(format_args!("using the Sigilum checkout {}", found.value.display()));
-    }
     let database = match (&owner.api_db, &checkout) {
         (Some(named), _) => named.value.clone(),
         (None, Some(checkout)) => checkout.api_db()?,

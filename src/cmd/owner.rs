@@ -1,0 +1,60 @@
+//! Whose command it is: what nobody has said in so many words is asked for at a terminal, and told elsewhere.
+
+use crate::cmd::{output, prompt};
+use crate::env::Env;
+use crate::error::Result;
+use crate::fs;
+use crate::home::OpenClawHome;
+use crate::mode::Mode;
+use crate::openclaw::{config, workspace};
+use crate::settings::{self, Origin, Owner, OwnerQuery, Sourced};
+
+/// The owner that a person's command means. A namespace that is a guess is asked for where `asks` and there is a
+/// terminal; elsewhere it is taken, and told.
+pub fn owner(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, asks: bool) -> Result<Owner> {
+    let namespace = settings::namespace(&query, env, place)?;
+    if !namespace.origin.is_guess() {
+        return settings::owner(&query, env, place);
+    }
+    let Sourced { value: guess, origin } = namespace;
+    if !asks || !prompt::may_ask() {
+        output::warn(format_args!(
+            "nobody named a namespace: taking {guess} (from {origin}); to name it: --namespace {guess}"
+        ));
+        return settings::owner(&query, env, place);
+    }
+    let answer = prompt::ask(&format!("Namespace [{guess}]:"))?;
+    let query = OwnerQuery {
+        answered_namespace: Some(if answer.is_empty() { &guess } else { &answer }),
+        ..query
+    };
+    settings::owner(&query, env, place)
+}
+
+/// In oss-local mode, where no checkout and no database is named: a Sigilum checkout around the working directory is in
+/// force if a person at a terminal agrees. Elsewhere, and where agents may write, it is only named.
+pub fn agree_on_checkout(owner: &mut Owner, place: &OpenClawHome, env: &Env) -> Result<()> {
+    if owner.mode.value != Mode::OssLocal || owner.source_home.is_some() || owner.api_db.is_some() {
+        return Ok(());
+    }
+    let Some(found) = settings::checkout_around() else {
+        return Ok(());
+    };
+    let config = config::read(place).ok().flatten();
+    let config = config.as_ref().map(|config| &config.value);
+    let agents_write = workspace::holds(&found, config, &place.home, env.path("HOME").as_deref());
+    let question = || format!("Use the Sigilum checkout {}?", found.display());
+    if !agents_write && prompt::may_ask() && prompt::confirm(&question())? {
+        owner.source_home = Some(Sourced {
+            value: found,
+            origin: Origin::Found,
+        });
+        return Ok(());
+    }
+    let why = if agents_write { ", since agents write there" } else { "" };
+    output::warn(format_args!(
+        "the Sigilum checkout around the working directory is not used{why}; to use it: --source-home {}",
+        fs::quoted(&found)
+    ));
+    Ok(())
+}

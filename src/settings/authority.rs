@@ -1,0 +1,452 @@
+//! Who may decide what. The agent is not the owner: what an agent may edit (openclaw.json and what it includes, the
+//! environment of what the OpenClaw gateway starts, an event) is output or data, never a setting.
+//!
+//! What decides is a flag that a person typed, the environment of a command that a person or a unit of theirs starts, or
+//! a record under `.sigilum/` of a person's login or install.
+
+use super::Sourced;
+use crate::error::Result;
+
+/// What is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the table's texts say more")]
+pub enum Setting {
+    OpenClawHome,
+    Config,
+    ReadOnly,
+    Namespace,
+    Mode,
+    ApiUrl,
+    Email,
+    TokenFile,
+    TokenLife,
+    OwnerToken,
+    Checkout,
+    Database,
+    SigningSecret,
+    TokenInConfig,
+    TokenCommand,
+    Binary,
+    Dashboard,
+    Senders,
+    Groups,
+    TimeLimit,
+    InsecureHttp,
+    Proxy,
+    CertificateAuthority,
+    TrustHome,
+    TrustLoopback,
+    SigilumConfig,
+    GatewayUrl,
+    GatewayAdminToken,
+    GatewayDataDir,
+    GatewayMasterKey,
+    Workspace,
+    ProgramPath,
+}
+
+/// Who says something about a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Claimant {
+    /// A flag that a person typed, or the owner token that they handed over.
+    Flag,
+    /// The environment of a command that a person, or a unit of theirs, starts.
+    PersonEnvironment,
+    /// A record under `.sigilum/`: `hook.json`, `owner-<namespace>.json`, a token file.
+    Record,
+    /// The files of a checkout that one of those before names.
+    Checkout,
+    /// Sigilum's own `config.env`.
+    SigilumConfig,
+    /// A Sigilum checkout around the working directory, once a person at a terminal has agreed.
+    WorkingDirectory,
+    /// The hook's entry in openclaw.json in a home that has no record at all: nobody has logged in yet.
+    UnrecordedEntry,
+    /// The name of the person's account: a guess.
+    UserName,
+    /// What counts where nobody says anything.
+    Default,
+    /// The hook's entry in openclaw.json.
+    Entry,
+    /// A file that openclaw.json includes.
+    Include,
+    /// The environment of what the OpenClaw gateway starts, which `env.vars` of openclaw.json and `.env` files fill.
+    GatewayEnvironment,
+    /// The JSON of an event.
+    Event,
+}
+
+use Claimant as By;
+
+/// A setting: its name and, the strongest first, who may decide it, in the words of the README's table.
+pub struct Rule {
+    /// What is set.
+    pub setting: Setting,
+    /// Its name for people.
+    pub name: &'static str,
+    /// Who may decide it, and what that is called.
+    pub order: &'static [(Claimant, &'static str)],
+}
+
+const fn rule(setting: Setting, name: &'static str, order: &'static [(Claimant, &'static str)]) -> Rule {
+    Rule { setting, name, order }
+}
+
+/// Every setting. Who is not in its row decides nothing.
+pub const RULES: [Rule; 32] = [
+    rule(
+        Setting::OpenClawHome,
+        "OpenClaw home",
+        &[
+            (By::Flag, "`--openclaw-home`"),
+            (By::PersonEnvironment, "`OPENCLAW_STATE_DIR` → `OPENCLAW_HOME`"),
+            (By::Default, "`~/.openclaw`"),
+        ],
+    ),
+    rule(
+        Setting::Config,
+        "config",
+        &[
+            (By::Flag, "`--config`"),
+            (By::PersonEnvironment, "`OPENCLAW_CONFIG_PATH`"),
+            (By::Default, "`<home>/openclaw.json`"),
+        ],
+    ),
+    rule(
+        Setting::ReadOnly,
+        "config is never written",
+        &[(By::PersonEnvironment, "`OPENCLAW_CONFIG_READONLY`, `OPENCLAW_NIX_MODE`")],
+    ),
+    rule(
+        Setting::Namespace,
+        "namespace",
+        &[
+            (By::Flag, "`--namespace` → the claim of a given token"),
+            (
+                By::PersonEnvironment,
+                "`SIGILUM_NAMESPACE` → `GATEWAY_SIGILUM_NAMESPACE`",
+            ),
+            (
+                By::Record,
+                "`hook.json` → the record written last → the only token file",
+            ),
+            (By::SigilumConfig, "`config.env`"),
+            (By::UnrecordedEntry, "no record: the entry's, a guess"),
+            (By::UserName, "`USER`, a guess"),
+        ],
+    ),
+    rule(
+        Setting::Mode,
+        "mode",
+        &[
+            (By::Flag, "`--mode`"),
+            (By::PersonEnvironment, "`SIGILUM_MODE`"),
+            (By::Record, "record"),
+            (By::UnrecordedEntry, "no record, the hook alone: the entry's"),
+            (By::Default, "`managed`"),
+        ],
+    ),
+    rule(
+        Setting::ApiUrl,
+        "API URL",
+        &[
+            (By::Flag, "`--api-url`"),
+            (By::PersonEnvironment, "`SIGILUM_API_URL`"),
+            (By::Record, "record of the same mode"),
+            (By::UnrecordedEntry, "no record, the hook alone: the entry's"),
+            (
+                By::Default,
+                "`https://api.sigilum.id`, oss-local `http://127.0.0.1:8787`",
+            ),
+        ],
+    ),
+    rule(
+        Setting::Email,
+        "e-mail",
+        &[
+            (By::Flag, "`--email`"),
+            (By::PersonEnvironment, "`SIGILUM_OWNER_EMAIL`"),
+            (By::Record, "record"),
+            (By::Default, "`<namespace>@local.sigilum`"),
+        ],
+    ),
+    rule(
+        Setting::TokenFile,
+        "token file",
+        &[
+            (By::Flag, "`--token-file`"),
+            (By::Record, "record"),
+            (By::Default, "`<home>/.sigilum/owner-token-<namespace>.jwt`"),
+        ],
+    ),
+    rule(
+        Setting::TokenLife,
+        "token life",
+        &[
+            (By::Flag, "`--ttl-seconds`"),
+            (By::PersonEnvironment, "`SIGILUM_OWNER_TOKEN_TTL_SECONDS`"),
+            (By::Record, "(a renewal) the replaced token's"),
+            (By::Default, "604800 s"),
+        ],
+    ),
+    rule(
+        Setting::OwnerToken,
+        "owner token",
+        &[
+            (By::Flag, "`--owner-token`, `--owner-token-stdin`"),
+            (
+                By::PersonEnvironment,
+                "(`auth login`, managed `auth refresh`) `SIGILUM_OWNER_TOKEN`",
+            ),
+            (By::Record, "the token file"),
+            (
+                By::UnrecordedEntry,
+                "no record, the hook alone: the entry's, for the entry's API",
+            ),
+        ],
+    ),
+    rule(
+        Setting::Checkout,
+        "Sigilum checkout",
+        &[
+            (By::Flag, "`--source-home`"),
+            (By::PersonEnvironment, "`SIGILUM_SOURCE_HOME`"),
+            (By::Record, "record"),
+            (
+                By::WorkingDirectory,
+                "one around the working directory, if a person agrees",
+            ),
+        ],
+    ),
+    rule(
+        Setting::Database,
+        "local API's database",
+        &[
+            (By::Flag, "`--api-db`"),
+            (By::PersonEnvironment, "`SIGILUM_API_DB`"),
+            (By::Record, "record"),
+            (By::Checkout, "the checkout's"),
+            (By::Default, "`<home>/.sigilum/local-api.sqlite`"),
+        ],
+    ),
+    rule(
+        Setting::SigningSecret,
+        "signing secret (oss-local)",
+        &[
+            (By::PersonEnvironment, "`JWT_SECRET`"),
+            (By::Checkout, "the checkout's `apps/api/.dev.vars`"),
+            (By::Default, "`<home>/.sigilum/jwt-secret`, for that database"),
+        ],
+    ),
+    rule(
+        Setting::TokenInConfig,
+        "token in `openclaw.json`",
+        &[
+            (By::Flag, "`--token-in-config`"),
+            (By::Record, "`hook.json`"),
+            (By::Default, "see below"),
+        ],
+    ),
+    rule(
+        Setting::TokenCommand,
+        "token command",
+        &[
+            (By::Flag, "`watch --token-command`"),
+            (By::PersonEnvironment, "`SIGILUM_OWNER_TOKEN_COMMAND`"),
+        ],
+    ),
+    rule(
+        Setting::Binary,
+        "program that OpenClaw starts",
+        &[(By::Record, "the one that ran `hook install`")],
+    ),
+    rule(
+        Setting::Dashboard,
+        "dashboard",
+        &[
+            (By::PersonEnvironment, "`SIGILUM_DASHBOARD_URL`"),
+            (By::Record, "`hook.json`"),
+            (By::Default, "`https://sigilum.id`"),
+        ],
+    ),
+    rule(
+        Setting::Senders,
+        "who reads the full notice",
+        &[
+            (By::Record, "`hook.json` (`hook install --senders`)"),
+            (By::Default, "whoever is in a direct chat"),
+        ],
+    ),
+    rule(
+        Setting::Groups,
+        "notice outside direct chats",
+        &[
+            (By::Record, "`hook.json` (`hook install --groups`)"),
+            (By::Default, "`brief`"),
+        ],
+    ),
+    rule(
+        Setting::TimeLimit,
+        "budget of an answer",
+        &[
+            (By::PersonEnvironment, "`SIGILUM_HOOK_TIMEOUT_MS`"),
+            (By::Record, "`hook.json`"),
+            (By::Default, "4000 ms"),
+        ],
+    ),
+    rule(
+        Setting::InsecureHttp,
+        "plain http beyond loopback",
+        &[(By::PersonEnvironment, "`SIGILUM_ALLOW_INSECURE_HTTP=1`")],
+    ),
+    rule(
+        Setting::Proxy,
+        "proxy",
+        &[
+            (By::PersonEnvironment, "`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`"),
+            (By::Record, "(the hook) `hook.json`"),
+        ],
+    ),
+    rule(
+        Setting::CertificateAuthority,
+        "certificate authority",
+        &[
+            (By::PersonEnvironment, "`SSL_CERT_FILE`, `SSL_CERT_DIR`"),
+            (By::Record, "(the hook) `hook.json`"),
+            (By::Default, "the machine's"),
+        ],
+    ),
+    rule(
+        Setting::TrustHome,
+        "trust in a home that others may write",
+        &[(By::PersonEnvironment, "`SIGILUM_TRUST_HOME=1`")],
+    ),
+    rule(
+        Setting::TrustLoopback,
+        "whose server on this machine gets a token",
+        &[
+            (By::Flag, "`auth login --trust-loopback`: anyone's"),
+            (By::Record, "record"),
+            (By::Default, "ours and root's"),
+        ],
+    ),
+    rule(
+        Setting::SigilumConfig,
+        "Sigilum's `config.env`",
+        &[
+            (By::PersonEnvironment, "`SIGILUM_CONFIG_FILE`"),
+            (By::Default, "`~/.sigilum/config.env`"),
+        ],
+    ),
+    rule(
+        Setting::GatewayUrl,
+        "Sigilum gateway",
+        &[
+            (By::Flag, "`--gateway-admin-url`"),
+            (By::PersonEnvironment, "`GATEWAY_ADMIN_URL`"),
+            (By::Default, "`http://127.0.0.1:38100`"),
+        ],
+    ),
+    rule(
+        Setting::GatewayAdminToken,
+        "its admin token",
+        &[
+            (By::Flag, "`--gateway-admin-token`"),
+            (By::PersonEnvironment, "`GATEWAY_ADMIN_TOKEN`"),
+        ],
+    ),
+    rule(
+        Setting::GatewayDataDir,
+        "its data folder",
+        &[
+            (By::Flag, "`--gateway-data-dir`"),
+            (By::PersonEnvironment, "`GATEWAY_DATA_DIR`"),
+        ],
+    ),
+    rule(
+        Setting::GatewayMasterKey,
+        "its master key",
+        &[
+            (By::Flag, "`--gateway-master-key`"),
+            (By::PersonEnvironment, "`GATEWAY_MASTER_KEY`"),
+        ],
+    ),
+    rule(
+        Setting::Workspace,
+        "Sigilum workspace",
+        &[
+            (By::PersonEnvironment, "`GATEWAY_SIGILUM_HOME`"),
+            (By::Checkout, "the checkout's `.sigilum-workspace`"),
+            (By::Default, "`<home>/.sigilum-workspace`"),
+        ],
+    ),
+    rule(
+        Setting::ProgramPath,
+        "programs of others",
+        &[(By::PersonEnvironment, "`SIGILUM_GATEWAY_CLI`, `PATH`")],
+    ),
+];
+
+/// Who may decide a setting, the strongest first.
+fn order(setting: Setting) -> impl Iterator<Item = Claimant> {
+    let rule = RULES.iter().find(|rule| rule.setting == setting);
+    rule.into_iter()
+        .flat_map(|rule| rule.order)
+        .map(|(claimant, _)| *claimant)
+}
+
+/// Whether what this claimant says about this setting counts at all.
+pub fn may_decide(setting: Setting, claimant: Claimant) -> bool {
+    order(setting).any(|may| may == claimant)
+}
+
+/// What one claimant says about a setting, asked for only where nobody stronger says anything.
+pub type Claim<'a, T> = (Claimant, &'a dyn Fn() -> Result<Option<Sourced<T>>>);
+
+/// What holds: what the strongest says who says anything and may. Of equals the first.
+///
+/// # Errors
+/// That of a claimant who was asked.
+pub fn decide<T>(setting: Setting, claims: &[Claim<'_, T>]) -> Result<Option<Sourced<T>>> {
+    for claimant in order(setting) {
+        for (_, ask) in claims.iter().filter(|(by, _)| *by == claimant) {
+            if let Some(found) = ask()? {
+                return Ok(Some(found));
+            }
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Setting as S;
+    use std::collections::HashSet;
+
+    #[test]
+    fn the_readme_shows_the_table() {
+        let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+        let row = |rule: &Rule| {
+            let order: Vec<&str> = rule.order.iter().map(|(_, text)| *text).collect();
+            format!("| {} | {} |\n", rule.name, order.join(" → "))
+        };
+        let table: String = RULES.iter().map(row).collect();
+        assert!(readme.contains(&table), "README.md lacks this table:\n{table}");
+        let settings: HashSet<Setting> = RULES.iter().map(|rule| rule.setting).collect();
+        assert_eq!(settings.len(), RULES.len(), "a setting stands in one row");
+    }
+
+    #[test]
+    fn what_agents_can_edit_decides_nothing() {
+        for rule in RULES {
+            for by in [By::Entry, By::Include, By::GatewayEnvironment, By::Event] {
+                assert!(!may_decide(rule.setting, by), "{:?} by {by:?}", rule.setting);
+            }
+        }
+        // In a home where nobody has logged in, there is nothing else to go by.
+        let unrecorded = RULES.iter().map(|rule| rule.setting);
+        let unrecorded: Vec<Setting> = unrecorded.filter(|s| may_decide(*s, By::UnrecordedEntry)).collect();
+        assert_eq!(unrecorded, [S::Namespace, S::Mode, S::ApiUrl, S::OwnerToken]);
+    }
+}

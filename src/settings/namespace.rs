@@ -1,0 +1,216 @@
+//! Whose token is meant.
+
+use super::authority::{Claimant, Setting, decide};
+use super::{Origin, OwnerQuery, Sourced};
+use crate::env::Env;
+use crate::error::{Error, ExitCode, Result};
+use crate::fs;
+use crate::home::OpenClawHome;
+use crate::hook_record::{self, HookRecord};
+use crate::mode::Mode;
+use crate::sigilum::dev_vars;
+use crate::text::is_unset;
+use crate::token::record;
+use std::path::PathBuf;
+
+/// Sigilum's own `config.env` is a few lines.
+const CONFIG_ENV_MAX: u64 = 64 * 1024;
+
+/// The namespace in force, before its form is checked; which is a guess where [`Origin::is_guess`] says so.
+///
+/// # Errors
+/// [`ExitCode::Usage`] where nobody names one; otherwise where a record cannot be read.
+pub fn namespace(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Sourced<String>> {
+    let some = |value: Option<&str>, origin: Origin| {
+        Ok(value.map(|value| Sourced {
+            value: value.to_owned(),
+            origin,
+        }))
+    };
+    let var = |name: &'static str| some(env.var(name), Origin::Env(name));
+    let guess = |found: Result<Option<Sourced<String>>>| match found? {
+        Some(guess) => refuse_against_stored(guess, place).map(Some),
+        None => Ok(None),
+    };
+    let found = decide(
+        Setting::Namespace,
+        &[
+            (Claimant::Flag, &|| some(query.namespace, Origin::Flag("--namespace"))),
+            (Claimant::Flag, &|| some(query.answered_namespace, Origin::Answer)),
+            (Claimant::Flag, &|| some(query.token_namespace, Origin::Token)),
+            (Claimant::PersonEnvironment, &|| var("SIGILUM_NAMESPACE")),
+            (Claimant::PersonEnvironment, &|| var("GATEWAY_SIGILUM_NAMESPACE")),
+            (Claimant::Record, &|| Ok(hook_namespace(place)?.0)),
+            (Claimant::Record, &|| only_token_file(query, place)),
+            (Claimant::SigilumConfig, &|| Ok(of_config_env(env))),
+            (Claimant::UnrecordedEntry, &|| match query.is_hook {
+                // It asks with the entry's own token, whatever else is stored.
+                true => of_entry(query),
+                false => guess(of_entry(query)),
+            }),
+            (Claimant::UserName, &|| guess(var("USER"))),
+        ],
+    )?;
+    found.ok_or_else(|| {
+        Error::new(
+            ExitCode::Usage,
+            "could not tell the namespace: no flag, variable or record names one",
+        )
+        .next("add --namespace <value>")
+    })
+}
+
+/// The namespace that the hook of a home speaks for, with the hook's record: what `.sigilum/hook.json` says, else the
+/// namespace whose record was written last. Without either the home has no record, and only its entry in openclaw.json
+/// can say who it is for.
+///
+/// # Errors
+/// Where a record cannot be read, or `hook.json` names no valid namespace.
+pub fn hook_namespace(place: &OpenClawHome) -> Result<(Option<Sourced<String>>, HookRecord)> {
+    let path = place.hook_record_file();
+    let record = hook_record::read(&path)?.unwrap_or_default();
+    let namespace = match &record.namespace {
+        // It becomes a part of file names.
+        Some(text) if !is_label(text, true) => {
+            return Err(Error::new(
+                ExitCode::Failure,
+                format!(
+                    "could not use the hook's record, its namespace is not valid: {}",
+                    path.display()
+                ),
+            )
+            .next(format!(
+                "rm {}, then: sigilum-authz-notify hook install",
+                fs::quoted(&path)
+            )));
+        }
+        Some(text) => Some((text.clone(), Origin::HookRecord)),
+        None => record::written_last(&place.sigilum_dir())?.map(|text| (text, Origin::LastRecord)),
+    };
+    let namespace = namespace.map(|(value, origin)| Sourced { value, origin });
+    Ok((namespace, record))
+}
+
+/// A token file without a record: Sigilum's own installer left it, or a person. The hook does not go by it, as the entry
+/// in openclaw.json says which token it takes.
+fn only_token_file(query: &OwnerQuery, place: &OpenClawHome) -> Result<Option<Sourced<String>>> {
+    if query.is_hook {
+        return Ok(None);
+    }
+    let only = record::only_namespace(&place.sigilum_dir())?;
+    Ok(only.map(|value| Sourced {
+        value,
+        origin: Origin::OnlyOne,
+    }))
+}
+
+/// Sigilum's own config names the namespace of its installation. One that cannot be read says nothing.
+fn of_config_env(env: &Env) -> Option<Sourced<String>> {
+    let named = env.path("SIGILUM_CONFIG_FILE").map(|path| env.expand_tilde(path));
+    let file: PathBuf = named.or_else(|| Some(env.path("HOME")?.join(".sigilum/config.env")))?;
+    let bytes = fs::read_capped(&file, CONFIG_ENV_MAX).ok()??;
+    let value = dev_vars::get(std::str::from_utf8(&bytes).ok()?, "SIGILUM_NAMESPACE")?;
+    (!value.is_empty()).then_some(Sourced {
+        value,
+        origin: Origin::SigilumConfig(file),
+    })
+}
+
+fn of_entry(query: &OwnerQuery) -> Result<Option<Sourced<String>>> {
+    let env = query.entry_env.map_or(Ok(None), |ask| ask())?;
+    let value = env.and_then(|mut env| env.remove("SIGILUM_NAMESPACE"));
+    Ok(value.filter(|value| !is_unset(value)).map(|value| Sourced {
+        value,
+        origin: Origin::Entry,
+    }))
+}
+
+/// A guess must not stand in for what is known: tokens of other namespaces are stored.
+fn refuse_against_stored(guess: Sourced<String>, place: &OpenClawHome) -> Result<Sourced<String>> {
+    let stored = record::namespaces(&place.sigilum_dir())?;
+    if stored.is_empty() || stored.contains(&guess.value) {
+        return Ok(guess);
+    }
+    let stored: Vec<String> = stored.into_iter().collect();
+    Err(Error::new(
+        ExitCode::Usage,
+        format!(
+            "could not tell the namespace: tokens of {} are stored",
+            stored.join(", ")
+        ),
+    )
+    .next(format!("add --namespace {}", stored[0])))
+}
+
+/// Whether a text is `^[a-z0-9][a-z0-9-]{1,62}[a-z0-9]$`, the form of namespaces and service slugs; with `capitals`,
+/// capital letters may stand in it too.
+pub fn is_label(text: &str, capitals: bool) -> bool {
+    let bytes = text.as_bytes();
+    let plain = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || (capitals && b.is_ascii_uppercase());
+    (3..=64).contains(&bytes.len())
+        && bytes.iter().all(|b| plain(b) || *b == b'-')
+        && bytes.first().is_some_and(plain)
+        && bytes.last().is_some_and(plain)
+}
+
+/// Managed namespaces may hold capital letters too.
+pub(super) fn check_namespace(namespace: &Sourced<String>, mode: Mode) -> Result<()> {
+    if is_label(&namespace.value, mode == Mode::Managed) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ExitCode::Usage,
+        format!(
+            "could not take the namespace {:?} (from {}): 3 to 64 lower-case letters, digits and inner hyphens{}",
+            namespace.value,
+            namespace.origin,
+            if mode == Mode::Managed {
+                "; capital letters too in managed mode"
+            } else {
+                ""
+            }
+        ),
+    )
+    .next("give a valid one with --namespace"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs;
+    use crate::home;
+    use std::time::{Duration, SystemTime};
+
+    #[test]
+    fn whose_hook_a_home_has() {
+        let dir = tempfile::tempdir().unwrap();
+        let env = Env::from_pairs([("HOME", dir.path().to_str().unwrap())]);
+        let place = home::find(None, None, &env).unwrap();
+        let found = || hook_namespace(&place).map(|(found, _)| found.map(|found| (found.value, found.origin)));
+        assert_eq!(found().unwrap(), None);
+
+        let lock = fs::lock_sigilum(&place).unwrap();
+        lock.write_private(&place.token_file("anna"), b"a token without a record")
+            .unwrap();
+        assert_eq!(found().unwrap(), None);
+
+        for (namespace, age) in [("carl", 0), ("alice", 100), ("bob", 0)] {
+            let path = place.record_file(namespace);
+            lock.write_private(&path, b"{}").unwrap();
+            let file = std::fs::File::options().append(true).open(&path).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 - age))
+                .unwrap();
+        }
+        assert_eq!(found().unwrap(), Some(("carl".to_owned(), Origin::LastRecord)));
+
+        let write = |text: &str| lock.write_private(&place.hook_record_file(), text.as_bytes()).unwrap();
+        write(r#"{"senders": ["irc:alice"]}"#);
+        assert_eq!(found().unwrap(), Some(("carl".to_owned(), Origin::LastRecord)));
+        write(r#"{"namespace": "alice"}"#);
+        assert_eq!(found().unwrap(), Some(("alice".to_owned(), Origin::HookRecord)));
+        for broken in [r#"{"namespace": "../alice"}"#, "{"] {
+            write(broken);
+            assert_eq!(found().unwrap_err().code, ExitCode::Failure);
+        }
+    }
+}
