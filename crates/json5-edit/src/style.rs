@@ -35,7 +35,7 @@ pub(super) struct Style {
 }
 
 impl Style {
-    /// The defaults: what `JSON.stringify(value, null, 2)` writes, and OpenClaw with it.
+    /// The defaults: what `JSON.stringify(value, null, 2)` writes.
     pub fn plain(newline: &'static str) -> Self {
         Self {
             newline,
