@@ -44,7 +44,7 @@ pub enum Command {
     /// The OpenClaw hook: run it, install it, remove it
     #[command(subcommand)]
     Hook(HookCommand),
-    /// Renew owner tokens before they expire and keep openclaw.json true, until stopped
+    /// Renew owner tokens before they expire and keep openclaw.json up to date, until stopped
     Watch(WatchArgs),
     /// Answer OpenClaw events, one JSON line in, one out, until standard input closes (what the plugin runs)
     Serve(ServeArgs),

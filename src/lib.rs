@@ -6,7 +6,7 @@
 //! ```text
 //! cmd           one file a command: read settings, call the parts, print
 //! cli           every flag, default and help text
-//! watch         renews tokens before they expire, keeps openclaw.json true
+//! watch         renews tokens before they expire, keeps openclaw.json up to date
 //! token_check   what the API says of a token or a secret, for the commands and the watcher
 //! local_token   a token signed here, for the same
 //! settings      what is in force, and who wins among flags, environment, records and config

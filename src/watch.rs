@@ -1,4 +1,4 @@
-//! The watcher: owner tokens renewed before they expire, the hook's entry in openclaw.json kept true.
+//! The watcher: owner tokens renewed before they expire, the token in openclaw.json kept up to date.
 //!
 //! [`planner`] decides: what was seen of a home ([`planner::Snapshot`]), what is remembered of it ([`planner::Memory`])
 //! and the time in; one action, the next wake-up and lines for the log out. It touches nothing, and is tested with a

@@ -75,6 +75,8 @@ pub struct Ask<'a> {
     pub value: &'a Value,
     /// Whether there is a config file.
     pub exists: bool,
+    /// Whether the hook's entry stands in an included file.
+    pub included: bool,
     /// A token must not be taken out but overwritten by a filler of the same length: the file must not shrink.
     pub keep_length: bool,
     /// With [`EditOptions::give_back`], the config's value as it would be without our edits.

@@ -229,6 +229,14 @@ pub fn wanted(config: &Value, want: &Wanted<'_>, installs: &Installs) -> Result<
     planned(plain, notes)
 }
 
+/// The config with another token in the entry, and nothing else changed.
+pub fn with_token(config: &Value, token: &SecretString) -> Result<Value> {
+    let mut value = config.clone();
+    let text = Value::String(token.expose_secret().to_owned());
+    child(&mut value, &ENV_PATH)?.insert(TOKEN.to_owned(), text);
+    Ok(value)
+}
+
 /// Writes the entry's variables and token.
 fn put_entry(config: &mut Value, want: &Wanted<'_>, before: Option<&Entry>, notes: &mut Vec<String>) -> Result<()> {
     let on = match want.enable {

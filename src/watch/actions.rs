@@ -1,28 +1,27 @@
 //! Does what planning decided.
 
-use super::planner::{self, Action, By, Now, TokenId};
+use super::planner::{self, Action, By, Config, Now, TokenId};
 use super::snapshot::{self, SnapshotReader};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
 use crate::local_token::LocalApi;
-use crate::mode::Mode;
 use crate::openclaw::config::{self, EditOptions};
-use crate::openclaw::entry::{self, Enable, Entry, Wanted};
+use crate::openclaw::entry;
 use crate::openclaw::lock::LockOptions;
-use crate::openclaw::removal;
-use crate::settings::{self, Owner};
+use crate::settings::{self, Origin, Owner, Sourced};
 use crate::token::claims::{self, Claims};
-use crate::token::record::{self, Record};
 use crate::token::{source, store};
 use crate::token_check::{TokenCheck, Verdict};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long to wait for our own lock: there is a next try, and other homes.
 pub(super) const PATIENCE: Duration = Duration::from_millis(300);
+/// Where a local API may be named besides the record.
+const LOCAL_API: [&str; 3] = ["JWT_SECRET", "SIGILUM_SOURCE_HOME", "SIGILUM_API_DB"];
 /// About half a second for OpenClaw's.
 const TRIES: u32 = 9;
 /// How long the API may take to say whether it accepts a token: a watcher is to end within a second.
@@ -50,29 +49,17 @@ pub(super) struct ActionContext<'a> {
 impl ActionContext<'_> {
     /// Does one action under our own lock. The home is as the action was planned for.
     pub fn act(&self, action: &Action, lock: &OwnLock) -> Result<Outcome> {
-        let Some(owner) = self.reader.owner.clone() else {
+        let Some(owner) = &self.reader.owner else {
             return Ok(Outcome::Changed);
         };
         match action {
-            Action::Store(_) => self.store(&owner, lock),
-            Action::Renew { by, .. } => self.renew(*by, &owner, lock),
-            Action::Adopt => self.adopt(&owner, lock),
-            Action::Put(_) => self.put(&owner, lock),
-            Action::TakeOut => self.take_out(lock),
+            Action::Renew { by, .. } => self.renew(*by, owner, lock),
+            Action::Put(_) => self.put(lock),
         }
     }
 
     fn seconds(&self) -> i64 {
         self.now.wall.div_euclid(1000)
-    }
-
-    /// The config's token into the file.
-    fn store(&self, owner: &Owner, lock: &OwnLock) -> Result<Outcome> {
-        let Some(token) = self.reader.config_token() else {
-            return Ok(Outcome::Changed);
-        };
-        self.write(owner, token, lock)?;
-        Ok(Outcome::Done { obtained: None })
     }
 
     fn renew(&self, by: By, owner: &Owner, lock: &OwnLock) -> Result<Outcome> {
@@ -102,17 +89,12 @@ impl ActionContext<'_> {
         })
     }
 
-    /// A token that loses to the one it is to replace would be thrown out again by that one's copy in openclaw.json,
-    /// as long as that copy can still be used.
+    /// A token command is no reason to go back to an older token, as long as the newer one can be used.
     fn refuse_older(&self, token: &SecretString, owner: &Owner) -> Result<()> {
-        let stored = self
-            .reader
-            .stored
-            .as_ref()
-            .and_then(|token| snapshot::seen(token, false));
+        let stored = self.reader.stored.as_ref().and_then(snapshot::seen);
         let stored = stored.filter(|is| is.namespace == owner.namespace.value && !is.is_expired(self.now));
         let loses = |new: planner::Token| stored.is_some_and(|stored| stored.is_newer_than(&new, self.now));
-        if snapshot::seen(token, false).is_some_and(loses) {
+        if snapshot::seen(token).is_some_and(loses) {
             return Err(Error::new(
                 ExitCode::Token,
                 "could not renew the token: the token command printed one that is older than the stored one, or does not \
@@ -126,10 +108,6 @@ impl ActionContext<'_> {
     /// A token in force is replaced only by one that the recorded API accepts. One that has expired is replaced by what
     /// the API does not refuse.
     fn refuse_unaccepted(&self, token: &SecretString, owner: &Owner) -> Result<()> {
-        let recorded = owner.record.as_ref().map(|record| record.api_url.trim());
-        if recorded != Some(&owner.api_url.value) {
-            return Ok(());
-        }
         let stored = self
             .reader
             .stored
@@ -153,7 +131,7 @@ impl ActionContext<'_> {
             .next("see that the API can be reached, and that the token command asks for a token of this namespace"))
     }
 
-    /// Stores a token, and the record where it would say something else about it.
+    /// Stores a token.
     fn write(&self, owner: &Owner, token: &SecretString, lock: &OwnLock) -> Result<()> {
         // Our own folder is there, unless somebody is just removing it.
         if let Some(folder) = owner.token_file.parent()
@@ -162,53 +140,7 @@ impl ActionContext<'_> {
             fs::create_private_dir(folder)?;
         }
         store::refuse_foreign(&owner.token_file)?;
-        store::write(lock, &owner.token_file, token)?;
-        self.write_record(owner, Some(token), lock)
-    }
-
-    fn write_record(&self, owner: &Owner, token: Option<&SecretString>, lock: &OwnLock) -> Result<()> {
-        let same_mode = |record: &&Record| record.mode == owner.mode.value;
-        let kept = owner.record.as_ref().filter(same_mode);
-        let says = token.and_then(|token| claims::inspect(token).ok());
-        let email = kept
-            .map(|record| record.email.clone())
-            .or(says.and_then(|says| says.email));
-        let (source_home, api_db) = match kept {
-            Some(record) => (record.source_home.clone(), record.api_db.clone()),
-            None => self.local_api(owner),
-        };
-        let wanted = Record {
-            mode: owner.mode.value,
-            api_url: owner.api_url.value.clone(),
-            email: email.unwrap_or_else(|| owner.email.value.clone()),
-            source_home,
-            api_db,
-            token_file: Some(owner.token_file.clone()),
-            trust_loopback: kept.is_some_and(|record| record.trust_loopback),
-        };
-        let file = self.place.record_file(&owner.namespace.value);
-        let wanted = record::as_written(&file, wanted);
-        if owner.record.as_ref() == Some(&wanted) {
-            return Ok(());
-        }
-        record::write(lock, &file, wanted)
-    }
-
-    /// Checkout and database of the local API in force, as a login would record them.
-    fn local_api(&self, owner: &Owner) -> (Option<PathBuf>, Option<PathBuf>) {
-        if owner.mode.value == Mode::Managed {
-            return (None, None);
-        }
-        let path = |setting: &Option<settings::Sourced<PathBuf>>| Some(setting.as_ref()?.value.clone());
-        match (path(&owner.source_home), path(&owner.api_db)) {
-            (None, None) => (None, Some(self.place.embedded_db())),
-            known => known,
-        }
-    }
-
-    fn adopt(&self, owner: &Owner, lock: &OwnLock) -> Result<Outcome> {
-        self.write_record(owner, None, lock)?;
-        Ok(Outcome::Done { obtained: None })
+        store::write(lock, &owner.token_file, token)
     }
 
     /// A new token with the subject, e-mail and life of the one that it replaces.
@@ -216,9 +148,7 @@ impl ActionContext<'_> {
         let namespace = &owner.namespace.value;
         let stored = self.reader.stored.as_ref();
         let of_owner = |token: &&SecretString| claims::inspect(token).is_ok_and(|says| says.namespace == *namespace);
-        let other_api = matches!(snapshot::compare(owner), planner::Record::Other { .. });
-        let old = stored.filter(of_owner).or(self.reader.config_token());
-        let Some(old) = old.filter(|_| !other_api) else {
+        let Some(old) = stored.filter(of_owner) else {
             return self.issue(owner);
         };
         let says = claims::inspect(old).map_err(|invalid| cannot_sign(&invalid.to_string()))?;
@@ -232,7 +162,7 @@ impl ActionContext<'_> {
         let claims = Claims::new(sub, email, namespace, self.seconds(), life);
         let mint =
             |secret: &SecretString| claims::mint(&claims, secret).map_err(|invalid| cannot_sign(&invalid.to_string()));
-        let (secrets, trouble) = snapshot::secrets(owner, self.place, self.env);
+        let (secrets, trouble) = self.secrets(owner);
         let check = self.check(owner);
         if let Some(secret) = check.secret_in_place_of(old, &secrets, self.seconds()) {
             return mint(secret);
@@ -262,66 +192,49 @@ impl ActionContext<'_> {
         TokenCheck::new(owner, owner.loopback_trust(self.place), self.env).within(API_BUDGET)
     }
 
-    /// The stored token into the entry.
-    fn put(&self, owner: &Owner, lock: &OwnLock) -> Result<Outcome> {
-        let Some(token) = &self.reader.stored else {
+    /// The secrets that the home's local API may sign with, the likeliest first, and why one could not be had.
+    fn secrets(&self, owner: &Owner) -> (Vec<SecretString>, Option<Error>) {
+        let mut found: Vec<SecretString> = Vec::new();
+        let mut trouble = None;
+        let of_record = Owner {
+            source_home: recorded(owner.record.as_ref().and_then(|record| record.source_home.clone())),
+            api_db: recorded(owner.record.as_ref().and_then(|record| record.api_db(self.place))),
+            ..owner.clone()
+        };
+        for (owner, env) in [(owner, self.env), (&of_record, &self.env.without(&LOCAL_API))] {
+            match LocalApi::find(owner, self.place).and_then(|api| api.secret(env)) {
+                Ok(Some(secret)) => {
+                    let known = |known: &SecretString| known.expose_secret() == secret.value.expose_secret();
+                    if !found.iter().any(known) {
+                        found.push(secret.value);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => trouble = trouble.or(Some(error)),
+            }
+        }
+        (found, trouble)
+    }
+
+    /// The stored token into the entry, if that is still as it was when this was planned.
+    fn put(&self, lock: &OwnLock) -> Result<Outcome> {
+        let (Some(token), Config::Entry(planned)) = (&self.reader.stored, &self.reader.config) else {
             return Ok(Outcome::Changed);
         };
-        let installs = entry::installs(&self.place.home);
-        let open_dir = self.place.hook_dir();
-        self.edit(lock, |ask| {
-            let found = entry::find(ask.value)?;
-            let wants_it = |entry: &&Entry| {
-                let named = entry
-                    .namespace()
-                    .is_none_or(|namespace| namespace == owner.namespace.value);
-                entry.enabled && entry.token_in_config() && named
-            };
-            let Some(entry) = found.as_ref().filter(wants_it) else {
-                return Ok(ask.value.clone());
-            };
-            let wanted = Wanted {
-                // As they stand there: only the token is to change.
-                namespace: entry.namespace().unwrap_or(&owner.namespace.value),
-                api_url: entry.api_url().unwrap_or(&owner.api_url.value),
-                mode: entry.mode().unwrap_or(owner.mode.value.as_str()),
-                token: Some(token),
-                token_in_config: None,
-                enable: Enable::Preserve,
-                open_dir: &open_dir,
-                force: false,
-                keep_length: ask.keep_length,
-            };
-            Ok(entry::wanted(ask.value, &wanted, &installs)?.value)
-        })
-    }
-
-    /// The token out of the entry.
-    fn take_out(&self, lock: &OwnLock) -> Result<Outcome> {
-        self.edit(lock, |ask| {
-            let off = |entry: &Entry| !(entry.enabled && entry.token_in_config());
-            if !entry::find(ask.value)?.as_ref().is_some_and(off) {
-                return Ok(ask.value.clone());
-            }
-            Ok(removal::without_token(ask.value, ask.keep_length)?.value)
-        })
-    }
-
-    fn edit(
-        &self,
-        lock: &OwnLock,
-        mut want: impl FnMut(&config::Ask<'_>) -> Result<serde_json::Value>,
-    ) -> Result<Outcome> {
         let options = EditOptions {
             own_lock: Some(lock),
             lock: LockOptions { tries: TRIES },
             ..EditOptions::default()
         };
-        // Deleted since it was looked at: waited for, never made.
-        let mut outcome = config::edit(self.place, &options, &mut |ask| {
-            if ask.exists { want(ask) } else { Ok(ask.value.clone()) }
+        let outcome = config::edit(self.place, &options, &mut |ask| {
+            // Deleted since it was looked at: waited for, never made.
+            if ask.exists && snapshot::entry_of(ask.value, ask.included)?.as_ref() == Some(planned) {
+                entry::with_token(ask.value, token)
+            } else {
+                Ok(ask.value.clone())
+            }
         })?;
-        for note in outcome.notes.drain(..) {
+        for note in &outcome.notes {
             tracing::info!(home = %self.place.home.display(), "{}", super::log::one_line(note));
         }
         Ok(if outcome.changed {
@@ -330,6 +243,13 @@ impl ActionContext<'_> {
             Outcome::Changed
         })
     }
+}
+
+fn recorded(path: Option<PathBuf>) -> Option<Sourced<PathBuf>> {
+    Some(Sourced {
+        value: path?,
+        origin: Origin::Record,
+    })
 }
 
 fn cannot_sign(why: &str) -> Error {

@@ -92,8 +92,8 @@ impl Home {
     pub fn new(place: OpenClawHome, seed: u64) -> Self {
         let memory = Memory::new(seed, place.home.as_os_str().as_encoded_bytes());
         Self {
+            reader: SnapshotReader::new(&place),
             place,
-            reader: SnapshotReader::default(),
             memory,
             watcher_lock: None,
             was_locked: false,
@@ -145,7 +145,7 @@ impl Home {
         let steady = self.wake_steady.map(|at| at - now.steady);
         let wall = self.wake_wall.map(|at| at.saturating_sub(now.wall));
         let poll = self.polled.as_ref().map(|_| looked_at + POLL_MS - now.steady);
-        let doubtful = self.reader.is_broken() || self.lock_failed;
+        let doubtful = matches!(self.reader.config, Config::Broken(_)) || self.lock_failed;
         let doubt = doubtful.then(|| looked_at + DOUBT_MS - now.steady);
         [event, steady, wall, poll, doubt].into_iter().flatten().min()
     }

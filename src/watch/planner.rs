@@ -2,13 +2,15 @@
 //! wake and lines for the log out. It touches nothing, and is tested with a simulated clock and file system.
 
 mod action;
+mod entry;
 mod log_event;
 mod plan;
 mod state;
 mod types;
 
 pub use action::{Action, By};
+pub use entry::Difference;
 pub use log_event::LogEvent;
 pub use plan::{Plan, Rules, plan};
 pub use state::Memory;
-pub use types::{Config, Entry, InConfig, Now, Owner, Record, Snapshot, Stored, Token, TokenId};
+pub use types::{Config, Entry, InConfig, Now, Owner, Snapshot, Stored, Token, TokenId};

@@ -5,6 +5,7 @@ use super::{Run, TestEnv};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
@@ -149,6 +150,21 @@ impl TestEnv {
         self.login()
             .args(["--enable-authz-notify", "true", "--ttl-seconds", &ttl])
             .expect(0);
+        self.record_choice(Some(true));
+    }
+
+    /// Records whether alice's token stands in openclaw.json, as a login does.
+    pub fn record_choice(&self, token_in_config: Option<bool>) {
+        let mut record = serde_json::json!({"namespace": "alice"});
+        record["token_in_config"] = token_in_config.into();
+        self.write_record(&record);
+    }
+
+    /// Replaces the hook's record.
+    pub fn write_record(&self, record: &Value) {
+        let path = self.sigilum("hook.json");
+        std::fs::write(&path, record.to_string()).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     /// `auth login` in managed mode with a token of its own that lives `ttl` seconds; gives the token.
@@ -175,6 +191,7 @@ impl TestEnv {
         let config = CONFIG.replace("http://127.0.0.1:8787", &api.url());
         self.write_config(config.replace("oss-local", "managed"));
         self.managed_login(token).args(["--api-url", &api.url()]).expect(0);
+        self.record_choice(Some(true));
     }
 
     fn managed_login(&self, token: &str) -> Run {
@@ -188,11 +205,25 @@ impl TestEnv {
     /// `auth login` of alice's in managed mode with this token, and the hook on.
     pub fn log_in_with(&self, token: &str) {
         self.managed_login(token).expect(0);
+        self.record_choice(Some(true));
     }
 
     /// A watcher of `~/.openclaw`.
     pub fn watch(&self) -> Watcher {
         Watcher::start(self.run(["watch", "--seed", "1"]))
+    }
+
+    /// What was recorded, stored or made: the records, the token and the secret.
+    pub fn ours(&self) -> Vec<(String, String)> {
+        let entries = std::fs::read_dir(self.openclaw().join(".sigilum")).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.filter(|name| !name.contains("watch") && name != "lock").collect();
+        names.sort();
+        let text = |name: String| {
+            let bytes = std::fs::read(self.sigilum(&name)).unwrap();
+            (name, String::from_utf8_lossy(&bytes).into_owned())
+        };
+        names.into_iter().map(text).collect()
     }
 
     /// The token in the token file.
@@ -227,6 +258,13 @@ impl TestEnv {
         let text = std::fs::read_to_string(self.config()).unwrap();
         assert!(text.contains(from), "no {from:?} in\n{text}");
         replace(&self.config(), &text.replace(from, to));
+    }
+
+    /// Switches the hook on or off in openclaw.json, as a person does.
+    #[track_caller]
+    pub fn switch(&self, on: bool) {
+        let entry = |on: bool| format!("\"enabled\": {on},\n          \"env\"");
+        self.change_config(&entry(!on), &entry(on));
     }
 
     /// Waits until file and config hold the same token, and another than this one.

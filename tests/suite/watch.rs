@@ -1,4 +1,4 @@
-//! `watch`: tokens renewed, the hook's entry kept true.
+//! `watch`: tokens renewed, the hook's entry kept up to date.
 
 use crate::env;
 
@@ -62,41 +62,79 @@ fn a_local_token_is_renewed_before_it_expires_and_put_into_the_config() {
 }
 
 #[test]
-fn what_is_changed_in_the_config_is_followed_or_put_right() {
-    let env = home();
-    let stored = env.stored().unwrap();
-    let watcher = env.watch();
-
-    env.change_config(
-        "\"enabled\": true,\n          \"env\"",
-        "\"enabled\": false,\n          \"env\"",
-    );
-    assert!(wait_until(|| env.in_config().is_none()), "off: token out");
-    env.change_config(
-        "\"enabled\": false,\n          \"env\"",
-        "\"enabled\": true,\n          \"env\"",
-    );
-    assert!(wait_until(|| env.in_config().as_ref() == Some(&stored)), "on: token in");
-
-    let newer = token(&env.secret(), "alice", -2, 200_000);
-    env.change_config(&stored, &newer);
-    assert!(
-        wait_until(|| env.stored().as_ref() == Some(&newer)),
-        "the newer one was not stored"
-    );
-    assert_eq!(env.in_config().as_ref(), Some(&newer));
-    watcher.wait_for("stored the token that openclaw.json held");
+fn what_is_changed_in_the_config_is_said_once_and_neither_followed_nor_put_right() {
+    let newer = |env: &TestEnv| token(&env.secret(), "alice", -2, 200_000);
+    let forged = |_: &TestEnv| token("not the secret", "alice", -60, 200_000);
+    type Change<'a> = &'a dyn Fn(&TestEnv);
+    let replace_token = |env: &TestEnv, by: &str| env.change_config(&env.stored().unwrap(), by);
+    let cases: [(&str, Change, &str); 8] = [
+        (
+            "another port",
+            &|env| env.change_config("http://127.0.0.1:8787", "http://127.0.0.1:38911"),
+            "names the API \"http://127.0.0.1:38911\", the login \"http://127.0.0.1:8787\"",
+        ),
+        (
+            "another API",
+            &|env| env.change_config("http://127.0.0.1:8787", "https://elsewhere.example"),
+            "names the API \"https://elsewhere.example\"",
+        ),
+        (
+            "another mode",
+            &|env| env.change_config("\"SIGILUM_MODE\": \"oss-local\"", "\"SIGILUM_MODE\": \"managed\""),
+            "names the mode \"managed\"",
+        ),
+        (
+            "another namespace",
+            &|env| env.change_config("\"SIGILUM_NAMESPACE\": \"alice\"", "\"SIGILUM_NAMESPACE\": \"bob\""),
+            "names the namespace \"bob\"",
+        ),
+        (
+            "off",
+            &|env| env.switch(false),
+            "the hook is off, and openclaw.json still holds an owner token",
+        ),
+        (
+            "newer",
+            &|env| replace_token(env, &newer(env)),
+            "issued later than the stored one",
+        ),
+        (
+            "forged to look newer",
+            &|env| replace_token(env, &forged(env)),
+            "issued later than the stored one",
+        ),
+        (
+            "the entry gone",
+            &|env| replace(&env.config(), "{ gateway: { mode: 'local' } }"),
+            "openclaw.json has no entry for the hook",
+        ),
+    ];
+    for (name, change, says) in cases {
+        let env = home();
+        let before = env.ours();
+        let watcher = env.watch();
+        change(&env);
+        let config = std::fs::read_to_string(env.config()).unwrap();
+        watcher.wait_for(says);
+        std::fs::write(env.openclaw().join("other"), "x").unwrap();
+        a_while();
+        assert_eq!(watcher.count(says), 1, "{name}");
+        let warning = watcher.log().into_iter().find(|line| line.contains(says)).unwrap();
+        assert!(
+            warning.contains("WARN") && warning.contains("sigilum-authz-notify auth switch alice"),
+            "{name}: {warning}"
+        );
+        assert_eq!(env.ours(), before, "{name}: token, record or secret");
+        assert_eq!(std::fs::read_to_string(env.config()).unwrap(), config, "{name}");
+    }
 }
 
 #[test]
 fn a_wrong_token_in_the_config_is_replaced() {
     type Wrong = fn(&TestEnv) -> String;
-    let cases: [(&str, Wrong); 5] = [
+    let cases: [(&str, Wrong); 4] = [
         ("older", |env| token(&env.secret(), "alice", 50, 1_000)),
         ("another's", |env| token(&env.secret(), "bob", 0, 200_000)),
-        ("forged to look newer", |_| {
-            token("not the secret", "alice", -60, 200_000)
-        }),
         ("no token", |_| "nonsense".to_owned()),
         ("none", |_| String::new()),
     ];
@@ -107,6 +145,29 @@ fn a_wrong_token_in_the_config_is_replaced() {
         env.change_config(&stored, &wrong(&env));
         assert!(wait_until(|| env.in_config().as_ref() == Some(&stored)), "{name}");
         assert_eq!(env.stored().as_ref(), Some(&stored), "{name}");
+    }
+}
+
+#[test]
+fn where_nobody_chose_a_token_that_is_there_is_kept_up_to_date_and_none_is_put_where_none_is() {
+    for record in [false, true] {
+        let env = home();
+        if record {
+            env.record_choice(None);
+        } else {
+            // As version 0.1.0 left it.
+            std::fs::remove_file(env.sigilum("hook.json")).unwrap();
+        }
+        let watcher = env.watch();
+        let other = token(&env.secret(), "alice", -2, 200_000);
+        replace(&env.sigilum("owner-token-alice.jwt"), &other);
+        assert!(wait_until(|| env.in_config().as_ref() == Some(&other)));
+        env.change_config(&other, "");
+        let third = token(&env.secret(), "alice", -3, 200_000);
+        replace(&env.sigilum("owner-token-alice.jwt"), &third);
+        std::thread::sleep(Duration::from_millis(2_500));
+        assert_eq!(env.in_config().as_deref(), Some(""));
+        assert_eq!(watcher.count("put the owner token"), 1);
     }
 }
 
@@ -125,11 +186,8 @@ fn a_replaced_token_file_goes_into_the_config_and_a_deleted_one_is_made_again() 
     watcher.wait_for("signing a new token");
 
     // With nothing to go by but the record and the local database.
-    env.change_config(
-        "\"enabled\": true,\n          \"env\"",
-        "\"enabled\": false,\n          \"env\"",
-    );
-    assert!(wait_until(|| env.in_config().is_none()));
+    replace(&env.config(), "{}");
+    watcher.wait_for("has no entry for the hook");
     std::fs::remove_file(env.sigilum("owner-token-alice.jwt")).unwrap();
     assert!(wait_until(|| env.stored().is_some_and(|token| token != made)));
 }
@@ -225,19 +283,22 @@ fn with_token_in_config_false_only_the_token_file_changes() {
         "false",
     ])
     .expect(0);
+    env.record_choice(Some(false));
     assert_eq!(env.in_config(), None);
     let before = inode(&env.config());
     let watcher = env.watch();
     watcher.wait_for_times("renewed the owner token", 2);
     assert_eq!((inode(&env.config()), env.in_config()), (before, None));
-    // Changed by hand: followed.
-    env.change_config(
-        "\"SIGILUM_TOKEN_IN_CONFIG\": \"false\"",
-        "\"SIGILUM_TOKEN_IN_CONFIG\": \"true\"",
-    );
-    assert!(wait_until(
-        || env.in_config().is_some() && env.in_config() == env.stored()
-    ));
+    // What the entry says of it is nobody's choice: the record is.
+    for (from, to) in [
+        ("\"false\"", "\"true\""),
+        ("\"SIGILUM_TOKEN_IN_CONFIG\": \"true\"", "\"OTHER\": \"\""),
+    ] {
+        env.change_config(from, to);
+        let config = std::fs::read_to_string(env.config()).unwrap();
+        watcher.wait_for_times("renewed the owner token", watcher.count("renewed") + 2);
+        assert_eq!(std::fs::read_to_string(env.config()).unwrap(), config);
+    }
 }
 
 #[test]
@@ -326,7 +387,7 @@ fn a_held_lock_is_told_of_once_and_the_write_comes_when_it_is_free() {
     assert!(error.contains("lock"), "{error}");
     std::fs::remove_file(&lock).unwrap();
     assert!(wait_until(|| env.in_config().as_ref() == Some(&other)));
-    watcher.wait_for("well again");
+    watcher.wait_for("works again");
 }
 
 #[test]
@@ -372,38 +433,14 @@ fn it_signs_only_with_a_secret_that_verifies_what_it_replaces() {
 }
 
 #[test]
-fn a_local_api_that_moved_is_followed_into_the_record() {
+fn the_namespace_is_the_recorded_one_whatever_the_environment_says() {
     let env = home();
-    let watcher = env.watch();
-    env.change_config("http://127.0.0.1:8787", "http://localhost:9797");
-    watcher.wait_for("followed the local API");
-    let record = std::fs::read_to_string(env.sigilum("owner-alice.json")).unwrap();
-    assert!(record.contains("http://localhost:9797"), "{record}");
-    env.change_config("http://localhost:9797", "https://elsewhere.example");
-    watcher.wait_for("names another mode or API");
-    let record = std::fs::read_to_string(env.sigilum("owner-alice.json")).unwrap();
-    assert!(record.contains("http://localhost:9797"), "{record}");
-}
-
-#[test]
-fn the_namespace_of_the_entry_is_followed() {
-    let env = home();
-    env.run([
-        "auth",
-        "login",
-        "--mode",
-        "oss-local",
-        "--namespace",
-        "bob",
-        "--write-openclaw",
-        "false",
-    ])
-    .args(["--print-token", "false"])
-    .expect(0);
-    let bobs = std::fs::read_to_string(env.sigilum("owner-token-bob.jwt"))
-        .unwrap()
-        .trim()
-        .to_owned();
+    let log_in = ["auth", "login", "--mode", "oss-local", "--namespace", "bob"];
+    env.run(log_in)
+        .args(["--write-openclaw", "false", "--print-token", "false"])
+        .expect(0);
+    let bobs = std::fs::read_to_string(env.sigilum("owner-token-bob.jwt")).unwrap();
+    env.record_choice(Some(true));
     let watcher = Watcher::start(
         env.run(["watch"])
             .env("SIGILUM_NAMESPACE", "carol")
@@ -412,8 +449,11 @@ fn the_namespace_of_the_entry_is_followed() {
             .env("SIGILUM_OWNER_TOKEN", managed_token("alice", 99)),
     );
     watcher.wait_for("serving namespace alice, oss-local at http://127.0.0.1:8787");
+    env.write_record(&serde_json::json!({"namespace": "bob", "token_in_config": true}));
+    watcher.wait_for("serving namespace bob");
+    watcher.wait_for("names the namespace \"alice\", the login \"bob\"");
     env.change_config("\"SIGILUM_NAMESPACE\": \"alice\"", "\"SIGILUM_NAMESPACE\": \"bob\"");
-    assert!(wait_until(|| env.in_config().as_ref() == Some(&bobs)));
+    assert!(wait_until(|| env.in_config().as_deref() == Some(bobs.trim())));
 }
 
 #[test]
@@ -531,6 +571,19 @@ fn without_a_token_command_a_managed_token_is_warned_about() {
     env.write(".openclaw/.sigilum/owner-token-alice.jwt", &aged);
     env.change_config(&stored, &aged);
     let watcher = env.watch();
+    watcher.wait_for("nothing renews this owner token, which expires");
+    let status = |home: &str| -> serde_json::Value {
+        let text = std::fs::read_to_string(env.sigilum(home)).unwrap();
+        serde_json::from_str(&text).unwrap()
+    };
+    assert!(status("watch-status.json")["homes"][0]["next_due_at"].is_null());
+    for command in ["auth", "hook"] {
+        let told = env.run([command, "status"]).expect(0).stdout;
+        assert!(
+            told.contains("runs") && told.contains("nothing renews this token") && !told.contains("next renewal"),
+            "{told}"
+        );
+    }
     a_while();
     assert_eq!(
         watcher.count("expires in"),
@@ -546,41 +599,91 @@ fn without_a_token_command_a_managed_token_is_warned_about() {
         wait_until(|| env.in_config().as_ref() == Some(&short)),
         "older than the stored one"
     );
+    assert_eq!(watcher.count("nothing renews"), 1, "said at the start");
     std::fs::remove_file(env.sigilum("owner-token-alice.jwt")).unwrap();
     watcher.wait_for("log in again");
     a_while();
     assert_eq!(env.stored(), None);
     env.write(".openclaw/.sigilum/owner-token-alice.jwt", &late);
-    watcher.wait_for("stored the token that openclaw.json held");
+    watcher.wait_for("issued later than the stored one");
+    a_while();
+    assert_eq!((env.stored(), env.in_config()), (Some(late), Some(short)));
 }
 
 #[test]
-fn the_mode_of_the_entry_is_followed() {
-    let env = home();
-    let local = env.stored().unwrap();
-    let managed = env.log_in_managed(100_000);
-    let watcher = env.watch();
-    // Managed for a while; the local database and its secret are still there.
-    env.change_config("\"SIGILUM_MODE\": \"managed\"", "\"SIGILUM_MODE\": \"oss-local\"");
-    env.change_config("https://api.sigilum.id", "http://127.0.0.1:8787");
-    watcher.wait_for("names another mode or API");
-    let made = env.wait_for_token_other_than(&managed);
-    assert_ne!(made, local);
+fn a_fresh_managed_token_goes_to_no_api_that_the_entry_names() {
+    let env = TestEnv::new();
+    let api = env.managed_api();
+    let stored = env.log_in_managed_at(&api, 4);
     let record = std::fs::read_to_string(env.sigilum("owner-alice.json")).unwrap();
-    assert!(record.contains("oss-local") && !record.contains("managed"), "{record}");
-
-    // And the other way round, where nobody can make a managed one: what was signed here is not put in.
-    env.change_config("\"SIGILUM_MODE\": \"oss-local\"", "\"SIGILUM_MODE\": \"managed\"");
-    watcher.wait_for("log in again");
-    env.change_config(&made, "");
+    let fresh = managed_token("alice", 50_000);
+    let command = format!("sh -c 'echo run >> runs; echo {fresh}'");
+    let watcher = Watcher::start(env.run(["watch", "--token-command", &command]));
+    let elsewhere = Api::start("only Sigilum knows");
+    env.change_config(&api.url(), &elsewhere.url());
+    watcher.wait_for(&format!(
+        "names the API {:?}, the login {:?}",
+        elsewhere.url(),
+        api.url()
+    ));
+    // Asked when the token is due, and not before.
+    assert!(wait_until(|| env.stored().as_ref() == Some(&fresh)));
     a_while();
-    assert_eq!(env.in_config().as_deref(), Some(""));
-    let pasted = managed_token("alice", 200_000);
-    env.change_config(
-        "\"SIGILUM_OWNER_TOKEN\": \"\"",
-        &format!("\"SIGILUM_OWNER_TOKEN\": \"{pasted}\""),
+    assert_eq!(std::fs::read_to_string(env.home().join("runs")).unwrap(), "run\n");
+    assert_eq!(env.in_config().as_ref(), Some(&stored), "openclaw.json is left alone");
+    assert_eq!(
+        std::fs::read_to_string(env.sigilum("owner-alice.json")).unwrap(),
+        record
     );
-    assert!(wait_until(|| env.stored().as_ref() == Some(&pasted)));
+    // Put right by a person: the fresh one goes in.
+    env.change_config(&elsewhere.url(), &api.url());
+    assert!(wait_until(|| env.in_config().as_ref() == Some(&fresh)));
+    assert_eq!(elsewhere.seen().len(), 0);
+}
+
+#[test]
+fn in_a_home_without_a_record_nothing_is_renewed_and_a_login_is_named() {
+    let env = TestEnv::new();
+    let held = token("the checkout's secret", "alice", 90, 100);
+    let config = CONFIG.replace(
+        "\"SIGILUM_MODE\"",
+        &format!("\"SIGILUM_OWNER_TOKEN\": \"{held}\", \"SIGILUM_MODE\""),
+    );
+    env.write_config(config.replace(":8787", ":9797"));
+    env.write(".openclaw/.sigilum/owner-token-alice.jwt", &held);
+    let before = (env.ours(), std::fs::read_to_string(env.config()).unwrap());
+    let secret = "the checkout's secret";
+    let watcher = Watcher::start(
+        env.run(["watch", "--token-command", "touch ran"])
+            .env("JWT_SECRET", secret),
+    );
+    watcher.wait_for("nobody is logged in here");
+    a_while();
+    let warning = &watcher.log()[0];
+    let login = "sigilum-authz-notify auth login --namespace alice --mode oss-local";
+    assert!(
+        warning.contains("WARN")
+            && warning.contains(login)
+            && warning.contains("\"http://127.0.0.1:9797\": with --api-url"),
+        "{warning}"
+    );
+    assert_eq!(watcher.count("nobody is logged in"), 1);
+    assert_eq!((env.ours(), std::fs::read_to_string(env.config()).unwrap()), before);
+    assert!(!env.home().join("ran").exists());
+    // The login that it names.
+    env.run([
+        "auth",
+        "login",
+        "--namespace",
+        "alice",
+        "--mode",
+        "oss-local",
+        "--print-token",
+        "false",
+    ])
+    .env("JWT_SECRET", secret)
+    .expect(0);
+    watcher.wait_for("serving namespace alice");
 }
 
 #[test]

@@ -16,6 +16,13 @@ fn home() -> (TestEnv, String) {
     (env, stored)
 }
 
+/// The token is to stand in the config of this home.
+fn record_choice(home: &Path) {
+    let path = home.join(".sigilum/hook.json");
+    std::fs::write(&path, r#"{"namespace": "alice", "token_in_config": true}"#).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+}
+
 /// The config's text without a token.
 fn without(env: &TestEnv, token: &str) -> String {
     let text = std::fs::read_to_string(env.config()).unwrap();
@@ -91,6 +98,7 @@ fn a_home_that_appears_later_and_one_that_is_moved_are_seen() {
     assert!(!env.home().join("a").exists(), "it makes nothing");
     env.write(far.join("openclaw.json"), CONFIG);
     env.login().args(["--openclaw-home"]).args([&far]).expect(0);
+    record_choice(&far);
     let stored = std::fs::read_to_string(far.join(".sigilum/owner-token-alice.jwt")).unwrap();
     let stored = stored.trim();
     let holds = |home: &Path| {
@@ -213,25 +221,72 @@ fn a_linked_config_is_followed_and_stays_a_link() {
 }
 
 #[test]
-fn an_included_file_is_watched() {
+fn an_included_file_is_watched_and_gets_no_token() {
     let env = TestEnv::new();
     let hooks = "{ internal: { enabled: true, entries: { 'sigilum-authz-notify': { enabled: true, env: {\n\
                  SIGILUM_NAMESPACE: 'alice', SIGILUM_MODE: 'oss-local', SIGILUM_API_URL: 'http://127.0.0.1:8787' } } } } }";
     env.write_config("{ gateway: { mode: 'local' }, hooks: { $include: './parts/hooks.json5' } }");
     let part = env.write(".openclaw/parts/hooks.json5", hooks);
     env.log_in(100_000);
-    let stored = env.stored().unwrap();
-    let holds = || std::fs::read_to_string(&part).is_ok_and(|text| text.contains(&stored));
-    assert!(holds());
     let watcher = env.watch();
+    let off = hooks.replace(
+        "entries: { 'sigilum-authz-notify': { enabled: true",
+        "entries: { 'sigilum-authz-notify': { enabled: false",
+    );
+    assert_ne!(off, hooks);
+    replace(&part, &off);
+    watcher.wait_for("the hook is off");
     replace(&part, hooks);
-    assert!(wait_until(holds), "{}", watcher.log().join("\n"));
+    watcher.wait_for("the hook's entry stands in an included file");
     // Broken, and mended.
     replace(&part, "{ internal: oops }");
     watcher.wait_for("hooks.json5");
-    std::thread::sleep(Duration::from_millis(1_500));
     replace(&part, hooks);
-    assert!(wait_until(holds), "{}", watcher.log().join("\n"));
+    watcher.wait_for("openclaw.json can be read again");
+    let stored = env.stored().unwrap();
+    env.run([
+        "auth",
+        "refresh",
+        "--namespace",
+        "alice",
+        "--print-token",
+        "false",
+        "--write-openclaw",
+        "false",
+    ])
+    .expect(0);
+    std::thread::sleep(Duration::from_millis(500));
+    assert_ne!(env.stored().unwrap(), stored);
+    assert_eq!(std::fs::read_to_string(&part).unwrap(), hooks);
+    assert_eq!(
+        watcher.count("stands in an included file"),
+        1,
+        "{}",
+        watcher.log().join("\n")
+    );
+}
+
+#[test]
+fn a_part_of_the_config_that_becomes_an_include_gets_no_token() {
+    let (env, stored) = home();
+    let _ = std::fs::create_dir(env.openclaw().join("workspace"));
+    let entry = env.entry().unwrap();
+    let mut internal = serde_json::json!({"enabled": true, "entries": {"sigilum-authz-notify": entry}});
+    internal["entries"]["sigilum-authz-notify"]["env"]["SIGILUM_OWNER_TOKEN"] = "".into();
+    let notes = env.write(".openclaw/workspace/notes.json", internal.to_string());
+    let watcher = env.watch();
+    replace(
+        &env.config(),
+        "{ hooks: { internal: { $include: './workspace/notes.json' } } }",
+    );
+    watcher.wait_for("the hook's entry stands in an included file");
+    std::thread::sleep(Duration::from_millis(500));
+    for file in std::fs::read_dir(env.openclaw().join("workspace")).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        assert!(!text.contains(&stored), "{text}");
+    }
+    assert_eq!(std::fs::read_to_string(notes).unwrap(), internal.to_string());
+    assert_eq!(watcher.count("included file"), 1);
 }
 
 #[test]
@@ -244,6 +299,7 @@ fn all_homes_of_a_person_are_served_those_that_appear_later_too() {
             .args(["--enable-authz-notify", "true", "--openclaw-home"])
             .args([&home])
             .expect(0);
+        record_choice(&home);
         home
     };
     let holds_its_own = |home: &Path| {

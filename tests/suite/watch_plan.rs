@@ -6,7 +6,7 @@ mod table;
 use sigilum_authz_notify::mode::Mode;
 use sigilum_authz_notify::token::lifetime::DEFAULT_FRACTION;
 use sigilum_authz_notify::watch::planner::{
-    Config, Entry, InConfig, Now, Owner, Record, Rules, Snapshot, Stored, Token, TokenId,
+    Config, Entry, InConfig, Now, Owner, Rules, Snapshot, Stored, Token, TokenId,
 };
 
 pub const START_S: i64 = 1_800_000_000;
@@ -39,18 +39,22 @@ pub fn token(n: u8, iat: i64, exp: i64) -> Token {
         namespace: "alice".to_owned(),
         iat: Some(START_S + iat),
         exp: Some(START_S + exp),
-        signature_invalid: false,
     }
 }
 
+/// An entry that names what is recorded.
 pub fn entry(on: bool, token: InConfig) -> Config {
     Config::Entry(Entry {
         on,
-        holds_token: true,
+        namespace: Some("alice".to_owned()),
+        mode: Some("oss-local".to_owned()),
+        api_url: Some("http://127.0.0.1:8787".to_owned()),
         token,
+        closed: None,
     })
 }
 
+/// A home where alice is logged in, the token in openclaw.json by her choice.
 pub fn snapshot(config: Config, file: Stored) -> Snapshot {
     Snapshot {
         config,
@@ -58,7 +62,7 @@ pub fn snapshot(config: Config, file: Stored) -> Snapshot {
             namespace: "alice".to_owned(),
             mode: Mode::OssLocal,
             api_url: "http://127.0.0.1:8787".to_owned(),
-            record: Record::Same,
+            token_in_config: Some(true),
         }),
         file,
         read_only: None,
@@ -70,9 +74,23 @@ pub fn with(mut snapshot: Snapshot, change: impl FnOnce(&mut Snapshot)) -> Snaps
     snapshot
 }
 
-pub fn owned(snapshot: Snapshot, mode: Mode, record: Record) -> Snapshot {
-    with(snapshot, |snapshot| {
-        let owner = snapshot.owner.as_mut().unwrap();
-        (owner.mode, owner.record) = (mode, record);
-    })
+/// The same, but her choice is this one.
+pub fn chosen(token_in_config: Option<bool>, mut snapshot: Snapshot) -> Snapshot {
+    snapshot.owner.as_mut().unwrap().token_in_config = token_in_config;
+    snapshot
+}
+
+/// The same at the hosted Sigilum.
+pub fn managed(mut snapshot: Snapshot) -> Snapshot {
+    snapshot.owner.as_mut().unwrap().mode = Mode::Managed;
+    if let Config::Entry(entry) = &mut snapshot.config {
+        entry.mode = Some("managed".to_owned());
+    }
+    snapshot
+}
+
+/// The same without a record of a login.
+pub fn nobodys(mut snapshot: Snapshot) -> Snapshot {
+    snapshot.owner = None;
+    snapshot
 }

@@ -190,10 +190,11 @@ pub fn watch_text(watch: Option<&WatchStatus>) -> String {
     let Some(watch) = watch else { return "none".to_owned() };
     let state = if watch.running { "runs" } else { "is gone" };
     let homes = watch.homes.iter().map(|home| {
-        let due = home
-            .next_due_at
-            .as_ref()
-            .map_or_else(String::new, |due| format!(", next renewal {due}"));
+        let due = match (&home.next_due_at, &home.expires_at) {
+            (Some(due), _) => format!(", next renewal {due}"),
+            (None, Some(_)) => ", nothing renews this token".to_owned(),
+            (None, None) => String::new(),
+        };
         let error = home
             .last_error
             .as_ref()

@@ -74,6 +74,7 @@ impl Plan {
             want(&Ask {
                 value: seen.value(),
                 exists: seen.exists(),
+                included: seen.include.is_some(),
                 keep_length,
                 undone: undone.as_ref().map(|(value, _)| value),
                 certain: undone.as_ref().is_some_and(|(_, certain)| *certain),

@@ -15,8 +15,6 @@ pub enum By {
 /// What is to be done now; always one thing, then the home is looked at again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// The config's token into the token file.
-    Store(TokenId),
     /// A new token into the token file. `replaces`: the one that was stored, if one was.
     Renew {
         /// How.
@@ -24,29 +22,22 @@ pub enum Action {
         /// The stored one.
         replaces: Option<TokenId>,
     },
-    /// The entry's API URL into the record.
-    Adopt,
-    /// The stored token into the entry.
+    /// The stored token into the entry in openclaw.json.
     Put(TokenId),
-    /// The token out of the entry.
-    TakeOut,
 }
 
 impl Action {
-    /// Whether it writes openclaw.json; the others write files in `.sigilum/`.
+    /// Whether it writes openclaw.json, not the token file.
     pub fn writes_config(&self) -> bool {
-        matches!(self, Self::Put(_) | Self::TakeOut)
+        matches!(self, Self::Put(_))
     }
 }
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Store(_) => "storing the token of openclaw.json",
             Self::Renew { .. } => "renewing the token",
-            Self::Adopt => "following the API's address",
             Self::Put(_) => "putting the token into openclaw.json",
-            Self::TakeOut => "taking the token out of openclaw.json",
         })
     }
 }

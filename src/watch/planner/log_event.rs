@@ -1,7 +1,10 @@
 //! What planning wants in the log. None of them ever holds a token.
 
 use super::action::{Action, By};
+use super::entry::Difference;
+use super::types::Entry;
 use crate::mode::Mode;
+use crate::settings::{default_api_url, is_label};
 use crate::time;
 use crate::token::times::TimeFault;
 use std::fmt;
@@ -22,6 +25,13 @@ pub enum LogEvent {
     },
     /// Neither entry nor record.
     NothingToServe,
+    /// There is an entry, but no record of a login.
+    NobodyLoggedIn {
+        /// The options of the login that the entry is for.
+        options: String,
+        /// The API that the entry names, where it is not that login's.
+        api_url: Option<String>,
+    },
     /// openclaw.json cannot be read.
     ConfigBroken {
         /// With line and column where there are such.
@@ -33,31 +43,29 @@ pub enum LogEvent {
     ConfigMissing,
     /// There is one again.
     ConfigBack,
-    /// openclaw.json must not be written.
-    ReadOnly {
-        /// Who says so.
-        why: String,
+    /// The entry is not as recorded.
+    Differs {
+        /// The record's namespace.
+        namespace: String,
+        /// How it is not.
+        difference: Difference,
     },
-    /// The entry's token is a `${…}`.
-    Reference,
     /// The token file is gone or holds no token.
     TokenLost {
         /// How a new one is got, if it can be.
         by: Option<By>,
     },
-    /// No record and no token: nobody is logged in.
-    LoggedOut,
-    /// What is stored is for another mode or API than the entry's.
-    StoredForOtherApi {
-        /// How a new token is got, if it can be.
-        by: Option<By>,
+    /// A token that only a person can replace.
+    NobodyRenews {
+        /// When it expires, Unix seconds.
+        expires: i64,
     },
-    /// A token that only a person can replace expires.
+    /// Such a token expires.
     Expires {
         /// Negative: it did, so long ago.
         in_seconds: i64,
     },
-    /// A token that only a person can replace has times that cannot be right.
+    /// Such a token has times that cannot be right.
     WrongTimes {
         /// What is wrong with them.
         fault: TimeFault,
@@ -85,7 +93,7 @@ pub enum LogEvent {
         /// Tried again in so many seconds.
         seconds: i64,
     },
-    /// What failed is well again.
+    /// What failed works again.
     Recovered {
         /// What had failed.
         action: Action,
@@ -95,93 +103,137 @@ pub enum LogEvent {
 impl LogEvent {
     /// Whether a person should act on it.
     pub fn is_warning(&self) -> bool {
-        matches!(
-            self,
-            Self::ConfigBroken { .. }
-                | Self::ReadOnly { .. }
-                | Self::TokenLost { .. }
-                | Self::StoredForOtherApi { .. }
-                | Self::Expires { .. }
-                | Self::WrongTimes { .. }
-                | Self::Undone { .. }
-                | Self::Failing { .. }
+        match self {
+            Self::Differs { difference, .. } => difference.is_warning(),
+            Self::NobodyLoggedIn { .. }
+            | Self::ConfigBroken { .. }
+            | Self::TokenLost { .. }
+            | Self::NobodyRenews { .. }
+            | Self::Expires { .. }
+            | Self::WrongTimes { .. }
+            | Self::Undone { .. }
+            | Self::Failing { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Of what the entry names, only what a login could take finds its way into the command.
+    pub(super) fn nobody_logged_in(entry: &Entry) -> Self {
+        let mode = [Mode::Managed, Mode::OssLocal]
+            .into_iter()
+            .find(|mode| entry.mode.as_deref() == Some(mode.as_str()));
+        let namespace = entry.namespace.as_ref().filter(|name| is_label(name, true));
+        let options = namespace.map(|name| format!(" --namespace {name}")).into_iter();
+        let options = options.chain(mode.map(|mode| format!(" --mode {}", mode.as_str())));
+        let default = default_api_url(mode.unwrap_or(Mode::Managed));
+        Self::NobodyLoggedIn {
+            options: options.collect(),
+            api_url: entry.api_url.clone().filter(|url| url != default),
+        }
+    }
+
+    fn serving(
+        f: &mut fmt::Formatter<'_>,
+        namespace: &str,
+        mode: Mode,
+        api_url: &str,
+        on: Option<bool>,
+    ) -> fmt::Result {
+        let entry = match on {
+            Some(true) => "the hook is on",
+            Some(false) => "the hook is off",
+            None => "no entry of the hook is known",
+        };
+        write!(
+            f,
+            "serving namespace {namespace}, {} at {api_url}; {entry}",
+            mode.as_str()
         )
+    }
+
+    fn done(f: &mut fmt::Formatter<'_>, action: &Action, expires: Option<i64>) -> fmt::Result {
+        match (action, expires) {
+            (Action::Put(_), _) => f.write_str("put the owner token into openclaw.json"),
+            (Action::Renew { .. }, None) => f.write_str("renewed the owner token"),
+            (Action::Renew { .. }, Some(at)) => write!(f, "renewed the owner token; it expires {}", time::rfc3339(at)),
+        }
     }
 }
 
 impl fmt::Display for LogEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Serving { namespace, mode, api_url, on } => {
-                let entry = match on {
-                    Some(true) => "the hook is on",
-                    Some(false) => "the hook is off",
-                    None => "no entry of the hook is known",
-                };
-                write!(f, "serving namespace {namespace}, {} at {api_url}; {entry}", mode.as_str())
-            }
+            Self::Serving {
+                namespace,
+                mode,
+                api_url,
+                on,
+            } => Self::serving(f, namespace, *mode, api_url, *on),
             Self::NothingToServe => f.write_str("nothing to serve: no entry in openclaw.json and no record of a login"),
+            Self::NobodyLoggedIn { options, api_url } => {
+                write!(
+                    f,
+                    "nobody is logged in here, so no token is renewed: {PROGRAM} auth login{options}"
+                )?;
+                match api_url {
+                    Some(url) => write!(f, " (the entry names the API {url:?}: with --api-url, if it is yours)"),
+                    None => Ok(()),
+                }
+            }
             Self::ConfigBroken { why } => write!(f, "{why}; waiting until it changes"),
             Self::ConfigMended => f.write_str("openclaw.json can be read again"),
             Self::ConfigMissing => f.write_str("there is no openclaw.json; waiting for it"),
             Self::ConfigBack => f.write_str("openclaw.json is back"),
-            Self::ReadOnly { why } => write!(f, "openclaw.json is not written: {why} is set"),
-            Self::Reference => f.write_str(
-                "the entry's SIGILUM_OWNER_TOKEN is filled in by OpenClaw (${…}): left alone, only the token file is kept",
-            ),
+            Self::Differs { namespace, difference } if difference.is_settled_by_a_write() => {
+                write!(
+                    f,
+                    "{difference}; to write the entry as recorded: {PROGRAM} auth switch {namespace}"
+                )
+            }
+            Self::Differs { difference, .. } => difference.fmt(f),
             Self::TokenLost { by } => {
-                let lost = "the token file is gone or holds no owner token of this namespace";
-                write!(f, "{lost}; {}", remedy(*by))
+                let remedy = match by {
+                    Some(By::Signing) => "signing a new token",
+                    Some(By::Command) => "asking the token command for a new token",
+                    None => "log in again: sigilum-authz-notify auth login",
+                };
+                write!(
+                    f,
+                    "the token file is gone or holds no owner token of this namespace; {remedy}"
+                )
             }
-            Self::LoggedOut => f.write_str("nobody is logged in here: sigilum-authz-notify auth login"),
-            Self::StoredForOtherApi { by } => {
-                write!(f, "the entry names another mode or API than the last login; {}", remedy(*by))
-            }
-            Self::Expires { in_seconds } if *in_seconds > 0 => write!(
+            Self::NobodyRenews { expires } => write!(
                 f,
-                "the owner token expires in {}; get a new one: sigilum-authz-notify auth refresh --owner-token-stdin",
-                time::duration(*in_seconds)
+                "nothing renews this owner token, which expires {}: start the watcher with --token-command, or before then: \
+                 {NEW_TOKEN}",
+                time::rfc3339(*expires)
             ),
-            Self::Expires { .. } => {
-                f.write_str("the owner token has expired; get a new one: sigilum-authz-notify auth refresh --owner-token-stdin")
+            Self::Expires { in_seconds } if *in_seconds > 0 => {
+                let left = time::duration(*in_seconds);
+                write!(f, "the owner token expires in {left}; get a new one: {NEW_TOKEN}")
             }
-            Self::WrongTimes { fault } => write!(
-                f,
-                "{fault}; get a new one: sigilum-authz-notify auth refresh --owner-token-stdin"
-            ),
-            Self::Undone { config, seconds } => write!(
-                f,
-                "something keeps undoing what is written to {}; left alone for {}",
-                if *config { "openclaw.json" } else { "the token file" },
-                time::duration(*seconds)
-            ),
-            Self::Done { action, expires } => {
-                f.write_str(match action {
-                    Action::Store(_) => "stored the token that openclaw.json held, which is newer",
-                    Action::Renew { .. } => "renewed the owner token",
-                    Action::Adopt => "followed the local API to its new address",
-                    Action::Put(_) => "put the owner token into openclaw.json",
-                    Action::TakeOut => "took the owner token out of openclaw.json",
-                })?;
-                match (action, expires) {
-                    (Action::Store(_) | Action::Renew { .. }, Some(at)) => {
-                        write!(f, "; it expires {}", time::rfc3339(*at))
-                    }
-                    _ => Ok(()),
-                }
+            Self::Expires { .. } => write!(f, "the owner token has expired; get a new one: {NEW_TOKEN}"),
+            Self::WrongTimes { fault } => write!(f, "{fault}; get a new one: {NEW_TOKEN}"),
+            Self::Undone { config, seconds } => {
+                let what = if *config { "openclaw.json" } else { "the token file" };
+                let pause = time::duration(*seconds);
+                write!(
+                    f,
+                    "something keeps undoing what is written to {what}; left alone for {pause}"
+                )
             }
+            Self::Done { action, expires } => Self::done(f, action, *expires),
             Self::Failing { action, why, seconds } => {
-                write!(f, "{action} failed: {why}; trying again in {}", time::duration(*seconds))
+                write!(
+                    f,
+                    "{action} failed: {why}; trying again in {}",
+                    time::duration(*seconds)
+                )
             }
-            Self::Recovered { action } => write!(f, "{action}: well again"),
+            Self::Recovered { action } => write!(f, "{action} works again"),
         }
     }
 }
 
-fn remedy(by: Option<By>) -> &'static str {
-    match by {
-        Some(By::Signing) => "signing a new token",
-        Some(By::Command) => "asking the token command for a new token",
-        None => "log in again: sigilum-authz-notify auth login",
-    }
-}
+const PROGRAM: &str = "sigilum-authz-notify";
+const NEW_TOKEN: &str = "sigilum-authz-notify auth refresh --owner-token-stdin";

@@ -1,14 +1,11 @@
 //! What the watcher remembers of one home between two looks: what it did, what failed, what was logged once.
 
 use super::action::Action;
+use super::entry::Difference;
 use super::log_event::LogEvent;
-use super::types::{Config, InConfig, Now, Owner, Record, Snapshot, Stored, Token, TokenId};
-use crate::mode::Mode;
+use super::types::{Now, Token, TokenId};
 use crate::token::lifetime::{self, Lifetime};
 use std::collections::{BTreeSet, VecDeque};
-
-/// Namespace, mode, API URL, and whether the entry is on; as last told.
-type Followed = (String, Mode, String, Option<bool>);
 
 /// A home's memory. Everything in it is of this process; nothing is lost by starting anew.
 #[derive(Debug, Clone)]
@@ -19,13 +16,15 @@ pub struct Memory {
     last: Option<Now>,
     config_trouble: Option<(LogEvent, i64)>,
     notified: BTreeSet<Notified>,
-    loss: Option<Loss>,
     reminded: Option<(TokenId, usize)>,
     first_seen: Option<(TokenId, i64)>,
     obtained: Option<TokenId>,
-    was_logged_in: bool,
-    logged_out: Option<Option<TokenId>>,
-    pub(super) followed: Option<Option<Followed>>,
+    /// Whose token is kept, as last told.
+    pub(super) told_of_owner: Option<LogEvent>,
+    /// How the entry differs from the record, as last told.
+    pub(super) difference: Option<Difference>,
+    /// There was an entry.
+    pub(super) had_entry: bool,
     pub(super) command_running: bool,
     /// The files in `.sigilum/`.
     pub(super) file: RetryState,
@@ -38,16 +37,8 @@ pub struct Memory {
 pub(super) enum Notified {
     Broken,
     ConfigMissing,
-    Reference,
-    ReadOnly,
-}
-
-/// Why there is no stored token to go by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Loss {
-    LoggedOut,
-    Deleted,
-    OtherApi,
+    TokenLost,
+    NobodyRenews,
 }
 
 /// Whether an action may be done now.
@@ -77,13 +68,12 @@ impl Memory {
             last: None,
             config_trouble: None,
             notified: BTreeSet::new(),
-            loss: None,
             reminded: None,
             first_seen: None,
             obtained: None,
-            was_logged_in: false,
-            logged_out: None,
-            followed: None,
+            told_of_owner: None,
+            difference: None,
+            had_entry: false,
             command_running: false,
             file: RetryState::default(),
             entry: RetryState::default(),
@@ -162,13 +152,6 @@ impl Memory {
         self.notified.remove(&what)
     }
 
-    /// Whether this is news.
-    pub(super) fn lost(&mut self, loss: Option<Loss>) -> bool {
-        let news = self.loss != loss;
-        self.loss = loss;
-        news
-    }
-
     /// Whether the person has not been reminded of this token's expiry for the `passed`-th time.
     pub(super) fn remind(&mut self, token: TokenId, passed: usize) -> bool {
         let news = self.reminded.is_none_or(|(id, times)| id != token || times < passed);
@@ -199,28 +182,6 @@ impl Memory {
     /// Whether this token was obtained by the last renewal and is looked at for the first time.
     pub(super) fn is_fresh(&mut self, token: TokenId) -> bool {
         self.obtained.take_if(|id| *id == token).is_some()
-    }
-
-    /// `auth logout` removes file, config token and record. Where it could not take the token out of the config, that
-    /// token must not come back into the file: remembers which one it was.
-    pub(super) fn mind_logout(&mut self, snapshot: &Snapshot, owner: &Owner) {
-        let gone = owner.record == Record::None && snapshot.file == Stored::Missing;
-        if !gone {
-            self.was_logged_in = true;
-            self.logged_out = None;
-        } else if self.was_logged_in && self.logged_out.is_none() && !matches!(snapshot.config, Config::Broken(_)) {
-            self.logged_out = Some(match &snapshot.config {
-                Config::Entry(entry) => match &entry.token {
-                    InConfig::Token(token) => Some(token.id),
-                    _ => None,
-                },
-                _ => None,
-            });
-        }
-    }
-
-    pub(super) fn is_logged_out_of(&self, token: TokenId) -> bool {
-        self.logged_out == Some(Some(token))
     }
 }
 

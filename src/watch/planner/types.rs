@@ -26,8 +26,6 @@ pub struct Token {
     pub iat: Option<i64>,
     /// Expires at; without it a token lives for ever.
     pub exp: Option<i64>,
-    /// A signing secret of ours says that it is not by it.
-    pub signature_invalid: bool,
 }
 
 impl Token {
@@ -53,7 +51,7 @@ impl Token {
 pub struct Snapshot {
     /// openclaw.json.
     pub config: Config,
-    /// Whose token it is about: what the hook's entry says, else the record. `None`: neither is there.
+    /// Whose token is kept, by the record of a login. `None`: nobody is logged in.
     pub owner: Option<Owner>,
     /// The token file.
     pub file: Stored,
@@ -74,15 +72,21 @@ pub enum Config {
     Entry(Entry),
 }
 
-/// The hook's entry.
+/// The hook's entry. Nothing that it says decides anything but whether the hook is on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// `enabled`; absent counts as on.
     pub on: bool,
-    /// Whether its env is to hold the token while on (`SIGILUM_TOKEN_IN_CONFIG`).
-    pub holds_token: bool,
-    /// `SIGILUM_OWNER_TOKEN` of its env.
+    /// `SIGILUM_NAMESPACE` of its env.
+    pub namespace: Option<String>,
+    /// `SIGILUM_MODE`
+    pub mode: Option<String>,
+    /// `SIGILUM_API_URL`, without a trailing slash.
+    pub api_url: Option<String>,
+    /// `SIGILUM_OWNER_TOKEN`
     pub token: InConfig,
+    /// Why no token may be written where it stands.
+    pub closed: Option<String>,
 }
 
 /// `SIGILUM_OWNER_TOKEN` in the entry's env.
@@ -109,31 +113,15 @@ pub enum Stored {
     Token(Token),
 }
 
-/// The namespace owner that a home is about.
+/// The namespace owner that a home is about, as recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     /// The namespace.
     pub namespace: String,
     /// managed or oss-local.
     pub mode: Mode,
-    /// The API's base URL.
+    /// The API's base URL, without a trailing slash.
     pub api_url: String,
-    /// What the record of the last login says beside it.
-    pub record: Record,
-}
-
-/// The record of the last login, compared with the entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Record {
-    /// None: never logged in, or logged out.
-    None,
-    /// Of the same mode and API.
-    Same,
-    /// oss-local, and the API moved from one loopback address to another: the same tokens, another URL.
-    Moved,
-    /// Of another mode or another API: what it stored is not for the one that the entry names.
-    Other {
-        /// The entry names a local API on this machine, where tokens may be made without a login.
-        here: bool,
-    },
+    /// Whether the token stands in the entry while the hook is on. `None`, nobody chose: it does if one is there.
+    pub token_in_config: Option<bool>,
 }

@@ -1,14 +1,14 @@
 //! Random lives of a home: edits, deletions, clock jumps, failures. What must hold at every moment: the token in the
-//! config is never one that expired more than 30 s ago while renewing was possible, and no two writes happen without a
-//! cause between them.
+//! config is never one that expired more than 30 s ago while renewing was possible, no two writes happen without a cause
+//! between them, and the token goes into no entry that is off, names another API, or is to hold none.
 
-use super::{HOUR, WITH_COMMAND, at, owned, snapshot};
+use super::{HOUR, WITH_COMMAND, at, chosen, entry, managed, nobodys, snapshot};
 use proptest::prelude::*;
 use sigilum_authz_notify::mode::Mode;
 use sigilum_authz_notify::token::lifetime::{DEFAULT_FRACTION, Lifetime, MAX_JITTER};
 use sigilum_authz_notify::token::times::time_fault;
 use sigilum_authz_notify::watch::planner::{
-    Action, By, Config, Entry, InConfig, Memory, Now, Plan, Record, Snapshot, Stored, Token, TokenId, plan,
+    Action, By, Config, InConfig, Memory, Now, Plan, Snapshot, Stored, Token, TokenId, plan,
 };
 
 #[derive(Debug, Clone)]
@@ -16,7 +16,8 @@ enum Event {
     Wait(i64),
     Touch,
     Switch(bool),
-    HoldToken(bool),
+    Choose(Option<bool>),
+    NameAnotherApi(bool),
     DeleteConfig,
     BreakConfig,
     RestoreConfig,
@@ -40,7 +41,8 @@ fn event() -> impl Strategy<Value = Event> {
         6 => (1..2_000i64).prop_map(Event::Wait),
         2 => Just(Event::Touch),
         2 => any::<bool>().prop_map(Event::Switch),
-        1 => any::<bool>().prop_map(Event::HoldToken),
+        1 => prop::option::weighted(0.7, any::<bool>()).prop_map(Event::Choose),
+        1 => any::<bool>().prop_map(Event::NameAnotherApi),
         1 => Just(Event::DeleteConfig),
         1 => Just(Event::BreakConfig),
         3 => Just(Event::RestoreConfig),
@@ -66,7 +68,10 @@ const TICK_MS: i64 = 20_000;
 struct Life {
     now: Now,
     on: bool,
-    holds: bool,
+    /// Whether the token is to stand in the config, as the person chose.
+    choice: Option<bool>,
+    /// The entry names another API than the record.
+    elsewhere: bool,
     shape: Shape,
     in_config: Option<Token>,
     before: Option<Token>,
@@ -102,7 +107,8 @@ impl Life {
         let mut life = Self {
             now: at(0),
             on: true,
-            holds: true,
+            choice: Some(true),
+            elsewhere: false,
             shape: Shape::Fine,
             in_config: None,
             before: None,
@@ -136,7 +142,6 @@ impl Life {
             namespace: "alice".to_owned(),
             iat: Some(iat),
             exp: Some(iat + LIFE),
-            signature_invalid: false,
         }
     }
 
@@ -144,15 +149,24 @@ impl Life {
         let config = match self.shape {
             Shape::Missing => Config::Missing,
             Shape::Broken => Config::Broken("line 1 column 1".to_owned()),
-            Shape::Fine => Config::Entry(Entry {
-                on: self.on,
-                holds_token: self.holds,
-                token: self.in_config.clone().map_or(InConfig::Unset, InConfig::Token),
-            }),
+            Shape::Fine => entry(self.on, self.in_config.clone().map_or(InConfig::Unset, InConfig::Token)),
         };
         let file = self.file.clone().map_or(Stored::Missing, Stored::Token);
-        let record = if self.record { Record::Same } else { Record::None };
-        owned(snapshot(config, file), self.mode, record)
+        let mut snapshot = chosen(self.choice, snapshot(config, file));
+        if self.mode == Mode::Managed {
+            snapshot = managed(snapshot);
+        }
+        if let Config::Entry(entry) = &mut snapshot.config
+            && self.elsewhere
+        {
+            entry.api_url = Some("http://127.0.0.1:38911".to_owned());
+        }
+        if self.record { snapshot } else { nobodys(snapshot) }
+    }
+
+    /// Whether the token belongs into the entry as it stands.
+    fn holds(&self) -> bool {
+        self.on && !self.elsewhere && self.choice.unwrap_or(self.in_config.is_some())
     }
 
     fn expired_for(&self, token: &Token) -> i64 {
@@ -224,24 +238,20 @@ impl Life {
                 self.cause = true;
                 return Ok(Some(obtained));
             }
-            Action::Store(id) => {
-                let token = self.in_config.clone().unwrap();
-                assert_eq!(token.id, *id);
-                assert!(self.expired_for(&token) < 0, "an expired token was stored");
-                self.file = Some(token);
-                self.cause = true;
-            }
             Action::Put(id) => {
                 let token = self.file.clone().unwrap();
                 assert_eq!(token.id, *id);
-                assert!(self.on && self.holds, "a token was put into an entry that is off");
+                assert!(self.record && self.holds(), "a token was put where none belongs");
+                assert!(self.expired_for(&token) < 0, "an expired token was put");
+                if let Some(held) = &self.in_config {
+                    let is_good = self.expired_for(held) < 0 && held.iat <= Some(self.now.wall / 1000);
+                    assert!(
+                        !is_good || held.iat <= token.iat,
+                        "a token issued later was put out of the config"
+                    );
+                }
                 self.before = self.in_config.replace(token);
             }
-            Action::TakeOut => {
-                assert!(!(self.on && self.holds), "a token was taken out of an entry that is on");
-                self.before = self.in_config.take();
-            }
-            Action::Adopt => unreachable!("the API does not move here"),
         }
         Ok(None)
     }
@@ -249,9 +259,8 @@ impl Life {
     /// The token in the config is never one that expired more than 30 s ago while renewing was possible.
     fn check(&self) {
         let possible = self.shape == Shape::Fine
-            && self.on
-            && self.holds
-            && (self.record || self.file.is_some())
+            && self.holds()
+            && self.record
             && self.signing
             && self.config_writable
             && self.files_writable;
@@ -299,7 +308,8 @@ impl Life {
             Event::Wait(seconds) => return self.pass(seconds * 1000),
             Event::Touch => {}
             Event::Switch(on) => self.on = on,
-            Event::HoldToken(holds) => self.holds = holds,
+            Event::Choose(choice) => self.choice = choice,
+            Event::NameAnotherApi(other) => self.elsewhere = other,
             Event::DeleteConfig => self.shape = Shape::Missing,
             Event::BreakConfig => self.shape = Shape::Broken,
             Event::RestoreConfig => self.shape = Shape::Fine,
@@ -316,7 +326,9 @@ impl Life {
             Event::Logout => (self.file, self.in_config, self.record) = (None, None, false),
             Event::Login => {
                 let token = self.make(0);
-                self.in_config = (self.on && self.holds && self.shape == Shape::Fine).then(|| token.clone());
+                self.in_config =
+                    (self.on && self.choice != Some(false) && self.shape == Shape::Fine).then(|| token.clone());
+                self.elsewhere &= self.shape != Shape::Fine;
                 (self.file, self.record) = (Some(token), true);
             }
         }
@@ -354,7 +366,7 @@ proptest! {
             life.happen(event);
         }
         // All hindrances gone and a quarter of an hour later: file and config agree, and the token is good.
-        (life.shape, life.on, life.holds) = (Shape::Fine, true, true);
+        (life.shape, life.on, life.choice) = (Shape::Fine, true, Some(true));
         (life.signing, life.config_writable, life.files_writable) = (true, true, true);
         life.happen(&Event::Login);
         life.pass(900_000);

@@ -1,11 +1,10 @@
 //! Tables: each state has its action, its line and its next wake-up.
 
-use super::{HOUR, RULES, START_S, WITH_COMMAND, at, entry, id, owned, snapshot, token, with};
-use sigilum_authz_notify::mode::Mode;
+use super::{HOUR, RULES, START_S, WITH_COMMAND, at, chosen, entry, id, managed, nobodys, snapshot, token, with};
 use sigilum_authz_notify::token::lifetime::MAX_JITTER;
 use sigilum_authz_notify::token::times::TimeFault;
 use sigilum_authz_notify::watch::planner::{
-    Action, By, Config, Entry, InConfig, LogEvent, Memory, Now, Plan, Record, Snapshot, Stored, Token, plan,
+    Action, By, Config, Difference, Entry, InConfig, LogEvent, Memory, Now, Plan, Rules, Snapshot, Stored, Token, plan,
 };
 
 fn fresh_memory() -> Memory {
@@ -19,296 +18,390 @@ fn renew(by: By, replaces: Option<u8>) -> Option<Action> {
     })
 }
 
-/// One look at a state, by a watcher that has just started, a minute after the start.
-#[test]
-fn each_state_has_its_action() {
-    use InConfig::{Garbage, Reference, Unset};
-    use Mode::{Managed, OssLocal};
-    let good = || Stored::Token(token(1, 0, HOUR));
-    let due = || Stored::Token(token(1, -HOUR, 120));
-    let expired = || Stored::Token(token(1, -HOUR, 0));
-    let same = || InConfig::Token(token(1, 0, HOUR));
-    let older = || InConfig::Token(token(2, -10, HOUR));
-    let newer = || InConfig::Token(token(2, 10, HOUR));
-    let bobs = || {
-        InConfig::Token(Token {
-            namespace: "bob".to_owned(),
-            ..token(2, 10, HOUR)
-        })
-    };
-    let signature_invalid = || {
-        InConfig::Token(Token {
-            signature_invalid: true,
-            ..token(2, 10, HOUR)
-        })
-    };
-    let from_future = || InConfig::Token(token(2, 40 * HOUR, 80 * HOUR));
-    let not_held = |token| {
-        Config::Entry(Entry {
-            on: true,
-            holds_token: false,
-            token,
-        })
-    };
-    let put = Some(Action::Put(id(1)));
-    let store = Some(Action::Store(id(2)));
-    let sign = renew(By::Signing, Some(1));
-    let cases: Vec<(&str, Snapshot, Option<Action>)> = vec![
-        ("all is well", snapshot(entry(true, same()), good()), None),
-        ("no entry", snapshot(Config::NoEntry, good()), None),
-        ("no entry, token due", snapshot(Config::NoEntry, due()), sign.clone()),
-        ("config deleted", snapshot(Config::Missing, good()), None),
-        (
-            "config deleted, token due",
-            snapshot(Config::Missing, due()),
-            sign.clone(),
-        ),
-        ("config broken", snapshot(Config::Broken("line 1".into()), good()), None),
-        (
-            "config broken, token due",
-            snapshot(Config::Broken("line 1".into()), due()),
-            sign.clone(),
-        ),
-        (
-            "no entry, no record",
-            with(snapshot(Config::NoEntry, Stored::Missing), |s| s.owner = None),
-            None,
-        ),
-        ("on, token missing", snapshot(entry(true, Unset), good()), put.clone()),
-        (
-            "on, garbage for a token",
-            snapshot(entry(true, Garbage), good()),
-            put.clone(),
-        ),
-        ("on, ${…}", snapshot(entry(true, Reference), good()), None),
-        (
-            "on, ${…}, token due",
-            snapshot(entry(true, Reference), due()),
-            sign.clone(),
-        ),
-        ("on, older token", snapshot(entry(true, older()), good()), put.clone()),
-        (
-            "on, another's token",
-            snapshot(entry(true, bobs()), good()),
-            put.clone(),
-        ),
-        (
-            "on, a token that our secret refutes",
-            snapshot(entry(true, signature_invalid()), good()),
-            put.clone(),
-        ),
-        (
-            "on, a token from the future",
-            snapshot(entry(true, from_future()), good()),
-            put.clone(),
-        ),
-        ("on, newer token", snapshot(entry(true, newer()), good()), store.clone()),
-        (
-            "off, newer token",
-            snapshot(entry(false, newer()), good()),
-            store.clone(),
-        ),
-        (
-            "off, token in",
-            snapshot(entry(false, same()), good()),
-            Some(Action::TakeOut),
-        ),
-        (
-            "off, another's token in",
-            snapshot(entry(false, bobs()), good()),
-            Some(Action::TakeOut),
-        ),
-        (
-            "off, garbage in",
-            snapshot(entry(false, Garbage), good()),
-            Some(Action::TakeOut),
-        ),
-        ("off, ${…}", snapshot(entry(false, Reference), good()), None),
-        ("off, token out", snapshot(entry(false, Unset), good()), None),
-        (
-            "off, token out, due",
-            snapshot(entry(false, Unset), due()),
-            sign.clone(),
-        ),
-        ("token not in config", snapshot(not_held(Unset), good()), None),
-        (
-            "token not in config, due",
-            snapshot(not_held(Unset), due()),
-            sign.clone(),
-        ),
-        (
-            "token not in config, but there",
-            snapshot(not_held(same()), good()),
-            Some(Action::TakeOut),
-        ),
-        (
-            "token not in config, newer there",
-            snapshot(not_held(newer()), good()),
-            store.clone(),
-        ),
-        (
-            "due: renewed before it is put",
-            snapshot(entry(true, Unset), due()),
-            sign.clone(),
-        ),
-        ("expired", snapshot(entry(true, Unset), expired()), sign.clone()),
-        (
-            "expired, newer in config",
-            snapshot(entry(true, newer()), expired()),
-            store.clone(),
-        ),
-        (
-            "file deleted",
-            snapshot(entry(true, same()), Stored::Missing),
-            renew(By::Signing, None),
-        ),
-        (
-            "file deleted, none in config",
-            snapshot(entry(true, Unset), Stored::Missing),
-            renew(By::Signing, None),
-        ),
-        (
-            "file is garbage, good one in config",
-            snapshot(entry(true, newer()), Stored::Garbage),
-            store.clone(),
-        ),
-        (
-            "file is garbage",
-            snapshot(entry(true, Unset), Stored::Garbage),
-            renew(By::Signing, None),
-        ),
-        (
-            "never logged in, token pasted into config",
-            owned(snapshot(entry(true, newer()), Stored::Missing), Managed, Record::None),
-            store.clone(),
-        ),
-        (
-            "logged out",
-            owned(snapshot(entry(true, Unset), Stored::Missing), OssLocal, Record::None),
-            None,
-        ),
-        (
-            "token file of the shell scripts, no record",
-            owned(snapshot(entry(true, Unset), good()), OssLocal, Record::None),
-            put.clone(),
-        ),
-        (
-            "local API moved",
-            owned(snapshot(entry(true, same()), good()), OssLocal, Record::Moved),
-            Some(Action::Adopt),
-        ),
-        (
-            "local API moved, token due",
-            owned(snapshot(entry(true, same()), due()), OssLocal, Record::Moved),
-            sign,
-        ),
-        (
-            "other API",
-            owned(
-                snapshot(entry(true, Unset), good()),
-                OssLocal,
-                Record::Other { here: false },
-            ),
-            None,
-        ),
-        (
-            "other API, off",
-            owned(
-                snapshot(entry(false, same()), good()),
-                OssLocal,
-                Record::Other { here: false },
-            ),
-            Some(Action::TakeOut),
-        ),
-        (
-            "other API, new token pasted into config",
-            owned(
-                snapshot(entry(true, newer()), good()),
-                Managed,
-                Record::Other { here: false },
-            ),
-            store,
-        ),
-        (
-            "made managed and local again",
-            owned(
-                snapshot(entry(true, Unset), good()),
-                OssLocal,
-                Record::Other { here: true },
-            ),
-            renew(By::Signing, None),
-        ),
-        (
-            "managed, no command, due",
-            owned(snapshot(entry(true, Unset), due()), Managed, Record::Same),
-            put,
-        ),
-        (
-            "managed, no command, deleted",
-            owned(snapshot(entry(true, same()), Stored::Missing), Managed, Record::Same),
-            None,
-        ),
-        (
-            "read-only config",
-            with(snapshot(entry(true, Unset), good()), |s| {
-                s.read_only = Some("OPENCLAW_NIX_MODE".into())
-            }),
-            None,
-        ),
-        (
-            "read-only config, due",
-            with(snapshot(entry(true, Unset), due()), |s| {
-                s.read_only = Some("OPENCLAW_NIX_MODE".into())
-            }),
-            renew(By::Signing, Some(1)),
-        ),
-    ];
+fn good() -> Stored {
+    Stored::Token(token(1, 0, HOUR))
+}
+
+fn due() -> Stored {
+    Stored::Token(token(1, -HOUR, 120))
+}
+
+fn expired() -> Stored {
+    Stored::Token(token(1, -HOUR, 0))
+}
+
+fn same() -> InConfig {
+    InConfig::Token(token(1, 0, HOUR))
+}
+
+fn older() -> InConfig {
+    InConfig::Token(token(2, -10, HOUR))
+}
+
+fn newer() -> InConfig {
+    InConfig::Token(token(2, 10, HOUR))
+}
+
+fn bobs() -> InConfig {
+    InConfig::Token(Token {
+        namespace: "bob".to_owned(),
+        ..token(2, 10, HOUR)
+    })
+}
+
+fn read_only(snapshot: Snapshot) -> Snapshot {
+    with(snapshot, |snapshot| {
+        snapshot.read_only = Some("OPENCLAW_NIX_MODE".into())
+    })
+}
+
+/// An entry that is on, holds no token, and is otherwise as `change` has it.
+fn changed(change: impl FnOnce(&mut Entry)) -> Config {
+    match entry(true, InConfig::Unset) {
+        Config::Entry(mut entry) => {
+            change(&mut entry);
+            Config::Entry(entry)
+        }
+        other => other,
+    }
+}
+
+fn check(rules: &Rules, cases: Vec<(&str, Snapshot, Option<Action>)>) {
     for (name, snapshot, expected) in cases {
         assert_eq!(
-            plan(&snapshot, &mut fresh_memory(), at(60), &RULES).action,
+            plan(&snapshot, &mut fresh_memory(), at(60), rules).action,
             expected,
             "{name}"
         );
     }
-    let commanded: Vec<(&str, Snapshot, Option<Action>)> = vec![
+}
+
+/// One look at a state, by a watcher that has just started, a minute after the start.
+#[test]
+fn each_state_of_the_token_file_has_its_action() {
+    use InConfig::{Reference, Unset};
+    let sign = || renew(By::Signing, Some(1));
+    let anew = || renew(By::Signing, None);
+    let broken = || Config::Broken("line 1".into());
+    check(
+        &RULES,
+        vec![
+            ("all is well", snapshot(entry(true, same()), good()), None),
+            ("no entry, due", snapshot(Config::NoEntry, due()), sign()),
+            ("config deleted, due", snapshot(Config::Missing, due()), sign()),
+            ("config broken, due", snapshot(broken(), due()), sign()),
+            ("on, ${…}, due", snapshot(entry(true, Reference), due()), sign()),
+            ("off, due", snapshot(entry(false, Unset), due()), sign()),
+            (
+                "token kept out, due",
+                chosen(Some(false), snapshot(entry(true, Unset), due())),
+                sign(),
+            ),
+            (
+                "another API, due",
+                snapshot(changed(|entry| entry.api_url = None), due()),
+                sign(),
+            ),
+            (
+                "read-only config, due",
+                read_only(snapshot(entry(true, Unset), due())),
+                sign(),
+            ),
+            (
+                "due: renewed before it is put",
+                snapshot(entry(true, Unset), due()),
+                sign(),
+            ),
+            ("expired", snapshot(entry(true, Unset), expired()), sign()),
+            (
+                "expired, newer in config",
+                snapshot(entry(true, newer()), expired()),
+                sign(),
+            ),
+            ("deleted", snapshot(entry(true, same()), Stored::Missing), anew()),
+            (
+                "deleted, none in config",
+                snapshot(entry(true, Unset), Stored::Missing),
+                anew(),
+            ),
+            ("garbage", snapshot(entry(true, Unset), Stored::Garbage), anew()),
+            (
+                "garbage, good one in config",
+                snapshot(entry(true, newer()), Stored::Garbage),
+                anew(),
+            ),
+            (
+                "managed, no command, due",
+                managed(snapshot(entry(true, same()), due())),
+                None,
+            ),
+            (
+                "managed, no command, deleted",
+                managed(snapshot(entry(true, same()), Stored::Missing)),
+                None,
+            ),
+            (
+                "nobody is logged in",
+                nobodys(snapshot(entry(true, Unset), Stored::Missing)),
+                None,
+            ),
+            (
+                "nobody, token in config",
+                nobodys(snapshot(entry(true, newer()), Stored::Missing)),
+                None,
+            ),
+            (
+                "nobody, no entry",
+                nobodys(snapshot(Config::NoEntry, Stored::Missing)),
+                None,
+            ),
+        ],
+    );
+    check(
+        &WITH_COMMAND,
+        vec![
+            (
+                "due",
+                managed(snapshot(entry(true, Unset), due())),
+                renew(By::Command, Some(1)),
+            ),
+            ("not due", managed(snapshot(entry(true, same()), good())), None),
+            (
+                "deleted",
+                managed(snapshot(entry(true, same()), Stored::Missing)),
+                renew(By::Command, None),
+            ),
+            (
+                "oss-local signs all the same",
+                snapshot(entry(true, Unset), due()),
+                sign(),
+            ),
+            ("nobody is logged in", managed_by_nobody(), None),
+        ],
+    );
+}
+
+fn managed_by_nobody() -> Snapshot {
+    nobodys(managed(snapshot(entry(true, InConfig::Unset), Stored::Missing)))
+}
+
+#[test]
+fn the_token_is_put_into_an_entry_that_is_on_and_as_recorded_and_into_no_other() {
+    use InConfig::{Garbage, Unset};
+    let put = || Some(Action::Put(id(1)));
+    let on = |token| snapshot(entry(true, token), good());
+    let off = |token| snapshot(entry(false, token), good());
+    let from_future = InConfig::Token(token(2, 40 * HOUR, 80 * HOUR));
+    let expired_newer = InConfig::Token(token(2, 10, 30));
+    check(
+        &RULES,
+        vec![
+            ("none there", on(Unset), put()),
+            ("garbage", on(Garbage), put()),
+            ("older", on(older()), put()),
+            ("another's", on(bobs()), put()),
+            ("from the future", on(from_future), put()),
+            ("issued later, but expired", on(expired_newer), put()),
+            (
+                "managed, no command, due",
+                managed(snapshot(entry(true, Unset), due())),
+                put(),
+            ),
+            ("nobody chose, older", chosen(None, on(older())), put()),
+            ("nobody chose, another's", chosen(None, on(bobs())), put()),
+            ("the same", on(same()), None),
+            ("no entry", snapshot(Config::NoEntry, good()), None),
+            ("config deleted", snapshot(Config::Missing, good()), None),
+            ("config broken", snapshot(Config::Broken("line 1".into()), good()), None),
+            ("off, none there", off(Unset), None),
+            ("off, garbage", off(Garbage), None),
+            ("off, ${…}", off(InConfig::Reference), None),
+            ("kept out, none there", chosen(Some(false), on(Unset)), None),
+            ("kept out, garbage", chosen(Some(false), on(Garbage)), None),
+            ("nobody chose, none there", chosen(None, on(Unset)), None),
+            ("nobody chose, garbage", chosen(None, on(Garbage)), None),
+            ("nobody chose, ${…}", chosen(None, on(InConfig::Reference)), None),
+            (
+                "expired, nobody renews",
+                managed(snapshot(entry(true, Unset), expired())),
+                None,
+            ),
+        ],
+    );
+}
+
+#[test]
+fn whatever_else_differs_is_said_once_with_the_command_that_settles_it() {
+    use Difference::{Closed, Gone, Names, NewerToken, ReadOnly, Reference, TokenKeptOut, TokenWhileOff};
+    let on = |token| snapshot(entry(true, token), good());
+    let off = |token| snapshot(entry(false, token), good());
+    let unlike = |change: fn(&mut Entry)| snapshot(changed(change), good());
+    let names = |what, entry: Option<&str>, recorded: &str| Names {
+        what,
+        entry: entry.map(str::to_owned),
+        recorded: recorded.to_owned(),
+    };
+    let elsewhere = "https://elsewhere.example";
+    let switch = "auth switch alice";
+    let cases = [
         (
-            "due",
-            owned(snapshot(entry(true, Unset), due()), Managed, Record::Same),
-            renew(By::Command, Some(1)),
+            "another API",
+            unlike(|entry| entry.api_url = Some("https://elsewhere.example".into())),
+            names("API", Some(elsewhere), "http://127.0.0.1:8787"),
+            switch,
         ),
         (
-            "not due",
-            owned(snapshot(entry(true, same()), good()), Managed, Record::Same),
+            "another port",
+            unlike(|entry| entry.api_url = Some("http://127.0.0.1:38911".into())),
+            names("API", Some("http://127.0.0.1:38911"), "http://127.0.0.1:8787"),
+            switch,
+        ),
+        (
+            "no API",
+            unlike(|entry| entry.api_url = None),
+            names("API", None, "http://127.0.0.1:8787"),
+            switch,
+        ),
+        (
+            "another mode",
+            unlike(|entry| entry.mode = Some("managed".into())),
+            names("mode", Some("managed"), "oss-local"),
+            switch,
+        ),
+        (
+            "another namespace",
+            unlike(|entry| entry.namespace = Some("bob".into())),
+            names("namespace", Some("bob"), "alice"),
+            switch,
+        ),
+        (
+            "kept out, another API",
+            chosen(Some(false), unlike(|entry| entry.api_url = None)),
+            names("API", None, "http://127.0.0.1:8787"),
+            switch,
+        ),
+        (
+            "kept out, there",
+            chosen(Some(false), on(same())),
+            TokenKeptOut { is_stored: true },
+            switch,
+        ),
+        (
+            "kept out, another there",
+            chosen(Some(false), on(newer())),
+            TokenKeptOut { is_stored: false },
+            switch,
+        ),
+        ("off, there", off(same()), TokenWhileOff, switch),
+        ("off, newer there", off(newer()), TokenWhileOff, switch),
+        ("off, another's there", off(bobs()), TokenWhileOff, switch),
+        ("newer", on(newer()), NewerToken, "auth login --owner-token-stdin"),
+        ("nobody chose, newer", chosen(None, on(newer())), NewerToken, switch),
+        ("no entry", snapshot(Config::NoEntry, good()), Gone, switch),
+        ("${…}", on(InConfig::Reference), Reference, "left alone"),
+        (
+            "in an included file",
+            unlike(|entry| entry.closed = Some("it is included".into())),
+            Closed("it is included".into()),
+            "it is included",
+        ),
+        (
+            "read-only",
+            read_only(on(InConfig::Unset)),
+            ReadOnly("OPENCLAW_NIX_MODE".into()),
+            "OPENCLAW_NIX_MODE is set",
+        ),
+    ];
+    let fine = on(same());
+    for (name, snapshot, expected, says) in cases {
+        let mut memory = fresh_memory();
+        let told = |memory: &mut Memory, snapshot: &Snapshot, now| {
+            let planned = plan(snapshot, memory, at(now), &RULES);
+            assert_eq!(planned.action, None, "{name}");
+            let differs = planned
+                .log_events
+                .into_iter()
+                .filter(|line| matches!(line, LogEvent::Differs { .. }));
+            differs.collect::<Vec<_>>()
+        };
+        let [line] = &told(&mut memory, &snapshot, 60)[..] else {
+            panic!("{name}: not one line");
+        };
+        assert!(
+            matches!(line, LogEvent::Differs { difference, .. } if *difference == expected),
+            "{name}: {line:?}"
+        );
+        assert_eq!(line.is_warning(), expected != Reference, "{name}");
+        assert!(line.to_string().contains(says), "{name}: {line}");
+        assert_eq!(told(&mut memory, &snapshot, 70), [], "{name}: said twice");
+        // A config that is gone for a while is no new state, one that was put right is.
+        let gone = with(snapshot.clone(), |snapshot| snapshot.config = Config::Missing);
+        assert_eq!(told(&mut memory, &gone, 80), [], "{name}");
+        assert_eq!(told(&mut memory, &snapshot, 90), [], "{name}: said twice");
+        assert_eq!(told(&mut memory, &fine, 100), [], "{name}");
+        assert_eq!(
+            told(&mut memory, &snapshot, 110).len(),
+            1,
+            "{name}: not said of the next time"
+        );
+    }
+    // An entry that goes is missed even where nobody chose to have the token in it; one that never was is not.
+    for (before, lines) in [(Some(chosen(None, fine)), 1), (None, 0)] {
+        let mut memory = fresh_memory();
+        before.map(|before| plan(&before, &mut memory, at(50), &RULES));
+        let planned = plan(
+            &chosen(None, snapshot(Config::NoEntry, good())),
+            &mut memory,
+            at(60),
+            &RULES,
+        );
+        let gone = |line: &&LogEvent| matches!(line, LogEvent::Differs { difference: Gone, .. });
+        assert_eq!(planned.log_events.iter().filter(gone).count(), lines);
+    }
+}
+
+#[test]
+fn a_home_without_a_record_is_told_which_login_makes_it_ours() {
+    type Change = fn(&mut Entry);
+    let cases: [(Change, &str, Option<&str>); 5] = [
+        (|_| {}, "auth login --namespace alice --mode oss-local", None),
+        (
+            |entry| entry.api_url = Some("http://127.0.0.1:9797".into()),
+            "auth login --namespace alice --mode oss-local",
+            Some("http://127.0.0.1:9797"),
+        ),
+        (
+            |entry| entry.mode = Some("x; rm -rf ~".into()),
+            "auth login --namespace alice",
+            Some("http://127.0.0.1:8787"),
+        ),
+        (
+            |entry| entry.namespace = Some("$(id)".into()),
+            "auth login --mode oss-local",
             None,
         ),
         (
-            "deleted",
-            owned(snapshot(entry(true, same()), Stored::Missing), Managed, Record::Same),
-            renew(By::Command, None),
-        ),
-        (
-            "other API",
-            owned(
-                snapshot(entry(true, Unset), good()),
-                Managed,
-                Record::Other { here: false },
-            ),
-            renew(By::Command, None),
-        ),
-        (
-            "oss-local signs all the same",
-            snapshot(entry(true, Unset), due()),
-            renew(By::Signing, Some(1)),
-        ),
-        (
-            "logged out",
-            owned(snapshot(entry(true, Unset), Stored::Missing), Managed, Record::None),
+            |entry| (entry.namespace, entry.mode, entry.api_url) = (None, None, None),
+            "auth login",
             None,
         ),
     ];
-    for (name, snapshot, expected) in commanded {
-        let planned = plan(&snapshot, &mut fresh_memory(), at(60), &WITH_COMMAND);
-        assert_eq!(planned.action, expected, "with a token command: {name}");
+    for (change, command, api_url) in cases {
+        let seen = nobodys(snapshot(changed(change), Stored::Missing));
+        let mut memory = fresh_memory();
+        let planned = plan(&seen, &mut memory, at(60), &RULES);
+        let [line] = &planned.log_events[..] else {
+            panic!("{:?}", planned.log_events);
+        };
+        let text = line.to_string();
+        let end = api_url.map_or_else(String::new, |url| {
+            format!(" (the entry names the API {url:?}: with --api-url, if it is yours)")
+        });
+        assert!(
+            line.is_warning() && text.ends_with(&format!("sigilum-authz-notify {command}{end}")),
+            "{text}"
+        );
+        assert!(plan(&seen, &mut memory, at(70), &RULES).log_events.is_empty());
     }
 }
 
@@ -343,18 +436,26 @@ fn warnings(plan: &Plan) -> Vec<&LogEvent> {
 }
 
 #[test]
-fn a_managed_token_without_a_command_is_reminded_of_four_times() {
+fn a_managed_token_without_a_command_is_told_of_at_the_start_and_reminded_of_four_times() {
     let stored = token(1, 0, 7 * 24 * HOUR);
-    let snapshot = owned(
-        snapshot(entry(true, InConfig::Token(stored.clone())), Stored::Token(stored)),
-        Mode::Managed,
-        Record::Same,
-    );
+    let expires = stored.exp.unwrap();
+    let snapshot = managed(snapshot(
+        entry(true, InConfig::Token(stored.clone())),
+        Stored::Token(stored),
+    ));
     let mut memory = fresh_memory();
     let mut now = at(0);
     let mut told = Vec::new();
+    let start = plan(&snapshot, &mut memory, now, &RULES);
+    assert_eq!(warnings(&start), [&LogEvent::NobodyRenews { expires }]);
+    let text = LogEvent::NobodyRenews { expires }.to_string();
+    assert!(
+        text.contains("2027-01-22T08:00:00Z") && text.contains("--token-command") && text.contains("auth refresh"),
+        "{text}"
+    );
     loop {
         let planned = plan(&snapshot, &mut memory, now, &RULES);
+        assert_eq!(planned.due, None, "nothing renews it");
         for line in warnings(&planned) {
             match line {
                 LogEvent::Expires { in_seconds } => told.push(*in_seconds),
@@ -389,7 +490,7 @@ fn a_token_from_another_time_is_renewed_or_told_of_once() {
     ] {
         let stored = token(1, iat, exp);
         let local = snapshot(entry(true, InConfig::Token(stored.clone())), Stored::Token(stored));
-        let managed = owned(local.clone(), Mode::Managed, Record::Same);
+        let managed = managed(local.clone());
         let signed = plan(&local, &mut fresh_memory(), at(0), &RULES);
         assert_eq!(
             (signed.action, signed.due),
@@ -404,7 +505,7 @@ fn a_token_from_another_time_is_renewed_or_told_of_once() {
         assert_eq!(warnings(&told), [&LogEvent::WrongTimes { fault }], "{fault:?}");
         assert!(told.overdue && told.due.is_none() && told.action.is_none(), "{fault:?}");
         assert_eq!(
-            warnings(&plan(&managed, &mut memory, at(1), &RULES)).len(),
+            warnings(&plan(&managed, &mut memory, at(0), &RULES)).len(),
             0,
             "{fault:?}"
         );
@@ -496,11 +597,7 @@ fn a_command_that_prints_tokens_that_are_due_already_is_not_run_in_a_loop() {
     while now.steady < 600_000 {
         let seconds = now.steady / 1000;
         let stored = token(n, seconds - HOUR, seconds + 600);
-        let snapshot = owned(
-            snapshot(entry(false, InConfig::Unset), Stored::Token(stored)),
-            Mode::Managed,
-            Record::Same,
-        );
+        let snapshot = managed(snapshot(entry(false, InConfig::Unset), Stored::Token(stored)));
         let planned = plan(&snapshot, &mut memory, now, &WITH_COMMAND);
         match planned.action {
             Some(action) => {
@@ -569,27 +666,16 @@ fn who_keeps_undoing_gets_three_conflicts_a_minute() {
 
 #[test]
 fn a_logout_is_not_undone_where_it_could_not_write_the_config() {
-    let stored = token(1, 0, HOUR);
-    let logged_in = snapshot(
-        entry(true, InConfig::Token(stored.clone())),
-        Stored::Token(stored.clone()),
-    );
-    let logged_out = owned(
-        snapshot(entry(true, InConfig::Token(stored)), Stored::Missing),
-        Mode::OssLocal,
-        Record::None,
-    );
+    let logged_in = snapshot(entry(true, same()), good());
+    let logged_out = nobodys(snapshot(entry(true, same()), Stored::Missing));
     let mut memory = fresh_memory();
     assert_eq!(plan(&logged_in, &mut memory, at(1), &RULES).action, None);
     let planned = plan(&logged_out, &mut memory, at(2), &RULES);
     assert_eq!(planned.action, None);
-    assert!(planned.log_events.contains(&LogEvent::LoggedOut));
-    // A new token pasted into the config is another matter.
-    let pasted = with(logged_out, |snapshot| {
-        snapshot.config = entry(true, InConfig::Token(token(2, 2, HOUR)))
-    });
-    assert_eq!(
-        plan(&pasted, &mut memory, at(3), &RULES).action,
-        Some(Action::Store(id(2)))
+    assert!(
+        matches!(&planned.log_events[..], [line @ LogEvent::NobodyLoggedIn { .. }] if line.to_string().starts_with("nobody is logged in here"))
     );
+    // Nor is a new token in the config a login.
+    let pasted = nobodys(snapshot(entry(true, newer()), Stored::Missing));
+    assert_eq!(plan(&pasted, &mut memory, at(3), &RULES).action, None);
 }
