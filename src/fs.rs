@@ -24,7 +24,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::io;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The mode of everything that is ours alone.
 const PRIVATE: u32 = 0o600;
@@ -159,6 +159,27 @@ pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
             .because(anyhow::Error::msg(why))
             .next(format!("look at it, then remove it: rm {}", quoted(path)))),
     }
+}
+
+/// Makes files in a folder of ours private again that others may read; of those names only.
+pub fn mend(folder: &Path, is_ours: impl Fn(&str) -> bool) -> Result<()> {
+    trust::mend(&open_to_read(&folder.join("-"))?, is_ours);
+    Ok(())
+}
+
+/// The files of those names in a folder that others may read, each with its mode; none where there is no such folder.
+pub fn readable_by_others(folder: &Path, is_ours: impl Fn(&str) -> bool) -> Vec<(PathBuf, u32)> {
+    let Ok(folder) = Folder::open(folder) else {
+        return Vec::new();
+    };
+    let mut names = folder.names().unwrap_or_default();
+    names.retain(|name| is_ours(name));
+    names.sort();
+    let open = |name: String| {
+        let stat = folder.stat(&name).ok()??;
+        Some((folder.join(&name), trust::readable_by_others(&folder, &stat)?))
+    };
+    names.into_iter().filter_map(open).collect()
 }
 
 /// Removes a file, or a link itself; says whether there was one.

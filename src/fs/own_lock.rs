@@ -142,7 +142,7 @@ pub fn lock_sigilum(place: &OpenClawHome) -> Result<OwnLock> {
 pub fn lock_existing_sigilum(place: &OpenClawHome, patience: Duration) -> Result<OwnLock> {
     let path = place.sigilum_dir().join("lock");
     let lock = FileLock::acquire(&path, patience)?;
-    super::trust::mend(&open_to_read(&path)?);
+    super::trust::mend(&open_to_read(&path)?, |_| true);
     Ok(OwnLock {
         unsynced: Mutex::default(),
         _lock: lock,

@@ -107,10 +107,11 @@ pub(super) fn disbelief(folder: &Folder, stat: &Stat) -> Option<String> {
 
 /// Makes the files in a folder of ours private again: others may read one after somebody's chmod, and a kubelet lets the
 /// pod's group write. A file that is not believed stays as it is, or it would be believed from now on.
-pub(super) fn mend(folder: &Folder) {
+pub(super) fn mend(folder: &Folder, is_ours: impl Fn(&str) -> bool) {
     let loose = |stat: &Stat| is_regular(stat) && permissions(stat) & 0o077 != 0 && disbelief(folder, stat).is_none();
     for name in folder.names().unwrap_or_default() {
-        if folder.stat(&name).is_ok_and(|stat| stat.as_ref().is_some_and(loose))
+        if is_ours(&name)
+            && folder.stat(&name).is_ok_and(|stat| stat.as_ref().is_some_and(loose))
             && let Some(file) = folder.hold(&name)
             && rustix::fs::fstat(&file).is_ok_and(|stat| loose(&stat))
         {
@@ -118,6 +119,14 @@ pub(super) fn mend(folder: &Folder) {
             let _ = rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR);
         }
     }
+}
+
+/// Whether someone who is not trusted may read a regular file: its mode.
+pub(super) fn readable_by_others(folder: &Folder, stat: &Stat) -> Option<u32> {
+    let mode = permissions(stat);
+    let group = mode & 0o040 != 0 && !Trusted::with(folder).group(stat.st_gid);
+    let open = is_regular(stat) && (group || mode & 0o004 != 0);
+    (open && !has_no_modes(folder.path())).then_some(mode)
 }
 
 /// Whom we trust with what is in a folder, besides root and ourselves.

@@ -40,6 +40,11 @@ impl Workspace {
         &self.dir
     }
 
+    /// Whether a file of this name in the folder is ours and holds a secret.
+    pub fn is_secret(name: &str) -> bool {
+        name.starts_with("service-api-key-") || name.starts_with("gateway-connection-secret-")
+    }
+
     /// `service-api-key-<stem>`; the stem is the database's `Slot::file_stem`.
     pub fn key_file(&self, stem: &str) -> PathBuf {
         self.dir.join(format!("service-api-key-{stem}"))

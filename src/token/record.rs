@@ -48,6 +48,8 @@ impl Record {
 
     /// The same record without the paths that are `is_default` anyway: a home that was moved or copied acts on itself.
     fn without(mut self, is_default: impl Fn(&Path) -> bool) -> Self {
+        // Version 0.1.0 kept a blank at its end.
+        self.api_url.truncate(self.api_url.trim_end().len());
         self.token_file = self.token_file.filter(|path| !is_default(path));
         // Beside a checkout its own database is the default, and ours a choice.
         if self.source_home.is_none() {

@@ -472,6 +472,9 @@ fn a_bad_api_url_is_refused_before_anything_changes() {
         "http://api.sigilum.id",
         "https://user:pw@api.sigilum.id",
         "nonsense",
+        "http://127.0.0.1: 8787",
+        "http://127.0.0.1:8787/a b",
+        "http://127.0\t.0.1:8787",
         "",
     ] {
         let env = TestEnv::new();
@@ -482,6 +485,35 @@ fn a_bad_api_url_is_refused_before_anything_changes() {
     env.run(local(&["--api-url", "http://example.org"]))
         .env("SIGILUM_ALLOW_INSECURE_HTTP", "1")
         .expect(0);
+}
+
+#[test]
+fn blanks_around_an_api_url_are_not_kept() {
+    const URL: &str = "http://127.0.0.1:9999";
+    let plain = |env: &TestEnv| {
+        let record = json(env.sigilum("owner-alice.json"));
+        (record["api_url"] == URL, entry(env)["env"]["SIGILUM_API_URL"] == URL)
+    };
+    for given in [
+        "http://127.0.0.1:9999 ",
+        " http://127.0.0.1:9999/\n",
+        "\thttp://127.0.0.1:9999// ",
+    ] {
+        for by_flag in [true, false] {
+            let env = TestEnv::new();
+            let login = match by_flag {
+                true => env.run(local(&["--api-url", given])),
+                false => env.run(local(&[])).env("SIGILUM_API_URL", given),
+            };
+            login.expect(0);
+            assert_eq!(plain(&env), (true, true), "{given:?}");
+            // What version 0.1.0 wrote is read without it.
+            let file = env.sigilum("owner-alice.json");
+            env.write(&file, read(&file).replace(URL, "http://127.0.0.1:9999 "));
+            env.run(REFRESH).expect(0);
+            assert_eq!(plain(&env), (true, true), "{given:?}");
+        }
+    }
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 use crate::env;
 
-use env::{TestEnv, now};
+use env::{TestEnv, mode, now};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sigilum_authz_notify::token::claims::{self, Claims};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 fn token(namespace: &str, iat: i64, ttl: u64) -> String {
     let claims = Claims::new("user_1", "a@example.org", namespace, iat, ttl);
@@ -129,6 +131,106 @@ fn a_refresh_does_not_take_over_a_life_that_no_token_may_have() {
         assert_eq!((&seen["state"], &seen["doubts"]), (&json!("valid"), &json!([])));
         assert!(seen["remaining_seconds"].as_i64().unwrap() > 604_700, "{seen}");
     }
+}
+
+#[test]
+fn show_prints_what_is_stored_and_says_where_that_is_no_token_to_use() {
+    let now = now();
+    let next = "next: sigilum-authz-notify auth login --mode managed --namespace alice";
+    let cases = [
+        (token("alice", now, 3600), 0, ""),
+        (
+            token("alice", now - 11_000, 3600),
+            4,
+            "warning: this token expired 2 h 3 min ago\n  next: ",
+        ),
+        (
+            token("alice", now - 3600, 3600),
+            4,
+            "warning: this token expired 0 s ago",
+        ),
+        (
+            token("bob", now, 3600),
+            4,
+            "warning: this token is for another namespace, bob",
+        ),
+        (
+            "garbage".to_owned(),
+            4,
+            "warning: this is no owner token: it does not have three base64url parts",
+        ),
+    ];
+    for (stored, code, says) in cases {
+        let env = TestEnv::new();
+        env.write(".openclaw/.sigilum/owner-token-alice.jwt", format!("{stored}\n"));
+        let output = env.run(["auth", "show", "--namespace", "alice"]).expect(code);
+        assert_eq!(output.stdout, format!("{stored}\n"));
+        assert!(!output.stderr.contains("eyJ"), "{}", output.stderr);
+        assert!(output.stderr.contains(says), "{says}: {}", output.stderr);
+        assert_eq!(output.stderr.contains(next), code != 0, "{}", output.stderr);
+    }
+}
+
+#[test]
+fn what_others_may_read_is_told_by_every_status_and_mended_by_the_next_command_that_writes() {
+    let open = |path: &Path| std::fs::set_permissions(path, PermissionsExt::from_mode(0o644)).unwrap();
+    let env = TestEnv::new();
+    let elsewhere = env.home().join("tokens/alice");
+    env.login()
+        .args(["--token-file", elsewhere.to_str().unwrap()])
+        .args(["--enable-authz-notify", "true"])
+        .expect(0);
+    env.run(["service", "add", "--service-slug", "linear", "--namespace", "alice"])
+        .expect(0);
+    let key = env.openclaw().join(".sigilum-workspace/service-api-key-linear");
+    let other = env.write(".openclaw/.sigilum-workspace/notes", "no secret");
+    let ours = ["owner-alice.json", "jwt-secret", "undo.json"].map(|name| env.sigilum(name));
+    let secrets = [&ours[..], &[elsewhere.clone(), key.clone(), env.config()]].concat();
+    let told = || {
+        let json = env.run(["auth", "status", "--json"]).expect(0).stdout;
+        let json: Value = serde_json::from_str(&json).unwrap();
+        let mut told: Vec<String> = serde_json::from_value(json["readable_by_others"].clone()).unwrap();
+        for command in ["auth", "hook"] {
+            let text = env.run([command, "status"]).output().stdout;
+            for path in &secrets {
+                let line = format!(
+                    "Problem:       others may read this file (mode 0644): chmod 600 {}\n",
+                    path.display()
+                );
+                assert_eq!(
+                    text.contains(&line),
+                    told.iter().any(|told| Path::new(told) == path),
+                    "{text}"
+                );
+            }
+        }
+        told.sort();
+        told
+    };
+    let paths = |paths: &[PathBuf]| {
+        let mut paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        paths.sort();
+        paths
+    };
+    assert_eq!(told(), paths(&[]));
+    secrets.iter().for_each(|path| open(path));
+    open(&other);
+    assert_eq!(told(), paths(&secrets));
+    // A command that looks changes nothing.
+    env.run(["auth", "show"]).expect(0);
+    assert_eq!(told(), paths(&secrets));
+    // Another one mends what lies beside that which it writes.
+    env.run(["service", "add", "--service-slug", "mail", "--namespace", "alice"])
+        .expect(0);
+    assert_eq!(mode(&key), 0o600);
+    env.run(["auth", "refresh", "--ttl-seconds", "5000"]).expect(0);
+    assert_eq!(told(), paths(&[]));
+    assert_eq!(mode(&other), 0o644);
+    // Nor is one without a namespace silent.
+    let env = TestEnv::new();
+    open(&env.write(".openclaw/.sigilum/jwt-secret", "secret\n"));
+    let status = env.run(["hook", "status"]).env("USER", "").output().stdout;
+    assert!(status.contains("others may read this file (mode 0644)"), "{status}");
 }
 
 #[test]

@@ -2,12 +2,13 @@
 
 use crate::cli::ShowArgs;
 use crate::cmd::context::{self, place};
-use crate::cmd::output::write_line;
+use crate::cmd::output::{self, write_line};
 use crate::cmd::owner;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::settings::{AskEntry, Owner, OwnerQuery};
-use crate::token::store;
+use crate::time;
+use crate::token::{claims, store};
 use secrecy::ExposeSecret;
 use std::io::Write;
 
@@ -16,9 +17,22 @@ pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
     let place = place(&args.place, env)?;
     let entry_env = || Ok(context::entry_env_if_readable(&place));
     let owner = owner::owner(query(args, &entry_env), env, &place, false)?;
+    let now = time::now();
     let token = store::read(&owner.token_file)?.ok_or_else(|| not_found(&owner))?;
     write_line(out, token.expose_secret())?;
-    Ok(ExitCode::Ok)
+    let why = match claims::inspect(&token) {
+        Err(invalid) => format!("this is no owner token: {invalid}"),
+        Ok(says) if says.namespace != owner.namespace.value => {
+            format!("this token is for another namespace, {}", says.namespace)
+        }
+        Ok(says) if says.is_expired(now) => {
+            let ago = now.saturating_sub(says.exp.unwrap_or(now));
+            format!("this token expired {} ago", time::duration(ago))
+        }
+        Ok(_) => return Ok(ExitCode::Ok),
+    };
+    output::warn(format_args!("{why}\n  next: {}", context::login_command(&owner)));
+    Ok(ExitCode::Token)
 }
 
 /// What the options of `auth show` say.

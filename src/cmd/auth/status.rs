@@ -6,9 +6,11 @@ use crate::cmd::context::{self, place};
 use crate::cmd::output::{self, write_json, write_lines};
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
+use crate::fs;
 use crate::home::OpenClawHome;
 use crate::openclaw::entry::Entry;
 use crate::settings::{self, Owner};
+use crate::sigilum::secrets::Workspace;
 use crate::time;
 use crate::token::claims::{self, Inspected};
 use crate::token::{lifetime, store};
@@ -60,6 +62,11 @@ pub struct Status {
     #[serde(skip)]
     config_holds_none: Option<&'static str>,
     watch: Option<WatchStatus>,
+    /// Files with a token, a secret or a record that others may read.
+    readable_by_others: Vec<PathBuf>,
+    /// The same, for people.
+    #[serde(skip)]
+    loose_files: Vec<String>,
 }
 
 /// Runs the command.
@@ -68,7 +75,7 @@ pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     let entry = context::entry(&place).map_err(output::warn).ok();
     let entry = entry.as_ref().map(Option::as_ref);
     let owner = owner(&args.show, env, &place, entry.flatten())?;
-    let status = status(&owner, &place, entry)?;
+    let status = status(&owner, &place, env, entry)?;
     if args.json {
         write_json(out, &status)?;
     } else {
@@ -93,11 +100,12 @@ pub fn owner(args: &ShowArgs, env: &Env, place: &OpenClawHome, entry: Option<&En
 }
 
 /// Looks at the token's file. `entry` is `None` where openclaw.json cannot be read, `Some(None)` where it has none.
-pub fn status(owner: &Owner, place: &OpenClawHome, entry: Option<Option<&Entry>>) -> Result<Status> {
+pub fn status(owner: &Owner, place: &OpenClawHome, env: &Env, entry: Option<Option<&Entry>>) -> Result<Status> {
     let token = store::read(&owner.token_file)?;
     let says = token.as_ref().and_then(|token| claims::inspect(token).ok());
     let now = time::now();
     let expires_at = says.as_ref().and_then(lifetime::expires_at);
+    let loose = loose_files(place, env, Some(owner), entry.flatten());
     Ok(Status {
         namespace: owner.namespace.value.clone(),
         namespace_from: owner.namespace.origin.to_string(),
@@ -114,7 +122,46 @@ pub fn status(owner: &Owner, place: &OpenClawHome, entry: Option<Option<&Entry>>
         config_has_same_token: entry.map(|entry| holds(entry, token.as_ref())),
         config_holds_none: entry.flatten().and_then(holds_none),
         watch: status::read(place),
+        loose_files: loose.iter().map(LooseFile::text).collect(),
+        readable_by_others: loose.into_iter().map(|file| file.path).collect(),
     })
+}
+
+/// A file that others may read and should not.
+pub struct LooseFile {
+    path: PathBuf,
+    mode: u32,
+}
+
+impl LooseFile {
+    /// One line for people.
+    pub fn text(&self) -> String {
+        format!(
+            "others may read this file (mode {:04o}): chmod 600 {}",
+            self.mode,
+            fs::quoted(&self.path)
+        )
+    }
+}
+
+/// The files of a home with a token, a secret or a record that others may read. The next command that writes beside
+/// them mends them, but for openclaw.json.
+pub fn loose_files(place: &OpenClawHome, env: &Env, owner: Option<&Owner>, entry: Option<&Entry>) -> Vec<LooseFile> {
+    let mut found = fs::readable_by_others(&place.sigilum_dir(), |_| true);
+    let checkout = owner.and_then(|owner| Some(owner.source_home.as_ref()?.value.as_path()));
+    let workspace = Workspace::find(env, checkout, &place.home);
+    found.extend(fs::readable_by_others(workspace.dir(), Workspace::is_secret));
+    let config = entry.and_then(Entry::token).map(|_| place.config.as_path());
+    let token_file = owner.map(|owner| owner.token_file.as_path());
+    for file in token_file.into_iter().chain(config) {
+        let (folder, name) = (file.parent(), file.file_name());
+        if let Some(folder) = folder.filter(|folder| *folder != place.sigilum_dir()) {
+            found.extend(fs::readable_by_others(folder, |other| {
+                name.is_some_and(|name| name == other)
+            }));
+        }
+    }
+    found.into_iter().map(|(path, mode)| LooseFile { path, mode }).collect()
 }
 
 fn state(owner: &Owner, token: Option<&SecretString>, says: Option<&Inspected>, now: i64) -> State {
@@ -181,6 +228,7 @@ impl Status {
             }
         ));
         lines.push(format!("Watcher:       {}", watch_text(self.watch.as_ref())));
+        lines.extend(self.loose_files.iter().map(|file| format!("Problem:       {file}")));
         lines
     }
 }

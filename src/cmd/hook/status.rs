@@ -102,7 +102,7 @@ pub fn run(args: &HookStatusArgs, env: &Env, out: &mut dyn Write) -> Result<Exit
 impl Status {
     fn find(args: &HookStatusArgs, env: &Env, place: &OpenClawHome) -> Result<Self> {
         let mut problems = Vec::new();
-        let mut problems_of_plugin = Vec::new();
+        let mut other_problems = Vec::new();
         let mut attempt = |error: crate::error::Error| problems.push(error.to_string());
         let config = config::read(place).map_err(&mut attempt).ok();
         let config_known = config.is_some();
@@ -116,15 +116,19 @@ impl Status {
         let state = plugin::find(&value, &files.folder).map_err(&mut attempt).ok();
         if let Some(part) = plugin::included(&value) {
             let part = part.replace('/', ".");
-            problems_of_plugin.push(format!(
+            other_problems.push(format!(
                 "{part} comes from an $include, which is not looked into for the plugin"
             ));
         }
         let entry_known = config_known && entry.is_some();
         let entry = entry.flatten();
         let token = auth_status::owner(&args.show, env, place, entry.as_ref())
-            .and_then(|owner| auth_status::status(&owner, place, entry_known.then_some(entry.as_ref())));
+            .and_then(|owner| auth_status::status(&owner, place, env, entry_known.then_some(entry.as_ref())));
         let token = token.map_err(&mut attempt).ok();
+        if token.is_none() {
+            let loose = auth_status::loose_files(place, env, None, entry.as_ref());
+            other_problems.extend(loose.iter().map(auth_status::LooseFile::text));
+        }
         let openclaw = OpenClaw::ask(env, place).unwrap_or_else(|(program, error)| {
             attempt(error);
             OpenClaw {
@@ -150,7 +154,7 @@ impl Status {
             token,
             watch: status::read(place),
             openclaw,
-            problems: problems.into_iter().chain(problems_of_plugin).collect(),
+            problems: problems.into_iter().chain(other_problems).collect(),
         })
     }
 

@@ -100,7 +100,9 @@ impl Site {
         if !folder.exists() {
             return Ok(None);
         }
-        FileLock::acquire(&folder.join(".sigilum-authz-notify.lock"), PATIENCE).map(Some)
+        let lock = FileLock::acquire(&folder.join(".sigilum-authz-notify.lock"), PATIENCE)?;
+        fs::mend(folder, Workspace::is_secret)?;
+        Ok(Some(lock))
     }
 
     /// The same, and makes the folder where there is none.

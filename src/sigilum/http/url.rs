@@ -25,6 +25,10 @@ pub enum UrlError {
 
 /// Checks a base URL under the rules above; `insecure` is whether `SIGILUM_ALLOW_INSECURE_HTTP` is on.
 pub fn check_url(url: &str, insecure: bool) -> Result<Url, UrlError> {
+    // The parser takes some out without a word.
+    if url.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(UrlError::NotAUrl);
+    }
     let url = Url::parse(url).map_err(|_| UrlError::NotAUrl)?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(UrlError::Scheme);
@@ -139,6 +143,10 @@ mod tests {
             ("127.0.0.1:8787", UrlError::NotAUrl),
             ("https://", UrlError::NotAUrl),
             ("", UrlError::NotAUrl),
+            ("https://api.sigilum.id ", UrlError::NotAUrl),
+            ("https://api.sig\tilum.id", UrlError::NotAUrl),
+            ("https://api.sigilum.id/a b", UrlError::NotAUrl),
+            ("https://api.sigilum\n.id", UrlError::NotAUrl),
         ];
         for (url, error) in refused {
             assert_eq!(check_url(url, false).unwrap_err(), error, "{url}");
