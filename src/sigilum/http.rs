@@ -14,6 +14,7 @@
 
 mod error;
 mod listener;
+mod roots;
 mod url;
 
 pub use error::{HttpError, TlsReason};
@@ -24,6 +25,7 @@ use crate::env::Env;
 use error::{find, reason};
 use reqwest::header::{HeaderName, HeaderValue};
 pub use reqwest::{Method, Url};
+use roots::Roots;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::net::SocketAddr;
@@ -46,11 +48,12 @@ pub struct Options {
     proxy: Option<SecretString>,
     /// Hosts that no proxy is used for.
     no_proxy: Option<String>,
+    roots: Roots,
 }
 
 impl Options {
-    /// What the environment says: the switch for plain http, and the proxy variables in either case of letters
-    /// (the small ones win, as in curl).
+    /// What the environment says: the switch for plain http, the proxy variables in either case of letters (the small
+    /// ones win, as in curl), and the root certificates.
     pub fn from_env(env: &Env) -> Self {
         let either = |small: &str, capital: &str| env.var(small).or_else(|| env.var(capital)).map(str::to_owned);
         Self {
@@ -60,6 +63,7 @@ impl Options {
                 .or_else(|| either("all_proxy", "ALL_PROXY"))
                 .map(SecretString::from),
             no_proxy: either("no_proxy", "NO_PROXY"),
+            roots: Roots::from_env(env),
         }
     }
 }
@@ -250,9 +254,14 @@ impl Http {
             return Ok(client.clone());
         }
         let client = match (route.here, route.secure) {
-            (Some((address, trust)), true) => secure_client(pinned(builder(&self.options), address, trust))?,
+            (Some((address, trust)), true) => {
+                secure_client(pinned(builder(&self.options), address, trust), &self.options.roots)?
+            }
             (Some((address, trust)), false) => plain_client(pinned(builder(&self.options), address, trust))?,
-            (None, true) => secure_client(through_proxy(builder(&self.options), &self.options)?)?,
+            (None, true) => secure_client(
+                through_proxy(builder(&self.options), &self.options)?,
+                &self.options.roots,
+            )?,
             (None, false) => plain_client(builder(&self.options))?,
         };
         clients.push((route, client.clone()));
@@ -315,27 +324,36 @@ fn pinned(builder: reqwest::ClientBuilder, address: SocketAddr, trust: LoopbackT
 
 fn plain_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, HttpError> {
     // Without a TLS set-up of ours reqwest would load the machine's root certificates.
-    let no_tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|_| HttpError::Setup)?
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    builder
-        .tls_backend_preconfigured(no_tls)
-        .build()
-        .map_err(|_| HttpError::Setup)
+    built(builder.tls_backend_preconfigured(tls(rustls::RootCertStore::empty())?))
 }
 
-fn secure_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, HttpError> {
-    // Fails where one is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    builder
-        .https_only(true)
-        .build()
-        .map_err(|error| match find::<rustls::Error>(&error) {
-            Some(_) => HttpError::Tls(TlsReason::NoRoots),
-            None => HttpError::Setup,
-        })
+fn secure_client(builder: reqwest::ClientBuilder, roots: &Roots) -> Result<reqwest::Client, HttpError> {
+    let builder = builder.https_only(true);
+    match roots.load() {
+        Some(store) if store.is_empty() => Err(HttpError::Tls(TlsReason::NoRoots)),
+        Some(store) => built(builder.tls_backend_preconfigured(tls(store)?)),
+        None => {
+            // Fails where one is installed already, which is as good.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            built(builder)
+        }
+    }
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, HttpError> {
+    builder.build().map_err(|error| match find::<rustls::Error>(&error) {
+        Some(_) => HttpError::Tls(TlsReason::NoRoots),
+        None => HttpError::Setup,
+    })
+}
+
+fn tls(roots: rustls::RootCertStore) -> Result<rustls::ClientConfig, HttpError> {
+    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|_| HttpError::Setup)?;
+    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
 }
 
 fn through_proxy(builder: reqwest::ClientBuilder, options: &Options) -> Result<reqwest::ClientBuilder, HttpError> {
