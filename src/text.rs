@@ -1,5 +1,7 @@
 //! Texts of others: in output of ours one line, fit for a terminal; in openclaw.json perhaps none at all.
 
+use std::borrow::Cow;
+
 /// What all else becomes.
 const DOT: char = '·';
 
@@ -57,6 +59,39 @@ pub fn filler(len: usize) -> String {
         Some(rest) => format!("{FILLER}{}", "-".repeat(rest)),
         None => "-".repeat(len),
     }
+}
+
+/// A JSON text with U+FFFD for each escape that is half a surrogate pair. JavaScript may write such ones, our parser
+/// takes none: one request could hide all others, one event's sender its answer.
+pub fn without_lone_surrogates(json: &[u8]) -> Cow<'_, [u8]> {
+    let mut json = Cow::Borrowed(json);
+    let mut at = 0;
+    // In JSON a backslash stands in texts only, and never alone.
+    while let Some(found) = json
+        .get(at..)
+        .and_then(|rest| rest.iter().position(|byte| *byte == b'\\'))
+    {
+        at += found;
+        at += match (escaped(&json, at), escaped(&json, at + 6)) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => 12,
+            (Some(0xD800..=0xDFFF), _) => {
+                json.to_mut()[at..at + 6].copy_from_slice(b"\\ufffd");
+                6
+            }
+            _ => 2,
+        };
+    }
+    json
+}
+
+/// The number of a `\uXXXX` that stands there.
+fn escaped(json: &[u8], at: usize) -> Option<u16> {
+    let digits = json.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    let digits = std::str::from_utf8(digits).ok()?;
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_hexdigit())
+        .then(|| u16::from_str_radix(digits, 16).ok())?
 }
 
 #[cfg(test)]

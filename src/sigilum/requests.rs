@@ -1,10 +1,10 @@
 //! What the API answers when it is asked which requests wait.
 
 use crate::request::{AuthorizationRequest, LIMIT, Pending};
+use crate::text;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -21,7 +21,7 @@ pub enum DecodeError {
 
 /// Reads the API's answer. Missing and odd fields are `None`; of a longer list only [`LIMIT`] requests are kept.
 pub fn decode(body: &[u8]) -> Result<Pending, DecodeError> {
-    let body = without_halves(body);
+    let body = text::without_lone_surrogates(body);
     let Object(answer) = serde_json::from_slice::<Object<Answer>>(&body).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => DecodeError::NoRequests,
         _ => DecodeError::NotJson,
@@ -32,39 +32,6 @@ pub fn decode(body: &[u8]) -> Result<Pending, DecodeError> {
         requests: kept,
         total: total.map(|total| total.max(length)),
     })
-}
-
-/// The body with U+FFFD for each escape that is half a surrogate pair. JavaScript may write such ones, our parser takes
-/// none: one request could hide all others.
-fn without_halves(body: &[u8]) -> Cow<'_, [u8]> {
-    let mut body = Cow::Borrowed(body);
-    let mut at = 0;
-    // In JSON a backslash stands in texts only, and never alone.
-    while let Some(found) = body
-        .get(at..)
-        .and_then(|rest| rest.iter().position(|byte| *byte == b'\\'))
-    {
-        at += found;
-        at += match (escaped(&body, at), escaped(&body, at + 6)) {
-            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => 12,
-            (Some(0xD800..=0xDFFF), _) => {
-                body.to_mut()[at..at + 6].copy_from_slice(b"\\ufffd");
-                6
-            }
-            _ => 2,
-        };
-    }
-    body
-}
-
-/// The number of a `\uXXXX` that stands there.
-fn escaped(body: &[u8], at: usize) -> Option<u16> {
-    let digits = body.get(at..at + 6)?.strip_prefix(b"\\u")?;
-    let digits = std::str::from_utf8(digits).ok()?;
-    digits
-        .bytes()
-        .all(|byte| byte.is_ascii_hexdigit())
-        .then(|| u16::from_str_radix(digits, 16).ok())?
 }
 
 #[derive(Deserialize)]
