@@ -543,9 +543,8 @@ pub struct ServeArgs {
     /// Talk over standard input and output
     #[arg(long, required = true)]
     pub stdio: bool,
-    /// OpenClaw home [default: as for the other commands]
-    #[arg(long, value_name = "PATH")]
-    pub openclaw_home: Option<PathBuf>,
+    #[command(flatten)]
+    pub place: PlaceArgs,
     /// Answer without watching
     #[arg(long)]
     pub no_watch: bool,

@@ -2,8 +2,9 @@
 //! own words and rules are [`crate::hook`]'s.
 
 pub mod answer;
-mod candidates;
+pub mod caller;
 pub mod install;
+mod owner_token;
 pub mod run;
 pub mod status;
 pub mod uninstall;

@@ -3,21 +3,22 @@
 //! A question is an event as `hook run` takes it, with an `id`; its answer has the same `id`:
 //!
 //! ```text
-//! {"id":1,"type":"command","action":"new","sessionKey":"agent:main:main","chatType":"direct","env":{…}}
+//! {"id":1,"type":"command","action":"new","sessionKey":"agent:main:main","chatType":"direct"}
 //! {"id":1,"messages":["…"],"logs":["…"]}
 //! ```
 //!
 //! The event may also stand in a field `event`. A line that is no question is answered too: `error` says why. Answers
-//! come in the order in which they are ready. Files are read anew for each event; only the HTTP client is kept.
+//! come in the order in which they are ready. Files are read anew for each event; only the HTTP client is kept, for as long
+//! as what is recorded of the environment stays the same. Of the process's own environment HOME alone counts.
 //! It ends within a second when standard input closes, so that a killed gateway leaves no orphan, and on SIGTERM and
 //! SIGINT.
 
 use crate::cli::{HookRunArgs, PlaceArgs, ServeArgs};
 use crate::cmd::hook::answer;
+use crate::cmd::hook::caller::Caller;
 use crate::env::Env;
 use crate::error::{ExitCode, OrFail, Result};
-use crate::home;
-use crate::hook::answer::{Answer, not_set_up};
+use crate::hook::answer::Answer;
 use crate::hook::event::{self, Event, MAX_BYTES};
 use crate::sigilum::http::{self, Http};
 use crate::text;
@@ -26,11 +27,12 @@ use crate::watch::log::LogFormat;
 use crate::watch::{self, Homes, Watching};
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io::{BufRead, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// So many events are answered at a time; more are turned away, not queued: each has a person waiting.
@@ -82,12 +84,18 @@ impl Reply {
 struct EventServer {
     args: HookRunArgs,
     env: Env,
-    http: Http,
+    client: Mutex<Option<Client>>,
+}
+
+/// The client, and the recorded environment that it was made for.
+struct Client {
+    env: BTreeMap<String, String>,
+    http: Arc<Http>,
 }
 
 /// Runs the command.
 pub fn run(args: &ServeArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    watch::log::to_stderr(LogFormat::Text, env)?;
+    watch::log::to_stderr(LogFormat::Text, &Env::default())?;
     let (sender, messages) = channel();
     end_on_signals(&sender)?;
     let reader = sender.clone();
@@ -97,14 +105,11 @@ pub fn run(args: &ServeArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
     });
     let server = Arc::new(EventServer {
         args: HookRunArgs {
-            place: PlaceArgs {
-                openclaw_home: args.openclaw_home.clone(),
-                config: None,
-            },
+            place: args.place.clone(),
             ..HookRunArgs::default()
         },
         env: env.clone(),
-        http: Http::new(http::Options::from_env(env)),
+        client: Mutex::default(),
     });
     let mut watch = (!args.no_watch).then(|| Watch::new(&server));
     serve(&messages, &sender, &server, watch.as_mut(), out);
@@ -210,13 +215,13 @@ impl Watch {
 
     fn start(&self) -> Result<Watching> {
         const TOKEN_COMMAND: &str = "SIGILUM_OWNER_TOKEN_COMMAND";
-        let place = home::find(self.args.openclaw_home.as_deref(), None, &self.env)?;
-        let command = self.env.var(TOKEN_COMMAND);
+        let Caller { place, env, .. } = Caller::gateway(&self.args, &self.env)?;
+        let command = env.var(TOKEN_COMMAND);
         watch::start(watch::Options {
             token_command: command
-                .map(|text| TokenCommand::parse(text, TOKEN_COMMAND, self.env.pairs()))
+                .map(|text| TokenCommand::parse(text, TOKEN_COMMAND, env.pairs()))
                 .transpose()?,
-            ..watch::Options::new(Homes::Listed(vec![place]), &self.env)
+            ..watch::Options::new(Homes::Listed(vec![place]), &env)
         })
     }
 
@@ -230,10 +235,7 @@ impl Watch {
 
 impl EventServer {
     fn answer(&self, id: Value, event: &Event) -> Reply {
-        let answer = || {
-            answer::answer(event, &self.args, &self.env, &self.http)
-                .unwrap_or_else(|error| not_set_up(event, &self.env, &error))
-        };
+        let answer = || answer::for_gateway(event, &self.args, &self.env, &|caller| self.http(caller));
         // A bug in one answer must not take the watcher with it.
         match std::panic::catch_unwind(AssertUnwindSafe(answer)) {
             Ok(answer) => Reply {
@@ -243,6 +245,19 @@ impl EventServer {
             },
             Err(_) => Reply::error(id, "an internal error".to_owned()),
         }
+    }
+
+    fn http(&self, caller: &Caller) -> Arc<Http> {
+        let mut kept = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = kept.as_ref().filter(|client| client.env == caller.record.env) {
+            return Arc::clone(&client.http);
+        }
+        let http = Arc::new(Http::new(http::Options::from_env(&caller.env)));
+        *kept = Some(Client {
+            env: caller.record.env.clone(),
+            http: Arc::clone(&http),
+        });
+        http
     }
 }
 

@@ -1,9 +1,8 @@
 //! What an event is answered with.
 
-use crate::env::Env;
 use crate::error::Error;
 use crate::hook::event::{Asks, Event};
-use crate::hook::notice;
+use crate::hook::notice::{self, Form};
 use crate::text;
 use serde::Serialize;
 
@@ -26,10 +25,10 @@ impl Answer {
     }
 }
 
-/// The answer where the settings are wrong: the log has the reason, the operator the command that shows it.
-pub fn not_set_up(event: &Event, env: &Env, error: &Error) -> Answer {
-    let form = event.audience(env).filter(|_| event.asks() == Asks::Notice);
-    let message = form.map(|form| {
+/// The answer where the settings are wrong: the log has the reason, the operator the command that shows it. `form` is
+/// how much they may see.
+pub fn not_set_up(event: &Event, form: Option<Form>, error: &Error) -> Answer {
+    let message = form.filter(|_| event.asks() == Asks::Notice).map(|form| {
         let command = "sigilum-authz-notify hook run --event command:new";
         notice::problem("the hook is not set up right", command, form)
     });

@@ -1,12 +1,9 @@
 //! An OpenClaw event as the hook and the plugin hand it over, and who will read the answer.
 
-use crate::env::Env;
 use crate::hook::notice::Form;
+use crate::hook_record::Groups;
 use crate::text;
-use secrecy::SecretString;
 use serde_json::Value;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 /// The longest event that is read: 1 MiB.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -22,8 +19,9 @@ pub enum Asks {
     Nothing,
 }
 
-/// One event. Fields that are missing or of another type are as good as absent; unknown ones are ignored.
-#[derive(Clone)]
+/// One event. Fields that are missing or of another type are as good as absent; others are ignored, since nothing that
+/// the OpenClaw gateway knows may set anything: agents can edit its config.
+#[derive(Debug, Clone)]
 pub struct Event {
     kind: String,
     action: String,
@@ -31,19 +29,22 @@ pub struct Event {
     chat_type: Option<String>,
     sender_id: Option<String>,
     command_source: Option<String>,
-    /// OpenClaw's state folder, where the sender knows it.
-    pub home: Option<PathBuf>,
-    /// The env of the hook's entry in openclaw.json, `None` where the event does not bring it.
-    pub entry_env: Option<BTreeMap<String, String>>,
-    /// `SIGILUM_OWNER_TOKEN` of the gateway's environment, which the sender keeps out of ours.
-    pub token: Option<SecretString>,
     /// Asked by a person at a terminal, not by OpenClaw.
     pub by_hand: bool,
 }
 
-/// The JSON object in `bytes`; the error says where it is broken and quotes nothing, since an event holds a token.
+/// Who may read how much, as a person recorded it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Readers {
+    /// Who reads the whole notice in a direct chat, as sender ids; `None`: whoever is in one.
+    pub senders: Option<Vec<String>>,
+    /// How much is said elsewhere; `None`: [`Groups::Brief`].
+    pub groups: Option<Groups>,
+}
+
+/// The JSON object in `bytes`. The error says where it is broken and quotes nothing: an old handler's events hold a token.
 pub fn parse(bytes: &[u8]) -> Result<Value, String> {
-    let value: Value = serde_json::from_slice(bytes)
+    let value: Value = serde_json::from_slice(&text::without_lone_surrogates(bytes))
         .map_err(|error| format!("it is not JSON, line {} column {}", error.line(), error.column()))?;
     match value.is_object() {
         true => Ok(value),
@@ -55,11 +56,6 @@ impl Event {
     /// The event in a JSON object.
     pub fn from_value(value: &Value) -> Self {
         let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-        let entry_env = value.get("env").and_then(Value::as_object).map(|env| {
-            env.iter()
-                .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-                .collect()
-        });
         Self {
             kind: text("type").unwrap_or_default(),
             action: text("action").unwrap_or_default(),
@@ -67,11 +63,6 @@ impl Event {
             chat_type: text("chatType"),
             sender_id: text("senderId"),
             command_source: text("commandSource"),
-            home: text("home").map(PathBuf::from).filter(|home| home.is_absolute()),
-            entry_env,
-            token: text("token")
-                .filter(|token| !text::is_unset(token))
-                .map(SecretString::from),
             by_hand: false,
         }
     }
@@ -84,13 +75,6 @@ impl Event {
         Some(event)
     }
 
-    /// The same event with the entry's env that stands in openclaw.json.
-    pub fn with_entry(&self, env: Option<BTreeMap<String, String>>) -> Self {
-        let mut event = self.clone();
-        event.entry_env = env;
-        event
-    }
-
     /// What it asks of us.
     pub fn asks(&self) -> Asks {
         match (self.kind.as_str(), self.action.as_str()) {
@@ -100,63 +84,54 @@ impl Event {
         }
     }
 
-    /// A setting of the hook: of the process environment, else of the entry's env. The environment wins, since agents
-    /// can edit the config.
-    pub fn setting<'a>(&'a self, env: &'a Env, name: &str) -> Option<&'a str> {
-        let of_entry = || self.entry_env.as_ref()?.get(name).map(|value| value.trim());
-        env.var(name)
-            .or_else(|| of_entry().filter(|value| !text::is_unset(value)))
-    }
-
     /// How much those who read the answer may see; `None`: nothing.
     ///
     /// Everything only where chat type and session key both say that the chat is direct (with `session.groupScope:
-    /// "main"` a group has the key of a direct chat) and where the sender is one of `SIGILUM_NOTIFY_SENDERS`, if that
-    /// is set. Elsewhere `SIGILUM_NOTIFY_GROUPS` decides: `brief`, `full` or `off`; `full` is for groups, it does not
-    /// lift the list of senders.
-    pub fn audience(&self, env: &Env) -> Option<Form> {
+    /// "main"` a group has the key of a direct chat) and where the sender is a recorded one, if any are recorded.
+    /// Elsewhere the recorded form for groups counts; `full` is for groups, it does not lift the list of senders.
+    pub fn audience(&self, readers: &Readers) -> Option<Form> {
         if self.by_hand {
             return Some(Form::Full);
         }
-        let listed = self
-            .setting(env, "SIGILUM_NOTIFY_SENDERS")
+        let listed = readers
+            .senders
+            .as_ref()
             .is_none_or(|senders| self.is_from_one_of(senders));
         let direct =
             self.chat_type.as_deref() == Some("direct") && self.session_key.as_deref().is_some_and(says_direct);
-        let elsewhere = self.setting(env, "SIGILUM_NOTIFY_GROUPS").map(str::to_ascii_lowercase);
-        match (direct, elsewhere.as_deref()) {
+        match (direct, readers.groups.unwrap_or(Groups::Brief)) {
             (true, _) if listed => Some(Form::Full),
-            (_, Some("off")) => None,
-            (false, Some("full")) if listed => Some(Form::Full),
+            (_, Groups::Off) => None,
+            (false, Groups::Full) if listed => Some(Form::Full),
             _ => Some(Form::Brief),
         }
     }
 
-    /// Whether the sender is in a list of ids, separated by commas or white space.
+    /// Whether the sender has one of these ids.
     ///
     /// An id is compared whole. On IRC, where an id is `nick!user@host`, a bare nick will do, in either case of
     /// letters; anyone may take a nick that its owner is not using, so a network without registered nicks wants the
     /// whole id. `irc:alice` is `alice` on that channel alone.
-    fn is_from_one_of(&self, senders: &str) -> bool {
+    fn is_from_one_of(&self, ids: &[String]) -> bool {
         let Some(sender) = self.sender_id.as_deref().filter(|sender| !sender.is_empty()) else {
             return false;
         };
         let nick = sender.split_once('!').map(|(nick, _)| nick);
         let is_sender = |id: &str| id == sender || nick.is_some_and(|nick| nick.eq_ignore_ascii_case(id));
-        senders
-            .split(|c: char| c == ',' || c.is_whitespace())
-            .filter(|id| !id.is_empty())
-            .any(|id| {
-                let on_channel = |source: &str| id.strip_prefix(source)?.strip_prefix(':');
-                let channel = self.command_source.as_deref().filter(|source| !source.is_empty());
-                is_sender(id) || channel.and_then(on_channel).is_some_and(is_sender)
-            })
+        let channel = self.command_source.as_deref().filter(|source| !source.is_empty());
+        ids.iter().filter(|id| !id.is_empty()).any(|id| {
+            let on_channel = |source: &str| id.strip_prefix(source)?.strip_prefix(':');
+            is_sender(id) || channel.and_then(on_channel).is_some_and(is_sender)
+        })
     }
+}
 
-    /// The OpenClaw home: the one given on the command line, else the sender's.
-    pub fn home<'a>(&'a self, given: Option<&'a Path>) -> Option<&'a Path> {
-        given.or(self.home.as_deref())
-    }
+/// Sender ids in a text: separated by commas or white space.
+pub fn sender_ids(text: &str) -> Vec<String> {
+    text.split(|c: char| c == ',' || c.is_whitespace())
+        .filter(|id| !id.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Whether a session key is one of a direct chat: `agent:<agent>:<main key>`, or one with `direct` (once `dm`) where
@@ -225,14 +200,21 @@ mod tests {
         // chat type, session key, sender, SENDERS, GROUPS, what they see
         let cases = [
             (Some("direct"), Some(MAIN), alice, None, None, Some(Form::Full)),
-            (Some("direct"), Some(MAIN), alice, None, Some("off"), Some(Form::Full)),
+            (
+                Some("direct"),
+                Some(MAIN),
+                alice,
+                None,
+                Some(Groups::Off),
+                Some(Form::Full),
+            ),
             (Some("direct"), Some(MAIN), alice, Some("alice"), None, Some(Form::Full)),
             (
                 Some("direct"),
                 Some(MAIN),
                 alice,
                 Some("bob, alice"),
-                Some("off"),
+                Some(Groups::Off),
                 Some(Form::Full),
             ),
             (Some("direct"), Some(MAIN), alice, Some("bob"), None, Some(Form::Brief)),
@@ -241,10 +223,10 @@ mod tests {
                 Some(MAIN),
                 alice,
                 Some("bob"),
-                Some("full"),
+                Some(Groups::Full),
                 Some(Form::Brief),
             ),
-            (Some("direct"), Some(MAIN), alice, Some("bob"), Some("off"), None),
+            (Some("direct"), Some(MAIN), alice, Some("bob"), Some(Groups::Off), None),
             (Some("direct"), Some(MAIN), "", Some("alice"), None, Some(Form::Brief)),
             (Some("direct"), Some(MAIN), alice, Some(" , "), None, Some(Form::Brief)),
             (Some("group"), Some(MAIN), alice, None, None, Some(Form::Brief)),
@@ -254,7 +236,7 @@ mod tests {
                 Some(GROUP),
                 alice,
                 None,
-                Some("brief"),
+                Some(Groups::Brief),
                 Some(Form::Brief),
             ),
             (
@@ -262,11 +244,10 @@ mod tests {
                 Some(GROUP),
                 alice,
                 None,
-                Some("nonsense"),
-                Some(Form::Brief),
+                Some(Groups::Full),
+                Some(Form::Full),
             ),
-            (Some("group"), Some(GROUP), alice, None, Some("full"), Some(Form::Full)),
-            (Some("group"), Some(GROUP), alice, None, Some("Off"), None),
+            (Some("group"), Some(GROUP), alice, None, Some(Groups::Off), None),
             (
                 Some("group"),
                 Some(GROUP),
@@ -280,7 +261,7 @@ mod tests {
                 Some(GROUP),
                 alice,
                 Some("bob"),
-                Some("full"),
+                Some(Groups::Full),
                 Some(Form::Brief),
             ),
             (Some("direct"), Some(GROUP), alice, None, None, Some(Form::Brief)),
@@ -290,25 +271,18 @@ mod tests {
         ];
         for case in cases {
             let (chat_type, key, sender, senders, groups, seen) = case;
-            let fields = json!({"chatType": chat_type, "sessionKey": key, "senderId": sender, "env": {
-                "SIGILUM_NOTIFY_SENDERS": senders, "SIGILUM_NOTIFY_GROUPS": groups}});
-            assert_eq!(event(fields).audience(&Env::default()), seen, "{case:?}");
+            let fields = json!({"chatType": chat_type, "sessionKey": key, "senderId": sender});
+            let senders = senders.map(sender_ids);
+            assert_eq!(event(fields).audience(&Readers { senders, groups }), seen, "{case:?}");
         }
+        let nobody = Readers {
+            senders: Some(Vec::new()),
+            groups: Some(Groups::Off),
+        };
         assert_eq!(
-            Event::by_hand("command:new").unwrap().audience(&Env::default()),
+            Event::by_hand("command:new").unwrap().audience(&nobody),
             Some(Form::Full)
         );
-    }
-
-    #[test]
-    fn the_environment_beats_the_config() {
-        let fields = json!({"chatType": "group", "sessionKey": "agent:main:main",
-            "env": {"SIGILUM_NOTIFY_GROUPS": "full", "SIGILUM_DASHBOARD_URL": "${UNSET}"}});
-        let event = event(fields);
-        let env = Env::from_pairs([("SIGILUM_NOTIFY_GROUPS", "off")]);
-        assert_eq!(event.audience(&Env::default()), Some(Form::Full));
-        assert_eq!(event.audience(&env), None);
-        assert_eq!(event.setting(&env, "SIGILUM_DASHBOARD_URL"), None);
     }
 
     #[test]
@@ -332,19 +306,15 @@ mod tests {
         ];
         for (sender, source, list, is) in cases {
             let event = event(json!({"senderId": sender, "commandSource": source}));
-            assert_eq!(event.is_from_one_of(list), is, "{sender} in {list:?}");
+            assert_eq!(event.is_from_one_of(&sender_ids(list)), is, "{sender} in {list:?}");
         }
     }
 
     #[test]
     fn odd_events_are_read_as_far_as_they_go() {
-        let odd = event(
-            json!({"sessionKey": 7, "chatType": ["direct"], "senderId": null, "home": "relative", "token": "",
-            "env": {"A": "b", "C": 3, "D": {"source": "env"}}, "more": {"deep": [1]}}),
-        );
+        let odd = event(json!({"sessionKey": 7, "chatType": ["direct"], "senderId": null, "more": {"deep": [1]}}));
         assert_eq!(odd.asks(), Asks::Notice);
-        assert_eq!(odd.entry_env.as_ref().unwrap().len(), 1);
-        assert!(odd.home.is_none() && odd.token.is_none());
+        assert_eq!(odd.audience(&Readers::default()), Some(Form::Brief));
         assert_eq!(Event::from_value(&json!([1, 2])).asks(), Asks::Nothing);
         assert_eq!(
             Event::from_value(&json!({"type": "gateway", "action": "startup"})).asks(),

@@ -78,7 +78,8 @@ impl Entry {
         !matches!(value.as_deref(), Some("false" | "0" | "no" | "off"))
     }
 
-    fn var(&self, name: &str) -> Option<&str> {
+    /// A variable of its env; `None` where it is absent, blank, a filler or a `${…}`.
+    pub fn var(&self, name: &str) -> Option<&str> {
         let value = self.env.get(name)?.trim();
         (!is_unset(value)).then_some(value)
     }

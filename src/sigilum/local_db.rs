@@ -65,8 +65,8 @@ pub enum Problem {
     /// It lacks a table or column that we need; the text is SQLite's.
     #[error("it is older than this program knows, migrations are missing ({0})")]
     OldSchema(String),
-    /// Another process held a lock for all of the 5 seconds that we wait.
-    #[error("another process kept it locked for 5 seconds")]
+    /// Another process held a lock for all of the time that we wait: 5 seconds, or less where a caller waits less.
+    #[error("another process kept it locked")]
     Busy,
     /// A migration of the checkout failed and left nothing behind.
     #[error("the migration {name} failed: {reason}")]
@@ -226,12 +226,21 @@ impl LocalDb {
     /// # Errors
     /// [`Problem::Missing`] where there is no file; what stands in its way otherwise.
     pub fn open_read_only(path: &Path) -> Result<Self, DbError> {
+        Self::open_read_only_within(path, BUSY_TIMEOUT)
+    }
+
+    /// The same, but no lock of another process is waited for any longer than that, now or later.
+    ///
+    /// # Errors
+    /// As [`Self::open_read_only`].
+    pub fn open_read_only_within(path: &Path, patience: Duration) -> Result<Self, DbError> {
         let open = || {
             if !path.try_exists().is_ok_and(|exists| exists) {
                 return Err(Problem::Missing);
             }
             // SQLite's own read-only mode would leave a -wal and a -shm file behind.
             let conn = connect(path)?;
+            conn.busy_timeout(patience)?;
             conn.pragma_update(None, "query_only", true)?;
             match schema::look(&conn)? {
                 schema::Found::Api => Ok(conn),

@@ -35,6 +35,30 @@ impl Person {
             .write(".openclaw/.sigilum/owner-alice.json", record.to_string());
     }
 
+    /// What a person chose for the hook.
+    fn chose(&self, fields: Value) {
+        let mut record = json!({"namespace": NS});
+        record
+            .as_object_mut()
+            .unwrap()
+            .extend(fields.as_object().unwrap().clone());
+        self.env.write(".openclaw/.sigilum/hook.json", record.to_string());
+    }
+
+    /// A home without any record, whose entry in openclaw.json has this env.
+    fn only_an_entry(&self, env: Value) {
+        for name in ["owner-alice.json", "hook.json"] {
+            let _ = std::fs::remove_file(self.env.sigilum(name));
+        }
+        self.entry(env);
+    }
+
+    fn entry(&self, env: Value) {
+        let entries = json!({"sigilum-authz-notify": {"env": env}});
+        let config = json!({"hooks": {"internal": {"entries": entries}}});
+        self.env.write_config(config.to_string());
+    }
+
     fn token_file(&self, token: &str) {
         self.env
             .write(".openclaw/.sigilum/owner-token-alice.jwt", format!("{token}\n"));
@@ -44,7 +68,7 @@ impl Person {
         std::fs::remove_file(self.env.sigilum("owner-token-alice.jwt")).unwrap();
     }
 
-    /// `/new` in a direct chat, with these fields over the usual ones.
+    /// `/new` in a direct chat, with these fields over the usual ones. Home and env are what an old handler sends.
     fn event(&self, fields: Value) -> Value {
         let mut event = json!({
             "type": "command", "action": "new", "sessionKey": "agent:main:main", "chatType": "direct",
@@ -145,7 +169,8 @@ fn the_notice() {
             "{answer:?}"
         );
     }
-    let answer = person.ask(json!({"env": {"SIGILUM_DASHBOARD_URL": "https://dash.example/"}}));
+    person.chose(json!({"dashboard": "https://dash.example/"}));
+    let answer = person.ask(json!({"env": {"SIGILUM_DASHBOARD_URL": "https://evil.example/"}}));
     assert!(
         answer.message().contains("\nReview: https://dash.example\n"),
         "{answer:?}"
@@ -208,42 +233,50 @@ fn only_direct_chats_get_everything() {
     person.api.add_claim(NS, json!({"service": "secret-project"}));
     const BRIEF: &str = "Sigilum: 1 request waits for approval. Review: https://sigilum.id";
     let group = "agent:main:irc:group:#ops";
-    let brief = [
-        json!({"chatType": "group", "sessionKey": group}),
-        json!({"chatType": "group"}),
-        json!({"sessionKey": group}),
-        json!({"chatType": null}),
-        json!({"sessionKey": null}),
-        json!({"env": {"SIGILUM_NOTIFY_SENDERS": "bob"}}),
+    let in_group = json!({"chatType": "group", "sessionKey": group});
+    let nothing = || json!({});
+    // what is recorded, the event's fields, whether everything is told
+    let cases = [
+        (nothing(), nothing(), true),
+        (nothing(), in_group.clone(), false),
+        (nothing(), json!({"chatType": "group"}), false),
+        (nothing(), json!({"sessionKey": group}), false),
+        (nothing(), json!({"chatType": null}), false),
+        (nothing(), json!({"sessionKey": null}), false),
+        (json!({"senders": ["bob"]}), nothing(), false),
+        (json!({"senders": ["bob", "alice"]}), nothing(), true),
+        (json!({"groups": "full"}), in_group.clone(), true),
+        (json!({"env": {"SIGILUM_NOTIFY_SENDERS": "bob"}}), nothing(), false),
+        (
+            json!({"env": {"SIGILUM_NOTIFY_GROUPS": "Full"}}),
+            in_group.clone(),
+            true,
+        ),
+        // A field of the record is newer than the environment that was recorded with it.
+        (
+            json!({"senders": ["alice"], "env": {"SIGILUM_NOTIFY_SENDERS": "bob"}}),
+            nothing(),
+            true,
+        ),
     ];
-    for fields in brief {
-        assert_eq!(person.ask(fields.clone()).message(), BRIEF, "{fields}");
-    }
-    let full = [
-        json!({}),
-        json!({"env": {"SIGILUM_NOTIFY_SENDERS": "bob,alice"}}),
-        json!({"chatType": "group", "sessionKey": group, "env": {"SIGILUM_NOTIFY_GROUPS": "full"}}),
-    ];
-    for fields in full {
-        assert!(
-            person.ask(fields.clone()).message().contains("secret-project"),
-            "{fields}"
-        );
+    for (record, fields, full) in cases {
+        person.chose(record.clone());
+        let answer = person.ask(fields.clone());
+        match full {
+            true => assert!(answer.message().contains("secret-project"), "{record} {fields}"),
+            false => assert_eq!(answer.message(), BRIEF, "{record} {fields}"),
+        }
     }
     let requests = person.api.seen().len();
-    let off = person.ask(json!({"chatType": "group", "sessionKey": group, "env": {"SIGILUM_NOTIFY_GROUPS": "off"}}));
+    person.chose(json!({"groups": "off"}));
+    let off = person.ask(in_group);
     assert_eq!((off.messages.len(), off.logs.len()), (0, 0));
     assert_eq!(
         person.api.seen().len(),
         requests,
         "nobody may read the answer, so nothing is asked"
     );
-    // The environment beats the config, which agents can edit.
-    let answer = person.ask_with(
-        json!({"env": {"SIGILUM_NOTIFY_SENDERS": "alice"}}),
-        &[("SIGILUM_NOTIFY_SENDERS", "bob")],
-    );
-    assert_eq!(answer.message(), BRIEF);
+    person.chose(json!({}));
     // Where there is a problem, a group hears that there is one, not which command mends it.
     person.no_token_file();
     let answer = person.ask(json!({"chatType": "group"}));
@@ -253,48 +286,127 @@ fn only_direct_chats_get_everything() {
     );
 }
 
+/// Whatever an agent writes into openclaw.json, and whatever OpenClaw makes of that in the gateway's environment and in an
+/// event: what is pending is told as a person recorded it, and no other token is sent nor another server asked.
 #[test]
-fn the_newest_token_is_sent_and_on_401_the_next_once() {
+fn nothing_that_an_agent_can_edit_decides_anything() {
     let person = Person::new();
     person.api.add_claim(NS, json!({"service": "mail"}));
-    let now = env::now();
-    let token = |age: i64| {
-        person
-            .api
-            .token_with(json!({"namespace": NS, "iat": now - age, "exp": now + 600}))
-    };
-    let bad = |age: i64| {
-        env::api::token(
-            "another secret",
-            json!({"namespace": NS, "iat": now - age, "exp": now + 600}),
-        )
-    };
-    let sent = || {
-        let seen = person.api.seen();
-        seen.into_iter()
-            .map(|seen| seen.headers["authorization"].replace("Bearer ", ""))
-            .collect::<Vec<_>>()
-    };
-    // Three places; the newest is in the environment that OpenClaw hands over, the next in the entry.
-    let (newest, middle, oldest) = (bad(1), token(2), token(3));
-    person.token_file(&oldest);
-    let answer = person.ask(json!({"token": newest, "env": {"SIGILUM_OWNER_TOKEN": middle}}));
-    assert!(answer.message().contains("mail"));
-    assert!(answer.logs[0].contains("token from openclaw.json"), "{answer:?}");
-    assert_eq!(sent(), [newest.clone(), middle]);
-    // Once only: the third is not tried.
-    let middle = bad(2);
-    let answer = person.ask(json!({"token": newest, "env": {"SIGILUM_OWNER_TOKEN": middle}}));
+    let elsewhere = Api::start(SECRET);
+    let url = elsewhere.url();
+    let token = person.api.token(NS, 7200);
+    let ours = std::fs::read_to_string(person.env.sigilum("owner-token-alice.jwt")).unwrap();
+    let settings = [
+        ("SIGILUM_NAMESPACE", "bob"),
+        ("GATEWAY_SIGILUM_NAMESPACE", "bob"),
+        ("SIGILUM_MODE", "managed"),
+        ("SIGILUM_MODE", "nonsense"),
+        ("SIGILUM_API_URL", url.as_str()),
+        ("SIGILUM_OWNER_TOKEN", token.as_str()),
+        ("SIGILUM_OWNER_TOKEN_COMMAND", "/bin/false"),
+        ("SIGILUM_DASHBOARD_URL", url.as_str()),
+        ("SIGILUM_NOTIFY_SENDERS", "bob"),
+        ("SIGILUM_NOTIFY_GROUPS", "off"),
+        ("SIGILUM_HOOK_TIMEOUT_MS", "1"),
+        ("SIGILUM_ALLOW_INSECURE_HTTP", "1"),
+        ("SIGILUM_TRUST_HOME", "1"),
+        ("SIGILUM_API_DB", "/nowhere"),
+        ("SIGILUM_SOURCE_HOME", "/nowhere"),
+        ("SIGILUM_CONFIG_FILE", "/nowhere"),
+        ("OPENCLAW_STATE_DIR", "/nowhere"),
+        ("OPENCLAW_HOME", "/nowhere"),
+        ("OPENCLAW_PROFILE", "other"),
+        ("OPENCLAW_CONFIG_PATH", "/nowhere"),
+        ("JWT_SECRET", "another"),
+        ("HTTPS_PROXY", url.as_str()),
+        ("ALL_PROXY", url.as_str()),
+        ("NO_PROXY", "*"),
+        ("RUST_LOG", "trace"),
+    ];
+    let plain = person.ask(json!({}));
+    assert!(plain.message().contains("\n1) service \"mail\""), "{plain:?}");
+    for recorded in [true, false] {
+        if recorded {
+            person.chose(json!({}));
+        } else {
+            std::fs::remove_file(person.env.sigilum("hook.json")).unwrap();
+        }
+        for (name, value) in settings {
+            let answer = person.ask_with(json!({"env": {name: value}}), &[(name, value)]);
+            assert_eq!(answer, plain, "{name}={value}");
+            person.entry(json!({name: value}));
+            let answer = person.ask(json!({}));
+            // In a home where nobody chose who reads what, the entry can shorten a notice.
+            match (name, recorded) {
+                ("SIGILUM_NOTIFY_SENDERS", false) => assert_eq!(
+                    answer.message(),
+                    "Sigilum: 1 request waits for approval. Review: https://sigilum.id"
+                ),
+                _ => assert_eq!(answer, plain, "{name}={value} in openclaw.json"),
+            }
+            person.entry(json!({}));
+        }
+        for broken in [
+            "{",
+            "[]",
+            r#"{"hooks": 7}"#,
+            r#"{"hooks": {"$include": "./gone.json"}}"#,
+        ] {
+            person.env.write_config(broken);
+            assert_eq!(person.ask(json!({})), plain, "{broken}");
+        }
+    }
+    let event = json!({"token": token, "home": "/nowhere", "config": "/nowhere", "namespace": "bob"});
+    assert_eq!(person.ask(event), plain);
+    assert_eq!(elsewhere.seen().len(), 0);
+    let sent = |seen: &env::api::Seen| seen.headers["authorization"] == format!("Bearer {}", ours.trim());
+    assert!(person.api.seen().iter().all(sent));
+    // Not even where the API refuses the token of the file.
+    person.token_file(&env::api::token("another secret", json!({"namespace": NS})));
+    let requests = person.api.seen().len();
+    let answer = person.ask_with(
+        json!({"token": token, "env": {"SIGILUM_OWNER_TOKEN": token}}),
+        &[("SIGILUM_OWNER_TOKEN", &token)],
+    );
     assert_eq!(
         answer.message(),
         "Sigilum: the Sigilum API does not accept the owner token of namespace alice. Requests that wait for approval \
          cannot be shown. Run: sigilum-authz-notify auth login --mode oss-local --namespace alice"
     );
-    assert_eq!(sent()[2..], [newest, middle]);
-    // The process's own environment counts as well.
-    person.no_token_file();
-    let answer = person.ask_with(json!({}), &[("SIGILUM_OWNER_TOKEN", &token(0))]);
-    assert!(answer.logs[0].contains("token from the environment"), "{answer:?}");
+    assert_eq!(person.api.seen().len(), requests + 1);
+}
+
+#[test]
+fn the_hook_speaks_for_the_namespace_that_is_recorded() {
+    let person = Person::new();
+    person.api.add_claim("bob", json!({"service": "bobs"}));
+    person.env.write(
+        ".openclaw/.sigilum/owner-bob.json",
+        json!({"mode": "oss-local", "api_url": person.api.url(), "email": "bob@local.sigilum"}).to_string(),
+    );
+    let token = format!("{}\n", person.api.token("bob", 3600));
+    person.env.write(".openclaw/.sigilum/owner-token-bob.jwt", token);
+    person.chose(json!({"namespace": "bob"}));
+    assert!(
+        person
+            .ask(json!({}))
+            .message()
+            .contains("namespace bob.\n1) service \"bobs\"")
+    );
+    person.chose(json!({"namespace": "alice"}));
+    assert!(
+        person
+            .ask(json!({}))
+            .only_log()
+            .starts_with("0 pending in namespace alice")
+    );
+    // A person says it now.
+    let output = person
+        .env
+        .run(["hook", "run", "--event", "command:new", "--namespace", "bob"]);
+    assert!(output.expect(0).stdout.contains("bobs"));
+    let output = person.env.run(["hook", "run", "--event", "command:new"]);
+    assert!(output.env("SIGILUM_NAMESPACE", "bob").expect(0).stdout.contains("bobs"));
 }
 
 #[test]
@@ -320,52 +432,85 @@ fn a_token_that_cannot_do_is_not_sent() {
         ),
         (String::new(), "there is no owner token for namespace alice"),
     ];
-    person.no_token_file();
-    for (token, what) in cases {
-        let answer = person.ask(json!({"env": {"SIGILUM_OWNER_TOKEN": token}}));
-        assert_eq!(
-            answer.message(),
-            format!(
-                "Sigilum: {what}. Requests that wait for approval cannot be shown. Run: sigilum-authz-notify auth login \
-                 --mode oss-local --namespace alice"
-            )
-        );
-        assert!(answer.logs[0].contains("openclaw.json: "), "{answer:?}");
+    for (place, whose) in [("the token file", "record"), ("openclaw.json", "entry")] {
+        for (token, what) in &cases {
+            match whose {
+                "record" => person.token_file(token),
+                _ => person.only_an_entry(json!({"SIGILUM_NAMESPACE": NS, "SIGILUM_MODE": "oss-local",
+                    "SIGILUM_API_URL": person.api.url(), "SIGILUM_OWNER_TOKEN": token})),
+            }
+            let answer = person.ask(json!({}));
+            assert_eq!(
+                answer.message(),
+                format!(
+                    "Sigilum: {what}. Requests that wait for approval cannot be shown. Run: sigilum-authz-notify auth \
+                     login --mode oss-local --namespace alice"
+                )
+            );
+            assert!(answer.logs[0].contains(&format!("{place}: ")), "{answer:?}");
+        }
     }
     assert_eq!(person.api.seen().len(), 0);
 }
 
 #[test]
-fn the_config_cannot_draw_a_token_elsewhere() {
+fn in_a_home_without_a_record_the_entrys_token_goes_to_the_entrys_api_and_no_other_does() {
     let person = Person::new();
-    let elsewhere = Api::start(SECRET);
-    let away = json!({"env": {"SIGILUM_API_URL": elsewhere.url()}});
-    // With a record, the record says where the API is.
-    assert!(person.ask(away.clone()).only_log().contains(&person.api.url()));
-    // Without one, the entry does; then neither the file's nor the environment's token goes there.
-    std::fs::remove_file(person.env.sigilum("owner-alice.json")).unwrap();
+    person.api.add_claim(NS, json!({"service": "mail"}));
     let token = person.api.token(NS, 600);
-    let answer = person.ask_with(away.clone(), &[("SIGILUM_OWNER_TOKEN", &token)]);
+    let entry = |fields: Value| {
+        let mut env =
+            json!({"SIGILUM_NAMESPACE": NS, "SIGILUM_MODE": "oss-local", "SIGILUM_API_URL": person.api.url()});
+        env.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        env
+    };
+    person.only_an_entry(entry(json!({"SIGILUM_OWNER_TOKEN": token})));
+    let answer = person.ask(json!({}));
+    assert!(answer.message().contains("service \"mail\""), "{answer:?}");
+    assert!(answer.logs[0].contains("token from openclaw.json"), "{answer:?}");
+    // Its senders and groups can only make a notice shorter.
+    let silence =
+        json!({"SIGILUM_OWNER_TOKEN": token, "SIGILUM_NOTIFY_SENDERS": "bob", "SIGILUM_NOTIFY_GROUPS": "off"});
+    person.only_an_entry(entry(silence));
+    let brief = person.ask(json!({}));
+    assert!(
+        brief.message().starts_with("Sigilum: 1 request waits for approval."),
+        "{brief:?}"
+    );
+    let group = json!({"chatType": "group"});
+    person.only_an_entry(entry(
+        json!({"SIGILUM_OWNER_TOKEN": token, "SIGILUM_NOTIFY_GROUPS": "full"}),
+    ));
+    assert_eq!(person.ask(group).message(), brief.message());
+    // A token file is there, and the environment has a token: neither goes to a URL that only the entry names.
+    let requests = person.api.seen().len();
+    person.only_an_entry(entry(json!({})));
+    let answer = person.ask_with(json!({"token": token}), &[("SIGILUM_OWNER_TOKEN", &token)]);
     assert!(
         answer
             .message()
             .starts_with("Sigilum: there is no owner token for namespace alice."),
         "{answer:?}"
     );
-    assert!(
-        answer.logs[0].contains("the token file: a token for another mode or API"),
-        "{answer:?}"
-    );
-    assert_eq!(elsewhere.seen().len(), 0);
+    assert!(answer.logs[0].contains("openclaw.json: none"), "{answer:?}");
+    assert_eq!(person.api.seen().len(), requests);
     // Nor may the config switch the rules off.
-    let plain = json!({"env": {"SIGILUM_API_URL": "http://192.0.2.1", "SIGILUM_ALLOW_INSECURE_HTTP": "1",
-        "SIGILUM_OWNER_TOKEN": token}});
-    let answer = person.ask(plain);
+    let plain = json!({"SIGILUM_API_URL": "http://192.0.2.1", "SIGILUM_ALLOW_INSECURE_HTTP": "1",
+        "SIGILUM_OWNER_TOKEN": token});
+    person.only_an_entry(entry(plain));
+    let answer = person.ask_with(json!({}), &[("SIGILUM_ALLOW_INSECURE_HTTP", "1")]);
     assert!(
         answer.message().starts_with("Sigilum: the hook is not set up right."),
         "{answer:?}"
     );
     assert!(answer.logs[0].contains("plain http to another machine"), "{answer:?}");
+    for (name, value, why) in [
+        ("SIGILUM_NAMESPACE", "No_Good!", "could not take the namespace"),
+        ("SIGILUM_MODE", "nonsense", "could not tell the mode"),
+    ] {
+        person.only_an_entry(entry(json!({name: value})));
+        assert!(person.ask(json!({})).logs[0].contains(why), "{name}");
+    }
 }
 
 #[test]
@@ -402,7 +547,9 @@ fn what_the_other_side_can_do_to_us() {
     for fault in [Fault::Stall, Fault::Drip] {
         person.api.fault(fault);
         let start = Instant::now();
-        let answer = person.ask(json!({"env": {"SIGILUM_HOOK_TIMEOUT_MS": "300"}}));
+        person.chose(json!({"timeout_ms": 300}));
+        let answer = person.ask(json!({}));
+        person.chose(json!({}));
         assert!(answer.only_log().ends_with("no full answer in time"), "{answer:?}");
         assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     }
@@ -464,13 +611,17 @@ fn what_the_other_side_can_do_to_us() {
 fn the_whole_budget_is_four_seconds() {
     let person = Person::new();
     person.api.fault(Fault::Stall);
-    let start = Instant::now();
-    person.ask(json!({})).only_log();
-    let took = start.elapsed();
-    assert!(
-        took > Duration::from_millis(3900) && took < Duration::from_millis(4900),
-        "{took:?}"
-    );
+    // OpenClaw's side waits for 5 s, whatever anybody recorded.
+    for record in [json!({}), json!({"timeout_ms": 60_000})] {
+        person.chose(record.clone());
+        let start = Instant::now();
+        person.ask(json!({})).only_log();
+        let took = start.elapsed();
+        assert!(
+            took > Duration::from_millis(3900) && took < Duration::from_millis(4900),
+            "{record}: {took:?}"
+        );
+    }
 }
 
 #[test]
@@ -513,6 +664,10 @@ fn proxies_in_the_environment_see_nothing() {
     let mut vars: Vec<(&str, &str)> = names.iter().map(|name| (*name, url.as_str())).collect();
     vars.push(("REQUEST_METHOD", ""));
     assert!(person.ask_with(json!({}), &vars).message().contains("1 request waits"));
+    let recorded: serde_json::Map<String, Value> =
+        vars.iter().map(|(name, url)| ((*name).into(), json!(url))).collect();
+    person.chose(json!({"env": recorded}));
+    assert!(person.ask(json!({})).message().contains("1 request waits"));
     proxy.set_nonblocking(true).unwrap();
     assert!(proxy.accept().is_err(), "somebody connected to the proxy");
 }
@@ -531,8 +686,8 @@ fn plain_http_reads_no_root_certificates() {
         0,
     )
     .unwrap();
-    let vars = [("SSL_CERT_FILE", pipe.to_str().unwrap())];
-    assert!(person.ask_with(json!({}), &vars).message().contains("1 request waits"));
+    person.chose(json!({"env": {"SSL_CERT_FILE": pipe}}));
+    assert!(person.ask(json!({})).message().contains("1 request waits"));
 }
 
 #[test]
@@ -601,6 +756,14 @@ fn bad_input_is_the_callers_to_mend() {
     }
     let output = env.run(["hook", "run", "--event", "command"]).expect(2);
     assert!(output.stderr.contains("give --event command:new"), "{}", output.stderr);
+    // JavaScript's JSON may hold half a character.
+    let person = Person::new();
+    let event = person.event(json!({"senderId": "SENDER"})).to_string();
+    let output = person
+        .env
+        .run(["hook", "run"])
+        .stdin(event.replace("SENDER", r"a\ud83d"));
+    assert!(Answer::of(&output.expect(0)).only_log().starts_with("0 pending"));
     // Unknown fields and fields of another type are no reason to fail.
     let odd = r#"{"type":7,"action":{},"sessionKey":[],"env":[],"home":3,"senderId":null,"new":{"field":[1,2]}}"#;
     assert_eq!(
@@ -612,18 +775,17 @@ fn bad_input_is_the_callers_to_mend() {
 #[test]
 fn settings_that_are_wrong_are_told_to_the_operator() {
     let person = Person::new();
-    for (fields, why) in [
+    for (record, why) in [
+        (json!({"namespace": "No_Good!"}), "its namespace is not valid"),
+        (json!({"timeout_ms": 0}), "could not take the time limit"),
         (
             json!({"env": {"SIGILUM_HOOK_TIMEOUT_MS": "soon"}}),
-            "could not take SIGILUM_HOOK_TIMEOUT_MS",
+            "could not take the time limit",
         ),
-        (json!({"type": "command"}), "could not use the hook's record"),
+        (json!({"senders": 7}), "could not read the hook's record, line 1"),
     ] {
-        if why.contains("record") {
-            let record = r#"{"namespace": "No_Good!"}"#;
-            person.env.write(".openclaw/.sigilum/hook.json", record);
-        }
-        let answer = person.ask(fields);
+        person.chose(record);
+        let answer = person.ask(json!({}));
         assert_eq!(
             answer.message(),
             "Sigilum: the hook is not set up right. Requests that wait for approval cannot be shown. Run: \
@@ -631,7 +793,7 @@ fn settings_that_are_wrong_are_told_to_the_operator() {
         );
         assert!(answer.logs[0].contains(why), "{answer:?}");
     }
-    std::fs::remove_file(person.env.sigilum("hook.json")).unwrap();
+    person.chose(json!({}));
     person.record("http://user:password@127.0.0.1:1");
     let answer = person.ask(json!({}));
     assert!(
@@ -682,14 +844,11 @@ fn people_get_text() {
 }
 
 #[test]
-fn people_get_the_token_of_the_entry() {
+fn in_a_home_without_a_record_people_get_the_token_of_the_entry() {
     let person = Person::new();
-    person.no_token_file();
     person.api.add_claim(NS, json!({"service": "mail"}));
-    let entry = json!({"env": {"SIGILUM_NAMESPACE": NS, "SIGILUM_API_URL": person.api.url(), "SIGILUM_MODE": "oss-local",
-        "SIGILUM_OWNER_TOKEN": person.api.token(NS, 600)}});
-    let config = json!({"hooks": {"internal": {"entries": {"sigilum-authz-notify": entry}}}});
-    person.env.write_config(config.to_string());
+    person.only_an_entry(json!({"SIGILUM_NAMESPACE": NS, "SIGILUM_API_URL": person.api.url(),
+        "SIGILUM_MODE": "oss-local", "SIGILUM_OWNER_TOKEN": person.api.token(NS, 600)}));
     let output = person.env.run(["hook", "run", "--event", "command:new"]).expect(0);
     assert!(output.stdout.contains("service \"mail\""), "{output:?}");
     assert!(output.stderr.contains("token from openclaw.json"), "{output:?}");
@@ -760,18 +919,30 @@ fn https_reaches_an_api_whose_issuer_is_trusted() {
     person.record(&url);
     person.api.add_claim(NS, json!({"service": "mail"}));
     let ca = format!("{folder}/ca.pem");
-    let entry = json!({"env": {"SIGILUM_API_URL": url}});
-    let answer = person.ask_with(entry.clone(), &[("SSL_CERT_FILE", &ca)]);
-    assert!(answer.message().contains("service \"mail\""), "{answer:?}");
-    // The same certificate under another name, and without its issuer.
+    let vars = [("SSL_CERT_FILE", ca.as_str()), ("SSL_CERT_DIR", folder)];
+    let answer = person.ask_with(json!({}), &vars);
+    assert!(
+        answer.only_log().contains("an issuer that this machine does not trust")
+            || answer.only_log().contains("no usable root certificates"),
+        "the gateway's environment names no roots: {answer:?}"
+    );
+    for env in [
+        json!({"SSL_CERT_FILE": ca}),
+        json!({"SSL_CERT_DIR": format!(":{folder}:")}),
+    ] {
+        person.chose(json!({"env": env}));
+        let answer = person.ask(json!({}));
+        assert!(answer.message().contains("service \"mail\""), "{env}: {answer:?}");
+    }
+    // The same certificate under another name.
     let url = format!("https://127.0.0.1:{front}");
     person.record(&url);
-    let answer = person.ask_with(json!({"env": {"SIGILUM_API_URL": url}}), &[("SSL_CERT_FILE", &ca)]);
+    let answer = person.ask(json!({}));
     assert!(
         answer
             .only_log()
             .contains("the server's certificate is for another name"),
         "{answer:?}"
     );
-    assert_eq!(person.api.seen().len(), 1);
+    assert_eq!(person.api.seen().len(), 2);
 }

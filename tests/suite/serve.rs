@@ -106,9 +106,8 @@ impl Resident {
     /// `/new` in a direct chat.
     fn new_command(&mut self, id: u64) {
         self.say(
-            json!({"id": id, "type": "command", "action": "new", "sessionKey": "agent:main:main", "chatType": "direct",
-                "env": {"SIGILUM_NAMESPACE": NS}})
-            .to_string(),
+            json!({"id": id, "type": "command", "action": "new", "sessionKey": "agent:main:main", "chatType": "direct"})
+                .to_string(),
         );
     }
 
@@ -223,10 +222,56 @@ fn bad_lines_are_answered_and_survived() {
     assert!(resident.hear()["error"].as_str().unwrap().starts_with("it is not JSON"));
     resident.say(format!("{{\"id\":1,\"x\":\"{}\"}}", "y".repeat(3 << 20)));
     assert_eq!(resident.hear()["error"], "the line is over 1048576 bytes");
+    // JavaScript's JSON may hold half a character.
+    resident.say(r#"{"id":"\ud83d","type":"command","action":"new","senderId":"a\udc00"}"#);
+    let answer = resident.hear();
+    assert_eq!((&answer["id"], answer.get("error")), (&json!("\u{fffd}"), None));
+    assert_eq!(answer["messages"].as_array().unwrap().len(), 1);
     // A blank line is no question.
     resident.say("");
     resident.new_command(9);
     assert_eq!(resident.hear()["id"], 9);
+}
+
+#[test]
+fn the_gateways_environment_says_nothing_and_the_record_counts_at_the_next_event() {
+    let home = Home::new();
+    let elsewhere = Api::start("the-secret");
+    let url = elsewhere.url();
+    let mut resident = home.serve_with(&[
+        ("SIGILUM_NAMESPACE", "bob"),
+        ("SIGILUM_API_URL", &url),
+        ("SIGILUM_NOTIFY_GROUPS", "off"),
+        ("SIGILUM_NOTIFY_SENDERS", "bob"),
+        ("SIGILUM_OWNER_TOKEN", &home.api.token(NS, 9000)),
+        ("OPENCLAW_CONFIG_PATH", "/nowhere"),
+        ("RUST_LOG", "nonsense=nonsense"),
+    ]);
+    let mut hear = |record: Value| {
+        home.env.write(".openclaw/.sigilum/hook.json", record.to_string());
+        resident.new_command(1);
+        resident.hear()["messages"][0].as_str().unwrap().to_owned()
+    };
+    assert!(hear(json!({"namespace": NS})).contains("service \"mail\""));
+    assert!(hear(json!({"namespace": NS, "senders": ["bob"]})).starts_with("Sigilum: 1 request waits for approval."));
+    // What is recorded of the environment counts from the next event on, for the client too.
+    let record = json!({"mode": "oss-local", "api_url": "http://192.0.2.1", "email": "alice@local.sigilum"});
+    home.env
+        .write(".openclaw/.sigilum/owner-alice.json", record.to_string());
+    let refused = hear(json!({"namespace": NS, "timeout_ms": 200}));
+    assert!(
+        refused.starts_with("Sigilum: the hook is not set up right."),
+        "{refused}"
+    );
+    let insecure = json!({"namespace": NS, "timeout_ms": 200, "env": {"SIGILUM_ALLOW_INSECURE_HTTP": "1"}});
+    home.env.write(".openclaw/.sigilum/hook.json", insecure.to_string());
+    resident.new_command(2);
+    let answer = resident.hear();
+    assert!(
+        answer["logs"][0].as_str().unwrap().starts_with("could not ask for"),
+        "{answer}"
+    );
+    assert_eq!(elsewhere.seen().len(), 0);
 }
 
 #[test]

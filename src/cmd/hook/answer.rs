@@ -2,87 +2,74 @@
 
 use crate::cli::HookRunArgs;
 use crate::cmd::context;
-use crate::cmd::hook::candidates::{Candidates, WhyNot, candidates};
-use crate::cmd::output;
+use crate::cmd::hook::caller::Caller;
+use crate::cmd::hook::owner_token::{self, NoToken, OwnerToken, WhyNot};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
-use crate::home::{self, OpenClawHome};
-use crate::hook::answer::Answer;
-use crate::hook::event::{Asks, Event};
+use crate::hook::answer::{Answer, not_set_up};
+use crate::hook::event::{Asks, Event, Readers};
 use crate::hook::notice::{self, Form};
 use crate::mode::Mode;
-use crate::openclaw::entry::Entry;
 use crate::request::Pending;
-use crate::settings::{self, Owner, OwnerQuery};
+use crate::settings::Owner;
 use crate::sigilum::api::{Api, ApiError};
 use crate::sigilum::checkout::Checkout;
 use crate::sigilum::http::{self, Http, HttpError, Url};
 use crate::sigilum::local_db::LocalDb;
 use crate::time;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The whole budget of an answer, unless `SIGILUM_HOOK_TIMEOUT_MS` says otherwise. OpenClaw's side waits for 5 s.
-const BUDGET: Duration = Duration::from_secs(4);
+/// Answers an event of the OpenClaw gateway, whatever comes of it. `http` gives the client for a caller.
+pub fn for_gateway(event: &Event, args: &HookRunArgs, env: &Env, http: &dyn Fn(&Caller) -> Arc<Http>) -> Answer {
+    if event.asks() == Asks::Nothing {
+        return Answer::default();
+    }
+    let caller = match Caller::gateway(&args.place, env) {
+        Ok(caller) => caller,
+        Err(error) => return not_set_up(event, event.audience(&Readers::default()), &error),
+    };
+    let form = event.audience(&caller.readers());
+    answer(event, form, args, &caller, &http(&caller)).unwrap_or_else(|error| not_set_up(event, form, &error))
+}
 
-/// Answers one event.
+/// Answers a person.
 ///
 /// # Errors
 /// Where the settings are wrong, so that nothing could be asked. Everything else is an answer.
-pub fn answer(event: &Event, args: &HookRunArgs, env: &Env, http: &Http) -> Result<Answer> {
-    let form = match event.asks() {
-        Asks::Nothing => return Ok(Answer::default()),
-        Asks::Startup => None,
-        // Nobody may see anything: nothing is asked.
-        Asks::Notice => match event.audience(env) {
-            Some(form) => Some(form),
-            None => return Ok(Answer::default()),
-        },
-    };
-    let place = home::find(
-        event.home(args.place.openclaw_home.as_deref()),
-        args.place.config.as_deref(),
-        env,
-    )?;
-    if event.by_hand {
-        place.warnings.iter().for_each(output::warn);
-    }
-    let mut event_with_entry = None;
-    let event = match &event.entry_env {
-        Some(_) => event,
-        // A person, or a sender that did not bring it: the entry is looked up.
-        None => event_with_entry.insert(event.with_entry(context::entry_env_if_readable(&place))),
-    };
-    let request = HookRequest::new(event, args, env, http, place)?;
-    Ok(match form {
-        None => request.startup(),
-        Some(form) => request.notice(form),
+pub fn for_person(event: &Event, args: &HookRunArgs, env: &Env) -> Result<Answer> {
+    let caller = Caller::person(&args.place, env)?;
+    let http = Http::new(http::Options::from_env(&caller.env));
+    answer(event, Some(Form::Full), args, &caller, &http)
+}
+
+fn answer(event: &Event, form: Option<Form>, args: &HookRunArgs, caller: &Caller, http: &Http) -> Result<Answer> {
+    let request = || HookRequest::new(event.by_hand, args, caller, http);
+    Ok(match (event.asks(), form) {
+        (Asks::Startup, _) => request()?.startup(),
+        (Asks::Notice, Some(form)) => request()?.notice(form),
+        // Nothing of ours, or nobody may see anything: nothing is asked.
+        (Asks::Nothing, _) | (Asks::Notice, None) => Answer::default(),
     })
 }
 
 /// Everything that is in force for one event.
 struct HookRequest<'a> {
-    event: &'a Event,
-    env: &'a Env,
+    by_hand: bool,
+    caller: &'a Caller,
     http: &'a Http,
-    place: OpenClawHome,
     owner: Owner,
     api: Url,
-    found: Candidates,
+    token: Result<OwnerToken, NoToken>,
     now: i64,
     deadline: Instant,
 }
 
 impl<'a> HookRequest<'a> {
-    fn new(event: &'a Event, args: &HookRunArgs, env: &'a Env, http: &'a Http, place: OpenClawHome) -> Result<Self> {
-        let deadline = Instant::now() + budget(event, env)?;
-        let entry_env = || Ok(event.entry_env.clone());
-        let query = OwnerQuery {
-            entry_env: Some(&entry_env),
-            is_hook: true,
-            ..context::owner_query(&args.owner, &args.local_api)
-        };
-        let owner = settings::owner(&query, env, &place)?;
-        // Only the process's own environment may allow plain http: agents can edit the config.
+    fn new(by_hand: bool, args: &HookRunArgs, caller: &'a Caller, http: &'a Http) -> Result<Self> {
+        let deadline = caller.deadline()?;
+        let entry = caller.entry_without_record()?;
+        let owner = caller.owner(args, entry.as_ref())?;
         let api = http::check_url(&owner.api_url.value, http.options().insecure).map_err(|error| {
             let what = format!("could not use the API URL (from {})", owner.api_url.origin);
             Error::new(ExitCode::Usage, what)
@@ -90,16 +77,15 @@ impl<'a> HookRequest<'a> {
                 .next("log in with the right one: sigilum-authz-notify auth login --api-url <url>")
         })?;
         let now = time::now();
-        let entry = event.entry_env.clone().map(|env| Entry { enabled: true, env });
-        let found = candidates(&owner, &api, entry.as_ref(), event.token.as_ref(), env, now);
+        let typed_file = args.owner.token_file.is_some();
+        let entry = entry.as_ref().filter(|_| !typed_file);
         Ok(Self {
-            event,
-            env,
+            by_hand,
+            caller,
             http,
-            place,
+            token: owner_token::find(&owner, &api, entry, now),
             owner,
             api,
-            found,
             now,
             deadline,
         })
@@ -116,14 +102,13 @@ impl<'a> HookRequest<'a> {
     }
 
     fn startup(&self) -> Answer {
-        let token = match self.found.usable.first() {
-            Some(candidate) => match candidate.left(self.now) {
+        let token = match &self.token {
+            Ok(token) => match token.left(self.now) {
                 Some(left) => format!("owner token valid for {}", time::duration(left)),
                 None => "owner token without an expiry".to_owned(),
             },
-            None => format!(
-                "no owner token to use ({}); run: {}",
-                self.found,
+            Err(no_token) => format!(
+                "no owner token to use ({no_token}); run: {}",
                 context::login_command(&self.owner)
             ),
         };
@@ -135,31 +120,29 @@ impl<'a> HookRequest<'a> {
     }
 
     fn notice(&self, form: Form) -> Answer {
-        if self.found.usable.is_empty() {
-            return self.no_token(form);
-        }
+        let token = match &self.token {
+            Ok(token) => token,
+            Err(no_token) => return self.no_token(no_token, form),
+        };
         let api = Api {
             http: self.http,
             url: &self.api,
             namespace: &self.owner.namespace.value,
-            trust: self.owner.loopback_trust(&self.place),
+            trust: self.owner.loopback_trust(&self.caller.place),
         };
-        let mut refused = ApiError::Unauthorized;
-        // On a refusal the next newest token is tried, once.
-        for candidate in self.found.usable.iter().take(2) {
-            let left = self.deadline.saturating_duration_since(Instant::now());
-            match api.pending_requests(&candidate.token, left) {
-                Ok(pending) => return self.pending(&pending, form, &format!("token from {}", candidate.source)),
-                Err(ApiError::Http(error @ (HttpError::Refused | HttpError::Listener(_))))
-                    if self.owner.mode.value == Mode::OssLocal =>
-                {
-                    return self.ask_the_database(error, form);
-                }
-                Err(error) if error.refuses_the_token() => refused = error,
-                Err(error) => return self.failed(error, form),
+        match api.pending_requests(&token.token, self.left()) {
+            Ok(pending) => self.pending(&pending, form, &format!("token from {}", token.source)),
+            Err(ApiError::Http(error @ (HttpError::Refused | HttpError::Listener(_))))
+                if self.owner.mode.value == Mode::OssLocal =>
+            {
+                self.ask_the_database(error, form)
             }
+            Err(error) => self.failed(error, form),
         }
-        self.failed(refused, form)
+    }
+
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
     }
 
     fn pending(&self, pending: &Pending, form: Form, how: &str) -> Answer {
@@ -171,7 +154,7 @@ impl<'a> HookRequest<'a> {
         answer.messages = notice::pending(pending, namespace, &dashboard, self.now, form)
             .into_iter()
             .collect();
-        if answer.messages.is_empty() && self.event.by_hand {
+        if answer.messages.is_empty() && self.by_hand {
             answer
                 .messages
                 .push(format!("Nothing waits for approval in namespace {namespace}."));
@@ -180,7 +163,7 @@ impl<'a> HookRequest<'a> {
     }
 
     fn dashboard(&self) -> String {
-        notice::dashboard(self.event.setting(self.env, "SIGILUM_DASHBOARD_URL"))
+        notice::dashboard(self.caller.dashboard())
     }
 
     /// oss-local without a running API that may be asked: the requests lie in its database.
@@ -200,26 +183,22 @@ impl<'a> HookRequest<'a> {
     fn database(&self) -> anyhow::Result<LocalDb> {
         let path = match (&self.owner.api_db, &self.owner.source_home) {
             (Some(path), _) => path.value.clone(),
-            (None, Some(checkout)) => Checkout::open(&checkout.value, &self.place.home)?.api_db()?,
-            (None, None) => self.place.embedded_db(),
+            (None, Some(checkout)) => Checkout::open(&checkout.value, &self.caller.place.home)?.api_db()?,
+            (None, None) => self.caller.place.embedded_db(),
         };
-        Ok(LocalDb::open_read_only(&path)?)
+        Ok(LocalDb::open_read_only_within(&path, self.left())?)
     }
 
-    fn no_token(&self, form: Form) -> Answer {
-        let expired = self.found.unusable.iter().filter_map(|(_, why)| match why {
-            WhyNot::Expired(ago) => Some(*ago),
-            _ => None,
-        });
+    fn no_token(&self, no_token: &NoToken, form: Form) -> Answer {
         let namespace = &self.owner.namespace.value;
-        let what = match expired.min() {
-            Some(ago) => format!(
+        let what = match no_token.why {
+            WhyNot::Expired(ago) => format!(
                 "the owner token of namespace {namespace} expired {} ago",
                 time::duration(ago)
             ),
-            None => format!("there is no owner token for namespace {namespace}"),
+            _ => format!("there is no owner token for namespace {namespace}"),
         };
-        let log = format!("no owner token to use for {}: {}", self.whom(), self.found);
+        let log = format!("no owner token to use for {}: {no_token}", self.whom());
         self.problem(&what, log, form)
     }
 
@@ -256,23 +235,5 @@ impl<'a> HookRequest<'a> {
             .messages
             .push(notice::problem(what, &context::login_command(&self.owner), form));
         answer
-    }
-}
-
-fn budget(event: &Event, env: &Env) -> Result<Duration> {
-    const NAME: &str = "SIGILUM_HOOK_TIMEOUT_MS";
-    match event.setting(env, NAME) {
-        None => Ok(BUDGET),
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|ms| (1..=60_000).contains(ms))
-            .map(Duration::from_millis)
-            .ok_or_else(|| {
-                Error::new(
-                    ExitCode::Usage,
-                    format!("could not take {NAME}: 1 to 60000 milliseconds"),
-                )
-            }),
     }
 }

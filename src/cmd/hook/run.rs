@@ -1,25 +1,27 @@
 //! `hook run`: one OpenClaw event in, messages out.
 
 use crate::cli::HookRunArgs;
-use crate::cmd::hook::answer::answer;
+use crate::cmd::hook::answer;
+use crate::cmd::hook::caller::Caller;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
-use crate::hook::answer::{Answer, not_set_up};
+use crate::hook::answer::Answer;
 use crate::hook::event::{self, Event, MAX_BYTES};
 use crate::sigilum::http::{self, Http};
 use std::io::{IsTerminal, Read, Write};
+use std::sync::Arc;
 
 /// Runs the command.
 pub fn run(args: &HookRunArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    let http = Http::new(http::Options::from_env(env));
     if let Some(name) = &args.event {
         let event = Event::by_hand(name).ok_or_else(|| {
             Error::new(ExitCode::Usage, format!("could not read the event: {name:?}")).next("give --event command:new")
         })?;
-        return print(&answer(&event, args, env, &http)?, out);
+        return print(&answer::for_person(&event, args, env)?, out);
     }
     let event = Event::from_value(&read_event()?);
-    let answer = answer(&event, args, env, &http).unwrap_or_else(|error| not_set_up(&event, env, &error));
+    let http = |caller: &Caller| Arc::new(Http::new(http::Options::from_env(&caller.env)));
+    let answer = answer::for_gateway(&event, args, env, &http);
     serde_json::to_writer(&mut *out, &answer)
         .map_err(std::io::Error::from)
         .and_then(|()| writeln!(out))

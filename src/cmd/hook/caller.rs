@@ -1,0 +1,166 @@
+//! Who asks, and what counts for them besides the flags: a person at a terminal, or what the OpenClaw gateway starts.
+//!
+//! Agents can edit openclaw.json, and OpenClaw fills its gateway's environment from it. So what the gateway starts
+//! believes the records in `.sigilum/` alone; of the environment HOME counts, which finds the default home.
+
+use crate::cli::{HookRunArgs, PlaceArgs};
+use crate::cmd::context;
+use crate::env::Env;
+use crate::error::{Error, ExitCode, Result};
+use crate::fs;
+use crate::home::{self, OpenClawHome};
+use crate::hook::event::{Readers, sender_ids};
+use crate::hook_record::{Groups, HookRecord};
+use crate::openclaw::entry::Entry;
+use crate::settings::{self, Origin, Owner, OwnerQuery, Sourced};
+use clap::ValueEnum;
+use std::time::{Duration, Instant};
+
+/// OpenClaw's side waits for 5 s: for no time limit of anybody's any longer.
+const LONGEST_FOR_GATEWAY: Duration = Duration::from_secs(4);
+const LONGEST_FOR_PERSON: Duration = Duration::from_secs(60);
+
+/// Variables that say what a record says.
+const RECORDED_ELSEWHERE: [&str; 4] = [
+    "SIGILUM_NAMESPACE",
+    "GATEWAY_SIGILUM_NAMESPACE",
+    "SIGILUM_MODE",
+    "SIGILUM_API_URL",
+];
+
+/// Who asks.
+pub struct Caller {
+    /// Where things are.
+    pub place: OpenClawHome,
+    /// A person's environment; for the gateway HOME and what a person recorded.
+    pub env: Env,
+    /// What a person chose for the hook of this home; nothing, where there is no such record.
+    pub record: HookRecord,
+    /// The namespace that the records name; `None` in a home without any.
+    pub namespace: Option<Sourced<String>>,
+    is_person: bool,
+    begun: Instant,
+}
+
+impl Caller {
+    /// A person, or their own service.
+    pub fn person(args: &PlaceArgs, env: &Env) -> Result<Self> {
+        let begun = Instant::now();
+        let place = context::place(args, env)?;
+        let (namespace, record) = settings::hook_namespace(&place)?;
+        Ok(Self {
+            place,
+            env: env.clone(),
+            record,
+            namespace,
+            is_person: true,
+            begun,
+        })
+    }
+
+    /// What the OpenClaw gateway started, with this environment.
+    pub fn gateway(args: &PlaceArgs, env: &Env) -> Result<Self> {
+        let begun = Instant::now();
+        let home = env.path("HOME").map(|home| ("HOME", home.into_os_string()));
+        let found = home::find(args.openclaw_home.as_deref(), None, &Env::from_pairs(home.clone()))?;
+        let (namespace, record) = settings::hook_namespace(&found)?;
+        let recorded = record.env.iter().map(|(name, value)| (name.as_str(), value.into()));
+        let env = Env::from_pairs(recorded.chain(home)).without(&RECORDED_ELSEWHERE);
+        if env.is_on("SIGILUM_TRUST_HOME") {
+            fs::trust_all_writers();
+        }
+        let config = args.config.as_ref().or(record.config.as_ref());
+        let place = home::find(Some(&found.home), config.map(|path| path.as_path()), &env)?;
+        Ok(Self {
+            place,
+            env,
+            record,
+            namespace,
+            is_person: false,
+            begun,
+        })
+    }
+
+    /// Who may read how much. In a home of which nobody recorded that yet, as version 0.1.0 leaves it, openclaw.json can
+    /// only shorten a notice to its brief form.
+    pub fn readers(&self) -> Readers {
+        let of_env = |name| self.env.var(name);
+        let senders = self.record.senders.clone();
+        let groups = self.record.groups;
+        let readers = Readers {
+            senders: senders.or_else(|| of_env("SIGILUM_NOTIFY_SENDERS").map(sender_ids)),
+            groups: groups.or_else(|| Groups::from_str(of_env("SIGILUM_NOTIFY_GROUPS")?, true).ok()),
+        };
+        let undecided = !self
+            .namespace
+            .as_ref()
+            .is_some_and(|namespace| namespace.origin == Origin::HookRecord);
+        match readers == Readers::default() && undecided {
+            true => Readers {
+                senders: self.senders_of_entry(),
+                groups: None,
+            },
+            false => readers,
+        }
+    }
+
+    fn senders_of_entry(&self) -> Option<Vec<String>> {
+        // A config that cannot be read says nothing, and keeps nobody from being told.
+        let entry = context::entry(&self.place).ok().flatten()?;
+        entry.var("SIGILUM_NOTIFY_SENDERS").map(sender_ids)
+    }
+
+    /// The entry in openclaw.json, where nothing else says who the hook speaks for: in a home without any record.
+    pub fn entry_without_record(&self) -> Result<Option<Entry>> {
+        match self.namespace {
+            Some(_) => Ok(None),
+            None => context::entry(&self.place),
+        }
+    }
+
+    /// The namespace owner in force: what flags say, and a person's environment; else the records; in a home without any
+    /// the entry.
+    pub fn owner(&self, args: &HookRunArgs, entry: Option<&Entry>) -> Result<Owner> {
+        let entry_env = || Ok(entry.map(|entry| entry.env.clone()));
+        let query = OwnerQuery {
+            entry_env: Some(&entry_env),
+            is_hook: true,
+            ..context::owner_query(&args.owner, &args.local_api)
+        };
+        settings::owner(&query, &self.env, &self.place)
+    }
+
+    /// The dashboard's URL, unchecked.
+    pub fn dashboard(&self) -> Option<&str> {
+        self.setting("SIGILUM_DASHBOARD_URL", self.record.dashboard.as_deref())
+    }
+
+    /// When the whole answer must be ready.
+    ///
+    /// # Errors
+    /// Where the time limit is none.
+    pub fn deadline(&self) -> Result<Instant> {
+        const NAME: &str = "SIGILUM_HOOK_TIMEOUT_MS";
+        let longest = match self.is_person {
+            true => LONGEST_FOR_PERSON,
+            false => LONGEST_FOR_GATEWAY,
+        };
+        let recorded = self.record.timeout_ms.map(|ms| ms.to_string());
+        let limit = match self.setting(NAME, recorded.as_deref()) {
+            None => Some(LONGEST_FOR_GATEWAY),
+            Some(text) => text.parse().ok().filter(|ms| *ms > 0).map(Duration::from_millis),
+        };
+        limit.map(|limit| self.begun + limit.min(longest)).ok_or_else(|| {
+            let what = format!("could not take the time limit ({NAME}, or timeout_ms of the hook's record)");
+            Error::new(ExitCode::Usage, what).next("give it in milliseconds, for example 4000")
+        })
+    }
+
+    /// What a person says now wins over what they recorded; for the gateway there is nobody to say anything now.
+    fn setting<'a>(&'a self, name: &str, recorded: Option<&'a str>) -> Option<&'a str> {
+        match self.is_person {
+            true => self.env.var(name).or(recorded),
+            false => recorded.or_else(|| self.env.var(name)),
+        }
+    }
+}
