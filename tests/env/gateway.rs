@@ -104,21 +104,25 @@ pub struct Gateway {
 
 impl Gateway {
     pub fn start() -> Self {
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    /// Starts one on a listener.
+    pub fn on(listener: TcpListener) -> Self {
         let state = State {
             access: "hybrid".to_owned(),
             ..State::default()
         };
-        Self::serve(Arc::new(Mutex::new(state)))
+        Self::serve(Arc::new(Mutex::new(state)), listener)
     }
 
     /// The same gateway again, after it died. On another port.
     pub fn restart(&self) -> Self {
         self.lock().faults.clear();
-        Self::serve(Arc::clone(&self.state))
+        Self::serve(Arc::clone(&self.state), TcpListener::bind("127.0.0.1:0").unwrap())
     }
 
-    fn serve(state: Arc<Mutex<State>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    fn serve(state: Arc<Mutex<State>>, listener: TcpListener) -> Self {
         let port = listener.local_addr().unwrap().port();
         let gone = Arc::new(AtomicBool::new(false));
         let (shared, flag) = (Arc::clone(&state), Arc::clone(&gone));

@@ -709,3 +709,47 @@ fn only_a_list_may_be_long() {
     let output = desk.add_linear([]).expect(6);
     assert!(output.stderr.contains("longer than 1048576 bytes"), "{}", output.stderr);
 }
+
+#[test]
+fn a_gateway_of_another_user_gets_neither_admin_token_nor_secret_unless_a_login_said_so() {
+    let Some(listener) = crate::env::listener_of(crate::env::STRANGER, "127.0.0.1:0") else {
+        eprintln!("skipped: only root can listen as another user");
+        return;
+    };
+    let desk = Desk {
+        gateway: Gateway::on(listener),
+        ..Desk::new()
+    };
+    desk.gateway.home(desk.env.home().join("gateway-home"));
+    let add = || desk.add_linear([]).env("GATEWAY_ADMIN_TOKEN", "the admin token");
+    let output = add().expect(6);
+    assert!(
+        output.stderr.contains("another user of this machine"),
+        "{}",
+        output.stderr
+    );
+    assert!(
+        output.stderr.contains("auth login --trust-loopback"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(desk.gateway.seen().len(), 0);
+    let list = desk
+        .run(["service", "list"])
+        .env("GATEWAY_ADMIN_TOKEN", "the admin token")
+        .expect(0);
+    assert!(list.stderr.contains("another user of this machine"), "{}", list.stderr);
+    assert_eq!(desk.gateway.seen().len(), 0);
+    let login = [
+        "auth",
+        "login",
+        "--mode",
+        "oss-local",
+        "--trust-loopback",
+        "--write-openclaw",
+        "false",
+    ];
+    desk.run(login).expect(0);
+    add().expect(0);
+    assert!(desk.gateway.seen().len() > 1);
+}

@@ -188,7 +188,13 @@ impl Admin {
             format!("could not {what}: Gateway admin not reachable: {}", self.place()),
         )
         .because(*why)
-        .next("see that the Sigilum gateway runs, then run the same command again")
+        .next(match why {
+            HttpError::Listener(_) => {
+                "see who listens there; if that is your Sigilum gateway, in a container perhaps: sigilum-authz-notify \
+                 auth login --trust-loopback"
+            }
+            _ => "see that the Sigilum gateway runs, then run the same command again",
+        })
     }
 
     fn call(&self, method: Method, path: &[&str], body: Option<&Value>) -> Reply {
