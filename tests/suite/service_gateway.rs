@@ -734,6 +734,7 @@ fn a_gateway_of_another_user_gets_neither_admin_token_nor_secret_unless_a_login_
         output.stderr
     );
     assert_eq!(desk.gateway.seen().len(), 0);
+    desk.add("native", []).expect(0);
     let list = desk
         .run(["service", "list"])
         .env("GATEWAY_ADMIN_TOKEN", "the admin token")
