@@ -4,7 +4,7 @@
 pub mod answer;
 pub mod caller;
 pub mod install;
-mod owner_token;
+pub mod owner_token;
 pub mod run;
 pub mod status;
 pub mod uninstall;

@@ -496,3 +496,153 @@ fn a_token_that_watch_obtains_goes_to_no_other_users_server() {
     );
     assert_eq!((stored(&env), api.seen().len()), (old, 0));
 }
+
+/// `auth status --json` of alice's, and what it and `hook status` tell.
+fn statuses(env: &TestEnv, code: i32) -> (serde_json::Value, [String; 2]) {
+    let status = env
+        .run(["auth", "status", "--json", "--namespace", "alice"])
+        .expect(code);
+    let texts = ["auth", "hook"].map(|command| env.run([command, "status", "--namespace", "alice"]).output().stdout);
+    (serde_json::from_str(&status.stdout).unwrap(), texts)
+}
+
+#[test]
+fn a_status_tells_what_the_api_says_of_the_token() {
+    let mut cases = behaviours();
+    cases.push((Fault::None, "API check:     accepted", true));
+    cases.push((
+        Fault::Status(403, "FORBIDDEN"),
+        "API check:     refused: the API says that the owner token is not for this namespace (403)",
+        false,
+    ));
+    for (fault, says, is_fine) in cases {
+        let env = TestEnv::new();
+        let api = Api::start(SECRET);
+        let given = api.token("alice", 3600);
+        let login = env.run([
+            "login",
+            "--mode",
+            "managed",
+            "--api-url",
+            &api.url(),
+            "--owner-token-stdin",
+        ]);
+        login.args(["--no-check"]).stdin(given.as_str()).expect(0);
+        api.fault(fault.clone());
+        let (status, texts) = statuses(&env, if is_fine { 0 } else { 4 });
+        assert_eq!(status["state"], "valid", "{fault:?}");
+        let result = says["API check:     ".len()..]
+            .split(':')
+            .next()
+            .unwrap()
+            .replace(' ', "_");
+        assert_eq!(status["api_check"]["result"], result, "{status}");
+        assert!(texts.iter().all(|text| text.contains(says)), "{says}: {texts:?}");
+        // Each asked once, with the token that the hook would send.
+        assert_eq!(api.seen().len(), 3, "{fault:?}");
+        let sent = format!("Bearer {given}");
+        assert!(api.seen().iter().all(|seen| seen.headers["authorization"] == sent));
+    }
+    let env = TestEnv::new();
+    let login = env.run(["login", "--api-url", &nobody(), "--owner-token-stdin"]);
+    login.stdin(token(SECRET, json!({"namespace": "alice"}))).expect(0);
+    let (status, texts) = statuses(&env, 0);
+    assert_eq!(status["api_check"]["result"], "not_checked");
+    let says = "API check:     not checked: nothing listens there";
+    assert!(texts.iter().all(|text| text.contains(says)), "{texts:?}");
+}
+
+#[test]
+fn a_status_shows_a_token_of_a_known_secret_to_nobody() {
+    for (secret, result, code) in [(SECRET, "accepted", 0), ("another", "refused", 4)] {
+        let env = TestEnv::new();
+        let api = Api::start(secret);
+        let login = env
+            .login()
+            .args(["--api-url", &api.url(), "--no-check", "--enable-authz-notify", "true"]);
+        login.env("JWT_SECRET", SECRET).expect(0);
+        let status = |known: &str| {
+            let run = env.run(["auth", "status", "--json"]).env("JWT_SECRET", known);
+            serde_json::from_str::<serde_json::Value>(&run.expect(code).stdout).unwrap()
+        };
+        assert_eq!(status(SECRET)["api_check"]["result"], result);
+        let bearer = |index: usize| api.seen()[index].headers["authorization"]["Bearer ".len()..].to_owned();
+        let probe = claims::inspect(&bearer(0).as_str().into()).unwrap();
+        assert!(probe.namespace.starts_with("probe-"), "{probe:?}");
+        // Without its secret, the token itself is asked about.
+        assert_eq!(status("")["api_check"]["result"], result);
+        assert_eq!(bearer(1), stored(&env));
+    }
+}
+
+#[test]
+fn a_status_tells_of_the_token_that_the_hook_uses() {
+    let api = Api::start(JWT_SECRET);
+    let hook = |env: &TestEnv| env.run(["hook", "run", "--event", "command:new"]).expect(0).stdout;
+    let in_entry = "the token in openclaw.json is used, as nobody has logged in to this home";
+
+    // Nobody has logged in: the entry's own token goes to the entry's API, file or no file.
+    for in_file in [false, true] {
+        let home = Installed::new(&api.url(), in_file, 3600);
+        let (status, texts) = statuses(&home.env, 0);
+        assert_eq!(
+            (&status["state"], &status["token_from"]),
+            (&json!("valid"), &json!("openclaw.json"))
+        );
+        assert_eq!(status["api_check"]["result"], "accepted");
+        assert_eq!(
+            (&status["mode"], &status["api_url"]),
+            (&json!("oss-local"), &json!(api.url()))
+        );
+        assert!(texts.iter().all(|text| text.contains(in_entry)), "{texts:?}");
+        assert!(hook(&home.env).contains("Nothing waits for approval"));
+    }
+    let home = Installed::new(&api.url(), false, -60);
+    let (status, _) = statuses(&home.env, 4);
+    assert_eq!(
+        (&status["state"], &status["token_from"]),
+        (&json!("expired"), &json!("openclaw.json"))
+    );
+
+    // Somebody has: the entry's token is nothing to the hook.
+    let env = &home.env;
+    let given = api.token("alice", 3600);
+    let login = env.run([
+        "login",
+        "--mode",
+        "managed",
+        "--api-url",
+        &api.url(),
+        "--owner-token-stdin",
+    ]);
+    login
+        .args(["--token-in-config", "true"])
+        .stdin(given.as_str())
+        .expect(0);
+    std::fs::remove_file(env.sigilum("owner-token-alice.jwt")).unwrap();
+    let (status, texts) = statuses(env, 4);
+    assert_eq!(
+        (&status["state"], &status["token_from"]),
+        (&json!("missing"), &json!("the token file"))
+    );
+    assert!(status["api_check"].is_null(), "{status}");
+    assert!(
+        texts.iter().all(|text| text.contains("the token file: none")),
+        "{texts:?}"
+    );
+    assert!(hook(env).contains("there is no owner token"));
+
+    // A token of which nobody recorded where it goes stays where it is.
+    let env = TestEnv::new();
+    env.write(".openclaw/.sigilum/owner-token-alice.jwt", api.token("alice", 3600));
+    let asked = api.seen().len();
+    let (status, texts) = statuses(&env, 4);
+    assert_eq!(status["state"], "unusable");
+    assert!(
+        texts
+            .iter()
+            .all(|text| text.contains("no login recorded which API its token is for")),
+        "{texts:?}"
+    );
+    assert_eq!(api.seen().len(), asked);
+}

@@ -34,6 +34,15 @@ fn login(env: &TestEnv) -> String {
     .to_owned()
 }
 
+/// A home in which somebody has logged in as alice with this token.
+fn logged_in_with(token: &str) -> TestEnv {
+    let env = TestEnv::new();
+    let record = r#"{"mode":"managed","api_url":"https://api.sigilum.id","email":"alice@example.org"}"#;
+    env.write(".openclaw/.sigilum/owner-alice.json", record);
+    env.write(".openclaw/.sigilum/owner-token-alice.jwt", token);
+    env
+}
+
 fn status(env: &TestEnv, code: i32) -> Value {
     let output = env
         .run(["auth", "status", "--json", "--namespace", "alice"])
@@ -53,8 +62,7 @@ fn the_state_follows_the_tokens_life() {
         (" \n".to_owned(), "missing", 4),
     ];
     for (token, state, code) in cases {
-        let env = TestEnv::new();
-        env.write(".openclaw/.sigilum/owner-token-alice.jwt", &token);
+        let env = logged_in_with(&token);
         let seen = status(&env, code);
         assert_eq!(seen["state"], state);
         assert_eq!(seen["config_has_same_token"], false);
@@ -113,8 +121,7 @@ fn a_token_from_another_time_is_named_and_due() {
         let env = TestEnv::new();
         let token = env::api::token("s", json!({"namespace": "alice", "iat": iat, "exp": exp}));
         env.run(["login", "--owner-token-stdin"]).stdin(token.clone()).expect(4);
-        env.write(".openclaw/.sigilum/owner-token-alice.jwt", token);
-        assert_eq!(status(&env, 4)["state"], "expired");
+        assert_eq!(status(&logged_in_with(&token), 4)["state"], "expired");
     }
 }
 

@@ -1,19 +1,25 @@
-//! `auth status`: which token is in force, until when, and whether openclaw.json holds the same one.
+//! `auth status`: which token the hook uses, until when, what the API says of it, and whether openclaw.json holds the same
+//! one.
 
 use crate::cli::{ShowArgs, StatusArgs};
 use crate::cmd::auth::show;
 use crate::cmd::context::{self, place};
+use crate::cmd::hook::owner_token::{self, NoToken, OwnerToken, WhyNot};
 use crate::cmd::output::{self, write_json, write_lines};
 use crate::env::Env;
-use crate::error::{ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
+use crate::local_token::LocalApi;
+use crate::mode::Mode;
 use crate::openclaw::entry::Entry;
-use crate::settings::{self, Owner};
+use crate::settings::{self, Owner, OwnerQuery};
+use crate::sigilum::http;
 use crate::sigilum::secrets::Workspace;
 use crate::time;
 use crate::token::claims::{self, Inspected};
 use crate::token::{lifetime, store};
+use crate::token_check::TokenCheck;
 use crate::watch::status::{self, WatchStatus};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -34,6 +40,17 @@ pub enum State {
     Missing,
     /// Not an owner token, or one of another namespace.
     Invalid,
+    /// A token that the hook does not send, since it is not known to be for this API.
+    Unusable,
+}
+
+/// What came of asking the API.
+#[derive(Debug, Serialize)]
+struct ApiCheck {
+    /// `accepted`, `refused` or `not_checked`.
+    result: &'static str,
+    /// The same, and why, for people.
+    text: String,
 }
 
 /// The owner token as `auth status` and `hook status` show it. Holds no secret.
@@ -44,7 +61,14 @@ pub struct Status {
     mode: &'static str,
     api_url: String,
     token_file: PathBuf,
+    /// Where the hook has its token from: `the token file`, or in a home without a record `openclaw.json`.
+    token_from: &'static str,
     pub state: State,
+    /// Why the hook does not use it, where it does not.
+    #[serde(skip)]
+    why_not: Option<String>,
+    /// Absent where there is no token to ask about.
+    api_check: Option<ApiCheck>,
     /// RFC 3339.
     issued_at: Option<String>,
     /// RFC 3339.
@@ -81,29 +105,34 @@ pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     } else {
         write_lines(out, &status.lines())?;
     }
-    Ok(match status.state {
-        State::Valid | State::Due => ExitCode::Ok,
-        State::Expired | State::Missing | State::Invalid => {
-            output::warn(format_args!(
-                "the hook has no token that it can use\n  next: {}",
-                context::login_command(&owner)
-            ));
-            ExitCode::Token
-        }
-    })
+    let Some(problem) = status.problem() else {
+        return Ok(ExitCode::Ok);
+    };
+    output::warn(format_args!("{problem}\n  next: {}", context::login_command(&owner)));
+    Ok(ExitCode::Token)
 }
 
-/// The owner that the options of `auth show` mean, where the config has been read.
+/// The owner that the options of `auth show` mean, as the hook sees him, where the config has been read.
 pub fn owner(args: &ShowArgs, env: &Env, place: &OpenClawHome, entry: Option<&Entry>) -> Result<Owner> {
     let entry_env = || Ok(entry.map(|entry| entry.env.clone()));
-    settings::owner(&show::query(args, &entry_env), env, place)
+    let query = OwnerQuery {
+        is_hook: true,
+        ..show::query(args, &entry_env)
+    };
+    settings::owner(&query, env, place)
 }
 
-/// Looks at the token's file. `entry` is `None` where openclaw.json cannot be read, `Some(None)` where it has none.
+/// Looks at the token that the hook would send, and asks the API about it. `entry` is `None` where openclaw.json cannot be
+/// read, `Some(None)` where it has none.
 pub fn status(owner: &Owner, place: &OpenClawHome, env: &Env, entry: Option<Option<&Entry>>) -> Result<Status> {
-    let token = store::read(&owner.token_file)?;
-    let says = token.as_ref().and_then(|token| claims::inspect(token).ok());
     let now = time::now();
+    let found = in_force(owner, place, env, entry.flatten(), now)?;
+    let stored = store::read(&owner.token_file);
+    let shown = match &found {
+        Ok(found) => Some(found.token.clone()),
+        Err(_) => stored.as_ref().ok().cloned().flatten(),
+    };
+    let says = shown.as_ref().and_then(|token| claims::inspect(token).ok());
     let expires_at = says.as_ref().and_then(lifetime::expires_at);
     let loose = loose_files(place, env, Some(owner), entry.flatten());
     Ok(Status {
@@ -112,19 +141,66 @@ pub fn status(owner: &Owner, place: &OpenClawHome, env: &Env, entry: Option<Opti
         mode: owner.mode.value.as_str(),
         api_url: owner.api_url.value.clone(),
         token_file: owner.token_file.clone(),
-        state: state(owner, token.as_ref(), says.as_ref(), now),
+        token_from: found
+            .as_ref()
+            .map_or_else(|no_token| no_token.source, |found| found.source),
+        state: state(&found, says.as_ref(), now),
+        why_not: found.as_ref().err().map(NoToken::to_string),
+        api_check: found.ok().map(|found| ask(owner, place, env, &found.token)),
         issued_at: says.as_ref().and_then(|says| says.iat).map(time::rfc3339),
         expires_at: expires_at.map(time::rfc3339),
         remaining_seconds: expires_at.map(|exp| exp.saturating_sub(now)),
         doubts: says.as_ref().map_or_else(Vec::new, |says| says.doubts(now)),
         expiry: says.as_ref().map(|says| lifetime::expiry_text(says, now)),
         config: place.config.clone(),
-        config_has_same_token: entry.map(|entry| holds(entry, token.as_ref())),
+        config_has_same_token: entry.map(|entry| holds(entry, shown.as_ref())),
         config_holds_none: entry.flatten().and_then(holds_none),
         watch: status::read(place),
         loose_files: loose.iter().map(LooseFile::text).collect(),
         readable_by_others: loose.into_iter().map(|file| file.path).collect(),
     })
+}
+
+/// The token that the hook would send.
+fn in_force(
+    owner: &Owner,
+    place: &OpenClawHome,
+    env: &Env,
+    entry: Option<&Entry>,
+    now: i64,
+) -> Result<Result<OwnerToken, NoToken>> {
+    let insecure = http::Options::from_env(env).insecure;
+    let api = http::check_url(&owner.api_url.value, insecure).map_err(|error| {
+        let what = format!("could not use the API URL (from {})", owner.api_url.origin);
+        Error::new(ExitCode::Usage, what)
+            .because(error)
+            .next("log in with the right one: sigilum-authz-notify auth login --api-url <url>")
+    })?;
+    let has_record = settings::hook_namespace(place)?.0.is_some();
+    Ok(owner_token::find(owner, &api, entry.filter(|_| !has_record), now))
+}
+
+/// Asks the API about the token; in oss-local mode about its secret, where that is known: the token need not be shown.
+fn ask(owner: &Owner, place: &OpenClawHome, env: &Env, token: &SecretString) -> ApiCheck {
+    let check = TokenCheck::new(owner, owner.loopback_trust(place), env);
+    let is_local = owner.mode.value == Mode::OssLocal;
+    let secret = is_local
+        .then(|| {
+            LocalApi::find(owner, place)
+                .and_then(|api| api.secret(env))
+                .ok()
+                .flatten()
+        })
+        .flatten()
+        .filter(|secret| claims::is_signed_by(token, &secret.value));
+    let verdict = match secret {
+        Some(secret) => check.secret(&secret.value, time::now()),
+        None => check.token(token),
+    };
+    ApiCheck {
+        result: verdict.name(),
+        text: verdict.to_string(),
+    }
 }
 
 /// A file that others may read and should not.
@@ -164,19 +240,14 @@ pub fn loose_files(place: &OpenClawHome, env: &Env, owner: Option<&Owner>, entry
     found.into_iter().map(|(path, mode)| LooseFile { path, mode }).collect()
 }
 
-fn state(owner: &Owner, token: Option<&SecretString>, says: Option<&Inspected>, now: i64) -> State {
-    match (token, says) {
-        (None, _) => State::Missing,
-        (Some(_), Some(says)) if says.namespace == owner.namespace.value => {
-            if says.is_expired(now) {
-                State::Expired
-            } else if lifetime::is_due(says, now) {
-                State::Due
-            } else {
-                State::Valid
-            }
-        }
-        (Some(_), _) => State::Invalid,
+fn state(found: &Result<OwnerToken, NoToken>, says: Option<&Inspected>, now: i64) -> State {
+    match found.as_ref().map_err(|no_token| &no_token.why) {
+        Ok(_) if says.is_some_and(|says| lifetime::is_due(says, now)) => State::Due,
+        Ok(_) => State::Valid,
+        Err(WhyNot::None) => State::Missing,
+        Err(WhyNot::Expired(_)) => State::Expired,
+        Err(WhyNot::Invalid(_) | WhyNot::OtherNamespace) => State::Invalid,
+        Err(WhyNot::OtherApi | WhyNot::UnknownApi | WhyNot::Unreadable(_)) => State::Unusable,
     }
 }
 
@@ -197,6 +268,15 @@ fn holds_none(entry: &Entry) -> Option<&'static str> {
 }
 
 impl Status {
+    /// Why the hook cannot ask with this token.
+    fn problem(&self) -> Option<String> {
+        if let Some(why) = &self.why_not {
+            return Some(format!("the hook has no token that it can use: {why}"));
+        }
+        let refused = self.api_check.as_ref().filter(|check| check.result == "refused");
+        refused.map(|_| "the API refuses the token that the hook uses".to_owned())
+    }
+
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![
             format!("Namespace:     {} (from {})", self.namespace, self.namespace_from),
@@ -210,8 +290,16 @@ impl Status {
             State::Expired => "expired",
             State::Missing => "missing",
             State::Invalid => "invalid: not an owner token of this namespace",
+            State::Unusable => "the hook does not use it",
         };
         lines.push(format!("State:         {state}"));
+        match &self.why_not {
+            Some(why) => lines.push(format!("               {why}")),
+            None if self.token_from == owner_token::IN_ENTRY => lines.push(
+                "               the token in openclaw.json is used, as nobody has logged in to this home".to_owned(),
+            ),
+            None => {}
+        }
         if let Some(issued) = &self.issued_at {
             lines.push(format!("Issued:        {issued}"));
         }
@@ -219,6 +307,11 @@ impl Status {
             lines.push(format!("Expires:       {expiry}"));
         }
         lines.extend(self.doubts.iter().map(|doubt| format!("               {doubt}")));
+        lines.extend(
+            self.api_check
+                .as_ref()
+                .map(|check| format!("API check:     {}", check.text)),
+        );
         lines.push(format!(
             "openclaw.json: {}",
             match self.config_has_same_token {

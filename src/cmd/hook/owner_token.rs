@@ -13,6 +13,9 @@ use crate::token::{claims, store};
 use secrecy::SecretString;
 use std::fmt;
 
+/// Where the token of a home without any record is from.
+pub const IN_ENTRY: &str = "openclaw.json";
+
 /// The token to send.
 pub struct OwnerToken {
     /// The token.
@@ -77,7 +80,7 @@ impl OwnerToken {
 /// token file.
 pub fn find(owner: &Owner, api: &Url, entry_without_record: Option<&Entry>, now: i64) -> Result<OwnerToken, NoToken> {
     let (source, token) = match entry_without_record {
-        Some(entry) => ("openclaw.json", of_entry(entry, owner, api)),
+        Some(entry) => (IN_ENTRY, of_entry(entry, owner, api)),
         None => ("the token file", of_file(owner, api)),
     };
     let exp = token.and_then(|token| Ok((check(&token, owner, now)?, token)));
