@@ -22,4 +22,4 @@ mod watcher_lock;
 
 pub use clock::{Clock, SystemClock};
 pub use run::{Homes, Options, Watcher, Watching, run, start};
-pub use wakeup::Waker;
+pub use wakeup::{Waker, on_signals};

@@ -17,7 +17,7 @@ use crate::cli::{HookRunArgs, PlaceArgs, ServeArgs};
 use crate::cmd::hook::answer;
 use crate::cmd::hook::caller::Caller;
 use crate::env::Env;
-use crate::error::{ExitCode, OrFail, Result};
+use crate::error::{ExitCode, Result};
 use crate::hook::answer::Answer;
 use crate::hook::event::{self, Event, MAX_BYTES};
 use crate::sigilum::http::{self, Http};
@@ -27,9 +27,9 @@ use crate::watch::log::LogFormat;
 use crate::watch::{self, Homes, Watching};
 use serde::Serialize;
 use serde_json::Value;
+use signal_hook::consts::{SIGINT, SIGTERM};
 use std::collections::BTreeMap;
-use std::io::{BufRead, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::io::{BufRead, Write};
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -97,7 +97,8 @@ struct Client {
 pub fn run(args: &ServeArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     watch::log::to_stderr(LogFormat::Text, &Env::default())?;
     let (sender, messages) = channel();
-    end_on_signals(&sender)?;
+    let ender = sender.clone();
+    watch::on_signals(&[SIGTERM, SIGINT], move || end(&ender))?;
     let reader = sender.clone();
     std::thread::spawn(move || {
         read_lines(&mut std::io::stdin().lock(), &reader);
@@ -318,23 +319,6 @@ fn end(sender: &Sender<Message>) -> ! {
     let _ = sender.send(Message::End);
     std::thread::sleep(WHOLE_END);
     std::process::exit(0)
-}
-
-fn end_on_signals(sender: &Sender<Message>) -> Result<()> {
-    let what = || "could not handle signals".to_owned();
-    let (mut heard, line) = UnixStream::pair().or_fail(ExitCode::Failure, what)?;
-    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-        let line = line.try_clone().or_fail(ExitCode::Failure, what)?;
-        signal_hook::low_level::pipe::register(signal, line).or_fail(ExitCode::Failure, what)?;
-    }
-    let sender = sender.clone();
-    std::thread::spawn(move || {
-        let mut byte = [0];
-        if heard.read_exact(&mut byte).is_ok() {
-            end(&sender)
-        }
-    });
-    Ok(())
 }
 
 #[cfg(test)]

@@ -310,7 +310,7 @@ mod tests {
     }
 
     fn watched() -> Watched {
-        let (waker, receiver) = wakeup::pair().unwrap();
+        let (waker, receiver) = wakeup::pair();
         let (dir, marks) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut file_watcher = FileWatcher::new(waker, false);
         let mark = WatchTarget {
@@ -450,7 +450,7 @@ mod tests {
 
     #[test]
     fn without_file_events_it_says_why() {
-        let (waker, _receiver) = wakeup::pair().unwrap();
+        let (waker, _receiver) = wakeup::pair();
         assert!(FileWatcher::new(waker, true).watch(0, []).is_err());
     }
 }

@@ -19,7 +19,6 @@ use crate::process::Process;
 use crate::time;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 /// An event is often the first of several: the home is looked at so much later.
@@ -52,7 +51,7 @@ pub(super) struct Shared {
 impl Shared {
     /// Whether the watcher is to end.
     pub fn is_ending(&self) -> bool {
-        self.waker.stopping().load(Ordering::Relaxed)
+        self.waker.is_stopping()
     }
 }
 

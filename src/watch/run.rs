@@ -148,7 +148,7 @@ pub fn run(options: Options) -> Result<ExitCode> {
     if once {
         return Ok(watcher.once());
     }
-    watcher.receiver.look_again_on_hangup()?;
+    watcher.waker.look_again_on_hangup()?;
     watcher.manager = ServiceManager::from_env(&env);
     watcher.watch();
     Ok(ExitCode::Ok)
@@ -174,7 +174,7 @@ impl Watcher {
     /// # Errors
     /// See [`start`].
     pub fn new(options: Options) -> Result<Self> {
-        let (waker, receiver) = wakeup::pair()?;
+        let (waker, receiver) = wakeup::pair();
         let seed = match options.seed {
             Some(seed) => seed,
             None => getrandom::u64().or_fail(ExitCode::Failure, || "could not get a random number".to_owned())?,
@@ -226,8 +226,8 @@ impl Watcher {
         if let Some(manager) = &self.manager {
             manager.ready(&format!("serving {served} OpenClaw homes"));
         }
-        while !self.receiver.stopping() {
-            if self.receiver.wait(wait).look_again {
+        while !self.waker.is_stopping() {
+            if self.receiver.wait(wait) {
                 tracing::info!("looking at everything again");
                 self.look_again();
             }
@@ -243,7 +243,7 @@ impl Watcher {
 
     fn once(&mut self) -> ExitCode {
         for (id, home) in self.homes.iter_mut().enumerate() {
-            if self.receiver.stopping() {
+            if self.waker.is_stopping() {
                 break;
             }
             home.attend(id, &self.shared);

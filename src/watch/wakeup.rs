@@ -1,72 +1,55 @@
-//! What wakes the watcher's one loop: file events, signals, ended token commands, the one who started it.
+//! What wakes a loop that waits: one channel of the standard library's, into which file events, ended work and signals
+//! go. The watcher's is here; `serve` has one of its own, with the same signals.
 
 use crate::error::{ExitCode, OrFail, Result};
-use rustix::event::{PollFd, PollFlags, Timespec};
-use std::io::{Read, Write};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
-/// Wakes the loop from any thread. Cheap to clone.
+/// Wakes the watcher's loop from any thread. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Waker {
-    line: Arc<UnixStream>,
+    sender: Sender<Wake>,
     stop: Arc<AtomicBool>,
 }
 
 /// The loop's end of it.
 #[derive(Debug)]
-pub(super) struct WakeReceiver {
-    line: UnixStream,
-    hangups: Option<UnixStream>,
-    stop: Arc<AtomicBool>,
-}
+pub(super) struct WakeReceiver(Receiver<Wake>);
 
-/// What it was woken for since the last time.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Woken {
-    pub look_again: bool,
+/// What the loop is woken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wake {
+    /// Where it stands is known elsewhere.
+    Something,
+    LookAgain,
 }
-
-const LOOK_AGAIN: u8 = b'l';
-const SOMETHING: u8 = b's';
 
 /// A waker and its receiver.
-pub(super) fn pair() -> Result<(Waker, WakeReceiver)> {
-    let what = || "could not make a socket pair".to_owned();
-    let (line, heard) = UnixStream::pair().or_fail(ExitCode::Failure, what)?;
-    for end in [&line, &heard] {
-        end.set_nonblocking(true).or_fail(ExitCode::Failure, what)?;
-    }
-    let stop = Arc::new(AtomicBool::new(false));
-    let waker = Waker {
-        line: Arc::new(line),
-        stop: Arc::clone(&stop),
-    };
-    let receiver = WakeReceiver {
-        line: heard,
-        hangups: None,
-        stop,
-    };
-    Ok((waker, receiver))
+pub(super) fn pair() -> (Waker, WakeReceiver) {
+    let (sender, receiver) = mpsc::channel();
+    let stop = Arc::default();
+    (Waker { sender, stop }, WakeReceiver(receiver))
 }
 
 impl Waker {
     /// Ends the watcher: it finishes the write that it is in.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.send(SOMETHING);
+        self.wake();
     }
 
     /// Makes it look at everything again.
     pub fn look_again(&self) {
-        self.send(LOOK_AGAIN);
+        self.send(Wake::LookAgain);
     }
 
-    /// Something is to be looked after; where it stands is known elsewhere.
     pub(super) fn wake(&self) {
-        self.send(SOMETHING);
+        self.send(Wake::Something);
     }
 
     /// Set once the watcher is to end.
@@ -74,59 +57,58 @@ impl Waker {
         &self.stop
     }
 
-    fn send(&self, byte: u8) {
-        // A full socket wakes anyway.
-        let _ = (&*self.line).write(&[byte]);
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
-    /// SIGTERM and SIGINT stop the watcher from now on.
+    fn send(&self, wake: Wake) {
+        // A loop that has ended needs no waking.
+        let _ = self.sender.send(wake);
+    }
+
+    /// From now on SIGTERM and SIGINT stop the watcher.
     pub(super) fn stop_on_signals(&self) -> Result<()> {
-        let what = || "could not handle signals".to_owned();
-        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-            signal_hook::flag::register(signal, Arc::clone(&self.stop)).or_fail(ExitCode::Failure, what)?;
-            let line = self.line.try_clone().or_fail(ExitCode::Failure, what)?;
-            signal_hook::low_level::pipe::register(signal, line).or_fail(ExitCode::Failure, what)?;
-        }
-        Ok(())
+        let waker = self.clone();
+        on_signals(&[SIGTERM, SIGINT], move || waker.stop())
+    }
+
+    /// From now on SIGHUP makes it look at everything again.
+    pub(super) fn look_again_on_hangup(&self) -> Result<()> {
+        let waker = self.clone();
+        on_signals(&[SIGHUP], move || waker.look_again())
     }
 }
 
 impl WakeReceiver {
-    /// SIGHUP makes the watcher look at everything again from now on.
-    pub fn look_again_on_hangup(&mut self) -> Result<()> {
-        let what = || "could not handle signals".to_owned();
-        let (line, heard) = UnixStream::pair().or_fail(ExitCode::Failure, what)?;
-        heard.set_nonblocking(true).or_fail(ExitCode::Failure, what)?;
-        signal_hook::low_level::pipe::register(signal_hook::consts::SIGHUP, line).or_fail(ExitCode::Failure, what)?;
-        self.hangups = Some(heard);
-        Ok(())
+    /// Waits until it is woken or the time is over; says whether everything is to be looked at again.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        let first = self.0.recv_timeout(timeout);
+        first
+            .into_iter()
+            .chain(self.0.try_iter())
+            .fold(false, |again, wake| again | (wake == Wake::LookAgain))
     }
+}
 
-    /// Whether the watcher is to end.
-    pub fn stopping(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+/// Does `what` at each of these signals from now on, in a thread of its own.
+pub fn on_signals(signals: &[i32], what: impl Fn() + Send + 'static) -> Result<()> {
+    const STACK_BYTES: usize = 128 * 1024;
+    let failed = || "could not handle signals".to_owned();
+    let (mut heard, line) = UnixStream::pair().or_fail(ExitCode::Failure, failed)?;
+    for signal in signals {
+        let line = line.try_clone().or_fail(ExitCode::Failure, failed)?;
+        signal_hook::low_level::pipe::register(*signal, line).or_fail(ExitCode::Failure, failed)?;
     }
-
-    /// Waits until it is woken or the time is over, and says what for.
-    pub fn wait(&self, timeout: Duration) -> Woken {
-        let lines = || std::iter::once(&self.line).chain(&self.hangups);
-        let mut fds: Vec<PollFd> = lines().map(|line| PollFd::new(line, PollFlags::IN)).collect();
-        let timeout = Timespec::try_from(timeout).ok();
-        // An interrupted wait is as good as a short one: the loop looks what there is to do.
-        let _ = rustix::event::poll(&mut fds, timeout.as_ref());
-        drop(fds);
-        let mut woken = Woken::default();
-        let mut buffer = [0; 256];
-        while let Ok(count @ 1..) = (&self.line).read(&mut buffer) {
-            woken.look_again |= buffer[..count].contains(&LOOK_AGAIN);
+    let listen = move || {
+        while heard.read_exact(&mut [0]).is_ok() {
+            what();
         }
-        if let Some(mut line) = self.hangups.as_ref() {
-            while let Ok(1..) = line.read(&mut buffer) {
-                woken.look_again = true;
-            }
-        }
-        woken
-    }
+    };
+    let thread = std::thread::Builder::new()
+        .name("signals".to_owned())
+        .stack_size(STACK_BYTES);
+    thread.spawn(listen).or_fail(ExitCode::Failure, failed)?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -136,18 +118,18 @@ mod tests {
 
     #[test]
     fn wake_ups_are_received_once() {
-        let (waker, receiver) = pair().unwrap();
-        assert_eq!(receiver.wait(Duration::ZERO), Woken::default());
+        let (waker, receiver) = pair();
+        assert!(!receiver.wait(Duration::ZERO));
         (0..100_000).for_each(|_| waker.wake());
         waker.look_again();
         let start = Instant::now();
-        receiver.wait(Duration::from_secs(10));
+        assert!(receiver.wait(Duration::from_secs(10)));
         assert!(start.elapsed() < Duration::from_secs(5));
-        assert_eq!(receiver.wait(Duration::ZERO), Woken::default());
+        assert!(!receiver.wait(Duration::ZERO));
         waker.look_again();
-        assert!(receiver.wait(Duration::ZERO).look_again);
-        assert!(!receiver.stopping());
+        assert!(receiver.wait(Duration::ZERO));
+        assert!(!waker.is_stopping());
         waker.stop();
-        assert!(receiver.stopping());
+        assert!(waker.is_stopping());
     }
 }
