@@ -7,60 +7,12 @@ use super::wakeup::Waker;
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A home's number in the watcher's list.
 pub(super) type HomeId = usize;
-
-/// A file, or several, whose changes matter.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct WatchTarget {
-    /// The folder that they are in.
-    pub folder: PathBuf,
-    /// Their name, or how their names begin.
-    pub name: Name,
-}
-
-/// Which names in a folder matter.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Name {
-    Is(OsString),
-    BeginsWith(&'static str),
-}
-
-impl Name {
-    fn fits(&self, name: &OsStr) -> bool {
-        match self {
-            Self::Is(wanted) => wanted == name,
-            Self::BeginsWith(start) => name.as_encoded_bytes().starts_with(start.as_bytes()),
-        }
-    }
-}
-
-impl WatchTarget {
-    /// One file.
-    pub fn in_file(path: &Path) -> Option<Self> {
-        Some(Self {
-            folder: path.parent()?.to_owned(),
-            name: Name::Is(path.file_name()?.to_owned()),
-        })
-    }
-
-    /// The target itself where its folder exists; else the appearance of the next folder on the way to it.
-    fn or_nearest(self) -> Self {
-        if self.folder.is_dir() {
-            return self;
-        }
-        let missing = self
-            .folder
-            .ancestors()
-            .find(|path| path.parent().is_some_and(Path::is_dir));
-        missing.and_then(Self::in_file).unwrap_or(self)
-    }
-}
 
 /// Watches folders for homes. Where the system has no file events it sees nothing, and says so.
 pub(super) struct FileWatcher {
@@ -69,12 +21,12 @@ pub(super) struct FileWatcher {
     /// Watched folders, with device and inode: a folder that was replaced is another one.
     watched: HashMap<PathBuf, (u64, u64)>,
     /// What is watched for each home.
-    folders: HashMap<HomeId, Vec<PathBuf>>,
+    folders: HashMap<HomeId, BTreeSet<PathBuf>>,
 }
 
 #[derive(Default)]
 struct Shared {
-    targets: Mutex<BTreeMap<PathBuf, BTreeMap<HomeId, BTreeSet<Name>>>>,
+    homes: Mutex<BTreeMap<PathBuf, BTreeSet<HomeId>>>,
     touched: Mutex<Touched>,
     /// Folders that went, with all that was in them: whatever stands there now is not watched, even if it has got the
     /// same inode.
@@ -119,82 +71,68 @@ impl FileWatcher {
         }
     }
 
-    /// Watches a home's targets and nothing else for it. `Err`: why not all of it can be watched.
-    /// Says whether a folder is watched that was not before: what happened there until now was not seen.
-    pub fn watch(&mut self, home: HomeId, targets: impl IntoIterator<Item = WatchTarget>) -> Result<bool, String> {
-        let mut wanted: BTreeMap<PathBuf, BTreeSet<Name>> = BTreeMap::new();
-        for target in targets {
-            let WatchTarget { folder, name } = target.or_nearest();
-            // FSEvents tells real paths, inotify those that it was given.
-            let folder = match cfg!(target_os = "macos") {
-                true => folder.canonicalize().unwrap_or(folder),
-                false => folder,
-            };
-            wanted.entry(folder).or_default().insert(name);
-        }
+    /// Watches these folders for a home and no others; a missing one is waited for in the nearest above it. `Err`: why
+    /// not all of them can be watched. Says whether one is watched that was not before: what happened there until now
+    /// was not seen.
+    pub fn watch(&mut self, home: HomeId, folders: impl IntoIterator<Item = PathBuf>) -> Result<bool, String> {
+        let wanted: BTreeSet<PathBuf> = folders.into_iter().map(nearest).collect();
         let watcher = self.watcher.as_mut().map_err(|why| why.clone())?;
         // Not in the loop's head, where it would stay locked: `unwatch` waits for the thread that takes note.
-        let gone = std::mem::take(&mut *locked(&self.shared.gone));
-        for folder in gone {
+        let mut over = std::mem::take(&mut *locked(&self.shared.gone));
+        if self.folders.get(&home) != Some(&wanted) {
+            let mut homes = locked(&self.shared.homes);
+            for folder in self
+                .folders
+                .insert(home, wanted.clone())
+                .unwrap_or_default()
+                .difference(&wanted)
+            {
+                if let Some(here) = homes.get_mut(folder)
+                    && here.remove(&home)
+                    && here.is_empty()
+                {
+                    homes.remove(folder);
+                    over.push(folder.clone());
+                }
+            }
+            for folder in &wanted {
+                homes.entry(folder.clone()).or_default().insert(home);
+            }
+        }
+        for folder in over {
             if self.watched.remove(&folder).is_some() {
                 let _ = watcher.unwatch(&folder);
             }
-        }
-        let before = self
-            .folders
-            .insert(home, wanted.keys().cloned().collect())
-            .unwrap_or_default();
-        let mut abandoned = Vec::new();
-        {
-            let mut all = locked(&self.shared.targets);
-            for folder in before.into_iter().filter(|folder| !wanted.contains_key(folder)) {
-                let others = all.get_mut(&folder).map_or(0, |homes| {
-                    homes.remove(&home);
-                    homes.len()
-                });
-                if others == 0 {
-                    all.remove(&folder);
-                    abandoned.push(folder);
-                }
-            }
-            for (folder, names) in &wanted {
-                all.entry(folder.clone()).or_default().insert(home, names.clone());
-            }
-        }
-        for folder in abandoned {
-            self.watched.remove(&folder);
-            let _ = watcher.unwatch(&folder);
         }
         let mut new = false;
         let mut trouble = None;
-        for folder in wanted.into_keys() {
-            // Gone since it was asked for: its parent's events, or the next look, will tell.
-            let Ok(meta) = std::fs::metadata(&folder) else {
-                new = true;
-                continue;
-            };
-            let identity = (meta.dev(), meta.ino());
-            if self.watched.get(&folder) == Some(&identity) {
-                continue;
-            }
-            if self.watched.remove(&folder).is_some() {
-                let _ = watcher.unwatch(&folder);
-            }
-            match watcher.watch(&folder, RecursiveMode::NonRecursive) {
-                Ok(()) => {
-                    self.watched.insert(folder.clone(), identity);
-                    new = true;
-                }
+        for folder in &wanted {
+            match self.watch_folder(folder) {
+                Ok(is_new) => new |= is_new,
                 Err(error) => trouble = Some(in_words(&error)),
             }
-            if let Some(kind) = without_events(&folder) {
+            if let Some(kind) = without_events(folder) {
                 trouble = Some(format!("{} is on {kind}", folder.display()));
             }
         }
-        match trouble {
-            Some(why) => Err(why),
-            None => Ok(new),
+        trouble.map_or(Ok(new), Err)
+    }
+
+    fn watch_folder(&mut self, folder: &Path) -> notify::Result<bool> {
+        // Gone since it was asked for: its parent's events, or the next look, will tell.
+        let (Ok(meta), Ok(watcher)) = (std::fs::metadata(folder), &mut self.watcher) else {
+            return Ok(true);
+        };
+        let identity = (meta.dev(), meta.ino());
+        if self.watched.get(folder) == Some(&identity) {
+            return Ok(false);
         }
+        if self.watched.remove(folder).is_some() {
+            let _ = watcher.unwatch(folder);
+        }
+        watcher.watch(folder, RecursiveMode::NonRecursive)?;
+        self.watched.insert(folder.to_owned(), identity);
+        Ok(true)
     }
 
     /// Which homes to look at.
@@ -204,53 +142,48 @@ impl FileWatcher {
 }
 
 impl Shared {
-    /// Whether the event is news.
+    /// Whether the event is news. Anything that happens in a folder may matter: a look is cheap.
     fn take_note(&self, event: notify::Result<notify::Event>) -> bool {
-        let Ok(event) = event else {
-            locked(&self.touched).all = true;
-            return true;
+        let event = match event {
+            Ok(event) if !event.need_rescan() => event,
+            _ => return !std::mem::replace(&mut locked(&self.touched).all, true),
         };
-        match event.kind {
-            EventKind::Access(AccessKind::Close(AccessMode::Write)) => {}
+        let went = match event.kind {
+            EventKind::Access(AccessKind::Close(AccessMode::Write)) => false,
             // Reading changes nothing; and we read ourselves.
             EventKind::Access(_) => return false,
-            _ => {}
-        }
-        if event.need_rescan() {
-            locked(&self.touched).all = true;
-            return true;
-        }
-        let went = matches!(
-            event.kind,
-            EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_))
-        );
-        let targets = locked(&self.targets);
+            kind => matches!(kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_))),
+        };
+        let all = locked(&self.homes);
         let mut homes: BTreeSet<HomeId> = BTreeSet::new();
         for path in &event.paths {
             if went {
-                let inside = targets
+                let inside = all
                     .range(path.clone()..)
                     .take_while(|(folder, _)| folder.starts_with(path));
                 for (folder, here) in inside {
-                    homes.extend(here.keys());
+                    homes.extend(here);
                     locked(&self.gone).push(folder.clone());
                 }
             }
-            homes.extend(targets.get(path).into_iter().flat_map(BTreeMap::keys));
-            let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-                continue;
-            };
-            let here = targets.get(folder).into_iter().flatten();
-            let fitting = here.filter(|(_, names)| names.iter().any(|wanted| wanted.fits(name)));
-            homes.extend(fitting.map(|(home, _)| home));
-        }
-        if homes.is_empty() {
-            return false;
+            let around = [Some(path.as_path()), path.parent()].into_iter().flatten();
+            homes.extend(around.filter_map(|folder| all.get(folder)).flatten());
         }
         let mut touched = locked(&self.touched);
         let before = touched.homes.len();
         touched.homes.extend(homes);
         touched.homes.len() > before
+    }
+}
+
+/// The folder itself, or the nearest one above it that exists.
+fn nearest(folder: PathBuf) -> PathBuf {
+    let there = folder.ancestors().find(|path| path.is_dir()).map(Path::to_owned);
+    let folder = there.unwrap_or(folder);
+    // FSEvents tells real paths, inotify those that it was given.
+    match cfg!(target_os = "macos") {
+        true => folder.canonicalize().unwrap_or(folder),
+        false => folder,
     }
 }
 
@@ -313,11 +246,7 @@ mod tests {
         let (waker, receiver) = wakeup::pair();
         let (dir, marks) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut file_watcher = FileWatcher::new(waker, false);
-        let mark = WatchTarget {
-            folder: marks.path().to_owned(),
-            name: Name::BeginsWith("mark"),
-        };
-        file_watcher.watch(MARK, [mark]).unwrap();
+        file_watcher.watch(MARK, [marks.path().to_owned()]).unwrap();
         Watched {
             file_watcher,
             receiver,
@@ -331,12 +260,9 @@ mod tests {
             self.dir.path().join(name)
         }
 
-        fn watch(&mut self, home: HomeId, names: &[&str]) -> bool {
-            let targets: Vec<WatchTarget> = names
-                .iter()
-                .map(|name| WatchTarget::in_file(&self.path(name)).unwrap())
-                .collect();
-            self.file_watcher.watch(home, targets).unwrap()
+        fn watch(&mut self, home: HomeId, folders: &[&str]) -> bool {
+            let folders: Vec<PathBuf> = folders.iter().map(|name| self.path(name)).collect();
+            self.file_watcher.watch(home, folders).unwrap()
         }
 
         /// The homes touched by what `change` does.
@@ -360,44 +286,46 @@ mod tests {
     }
 
     #[test]
-    fn each_way_to_change_a_file_is_seen_and_nothing_else() {
+    fn each_way_to_change_a_file_is_seen_and_reading_is_not() {
         let mut watched = watched();
-        let file = watched.path("openclaw.json");
+        fs::create_dir(watched.path("home")).unwrap();
+        fs::create_dir(watched.path("home/inside")).unwrap();
+        let file = watched.path("home/openclaw.json");
         fs::write(&file, "{}").unwrap();
-        fs::write(watched.path("other"), "{}").unwrap();
-        assert!(watched.watch(7, &["openclaw.json"]));
-        assert!(!watched.watch(7, &["openclaw.json"]), "nothing new");
+        assert!(watched.watch(7, &["home"]));
+        assert!(!watched.watch(7, &["home"]), "nothing new");
+        type Change<'a> = &'a dyn Fn();
         let temp = watched.path("temp");
-        assert_eq!(
-            watched.seen(|| fs::write(&file, "{ }").unwrap()),
-            [7],
-            "written in place"
-        );
-        assert_eq!(watched.seen(|| drop(fs::read(&file).unwrap())), [0usize; 0], "read");
-        assert_eq!(
-            watched.seen(|| fs::write(watched.path("other"), "x").unwrap()),
-            [0usize; 0],
-            "another file"
-        );
-        assert_eq!(
-            watched.seen(|| fs::write(&temp, "{}").unwrap()),
-            [0usize; 0],
-            "a temp file"
-        );
-        assert_eq!(watched.seen(|| fs::rename(&temp, &file).unwrap()), [7], "replaced");
-        assert_eq!(watched.seen(|| fs::remove_file(&file).unwrap()), [7], "deleted");
-        assert_eq!(watched.seen(|| fs::write(&file, "{}").unwrap()), [7], "made again");
-        let link = watched.seen(|| {
-            fs::remove_file(&file).unwrap();
-            std::os::unix::fs::symlink("other", &file).unwrap();
-        });
-        assert_eq!(link, [7], "became a link");
+        let cases: [(&str, Change, &[usize]); 8] = [
+            ("written in place", &|| fs::write(&file, "{ }").unwrap(), &[7]),
+            ("read", &|| drop(fs::read(&file).unwrap()), &[]),
+            ("beside the folder", &|| fs::write(&temp, "{}").unwrap(), &[]),
+            (
+                "further down",
+                &|| fs::write(watched.path("home/inside/x"), "x").unwrap(),
+                &[],
+            ),
+            ("replaced", &|| fs::rename(&temp, &file).unwrap(), &[7]),
+            ("deleted", &|| fs::remove_file(&file).unwrap(), &[7]),
+            ("made again", &|| fs::write(&file, "{}").unwrap(), &[7]),
+            (
+                "became a link",
+                &|| {
+                    fs::remove_file(&file).unwrap();
+                    std::os::unix::fs::symlink("other", &file).unwrap();
+                },
+                &[7],
+            ),
+        ];
+        for (name, change, homes) in cases {
+            assert_eq!(watched.seen(change), homes, "{name}");
+        }
     }
 
     #[test]
     fn a_folder_that_appears_later_is_waited_for_and_a_replaced_one_is_watched_anew() {
         let mut watched = watched();
-        let names = ["a/b/openclaw.json"];
+        let names = ["a/b"];
         watched.watch(0, &names);
         assert_eq!(watched.seen(|| fs::create_dir(watched.path("a")).unwrap()), [0]);
         assert!(watched.watch(0, &names));
@@ -432,19 +360,19 @@ mod tests {
     }
 
     #[test]
-    fn homes_that_share_a_folder_are_told_apart() {
+    fn of_homes_that_share_a_folder_each_is_told() {
         let mut watched = watched();
+        fs::create_dir(watched.path("one")).unwrap();
+        fs::create_dir(watched.path("two")).unwrap();
+        let write = |watched: &Watched, name: &str| fs::write(watched.path(name), "x").unwrap();
         watched.watch(1, &["one"]);
         watched.watch(2, &["two"]);
-        assert_eq!(watched.seen(|| fs::write(watched.path("two"), "").unwrap()), [2]);
-        watched.watch(2, &["one"]);
-        assert_eq!(watched.seen(|| fs::write(watched.path("one"), "").unwrap()), [1, 2]);
+        assert_eq!(watched.seen(|| write(&watched, "two/x")), [2]);
+        watched.watch(2, &["one", "two"]);
+        assert_eq!(watched.seen(|| write(&watched, "one/x")), [1, 2]);
         watched.watch(1, &["sub/one"]);
         watched.watch(2, &[]);
-        assert_eq!(
-            watched.seen(|| fs::write(watched.path("one"), "x").unwrap()),
-            [0usize; 0]
-        );
+        assert_eq!(watched.seen(|| write(&watched, "one/x")), [0usize; 0]);
         assert_eq!(watched.seen(|| fs::create_dir(watched.path("sub")).unwrap()), [1]);
     }
 

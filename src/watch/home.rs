@@ -3,7 +3,7 @@
 use super::actions::{ActionContext, Outcome, PATIENCE};
 use super::clock::Clock;
 use super::commands::Commands;
-use super::file_events::{FileWatcher, HomeId, WatchTarget, locked};
+use super::file_events::{FileWatcher, HomeId, locked};
 use super::log::one_line;
 use super::planner::{Action, By, Config, LogEvent, Memory, Now, Plan, Rules, Snapshot, Stored, plan};
 use super::snapshot::SnapshotReader;
@@ -19,6 +19,7 @@ use crate::process::Process;
 use crate::time;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 /// An event is often the first of several: the home is looked at so much later.
@@ -311,21 +312,21 @@ impl Home {
 
     /// Looks, with watches on everything that the look shows to matter.
     fn look(&mut self, id: HomeId, shared: &Shared) -> Snapshot {
-        let mut known: Option<Vec<WatchTarget>> = None;
+        let mut known: Option<Vec<PathBuf>> = None;
         let mut snapshot = None;
         // Watched first and looked at then, so that nothing is missed; a look may show more to watch.
         for _ in 0..4 {
-            let targets = self.reader.targets(&self.place);
+            let folders = self.reader.folders(&self.place);
             if !shared.rules.once {
-                let seen = locked(&shared.file_watcher).watch(id, targets.iter().cloned());
+                let seen = locked(&shared.file_watcher).watch(id, folders.iter().cloned());
                 let new = self.mind_polling(seen);
-                if snapshot.is_some() && !new && known.as_ref() == Some(&targets) {
+                if snapshot.is_some() && !new && known.as_ref() == Some(&folders) {
                     break;
                 }
             } else if snapshot.is_some() {
                 break;
             }
-            known = Some(targets);
+            known = Some(folders);
             snapshot = Some(self.read_snapshot(shared));
         }
         snapshot.unwrap_or_else(|| self.read_snapshot(shared))

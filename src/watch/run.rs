@@ -2,7 +2,7 @@
 
 use super::clock::{Clock, SystemClock};
 use super::commands::Commands;
-use super::file_events::{FileWatcher, HomeId, Name, WatchTarget, locked};
+use super::file_events::{FileWatcher, HomeId, locked};
 use super::home::{Home, Shared};
 use super::planner::{Now, Rules};
 use super::service_manager::ServiceManager;
@@ -27,6 +27,8 @@ const TICK: Duration = Duration::from_secs(20);
 const DRIFT_MS: i64 = 5_000;
 /// How often homes are looked for with `--all`, should no event tell of them. Never worth a wake-up of its own.
 const SEARCH_EVERY_MS: i64 = 60_000;
+/// Where events tell of something in the folder that homes appear in: a home folder of a person is a busy one.
+const SEARCH_AFTER_MS: i64 = 500;
 /// How many homes are attended to at a time, and what a thread's stack may become for it.
 const AT_ONCE: usize = 8;
 const STACK_BYTES: usize = 2 * 1024 * 1024;
@@ -165,6 +167,8 @@ pub struct Watcher {
     manager: Option<ServiceManager>,
     pinged: i64,
     searched: i64,
+    /// Something happened where homes appear.
+    search: bool,
     last: Now,
 }
 
@@ -209,6 +213,7 @@ impl Watcher {
             manager: None,
             pinged: now.steady,
             searched: now.steady,
+            search: false,
             last: now,
         };
         for home in &mut watcher.homes {
@@ -262,7 +267,8 @@ impl Watcher {
         }
         self.last = now;
         self.hear_of_events(now);
-        if now.steady - self.searched >= SEARCH_EVERY_MS {
+        let pause = if self.search { SEARCH_AFTER_MS } else { SEARCH_EVERY_MS };
+        if now.steady - self.searched >= pause {
             self.find_new_homes();
         }
         let ended = locked(&self.shared.commands).ended();
@@ -312,6 +318,8 @@ impl Watcher {
         let ping = self.manager.as_ref().and_then(|manager| manager.ping_every);
         let ping = ping.map(|every| every.saturating_sub(silence));
         // A millisecond more: the clocks count whole ones.
+        let search = self.search.then(|| self.searched + SEARCH_AFTER_MS - now.steady);
+        let homes = homes.into_iter().chain(search).min();
         let homes = homes.map(|ms| Duration::from_millis(u64::try_from(ms).map_or(0, |ms| ms + 1)));
         homes.into_iter().chain(ping).min().map_or(TICK, |wait| wait.min(TICK))
     }
@@ -331,7 +339,7 @@ impl Watcher {
         for id in touched.homes {
             match self.homes.get_mut(id) {
                 Some(home) => home.touched(now),
-                None => self.find_new_homes(),
+                None => self.search = true,
             }
         }
     }
@@ -339,12 +347,8 @@ impl Watcher {
     /// With `--all`: to be told of homes that appear.
     fn wait_for_homes(&mut self) {
         let Some((folder, _)) = &self.all_in else { return };
-        let target = WatchTarget {
-            folder: folder.clone(),
-            name: Name::BeginsWith(".openclaw"),
-        };
         // Without events they are looked for every minute.
-        let _ = locked(&self.shared.file_watcher).watch(EVERYONE, [target]);
+        let _ = locked(&self.shared.file_watcher).watch(EVERYONE, [folder.clone()]);
         self.find_new_homes();
     }
 
@@ -352,6 +356,7 @@ impl Watcher {
         let Some((folder, read_only)) = &self.all_in else {
             return;
         };
+        (self.searched, self.search) = (self.last.steady, false);
         for place in find_homes(folder, *read_only) {
             if self.homes.iter().all(|home| home.place.home != place.home) {
                 tracing::info!(home = %place.home.display(), "a new OpenClaw home");

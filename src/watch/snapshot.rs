@@ -1,6 +1,5 @@
 //! Looks at a home: what planning needs to know of its files, and which files to watch.
 
-use super::file_events::{Name, WatchTarget};
 use super::planner::{self, Config, Entry, InConfig, Snapshot, Stored, TokenId};
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
@@ -78,36 +77,14 @@ impl SnapshotReader {
         }
     }
 
-    /// What to be told of. Follows from the last look.
-    pub fn targets(&self, place: &OpenClawHome) -> Vec<WatchTarget> {
-        let ours = place.sigilum_dir();
-        let mut all = vec![
-            WatchTarget {
-                folder: ours.clone(),
-                name: Name::BeginsWith("owner-"),
-            },
-            WatchTarget {
-                folder: ours.clone(),
-                name: Name::Is("hook.json".into()),
-            },
-            // Another watcher's, or ours until someone removes the folder.
-            WatchTarget {
-                folder: ours,
-                name: Name::Is("watch.lock".into()),
-            },
-        ];
+    /// The folders that the home's files are in, as of the last look: its own two, the token file's, the config's and
+    /// its included file's, and those that links lead through. What is broken may stand in an included file that could
+    /// not be found out: as a rule in the config's folder too.
+    pub fn folders(&self, place: &OpenClawHome) -> Vec<PathBuf> {
         let token_file = self.owner.as_ref().map(|owner| &owner.token_file);
-        for file in self.files.iter().chain(token_file) {
-            all.extend(links(file).iter().filter_map(|path| WatchTarget::in_file(path)));
-        }
-        if let (Config::Broken(_), Some(folder)) = (&self.config, place.config.parent()) {
-            // What is broken may stand in an included file that could not be found out.
-            all.push(WatchTarget {
-                folder: folder.to_owned(),
-                name: Name::BeginsWith(""),
-            });
-        }
-        all
+        let files = self.files.iter().chain(token_file).flat_map(|file| links(file));
+        let folders = files.filter_map(|file| Some(file.parent()?.to_owned()));
+        folders.chain([place.sigilum_dir(), place.home.clone()]).collect()
     }
 
     fn read_config(&mut self, place: &OpenClawHome, now_ms: i64) {
