@@ -6,6 +6,7 @@
 //! cargo test --features proof --test proof -- killed "auth login"   # one experiment, scenes with that name
 //! ```
 
+mod authority;
 #[path = "../env/mod.rs"]
 mod env;
 mod faults;
@@ -92,8 +93,8 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let wanted = args.first().map_or("", String::as_str);
     let only = args.get(1).map_or("", String::as_str);
-    // The hostile peers alone need no strace.
-    if wanted != "peers"
+    // Hostile peers and agents alone need no strace.
+    if !["peers", "authority"].contains(&wanted)
         && let Err(why) = strace::check()
     {
         eprintln!("{why}");
@@ -103,7 +104,8 @@ fn main() {
     if std::env::var_os("TMPDIR").is_none() && std::path::Path::new("/dev/shm").is_dir() {
         let _ = tempfile::env::override_temp_dir(std::path::Path::new("/dev/shm"));
     }
-    let experiments: [(&str, &str, Experiment); 6] = [
+    let experiments: [(&str, &str, Experiment); 7] = [
+        ("authority", "an agent edits what it can", authority::all),
         ("killed", "killed at every call that changes something", killed::all),
         ("writers", "many writers on one config", writers::all),
         ("private", "no token or secret where others could see it", private::all),
