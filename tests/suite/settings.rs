@@ -352,7 +352,7 @@ fn two_configs_under_openclaw_home_earn_a_warning() {
     let output = env
         .run(["auth", "show"])
         .env("OPENCLAW_HOME", env.home().join("both"))
-        .expect(0);
+        .expect(4);
     assert_eq!(output.stdout.trim_end(), "both/.openclaw:alice");
     assert!(output.stderr.contains("warning: OPENCLAW_HOME"), "{}", output.stderr);
 }
