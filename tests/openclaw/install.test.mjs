@@ -22,29 +22,16 @@ before(async () => {
 });
 after(() => world?.close());
 
-/** The names of the hooks of the newest generation that the gateway prepared. */
-function loaded() {
-  const lines = readFileSync(join(world.state, "openclaw.log"), "utf8").split("\n").filter(Boolean);
-  const names = [];
-  for (const line of lines) {
-    const { 1: text, time, _meta } = JSON.parse(line);
-    const name = /^Prepared hook: (\S+) ->/.exec(text)?.[1];
-    if (name) names.push({ name, at: Date.parse(time ?? _meta.date) });
-  }
-  const newest = names.findLastIndex(({ name }) => name === names[0]?.name);
-  return names.slice(newest).map(({ name }) => name).sort();
-}
-
 test("login and install under a running gateway: taken up at once, the other hooks go on", async () => {
   await world.boot();
-  others = loaded();
+  others = world.hooks();
   assert.ok(others.includes("e2e-observer") && others.includes("session-memory"), `${others}`);
   await world.gateway.reloads(async () => {
     await world.login("--enable-authz-notify", "true");
     await world.sigilumOk("hook", "install");
   });
-  await until("our hook in the gateway", () => loaded().includes(HOOK));
-  assert.deepEqual(loaded(), [...others, HOOK].sort());
+  await until("our hook in the gateway", () => world.hooks().includes(HOOK));
+  assert.deepEqual(world.hooks(), [...others, HOOK].sort());
   assert.deepEqual(comments(world.text()), comments(original));
   assert.equal(world.entry().env.SIGILUM_OWNER_TOKEN, world.token());
   alice = await world.person("alice");
@@ -64,7 +51,7 @@ test("a boot restores no older config and loads the same hooks", async () => {
   await world.boot();
   assert.equal(world.text(), text);
   assert.doesNotMatch(world.gateway.log, /auto-restored|restored from backup/i);
-  assert.deepEqual(loaded(), [...others, HOOK].sort());
+  assert.deepEqual(world.hooks(), [...others, HOOK].sort());
   alice.close();
   alice = await world.person("alice");
   carol = await world.person("carol");
@@ -80,8 +67,8 @@ test("a new token under a running gateway", () => liveRefresh(world, alice));
 test("hook uninstall gives the bytes back, the gateway goes on", async () => {
   await world.gateway.reloads(() => world.sigilumOk("hook", "uninstall"));
   assert.equal(world.text(), original);
-  await until("our hook gone", () => !loaded().includes(HOOK));
-  assert.deepEqual(loaded(), others);
+  await until("our hook gone", () => !world.hooks().includes(HOOK));
+  assert.deepEqual(world.hooks(), others);
   await usualAcknowledgementWithoutUs();
   await world.gateway.stop("SIGTERM");
   await world.boot();

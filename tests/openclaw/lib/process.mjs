@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 export const WORK = process.env.E2E_WORK;
 export const BINARY = process.env.SIGILUM_E2E_BIN;
 /** How OpenClaw is started: by its own entry, with the Node of .work. */
-export const OPENCLAW_ENTRY = join(WORK, "openclaw/node_modules/openclaw/openclaw.mjs");
+export const OPENCLAW_ENTRY = join(WORK, `openclaw-${process.env.OPENCLAW_VERSION}`, "node_modules/openclaw/openclaw.mjs");
 
 /** Waits until `look` gives something that is not false, undefined or null, and returns it. */
 export async function until(what, look, { timeout = 30_000, every = 20 } = {}) {

@@ -17,6 +17,9 @@ export const HOOK = "sigilum-authz-notify";
 export const PLUGIN = "sigilum-authz-notify-plugin";
 /** All test homes are the same folder, as OpenClaw's records of the IRC plugin hold absolute paths. */
 const HOME = join(WORK, "home");
+const VERSION = process.env.OPENCLAW_VERSION;
+/** Whether the OpenClaw under test is of this month of 2026 or later. */
+export const since = (month) => Number(VERSION.split(".")[1]) >= month;
 
 export class World {
   home = HOME;
@@ -28,6 +31,8 @@ export class World {
   /** The local API's signing secret; the binary gets it by environment, as a person would give it. */
   secret = randomBytes(24).toString("hex");
   people = [];
+  /** What the gateways' environment has besides `env`. */
+  gatewayEnv = {};
   #gateways = [];
 
   static async create() {
@@ -85,6 +90,13 @@ export class World {
     return this.sigilumOk("auth", "refresh", "--namespace", NAMESPACE, "--print-token", "false", ...more);
   }
 
+  /** Writes the program into the home's record, as a login of the program's own would; undefined takes it out. */
+  record(binary) {
+    const file = join(this.state, ".sigilum", "hook.json");
+    const before = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : { namespace: NAMESPACE };
+    writeFileSync(file, JSON.stringify({ ...before, binary }), { mode: 0o600 });
+  }
+
   /** Runs OpenClaw's command line. */
   openclaw(...args) {
     return run(process.execPath, [OPENCLAW_ENTRY, ...args], { env: this.env, cwd: this.home });
@@ -105,6 +117,14 @@ export class World {
     this.gateway = await Gateway.boot(this);
     this.#gateways.push(this.gateway);
     return this.gateway;
+  }
+
+  /** Ends the gateway, if one runs, does something, and starts another. The people come anew. */
+  async restart(change = () => {}) {
+    await this.gateway?.stop("SIGTERM");
+    for (const person of this.people.splice(0)) person.close();
+    await change();
+    return this.boot();
   }
 
   /** What all gateways of this world have written to their terminals. */
@@ -157,9 +177,8 @@ export class World {
   /* quiet: no request leaves
      this machine */
   logging: { level: 'debug', file: '${join(this.state, "openclaw.log")}' },
-  telemetry: { enabled: false }, update: { checkOnStart: false },
-  discovery: { mdns: { mode: 'off' } },
-  models: { catalogRefresh: { enabled: false } },
+  update: { checkOnStart: false },
+  discovery: { mdns: { mode: 'off' } },${since(8) ? "\n  telemetry: { enabled: false }, models: { catalogRefresh: { enabled: false } }," : ""}
   cron: { enabled: false },
   browser: { enabled: false },
   agents: { defaults: { heartbeat: { every: "0m" } } },
@@ -174,7 +193,7 @@ ${hooks}  plugins: { entries: { irc: { enabled: true } } },
       groups: { '#ops': { requireMention: false, allowFrom: ['carol!~carol@127.0.0.1'] } },
     },
   },
-${more}  meta: { lastTouchedVersion: '${process.env.OPENCLAW_VERSION}' },
+${more}  meta: { lastTouchedVersion: '${VERSION}' },
 }
 // the last line is a comment too
 `);
@@ -212,6 +231,13 @@ ${more}  meta: { lastTouchedVersion: '${process.env.OPENCLAW_VERSION}' },
     return { chat, added };
   }
 
+  /** The names of the directory hooks of the newest generation that the gateway loaded. */
+  hooks() {
+    const lines = readFileSync(join(this.state, "openclaw.log"), "utf8").split("\n").filter(Boolean);
+    const names = lines.flatMap((line) => /^(?:Prepared|Registered) hook: (\S+) ->/.exec(JSON.parse(line)[1])?.[1] ?? []);
+    return names.slice(names.lastIndexOf(names[0])).sort();
+  }
+
   get #notes() {
     return join(this.home, "observed.jsonl");
   }
@@ -223,8 +249,8 @@ ${more}  meta: { lastTouchedVersion: '${process.env.OPENCLAW_VERSION}' },
 
   /** Puts back the state folder that has nothing but the IRC plugin, which OpenClaw itself installed, once. */
   async #restoreState() {
-    const kept = join(WORK, "home.kept");
-    const stamp = `${process.env.OPENCLAW_VERSION} ${process.env.IRC_VERSION} ${HOME}`;
+    const kept = join(WORK, `home.kept-${VERSION}`);
+    const stamp = `${VERSION} ${process.env.IRC_VERSION} ${HOME}`;
     const stampFile = join(kept, "stamp");
     const fresh = () => {
       rmSync(HOME, { recursive: true, force: true });
@@ -235,10 +261,12 @@ ${more}  meta: { lastTouchedVersion: '${process.env.OPENCLAW_VERSION}' },
       fresh();
       mkdirSync(this.state, { mode: 0o700 });
       writeFileSync(this.config, '{"gateway":{"mode":"local","bind":"loopback"}}\n', { mode: 0o600 });
-      const env = { ...process.env, ...this.env }; // npm may need the machine's registry, proxy and certificates
-      const args = [OPENCLAW_ENTRY, "plugins", "install", `@openclaw/irc@${process.env.IRC_VERSION}`];
-      const ended = await run(process.execPath, args, { env, cwd: HOME });
-      assert.equal(ended.code, 0, `the IRC plugin could not be installed\n${ended.stdout}\n${ended.stderr}`);
+      if (process.env.IRC_VERSION) {
+        const env = { ...process.env, ...this.env }; // npm may need the machine's registry, proxy and certificates
+        const args = [OPENCLAW_ENTRY, "plugins", "install", `@openclaw/irc@${process.env.IRC_VERSION}`, ...(since(8) ? ["--accept-capabilities"] : [])];
+        const ended = await run(process.execPath, args, { env, cwd: HOME });
+        assert.equal(ended.code, 0, `the IRC plugin could not be installed\n${ended.stdout}\n${ended.stderr}`);
+      }
       rmSync(join(HOME, ".npm"), { recursive: true, force: true });
       mkdirSync(kept);
       cpSync(HOME, join(kept, "home"), { recursive: true, verbatimSymlinks: true });
@@ -265,7 +293,8 @@ export default async function observe(event) {
   const entry = event.context?.cfg?.hooks?.internal?.entries?.[${JSON.stringify(HOOK)}];
   const token = entry?.env?.SIGILUM_OWNER_TOKEN;
   const seen = { chatType: event.context?.sessionEntry?.chatType, sessionKey: event.sessionKey };
-  note({ kind: "event", ...seen, token: token && createHash("sha256").update(token).digest("hex") });
+  const environment = { ...process.env };
+  note({ kind: "event", ...seen, environment, token: token && createHash("sha256").update(token).digest("hex") });
   const push = event.messages.push;
   event.messages.push = function (...messages) {
     if (messages.length > 0) note({ kind: "message", took: performance.now() - began, messages });
