@@ -1,21 +1,13 @@
 // One child process that answers JSON lines: started at once, restarted with backoff, ended with its owner.
 import { spawn } from "node:child_process";
-import { delimiter, isAbsolute } from "node:path";
 import { createInterface } from "node:readline";
+import { DEADLINE_MS, environment } from "./handler.js";
 
-const DEADLINE_MS = 5000; // for an answer; the child's own budget is shorter
 const STOP_MS = 1500; // from the end of its standard input to SIGKILL
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 60_000;
 const STEADY_MS = 60_000; // a child that lived so long starts the backoff afresh
 const MAX_LINE = 64 * 1024;
-// What the child may see of the gateway's environment: no secret among it.
-const ENV = `HOME USER LOGNAME LANG LC_ALL TZ TMPDIR RUST_LOG SSL_CERT_FILE SSL_CERT_DIR OPENCLAW_HOME OPENCLAW_STATE_DIR
-  OPENCLAW_PROFILE OPENCLAW_CONFIG_PATH OPENCLAW_CONFIG_READONLY OPENCLAW_NIX_MODE OPENCLAW_INCLUDE_ROOTS
-  HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy SIGILUM_NAMESPACE
-  GATEWAY_SIGILUM_NAMESPACE SIGILUM_MODE SIGILUM_API_URL SIGILUM_DASHBOARD_URL SIGILUM_HOOK_TIMEOUT_MS
-  SIGILUM_NOTIFY_SENDERS SIGILUM_NOTIFY_GROUPS SIGILUM_ALLOW_INSECURE_HTTP SIGILUM_API_DB SIGILUM_SOURCE_HOME
-  SIGILUM_OWNER_TOKEN_COMMAND`.split(/\s+/);
 
 export class Resident {
   #options;
@@ -24,26 +16,41 @@ export class Resident {
   #lastId = 0;
   #pause = FIRST_PAUSE_MS;
   #restart;
-  #stopped = false;
+  #stopped = true;
+  #missing = false; // it has been told that there is no program
 
+  /**
+   * `command()` gives { program, args }, anew for each start, or throws { code }; `installed()` says whether our files
+   * are still there; `missing` is what to tell, once, where `command` throws the code "missing".
+   */
   constructor(options) {
     this.#options = options;
   }
 
-  /** Whether a child runs that can be asked. */
+  /** Whether a child runs that is to be asked. */
   get ready() {
-    return this.#child !== undefined;
+    return this.#child !== undefined && this.#options.installed();
   }
 
   start() {
-    if (this.#stopped || this.#child) return;
+    this.#stopped = false;
+    this.#launch();
+  }
+
+  #launch() {
     clearTimeout(this.#restart);
-    const { program, args, logger, health } = this.#options;
-    const env = Object.fromEntries(ENV.filter((key) => process.env[key] !== undefined).map((key) => [key, process.env[key]]));
-    env.PATH = (process.env.PATH ?? "").split(delimiter).filter(isAbsolute).join(delimiter);
-    const child = spawn(program, args, { env, cwd: "/", stdio: ["pipe", "pipe", "pipe"] });
+    if (this.#stopped || this.#child || !this.#options.installed()) return;
+    const { command, logger, health } = this.#options;
+    let launch;
+    try {
+      launch = command();
+    } catch (error) {
+      return this.#again(error.code);
+    }
+    const child = spawn(launch.program, launch.args, { env: environment(), cwd: "/", stdio: ["pipe", "pipe", "pipe"] });
     const started = Date.now();
     this.#child = child;
+    this.#missing = false;
     let gone = false;
     const ended = (why) => {
       if (gone) return;
@@ -52,11 +59,7 @@ export class Resident {
       for (const id of [...this.#waiting.keys()]) this.#settle(id, (wait) => wait.reject({ code: why }));
       if (this.#stopped) return;
       if (Date.now() - started > STEADY_MS) this.#pause = FIRST_PAUSE_MS;
-      logger.warn(`sigilum-authz-notify: ${args[0]} ended (${why}); next start in ${this.#pause / 1000} s`);
-      health?.reportFailure(new Error(`ended (${why})`));
-      this.#restart = setTimeout(() => this.start(), this.#pause);
-      this.#restart.unref();
-      this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE_MS);
+      this.#again(why);
     };
     child.on("error", (error) => ended(error.code ?? "error"));
     child.on("exit", (code, signal) => ended(signal ?? `exit ${code}`));
@@ -66,11 +69,23 @@ export class Resident {
     createInterface({ input: child.stderr }).on("line", (line) => log(logger, line));
   }
 
+  /** Says why no child runs, and tries again later. */
+  #again(why) {
+    const { logger, health, missing } = this.#options;
+    const text = why === "missing" ? missing : `the program ended (${why}); next start in ${this.#pause / 1000} s`;
+    if (!this.#missing) logger.warn(`sigilum-authz-notify: ${text}`);
+    this.#missing = why === "missing";
+    health?.reportFailure(new Error(text));
+    this.#restart = setTimeout(() => this.#launch(), this.#pause);
+    this.#restart.unref();
+    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE_MS);
+  }
+
   /** Sends one question; resolves with the child's answer. */
   ask(question) {
-    this.start(); // an event does not wait for the backoff
+    this.#launch(); // an event does not wait for the backoff
     const child = this.#child;
-    if (!child) return Promise.reject({ code: "stopped" });
+    if (!child) return Promise.reject({ code: this.#missing ? "missing" : "stopped" });
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -82,7 +97,7 @@ export class Resident {
     });
   }
 
-  /** Ends the child: by closing its standard input, then by force. */
+  /** Ends the child: by closing its standard input, then by force. Nothing starts until `start`. */
   async stop() {
     this.#stopped = true;
     clearTimeout(this.#restart);

@@ -1,73 +1,123 @@
 // Hands OpenClaw events to the program `sigilum-authz-notify hook run` and its messages to the chat. No logic here.
+// The plugin has a copy of this file and takes from it what both need. All in one file, as OpenClaw loads a changed
+// handler anew, but not what a handler imports.
 import { spawn } from "node:child_process";
-import { existsSync, lstatSync, readFileSync } from "node:fs";
-import { delimiter, dirname, isAbsolute, join, sep } from "node:path";
+import { existsSync, lstatSync, readFileSync, statSync } from "node:fs";
+import { userInfo } from "node:os";
+import { dirname, isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const NAME = "sigilum-authz-notify";
-const DEADLINE_MS = 5000;
+export const NAME = "sigilum-authz-notify";
+export const DEADLINE_MS = 5000; // for an answer; the program's own budget is shorter
 const MAX_ANSWER = 64 * 1024;
 const EVENTS = new Set(["command:new", "command:reset", "gateway:startup"]);
-// What the child may see of the gateway's environment: no secret among it.
-const ENV = `HOME USER LOGNAME LANG LC_ALL TZ TMPDIR SSL_CERT_FILE SSL_CERT_DIR OPENCLAW_HOME OPENCLAW_STATE_DIR
-  OPENCLAW_PROFILE OPENCLAW_CONFIG_PATH HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy
-  SIGILUM_NAMESPACE GATEWAY_SIGILUM_NAMESPACE SIGILUM_MODE SIGILUM_API_URL SIGILUM_DASHBOARD_URL SIGILUM_HOOK_TIMEOUT_MS
-  SIGILUM_NOTIFY_SENDERS SIGILUM_NOTIFY_GROUPS SIGILUM_ALLOW_INSECURE_HTTP SIGILUM_API_DB SIGILUM_SOURCE_HOME`.split(/\s+/);
 const here = dirname(fileURLToPath(import.meta.url));
-// The plugin of the same program, if it runs in this gateway, shares this object: one notice, not two. The key is the
-// array of messages: OpenClaw gives a plugin a copy of the event, but the same array.
-const shared = (globalThis[Symbol.for(NAME)] ??= { answered: new WeakSet(), resident: undefined });
+// One object for the hook and the plugin in this gateway, and for each of their instances: one notice, one child.
+// `answered` holds the array of messages: OpenClaw gives a plugin a copy of the event, but the same array.
+export const shared = (globalThis[Symbol.for(NAME)] ??= { answered: new WeakSet(), resident: undefined });
+shared.told ??= new Set(); // who has read that the program is missing
 
 export default async function handler(event) {
+  if (!EVENTS.has(`${event?.type}:${event?.action}`)) return;
+  if (!existsSync(join(here, "handler.js"))) return; // uninstalled under a gateway that goes on
+  if (shared.resident?.ready) return; // the plugin answers
+  const log = (level, text) => console[level](`[${NAME}] ${text}`);
+  await answer(event, (question) => run(command(here, homeOf(here)), question), log, "hook install");
+}
+
+/** Asks about an event, once in this gateway, and puts what comes back into the chat and the log. Never throws. */
+export async function answer(event, ask, log, install) {
+  const { messages, context } = event;
+  if (!Array.isArray(messages) || shared.answered.has(messages)) return;
+  shared.answered.add(messages);
   try {
-    if (!EVENTS.has(`${event?.type}:${event?.action}`) || shared.resident?.ready) return;
-    if (shared.answered.has(event.messages)) return;
-    shared.answered.add(event.messages);
-    const answer = JSON.parse(await ask(binary(), JSON.stringify(question(event))));
-    for (const line of strings(answer.logs)) console.log(`[${NAME}] ${line}`);
-    event.messages.push(...strings(answer.messages));
+    const reply = await ask(question(event));
+    shared.told.clear();
+    for (const line of strings(reply.logs)) log("info", line);
+    messages.push(...strings(reply.messages));
   } catch (error) {
-    shared.answered.delete(event?.messages); // nothing was said: the plugin, asked after us, may
-    console.warn(`[${NAME}] no answer: ${error?.code ?? error?.name ?? "unknown error"}; see: ${NAME} hook status`);
+    const why = error?.code ?? error?.name ?? "unknown error";
+    log("warn", why === "missing" ? missing(install) : `no answer: ${why}; see: ${NAME} hook status`);
+    // Silence would read as "nothing waits"; but what the owner must mend is nothing for a group.
+    const lines = context?.sessionEntry?.chatType === "direct" ? problem(why, install, context.senderId) : [];
+    messages.push(...lines);
+    if (lines.length === 0) shared.answered.delete(messages); // nothing was said: the other of the two may
   }
 }
 
-function question({ type, action, sessionKey, context = {} }) {
-  const entry = context.cfg?.hooks?.internal?.entries?.[NAME]?.env ?? {};
-  const env = Object.fromEntries(Object.entries(entry).filter(([, value]) => typeof value === "string"));
-  const { senderId, commandSource, sessionEntry } = context;
-  const state = here.slice(0, Math.max(0, here.lastIndexOf(`${sep}hooks${sep}`)));
-  const home = [".sigilum", "openclaw.json"].some((name) => existsSync(join(state, name))) ? state : undefined;
-  const token = process.env.SIGILUM_OWNER_TOKEN; // by standard input, as other processes may read an environment
-  return { type, action, sessionKey, chatType: sessionEntry?.chatType, senderId, commandSource, home, env, token };
+function problem(why, install, sender) {
+  if (why !== "missing") return [`Sigilum could not be asked: no answer from ${NAME} (${why}). Run: ${NAME} hook status`];
+  const first = !shared.told.has(sender);
+  shared.told.add(sender);
+  return first ? [`Sigilum: ${missing(install)}`] : [];
 }
 
-// Never named by the config, which agents can edit; the recorded file must be ours alone to write.
-function binary() {
-  if (process.env.SIGILUM_AUTHZ_NOTIFY_BIN) return process.env.SIGILUM_AUTHZ_NOTIFY_BIN;
+/** What is missing where no record names a program that is there, and how to get it. */
+export function missing(install) {
+  const get = `Build it from its source (cargo install --locked --path .), then run: ${NAME} ${install}`;
+  return `the program ${NAME} is missing, so requests that wait for approval cannot be shown. ${get}`;
+}
+
+/** Of the config, which is full of secrets, nothing; of the event, where the answer will be read and by whom. */
+function question({ type, action, sessionKey, context }) {
+  const { senderId, commandSource, sessionEntry } = context ?? {};
+  return { type, action, sessionKey, chatType: sessionEntry?.chatType, senderId, commandSource };
+}
+
+/**
+ * The program and its flags, as a person's install or login recorded them: in `install.json` in `dir`, else in the
+ * OpenClaw home's `hook.json`. Nothing else names them, no variable and no PATH: OpenClaw fills the gateway's
+ * environment from its config, which agents can edit.
+ */
+export function command(dir, home) {
+  const installed = record(join(dir, "install.json"));
+  const place = installed.home ?? home;
+  const kept = place ? record(join(place, ".sigilum/hook.json")) : {};
+  const program = [installed.binary, kept.binary].find((file) => file && statSync(file, { throwIfNoEntry: false })?.isFile());
+  if (!program) throw { code: "missing" };
+  const config = installed.config ?? kept.config;
+  return { program, flags: [...(place ? ["--openclaw-home", place] : []), ...(config ? ["--config", config] : [])] };
+}
+
+/** The absolute paths in a record; none where it is not a regular file of ours or root's that they alone can write. */
+function record(file) {
   try {
-    const record = join(here, "install.json");
-    const { mode, uid } = lstatSync(record);
-    const { binary } = JSON.parse(readFileSync(record, "utf8"));
-    const safe = (mode & 0o170022) === 0o100000 && [0, process.getuid()].includes(uid);
-    if (safe && isAbsolute(binary) && existsSync(binary)) return binary;
-  } catch {} // none, or not one of ours
-  return NAME;
+    const { mode, uid } = lstatSync(file);
+    if ((mode & 0o170022) !== 0o100000 || ![0, process.getuid()].includes(uid)) return {};
+    const paths = Object.entries(JSON.parse(readFileSync(file, "utf8")));
+    return Object.fromEntries(paths.filter(([, path]) => typeof path === "string" && isAbsolute(path)));
+  } catch {
+    return {}; // none, or nothing that can be read
+  }
 }
 
-function ask(program, input) {
+/** The OpenClaw home that the files lie in: `<home>/hooks/…` or `<home>/.sigilum/plugin`. */
+export function homeOf(dir) {
+  const home = /^(.*)\/(?:hooks\/.*|\.sigilum\/plugin)$/.exec(dir)?.[1];
+  return home && [".sigilum", "openclaw.json"].some((name) => existsSync(join(home, name))) ? home : undefined;
+}
+
+/** All of an environment that the program gets. The home is the account's, as `HOME` may be the config's. */
+export function environment() {
+  const env = { PATH: "/usr/local/bin:/usr/bin:/bin" };
+  try {
+    env.HOME = userInfo().homedir;
+  } catch {} // an account that the machine does not know, as in some containers
+  return env;
+}
+
+function run({ program, flags }, question) {
   return new Promise((resolve, reject) => {
-    const env = Object.fromEntries(ENV.filter((key) => process.env[key] !== undefined).map((key) => [key, process.env[key]]));
-    env.PATH = (process.env.PATH ?? "").split(delimiter).filter(isAbsolute).join(delimiter);
-    const child = spawn(program, ["hook", "run"], { env, cwd: "/", stdio: ["pipe", "pipe", "ignore"] });
+    const options = { env: environment(), cwd: "/", stdio: ["pipe", "pipe", "ignore"] };
+    const child = spawn(program, ["hook", "run", ...flags], options);
     let output = "";
     const done = (code) => (clearTimeout(timer), code === 0 ? resolve(output) : reject({ code: `exit ${code}` }));
     const stop = (code) => (clearTimeout(timer), child.kill("SIGKILL"), child.stdout.destroy(), reject({ code }));
     const timer = setTimeout(stop, DEADLINE_MS, "deadline");
     child.on("error", (error) => stop(error.code)).on("close", done);
     child.stdout.setEncoding("utf8").on("data", (part) => (output += part).length > MAX_ANSWER && stop("too long"));
-    child.stdin.on("error", () => {}).end(input); // a child that ends early is judged by its exit code
-  });
+    child.stdin.on("error", () => {}).end(JSON.stringify(question)); // one that ends early is judged by its exit code
+  }).then(JSON.parse);
 }
 
 function strings(list) {

@@ -24,6 +24,12 @@ const MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// shell scripts' installer leaves it.
 const OLDER_HANDLER: &str = "handler.ts";
 
+/// What hands an event over; the plugin takes parts of it.
+const HANDLER: (&str, &str) = (
+    "handler.js",
+    include_str!("../../hooks/sigilum-authz-notify/handler.js"),
+);
+
 /// Which way into OpenClaw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -61,13 +67,11 @@ impl Kind {
                     "package.json",
                     include_str!("../../hooks/sigilum-authz-notify/package.json"),
                 ),
-                (
-                    "handler.js",
-                    include_str!("../../hooks/sigilum-authz-notify/handler.js"),
-                ),
+                HANDLER,
                 ("HOOK.md", include_str!("../../hooks/sigilum-authz-notify/HOOK.md")),
             ],
             Self::Plugin => &[
+                HANDLER,
                 ("resident.js", include_str!("../../hooks/plugin/resident.js")),
                 ("index.js", include_str!("../../hooks/plugin/index.js")),
                 (

@@ -1,6 +1,7 @@
 // handler.js alone, with programs that behave and programs that do not.
 import assert from "node:assert/strict";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { pathToFileURL } from "node:url";
@@ -12,6 +13,7 @@ const TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ0ZXN0In0.owner-token-signature";
 
 let dir;
 let state;
+let hook; // the folder of the installed hook
 let handle;
 let printed;
 const environment = { ...process.env };
@@ -19,12 +21,13 @@ const environment = { ...process.env };
 beforeEach(async (t) => {
   dir = mkdtempSync(join(WORK, "handler-"));
   state = join(dir, "state");
-  const hook = join(state, "hooks/sigilum-authz-notify");
+  hook = join(state, "hooks/sigilum-authz-notify");
   mkdirSync(hook, { recursive: true });
   for (const file of ["handler.js", "package.json"]) copyFileSync(join(SOURCE, file), join(hook, file));
   writeFileSync(join(state, "openclaw.json"), "{}");
   handle = (await import(pathToFileURL(join(hook, "handler.js")).href)).default;
-  delete globalThis[SHARED]?.resident;
+  delete globalThis[SHARED].resident;
+  globalThis[SHARED].told.clear();
   printed = "";
   for (const level of ["log", "warn", "error", "info"]) t.mock.method(console, level, (...text) => (printed += `${text.join(" ")}\n`));
 });
@@ -47,11 +50,22 @@ function witness(name = "witness") {
   const note = (what) => `${dir}/${name}.${what}`;
   return program(
     name,
-    `cat >${note("input")}; env >${note("env")}; tr '\\0' '\\n' </proc/$$/cmdline >${note("args")}; pwd >${note("cwd")}
+    `cat >${note("input")}; cat /proc/$$/environ >${note("environ")}; cat /proc/$$/cmdline >${note("args")}; pwd >${note("cwd")}
 echo '{"messages":["from ${name}"],"logs":["a log line"]}'`,
   );
 }
 const noted = (what, name = "witness") => readFileSync(join(dir, `${name}.${what}`), "utf8");
+const list = (what) => noted(what).split("\0").slice(0, -1);
+
+/** Records as `hook install` and `auth login` leave them. */
+const installed = () => join(hook, "install.json");
+const kept = () => join(state, ".sigilum/hook.json");
+const record = (binary, more = {}, file = installed()) => recordText(JSON.stringify({ binary, ...more }), file);
+function recordText(text, file) {
+  mkdirSync(join(file, ".."), { recursive: true });
+  rmSync(file, { force: true });
+  writeFileSync(file, text, { mode: 0o600 });
+}
 
 function event(over = {}) {
   const entry = { enabled: true, env: { SIGILUM_NAMESPACE: "alice", SIGILUM_OWNER_TOKEN: TOKEN, NUMBER: 7 } };
@@ -74,12 +88,44 @@ function event(over = {}) {
   };
 }
 
-test("the question goes by standard input, and nothing else leaves", async () => {
-  process.env.SIGILUM_AUTHZ_NOTIFY_BIN = witness();
-  Object.assign(process.env, { SIGILUM_OWNER_TOKEN: TOKEN, JWT_SECRET: "signing-secret", OTHER_API_KEY: "key", SIGILUM_NOTIFY_GROUPS: "off" });
-  const asked = event();
+/** What an agent can put into the gateway's environment, by `env` and `env.vars` of openclaw.json among other ways. */
+function hostileEnvironment() {
+  const bad = program("bad", `echo '{"messages":["from bad"],"logs":[]}'`);
+  copyFileSync(bad, join(dir, "sigilum-authz-notify"));
+  Object.assign(process.env, {
+    SIGILUM_AUTHZ_NOTIFY_BIN: bad,
+    SIGILUM_API_URL: "http://127.0.0.1:1",
+    SIGILUM_ALLOW_INSECURE_HTTP: "1",
+    SIGILUM_NOTIFY_GROUPS: "full",
+    SIGILUM_OWNER_TOKEN: TOKEN,
+    SIGILUM_OWNER_TOKEN_COMMAND: bad,
+    OPENCLAW_HOME: dir,
+    OPENCLAW_STATE_DIR: dir,
+    OPENCLAW_CONFIG_PATH: join(dir, "openclaw.json"),
+    JWT_SECRET: "signing-secret",
+    HTTPS_PROXY: "http://127.0.0.1:1",
+    https_proxy: "http://127.0.0.1:1",
+    SSL_CERT_FILE: join(dir, "ca.pem"),
+    RUST_LOG: "trace",
+    USER: "mallory",
+    HOME: dir,
+    PATH: `${dir}:.:${environment.PATH}`,
+  });
+}
+
+/** Hands an event over, as /new in a direct chat if nothing else is said, and gives the messages. */
+async function says(over) {
+  const asked = event(over);
   await handle(asked);
-  assert.deepEqual(asked.messages, ["from witness"]);
+  return asked.messages;
+}
+const inGroup = () => ({ context: { ...event().context, sessionEntry: { chatType: "group" } } });
+const from = (senderId) => ({ context: { ...event().context, senderId } });
+
+test("the question goes by standard input, and nothing else leaves: no token, no setting, no variable", async () => {
+  hostileEnvironment();
+  record(witness());
+  assert.deepEqual(await says(), ["from witness"]);
   assert.match(printed, /\[sigilum-authz-notify\] a log line/);
   assert.deepEqual(JSON.parse(noted("input")), {
     type: "command",
@@ -88,17 +134,14 @@ test("the question goes by standard input, and nothing else leaves", async () =>
     chatType: "direct",
     senderId: "alice!~alice@host",
     commandSource: "irc",
-    home: state,
-    env: { SIGILUM_NAMESPACE: "alice", SIGILUM_OWNER_TOKEN: TOKEN },
-    token: TOKEN,
   });
-  assert.deepEqual(noted("args").trim().split("\n").slice(-2), ["hook", "run"]);
-  assert.doesNotMatch(noted("env") + noted("args"), /eyJ|signing-secret|OTHER_API_KEY/);
-  assert.match(noted("env"), /^SIGILUM_NOTIFY_GROUPS=off$/m);
+  assert.deepEqual(list("args").slice(-4), ["hook", "run", "--openclaw-home", state]);
+  assert.deepEqual(list("environ").sort(), [`HOME=${userInfo().homedir}`, "PATH=/usr/local/bin:/usr/bin:/bin"]);
+  assert.equal(noted("cwd"), "/\n");
 });
 
 test("events that are not ours start nothing", async () => {
-  process.env.SIGILUM_AUTHZ_NOTIFY_BIN = witness();
+  record(witness());
   for (const other of [{ action: "stop" }, { type: "message", action: "received" }, { type: undefined }]) await handle(event(other));
   for (const nothing of [undefined, null, {}, "text"]) await handle(nothing);
   assert.ok(!existsSync(join(dir, "witness.args")));
@@ -106,52 +149,94 @@ test("events that are not ours start nothing", async () => {
 });
 
 test("gateway:startup is handed on, without a chat", async () => {
-  process.env.SIGILUM_AUTHZ_NOTIFY_BIN = witness();
+  record(witness());
   await handle(event({ type: "gateway", action: "startup", context: {} }));
-  assert.deepEqual(JSON.parse(noted("input")), { type: "gateway", action: "startup", sessionKey: "agent:main:main", home: state, env: {} });
+  assert.deepEqual(JSON.parse(noted("input")), { type: "gateway", action: "startup", sessionKey: "agent:main:main" });
 });
 
-test("the program: environment, then the recorded path, then PATH", async () => {
-  const record = join(state, "hooks/sigilum-authz-notify/install.json");
-  const says = async () => {
-    const asked = event();
-    await handle(asked);
-    return asked.messages[0];
-  };
-  witness("sigilum-authz-notify");
-  process.env.PATH = `.:relative:${dir}:${environment.PATH}`;
-  assert.equal(await says(), "from sigilum-authz-notify");
-  writeFileSync(record, JSON.stringify({ binary: witness("recorded") }), { mode: 0o600 });
-  assert.equal(await says(), "from recorded");
-  process.env.SIGILUM_AUTHZ_NOTIFY_BIN = witness("named");
-  assert.equal(await says(), "from named");
+test("a record says which home and which config", async () => {
+  record(witness(), { home: "/some/home", config: "/some/config.json" });
+  await says();
+  assert.deepEqual(list("args").slice(-6), ["hook", "run", "--openclaw-home", "/some/home", "--config", "/some/config.json"]);
+  record(witness(), { home: "relative", config: 7 });
+  await says();
+  assert.deepEqual(list("args").slice(-4), ["hook", "run", "--openclaw-home", state]);
+  rmSync(installed());
+  record(witness(), { config: "/some/config.json" }, kept());
+  await says();
+  assert.deepEqual(list("args").slice(-6), ["hook", "run", "--openclaw-home", state, "--config", "/some/config.json"]);
+});
+
+test("the program: of install.json, else of the home's hook.json, and of nothing else", async () => {
+  hostileEnvironment();
   const fromConfig = event();
-  delete process.env.SIGILUM_AUTHZ_NOTIFY_BIN;
   fromConfig.context.cfg.hooks.internal.entries["sigilum-authz-notify"].env.SIGILUM_AUTHZ_NOTIFY_BIN = witness("config");
   await handle(fromConfig);
-  assert.deepEqual(fromConfig.messages, ["from recorded"]);
+  assert.match(fromConfig.messages[0], /program sigilum-authz-notify is missing/);
 
-  chmodSync(record, 0o622);
-  assert.equal(await says(), "from sigilum-authz-notify", "others may write the record");
-  rmSync(record);
-  writeFileSync(join(dir, "elsewhere.json"), JSON.stringify({ binary: witness("linked") }), { mode: 0o600 });
-  symlinkSync(join(dir, "elsewhere.json"), record);
-  assert.equal(await says(), "from sigilum-authz-notify", "the record is a link");
-  rmSync(record);
-  const right = JSON.stringify({ binary: join(dir, "recorded") });
-  const wrong = ["recorded", "../recorded", join(dir, "gone"), 7, null].map((binary) => JSON.stringify({ binary }));
-  for (const text of [...wrong, "", "null", "[]", right.slice(0, -1)]) {
-    writeFileSync(record, text, { mode: 0o600 });
-    assert.equal(await says(), "from sigilum-authz-notify", `recorded as ${text}`);
+  // Each record alone, then what makes it count for nothing.
+  for (const file of [installed(), kept()]) {
+    const refused = async (what) => {
+      globalThis[SHARED].told.clear();
+      assert.match((await says())[0], /is missing/, `${file} ${what}`);
+    };
+    const right = witness("recorded");
+    record(right, {}, file);
+    assert.deepEqual(await says(), ["from recorded"], file);
+    for (const mode of [0o620, 0o602]) {
+      chmodSync(file, mode);
+      await refused("others may write it");
+    }
+    rmSync(file);
+    record(right, {}, join(dir, "elsewhere.json"));
+    symlinkSync(join(dir, "elsewhere.json"), file);
+    await refused("is a link");
+    for (const binary of ["recorded", "../recorded", join(dir, "gone"), dir, 7, null]) {
+      record(binary, {}, file);
+      await refused(`names ${binary}`);
+    }
+    for (const text of ["", "null", "[]", JSON.stringify({ binary: right }).slice(0, -1)]) {
+      recordText(text, file);
+      await refused(`holds ${text}`);
+    }
+    rmSync(file);
   }
-  writeFileSync(record, right);
-  assert.equal(await says(), "from recorded");
+
+  record(witness("kept"), {}, kept());
+  record(join(dir, "gone"));
+  assert.deepEqual(await says(), ["from kept"], "what install.json names is gone");
+  record(witness("recorded"));
+  assert.deepEqual(await says(), ["from recorded"]);
 });
 
-test("programs that do not behave: no message, no exception, one line without what they wrote", async () => {
+test("no program: said once to each who types /new in a direct chat, and how to get it; nothing in a group", async () => {
+  const log = () => printed.trim().split("\n");
+  assert.deepEqual(await says(inGroup()), []);
+  const [text, ...more] = await says();
+  assert.deepEqual(more, []);
+  assert.match(text, /^Sigilum: the program sigilum-authz-notify is missing, /);
+  assert.match(text, /cargo install --locked --path \..* then run: sigilum-authz-notify hook install$/);
+  assert.doesNotMatch(text, /npm|crates/, "no package that nobody has published");
+  assert.deepEqual(await says(), []);
+  assert.equal((await says(from("bob!~bob@host"))).length, 1);
+  assert.equal(log().length, 4);
+  for (const line of log()) assert.match(line, /is missing.*hook install$/);
+  record(witness());
+  assert.deepEqual(await says(), ["from witness"]);
+  rmSync(installed());
+  assert.equal((await says()).length, 1, "missing anew");
+});
+
+test("uninstalled under a gateway that goes on: silent", async () => {
+  record(witness());
+  rmSync(join(hook, "handler.js"));
+  assert.deepEqual(await says(), []);
+  assert.ok(!existsSync(join(dir, "witness.args")));
+  assert.equal(printed, "");
+});
+
+test("programs that do not behave: one line without what they wrote, and nothing in a group; no exception", async () => {
   const bad = {
-    missing: join(dir, "missing"),
-    "a folder": dir,
     "exit 3": program("exit-3", `echo '{"messages":["m"],"logs":[]}'; echo ${TOKEN} >&2; exit 3`),
     "no JSON": program("no-json", `cat; echo "${TOKEN}"`),
     "cut JSON": program("cut-json", `echo '{"messages":["${TOKEN}'`),
@@ -159,44 +244,44 @@ test("programs that do not behave: no message, no exception, one line without wh
     "deaf, and gone at once": program("deaf", "exec <&-; exit 1"),
     "too long": program("too-long", "yes '{\"messages\":[\"m\"]}'"),
     killed: program("killed", "kill -9 $$"),
+    "not a program": join(state, "openclaw.json"),
   };
   for (const [what, file] of Object.entries(bad)) {
-    process.env.SIGILUM_AUTHZ_NOTIFY_BIN = file;
+    record(file);
     printed = "";
-    const asked = event();
-    await handle(asked);
-    assert.deepEqual(asked.messages, [], what);
+    const messages = await says();
+    assert.equal(messages.length, 1, what);
+    assert.match(messages[0], /^Sigilum could not be asked: no answer from sigilum-authz-notify \(.{1,20}\)\. Run: sigilum-authz-notify hook status$/, what);
     assert.match(printed, /^\[sigilum-authz-notify\] no answer: .{1,60}\n$/, what);
-    assert.doesNotMatch(printed, /eyJ/, what);
+    assert.doesNotMatch(printed + messages, /eyJ/, what);
+    assert.deepEqual(await says(inGroup()), [], what);
   }
 });
 
 test("answers of the wrong shape add nothing", async () => {
   for (const answer of ["{}", '{"messages":"m","logs":7}', '{"messages":[1,null,{"a":1}],"logs":[[]]}', "[]"]) {
-    process.env.SIGILUM_AUTHZ_NOTIFY_BIN = program("shape", `cat >/dev/null; echo '${answer}'`);
-    const asked = event();
-    await handle(asked);
-    assert.deepEqual(asked.messages, [], answer);
+    record(program("shape", `cat >/dev/null; echo '${answer}'`));
+    assert.deepEqual(await says(), [], answer);
   }
-  process.env.SIGILUM_AUTHZ_NOTIFY_BIN = witness();
+  record(witness());
   for (const broken of [{ messages: undefined }, { context: undefined }, { context: null }]) await handle(event(broken));
 });
 
 test("a program that hangs is killed after 5 s, its children's hold on the pipe notwithstanding", async () => {
-  process.env.SIGILUM_AUTHZ_NOTIFY_BIN = program("hangs", `echo $$ >${dir}/pid; sleep 8 & wait`);
+  record(program("hangs", `echo $$ >${dir}/pid; sleep 8 & wait`));
   const began = Date.now();
-  const asked = event();
-  await handle(asked);
+  const messages = await says();
   const took = Date.now() - began;
   assert.ok(took >= 4900 && took < 6500, `${took} ms`);
-  assert.deepEqual(asked.messages, []);
+  assert.match(messages[0], /could not be asked.*deadline/);
+  assert.equal(messages.length, 1);
   assert.match(printed, /deadline/);
   const pid = Number(readFileSync(join(dir, "pid"), "utf8"));
   await until("the end of the program", () => !existsSync(`/proc/${pid}`) || /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8")));
 });
 
 test("with the plugin in the same gateway: one answer", async () => {
-  process.env.SIGILUM_AUTHZ_NOTIFY_BIN = witness();
+  record(witness());
   const first = event();
   await handle(first);
   await handle({ ...first });
@@ -210,8 +295,11 @@ test("with the plugin in the same gateway: one answer", async () => {
   await handle(second);
   assert.deepEqual(second.messages, ["from witness"], "the plugin's child is down: we answer");
 
-  process.env.SIGILUM_AUTHZ_NOTIFY_BIN = join(dir, "missing");
-  const third = event();
+  record(join(dir, "missing"));
+  const third = event(inGroup());
   await handle(third);
   assert.ok(!globalThis[SHARED].answered.has(third.messages), "nothing was said: the plugin may");
+  const fourth = event();
+  await handle(fourth);
+  assert.ok(globalThis[SHARED].answered.has(fourth.messages), "something was said: the plugin is silent");
 });

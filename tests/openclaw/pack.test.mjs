@@ -15,19 +15,36 @@ before(async () => {
 });
 after(() => world?.close());
 
-test("the hook pack, installed by OpenClaw, answers in a chat", async () => {
+test("the hook pack, installed by OpenClaw: says once that its program is missing; answers once a record names it", async () => {
   await world.openclawOk("plugins", "install", HOOKS, "--force");
   await world.login("--enable-authz-notify", "true");
   const info = await world.openclawJson("hooks", "info", HOOK);
   assert.deepEqual([info.loadable, info.source], [true, "openclaw-managed"]);
-  world.hookBinary = BINARY; // no install of ours has recorded a path
+  world.record(undefined);
   await world.boot();
-  await fullNotice(world, await world.person("alice"));
+  const alice = await world.person("alice");
+  const { text } = await alice.ask("ocbot", "/new");
+  assert.match(text, /^Sigilum: the program sigilum-authz-notify is missing.*run: sigilum-authz-notify hook install$/);
+  assert.match((await alice.ask("ocbot", "/new")).text, /New session started/);
+  world.record(BINARY);
+  await fullNotice(world, alice);
   await world.gateway.stop("SIGTERM");
 });
 
-test("the plugin, linked by OpenClaw, loads", async () => {
+test("the plugin, linked by OpenClaw: the same, and it shows in OpenClaw's health", async () => {
   await world.openclawOk("plugins", "install", "--link", join(HOOKS, "plugin"), "--force", "--accept-capabilities");
   const { plugin } = await world.openclawJson("plugins", "inspect", PLUGIN);
   assert.equal(plugin.status, "loaded");
+  await world.openclawOk("hooks", "disable", HOOK);
+  world.record(undefined);
+  await world.boot();
+  const bob = await world.person("bob");
+  const { text } = await bob.ask("ocbot", "/new");
+  assert.match(text, /^Sigilum: the program sigilum-authz-notify is missing.*run: sigilum-authz-notify hook install --as plugin$/);
+  assert.match((await bob.ask("ocbot", "/new")).text, /New session started/);
+  const health = await world.openclawJson("health");
+  const failed = health.plugins.errors.find(({ id }) => id === PLUGIN);
+  assert.match(failed.error, /program sigilum-authz-notify is missing.*hook install --as plugin$/);
+  world.record(BINARY);
+  await fullNotice(world, bob);
 });

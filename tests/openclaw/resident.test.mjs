@@ -1,6 +1,7 @@
 // The plugin's keeper of its child, with children that behave and children that do not.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,11 +13,15 @@ let dir;
 let resident;
 let logged;
 let health;
+let program; // what the records name
+let there; // whether our files are
 
 beforeEach(() => {
   dir = mkdtempSync(join(WORK, "resident-"));
   logged = [];
   health = [];
+  program = process.execPath;
+  there = true;
 });
 afterEach(async () => {
   await resident?.stop();
@@ -35,8 +40,12 @@ ${text}
 `,
   );
   const logger = Object.fromEntries(["info", "warn", "error", "debug"].map((level) => [level, (line) => logged.push(`${level}: ${line}`)]));
-  const serviceHealth = { reportFailure: () => health.push("failed"), clearFailure: () => health.push("fine") };
-  resident = new Resident({ program: process.execPath, args: [file], logger, health: serviceHealth });
+  const serviceHealth = { reportFailure: ({ message }) => health.push(message), clearFailure: () => health.push("fine") };
+  const command = () => {
+    if (!program) throw { code: "missing" };
+    return { program, args: [file] };
+  };
+  resident = new Resident({ command, installed: () => there, missing: "the program is missing", logger, health: serviceHealth });
   resident.start();
 }
 const ANSWERS = 'for await (const line of lines) { const { id, n } = JSON.parse(line); say({ id, messages: [`${n} by ${process.pid}`], logs: [] }); }';
@@ -76,14 +85,48 @@ test("a child that ends is started again, later each time; what was asked of it 
   assert.match(logged.at(-1), /next start in 2 s/);
   assert.equal(await rejected(resident.ask({})), "exit 7", "an event does not wait for the backoff");
   assert.match(logged.at(-1), /next start in 4 s/);
-  assert.ok(health.includes("failed"));
+  assert.ok(health.some((text) => /ended \(exit 7\)/.test(text)));
 });
 
-test("a program that is not there: a rejection, no exception", async () => {
-  const logger = { warn: (line) => logged.push(line) };
-  resident = new Resident({ program: join(dir, "missing"), args: [], logger, health: undefined });
+test("a program that cannot be started: a rejection, no exception", async () => {
+  program = join(dir, "missing");
+  keep(ANSWERS);
   assert.equal(await rejected(resident.ask({})), "ENOENT");
   assert.match(logged[0], /ENOENT/);
+});
+
+test("no program recorded: told once, in the log and in the service's health; one that comes is started", async () => {
+  program = undefined;
+  keep(ANSWERS);
+  for (let n = 0; n < 3; n++) assert.equal(await rejected(resident.ask({ n })), "missing");
+  assert.deepEqual(logged, ["warn: sigilum-authz-notify: the program is missing"]);
+  assert.ok(health.length > 0 && health.every((text) => text === "the program is missing"));
+  program = process.execPath;
+  assert.match((await resident.ask({ n: 7 })).messages[0], /^7 by /);
+  assert.equal(health.at(-1), "fine");
+});
+
+test("its environment: a fixed PATH and the account's home", async () => {
+  process.env.SIGILUM_API_URL = "http://127.0.0.1:1";
+  keep('for await (const line of lines) { const { id } = JSON.parse(line); say({ id, env: process.env, cwd: process.cwd() }); }');
+  const { env, cwd } = await resident.ask({});
+  delete process.env.SIGILUM_API_URL;
+  assert.deepEqual(env, { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: userInfo().homedir });
+  assert.equal(cwd, "/");
+});
+
+test("uninstalled: not to be asked, and nothing starts", async () => {
+  keep(ANSWERS);
+  await resident.ask({ n: 1 });
+  assert.equal(resident.ready, true);
+  there = false;
+  assert.equal(resident.ready, false);
+  await resident.stop();
+  resident.start();
+  assert.equal(await rejected(resident.ask({})), "stopped");
+  there = true;
+  resident.start();
+  assert.match((await resident.ask({ n: 2 })).messages[0], /^2 by /);
 });
 
 test("a child that does not answer within 5 s is replaced", async () => {

@@ -410,6 +410,7 @@ fn the_plugin() {
     let dir = env.sigilum("plugin");
     assert_eq!(mode(&dir), 0o700);
     for name in [
+        "handler.js",
         "index.js",
         "resident.js",
         "openclaw.plugin.json",

@@ -9,7 +9,6 @@ export class Gateway {
     gateway.mark = world.mark;
     const began = Date.now();
     const env = { ...world.env, ...world.gatewayEnv };
-    if (world.hookBinary) env.SIGILUM_AUTHZ_NOTIFY_BIN = world.hookBinary;
     gateway.child = start(process.execPath, [OPENCLAW_ENTRY, "gateway", "run"], { env, cwd: world.home });
     await gateway.logged(/\[gateway\] ready/, { timeout: 240_000 });
     gateway.took = Date.now() - began;

@@ -1,0 +1,1 @@
+../sigilum-authz-notify/handler.js
