@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # End to end against the real OpenClaw, a real IRC server and a loopback Sigilum API.
 #
-#   run.sh            everything on the newest OpenClaw
+#   run.sh            everything on the newest OpenClaw, the short path on an old one
+#   run.sh versions   the short path on each OpenClaw that we serve
 #   run.sh NAME…      these tests (NAME.test.mjs) on the OpenClaw that E2E_OPENCLAW names, else on the newest;
 #                     many-writers, a minute of three kinds of writers on one config, runs only so
 #
@@ -121,6 +122,8 @@ on() { # version, names…
 case ${1-} in
   '')
     on "$newest" handler resident install plugin writers pack
+    on "$old" short
     ;;
+  versions) for version in "${versions[@]}"; do on "$version" short; done ;;
   *) on "${E2E_OPENCLAW:-$newest}" "$@" ;;
 esac
