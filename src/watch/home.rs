@@ -19,7 +19,6 @@ use crate::process::Process;
 use crate::time;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 /// An event is often the first of several: the home is looked at so much later.
@@ -49,21 +48,14 @@ pub(super) struct Shared {
     pub homes_served: usize,
 }
 
-impl Shared {
-    /// Whether the watcher is to end.
-    pub fn is_ending(&self) -> bool {
-        self.waker.is_stopping()
-    }
-}
-
 /// A home that is served.
 pub(super) struct Home {
     pub place: OpenClawHome,
     reader: SnapshotReader,
     memory: Memory,
     watcher_lock: Option<WatcherLock>,
-    /// Once it was locked, `.sigilum` is made again for nothing but something to write into it.
-    was_locked: bool,
+    /// When the lock could not be had, steady time.
+    lock_failed: Option<i64>,
     /// Whether there was a token file when it was last attended to.
     had_token: bool,
     /// Since when files of ours are gone, steady time.
@@ -74,44 +66,37 @@ pub(super) struct Home {
     look_at: Option<i64>,
     not_before: i64,
     looked_at: Option<i64>,
-    wake_steady: Option<i64>,
-    wake_wall: Option<i64>,
+    /// What came of the last look.
+    planned: Plan,
     /// The renewal that the token command runs for.
     asked_for: Option<Action>,
     printed: Option<SecretString>,
     renewed_at: Option<String>,
     status: Option<HomeStatus>,
-    /// The lock could not be had, and that was told.
-    lock_failed: bool,
     /// What failed last, for `--once`: in openclaw.json (true), or in our own files.
     failures: BTreeMap<bool, ExitCode>,
-    overdue: bool,
 }
 
 impl Home {
-    pub fn new(place: OpenClawHome, seed: u64) -> Self {
-        let memory = Memory::new(seed, place.home.as_os_str().as_encoded_bytes());
+    pub fn new(place: OpenClawHome, env: &Env, seed: u64) -> Self {
         Self {
-            reader: SnapshotReader::new(&place),
+            memory: Memory::new(seed, place.home.as_os_str().as_encoded_bytes()),
+            reader: SnapshotReader::new(&place, env),
             place,
-            memory,
             watcher_lock: None,
-            was_locked: false,
+            lock_failed: None,
             had_token: false,
             gone_since: None,
             polled: None,
             look_at: None,
             not_before: 0,
             looked_at: None,
-            wake_steady: None,
-            wake_wall: None,
+            planned: Plan::default(),
             asked_for: None,
             printed: None,
             renewed_at: None,
             status: None,
-            lock_failed: false,
             failures: BTreeMap::new(),
-            overdue: false,
         }
     }
 
@@ -125,11 +110,12 @@ impl Home {
     pub fn look_now(&mut self, now: Now) {
         self.look_at = Some(now.steady);
         self.not_before = now.steady;
+        self.lock_failed = None;
     }
 
     /// The token command's end.
     pub fn command_ended(&mut self, printed: Result<SecretString>, now: Now) {
-        self.memory.command_ended();
+        self.memory.command_running = false;
         match (printed, self.asked_for.take()) {
             (Ok(token), _) => self.printed = Some(token),
             (Err(error), Some(action)) => self.failed(&action, &error, now),
@@ -140,14 +126,12 @@ impl Home {
 
     /// How long it needs no attention, in milliseconds; `None`: until something happens.
     pub fn wait(&self, now: Now) -> Option<i64> {
-        let looked_at = self.looked_at.unwrap_or(now.steady);
+        let since = self.looked_at.unwrap_or(now.steady) - now.steady;
         let event = self.look_at.map(|at| at.max(self.not_before) - now.steady);
-        let steady = self.wake_steady.map(|at| at - now.steady);
-        let wall = self.wake_wall.map(|at| at.saturating_sub(now.wall));
-        let poll = self.polled.as_ref().map(|_| looked_at + POLL_MS - now.steady);
-        let doubtful = matches!(self.reader.config, Config::Broken(_)) || self.lock_failed;
-        let doubt = doubtful.then(|| looked_at + DOUBT_MS - now.steady);
-        [event, steady, wall, poll, doubt].into_iter().flatten().min()
+        let poll = self.polled.as_ref().map(|_| since + POLL_MS);
+        let doubtful = matches!(self.reader.config, Config::Broken(_)) || self.lock_failed.is_some();
+        let doubt = doubtful.then_some(since + DOUBT_MS);
+        [event, self.planned.wait(now), poll, doubt].into_iter().flatten().min()
     }
 
     /// Whether it needs attention now.
@@ -162,7 +146,7 @@ impl Home {
     /// There is another one. Whatever else stands in the way may pass: it is tried again.
     pub fn acquire_lock(&mut self, shared: &Shared) -> Result<()> {
         let snapshot = self.read_snapshot(shared);
-        match self.lock_for(&snapshot, true) {
+        match self.lock(&snapshot) {
             Err(error) if error.code == ExitCode::AnotherWatcher => Err(error),
             _ => Ok(()),
         }
@@ -171,12 +155,11 @@ impl Home {
     /// The exit code of `--once`.
     pub fn verdict(&self) -> Option<ExitCode> {
         let failure = self.failures.values().next().copied();
-        failure.or(self.overdue.then_some(ExitCode::Token))
+        failure.or(self.planned.overdue.then_some(ExitCode::Token))
     }
 
-    /// Sees to it that we are the home's only watcher, where there is anything to serve. `may_make`: also where that
-    /// takes a new `.sigilum`.
-    fn lock_for(&mut self, snapshot: &Snapshot, may_make: bool) -> Result<()> {
+    /// Sees to it that we are the home's only watcher, where there is anything to serve.
+    fn lock(&mut self, snapshot: &Snapshot) -> Result<()> {
         if self.watcher_lock.as_ref().is_some_and(|lock| !lock.holds(&self.place)) {
             self.watcher_lock = None;
             self.status = None;
@@ -184,19 +167,27 @@ impl Home {
         if self.watcher_lock.is_some() || snapshot.owner.is_none() {
             return Ok(());
         }
-        if !self.place.sigilum_dir().is_dir() {
-            if !may_make || snapshot.config == Config::Missing {
-                return Ok(());
-            }
-            fs::create_private_dir(&self.place.sigilum_dir())?;
-        }
         self.watcher_lock = Some(WatcherLock::acquire(&self.place)?);
-        self.was_locked = true;
         if self.place.read_only.is_none() {
             // A watcher may have nothing to write for days, and so take no lock that would clear these away.
             lock::clear_leftovers(&self.place.config);
         }
         Ok(())
+    }
+
+    /// The same for a look. Trying writes to the lock's folder, and so would be the cause of the next look.
+    fn is_locked(&mut self, snapshot: &Snapshot, now: Now) -> bool {
+        if self.lock_failed.is_some_and(|at| now.steady < at + DOUBT_MS) {
+            return false;
+        }
+        let told = self.lock_failed.take().is_some();
+        let Err(error) = self.lock(snapshot) else { return true };
+        if !told {
+            tracing::warn!(home = %self.place.home.display(), "{}", one_line(&error));
+        }
+        self.lock_failed = Some(now.steady);
+        self.failures.insert(false, error.code);
+        false
     }
 
     /// Whether files of ours have gone so short a time ago that the rest of the home may follow: whoever removes a
@@ -217,140 +208,96 @@ impl Home {
     pub fn attend(&mut self, id: HomeId, shared: &Shared) {
         let begun = shared.clock.now();
         (self.look_at, self.looked_at) = (None, Some(begun.steady));
-        let mut snapshot = self.look(id, shared);
+        self.planned = Plan::default();
+        let snapshot = self.look(id, shared);
         if !shared.rules.once && self.is_being_removed(&snapshot, begun) {
-            (self.wake_steady, self.wake_wall) = (self.gone_since.map(|since| since + REMOVAL_MS), None);
+            self.planned.wake_steady = self.gone_since.map(|since| since + REMOVAL_MS);
             return;
         }
-        match self.lock_for(&snapshot, !self.was_locked) {
-            Ok(()) => self.lock_failed = false,
-            Err(error) => {
-                if !self.lock_failed {
-                    tracing::warn!(home = %self.place.home.display(), "{}", one_line(&error));
-                }
-                self.lock_failed = true;
-                self.failures.insert(false, error.code);
-                (self.wake_steady, self.wake_wall) = (None, None);
-                return;
-            }
+        if !self.is_locked(&snapshot, begun) {
+            return;
         }
-        let mut planned = Plan::default();
-        // Taken for the first action and kept: a renewal and its way into the config are one change for everybody else.
-        let mut lock: Option<OwnLock> = None;
-        let mut settled = false;
-        for turn in 0..=TURNS + 1 {
-            let now = shared.clock.now();
-            planned = plan(&snapshot, &mut self.memory, now, &shared.rules);
-            self.log(&planned.log_events);
-            let Some(action) = planned.action.take() else {
-                settled = true;
-                break;
-            };
-            if shared.is_ending() {
-                return;
-            }
-            if turn == TURNS {
-                let error = Error::new(ExitCode::Failure, "could not keep up: the home changes all the time");
-                self.failed(&action, &error, now);
-                continue;
-            }
-            if matches!(action, Action::Renew { by: By::Command, .. }) && self.printed.is_none() {
-                lock = None;
-                self.ask_command(id, &action, &snapshot, shared);
-                continue;
-            }
-            let done = match &lock {
-                Some(lock) => self.act(&action, lock, shared),
-                None => match self.own_lock(&snapshot) {
-                    Ok(taken) => {
-                        lock = Some(taken);
-                        // Planned without the lock: planned again with it, if there is anything new.
-                        let planned_for = std::mem::replace(&mut snapshot, self.read_snapshot(shared));
-                        match &lock {
-                            Some(lock) if planned_for == snapshot => self.act(&action, lock, shared),
-                            _ => continue,
-                        }
-                    }
-                    Err(error) => {
-                        self.failed(&action, &error, now);
-                        false
-                    }
-                },
-            };
-            snapshot = self.read_snapshot(shared);
-            if done {
-                let expires = expiry(&snapshot);
-                self.log(&[LogEvent::Done { action, expires }]);
-            }
-        }
-        if let Some(Err(error)) = lock.map(|lock| lock.sync()) {
-            // The next look finds what was written, or not.
-            tracing::warn!(home = %self.place.home.display(), "{}", one_line(error));
-        }
+        let Some(snapshot) = self.work(id, snapshot, shared) else {
+            return;
+        };
         self.printed = None;
         self.had_token = snapshot.file != Stored::Missing;
         if matches!(snapshot.config, Config::Broken(_)) {
             self.failures.insert(true, ExitCode::Config);
         }
-        (self.wake_steady, self.wake_wall) = (planned.wake_steady, planned.wake_wall);
-        if !settled {
-            self.wake_steady = Some(shared.clock.now().steady + 1_000);
-        }
-        self.overdue = planned.overdue;
         let now = shared.clock.now();
         self.not_before = now.steady + (REST * (now.steady - begun.steady)).min(1_000);
         if !shared.rules.once {
-            self.write_status(&snapshot, planned.due, shared);
+            self.write_status(&snapshot, shared);
         }
     }
 
-    /// Our lock, for something to write. A folder that is gone by now is not made for it.
-    fn own_lock(&mut self, snapshot: &Snapshot) -> Result<OwnLock> {
-        self.lock_for(snapshot, true)?;
-        fs::lock_existing_sigilum(&self.place, PATIENCE)
-    }
-
-    /// Looks, with watches on everything that the look shows to matter.
+    /// Looks, with watches on every folder that the look shows to matter.
     fn look(&mut self, id: HomeId, shared: &Shared) -> Snapshot {
-        let mut known: Option<Vec<PathBuf>> = None;
-        let mut snapshot = None;
-        // Watched first and looked at then, so that nothing is missed; a look may show more to watch.
+        let mut snapshot = self.read_snapshot(shared);
+        if shared.rules.once {
+            return snapshot;
+        }
         for _ in 0..4 {
-            let folders = self.reader.folders(&self.place);
-            if !shared.rules.once {
-                let seen = locked(&shared.file_watcher).watch(id, folders.iter().cloned());
-                let new = self.mind_polling(seen);
-                if snapshot.is_some() && !new && known.as_ref() == Some(&folders) {
-                    break;
-                }
-            } else if snapshot.is_some() {
+            let watched = locked(&shared.file_watcher).watch(id, self.reader.folders(&self.place));
+            if !self.mind_polling(watched) {
                 break;
             }
-            known = Some(folders);
-            snapshot = Some(self.read_snapshot(shared));
+            // What happened before there was a watch was not told.
+            snapshot = self.read_snapshot(shared);
         }
-        snapshot.unwrap_or_else(|| self.read_snapshot(shared))
+        snapshot
     }
 
     /// Says so when file events are not to be had.
-    fn mind_polling(&mut self, seen: Result<bool, String>) -> bool {
+    fn mind_polling(&mut self, watched: Result<bool, String>) -> bool {
         let home = self.place.home.display();
-        match seen {
-            Ok(new) => {
-                if self.polled.take().is_some() {
-                    tracing::info!(%home, "file events are to be had again");
-                }
-                new
+        match &watched {
+            Ok(_) if self.polled.is_some() => tracing::info!(%home, "file events are to be had again"),
+            Err(why) if self.polled.is_none() => {
+                let seconds = POLL_MS / 1000;
+                tracing::warn!(%home, "{}", one_line(format!("looking every {seconds} s, for want of file events: {why}")));
             }
-            Err(why) => {
-                if self.polled.is_none() {
-                    let seconds = POLL_MS / 1000;
-                    tracing::warn!(%home, "{}", one_line(format!("looking every {seconds} s, for want of file events: {why}")));
+            _ => {}
+        }
+        self.polled = watched.as_ref().err().cloned();
+        watched.unwrap_or(false)
+    }
+
+    /// Plans and acts until nothing is left to do now; gives what the home is then, or nothing where the watcher ends.
+    fn work(&mut self, id: HomeId, mut snapshot: Snapshot, shared: &Shared) -> Option<Snapshot> {
+        // Taken for the first action and kept: a renewal and its way into the config are one change for everybody else.
+        let mut lock: Option<OwnLock> = None;
+        for turn in 0.. {
+            self.planned = plan(&snapshot, &mut self.memory, shared.clock.now(), &shared.rules);
+            for line in std::mem::take(&mut self.planned.log_events) {
+                self.log(&line);
+            }
+            let Some(action) = self.planned.action.take() else {
+                if let Some(Err(error)) = lock.map(|lock| lock.sync()) {
+                    // The next look finds what was written, or not.
+                    tracing::warn!(home = %self.place.home.display(), "{}", one_line(error));
                 }
-                self.polled = Some(why);
-                false
+                return Some(snapshot);
+            };
+            if shared.waker.is_stopping() {
+                return None;
+            }
+            if turn == TURNS {
+                let error = Error::new(ExitCode::Failure, "could not keep up: the home changes all the time");
+                let now = shared.clock.now();
+                self.failed(&action, &error, now);
+                self.planned.wake_steady = Some(now.steady + 1_000);
+                break;
+            }
+            if matches!(action, Action::Renew { by: By::Command, .. }) && self.printed.is_none() {
+                lock = None;
+                self.ask_command(id, &action, &snapshot, shared);
+            } else {
+                snapshot = self.act(&action, &mut lock, snapshot, shared);
             }
         }
+        Some(snapshot)
     }
 
     fn ask_command(&mut self, id: HomeId, action: &Action, snapshot: &Snapshot, shared: &Shared) {
@@ -358,7 +305,7 @@ impl Home {
             return;
         };
         if !shared.rules.once {
-            self.memory.command_started();
+            self.memory.command_running = true;
             self.asked_for = Some(action.clone());
             locked(&shared.commands).start(id, namespace);
             return;
@@ -375,20 +322,48 @@ impl Home {
         self.reader.read(&self.place, &shared.env, shared.clock.now().wall)
     }
 
+    /// Does it under our lock, which is taken where it is not; gives what the home is then.
+    fn act(&mut self, action: &Action, lock: &mut Option<OwnLock>, snapshot: Snapshot, shared: &Shared) -> Snapshot {
+        let lock = match lock {
+            Some(lock) => lock,
+            None => match fs::lock_existing_sigilum(&self.place, PATIENCE) {
+                Ok(taken) => {
+                    // Planned without the lock: planned again with it, if there is anything new.
+                    let seen = self.read_snapshot(shared);
+                    let taken = lock.insert(taken);
+                    if seen != snapshot {
+                        return seen;
+                    }
+                    taken
+                }
+                Err(error) => {
+                    self.failed(action, &error, shared.clock.now());
+                    return snapshot;
+                }
+            },
+        };
+        let done = self.perform(action, lock, shared);
+        let seen = self.read_snapshot(shared);
+        if done {
+            self.log(&LogEvent::done(action, expiry(&seen)));
+        }
+        seen
+    }
+
     /// Does it; says whether it is done.
-    fn act(&mut self, action: &Action, lock: &OwnLock, shared: &Shared) -> bool {
+    fn perform(&mut self, action: &Action, lock: &OwnLock, shared: &Shared) -> bool {
         let printed = match action {
             Action::Renew { .. } => self.printed.take(),
-            _ => None,
+            Action::Put(_) => None,
         };
-        let outcome = ActionContext {
+        let context = ActionContext {
             place: &self.place,
             env: &shared.env,
             reader: &self.reader,
             now: shared.clock.now(),
             printed: printed.as_ref(),
-        }
-        .act(action, lock);
+        };
+        let outcome = context.act(action, lock);
         let now = shared.clock.now();
         match outcome {
             Ok(Outcome::Done { obtained }) => {
@@ -412,22 +387,20 @@ impl Home {
 
     fn failed(&mut self, action: &Action, error: &Error, now: Now) {
         self.failures.insert(action.writes_config(), error.code);
-        let line = self.memory.failed(action, &one_line(error), now);
-        self.log(line.as_slice());
-    }
-
-    fn log(&self, lines: &[LogEvent]) {
-        let home = self.place.home.display();
-        for line in lines {
-            if line.is_warning() {
-                tracing::warn!(%home, "{}", one_line(line));
-            } else {
-                tracing::info!(%home, "{}", one_line(line));
-            }
+        if let Some(line) = self.memory.failed(action, &one_line(error), now) {
+            self.log(&line);
         }
     }
 
-    fn write_status(&mut self, snapshot: &Snapshot, due: Option<i64>, shared: &Shared) {
+    fn log(&self, line: &LogEvent) {
+        let (home, text) = (self.place.home.display(), one_line(&line.text));
+        match line.is_warning {
+            true => tracing::warn!(%home, "{text}"),
+            false => tracing::info!(%home, "{text}"),
+        }
+    }
+
+    fn write_status(&mut self, snapshot: &Snapshot, shared: &Shared) {
         if self.watcher_lock.is_none() {
             return;
         }
@@ -439,7 +412,7 @@ impl Home {
             mode: owner.map(|owner| owner.mode.as_str().to_owned()),
             polled: self.polled.is_some(),
             expires_at: expiry(snapshot).map(time::rfc3339),
-            next_due_at: due.map(|ms| time::rfc3339(ms.div_euclid(1000))),
+            next_due_at: self.planned.due.map(|ms| time::rfc3339(ms.div_euclid(1000))),
             renewed_at: self.renewed_at.clone(),
             last_error: self.memory.trouble().map(str::to_owned),
         };
@@ -447,19 +420,16 @@ impl Home {
             return;
         }
         let me = Process::me();
-        let written = status::write(
-            &self.place,
-            &WatchStatus {
-                pid: me.pid,
-                pid_starttime: me.starttime,
-                running: true,
-                started_at: shared.started_at.clone(),
-                updated_at: time::rfc3339(shared.clock.now().wall.div_euclid(1000)),
-                homes_served: shared.homes_served,
-                homes: vec![home.clone()],
-            },
-        );
-        match written {
+        let status = WatchStatus {
+            pid: me.pid,
+            pid_starttime: me.starttime,
+            running: true,
+            started_at: shared.started_at.clone(),
+            updated_at: time::rfc3339(shared.clock.now().wall.div_euclid(1000)),
+            homes_served: shared.homes_served,
+            homes: vec![home.clone()],
+        };
+        match status::write(&self.place, &status) {
             Ok(()) => self.status = Some(home),
             // The disk is full, for example: what matters has failed before, and is told.
             Err(error) => tracing::debug!(home = %self.place.home.display(), "{}", one_line(error)),

@@ -9,7 +9,6 @@ mod state;
 mod types;
 
 pub use action::{Action, By};
-pub use entry::Difference;
 pub use log_event::LogEvent;
 pub use plan::{Plan, Rules, plan};
 pub use state::Memory;

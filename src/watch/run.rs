@@ -204,7 +204,10 @@ impl Watcher {
             homes_served: places.len(),
         };
         let mut watcher = Self {
-            homes: places.into_iter().map(|place| Home::new(place, seed)).collect(),
+            homes: places
+                .into_iter()
+                .map(|place| Home::new(place, &shared.env, seed))
+                .collect(),
             shared,
             all_in,
             seed,
@@ -289,7 +292,7 @@ impl Watcher {
         let due: Vec<(HomeId, &mut Home)> = homes.filter(|(_, home)| home.is_due(now)).collect();
         let helpers = due.len().clamp(1, AT_ONCE) - 1;
         let (queue, shared) = (Mutex::new(due.into_iter()), &self.shared);
-        let next = || locked(&queue).next().filter(|_| !shared.is_ending());
+        let next = || locked(&queue).next().filter(|_| !shared.waker.is_stopping());
         std::thread::scope(|scope| {
             for _ in 0..helpers {
                 let thread = std::thread::Builder::new()
@@ -360,7 +363,7 @@ impl Watcher {
         for place in find_homes(folder, *read_only) {
             if self.homes.iter().all(|home| home.place.home != place.home) {
                 tracing::info!(home = %place.home.display(), "a new OpenClaw home");
-                self.homes.push(Home::new(place, self.seed));
+                self.homes.push(Home::new(place, &self.shared.env, self.seed));
             }
         }
         self.shared.homes_served = self.homes.len();

@@ -3,6 +3,7 @@
 use super::planner::{self, Config, Entry, InConfig, Snapshot, Stored, TokenId};
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
+use crate::fs;
 use crate::home::OpenClawHome;
 use crate::openclaw::{config, entry};
 use crate::settings::{self, Owner, OwnerQuery};
@@ -43,19 +44,22 @@ pub(super) struct SnapshotReader {
     pub owner: Option<Owner>,
     /// The token in its file.
     pub stored: Option<SecretString>,
+    /// As [`Snapshot::flags`].
+    flags: String,
 }
 
 /// A file's identity and state of change.
 type FileStamp = Option<(u64, u64, u64, i64, i64, i64, i64)>;
 
 impl SnapshotReader {
-    pub fn new(place: &OpenClawHome) -> Self {
+    pub fn new(place: &OpenClawHome, env: &Env) -> Self {
         Self {
             config: Config::Missing,
             files: vec![place.config.clone()],
             stamps: None,
             owner: None,
             stored: None,
+            flags: flags(place, env),
         }
     }
 
@@ -74,6 +78,7 @@ impl SnapshotReader {
             owner,
             file,
             read_only: place.read_only.map(str::to_owned),
+            flags: self.flags.clone(),
         }
     }
 
@@ -152,6 +157,15 @@ impl SnapshotReader {
         self.owner = Some(owner);
         Ok((Some(planned), file))
     }
+}
+
+/// The options with which a person's command acts on this home.
+fn flags(place: &OpenClawHome, env: &Env) -> String {
+    let default = env.path("HOME").map(|home| home.join(".openclaw"));
+    let flag = |name, path: &Path| format!(" --{name} {}", fs::quoted(path));
+    let home = (default.as_ref() != Some(&place.home)).then(|| flag("openclaw-home", &place.home));
+    let config = (place.config != place.home.join("openclaw.json")).then(|| flag("config", &place.config));
+    home.into_iter().chain(config).collect()
 }
 
 /// Reads openclaw.json: what matters of it, and the files that it is made of beside the config itself.

@@ -66,6 +66,7 @@ pub fn snapshot(config: Config, file: Stored) -> Snapshot {
         }),
         file,
         read_only: None,
+        flags: String::new(),
     }
 }
 

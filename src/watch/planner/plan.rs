@@ -2,7 +2,7 @@
 
 use super::action::{Action, By};
 use super::entry::{Need, need};
-use super::log_event::LogEvent;
+use super::log_event::{LogEvent, NEW_TOKEN};
 use super::state::{Gate, Memory, Notified};
 use super::types::{Config, Now, Owner, Snapshot, Stored, Token};
 use crate::mode::Mode;
@@ -99,17 +99,23 @@ impl Planning<'_> {
     /// A config that is gone or broken is told of if it still is so a little later: somebody may be writing it just now.
     fn tell_of_config(&mut self) {
         let trouble = match &self.snapshot.config {
-            Config::Missing => Some((Notified::ConfigMissing, LogEvent::ConfigMissing)),
-            Config::Broken(why) => Some((Notified::Broken, LogEvent::ConfigBroken { why: why.clone() })),
+            Config::Missing => {
+                let line = LogEvent::info("there is no openclaw.json; waiting for it");
+                Some((Notified::ConfigMissing, line))
+            }
+            Config::Broken(why) => {
+                let line = LogEvent::warning(format!("{why}; waiting until it changes"));
+                Some((Notified::Broken, line))
+            }
             Config::NoEntry | Config::Entry(_) => None,
         };
         let kind = trouble.as_ref().map(|(notified, _)| *notified);
         for (notified, over) in [
-            (Notified::ConfigMissing, LogEvent::ConfigBack),
-            (Notified::Broken, LogEvent::ConfigMended),
+            (Notified::ConfigMissing, "openclaw.json is back"),
+            (Notified::Broken, "openclaw.json can be read again"),
         ] {
             if kind != Some(notified) && self.memory.clear(notified) && kind.is_none() {
-                self.log(over);
+                self.log(LogEvent::info(over));
             }
         }
         let since = self
@@ -135,14 +141,9 @@ impl Planning<'_> {
             _ => None,
         };
         let line = match (&self.snapshot.owner, entry) {
-            (Some(owner), entry) => LogEvent::Serving {
-                namespace: owner.namespace.clone(),
-                mode: owner.mode,
-                api_url: owner.api_url.clone(),
-                on: entry.map(|entry| entry.on),
-            },
-            (None, Some(entry)) => LogEvent::nobody_logged_in(entry),
-            (None, None) => LogEvent::NothingToServe,
+            (Some(owner), entry) => LogEvent::serving(owner, entry.map(|entry| entry.on)),
+            (None, Some(entry)) => LogEvent::nobody_logged_in(entry, self.snapshot),
+            (None, None) => LogEvent::info("nothing to serve: no entry in openclaw.json and no record of a login"),
         };
         if self.memory.told_of_owner.as_ref() != Some(&line) {
             self.memory.told_of_owner = Some(line.clone());
@@ -159,7 +160,7 @@ impl Planning<'_> {
         let Stored::Token(token) = &self.snapshot.file else {
             self.plan.overdue = true;
             if self.memory.notify_once(Notified::TokenLost) {
-                self.log(LogEvent::TokenLost { by });
+                self.log(LogEvent::token_lost(by, &self.snapshot.flags));
             }
             if let Some(by) = by {
                 self.attempt(Action::Renew { by, replaces: None });
@@ -213,9 +214,10 @@ impl Planning<'_> {
 
     /// Nobody but a person can renew: says so at the start and in good time, once each.
     fn remind(&mut self, token: &Token, life: Option<Lifetime>, fault: Option<TimeFault>) {
+        let flags = &self.snapshot.flags;
         if let Some(fault) = fault {
             if self.memory.remind(token.id, 0) {
-                self.log(LogEvent::WrongTimes { fault });
+                self.log(LogEvent::warning(format!("{fault}; get a new one: {NEW_TOKEN}{flags}")));
             }
             return;
         }
@@ -228,11 +230,10 @@ impl Planning<'_> {
         let is_reason = self.rules.once && self.plan.overdue;
         if (passed > 0 || is_reason) && self.memory.remind(token.id, passed) {
             self.memory.notify_once(Notified::NobodyRenews);
-            self.log(LogEvent::Expires {
-                in_seconds: exp_ms.saturating_sub(self.now.wall).div_euclid(1000),
-            });
+            let left = exp_ms.saturating_sub(self.now.wall).div_euclid(1000);
+            self.log(LogEvent::expires(left, flags));
         } else if !self.rules.once && self.memory.notify_once(Notified::NobodyRenews) {
-            self.log(LogEvent::NobodyRenews { expires: life.exp });
+            self.log(LogEvent::nobody_renews(life.exp, flags));
         }
         if let Some(next) = moments.get(passed) {
             self.plan.wake_wall(*next);
@@ -258,12 +259,7 @@ impl Planning<'_> {
         };
         if self.memory.difference != difference {
             self.memory.difference.clone_from(&difference);
-            self.plan
-                .log_events
-                .extend(difference.map(|difference| LogEvent::Differs {
-                    namespace: owner.namespace.clone(),
-                    difference,
-                }));
+            self.plan.log_events.extend(difference);
         }
     }
 
@@ -285,10 +281,7 @@ impl Planning<'_> {
                 self.plan.wake_steady(until);
                 if first {
                     let seconds = (until - now.steady) / 1000;
-                    self.log(LogEvent::Undone {
-                        config: action.writes_config(),
-                        seconds,
-                    });
+                    self.log(LogEvent::undone(&action, seconds));
                 }
             }
             Gate::Busy => {}

@@ -1,7 +1,6 @@
 //! What the watcher remembers of one home between two looks: what it did, what failed, what was logged once.
 
 use super::action::Action;
-use super::entry::Difference;
 use super::log_event::LogEvent;
 use super::types::{Now, Token, TokenId};
 use crate::token::lifetime::{self, Lifetime};
@@ -22,10 +21,11 @@ pub struct Memory {
     /// Whose token is kept, as last told.
     pub(super) told_of_owner: Option<LogEvent>,
     /// How the entry differs from the record, as last told.
-    pub(super) difference: Option<Difference>,
+    pub(super) difference: Option<LogEvent>,
     /// There was an entry.
     pub(super) had_entry: bool,
-    pub(super) command_running: bool,
+    /// The token command of a renewal runs.
+    pub command_running: bool,
     /// The files in `.sigilum/`.
     pub(super) file: RetryState,
     /// The entry in openclaw.json.
@@ -91,16 +91,6 @@ impl Memory {
         let delay = self.retry_state(action).next_delay();
         let delay = self.random.around(delay);
         self.retry_state(action).failed(action, why, delay, now)
-    }
-
-    /// The token command of a renewal was started.
-    pub fn command_started(&mut self) {
-        self.command_running = true;
-    }
-
-    /// It has ended; what came of it is told by [`Self::done`] or [`Self::failed`], if it is still of use.
-    pub fn command_ended(&mut self) {
-        self.command_running = false;
     }
 
     /// What fails at present, if anything does.
@@ -293,17 +283,13 @@ impl RetryState {
             retry_at: now.steady + delay,
             why: why.to_owned(),
         });
-        news.then(|| LogEvent::Failing {
-            action: action.clone(),
-            why: why.to_owned(),
-            seconds: (delay + 500) / 1000,
-        })
+        news.then(|| LogEvent::failing(action, why, (delay + 500) / 1000))
     }
 
     /// All is as it should be; says so where it was not.
     pub(super) fn recovered(&mut self) -> Option<LogEvent> {
         let failing = self.failing.take()?;
-        Some(LogEvent::Recovered { action: failing.action })
+        Some(LogEvent::info(format!("{} works again", failing.action)))
     }
 
     fn retry_now(&mut self, now: Now) {

@@ -57,6 +57,8 @@ pub struct Snapshot {
     pub file: Stored,
     /// Why openclaw.json must not be written, where that is so.
     pub read_only: Option<String>,
+    /// What a command is given to act on this home, with a blank before it; nothing where it would anyway.
+    pub flags: String,
 }
 
 /// openclaw.json, as far as it concerns us.

@@ -4,7 +4,7 @@ use super::{HOUR, RULES, START_S, WITH_COMMAND, at, chosen, entry, id, managed, 
 use sigilum_authz_notify::token::lifetime::MAX_JITTER;
 use sigilum_authz_notify::token::times::TimeFault;
 use sigilum_authz_notify::watch::planner::{
-    Action, By, Config, Difference, Entry, InConfig, LogEvent, Memory, Now, Plan, Rules, Snapshot, Stored, Token, plan,
+    Action, By, Config, Entry, InConfig, LogEvent, Memory, Now, Plan, Rules, Snapshot, Stored, Token, plan,
 };
 
 fn fresh_memory() -> Memory {
@@ -232,107 +232,111 @@ fn the_token_is_put_into_an_entry_that_is_on_and_as_recorded_and_into_no_other()
 
 #[test]
 fn whatever_else_differs_is_said_once_with_the_command_that_settles_it() {
-    use Difference::{Closed, Gone, Names, NewerToken, ReadOnly, Reference, TokenKeptOut, TokenWhileOff};
     let on = |token| snapshot(entry(true, token), good());
     let off = |token| snapshot(entry(false, token), good());
     let unlike = |change: fn(&mut Entry)| snapshot(changed(change), good());
-    let names = |what, entry: Option<&str>, recorded: &str| Names {
-        what,
-        entry: entry.map(str::to_owned),
-        recorded: recorded.to_owned(),
-    };
-    let elsewhere = "https://elsewhere.example";
-    let switch = "auth switch alice";
-    let cases = [
+    let named = |named: &str, recorded: &str| format!("names {named}, the login {recorded:?}; the login counts");
+    let api = |name: &str| named(name, "http://127.0.0.1:8787");
+    let (while_off, kept_out) = (
+        "the hook is off, and openclaw.json still holds",
+        "holds the owner token, which is to be",
+    );
+    let newer_there =
+        "issued later than the stored one; to store it: sigilum-authz-notify auth login --owner-token-stdin";
+    let switch = "to write the entry as recorded: sigilum-authz-notify auth switch alice";
+    let cases: Vec<(&str, Snapshot, String, &str)> = vec![
         (
             "another API",
             unlike(|entry| entry.api_url = Some("https://elsewhere.example".into())),
-            names("API", Some(elsewhere), "http://127.0.0.1:8787"),
+            api("the API \"https://elsewhere.example\""),
             switch,
         ),
         (
             "another port",
             unlike(|entry| entry.api_url = Some("http://127.0.0.1:38911".into())),
-            names("API", Some("http://127.0.0.1:38911"), "http://127.0.0.1:8787"),
+            api("the API \"http://127.0.0.1:38911\""),
             switch,
         ),
-        (
-            "no API",
-            unlike(|entry| entry.api_url = None),
-            names("API", None, "http://127.0.0.1:8787"),
-            switch,
-        ),
+        ("no API", unlike(|entry| entry.api_url = None), api("no API"), switch),
         (
             "another mode",
             unlike(|entry| entry.mode = Some("managed".into())),
-            names("mode", Some("managed"), "oss-local"),
+            named("the mode \"managed\"", "oss-local"),
             switch,
         ),
         (
             "another namespace",
             unlike(|entry| entry.namespace = Some("bob".into())),
-            names("namespace", Some("bob"), "alice"),
+            named("the namespace \"bob\"", "alice"),
             switch,
         ),
         (
             "kept out, another API",
             chosen(Some(false), unlike(|entry| entry.api_url = None)),
-            names("API", None, "http://127.0.0.1:8787"),
+            api("no API"),
             switch,
         ),
         (
             "kept out, there",
             chosen(Some(false), on(same())),
-            TokenKeptOut { is_stored: true },
+            kept_out.into(),
             switch,
         ),
         (
             "kept out, another there",
             chosen(Some(false), on(newer())),
-            TokenKeptOut { is_stored: false },
+            "another than the stored one".into(),
             switch,
         ),
-        ("off, there", off(same()), TokenWhileOff, switch),
-        ("off, newer there", off(newer()), TokenWhileOff, switch),
-        ("off, another's there", off(bobs()), TokenWhileOff, switch),
-        ("newer", on(newer()), NewerToken, "auth login --owner-token-stdin"),
-        ("nobody chose, newer", chosen(None, on(newer())), NewerToken, switch),
-        ("no entry", snapshot(Config::NoEntry, good()), Gone, switch),
-        ("${…}", on(InConfig::Reference), Reference, "left alone"),
+        ("off, there", off(same()), while_off.into(), switch),
+        ("off, newer there", off(newer()), while_off.into(), switch),
+        ("off, another's there", off(bobs()), while_off.into(), switch),
+        ("newer", on(newer()), newer_there.into(), switch),
+        (
+            "nobody chose, newer",
+            chosen(None, on(newer())),
+            newer_there.into(),
+            switch,
+        ),
+        (
+            "no entry",
+            snapshot(Config::NoEntry, good()),
+            "no entry for the hook".into(),
+            "to write it: sigilum-authz-notify hook install",
+        ),
+        (
+            "${…}",
+            on(InConfig::Reference),
+            "is filled in by OpenClaw (${…})".into(),
+            "left alone",
+        ),
         (
             "in an included file",
             unlike(|entry| entry.closed = Some("it is included".into())),
-            Closed("it is included".into()),
+            "the owner token is not written into openclaw.json".into(),
             "it is included",
         ),
         (
             "read-only",
             read_only(on(InConfig::Unset)),
-            ReadOnly("OPENCLAW_NIX_MODE".into()),
+            "openclaw.json is not written".into(),
             "OPENCLAW_NIX_MODE is set",
         ),
     ];
     let fine = on(same());
-    for (name, snapshot, expected, says) in cases {
+    for (name, snapshot, what, settled_by) in cases {
         let mut memory = fresh_memory();
         let told = |memory: &mut Memory, snapshot: &Snapshot, now| {
             let planned = plan(snapshot, memory, at(now), &RULES);
             assert_eq!(planned.action, None, "{name}");
-            let differs = planned
-                .log_events
-                .into_iter()
-                .filter(|line| matches!(line, LogEvent::Differs { .. }));
-            differs.collect::<Vec<_>>()
+            let lines = planned.log_events.into_iter();
+            lines.filter(|line| line.text.contains(&what)).collect::<Vec<_>>()
         };
         let [line] = &told(&mut memory, &snapshot, 60)[..] else {
-            panic!("{name}: not one line");
+            panic!("{name}: not one line with {what:?}");
         };
-        assert!(
-            matches!(line, LogEvent::Differs { difference, .. } if *difference == expected),
-            "{name}: {line:?}"
-        );
-        assert_eq!(line.is_warning(), expected != Reference, "{name}");
-        assert!(line.to_string().contains(says), "{name}: {line}");
+        assert_eq!(line.is_warning, name != "${…}", "{name}");
+        assert!(line.text.contains(settled_by), "{name}: {}", line.text);
         assert_eq!(told(&mut memory, &snapshot, 70), [], "{name}: said twice");
         // A config that is gone for a while is no new state, one that was put right is.
         let gone = with(snapshot.clone(), |snapshot| snapshot.config = Config::Missing);
@@ -344,18 +348,28 @@ fn whatever_else_differs_is_said_once_with_the_command_that_settles_it() {
             1,
             "{name}: not said of the next time"
         );
+        // Of another home than the default one, the command says which.
+        let elsewhere = with(snapshot, |snapshot| {
+            snapshot.flags = " --openclaw-home /elsewhere".to_owned()
+        });
+        let [line] = &told(&mut fresh_memory(), &elsewhere, 60)[..] else {
+            panic!("{name}: not one line");
+        };
+        let commands = line.text.matches("sigilum-authz-notify ").count();
+        assert_eq!(
+            line.text.matches(" --openclaw-home /elsewhere").count(),
+            commands,
+            "{name}: {}",
+            line.text
+        );
     }
     // An entry that goes is missed even where nobody chose to have the token in it; one that never was is not.
     for (before, lines) in [(Some(chosen(None, fine)), 1), (None, 0)] {
         let mut memory = fresh_memory();
         before.map(|before| plan(&before, &mut memory, at(50), &RULES));
-        let planned = plan(
-            &chosen(None, snapshot(Config::NoEntry, good())),
-            &mut memory,
-            at(60),
-            &RULES,
-        );
-        let gone = |line: &&LogEvent| matches!(line, LogEvent::Differs { difference: Gone, .. });
+        let without = chosen(None, snapshot(Config::NoEntry, good()));
+        let planned = plan(&without, &mut memory, at(60), &RULES);
+        let gone = |line: &&LogEvent| line.text.contains("has no entry for the hook");
         assert_eq!(planned.log_events.iter().filter(gone).count(), lines);
     }
 }
@@ -393,12 +407,12 @@ fn a_home_without_a_record_is_told_which_login_makes_it_ours() {
         let [line] = &planned.log_events[..] else {
             panic!("{:?}", planned.log_events);
         };
-        let text = line.to_string();
+        let text = &line.text;
         let end = api_url.map_or_else(String::new, |url| {
             format!(" (the entry names the API {url:?}: with --api-url, if it is yours)")
         });
         assert!(
-            line.is_warning() && text.ends_with(&format!("sigilum-authz-notify {command}{end}")),
+            line.is_warning && text.ends_with(&format!("sigilum-authz-notify {command}{end}")),
             "{text}"
         );
         assert!(plan(&seen, &mut memory, at(70), &RULES).log_events.is_empty());
@@ -431,14 +445,18 @@ fn it_sleeps_until_the_token_is_due() {
     );
 }
 
-fn warnings(plan: &Plan) -> Vec<&LogEvent> {
-    plan.log_events.iter().filter(|line| line.is_warning()).collect()
+fn warnings(plan: &Plan) -> Vec<&str> {
+    let warnings = plan.log_events.iter().filter(|line| line.is_warning);
+    warnings.map(|line| line.text.as_str()).collect()
+}
+
+fn expires(when: &str) -> String {
+    format!("the owner token {when}; get a new one: sigilum-authz-notify auth refresh --owner-token-stdin")
 }
 
 #[test]
 fn a_managed_token_without_a_command_is_told_of_at_the_start_and_reminded_of_four_times() {
     let stored = token(1, 0, 7 * 24 * HOUR);
-    let expires = stored.exp.unwrap();
     let snapshot = managed(snapshot(
         entry(true, InConfig::Token(stored.clone())),
         Stored::Token(stored),
@@ -447,21 +465,17 @@ fn a_managed_token_without_a_command_is_told_of_at_the_start_and_reminded_of_fou
     let mut now = at(0);
     let mut told = Vec::new();
     let start = plan(&snapshot, &mut memory, now, &RULES);
-    assert_eq!(warnings(&start), [&LogEvent::NobodyRenews { expires }]);
-    let text = LogEvent::NobodyRenews { expires }.to_string();
-    assert!(
-        text.contains("2027-01-22T08:00:00Z") && text.contains("--token-command") && text.contains("auth refresh"),
-        "{text}"
+    assert_eq!(
+        warnings(&start),
+        [
+            "nothing renews this owner token, which expires 2027-01-22T08:00:00Z: start the watcher with --token-command, or \
+          before then: sigilum-authz-notify auth refresh --owner-token-stdin"
+        ]
     );
     loop {
         let planned = plan(&snapshot, &mut memory, now, &RULES);
         assert_eq!(planned.due, None, "nothing renews it");
-        for line in warnings(&planned) {
-            match line {
-                LogEvent::Expires { in_seconds } => told.push(*in_seconds),
-                other => panic!("{other:?}"),
-            }
-        }
+        told.extend(warnings(&planned).into_iter().map(str::to_owned));
         let Some(wait) = planned.wait(now) else { break };
         assert!(wait > 0);
         now = Now {
@@ -469,12 +483,15 @@ fn a_managed_token_without_a_command_is_told_of_at_the_start_and_reminded_of_fou
             steady: now.steady + wait,
         };
     }
-    assert_eq!(told, [24 * HOUR, 6 * HOUR, HOUR, 0]);
+    assert_eq!(
+        told,
+        ["expires in 1 d", "expires in 6 h", "expires in 1 h", "has expired"].map(expires)
+    );
     assert!(plan(&snapshot, &mut memory, now, &RULES).overdue);
 
     // Started when three of them are past already: one line, for the nearest.
     let late = plan(&snapshot, &mut fresh_memory(), at(7 * 24 * HOUR - 600), &RULES);
-    assert_eq!(warnings(&late), [&LogEvent::Expires { in_seconds: 600 }]);
+    assert_eq!(warnings(&late), [expires("expires in 10 min")]);
 }
 
 #[test]
@@ -502,7 +519,8 @@ fn a_token_from_another_time_is_renewed_or_told_of_once() {
         // Nobody can renew it: told once.
         let mut memory = fresh_memory();
         let told = plan(&managed, &mut memory, at(0), &RULES);
-        assert_eq!(warnings(&told), [&LogEvent::WrongTimes { fault }], "{fault:?}");
+        let remedy = "get a new one: sigilum-authz-notify auth refresh --owner-token-stdin";
+        assert_eq!(warnings(&told), [format!("{fault}; {remedy}")]);
         assert!(told.overdue && told.due.is_none() && told.action.is_none(), "{fault:?}");
         assert_eq!(
             warnings(&plan(&managed, &mut memory, at(0), &RULES)).len(),
@@ -527,12 +545,10 @@ fn a_broken_config_is_told_once_when_it_stays_broken() {
     let wait = first.wait(at(1)).unwrap();
     assert!(wait <= 1000);
     let second = plan(&broken, &mut memory, at(2), &RULES);
-    assert!(matches!(&second.log_events[..], [LogEvent::ConfigBroken { why }] if why.contains("line 3 column 7")));
+    assert!(matches!(&warnings(&second)[..], [line] if line.contains("line 3 column 7")));
     assert!(plan(&broken, &mut memory, at(3), &RULES).log_events.is_empty());
-    assert_eq!(
-        plan(&fine, &mut memory, at(4), &RULES).log_events,
-        [LogEvent::ConfigMended]
-    );
+    let mended = plan(&fine, &mut memory, at(4), &RULES).log_events;
+    assert!(matches!(&mended[..], [line] if !line.is_warning && line.text == "openclaw.json can be read again"));
     // Half-written for a moment only: nothing to tell.
     plan(&broken, &mut memory, at(5), &RULES);
     let at_once = Now {
@@ -582,7 +598,10 @@ fn failures_are_retried_later_and_later_and_told_once() {
     });
     let planned = plan(&renewed, &mut memory, now, &RULES);
     assert!(
-        planned.log_events.contains(&LogEvent::Recovered { action }),
+        planned
+            .log_events
+            .iter()
+            .any(|line| line.text == format!("{action} works again")),
         "{:?}",
         planned.log_events
     );
@@ -672,9 +691,7 @@ fn a_logout_is_not_undone_where_it_could_not_write_the_config() {
     assert_eq!(plan(&logged_in, &mut memory, at(1), &RULES).action, None);
     let planned = plan(&logged_out, &mut memory, at(2), &RULES);
     assert_eq!(planned.action, None);
-    assert!(
-        matches!(&planned.log_events[..], [line @ LogEvent::NobodyLoggedIn { .. }] if line.to_string().starts_with("nobody is logged in here"))
-    );
+    assert!(matches!(&warnings(&planned)[..], [line] if line.starts_with("nobody is logged in here")));
     // Nor is a new token in the config a login.
     let pasted = nobodys(snapshot(entry(true, newer()), Stored::Missing));
     assert_eq!(plan(&pasted, &mut memory, at(3), &RULES).action, None);
