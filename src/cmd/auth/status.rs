@@ -112,14 +112,17 @@ pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     Ok(ExitCode::Token)
 }
 
-/// The owner that the options of `auth show` mean, as the hook sees him, where the config has been read.
+/// The owner that the options of `auth show` mean, at the API that the hook asks for him, where the config has been read.
 pub fn owner(args: &ShowArgs, env: &Env, place: &OpenClawHome, entry: Option<&Entry>) -> Result<Owner> {
     let entry_env = || Ok(entry.map(|entry| entry.env.clone()));
+    let namespace = settings::namespace(&show::query(args, &entry_env), env, place)?;
     let query = OwnerQuery {
+        namespace: Some(&namespace.value),
         is_hook: true,
         ..show::query(args, &entry_env)
     };
-    settings::owner(&query, env, place)
+    let owner = settings::owner(&query, env, place)?;
+    Ok(Owner { namespace, ..owner })
 }
 
 /// Looks at the token that the hook would send, and asks the API about it. `entry` is `None` where openclaw.json cannot be
