@@ -478,6 +478,39 @@ fn a_token_goes_to_another_users_server_only_where_a_login_said_so() {
 }
 
 #[test]
+fn beside_another_users_server_the_requests_are_read_from_the_local_database() {
+    let Some(api) = strangers_api(SECRET) else { return };
+    let env = TestEnv::new();
+    let says = "API check:     not checked: nothing was sent: who listens there is another user of this machine";
+    expect(&env, env.login().args(["--api-url", &api.url()]), 0, says);
+    let answer = env.run(["hook", "run", "--event", "command:new"]).expect(0);
+    assert!(
+        answer.stdout.contains("Nothing waits for approval"),
+        "{}",
+        answer.stdout
+    );
+    assert!(answer.stderr.contains("nothing was sent"), "{}", answer.stderr);
+    assert!(
+        answer.stderr.contains("read from the local database"),
+        "{}",
+        answer.stderr
+    );
+    expect(&env, env.run(["auth", "status"]), 0, says);
+    assert_eq!(api.seen().len(), 0);
+}
+
+#[test]
+fn the_hook_does_not_count_days_that_a_token_says_in_milliseconds() {
+    let env = TestEnv::new();
+    let odd = token(SECRET, json!({"namespace": "alice", "exp": (now() + 3600) * 1000}));
+    let login = env.run(["login", "--api-url", &nobody(), "--owner-token-stdin"]);
+    login.stdin(odd).expect(0);
+    let event = r#"{"type":"gateway","action":"startup"}"#;
+    let answer = env.run(["hook", "run"]).stdin(event).expect(0).stdout;
+    assert!(answer.contains("owner token without an expiry"), "{answer}");
+}
+
+#[test]
 fn a_token_that_watch_obtains_goes_to_no_other_users_server() {
     let Some(api) = strangers_api("only Sigilum knows") else {
         return;

@@ -9,7 +9,7 @@ use crate::openclaw::entry::Entry;
 use crate::settings::{self, Origin, Owner};
 use crate::sigilum::http::Url;
 use crate::time;
-use crate::token::{claims, store};
+use crate::token::{claims, lifetime, store};
 use secrecy::SecretString;
 use std::fmt;
 
@@ -124,7 +124,7 @@ fn check(token: &SecretString, owner: &Owner, now: i64) -> Result<Option<i64>, W
     if says.is_expired(now) {
         return Err(WhyNot::Expired(says.exp.map_or(0, |exp| now.saturating_sub(exp))));
     }
-    Ok(says.exp)
+    Ok(lifetime::expires_at(&says))
 }
 
 #[cfg(test)]
