@@ -13,6 +13,7 @@
     reason = "help texts are plain text: `<namespace>` and `[default: …]` stand for themselves"
 )]
 
+use crate::hook_record::Groups;
 use crate::mode::Mode;
 use crate::openclaw::entry::Enable;
 use crate::watch::log::LogFormat;
@@ -64,6 +65,8 @@ pub enum AuthCommand {
     Show(ShowArgs),
     /// Say which token is in force, until when, and whether openclaw.json holds the same one
     Status(StatusArgs),
+    /// Have the hook speak for another namespace that is logged in
+    Switch(SwitchArgs),
     /// Remove the token from its file and from openclaw.json, and the record
     Logout(LogoutArgs),
 }
@@ -134,7 +137,7 @@ pub struct LoginArgs {
     /// Switch the hook on or off [default: preserve]
     #[arg(long, value_name = "BOOL|preserve", num_args = 0..=1, default_missing_value = "true")]
     pub enable_authz_notify: Option<Enable>,
-    /// Keep the token in openclaw.json too [default: true, or what the entry says]
+    /// Keep the token in openclaw.json too [default: as recorded; else where it stands already, or no hook is installed]
     #[arg(long, value_name = "BOOL", action = ArgAction::Set)]
     pub token_in_config: Option<bool>,
     /// Print the token in the output
@@ -182,6 +185,18 @@ pub struct StatusArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+// Options of `auth switch`.
+#[derive(Debug, Clone, Args)]
+pub struct SwitchArgs {
+    /// Namespace that the hook is to speak for
+    pub namespace: String,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Do it even where OpenClaw itself must write
+    #[arg(long)]
+    pub force: bool,
 }
 
 // Options of `auth logout`.
@@ -466,9 +481,31 @@ pub struct HookInstallArgs {
     /// Replace files that were changed, and go on where the other hooks' selection would change
     #[arg(long)]
     pub force: bool,
-    /// Namespace [default: auto-detected]
+    /// Namespace that the hook speaks for [default: auto-detected]
     #[arg(long, value_name = "VALUE")]
     pub namespace: Option<String>,
+    /// Keep the token in openclaw.json too [default: only where it stands already]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
+    pub token_in_config: Option<bool>,
+    /// Who may read the full notice: sender ids such as irc:alice!~alice@host, separated by commas; "" for anyone in a
+    /// direct chat
+    #[arg(long, value_name = "IDS")]
+    pub senders: Option<String>,
+    /// What is said outside direct chats [default: brief]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub groups: Option<Groups>,
+    /// Where requests are answered, for the notice; "" for the default
+    #[arg(long, value_name = "URL")]
+    pub dashboard: Option<String>,
+    /// Proxy for the hook's https requests; "" for none
+    #[arg(long, value_name = "URL")]
+    pub proxy: Option<String>,
+    /// Certificates that the hook trusts for https, instead of the machine's; "" for the machine's
+    #[arg(long, value_name = "PATH")]
+    pub ca_file: Option<String>,
+    /// Record the proxies, certificates and settings of the hook that are set in the environment now, but no secret
+    #[arg(long)]
+    pub from_env: bool,
     #[command(flatten)]
     pub place: PlaceArgs,
 }

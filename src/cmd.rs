@@ -1,9 +1,11 @@
 //! One file a command: read settings, call the parts, print.
 
 mod auth;
+mod choice;
 mod context;
 mod demo;
 mod hook;
+mod hook_entry;
 mod output;
 mod owner;
 mod prompt;
@@ -25,6 +27,7 @@ pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
         Command::Auth(AuthCommand::Refresh(args)) => auth::login::run(&args, auth::accept::Action::Refresh, env, out),
         Command::Auth(AuthCommand::Show(args)) => auth::show::run(&args, env, out),
         Command::Auth(AuthCommand::Status(args)) => auth::status::run(&args, env, out),
+        Command::Auth(AuthCommand::Switch(args)) => auth::switch::run(&args, env, out),
         Command::Auth(AuthCommand::Logout(args)) => auth::logout::run(&args, env, out),
         Command::Service(ServiceCommand::Add(args)) => service::add::run(&args, env, out),
         Command::Service(ServiceCommand::List(args)) => service::list::run(&args, env, out),

@@ -26,6 +26,17 @@ pub enum Groups {
     Off,
 }
 
+impl Groups {
+    /// The name as flags and the record spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Brief => "brief",
+            Self::Full => "full",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// The record. A field that is absent was not chosen, and its default counts. Fields of other versions are kept.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HookRecord {

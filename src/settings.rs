@@ -37,6 +37,8 @@ pub enum Origin {
     Record,
     /// The record `<home>/.sigilum/hook.json`.
     HookRecord,
+    /// The hook's entry in a home of version 0.1.0, of a namespace that is logged in.
+    Adopted,
     /// The record `<home>/.sigilum/owner-<ns>.json` that was written last.
     LastRecord,
     /// The only token file there is.
@@ -63,6 +65,7 @@ impl fmt::Display for Origin {
             Self::Env("USER") => f.write_str("USER: a guess"),
             Self::Flag(name) | Self::Env(name) => f.write_str(name),
             Self::Record => f.write_str("the record of the last login"),
+            Self::Adopted => f.write_str("the hook's entry, taken over"),
             Self::HookRecord => f.write_str("the hook's record"),
             Self::LastRecord => f.write_str("the newest record"),
             Self::OnlyOne => f.write_str("the only token file there is"),
@@ -77,6 +80,11 @@ impl fmt::Display for Origin {
 }
 
 impl Origin {
+    /// Whether a person said it just now, or has it in their environment.
+    pub fn is_said(&self) -> bool {
+        matches!(self, Self::Flag(_) | Self::Token | Self::Answer | Self::Env(_)) && !self.is_guess()
+    }
+
     /// Whether nobody said it in so many words: a person is asked, or told.
     pub fn is_guess(&self) -> bool {
         matches!(self, Self::Entry | Self::Env("USER"))
@@ -116,6 +124,8 @@ pub struct OwnerQuery<'a> {
     pub email: Option<&'a str>,
     /// The namespace in the claims of an explicitly given token.
     pub token_namespace: Option<&'a str>,
+    /// The namespace of the entry in a home of version 0.1.0, as a person's login or install takes it over.
+    pub adopted_namespace: Option<&'a str>,
     /// The env of the hook's entry in openclaw.json, asked for only when it can decide something: in a home that has no
     /// record.
     pub entry_env: Option<AskEntry<'a>>,

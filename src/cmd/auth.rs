@@ -4,4 +4,7 @@ pub mod accept;
 pub mod login;
 pub mod logout;
 pub mod show;
+pub mod state;
 pub mod status;
+mod stored;
+pub mod switch;

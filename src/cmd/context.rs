@@ -31,6 +31,17 @@ pub fn place(args: &PlaceArgs, env: &Env) -> Result<OpenClawHome> {
     Ok(place)
 }
 
+/// The flags that lead to the same home again, for a command that is printed: a blank and each, or nothing.
+pub fn place_flags(args: &PlaceArgs) -> String {
+    let flag = |name, path: &Option<PathBuf>| {
+        let path = path
+            .as_deref()
+            .map(|path| home::absolute(path).unwrap_or_else(|_| path.to_owned()));
+        path.map_or_else(String::new, |path| format!(" {name} {}", fs::quoted(&path)))
+    };
+    flag("--openclaw-home", &args.openclaw_home) + &flag("--config", &args.config)
+}
+
 /// What a command's options say of the owner.
 pub fn owner_query<'a>(owner: &'a OwnerArgs, local_api: &'a LocalApiArgs) -> OwnerQuery<'a> {
     OwnerQuery {

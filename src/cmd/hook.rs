@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod caller;
 pub mod install;
+mod install_choices;
 pub mod owner_token;
 pub mod run;
 pub mod status;

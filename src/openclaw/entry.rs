@@ -72,12 +72,6 @@ impl Entry {
         self.var(TOKEN).map(SecretString::from)
     }
 
-    /// Whether the token belongs into openclaw.json: it does unless `SIGILUM_TOKEN_IN_CONFIG` says no.
-    pub fn token_in_config(&self) -> bool {
-        let value = self.var(TOKEN_IN_CONFIG).map(str::to_ascii_lowercase);
-        !matches!(value.as_deref(), Some("false" | "0" | "no" | "off"))
-    }
-
     /// A variable of its env; `None` where it is absent, blank, a filler or a `${…}`.
     pub fn var(&self, name: &str) -> Option<&str> {
         let value = self.env.get(name)?.trim();
@@ -151,7 +145,7 @@ pub struct Wanted<'a> {
     pub mode: &'a str,
     /// The owner token, where one is known. Without one, a token of the same namespace stays.
     pub token: Option<&'a SecretString>,
-    /// Whether the token belongs into openclaw.json; `None`: as the entry says, by default yes.
+    /// Whether the token belongs into openclaw.json; `None`: where one stands already.
     pub token_in_config: Option<bool>,
     /// On, off, or as it is (a new entry is then off).
     pub enable: Enable,
@@ -250,7 +244,7 @@ fn put_entry(config: &mut Value, want: &Wanted<'_>, before: Option<&Entry>, note
     }
     let in_config = want
         .token_in_config
-        .unwrap_or_else(|| before.is_none_or(Entry::token_in_config));
+        .unwrap_or_else(|| before.is_some_and(|entry| entry.token().is_some()));
     let another = before
         .and_then(Entry::namespace)
         .is_some_and(|namespace| namespace != want.namespace);
@@ -260,10 +254,9 @@ fn put_entry(config: &mut Value, want: &Wanted<'_>, before: Option<&Entry>, note
             env.insert(name.to_owned(), Value::String(value.to_owned()));
         }
     }
-    match want.token_in_config {
-        Some(false) => drop(env.insert(TOKEN_IN_CONFIG.to_owned(), Value::String("false".to_owned()))),
-        Some(true) => drop(env.shift_remove(TOKEN_IN_CONFIG)),
-        None => {}
+    // Version 0.1.0 kept here what the hook's record keeps now.
+    if in_config {
+        env.shift_remove(TOKEN_IN_CONFIG);
     }
     if keep_reference(env, TOKEN, "written", notes) {
         return Ok(());

@@ -101,17 +101,27 @@ pub struct Done {
     pub notes: Vec<String>,
 }
 
-/// Writes the files of one kind: regular files with one name, 0600, in 0700. `binary` is what they run.
+/// What the files of the hook or the plugin run: `install.json` beside them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// The binary, absolute.
+    pub binary: PathBuf,
+    /// The OpenClaw config, absolute, where it is not `<home>/openclaw.json`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<PathBuf>,
+}
+
+/// Writes the files of one kind: regular files with one name, 0600, in 0700. `program` is what they run.
 ///
 /// Fails (exit code failure) where a file was changed since we wrote it, or is somebody else's, unless `force` is set;
 /// then the old one is kept under `.sigilum/replaced/`. Files of the shell scripts' older hook are kept there without
 /// being forced: a `handler.ts` would win over our handler.
-pub fn install(place: &OpenClawHome, lock: &OwnLock, kind: Kind, binary: &Path, force: bool) -> Result<Done> {
+pub fn install(place: &OpenClawHome, lock: &OwnLock, kind: Kind, program: &Program, force: bool) -> Result<Done> {
     let dir = kind.dir(place);
     refuse_link(&dir)?;
     let mut installed = Installed::read(place)?;
     let old = installed.of(kind).take().unwrap_or_default();
-    let files = contents(kind, binary)?;
+    let files = contents(kind, program)?;
     let foreign_files = foreign_files(place, &dir, &files, &old)?;
     let older = kind == Kind::Hook && dir.join(OLDER_HANDLER).symlink_metadata().is_ok();
     if !foreign_files.is_empty() && !older && !force {
@@ -342,32 +352,25 @@ pub fn leaves(place: &OpenClawHome, force: bool) -> Result<Leaves> {
     })
 }
 
-#[derive(Serialize, Deserialize)]
-struct Install {
-    binary: PathBuf,
-}
-
 fn recorded_binary(dir: &Path) -> Result<Option<PathBuf>> {
     let bytes = read(&dir.join(INSTALL))?;
     Ok(bytes
-        .and_then(|bytes| serde_json::from_slice::<Install>(&bytes).ok())
-        .map(|install| install.binary))
+        .and_then(|bytes| serde_json::from_slice::<Program>(&bytes).ok())
+        .map(|program| program.binary))
 }
 
 /// All files of one kind, the record of the binary among them, in the order in which they are written.
-fn contents(kind: Kind, binary: &Path) -> Result<Vec<(String, Vec<u8>)>> {
-    if binary.to_str().is_none() {
+fn contents(kind: Kind, program: &Program) -> Result<Vec<(String, Vec<u8>)>> {
+    if program.binary.to_str().is_none() {
         return Err(Error::new(
             ExitCode::Failure,
             format!(
                 "could not record the binary, its path is no UTF-8: {}",
-                binary.display()
+                program.binary.display()
             ),
         ));
     }
-    let install = json(&Install {
-        binary: binary.to_owned(),
-    });
+    let install = json(program);
     let files = kind
         .files()
         .iter()

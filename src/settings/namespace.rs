@@ -40,6 +40,7 @@ pub fn namespace(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<
             (Claimant::Flag, &|| some(query.token_namespace, Origin::Token)),
             (Claimant::PersonEnvironment, &|| var("SIGILUM_NAMESPACE")),
             (Claimant::PersonEnvironment, &|| var("GATEWAY_SIGILUM_NAMESPACE")),
+            (Claimant::Record, &|| some(query.adopted_namespace, Origin::Adopted)),
             (Claimant::Record, &|| Ok(hook_namespace(place)?.0)),
             (Claimant::Record, &|| only_token_file(query, place)),
             (Claimant::SigilumConfig, &|| Ok(of_config_env(env))),

@@ -425,7 +425,7 @@ fn with_token_in_config_false_the_token_stays_in_its_file() {
     let env = TestEnv::new();
     env.run(local(&["--enable-authz-notify", "true", "--token-in-config", "false"]))
         .expect(0);
-    assert_eq!(entry(&env)["env"]["SIGILUM_TOKEN_IN_CONFIG"], "false");
+    assert_eq!(json(env.sigilum("hook.json"))["token_in_config"], false);
     assert!(!read(env.config()).contains(&stored_token(&env)));
     let before = read(env.config());
     let inode = std::fs::metadata(env.config()).unwrap().ino();

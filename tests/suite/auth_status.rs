@@ -290,7 +290,7 @@ fn login_and_status_say_why_the_config_holds_no_token() {
     says(
         &["--token-in-config", "false"],
         "",
-        "holds no token, as --token-in-config false wants it",
+        "holds no token: the hook reads the token's file",
     );
 }
 

@@ -63,26 +63,28 @@ fn files_and_entry_and_a_second_run_that_writes_nothing() {
         Path::new(env::BINARY).canonicalize().unwrap()
     );
 
-    let token = std::fs::read_to_string(env.sigilum("owner-token-alice.jwt")).unwrap();
-    assert_eq!(
-        entry(&env),
-        json!({"enabled": true, "env": {
-            "SIGILUM_NAMESPACE": "alice", "SIGILUM_API_URL": "http://127.0.0.1:8787", "SIGILUM_MODE": "oss-local",
-            "SIGILUM_OWNER_TOKEN": token.trim(),
-        }})
-    );
+    // The hook reads the token's file: a renewal costs OpenClaw nothing.
+    let mut wanted = json!({"enabled": true, "env": {
+        "SIGILUM_NAMESPACE": "alice", "SIGILUM_API_URL": "http://127.0.0.1:8787", "SIGILUM_MODE": "oss-local"}});
+    assert_eq!(entry(&env), wanted);
     assert_eq!(config(&env)["hooks"]["internal"]["enabled"], true);
     assert!(std::fs::read_to_string(env.config()).unwrap().starts_with("// mine\n"));
 
     let files: Vec<_> = FILES
         .iter()
         .map(|name| dir.join(name))
-        .chain([env.config(), env.sigilum("installed.json")])
+        .chain([env.config(), env.sigilum("installed.json"), env.sigilum("hook.json")])
         .collect();
     let before: Vec<_> = files.iter().map(|path| print(path)).collect();
     let output = env.run(["hook", "install"]).expect(0);
     assert!(output.stdout.contains("hook already installed"), "{}", output.stdout);
     assert_eq!(files.iter().map(|path| print(path)).collect::<Vec<_>>(), before);
+
+    // Unless it is asked for.
+    env.run(["hook", "install", "--token-in-config"]).expect(0);
+    let token = std::fs::read_to_string(env.sigilum("owner-token-alice.jwt")).unwrap();
+    wanted["env"]["SIGILUM_OWNER_TOKEN"] = token.trim().into();
+    assert_eq!(entry(&env), wanted);
 }
 
 #[test]
@@ -103,7 +105,8 @@ fn switched_on_off_or_left_as_it_is() {
         };
         env.write_config(json!({"hooks": {"internal": internal}}).to_string());
         env.login().args(["--write-openclaw", "false"]).expect(0);
-        let output = env.run(["hook", "install", "--enable", enable]).expect(0);
+        let install = ["hook", "install", "--enable", enable, "--token-in-config", "true"];
+        let output = env.run(install).expect(0);
         assert_eq!(entry(&env)["enabled"], after, "{before:?} {enable}");
         assert_eq!(
             entry(&env)["env"].get("SIGILUM_OWNER_TOKEN").is_some(),

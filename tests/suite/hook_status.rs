@@ -50,7 +50,7 @@ fn installed_and_selected() {
     let env = TestEnv::new();
     env.write_config(r#"{"hooks":{"internal":{"entries":{"mine":{},"off":{"enabled":false}}}}}"#);
     log_in(&env);
-    env.run(["hook", "install"]).expect(0);
+    env.run(["hook", "install", "--token-in-config"]).expect(0);
     let found = status(&env);
     assert_eq!(found["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(found["hook"]["state"], "installed");

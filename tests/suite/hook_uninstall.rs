@@ -168,7 +168,7 @@ fn a_config_that_openclaw_would_bring_back_keeps_its_length() {
     let env = TestEnv::new();
     env.write_config(text);
     log_in(&env, &[]);
-    env.run(["hook", "install"]).expect(0);
+    env.run(["hook", "install", "--token-in-config"]).expect(0);
     env.run(["hook", "install", "--as", "plugin"]).expect(0);
     let held = std::fs::read(env.config()).unwrap();
     let backup = env.write(".openclaw/openclaw.json.bak", &held);
@@ -519,7 +519,7 @@ fn purge_leaves_no_token_behind_and_tells_of_openclaws_copies() {
     let elsewhere = env.home().join("tokens/alice.jwt");
     std::fs::create_dir(elsewhere.parent().unwrap()).unwrap();
     log_in(&env, &["--token-file", elsewhere.to_str().unwrap()]);
-    env.run(["hook", "install"]).expect(0);
+    env.run(["hook", "install", "--token-in-config"]).expect(0);
     env.run(["hook", "install", "--as", "plugin"]).expect(0);
     env.run(["auth", "refresh", "--print-token", "false"]).expect(0);
     let token = std::fs::read_to_string(&elsewhere).unwrap().trim().to_owned();

@@ -19,6 +19,7 @@ mod folders;
 mod fs;
 mod fuzz_replay;
 mod homes;
+mod hook_choice;
 mod hook_install;
 mod hook_run;
 mod hook_status;

@@ -291,7 +291,7 @@ fn with_token_in_config_false_only_the_token_file_changes() {
     assert_eq!((inode(&env.config()), env.in_config()), (before, None));
     // What the entry says of it is nobody's choice: the record is.
     for (from, to) in [
-        ("\"false\"", "\"true\""),
+        ("\"env\": {", "\"env\": { \"SIGILUM_TOKEN_IN_CONFIG\": \"true\","),
         ("\"SIGILUM_TOKEN_IN_CONFIG\": \"true\"", "\"OTHER\": \"\""),
     ] {
         env.change_config(from, to);

@@ -1,8 +1,12 @@
 //! `auth login` and `auth refresh`: make or take a token, store it, put it into openclaw.json.
 
+mod hook_plan;
+mod report;
+
 use super::accept::{self, Action};
 use crate::cli::LoginArgs;
 use crate::cmd::context::{self, place};
+use crate::cmd::hook_entry::{EntryDone, EntryEdit};
 use crate::cmd::output::{self, write_line};
 use crate::cmd::owner;
 use crate::env::Env;
@@ -11,18 +15,18 @@ use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
 use crate::local_token::{LocalApi, SigningSecret};
 use crate::mode::Mode;
-use crate::openclaw::config::{self, EditOptions, EditOutcome};
-use crate::openclaw::entry::{self, Enable, Entry, Wanted};
+use crate::openclaw::config;
+use crate::openclaw::entry::{Enable, Entry};
 use crate::settings::{self, Owner, OwnerQuery};
 use crate::sigilum::http;
 use crate::time;
 use crate::token::claims::{self, Inspected};
 use crate::token::record::{self, Record};
-use crate::token::{lifetime, source, store};
+use crate::token::{source, store};
 use crate::token_check::{TokenCheck, Verdict};
+use hook_plan::HookPlan;
 use secrecy::{ExposeSecret, SecretString};
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,10 +44,10 @@ pub fn run(args: &LoginArgs, action: Action, env: &Env, out: &mut dyn Write) -> 
     }
     let done = login.carry_out(args, &place)?;
     if args.token_only {
-        done.report(&login, &place, &mut std::io::stderr())?;
+        done.report(&login, args, &place, &mut std::io::stderr())?;
         write_line(out, done.token.expose_secret())?;
     } else {
-        done.report(&login, &place, out)?;
+        done.report(&login, args, &place, out)?;
         if args.print_token {
             write_line(out, format_args!("Token:         {}", done.token.expose_secret()))?;
         }
@@ -59,6 +63,7 @@ struct Login {
     verdict: Verdict,
     trust_loopback: bool,
     ttl: u64,
+    hook: HookPlan,
     /// Why openclaw.json is left alone, where it is.
     config_skipped: Option<String>,
 }
@@ -81,21 +86,23 @@ struct Given {
 /// What a login left behind.
 struct Done {
     token: SecretString,
-    config: Option<ConfigDone>,
-}
-
-/// What became of openclaw.json.
-struct ConfigDone {
-    outcome: EditOutcome,
-    notes: Vec<String>,
-    /// Whether the hook's entry is off, and so got no token.
-    hook_is_off: bool,
+    config: Option<EntryDone>,
 }
 
 fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) -> Result<Login> {
     let now = time::now();
-    let (mut owner, given) = owner_and_token(args, action, env, place, now)?;
-    tell_of_the_entrys_api(&owner, place)?;
+    let mut config_skipped = if args.write_openclaw {
+        place.read_only.map(|name| format!("{name} is set"))
+    } else {
+        Some("--write-openclaw is false".to_owned())
+    };
+    let entry = match config_skipped {
+        None => context::entry(place)?,
+        Some(_) => context::entry(place).map_err(output::warn).ok().flatten(),
+    };
+    let mut hook = HookPlan::read(action, place, entry)?;
+    let (mut owner, given) = owner_and_token(args, action, env, place, &hook)?;
+    tell_of_the_entrys_api(&owner, place, hook.entry.as_ref())?;
     check_api_url(&owner, env)?;
     if !args.force {
         store::refuse_foreign(&owner.token_file)?;
@@ -124,17 +131,16 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
         Action::Refresh => stored_life(&owner),
     };
     let ttl = settings::ttl_seconds(args.ttl_seconds, env, replaced)?;
-    let config_skipped = if args.write_openclaw {
-        place.read_only.map(|name| format!("{name} is set"))
-    } else {
-        Some("--write-openclaw is false".to_owned())
-    };
+    hook.settle(args, action, &owner.namespace.value, place)?;
+    let anothers = hook.config_is_anothers();
+    config_skipped = config_skipped.or_else(|| anothers.map(|other| format!("the hook speaks for {other}")));
     let mut login = Login {
         owner,
         token,
         verdict: Verdict::NotChecked("--no-check was given".to_owned()),
         trust_loopback,
         ttl,
+        hook,
         config_skipped,
     };
     if login.config_skipped.is_none() {
@@ -152,20 +158,14 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
 
 /// Where nobody has logged in yet, an entry that is there may name another API. Nothing goes there unless a person says
 /// so.
-fn tell_of_the_entrys_api(owner: &Owner, place: &OpenClawHome) -> Result<()> {
+fn tell_of_the_entrys_api(owner: &Owner, place: &OpenClawHome, entry: Option<&Entry>) -> Result<()> {
     if settings::hook_namespace(place)?.0.is_some() {
         return Ok(());
     }
-    // One that cannot be read is told of where it matters.
-    let entry = context::entry(place).ok().flatten();
-    let Some(url) = entry
-        .as_ref()
-        .and_then(Entry::api_url)
-        .map(|url| url.trim_end_matches('/'))
-    else {
+    let Some(url) = entry.and_then(Entry::api_url).map(|url| url.trim_end_matches('/')) else {
         return Ok(());
     };
-    let mode = entry.as_ref().and_then(Entry::mode).unwrap_or("managed");
+    let mode = entry.and_then(Entry::mode).unwrap_or("managed");
     if (url, mode) != (owner.api_url.value.as_str(), owner.mode.value.as_str()) {
         output::note(format_args!(
             "the hook's entry in openclaw.json names another API than this login; to log in to that one: \
@@ -196,19 +196,14 @@ fn owner_and_token(
     action: Action,
     env: &Env,
     place: &OpenClawHome,
-    now: i64,
+    hook: &HookPlan,
 ) -> Result<(Owner, Option<Given>)> {
-    let entry_env = || {
-        if args.write_openclaw {
-            context::entry_env(place)
-        } else {
-            Ok(context::entry_env_if_readable(place))
-        }
-    };
+    let entry_env = || Ok(hook.entry.as_ref().map(|entry| entry.env.clone()));
     let owner = |token_namespace: Option<&str>| {
         let query = OwnerQuery {
             email: args.email.as_deref(),
             token_namespace,
+            adopted_namespace: hook.adopted_namespace(),
             entry_env: Some(&entry_env),
             replaces_record: true,
             ..context::owner_query(&args.owner, &args.local_api)
@@ -225,7 +220,7 @@ fn owner_and_token(
     let Some((token, from)) = handed_over(args, env)? else {
         return Ok((owner(None)?, None));
     };
-    let says = source::check(&token, args.owner.namespace.as_deref(), from, now)?;
+    let says = source::check(&token, args.owner.namespace.as_deref(), from, time::now())?;
     let owner = owner(Some(&says.namespace))?;
     if action == Action::Refresh && owner.mode.value == Mode::OssLocal {
         return Err(Error::new(
@@ -313,6 +308,7 @@ impl Login {
         }
         store::write(&lock, &self.owner.token_file, &token)?;
         record::write(&lock, &place.record_file(&self.owner.namespace.value), self.record())?;
+        self.hook.write(place, &lock)?;
         let config = if self.config_skipped.is_none() {
             let done = self.edit_config(args, place, &token, Some(&lock)).inspect_err(|_| {
                 output::warn(format_args!(
@@ -358,54 +354,18 @@ impl Login {
         place: &OpenClawHome,
         token: &SecretString,
         lock: Option<&OwnLock>,
-    ) -> Result<ConfigDone> {
-        let installs = entry::installs(&place.home);
-        let mut notes = Vec::new();
-        let mut holds_token = false;
-        let mut hook_is_off = false;
-        let options = EditOptions {
-            dry_run: lock.is_none(),
+    ) -> Result<EntryDone> {
+        let edit = EntryEdit {
+            owner: &self.owner,
+            token: Some(token),
+            token_in_config: self.hook.token_in_config(),
+            enable: args.enable_authz_notify.unwrap_or(Enable::Preserve),
             force: args.force,
-            own_lock: lock,
             hold_lock: Duration::from_millis(args.test_hold_lock_ms),
-            ..EditOptions::default()
         };
-        let outcome = config::edit(place, &options, &mut |ask| {
-            let wanted = Wanted {
-                namespace: &self.owner.namespace.value,
-                api_url: &self.owner.api_url.value,
-                mode: self.owner.mode.value.as_str(),
-                token: Some(token),
-                token_in_config: args.token_in_config,
-                enable: args.enable_authz_notify.unwrap_or(Enable::Preserve),
-                open_dir: &place.hook_dir(),
-                force: args.force,
-                keep_length: ask.keep_length,
-            };
-            let planned = entry::wanted(ask.value, &wanted, &installs)?;
-            notes = planned.notes;
-            holds_token = planned.holds_token;
-            hook_is_off = entry::find(&planned.value)?.is_some_and(|entry| !entry.enabled && entry.token().is_none());
-            Ok(planned.value)
-        })?;
-        notes.extend(outcome.notes.iter().cloned());
-        // An edit makes the file private. Where none is needed nothing is written, and the person is told.
-        let others = std::fs::metadata(&place.config).map_or(0, |meta| meta.permissions().mode() & 0o077);
-        if holds_token && others != 0 && outcome.patch.0.is_empty() {
-            let config = fs::quoted(&place.config);
-            notes.push(format!(
-                "others may read this file, and it holds the token: chmod 600 {config}"
-            ));
-        }
-        Ok(ConfigDone {
-            outcome,
-            notes,
-            hook_is_off,
-        })
+        edit.run(place, lock)
     }
-}
 
-impl Login {
     /// Stands for the token where an edit is only tried: the given one, or a text about as long as one.
     fn stand_in(&self) -> SecretString {
         match &self.token {
@@ -426,60 +386,4 @@ fn dry_run(login: &Login, args: &LoginArgs, place: &OpenClawHome, out: &mut dyn 
     write_line(out, "[]")?;
     output::warn(format_args!("openclaw.json is left alone: {reason}"));
     Ok(ExitCode::Ok)
-}
-
-impl Done {
-    fn report(&self, login: &Login, place: &OpenClawHome, out: &mut dyn Write) -> Result<()> {
-        let owner = &login.owner;
-        let mut lines = vec![
-            format!(
-                "Namespace:     {} (from {})",
-                owner.namespace.value, owner.namespace.origin
-            ),
-            format!(
-                "Mode:          {} (from {})",
-                owner.mode.value.as_str(),
-                owner.mode.origin
-            ),
-            format!("API:           {} (from {})", owner.api_url.value, owner.api_url.origin),
-        ];
-        if login.trust_loopback {
-            lines.push("Loopback:      any user's server is trusted (--trust-loopback)".to_owned());
-        }
-        if let Some(home) = &owner.source_home {
-            lines.push(format!(
-                "Checkout:      {} (from {})",
-                home.value.display(),
-                home.origin
-            ));
-        }
-        if let NewToken::Signed(api, _) = &login.token {
-            lines.push(format!("Database:      {}", api.database.display()));
-            if api.embedded {
-                lines.push("               our own; no Sigilum API uses this database yet".to_owned());
-            }
-        }
-        lines.push(format!("Token file:    {}", owner.token_file.display()));
-        if let Ok(says) = claims::inspect(&self.token) {
-            let expiry = lifetime::expiry_text(&says, time::now());
-            lines.push(format!("Expires:       {expiry}"));
-        }
-        lines.push(format!("API check:     {}", login.verdict));
-        lines.push(match (&self.config, &login.config_skipped) {
-            (Some(done), _) if done.outcome.created => format!("openclaw.json: created {}", place.config.display()),
-            (Some(done), _) if done.outcome.changed => format!("openclaw.json: updated {}", done.outcome.written()),
-            (Some(_), _) => format!("openclaw.json: nothing to change in {}", place.config.display()),
-            (None, Some(reason)) => format!("openclaw.json: left alone, {reason}"),
-            (None, None) => "openclaw.json: left alone".to_owned(),
-        });
-        if self.config.as_ref().is_some_and(|done| done.hook_is_off) {
-            lines.push(
-                "               the hook is off and holds no token; to switch it on: sigilum-authz-notify hook install"
-                    .to_owned(),
-            );
-        }
-        let notes = self.config.iter().flat_map(|done| &done.notes);
-        lines.extend(notes.map(|note| format!("               {note}")));
-        write_line(out, lines.join("\n"))
-    }
 }

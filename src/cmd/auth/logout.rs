@@ -8,10 +8,11 @@ use crate::cmd::owner;
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::fs;
+use crate::home::OpenClawHome;
 use crate::openclaw::config::{self, EditOptions};
 use crate::openclaw::{entry, removal};
-use crate::settings::OwnerQuery;
-use crate::token::{claims, store};
+use crate::settings::{self, OwnerQuery};
+use crate::token::{claims, record, store};
 use serde_json::Value;
 use std::io::Write;
 
@@ -81,7 +82,26 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
             format_args!("There is no token and no record of {namespace} in {home}"),
         )?;
     }
+    tell_of_the_others(args, &place, &owner.namespace.value, out)?;
     Ok(ExitCode::Ok)
+}
+
+/// The hook speaks for whom it spoke, logged in or not; who else is logged in may be meant from now on.
+fn tell_of_the_others(args: &LogoutArgs, place: &OpenClawHome, namespace: &str, out: &mut dyn Write) -> Result<()> {
+    let (hook, _) = settings::hook_namespace(place)?;
+    let stored = record::namespaces(&place.sigilum_dir())?;
+    let other = stored.iter().find(|other| place.record_file(other).exists());
+    let (true, Some(other)) = (hook.is_some_and(|hook| hook.value == namespace), other) else {
+        return Ok(());
+    };
+    let flags = context::place_flags(&args.show.place);
+    write_line(
+        out,
+        format_args!(
+            "The hook still speaks for {namespace}; to have it speak for {other}: sigilum-authz-notify auth switch \
+             {other}{flags}"
+        ),
+    )
 }
 
 /// Whose the token in the config is, where it is not `namespace`'s: its claims decide, else what the entry says.

@@ -3,6 +3,8 @@
 
 use crate::cli::{ShowArgs, StatusArgs};
 use crate::cmd::auth::show;
+use crate::cmd::auth::state::State;
+use crate::cmd::auth::stored::{self, Stored};
 use crate::cmd::context::{self, place};
 use crate::cmd::hook::owner_token::{self, NoToken, OwnerToken, WhyNot};
 use crate::cmd::output::{self, write_json, write_lines};
@@ -25,24 +27,6 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
-
-/// What becomes of a token with time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// In force, with time to spare.
-    Valid,
-    /// In force, and a renewal is due.
-    Due,
-    /// Past its expiry.
-    Expired,
-    /// No token file.
-    Missing,
-    /// Not an owner token, or one of another namespace.
-    Invalid,
-    /// A token that the hook does not send, since it is not known to be for this API.
-    Unusable,
-}
 
 /// What came of asking the API.
 #[derive(Debug, Serialize)]
@@ -86,6 +70,10 @@ pub struct Status {
     #[serde(skip)]
     config_holds_none: Option<&'static str>,
     watch: Option<WatchStatus>,
+    /// For whom the hook speaks; absent in a home where nobody has logged in.
+    hook_namespace: Option<String>,
+    /// Every namespace that is stored here.
+    stored: Vec<Stored>,
     /// Files with a token, a secret or a record that others may read.
     readable_by_others: Vec<PathBuf>,
     /// The same, for people.
@@ -138,6 +126,8 @@ pub fn status(owner: &Owner, place: &OpenClawHome, env: &Env, entry: Option<Opti
     let says = shown.as_ref().and_then(|token| claims::inspect(token).ok());
     let expires_at = says.as_ref().and_then(lifetime::expires_at);
     let loose = loose_files(place, env, Some(owner), entry.flatten());
+    let (hook, chosen) = settings::hook_namespace(place)?;
+    let hook = hook.map(|namespace| namespace.value);
     Ok(Status {
         namespace: owner.namespace.value.clone(),
         namespace_from: owner.namespace.origin.to_string(),
@@ -157,8 +147,12 @@ pub fn status(owner: &Owner, place: &OpenClawHome, env: &Env, entry: Option<Opti
         expiry: says.as_ref().map(|says| lifetime::expiry_text(says, now)),
         config: place.config.clone(),
         config_has_same_token: entry.map(|entry| holds(entry, shown.as_ref())),
-        config_holds_none: entry.flatten().and_then(holds_none),
+        config_holds_none: entry
+            .flatten()
+            .and_then(|entry| holds_none(entry, chosen.token_in_config)),
         watch: status::read(place),
+        stored: stored::all(place, hook.as_deref())?,
+        hook_namespace: hook,
         loose_files: loose.iter().map(LooseFile::text).collect(),
         readable_by_others: loose.into_iter().map(|file| file.path).collect(),
     })
@@ -261,12 +255,12 @@ fn holds(entry: Option<&Entry>, token: Option<&SecretString>) -> bool {
 }
 
 /// Why an entry is left without a token.
-fn holds_none(entry: &Entry) -> Option<&'static str> {
+fn holds_none(entry: &Entry, token_in_config: Option<bool>) -> Option<&'static str> {
     match entry.token() {
         Some(_) => None,
         None if !entry.enabled => Some("holds no token: the hook is off"),
-        None if !entry.token_in_config() => Some("holds no token, as --token-in-config false wants it"),
-        None => None,
+        None if token_in_config == Some(true) => None,
+        None => Some("holds no token: the hook reads the token's file"),
     }
 }
 
@@ -287,15 +281,7 @@ impl Status {
             format!("API:           {}", self.api_url),
             format!("Token file:    {}", self.token_file.display()),
         ];
-        let state = match self.state {
-            State::Valid => "valid",
-            State::Due => "due for renewal",
-            State::Expired => "expired",
-            State::Missing => "missing",
-            State::Invalid => "invalid: not an owner token of this namespace",
-            State::Unusable => "the hook does not use it",
-        };
-        lines.push(format!("State:         {state}"));
+        lines.push(format!("State:         {}", self.state.text()));
         match &self.why_not {
             Some(why) => lines.push(format!("               {why}")),
             None if self.token_from == owner_token::IN_ENTRY => lines.push(
@@ -323,6 +309,15 @@ impl Status {
                 None => "cannot be read",
             }
         ));
+        if let Some(hook) = &self.hook_namespace {
+            lines.push(format!("Hook:          speaks for {hook}"));
+        }
+        let heads = std::iter::once("Stored:        ").chain(std::iter::repeat("               "));
+        lines.extend(
+            heads
+                .zip(&self.stored)
+                .map(|(head, stored)| format!("{head}{}", stored.text())),
+        );
         lines.push(format!("Watcher:       {}", watch_text(self.watch.as_ref())));
         lines.extend(self.loose_files.iter().map(|file| format!("Problem:       {file}")));
         lines

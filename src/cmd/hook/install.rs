@@ -1,7 +1,9 @@
 //! `hook install`: the files first, then the entry; and what OpenClaw still needs.
 
 use crate::cli::{HookInstallArgs, InstallAs};
+use crate::cmd::choice::{Choice, Speaks};
 use crate::cmd::context::{self, place};
+use crate::cmd::hook::install_choices;
 use crate::cmd::output::write_line;
 use crate::cmd::owner;
 use crate::env::Env;
@@ -11,9 +13,9 @@ use crate::home::OpenClawHome;
 use crate::mode::Mode;
 use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use crate::openclaw::entry::{self, HOOK, Wanted};
-use crate::openclaw::hook_files::{self, Done, Kind};
+use crate::openclaw::hook_files::{self, Done, Kind, Program};
 use crate::openclaw::plugin;
-use crate::settings::{Owner, OwnerQuery};
+use crate::settings::{self, Owner, OwnerQuery};
 use crate::token::{claims, store};
 use secrecy::SecretString;
 use serde_json::Value;
@@ -30,19 +32,21 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
         InstallAs::Plugin => Kind::Plugin,
     };
     let binary = std::env::current_exe().or_fail(ExitCode::Failure, || "could not find out our own path".into())?;
+    let (owner, namespace, speaks) = whom(args, env, &place, kind)?;
     let lock = fs::lock_sigilum(&place)?;
     let mut job = Job {
         args,
         env,
         place: &place,
-        owner: None,
+        owner,
         token: None,
+        choice: Choice::of(&place, context::entry(&place)?.as_ref())?,
         notes: Vec::new(),
     };
-    if kind == Kind::Hook {
-        let owner = owner(args, env, &place)?;
-        job.token = usable_token(&owner, &mut job.notes)?;
-        job.owner = Some(owner);
+    job.notes.extend(speaks.map(|text| format!("the hook {text}")));
+    job.choose(kind, namespace, &binary)?;
+    if let Some(owner) = &job.owner {
+        job.token = usable_token(owner, &mut job.notes)?;
     }
     let options = |dry_run| EditOptions {
         dry_run,
@@ -52,7 +56,12 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
     };
     // What is refused is refused before the first file is written.
     job.edit(kind, &options(true))?;
-    let files = hook_files::install(&place, &lock, kind, &binary, args.force)?;
+    let program = Program {
+        binary: binary.clone(),
+        config: job.choice.record.config.clone(),
+    };
+    let files = hook_files::install(&place, &lock, kind, &program, args.force)?;
+    job.choice.write(&place, &lock)?;
     let edited = job.edit(kind, &options(false))?;
 
     let dir = kind.dir(&place);
@@ -92,10 +101,33 @@ struct Job<'a> {
     /// The hook's; the plugin finds it by the record.
     owner: Option<Owner>,
     token: Option<SecretString>,
+    /// The hook's record, as the install leaves it.
+    choice: Choice,
     notes: Vec<String>,
 }
 
 impl Job<'_> {
+    /// Settles what is recorded of the hook.
+    fn choose(&mut self, kind: Kind, namespace: Option<String>, binary: &Path) -> Result<()> {
+        let (args, place) = (self.args, self.place);
+        let record = &mut self.choice.record;
+        record.namespace = namespace.or(record.namespace.take());
+        record.binary = Some(binary.to_owned());
+        let is_default = place.config == place.home.join("openclaw.json");
+        record.config = (!is_default).then(|| place.config.clone());
+        self.notes.extend(install_choices::choose(record, args, self.env)?);
+        if kind == Kind::Hook || args.token_in_config.is_some() {
+            let entry = context::entry(place)?;
+            let installed = || Ok(true);
+            let (typed, enable) = (args.token_in_config, args.enable);
+            self.choice
+                .settle_token_place(typed, enable, entry.as_ref(), installed)?;
+        }
+        self.notes
+            .extend(self.choice.told().map(|text| format!("taken over {text}")));
+        Ok(())
+    }
+
     /// Edits openclaw.json, or says what would change.
     fn edit(&self, kind: Kind, options: &EditOptions<'_>) -> Result<EditOutcome> {
         let mut notes = Vec::new();
@@ -126,7 +158,7 @@ impl Job<'_> {
             api_url: &owner.api_url.value,
             mode: owner.mode.value.as_str(),
             token: self.token.as_ref(),
-            token_in_config: None,
+            token_in_config: self.choice.record.token_in_config,
             enable: self.args.enable,
             open_dir: dir,
             force: self.args.force,
@@ -223,13 +255,56 @@ fn restart(instead: &str) -> String {
     )
 }
 
+/// Whose hook it is: the owner whose entry is written (the plugin needs none), the namespace that the hook's record is
+/// to name, where somebody named one or is logged in, and what there is to say about it.
+fn whom(
+    args: &HookInstallArgs,
+    env: &Env,
+    place: &OpenClawHome,
+    kind: Kind,
+) -> Result<(Option<Owner>, Option<String>, Option<String>)> {
+    let entry = context::entry(place)?;
+    let mut choice = Choice::of(place, entry.as_ref())?;
+    let owner_of = |named: Option<&str>, adopted: Option<&str>| {
+        let query = OwnerQuery {
+            namespace: named,
+            adopted_namespace: adopted,
+            entry_env: Some(&|| Ok(entry.as_ref().map(|entry| entry.env.clone()))),
+            // Where nobody is logged in, what the entry says goes on.
+            is_hook: entry.is_some(),
+            ..OwnerQuery::default()
+        };
+        owner::owner(query, env, place, false)
+    };
+    let owner = match kind {
+        Kind::Hook => Some(owner_of(args.namespace.as_deref(), choice.adopted_namespace())?),
+        Kind::Plugin => None,
+    };
+    let named = match &owner {
+        Some(owner) => (owner.record.is_some() || owner.namespace.origin.is_said()).then_some(&owner.namespace.value),
+        None => args.namespace.as_ref(),
+    };
+    let Some(namespace) = named.cloned() else {
+        return Ok((owner, None, None));
+    };
+    let speaks = choice.speak_for(&namespace, place)?;
+    let text = speaks.text(&namespace, &args.place);
+    Ok(match speaks {
+        Speaks::Still(other) => (
+            owner.map(|_| owner_of(Some(&other), None)).transpose()?,
+            Some(other),
+            text,
+        ),
+        Speaks::ForIt | Speaks::NoLongerFor(_) => (owner, Some(namespace), text),
+    })
+}
+
 fn owner(args: &HookInstallArgs, env: &Env, place: &OpenClawHome) -> Result<Owner> {
     let query = OwnerQuery {
         namespace: args.namespace.as_deref(),
-        entry_env: Some(&|| context::entry_env(place)),
         ..OwnerQuery::default()
     };
-    owner::owner(query, env, place, false)
+    settings::owner(&query, env, place)
 }
 
 /// The stored token, if it can serve: one of this namespace that has not expired.

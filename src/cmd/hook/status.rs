@@ -10,6 +10,7 @@ use crate::home::OpenClawHome;
 use crate::openclaw::entry::{self, Entry, HOOK, Hooks, Selection};
 use crate::openclaw::hook_files::{self, Found, Kind};
 use crate::openclaw::{config, plugin, program};
+use crate::settings;
 use crate::watch::status::{self, WatchStatus};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -66,7 +67,8 @@ struct EntryStatus {
     mode: Option<String>,
     api_url: Option<String>,
     holds_token: bool,
-    token_in_config: bool,
+    /// Whether a person's login or install wants the token in it; absent where nobody chose.
+    token_in_config: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -129,6 +131,10 @@ impl Status {
             let loose = auth_status::loose_files(place, env, None, entry.as_ref());
             other_problems.extend(loose.iter().map(auth_status::LooseFile::text));
         }
+        let chosen = settings::hook_namespace(place)
+            .map_err(&mut attempt)
+            .unwrap_or_default()
+            .1;
         let openclaw = OpenClaw::ask(env, place).unwrap_or_else(|(program, error)| {
             attempt(error);
             OpenClaw {
@@ -149,7 +155,9 @@ impl Status {
                 blocked: state.as_ref().and_then(|state| state.blocked),
             },
             entry_known,
-            entry: entry.as_ref().map(EntryStatus::of),
+            entry: entry
+                .as_ref()
+                .map(|entry| EntryStatus::of(entry, chosen.token_in_config)),
             selected: selected.map(Selected::of),
             token,
             watch: status::read(place),
@@ -242,14 +250,14 @@ impl PluginStatus {
 }
 
 impl EntryStatus {
-    fn of(entry: &Entry) -> Self {
+    fn of(entry: &Entry, token_in_config: Option<bool>) -> Self {
         Self {
             enabled: entry.enabled,
             namespace: entry.namespace().map(str::to_owned),
             mode: entry.mode().map(str::to_owned),
             api_url: entry.api_url().map(str::to_owned),
             holds_token: entry.token().is_some(),
-            token_in_config: entry.token_in_config(),
+            token_in_config,
         }
     }
 
@@ -257,8 +265,8 @@ impl EntryStatus {
         let state = if self.enabled { "on" } else { "off" };
         let token = match (self.holds_token, self.token_in_config) {
             (true, _) => "with a token",
-            (false, true) => "without a token",
-            (false, false) => "the token is kept in its file only",
+            (false, Some(true)) => "without a token",
+            (false, _) => "the token is kept in its file only",
         };
         let namespace = self.namespace.as_deref().unwrap_or("none");
         format!("{state}, namespace {namespace}, {token}")

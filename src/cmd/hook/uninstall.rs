@@ -75,6 +75,10 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
             format_args!("Neither the hook nor the plugin is in {}", place.home.display()),
         )?;
     }
+    // What was chosen for the hook of a login outlives it, as the login does.
+    if record::written_last(&place.sigilum_dir())?.is_none() {
+        fs::remove(&place.hook_record_file())?;
+    }
     if args.purge {
         purge(&place, lock, &secrets, out)?;
     } else if holds_nothing(&place.sigilum_dir()) {

@@ -251,8 +251,8 @@ fn not_written(path: &Path, error: io::Error) -> Error {
         )
         .because(error)
         .next(
-            "mount its folder instead of the file; or leave the token in its file with --token-in-config false (if \
-             openclaw.json has no entry with \"SIGILUM_TOKEN_IN_CONFIG\": \"false\" yet, write that one by hand)",
+            "mount its folder instead of the file; or leave the token in its own file with --token-in-config false, so that \
+             a renewal writes nothing here",
         );
     }
     let what = format!("could not write the config: {}", path.display());

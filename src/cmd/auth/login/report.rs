@@ -1,0 +1,74 @@
+//! What a login says when it is done.
+
+use super::{Done, Login, NewToken};
+use crate::cli::LoginArgs;
+use crate::cmd::output::write_line;
+use crate::error::Result;
+use crate::home::OpenClawHome;
+use crate::time;
+use crate::token::claims;
+use crate::token::lifetime;
+use std::io::Write;
+
+impl Done {
+    pub(super) fn report(
+        &self,
+        login: &Login,
+        args: &LoginArgs,
+        place: &OpenClawHome,
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        let owner = &login.owner;
+        let mut lines = vec![
+            format!(
+                "Namespace:     {} (from {})",
+                owner.namespace.value, owner.namespace.origin
+            ),
+            format!(
+                "Mode:          {} (from {})",
+                owner.mode.value.as_str(),
+                owner.mode.origin
+            ),
+            format!("API:           {} (from {})", owner.api_url.value, owner.api_url.origin),
+        ];
+        if login.trust_loopback {
+            lines.push("Loopback:      any user's server is trusted (--trust-loopback)".to_owned());
+        }
+        if let Some(home) = &owner.source_home {
+            lines.push(format!(
+                "Checkout:      {} (from {})",
+                home.value.display(),
+                home.origin
+            ));
+        }
+        if let NewToken::Signed(api, _) = &login.token {
+            lines.push(format!("Database:      {}", api.database.display()));
+            if api.embedded {
+                lines.push("               our own; no Sigilum API uses this database yet".to_owned());
+            }
+        }
+        lines.push(format!("Token file:    {}", owner.token_file.display()));
+        if let Ok(says) = claims::inspect(&self.token) {
+            let expiry = lifetime::expiry_text(&says, time::now());
+            lines.push(format!("Expires:       {expiry}"));
+        }
+        lines.extend(login.hook.lines(args, &owner.namespace.value));
+        lines.push(format!("API check:     {}", login.verdict));
+        lines.push(match (&self.config, &login.config_skipped) {
+            (Some(done), _) if done.outcome.created => format!("openclaw.json: created {}", place.config.display()),
+            (Some(done), _) if done.outcome.changed => format!("openclaw.json: updated {}", done.outcome.written()),
+            (Some(_), _) => format!("openclaw.json: nothing to change in {}", place.config.display()),
+            (None, Some(reason)) => format!("openclaw.json: left alone, {reason}"),
+            (None, None) => "openclaw.json: left alone".to_owned(),
+        });
+        if self.config.as_ref().is_some_and(|done| done.hook_is_off) {
+            lines.push(
+                "               the hook is off and holds no token; to switch it on: sigilum-authz-notify hook install"
+                    .to_owned(),
+            );
+        }
+        let notes = self.config.iter().flat_map(|done| &done.notes);
+        lines.extend(notes.map(|note| format!("               {note}")));
+        write_line(out, lines.join("\n"))
+    }
+}

@@ -1,0 +1,112 @@
+//! `auth switch`: which of the stored namespaces the hook speaks for.
+
+use crate::cli::SwitchArgs;
+use crate::cmd::choice::Choice;
+use crate::cmd::context::{self, place};
+use crate::cmd::hook_entry::EntryEdit;
+use crate::cmd::output::{self, write_line};
+use crate::env::Env;
+use crate::error::{Error, ExitCode, Result};
+use crate::fs;
+use crate::home::OpenClawHome;
+use crate::openclaw::entry::Enable;
+use crate::settings::{self, Owner, OwnerQuery};
+use crate::time;
+use crate::token::claims;
+use crate::token::record;
+use crate::token::store;
+use secrecy::SecretString;
+use std::io::Write;
+use std::time::Duration;
+
+/// Runs the command.
+pub fn run(args: &SwitchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    let place = place(&args.place, env)?;
+    let namespace = &args.namespace;
+    if settings::is_label(namespace, true) && !place.record_file(namespace).exists() {
+        return Err(no_login(args, &place));
+    }
+    let owner = logged_in(namespace, &place)?;
+    let token = usable_token(&owner)?;
+    let entry = context::entry(&place)?;
+    let lock = fs::lock_sigilum(&place)?;
+    let mut choice = Choice::of(&place, entry.as_ref())?;
+    let before = choice.record.namespace.replace(namespace.clone());
+    choice.write(&place, &lock)?;
+    let (mode, api) = (owner.mode.value.as_str(), &owner.api_url.value);
+    let already = if before.as_ref() == Some(namespace) {
+        " already"
+    } else {
+        ""
+    };
+    write_line(
+        out,
+        format_args!("The hook speaks for {namespace}{already} ({mode}, {api})"),
+    )?;
+    if let Some(told) = choice.told() {
+        write_line(out, format_args!("Taken over {told}"))?;
+    }
+    if token.is_none() {
+        output::warn(format_args!(
+            "there is no token of {namespace} that can be used\n  next: {}{}",
+            context::login_command(&owner),
+            context::place_flags(&args.place)
+        ));
+    }
+    if entry.is_none() {
+        return Ok(ExitCode::Ok);
+    }
+    let edit = EntryEdit {
+        owner: &owner,
+        token: token.as_ref(),
+        token_in_config: choice.record.token_in_config,
+        enable: Enable::Preserve,
+        force: args.force,
+        hold_lock: Duration::ZERO,
+    };
+    let done = edit.run(&place, Some(&lock))?;
+    if done.outcome.changed {
+        write_line(out, format_args!("Updated {}", done.outcome.written()))?;
+    }
+    for note in &done.notes {
+        write_line(out, format_args!("  {note}"))?;
+    }
+    Ok(ExitCode::Ok)
+}
+
+/// The owner as the last login recorded it, whatever the environment says.
+fn logged_in(namespace: &str, place: &OpenClawHome) -> Result<Owner> {
+    let query = OwnerQuery {
+        namespace: Some(namespace),
+        ..OwnerQuery::default()
+    };
+    settings::owner(&query, &Env::default(), place)
+}
+
+/// The stored token, if it can serve: one of this namespace that has not expired.
+fn usable_token(owner: &Owner) -> Result<Option<SecretString>> {
+    let token = store::read(&owner.token_file)?;
+    Ok(token.filter(|token| {
+        let says = claims::inspect(token);
+        says.is_ok_and(|says| says.namespace == owner.namespace.value && !says.is_expired(time::now()))
+    }))
+}
+
+fn no_login(args: &SwitchArgs, place: &OpenClawHome) -> Error {
+    let namespace = &args.namespace;
+    let stored = record::namespaces(&place.sigilum_dir()).unwrap_or_default();
+    let logged_in = stored.iter().filter(|stored| place.record_file(stored).exists());
+    let logged_in: Vec<&str> = logged_in.map(String::as_str).collect();
+    let who = match logged_in[..] {
+        [] => "nobody is logged in here".to_owned(),
+        _ => format!("logged in here: {}", logged_in.join(", ")),
+    };
+    Error::new(
+        ExitCode::Failure,
+        format!("could not switch to {namespace}, it is not logged in; {who}"),
+    )
+    .next(format!(
+        "sigilum-authz-notify auth login --namespace {namespace}{}",
+        context::place_flags(&args.place)
+    ))
+}

@@ -1,0 +1,147 @@
+//! What `hook install` notes in the hook's record: who reads the notice, and what of the environment counts for what the
+//! OpenClaw gateway starts.
+
+use crate::cli::HookInstallArgs;
+use crate::env::Env;
+use crate::error::{Error, ExitCode, Result};
+use crate::home;
+use crate::hook::event::sender_ids;
+use crate::hook_record::{Groups, HookRecord};
+use clap::ValueEnum;
+use std::path::Path;
+
+/// What `--from-env` records under its own name.
+const RECORDED: [&str; 17] = [
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "SIGILUM_ALLOW_INSECURE_HTTP",
+    "SIGILUM_TRUST_HOME",
+    "SIGILUM_SOURCE_HOME",
+    "SIGILUM_API_DB",
+    "SIGILUM_OWNER_TOKEN_TTL_SECONDS",
+    "SIGILUM_OWNER_TOKEN_COMMAND",
+    "OPENCLAW_NIX_MODE",
+    "OPENCLAW_CONFIG_READONLY",
+    "OPENCLAW_INCLUDE_ROOTS",
+];
+
+/// What nobody records, as it is a secret.
+const SECRETS: [&str; 4] = [
+    "SIGILUM_OWNER_TOKEN",
+    "JWT_SECRET",
+    "GATEWAY_ADMIN_TOKEN",
+    "GATEWAY_MASTER_KEY",
+];
+
+/// Notes in the record what the flags say, and says what a person should know of it.
+///
+/// # Errors
+/// [`ExitCode::Usage`] for a value that cannot be used, and for `--from-env` inside OpenClaw.
+pub fn choose(record: &mut HookRecord, args: &HookInstallArgs, env: &Env) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    if args.from_env {
+        notes.extend(from_env(record, env)?);
+    }
+    if let Some(senders) = &args.senders {
+        let senders = sender_ids(senders);
+        record.senders = (!senders.is_empty()).then_some(senders);
+    }
+    record.groups = args.groups.or(record.groups);
+    if let Some(url) = &args.dashboard {
+        record.dashboard = (!url.is_empty()).then(|| url.clone());
+    }
+    if let Some(url) = &args.proxy {
+        check_proxy(url)?;
+        put(record, "HTTPS_PROXY", url);
+    }
+    if let Some(file) = &args.ca_file {
+        let file = match file.as_str() {
+            "" => String::new(),
+            file => ca_file(Path::new(file))?,
+        };
+        put(record, "SSL_CERT_FILE", &file);
+    }
+    Ok(notes)
+}
+
+/// An empty value takes a variable back.
+fn put(record: &mut HookRecord, name: &str, value: &str) {
+    match value {
+        "" => drop(record.env.remove(name)),
+        value => drop(record.env.insert(name.to_owned(), value.to_owned())),
+    }
+}
+
+fn check_proxy(url: &str) -> Result<()> {
+    let known = ["", "http://", "https://"];
+    let good = url.is_empty()
+        || known[1..]
+            .iter()
+            .any(|scheme| url.len() > scheme.len() && url.starts_with(scheme));
+    if good {
+        return Ok(());
+    }
+    // Not quoted: a password may stand in it.
+    Err(Error::new(
+        ExitCode::Usage,
+        "could not use the proxy: it is not an http:// or https:// URL",
+    )
+    .next("give it as --proxy http://host:port"))
+}
+
+fn ca_file(file: &Path) -> Result<String> {
+    let path = home::absolute(file)?;
+    if path.is_file() {
+        return Ok(path.to_string_lossy().into_owned());
+    }
+    let what = format!(
+        "could not use the certificates, there is no such file: {}",
+        path.display()
+    );
+    Err(Error::new(ExitCode::Usage, what).next("give a file of PEM certificates with --ca-file"))
+}
+
+/// Records what is set at this moment; what is not set is taken back.
+fn from_env(record: &mut HookRecord, env: &Env) -> Result<Vec<String>> {
+    if env.var("OPENCLAW_SHELL").is_some() {
+        return Err(Error::new(
+            ExitCode::Usage,
+            "could not record the environment: it is one of OpenClaw's (OPENCLAW_SHELL is set), which agents can fill",
+        )
+        .next("run it in a terminal of your own"));
+    }
+    let mut names = Vec::new();
+    let mut take = |name: &'static str| {
+        let value = env.var(name);
+        names.extend(value.map(|_| name));
+        value
+    };
+    for name in RECORDED {
+        put(record, name, take(name).unwrap_or_default());
+    }
+    // What has a field of its own stays where it is not set: a list of senders is not lifted by the way.
+    let senders = take("SIGILUM_NOTIFY_SENDERS").map(sender_ids);
+    record.senders = senders.or(record.senders.take());
+    let groups = take("SIGILUM_NOTIFY_GROUPS").and_then(|text| Groups::from_str(text, true).ok());
+    record.groups = groups.or(record.groups);
+    let dashboard = take("SIGILUM_DASHBOARD_URL").map(str::to_owned);
+    record.dashboard = dashboard.or(record.dashboard.take());
+    let timeout_ms = take("SIGILUM_HOOK_TIMEOUT_MS").and_then(|text| text.parse().ok());
+    record.timeout_ms = timeout_ms.or(record.timeout_ms);
+    let secrets: Vec<&str> = SECRETS.into_iter().filter(|name| env.var(name).is_some()).collect();
+    let list = |names: &[&str]| match names {
+        [] => "nothing".to_owned(),
+        names => names.join(", "),
+    };
+    let mut notes = vec![format!("recorded from the environment: {}", list(&names))];
+    if !secrets.is_empty() {
+        notes.push(format!("not recorded, as these are secrets: {}", secrets.join(", ")));
+    }
+    Ok(notes)
+}

@@ -1,0 +1,86 @@
+//! The hook's entry in openclaw.json, as a login or a switch of the namespace leaves it.
+
+use crate::error::Result;
+use crate::fs::{self, OwnLock};
+use crate::home::OpenClawHome;
+use crate::openclaw::config::{self, EditOptions, EditOutcome};
+use crate::openclaw::entry::{self, Enable, Wanted};
+use crate::settings::Owner;
+use secrecy::SecretString;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+/// What the entry is to say.
+pub struct EntryEdit<'a> {
+    /// For whom the hook speaks.
+    pub owner: &'a Owner,
+    /// Their token, where there is one.
+    pub token: Option<&'a SecretString>,
+    /// Whether it stands in the entry; `None`: only where one stands already.
+    pub token_in_config: Option<bool>,
+    /// On, off, or as it is.
+    pub enable: Enable,
+    /// Go on where which other hooks run would change, or OpenClaw itself must write.
+    pub force: bool,
+    /// How long OpenClaw's lock is held (tests).
+    pub hold_lock: Duration,
+}
+
+/// What became of openclaw.json.
+pub struct EntryDone {
+    /// The edit.
+    pub outcome: EditOutcome,
+    /// What a person should know.
+    pub notes: Vec<String>,
+    /// Whether the hook's entry is off, and so got no token.
+    pub hook_is_off: bool,
+}
+
+impl EntryEdit<'_> {
+    /// Edits openclaw.json; without a lock it is a dry run.
+    pub fn run(&self, place: &OpenClawHome, lock: Option<&OwnLock>) -> Result<EntryDone> {
+        let installs = entry::installs(&place.home);
+        let mut notes = Vec::new();
+        let mut holds_token = false;
+        let mut hook_is_off = false;
+        let options = EditOptions {
+            dry_run: lock.is_none(),
+            force: self.force,
+            own_lock: lock,
+            hold_lock: self.hold_lock,
+            ..EditOptions::default()
+        };
+        let outcome = config::edit(place, &options, &mut |ask| {
+            let wanted = Wanted {
+                namespace: &self.owner.namespace.value,
+                api_url: &self.owner.api_url.value,
+                mode: self.owner.mode.value.as_str(),
+                token: self.token,
+                token_in_config: self.token_in_config,
+                enable: self.enable,
+                open_dir: &place.hook_dir(),
+                force: self.force,
+                keep_length: ask.keep_length,
+            };
+            let planned = entry::wanted(ask.value, &wanted, &installs)?;
+            notes = planned.notes;
+            holds_token = planned.holds_token;
+            hook_is_off = entry::find(&planned.value)?.is_some_and(|entry| !entry.enabled && entry.token().is_none());
+            Ok(planned.value)
+        })?;
+        notes.extend(outcome.notes.iter().cloned());
+        // An edit makes the file private. Where none is needed nothing is written, and the person is told.
+        let others = std::fs::metadata(&place.config).map_or(0, |meta| meta.permissions().mode() & 0o077);
+        if holds_token && others != 0 && outcome.patch.0.is_empty() {
+            let config = fs::quoted(&place.config);
+            notes.push(format!(
+                "others may read this file, and it holds the token: chmod 600 {config}"
+            ));
+        }
+        Ok(EntryDone {
+            outcome,
+            notes,
+            hook_is_off,
+        })
+    }
+}

@@ -1,0 +1,425 @@
+//! What a person chooses for the hook of a home, `.sigilum/hook.json`: whom it speaks for, where the token stands, who
+//! reads the notice, what of the environment counts.
+
+use crate::env;
+
+use env::{TestEnv, mode};
+use serde_json::{Value, json};
+use std::path::Path;
+
+const HOOK: &str = "sigilum-authz-notify";
+
+fn json_of(path: impl AsRef<Path>) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn record(env: &TestEnv) -> Value {
+    json_of(env.sigilum("hook.json"))
+}
+
+/// The hook's entry; `None` where there is none.
+fn entry(env: &TestEnv) -> Option<Value> {
+    let config = json_of(env.config());
+    config.pointer(&format!("/hooks/internal/entries/{HOOK}")).cloned()
+}
+
+fn token(env: &TestEnv, namespace: &str) -> String {
+    let path = env.sigilum(&format!("owner-token-{namespace}.jwt"));
+    std::fs::read_to_string(path).unwrap().trim().to_owned()
+}
+
+fn login(namespace: &str) -> Vec<&str> {
+    let all = "auth login --mode oss-local --print-token false --namespace";
+    all.split(' ').chain([namespace]).collect()
+}
+
+/// A home where version 0.1.0 logged these in, the last one last, with this entry.
+fn old_home(namespaces: &[&str], entry: Value) -> TestEnv {
+    let env = TestEnv::new();
+    for namespace in namespaces {
+        env.run(login(namespace)).args(["--write-openclaw", "false"]).expect(0);
+    }
+    std::fs::remove_file(env.sigilum("hook.json")).unwrap();
+    let config = json!({"hooks": {"internal": {"enabled": true, "entries": {HOOK: entry}}}});
+    env.write_config(config.to_string());
+    env
+}
+
+/// Where the token stands after a command: as typed; else as recorded; else where it stands already, or where the hook
+/// is on and none of ours is installed that reads the file.
+#[test]
+fn where_the_token_stands() {
+    const ON: &str = "--enable-authz-notify=true";
+    const IN: &str = "--token-in-config=true";
+    const OUT: &str = "--token-in-config=false";
+    // commands one after the other; then whether the entry holds a token, and what is recorded
+    let cases: [(&[&[&str]], bool, Value); 13] = [
+        (&[&["login"]], false, Value::Null),
+        (&[&["login", ON]], true, json!(true)),
+        (&[&["login", ON, OUT]], false, json!(false)),
+        (&[&["login", IN]], false, json!(true)),
+        (&[&["login", IN], &["login", ON]], true, json!(true)),
+        (&[&["login"], &["install"]], false, json!(false)),
+        (&[&["login"], &["install", IN]], true, json!(true)),
+        (&[&["login", ON], &["install"]], true, json!(true)),
+        (&[&["login"], &["install"], &["login"]], false, json!(false)),
+        (&[&["install"], &["login"]], false, json!(false)),
+        (&[&["login", ON], &["login", OUT], &["login"]], false, json!(false)),
+        (&[&["login", ON], &["refresh", OUT]], false, json!(false)),
+        (&[&["login", "--write-openclaw=false", ON]], false, Value::Null),
+    ];
+    for (commands, holds, recorded) in cases {
+        let env = TestEnv::new();
+        for command in commands {
+            let words = match command[0] {
+                "login" => login("alice"),
+                "install" => vec!["hook", "install", "--namespace", "alice"],
+                _ => vec!["auth", "refresh", "--print-token", "false"],
+            };
+            env.run(words).args(&command[1..]).expect(0);
+        }
+        let held = env.config().exists().then(|| entry(&env)).flatten();
+        let held = held.and_then(|entry| entry["env"]["SIGILUM_OWNER_TOKEN"].as_str().map(str::to_owned));
+        assert_eq!(held, holds.then(|| token(&env, "alice")), "{commands:?}");
+        assert_eq!(
+            *record(&env).get("token_in_config").unwrap_or(&Value::Null),
+            recorded,
+            "{commands:?}"
+        );
+        assert_eq!(mode(env.sigilum("hook.json")), 0o600);
+    }
+}
+
+#[test]
+fn what_stands_in_the_entry_is_no_choice() {
+    let env = TestEnv::new();
+    env.run(login("alice"))
+        .args(["--enable-authz-notify", "true", "--token-in-config", "false"])
+        .expect(0);
+    for extra in [
+        json!({"SIGILUM_TOKEN_IN_CONFIG": "true"}),
+        json!({"SIGILUM_OWNER_TOKEN": "planted"}),
+    ] {
+        let mut config = json_of(env.config());
+        let vars = config
+            .pointer_mut(&format!("/hooks/internal/entries/{HOOK}/env"))
+            .unwrap();
+        vars.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        env.write_config(config.to_string());
+        for command in [login("alice"), vec!["auth", "refresh"], vec!["hook", "install"]] {
+            env.run(command).expect(0);
+            assert_eq!(entry(&env).unwrap()["env"].get("SIGILUM_OWNER_TOKEN"), None, "{extra}");
+        }
+    }
+}
+
+#[test]
+fn a_second_login_re_points_the_hook_and_says_how_to_go_back() {
+    let env = TestEnv::new();
+    env.run(login("alice"))
+        .args(["--enable-authz-notify", "true"])
+        .expect(0);
+    let output = env.run(login("bob")).expect(0);
+    let back = "sigilum-authz-notify auth switch alice";
+    let told = format!("Hook:          speaks for bob now, no longer for alice; to go back: {back}\n");
+    assert!(output.stdout.contains(&told), "{}", output.stdout);
+    assert_eq!(record(&env)["namespace"], "bob");
+    assert_eq!(entry(&env).unwrap()["env"]["SIGILUM_OWNER_TOKEN"], token(&env, "bob"));
+
+    let output = env.run(back.split(' ').skip(1)).expect(0);
+    let told = "The hook speaks for alice (oss-local, http://127.0.0.1:8787)\n";
+    assert!(output.stdout.starts_with(told), "{}", output.stdout);
+    assert_eq!(record(&env)["namespace"], "alice");
+    let vars = entry(&env).unwrap()["env"].clone();
+    assert_eq!(
+        (&vars["SIGILUM_NAMESPACE"], &vars["SIGILUM_OWNER_TOKEN"]),
+        (&json!("alice"), &json!(token(&env, "alice")))
+    );
+
+    // Who only renews a token, or leaves openclaw.json alone, does not re-point it.
+    for command in [
+        vec!["auth", "refresh", "--namespace", "bob", "--ttl-seconds", "1000"],
+        [login("bob"), vec!["--write-openclaw", "false"]].concat(),
+    ] {
+        let config = std::fs::read(env.config()).unwrap();
+        let output = env.run(command).expect(0);
+        let told =
+            "Hook:          still speaks for alice; to have it speak for bob: sigilum-authz-notify auth switch bob\n";
+        assert!(output.stdout.contains(told), "{}", output.stdout);
+        assert_eq!(record(&env)["namespace"], "alice");
+        assert_eq!(std::fs::read(env.config()).unwrap(), config);
+    }
+}
+
+#[test]
+fn at_a_terminal_a_second_login_asks() {
+    for (typed, speaks_for) in [("y\n", "bob"), ("\n", "alice"), ("no\n", "alice")] {
+        for command in [login("bob"), vec!["hook", "install", "--namespace", "bob"]] {
+            let env = TestEnv::new();
+            env.run(login("bob")).expect(0);
+            env.run(login("alice"))
+                .args(["--enable-authz-notify", "true"])
+                .expect(0);
+            let output = env.run(&command).at_a_terminal(typed);
+            assert_eq!(output.code, 0, "{output:?}");
+            let question = "The hook speaks for alice. Shall it speak for bob from now on? [y/N]";
+            assert!(output.stderr.contains(question), "{}", output.stderr);
+            assert_eq!(record(&env)["namespace"], speaks_for);
+            let vars = entry(&env).unwrap()["env"].clone();
+            assert_eq!(vars["SIGILUM_NAMESPACE"], speaks_for, "{command:?}");
+            assert_eq!(vars["SIGILUM_OWNER_TOKEN"], token(&env, speaks_for));
+            // Whose hook it is, the next one knows.
+            assert_eq!(env.run(login(speaks_for)).at_a_terminal("").stderr, "");
+        }
+    }
+}
+
+#[test]
+fn a_switch_needs_a_login_and_leaves_no_other_ones_token_in_the_config() {
+    let env = TestEnv::new();
+    let nobody = env.run(["auth", "switch", "alice"]).expect(1);
+    assert!(nobody.stderr.contains("nobody is logged in here"), "{}", nobody.stderr);
+    assert!(
+        nobody
+            .stderr
+            .ends_with("next: sigilum-authz-notify auth login --namespace alice\n")
+    );
+    assert!(!env.openclaw().exists());
+
+    env.run(login("alice"))
+        .args(["--enable-authz-notify", "true"])
+        .expect(0);
+    env.run(login("bob")).expect(0);
+    let other = env.run(["auth", "switch", "carl"]).expect(1);
+    assert!(other.stderr.contains("logged in here: alice, bob"), "{}", other.stderr);
+    env.run(["auth", "switch", "../alice"]).expect(2);
+
+    // Who logs out says nothing of whom the hook speaks for, but is told who is left.
+    env.run(["auth", "logout", "--namespace", "alice"]).expect(0);
+    env.run(login("alice")).args(["--write-openclaw", "false"]).expect(0);
+    let output = env.run(["auth", "logout", "--namespace", "bob"]).expect(0);
+    let told = "The hook still speaks for bob; to have it speak for alice: sigilum-authz-notify auth switch alice\n";
+    assert!(output.stdout.ends_with(told), "{}", output.stdout);
+    env.run(login("bob")).expect(0);
+
+    // Senders and all else stay.
+    let mut chosen = record(&env);
+    chosen["senders"] = json!(["irc:alice"]);
+    chosen["later"] = json!({"broker": 1});
+    env.write(".openclaw/.sigilum/hook.json", chosen.to_string());
+    std::fs::remove_file(env.sigilum("owner-token-alice.jwt")).unwrap();
+    let output = env.run(["auth", "switch", "alice"]).expect(0);
+    assert!(
+        output.stderr.contains("no token of alice that can be used"),
+        "{}",
+        output.stderr
+    );
+    chosen["namespace"] = "alice".into();
+    assert_eq!(record(&env), chosen);
+    let vars = entry(&env).unwrap()["env"].clone();
+    assert_eq!(
+        (&vars["SIGILUM_NAMESPACE"], vars.get("SIGILUM_OWNER_TOKEN")),
+        (&json!("alice"), None)
+    );
+    let status = env.run(["auth", "status", "--json"]).expect(4).stdout;
+    let status: Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["hook_namespace"], "alice");
+    let stored = status["stored"].as_array().unwrap().iter();
+    let stored: Vec<_> = stored
+        .map(|one| (&one["namespace"], &one["hook"], &one["state"]))
+        .collect();
+    let wanted = [
+        (json!("alice"), json!(true), json!("missing")),
+        (json!("bob"), json!(false), json!("valid")),
+    ];
+    assert_eq!(stored, wanted.each_ref().map(|(name, hook, state)| (name, hook, state)));
+    let text = env.run(["auth", "status"]).expect(4).stdout;
+    assert!(text.contains("\nHook:          speaks for alice\n"), "{text}");
+    assert!(
+        text.contains("\nStored:        alice: missing; the hook speaks for it\n"),
+        "{text}"
+    );
+    assert!(text.contains("\n               bob: valid, "), "{text}");
+    let again = env.run(["auth", "switch", "alice"]).expect(0);
+    assert!(
+        again.stdout.starts_with("The hook speaks for alice already"),
+        "{}",
+        again.stdout
+    );
+}
+
+/// A home of version 0.1.0: the first login or install takes over what the entry says, once, and shows it.
+#[test]
+fn what_version_0_1_0_kept_in_the_entry_is_taken_over_once_and_shown() {
+    let vars = |more: Value| {
+        let mut vars = json!({"SIGILUM_NAMESPACE": "alice", "SIGILUM_MODE": "oss-local",
+            "SIGILUM_API_URL": "http://127.0.0.1:8787"});
+        vars.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        vars
+    };
+    let full = vars(
+        json!({"SIGILUM_OWNER_TOKEN": "t.o.k", "SIGILUM_NOTIFY_SENDERS": "irc:alice, bob",
+        "SIGILUM_NOTIFY_GROUPS": "off"}),
+    );
+    // the entry, what is recorded, how it is told
+    let cases = [
+        (
+            json!({"env": full}),
+            json!({"namespace": "alice", "token_in_config": true, "senders": ["irc:alice", "bob"], "groups": "off"}),
+            "namespace alice; token in openclaw.json: yes; senders irc:alice, bob; groups off",
+        ),
+        (
+            json!({"env": vars(json!({"SIGILUM_TOKEN_IN_CONFIG": "false"}))}),
+            json!({"namespace": "alice", "token_in_config": false}),
+            "namespace alice; token in openclaw.json: no",
+        ),
+        (
+            json!({"enabled": false, "env": vars(json!({"SIGILUM_NOTIFY_GROUPS": "nonsense"}))}),
+            json!({"namespace": "alice"}),
+            "namespace alice",
+        ),
+        // Nobody of that name is logged in.
+        (
+            json!({"env": vars(json!({"SIGILUM_NAMESPACE": "mallory"}))}),
+            json!({"namespace": "bob", "token_in_config": false}),
+            "token in openclaw.json: no",
+        ),
+    ];
+    for (entry, recorded, told) in cases {
+        for command in ["auth login --mode oss-local", "hook install --enable preserve"] {
+            let env = old_home(&["alice", "bob"], entry.clone());
+            let output = env.run(command.split(' ')).expect(0);
+            let told = format!("from openclaw.json, once, into .sigilum/hook.json: {told}\n");
+            assert!(output.stdout.to_lowercase().contains("taken over"), "{}", output.stdout);
+            assert!(output.stdout.contains(&told), "{told}: {}", output.stdout);
+            let mut now = record(&env);
+            now.as_object_mut().unwrap().remove("binary");
+            let decided = now.get("token_in_config").is_some() && recorded.get("token_in_config").is_none();
+            assert!(!decided || command.starts_with("hook"), "{now}");
+            if !decided {
+                assert_eq!(now, recorded, "{command}");
+            }
+            let again = env.run(command.split(' ')).expect(0);
+            assert!(!again.stdout.to_lowercase().contains("taken over"), "{}", again.stdout);
+        }
+        // A renewal, which may run unseen, takes nothing over.
+        let env = old_home(&["alice", "bob"], entry);
+        env.run(["auth", "refresh", "--namespace", "alice"]).expect(0);
+        assert!(!env.sigilum("hook.json").exists());
+    }
+}
+
+#[test]
+fn hook_install_records_who_reads_what_and_how_to_reach_the_api() {
+    let env = TestEnv::new();
+    env.run(login("alice")).expect(0);
+    let ca = env.write("ca.pem", "certificates");
+    let install = |args: &[&str]| env.run([&["hook", "install"], args].concat()).expect(0).stdout;
+    install(&[
+        "--senders",
+        "irc:alice!~a@host, bob",
+        "--groups",
+        "full",
+        "--dashboard",
+        "https://dash.example",
+        "--proxy",
+        "http://user:secret@proxy:3128",
+        "--ca-file",
+        ca.to_str().unwrap(),
+    ]);
+    let binary = Path::new(env::BINARY).canonicalize().unwrap();
+    let wanted = json!({"namespace": "alice", "token_in_config": false, "senders": ["irc:alice!~a@host", "bob"],
+        "groups": "full", "dashboard": "https://dash.example", "binary": binary,
+        "env": {"HTTPS_PROXY": "http://user:secret@proxy:3128", "SSL_CERT_FILE": ca}});
+    assert_eq!(record(&env), wanted);
+    // What is not given stays, and what is given empty goes.
+    install(&["--groups", "brief"]);
+    assert_eq!(record(&env)["senders"], wanted["senders"]);
+    install(&["--senders", "", "--dashboard", "", "--proxy", "", "--ca-file", ""]);
+    let wanted = json!({"namespace": "alice", "token_in_config": false, "groups": "brief", "binary": binary});
+    assert_eq!(record(&env), wanted);
+
+    for (args, why) in [
+        (["--proxy", "socks5://user:secret@proxy"], "could not use the proxy"),
+        (
+            ["--ca-file", "/nowhere/ca.pem"],
+            "there is no such file: /nowhere/ca.pem",
+        ),
+        (["--groups", "some"], "invalid value"),
+    ] {
+        let output = env.run([&["hook", "install"], &args[..]].concat()).expect(2);
+        assert!(output.stderr.contains(why), "{}", output.stderr);
+        assert!(!output.stderr.contains("secret"), "{}", output.stderr);
+        assert_eq!(record(&env), wanted);
+    }
+}
+
+#[test]
+fn hook_install_records_the_environment_by_name_and_no_secret() {
+    let vars = [
+        ("HTTPS_PROXY", "http://proxy:3128"),
+        ("no_proxy", "example.org"),
+        ("SIGILUM_ALLOW_INSECURE_HTTP", "1"),
+        ("SIGILUM_NOTIFY_SENDERS", "irc:alice"),
+        ("SIGILUM_HOOK_TIMEOUT_MS", "2500"),
+        ("OPENCLAW_NIX_MODE", ""),
+        ("SIGILUM_OWNER_TOKEN", "the token"),
+        ("JWT_SECRET", "the secret"),
+        ("GATEWAY_ADMIN_TOKEN", "the admin token"),
+        ("GATEWAY_MASTER_KEY", "the master key"),
+    ];
+    let env = TestEnv::new();
+    env.run(login("alice")).expect(0);
+    let with = |args: &[&str]| {
+        let run = env.run([&["hook", "install"], args].concat());
+        vars.iter().fold(run, |run, (name, value)| run.env(name, value))
+    };
+    // Only where it is asked for.
+    with(&[]).expect(0);
+    assert_eq!(record(&env).get("env"), None);
+
+    let output = with(&["--from-env"]).env("OPENCLAW_SHELL", "exec").expect(2);
+    assert!(output.stderr.contains("OPENCLAW_SHELL is set"), "{}", output.stderr);
+    assert_eq!(record(&env).get("env"), None);
+
+    let output = with(&["--from-env"]).expect(0).stdout;
+    for told in [
+        "note: recorded from the environment: HTTPS_PROXY, no_proxy, SIGILUM_ALLOW_INSECURE_HTTP, \
+         SIGILUM_NOTIFY_SENDERS, SIGILUM_HOOK_TIMEOUT_MS\n",
+        "note: not recorded, as these are secrets: SIGILUM_OWNER_TOKEN, JWT_SECRET, GATEWAY_ADMIN_TOKEN, \
+         GATEWAY_MASTER_KEY\n",
+    ] {
+        assert!(output.contains(told), "{output}");
+    }
+    let now = record(&env);
+    assert_eq!(
+        now["env"],
+        json!({"HTTPS_PROXY": "http://proxy:3128", "no_proxy": "example.org", "SIGILUM_ALLOW_INSECURE_HTTP": "1"})
+    );
+    assert_eq!(
+        (&now["senders"], &now["timeout_ms"]),
+        (&json!(["irc:alice"]), &json!(2500))
+    );
+    assert!(!now.to_string().contains("the "), "{now}");
+
+    // What is set no longer goes, but no list of senders is lifted by the way.
+    let last = env.run(["hook", "install", "--from-env"]).env("HTTPS_PROXY", "");
+    last.expect(0);
+    let now = record(&env);
+    assert_eq!((now.get("env"), &now["senders"]), (None, &json!(["irc:alice"])));
+}
+
+/// Made by hand, or by Sigilum's own installer: nobody has logged in with us.
+#[test]
+fn an_install_leaves_an_entry_of_a_home_without_a_login_its_own_api_and_token() {
+    let env = TestEnv::new();
+    let vars = json!({"SIGILUM_NAMESPACE": "johndee", "SIGILUM_MODE": "oss-local",
+        "SIGILUM_API_URL": "http://127.0.0.1:9999", "SIGILUM_OWNER_TOKEN": "t.o.k", "SIGILUM_NOTIFY_GROUPS": "full"});
+    let config = json!({"hooks": {"internal": {"enabled": true, "entries": {HOOK: {"enabled": false, "env": vars}}}}});
+    env.write_config(config.to_string());
+    env.run(["hook", "install"]).expect(0);
+    assert_eq!(entry(&env).unwrap(), json!({"enabled": true, "env": vars}));
+    let now = record(&env);
+    // The hook goes on with the entry's token until somebody logs in.
+    assert_eq!((now.get("namespace"), now.get("groups")), (None, None));
+}
