@@ -55,6 +55,30 @@ fn a_home_has_one_watcher() {
 }
 
 #[test]
+fn a_lock_that_another_watcher_has_is_not_tried_at_every_event() {
+    let env = TestEnv::new();
+    let mut watcher = watch::Watcher::new(Options::new(Homes::Listed(vec![place(&env)]), &Env::default())).unwrap();
+    watcher.step();
+    env.write_config(CONFIG);
+    env.log_in(100_000);
+    let other = env.watch();
+    // Found, tried, and not tried again: trying makes an event of its own.
+    let mut waits = Vec::new();
+    for _ in 0..40 {
+        waits.push(watcher.step());
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    let last = &waits[waits.len() - 4..];
+    assert!(last.iter().all(|wait| *wait >= Duration::from_secs(10)), "{waits:?}");
+    let output = env.run(["watch", "--once"]).expect(8);
+    assert!(
+        output.stderr.contains(&format!("process {}", other.pid())),
+        "{}",
+        output.stderr
+    );
+}
+
+#[test]
 fn signals() {
     for signal in [Signal::TERM, Signal::INT] {
         let env = home(100_000);
