@@ -12,7 +12,7 @@ const MAX_LINE = 64 * 1024;
 export class Resident {
   #options;
   #child;
-  #waiting = new Map(); // id → { resolve, reject, timer }
+  #waiting = new Map(); // id → { child, resolve, reject, timer }
   #lastId = 0;
   #pause = FIRST_PAUSE_MS;
   #restart;
@@ -55,9 +55,9 @@ export class Resident {
     const ended = (why) => {
       if (gone) return;
       gone = true;
+      for (const [id, wait] of [...this.#waiting]) if (wait.child === child) this.#settle(id, () => wait.reject({ code: why }));
+      if (this.#child !== child) return; // stopped
       this.#child = undefined;
-      for (const id of [...this.#waiting.keys()]) this.#settle(id, (wait) => wait.reject({ code: why }));
-      if (this.#stopped) return;
       if (Date.now() - started > STEADY_MS) this.#pause = FIRST_PAUSE_MS;
       this.#again(why);
     };
@@ -92,7 +92,7 @@ export class Resident {
         this.#settle(id, (wait) => wait.reject({ code: "deadline" }));
         child.kill("SIGKILL"); // stuck: its own budget is shorter
       }, DEADLINE_MS);
-      this.#waiting.set(id, { resolve, reject, timer });
+      this.#waiting.set(id, { child, resolve, reject, timer });
       child.stdin.write(`${JSON.stringify({ id, ...question })}\n`);
     });
   }
@@ -103,6 +103,7 @@ export class Resident {
     clearTimeout(this.#restart);
     const child = this.#child;
     if (!child) return;
+    this.#child = undefined;
     await new Promise((resolve) => {
       const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
       child.on("close", () => (clearTimeout(timer), resolve()));

@@ -1,0 +1,136 @@
+// The plugin's index.js alone, registered as the versions of OpenClaw do it: twice, in another order, from a copy.
+import assert from "node:assert/strict";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, test } from "node:test";
+import { pathToFileURL } from "node:url";
+import { until, WORK } from "./lib/process.mjs";
+
+const shared = () => globalThis[Symbol.for("sigilum-authz-notify")];
+
+let dir;
+let home;
+let root; // where OpenClaw found the plugin
+let logged;
+let started; // registered services that were started
+
+beforeEach(() => {
+  dir = mkdtempSync(join(WORK, "registration-"));
+  home = join(dir, "home");
+  root = join(home, ".sigilum/plugin");
+  mkdirSync(root, { recursive: true });
+  cpSync(join(process.env.E2E_ROOT, "hooks/plugin"), root, { recursive: true, dereference: true });
+  // What OpenClaw puts in a plugin's way.
+  const sdk = join(dir, "node_modules/openclaw");
+  mkdirSync(sdk, { recursive: true });
+  writeFileSync(join(sdk, "package.json"), '{"type":"module","exports":{"./plugin-sdk/plugin-entry":"./entry.js"}}');
+  writeFileSync(join(sdk, "entry.js"), "export const definePluginEntry = (entry) => entry;");
+  const program = join(dir, "program.mjs");
+  writeFileSync(
+    program,
+    `#!${process.execPath}
+import { appendFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+appendFileSync(${JSON.stringify(join(dir, "starts"))}, JSON.stringify({ pid: process.pid, args: process.argv.slice(2) }) + "\\n");
+for await (const line of createInterface({ input: process.stdin })) {
+  console.log(JSON.stringify({ id: JSON.parse(line).id, messages: ["from " + process.pid], logs: [] }));
+}
+`,
+    { mode: 0o700 },
+  );
+  writeFileSync(join(root, "install.json"), JSON.stringify({ binary: program }), { mode: 0o600 });
+  logged = [];
+  started = [];
+});
+afterEach(async () => {
+  for (const service of started) await service.stop();
+  rmSync(dir, { recursive: true });
+});
+
+/** Loads the plugin, another instance for another name, and registers it. */
+async function register({ instance = "one", from = root, mode = "full" } = {}) {
+  const { default: plugin } = await import(`${pathToFileURL(join(from, "index.js")).href}?${instance}`);
+  const made = {};
+  const logger = Object.fromEntries(["info", "warn", "error", "debug"].map((level) => [level, (line) => logged.push(line)]));
+  plugin.register({
+    registrationMode: mode,
+    rootDir: root,
+    logger,
+    registerService: ({ start, stop }) => (made.service = { start: () => (started.push(made.service), start({ stateDir: join(dir, "moved"), logger })), stop }),
+    registerHook: (events, hook) => (made.hook = hook),
+  });
+  return made;
+}
+
+/** /new in a direct chat: the messages. */
+async function says(hook) {
+  const event = { type: "command", action: "new", messages: [], context: { sessionEntry: { chatType: "direct" } } };
+  await hook(event);
+  return event.messages;
+}
+const starts = () => (existsSync(join(dir, "starts")) ? readFileSync(join(dir, "starts"), "utf8").trim().split("\n").map((line) => JSON.parse(line)) : []);
+const alive = () => starts().map(({ pid }) => pid).filter((pid) => existsSync(`/proc/${pid}`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8")));
+
+test("registered twice, the first one's service and the second one's hook: they share one child", async () => {
+  const first = await register();
+  const second = await register();
+  await first.service.start();
+  const { pid } = await until("a start", () => starts()[0]);
+  assert.deepEqual(await says(second.hook), [`from ${pid}`]);
+  assert.deepEqual(await says(first.hook), [`from ${pid}`]);
+  assert.deepEqual(alive(), [pid]);
+});
+
+test("another instance of the module finds the same child; one that only discovers registers nothing", async () => {
+  const first = await register();
+  await first.service.start();
+  const other = await register({ instance: "two" });
+  assert.equal((await says(other.hook)).length, 1);
+  assert.deepEqual(await register({ instance: "three", mode: "discovery" }), {});
+  assert.equal(starts().length, 1);
+});
+
+test("both services started: one child, whichever stops first", async () => {
+  const first = await register();
+  const second = await register();
+  await first.service.start();
+  await until("the first child", () => starts().length === 1);
+  await second.service.start();
+  await until("one child, the second", () => starts().length === 2 && alive().length === 1);
+  await first.service.stop();
+  assert.deepEqual(await says(first.hook), [`from ${starts()[1].pid}`]);
+  await second.service.stop();
+  await until("no child", () => alive().length === 0);
+  assert.equal(shared().resident, undefined);
+  assert.deepEqual(await says(second.hook), []);
+  // A gateway that restarts in its own process.
+  await first.service.start();
+  assert.equal((await says(first.hook)).length, 1);
+});
+
+test("run from a copy, under a state folder that the config moved: the records where OpenClaw found it count", async () => {
+  const copy = join(dir, "copy");
+  cpSync(root, copy, { recursive: true });
+  rmSync(join(copy, "install.json"));
+  writeFileSync(join(home, "openclaw.json"), "{}");
+  mkdirSync(join(dir, "moved/.sigilum"), { recursive: true });
+  writeFileSync(join(dir, "moved/.sigilum/hook.json"), JSON.stringify({ binary: "/bin/false" }), { mode: 0o600 });
+  const { service, hook } = await register({ from: copy });
+  await service.start();
+  assert.equal((await says(hook)).length, 1);
+  assert.deepEqual(starts()[0].args, ["serve", "--stdio", "--openclaw-home", home]);
+});
+
+test("uninstalled under a gateway that goes on: silent, and the child ends; installed again: as before", async () => {
+  const { service, hook } = await register();
+  await service.start();
+  assert.equal((await says(hook)).length, 1);
+  assert.equal(shared().resident.ready, true);
+  renameSync(root, `${root}.gone`);
+  assert.equal(shared().resident.ready, false, "the hook of the same program answers");
+  assert.deepEqual(await says(hook), []);
+  renameSync(`${root}.gone`, root); // at once: the child that is ending is not asked
+  assert.deepEqual(await says(hook), [`from ${starts()[1].pid}`]);
+  await until("the end of the first child", () => alive().length === 1);
+  assert.deepEqual(logged, []);
+});
