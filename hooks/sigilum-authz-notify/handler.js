@@ -54,7 +54,7 @@ function problem(why, install, sender) {
 
 /** What is missing where no record names a program that is there, and how to get it. */
 export function missing(install) {
-  const get = `Build it from its source (cargo install --locked --path .), then run: ${NAME} ${install}`;
+  const get = `If you do not have it, build it from its source (cargo install --locked --path .); then run: ${NAME} ${install}`;
   return `the program ${NAME} is missing, so requests that wait for approval cannot be shown. ${get}`;
 }
 
@@ -82,13 +82,26 @@ export function command(dir, home) {
 /** The absolute paths in a record; none where it is not a regular file of ours or root's that they alone can write. */
 function record(file) {
   try {
-    const { mode, uid } = lstatSync(file);
-    if ((mode & 0o170022) !== 0o100000 || ![0, process.getuid()].includes(uid)) return {};
+    const { mode, uid, gid } = lstatSync(file);
+    if ((mode & 0o170002) !== 0o100000 || ![0, process.getuid()].includes(uid)) return {};
+    if (mode & 0o020 && !isOursAlone(gid)) return {};
     const paths = Object.entries(JSON.parse(readFileSync(file, "utf8")));
     return Object.fromEntries(paths.filter(([, path]) => typeof path === "string" && isAbsolute(path)));
   } catch {
     return {}; // none, or nothing that can be read
   }
+}
+
+/** Whether a group is ours and nobody else's, by passwd(5) and group(5): a kubelet lets it write to a pod's volume. */
+function isOursAlone(gid) {
+  if (gid === 0) return true; // as root
+  if (process.platform !== "linux" || ![process.getegid(), ...process.getgroups()].includes(gid)) return false;
+  const rows = (file) => (existsSync(file) ? readFileSync(file, "utf8") : "").split("\n").map((line) => line.split(":"));
+  const accounts = rows("/etc/passwd");
+  const listed = rows("/etc/group").filter(([, , id]) => id === `${gid}`).flatMap(([, , , names]) => names?.split(",") ?? []);
+  const known = (name) => !name || accounts.some(([account]) => account === name);
+  const members = accounts.filter(([name, , , own]) => own === `${gid}` || (name && listed.includes(name)));
+  return listed.every(known) && members.every(([, , uid]) => [0, process.getuid()].includes(Number(uid)));
 }
 
 /** The OpenClaw home that the files lie in: `<home>/hooks/…` or `<home>/.sigilum/plugin`. */

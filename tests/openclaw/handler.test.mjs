@@ -1,6 +1,6 @@
 // handler.js alone, with programs that behave and programs that do not.
 import assert from "node:assert/strict";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
@@ -183,9 +183,17 @@ test("the program: of install.json, else of the home's hook.json, and of nothing
     const right = witness("recorded");
     record(right, {}, file);
     assert.deepEqual(await says(), ["from recorded"], file);
-    for (const mode of [0o620, 0o602]) {
-      chmodSync(file, mode);
-      await refused("others may write it");
+    chmodSync(file, 0o602);
+    await refused("everybody may write it");
+    if (process.getuid() === 0) {
+      chmodSync(file, 0o660);
+      assert.deepEqual(await says(), ["from recorded"], "group 0 is root's, and a kubelet lets it write");
+      chownSync(file, 0, 65534);
+      chmodSync(file, 0o620);
+      await refused("a group that is not ours may write it");
+      chownSync(file, 65534, 0);
+      chmodSync(file, 0o600);
+      await refused("belongs to somebody else");
     }
     rmSync(file);
     record(right, {}, join(dir, "elsewhere.json"));
@@ -215,7 +223,7 @@ test("no program: said once to each who types /new in a direct chat, and how to 
   const [text, ...more] = await says();
   assert.deepEqual(more, []);
   assert.match(text, /^Sigilum: the program sigilum-authz-notify is missing, /);
-  assert.match(text, /cargo install --locked --path \..* then run: sigilum-authz-notify hook install$/);
+  assert.match(text, /cargo install --locked --path \.\); then run: sigilum-authz-notify hook install$/);
   assert.doesNotMatch(text, /npm|crates/, "no package that nobody has published");
   assert.deepEqual(await says(), []);
   assert.equal((await says(from("bob!~bob@host"))).length, 1);
