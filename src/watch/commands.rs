@@ -2,7 +2,7 @@
 
 use super::file_events::HomeId;
 use super::wakeup::Waker;
-use crate::error::Result;
+use crate::error::{ExitCode, OrFail, Result};
 use crate::token::token_command::{LIMIT, TokenCommand};
 use secrecy::SecretString;
 use std::collections::VecDeque;
@@ -80,21 +80,14 @@ impl Commands {
                 let _ = tell.send((home, printed));
                 waker.wake();
             };
+            self.running += 1;
             let thread = std::thread::Builder::new()
                 .name("token-command".to_owned())
                 .stack_size(STACK_BYTES);
-            match thread.spawn(work) {
-                Ok(_) => self.running += 1,
-                Err(error) => {
-                    let failed = crate::error::Error::new(
-                        crate::error::ExitCode::Failure,
-                        "could not start a thread for the token command",
-                    )
-                    .because(error);
-                    self.running += 1;
-                    let _ = self.tell.send((home, Err(failed)));
-                    self.waker.wake();
-                }
+            let what = || "could not start a thread for the token command".to_owned();
+            if let Err(error) = thread.spawn(work).or_fail(ExitCode::Failure, what) {
+                let _ = self.tell.send((home, Err(error)));
+                self.waker.wake();
             }
         }
     }

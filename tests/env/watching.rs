@@ -150,7 +150,6 @@ impl TestEnv {
         self.login()
             .args(["--enable-authz-notify", "true", "--ttl-seconds", &ttl])
             .expect(0);
-        self.record_choice(Some(true));
     }
 
     /// Records whether alice's token stands in openclaw.json, as a login does.
@@ -191,7 +190,6 @@ impl TestEnv {
         let config = CONFIG.replace("http://127.0.0.1:8787", &api.url());
         self.write_config(config.replace("oss-local", "managed"));
         self.managed_login(token).args(["--api-url", &api.url()]).expect(0);
-        self.record_choice(Some(true));
     }
 
     fn managed_login(&self, token: &str) -> Run {
@@ -205,7 +203,6 @@ impl TestEnv {
     /// `auth login` of alice's in managed mode with this token, and the hook on.
     pub fn log_in_with(&self, token: &str) {
         self.managed_login(token).expect(0);
-        self.record_choice(Some(true));
     }
 
     /// A watcher of `~/.openclaw`.

@@ -16,13 +16,6 @@ fn home() -> (TestEnv, String) {
     (env, stored)
 }
 
-/// The token is to stand in the config of this home.
-fn record_choice(home: &Path) {
-    let path = home.join(".sigilum/hook.json");
-    std::fs::write(&path, r#"{"namespace": "alice", "token_in_config": true}"#).unwrap();
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-}
-
 /// The config's text without a token.
 fn without(env: &TestEnv, token: &str) -> String {
     let text = std::fs::read_to_string(env.config()).unwrap();
@@ -98,7 +91,6 @@ fn a_home_that_appears_later_and_one_that_is_moved_are_seen() {
     assert!(!env.home().join("a").exists(), "it makes nothing");
     env.write(far.join("openclaw.json"), CONFIG);
     env.login().args(["--openclaw-home"]).args([&far]).expect(0);
-    record_choice(&far);
     let stored = std::fs::read_to_string(far.join(".sigilum/owner-token-alice.jwt")).unwrap();
     let stored = stored.trim();
     let holds = |home: &Path| {
@@ -299,7 +291,6 @@ fn all_homes_of_a_person_are_served_those_that_appear_later_too() {
             .args(["--enable-authz-notify", "true", "--openclaw-home"])
             .args([&home])
             .expect(0);
-        record_choice(&home);
         home
     };
     let holds_its_own = |home: &Path| {

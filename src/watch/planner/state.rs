@@ -11,7 +11,8 @@ use std::collections::{BTreeSet, VecDeque};
 pub struct Memory {
     seed: u64,
     place: Vec<u8>,
-    random: Random,
+    /// How often something failed: every retry has a delay of its own.
+    failures: i64,
     last: Option<Now>,
     config_trouble: Option<(LogEvent, i64)>,
     notified: BTreeSet<Notified>,
@@ -59,12 +60,10 @@ impl Memory {
     /// The memory of a home that was never looked at. `seed` and `place` (any bytes that name the home) decide all
     /// that is random.
     pub fn new(seed: u64, place: &[u8]) -> Self {
-        let start = Lifetime { iat: 0, exp: 0 };
-        let random = Random(seed ^ lifetime::jitter(seed, place, start).to_bits());
         Self {
             seed,
             place: place.to_vec(),
-            random,
+            failures: 0,
             last: None,
             config_trouble: None,
             notified: BTreeSet::new(),
@@ -88,8 +87,16 @@ impl Memory {
 
     /// An action failed: it is tried again, later and later. Gives a line where this is a change of state.
     pub fn failed(&mut self, action: &Action, why: &str, now: Now) -> Option<LogEvent> {
+        self.failures += 1;
         let delay = self.retry_state(action).next_delay();
-        let delay = self.random.around(delay);
+        let spread = Lifetime {
+            iat: self.failures,
+            exp: delay,
+        };
+        let unit = lifetime::jitter(self.seed, &self.place, spread) / lifetime::MAX_JITTER;
+        // Within a quarter of it, so that homes that fail together do not try together.
+        let delay = (delay as f64 * (0.75 + unit / 2.0)) as i64;
+        let delay = delay.clamp(1_000, RetryState::LONGEST_WAIT_MS);
         self.retry_state(action).failed(action, why, delay, now)
     }
 
@@ -296,22 +303,5 @@ impl RetryState {
         if let Some(failing) = &mut self.failing {
             failing.retry_at = now.steady;
         }
-    }
-}
-
-/// SplitMix64: small, seedable, good enough to spread retries.
-#[derive(Debug, Clone)]
-struct Random(u64);
-
-impl Random {
-    /// Within a quarter of `delay` ms, but 1 s at least and 5 min at most.
-    fn around(&mut self, delay: i64) -> i64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let unit = ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64;
-        let spread = delay as f64 * (0.75 + unit / 2.0);
-        (spread as i64).clamp(1000, RetryState::LONGEST_WAIT_MS)
     }
 }
