@@ -1,6 +1,7 @@
 //! OpenClaw's events and what they are answered with: who asks and reads ([`event`]), what an operator is shown
-//! ([`notice`]), what goes back ([`answer`]). Nothing here looks at a file or the network.
+//! ([`notice`], [`clean`]), what goes back ([`answer`]). Nothing here looks at a file or the network.
 
 pub mod answer;
+pub mod clean;
 pub mod event;
 pub mod notice;

@@ -2,6 +2,7 @@
 
 use super::input::split;
 use serde_json::Value;
+use sigilum_authz_notify::hook::clean;
 use sigilum_authz_notify::hook::notice::{self, DASHBOARD, FIELD_MAX, Form, MAX, SHOWN};
 use sigilum_authz_notify::request::LIMIT;
 use sigilum_authz_notify::sigilum::requests;
@@ -69,7 +70,7 @@ fn safe(text: &str, form: Form, count: u64, claims: usize) {
 /// One field: what may stay stays where it is, and nothing else does.
 fn cleaned(text: &str) {
     for max in [1, 8, FIELD_MAX] {
-        let clean = notice::clean(text, max);
+        let clean = clean::clean(text, max);
         only_the_alphabet(&clean);
         let cut = text.chars().count() > max;
         assert_eq!(clean.chars().count(), text.chars().count().min(max));
@@ -83,7 +84,7 @@ fn cleaned(text: &str) {
             }
         }
         if !cut {
-            assert_eq!(notice::clean(&clean, max), clean, "a clean text is changed");
+            assert_eq!(clean::clean(&clean, max), clean, "a clean text is changed");
         }
     }
 }

@@ -1,15 +1,9 @@
-//! What an operator reads, made safe. Pure: no clock, no network.
+//! What an operator reads. Pure: no clock, no network.
 //!
-//! Every field of a request was chosen by a stranger, and the notice may be shown by a terminal, an IRC client or
-//! something that reads Markdown. So a field keeps its letters, its digits, single spaces, `._:/-` and an `@` inside a
-//! word; all else becomes `·`; it is at most 40 characters long and stands in quotes after a fixed label, so that it
-//! can neither end its quotes nor pass for our own words.
-//!
-//! A *letter* is one of the scripts that are written left to right with one character a letter: Latin, Greek,
-//! Cyrillic, Armenian, Georgian, kana, Han and Hangul. No combining mark, no invisible letter, no script written right
-//! to left (it would re-order the line around it). A word that mixes Latin with Greek, Cyrillic or Armenian keeps its
-//! Latin letters only: `pаypal` with a Cyrillic `а` shows as `p·ypal`.
+//! Every field of a request was chosen by a stranger: it is [`clean`], at most 40 characters long, and stands in quotes
+//! after a fixed label, so that it can neither end its quotes nor pass for our own words.
 
+use crate::hook::clean::clean;
 use crate::request::{AuthorizationRequest, Pending};
 use std::fmt::Write;
 
@@ -21,9 +15,6 @@ pub const FIELD_MAX: usize = 40;
 pub const SHOWN: usize = 5;
 /// Where requests are reviewed, unless `SIGILUM_DASHBOARD_URL` says otherwise.
 pub const DASHBOARD: &str = "https://sigilum.id";
-
-/// What all else becomes.
-const DOT: char = '·';
 
 /// How much a reader may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,82 +156,10 @@ fn short_key(key: &str) -> String {
 /// No field is looked at beyond this many characters.
 const SCANNED: usize = 64;
 
-/// A stranger's text, made safe under the rules at the top of this file. A text that is cut ends with `·`.
-pub fn clean(text: &str, max: usize) -> String {
-    let mut chars: Vec<char> = text.chars().take(max + 1).collect();
-    if chars.len() > max {
-        chars.truncate(max.saturating_sub(1));
-        chars.push(DOT);
-    }
-    let mut before = None;
-    for c in &mut chars {
-        let stays = match *c {
-            ' ' => before != Some(' '),
-            '.' | '_' | ':' | '/' | '-' | '@' => true,
-            other => is_word(other),
-        };
-        before = Some(*c);
-        if !stays {
-            *c = DOT;
-        }
-    }
-    for word in chars.chunk_by_mut(|a, b| is_word(*a) && is_word(*b)) {
-        if word.iter().any(|c| script(*c) == Some(Script::Latin)) {
-            for letter in word.iter_mut().filter(|c| script(**c) == Some(Script::LooksLatin)) {
-                *letter = DOT;
-            }
-        }
-    }
-    // Last, when it is known what stands around it.
-    for at in 0..chars.len() {
-        let inside = at > 0 && is_word(chars[at - 1]) && chars.get(at + 1).is_some_and(|c| is_word(*c));
-        if chars[at] == '@' && (!inside || calls_everybody(&chars[at + 1..])) {
-            chars[at] = DOT;
-        }
-    }
-    chars.into_iter().collect()
-}
-
-/// Whether what follows an `@` is a word that some chats take for everybody, wherever it stands.
-fn calls_everybody(rest: &[char]) -> bool {
-    let word: String = rest.iter().take_while(|c| is_word(**c)).collect();
-    let ends = !matches!(rest.get(word.chars().count()), Some('.' | '-' | '_'));
-    ends && ["everyone", "here", "channel", "all"].contains(&word.to_lowercase().as_str())
-}
-
-fn is_word(c: char) -> bool {
-    c.is_ascii_digit() || script(c).is_some()
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Script {
-    Latin,
-    /// Many of its letters look like Latin ones.
-    LooksLatin,
-    Other,
-}
-
-/// Which script a letter belongs to; `None` for what does not count as a letter here.
-fn script(c: char) -> Option<Script> {
-    match c {
-        'a'..='z' | 'A'..='Z' => Some(Script::Latin),
-        _ if !c.is_alphabetic() => None,
-        '\u{C0}'..='\u{24F}' | '\u{1E00}'..='\u{1EFF}' => Some(Script::Latin),
-        '\u{386}'..='\u{3FF}' | '\u{400}'..='\u{52F}' | '\u{531}'..='\u{586}' => Some(Script::LooksLatin),
-        '\u{10D0}'..='\u{10FA}'
-        | '\u{3041}'..='\u{3096}'
-        | '\u{30A1}'..='\u{30FA}'
-        | '\u{30FC}'
-        | '\u{3400}'..='\u{4DBF}'
-        | '\u{4E00}'..='\u{9FFF}'
-        | '\u{AC00}'..='\u{D7A3}' => Some(Script::Other),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hook::clean::tests::{is_clean, nasty};
     use proptest::prelude::*;
 
     fn request(service: &str) -> AuthorizationRequest {
@@ -338,58 +257,6 @@ mod tests {
     }
 
     #[test]
-    fn what_strangers_may_say() {
-        let cases = [
-            ("payments", "payments"),
-            ("Zahlungen für Zoë 2", "Zahlungen für Zoë 2"),
-            ("оплата", "оплата"),
-            ("支払い 결제", "支払い 결제"),
-            ("a.b_c:d/e-f", "a.b_c:d/e-f"),
-            // one space stays, a second does not
-            ("a  b   c", "a ·b ··c"),
-            ("a\tb\nc\r\nd\u{a0}e", "a·b·c··d·e"),
-            // ends of quotes, terminals, IRC colours
-            ("x\", ip \"127.0.0.1", "x·· ip ·127.0.0.1"),
-            ("\u{1b}[31mred\u{1b}]0;title\u{7}", "··31mred··0·title·"),
-            ("\u{3}04,01red\u{2}bold\u{f}", "·04·01red·bold·"),
-            // Markdown, HTML, links
-            ("**b** `c` [x](http://e.vil)", "··b·· ·c· ·x··http://e.vil·"),
-            ("<img src=x>|~~s~~#h", "·img src·x····s···h"),
-            // mentions
-            ("@alice", "·alice"),
-            ("alice@example.com", "alice@example.com"),
-            ("a@b@c", "a@b@c"),
-            ("a@@b", "a··b"),
-            ("a@пb", "a··b"),
-            ("a @b c@ d", "a ·b c· d"),
-            ("x@everyone", "x·everyone"),
-            ("x@HERE y", "x·HERE y"),
-            ("x@here.example.com", "x@here.example.com"),
-            ("<@U012> <!channel>", "··U012· ··channel·"),
-            // looks like something else
-            ("p\u{430}ypal", "p·ypal"),
-            ("\u{440}\u{430}ypal my-сервис", "··ypal my-сервис"),
-            ("e\u{301}", "e·"),
-            ("a\u{200b}b\u{ad}c\u{feff}d\u{2060}e", "a·b·c·d·e"),
-            ("\u{202e}txt.exe\u{202c}\u{2066}x\u{2069}", "·txt.exe··x·"),
-            ("שלום مرحبا", "···· ·····"),
-            ("\u{3164}\u{115f}\u{1160}\u{ffa0}", "····"),
-            ("ａ１①½²", "·····"),
-            ("🔥\u{e0041}", "··"),
-            ("", ""),
-            (" a ", " a "),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(clean(text, FIELD_MAX), expected, "{text:?}");
-        }
-        assert_eq!(clean(&"x".repeat(40), 40), "x".repeat(40));
-        assert_eq!(clean(&"x".repeat(41), 40), format!("{}·", "x".repeat(39)));
-        assert_eq!(clean("a@a@a@a@a", 8), "a@a@a@a·");
-        assert_eq!(clean("a@a@@a@a@", 8), "a@a··a··");
-        assert_eq!(clean(&"x".repeat(10_000_000), 40), format!("{}·", "x".repeat(39)));
-    }
-
-    #[test]
     fn where_requests_are_reviewed() {
         let cases = [
             (None, DASHBOARD),
@@ -412,17 +279,6 @@ mod tests {
         );
     }
 
-    /// Text of the kind that attacks are made of.
-    fn nasty() -> impl Strategy<Value = String> {
-        prop_oneof![
-            any::<String>(),
-            "[\\x00-\\x7f]{0,80}",
-            "[ @a]{0,50}",
-            "[\\u0300-\\u036f\\u200b-\\u206f\\u0590-\\u06ff\\u0400-\\u04ffa-z\"`*_\\[\\]()<>|#\\n\\r\\t]{0,80}",
-            "[a-z]{0,200}",
-        ]
-    }
-
     fn any_request() -> impl Strategy<Value = AuthorizationRequest> {
         let field = || proptest::option::of(nasty());
         let time = proptest::option::of(prop_oneof![
@@ -443,29 +299,7 @@ mod tests {
         )
     }
 
-    /// The rules once more, said another way round.
-    fn is_clean(text: &str) -> bool {
-        let allowed = |c: char| c == DOT || c == ' ' || "._:/-@".contains(c) || c.is_ascii_digit() || c.is_alphabetic();
-        let hidden = |c: char| {
-            matches!(c as u32, 0x300..=0x36f | 0x590..=0x8ff | 0x115f | 0x1160 | 0x2000..=0x206f | 0x3164 | 0xfb1d..=0xffff)
-                || c as u32 > 0xffff
-        };
-        let word = |part: Option<char>| part.is_some_and(|c| c.is_alphanumeric());
-        text.chars().all(|c| allowed(c) && !hidden(c))
-            && !text.contains("  ")
-            && text
-                .match_indices('@')
-                .all(|(at, _)| word(text[..at].chars().next_back()) && word(text[at + 1..].chars().next()))
-    }
-
     proptest! {
-        #[test]
-        fn a_field_is_clean_and_short(text in nasty(), max in 1_usize..60) {
-            let clean = clean(&text, max);
-            prop_assert!(is_clean(&clean), "{clean:?}");
-            prop_assert!(clean.chars().count() <= max);
-        }
-
         #[test]
         fn a_notice_is_clean_and_short(
             requests in proptest::collection::vec(any_request(), 0..25),
