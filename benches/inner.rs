@@ -12,7 +12,9 @@ use json5_edit::Document;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sigilum_authz_notify::cli::Cli;
-use sigilum_authz_notify::hook::notice::{self, Form};
+use sigilum_authz_notify::hook::notice::{self, About, Form, Review};
+use sigilum_authz_notify::hook::seen::Seen;
+use sigilum_authz_notify::mode::Mode;
 use sigilum_authz_notify::openclaw::undo::{Change, Undo};
 use sigilum_authz_notify::sigilum::requests;
 use sigilum_authz_notify::token::claims::{self, Claims};
@@ -153,15 +155,16 @@ fn long_notice() -> Row {
     let body =
         json!({"claims": vec![claim; 200], "pagination": {"limit": 200, "offset": 0, "total": 200, "has_more": false}});
     let body = body.to_string();
+    let review = Review::new(Mode::Managed, None, "https://api.sigilum.id");
     many(100, &mut || {
         let pending = requests::decode(body.as_bytes()).expect("a good answer");
-        let notice = notice::pending(
-            &pending,
-            "alice",
-            "https://sigilum.id/dashboard",
-            1_800_000_000,
-            Form::Full,
-        );
+        let about = About {
+            namespace: "alice",
+            review: &review,
+            now: 1_800_000_000,
+        };
+        let listed = Seen::default().list("alice", &pending, about.now * 1000);
+        let notice = notice::pending(pending.count(), &listed, &about, Form::Full);
         assert!(black_box(notice).is_some());
     })
 }

@@ -69,6 +69,11 @@ impl OpenClawHome {
         self.sigilum_dir().join("hook.json")
     }
 
+    /// `<home>/.sigilum/seen.json`: which requests the owner has been told of.
+    pub fn seen_file(&self) -> PathBuf {
+        self.sigilum_dir().join("seen.json")
+    }
+
     /// `<home>/.sigilum/undo.json`: what our edits of openclaw.json put in and took out.
     pub fn undo_file(&self) -> PathBuf {
         self.sigilum_dir().join("undo.json")

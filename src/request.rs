@@ -4,14 +4,19 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
-/// How many requests we ask for, and the most that we keep of an answer.
-pub const LIMIT: usize = 20;
+/// How many requests we ask for at a time, and the most that we keep of one answer.
+pub const PAGE: usize = 200;
+/// The most requests that we ask for.
+pub const MOST: usize = 1_000;
 
 /// One pending request, as far as a notice needs it. Every field is text that a stranger chose: show it only through
 /// [`crate::hook::notice`]. A field that is missing, null or no string is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct AuthorizationRequest {
+    /// What Sigilum calls it: `cl_` and 24 hexadecimal digits.
+    #[serde(deserialize_with = "text")]
+    pub claim_id: Option<String>,
     /// The slug of the service that is asked for.
     #[serde(deserialize_with = "text")]
     pub service: Option<String>,
@@ -35,12 +40,27 @@ pub struct AuthorizationRequest {
     pub created_at: Option<String>,
 }
 
+impl AuthorizationRequest {
+    /// Its id, if it is one: at most 64 ASCII letters, digits, `_` and `-`.
+    pub fn id(&self) -> Option<&str> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+        let is_id = |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(plain);
+        self.claim_id.as_deref().filter(is_id)
+    }
+
+    /// When it was made, in Unix seconds. A request that is made again keeps the time of the first.
+    pub fn created(&self) -> Option<i64> {
+        let text = self.created_at.as_deref().filter(|text| text.len() <= 40)?;
+        Some(text.parse::<jiff::Timestamp>().ok()?.as_second())
+    }
+}
+
 /// What waits for approval in one namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pending {
-    /// At most [`LIMIT`] requests, newest first.
+    /// At most [`MOST`] requests, newest first.
     pub requests: Vec<AuthorizationRequest>,
-    /// How many there are in all; `None` where the answer did not say it as a whole number.
+    /// How many there are in all; `None` where that is not known.
     pub total: Option<u64>,
 }
 
@@ -48,10 +68,12 @@ impl Pending {
     /// How many wait at least, and whether that is known to be all.
     pub fn count(&self) -> (u64, bool) {
         let known = self.requests.len() as u64;
-        match self.total {
-            Some(total) => (total.max(known), true),
-            None => (known, known < LIMIT as u64),
-        }
+        (self.total.unwrap_or(0).max(known), self.total.is_some())
+    }
+
+    /// Whether no request is missing.
+    pub fn is_all(&self) -> bool {
+        self.count() == (self.requests.len() as u64, true)
     }
 }
 

@@ -4,9 +4,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The wall clock in Unix seconds.
 pub fn now() -> i64 {
+    now_ms().div_euclid(1000)
+}
+
+/// The wall clock in Unix milliseconds.
+pub fn now_ms() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-        Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX),
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
     }
 }
 

@@ -133,7 +133,7 @@ impl<'a> TokenCheck<'a> {
             namespace: self.namespace,
             trust: self.trust,
         };
-        Ok(api.pending_requests(token, self.budget).map(drop))
+        Ok(api.check(token, self.budget))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::input::split;
 use serde_json::Value;
-use sigilum_authz_notify::hook::event::{self, Asks, Event, Readers, sender_ids};
+use sigilum_authz_notify::hook::event::{self, Asks, Audience, Event, Readers, sender_ids};
 use sigilum_authz_notify::hook::notice::Form;
 use sigilum_authz_notify::hook_record::Groups;
 
@@ -50,10 +50,10 @@ fn audience(event: &Event, value: &Value, readers: &Readers) {
     let sender = value["senderId"].as_str().unwrap_or_default();
     let mut listed = readers.senders.is_none();
     for id in readers.senders.iter().flatten() {
-        // Some part of an entry of the list is the sender or its nick, in whatever case.
-        let nick = sender.split('!').next().unwrap_or_default();
+        // Some part of an entry of the list is the sender or, on IRC, its nick, in whatever case.
+        let nick = sender.split('!').next().filter(|_| value["commandSource"] == "irc");
         let ends = |name: &str| !name.is_empty() && id.to_ascii_lowercase().ends_with(&name.to_ascii_lowercase());
-        listed |= ends(sender) || ends(nick);
+        listed |= ends(sender) || nick.is_some_and(ends);
     }
     let key = value["sessionKey"].as_str().unwrap_or_default();
     let direct = value["chatType"] == "direct"
@@ -64,12 +64,21 @@ fn audience(event: &Event, value: &Value, readers: &Readers) {
             || key.ends_with(":direct")
             || key.ends_with(":dm"));
     match event.audience(readers) {
-        Some(Form::Full) => assert!(
-            listed && (direct || readers.groups == Some(Groups::Full)),
-            "too much is told"
-        ),
+        Some(Audience {
+            form: Form::Full,
+            is_owner,
+        }) => {
+            assert!(
+                listed && (direct || readers.groups == Some(Groups::Full)),
+                "too much is told"
+            );
+            assert!(!is_owner || direct && value["chatType"] == "direct");
+        }
         None => assert_eq!(readers.groups, Some(Groups::Off)),
-        Some(Form::Brief) => {}
+        Some(Audience {
+            form: Form::Brief,
+            is_owner,
+        }) => assert!(!is_owner),
     }
 }
 

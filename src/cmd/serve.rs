@@ -14,7 +14,7 @@
 //! SIGINT.
 
 use crate::cli::{HookRunArgs, PlaceArgs, ServeArgs};
-use crate::cmd::hook::answer;
+use crate::cmd::hook::answer::{self, Outcome};
 use crate::cmd::hook::caller::Caller;
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
@@ -57,13 +57,13 @@ enum Message {
 }
 
 /// A line out.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct Reply {
     id: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(flatten)]
-    answer: Answer,
+    outcome: Outcome,
 }
 
 impl Reply {
@@ -75,7 +75,7 @@ impl Reply {
         Self {
             id,
             error: Some(why),
-            answer,
+            outcome: answer.into(),
         }
     }
 }
@@ -173,6 +173,7 @@ fn serve(
         if out.write_all(&line).and_then(|()| out.flush()).is_err() {
             return;
         }
+        reply.outcome.remember();
     }
 }
 
@@ -239,10 +240,10 @@ impl EventServer {
         let answer = || answer::for_gateway(event, &self.args, &self.env, &|caller| self.http(caller));
         // A bug in one answer must not take the watcher with it.
         match std::panic::catch_unwind(AssertUnwindSafe(answer)) {
-            Ok(answer) => Reply {
+            Ok(outcome) => Reply {
                 id,
                 error: None,
-                answer,
+                outcome,
             },
             Err(_) => Reply::error(id, "an internal error".to_owned()),
         }

@@ -1,17 +1,55 @@
-//! A stranger's text, made safe. Every field of a request was chosen by a stranger, and the notice may be shown by a
-//! terminal, an IRC client or something that reads Markdown. So a field keeps its letters, its digits, single spaces,
-//! `._:/-` and an `@` inside a word; all else becomes `·`.
+//! A stranger's text, made safe. Every field of a request was chosen by a stranger, and a chat makes more of a text than
+//! text: links, mentions, commands, colours. So a field keeps its letters, its digits, `_`, `-` and single spaces, and
+//!
+//! - a `.` at the end or before a space, a `:` before a space: no domain, no address, no scheme;
+//! - a `/` after a letter or digit: no command;
+//! - an `@` inside a word, unless a word for everybody follows: no mention.
+//!
+//! All else becomes `·`, and so does the `h` of `localhost`, which some chats link. A key keeps base64's signs besides.
+//! `tests/suite/notice.rs` has what each chat makes links of.
 //!
 //! A *letter* is one of the scripts that are written left to right with one character a letter: Latin, Greek,
 //! Cyrillic, Armenian, Georgian, kana, Han and Hangul. No combining mark, no invisible letter, no script written right
 //! to left (it would re-order the line around it). A word that mixes Latin with Greek, Cyrillic or Armenian keeps its
 //! Latin letters only: `pаypal` with a Cyrillic `а` shows as `p·ypal`.
 
+use std::net::IpAddr;
+
 /// What all else becomes.
 const DOT: char = '·';
 
-/// A stranger's text, made safe under the rules at the top of this file. A text that is cut ends with `·`.
+/// No key is looked at beyond this many characters from either end.
+const SCANNED: usize = 64;
+
+/// A stranger's text of at most `max` characters. One that is cut ends with `·`.
 pub fn clean(text: &str, max: usize) -> String {
+    with_signs(text, max, "")
+}
+
+/// A key's two ends: all keys of one kind begin alike, so the beginning alone would tell nothing. Never cut further, since
+/// people compare it.
+pub fn key(key: &str) -> String {
+    let end = |text: &str| with_signs(text, 18, "+=").replace(['.', ':', '@'], "·");
+    let bare = key.split_once(':').map_or(key, |(_, bare)| bare).trim_end_matches('=');
+    if bare.chars().take(SCANNED).count() <= 18 {
+        return end(bare);
+    }
+    let first: String = bare.chars().take(8).collect();
+    let last: Vec<char> = bare.chars().rev().take(8).collect();
+    let last: String = last.into_iter().rev().collect();
+    format!("{}..{}", end(&first), end(&last))
+}
+
+/// An internet address, whole; what is none is [`clean`].
+pub fn address(text: &str, max: usize) -> String {
+    match text.parse::<IpAddr>() {
+        // Some chats link bare addresses too.
+        Ok(address) => address.to_string().replace('.', "·"),
+        Err(_) => clean(text, max),
+    }
+}
+
+fn with_signs(text: &str, max: usize, signs: &str) -> String {
     let mut chars: Vec<char> = text.chars().take(max + 1).collect();
     if chars.len() > max {
         chars.truncate(max.saturating_sub(1));
@@ -22,7 +60,7 @@ pub fn clean(text: &str, max: usize) -> String {
         let stays = match *c {
             ' ' => before != Some(' '),
             '.' | '_' | ':' | '/' | '-' | '@' => true,
-            other => is_word(other),
+            other => is_word(other) || signs.contains(other),
         };
         before = Some(*c);
         if !stays {
@@ -38,19 +76,41 @@ pub fn clean(text: &str, max: usize) -> String {
     }
     // Last, when it is known what stands around it.
     for at in 0..chars.len() {
-        let inside = at > 0 && is_word(chars[at - 1]) && chars.get(at + 1).is_some_and(|c| is_word(*c));
-        if chars[at] == '@' && (!inside || calls_everybody(&chars[at + 1..])) {
+        if !is_harmless(&chars, at) {
             chars[at] = DOT;
         }
     }
     chars.into_iter().collect()
 }
 
-/// Whether what follows an `@` is a word that some chats take for everybody, wherever it stands.
+/// Whether no chat makes anything of this character, where it stands.
+fn is_harmless(chars: &[char], at: usize) -> bool {
+    let after_word = at > 0 && is_word(chars[at - 1]);
+    let rest = &chars[at + 1..];
+    match chars[at] {
+        '.' => rest.first().is_none_or(|c| *c == ' '),
+        ':' => rest.first() == Some(&' '),
+        '/' => after_word,
+        '@' => after_word && rest.first().is_some_and(|c| is_word(*c)) && !calls_everybody(rest),
+        'h' | 'H' => !(at >= 5 && begins_with(&chars[at - 5..], "localhost")),
+        _ => true,
+    }
+}
+
+fn begins_with(chars: &[char], word: &str) -> bool {
+    let mut letters = chars.iter();
+    word.chars()
+        .all(|c| letters.next().is_some_and(|letter| letter.eq_ignore_ascii_case(&c)))
+}
+
+/// Whether what follows an `@` is a word that some chat takes for everybody, wherever it stands.
 fn calls_everybody(rest: &[char]) -> bool {
+    if ["everyone", "here"].iter().any(|word| begins_with(rest, word)) {
+        return true;
+    }
     let word: String = rest.iter().take_while(|c| is_word(**c)).collect();
-    let ends = !matches!(rest.get(word.chars().count()), Some('.' | '-' | '_'));
-    ends && ["everyone", "here", "channel", "all"].contains(&word.to_lowercase().as_str())
+    let ends = !matches!(rest.get(word.chars().count()), Some('-' | '_'));
+    ends && ["channel", "all", "room"].contains(&word.to_lowercase().as_str())
 }
 
 fn is_word(c: char) -> bool {
@@ -95,34 +155,46 @@ pub(super) mod tests {
             ("Zahlungen für Zoë 2", "Zahlungen für Zoë 2"),
             ("оплата", "оплата"),
             ("支払い 결제", "支払い 결제"),
-            ("a.b_c:d/e-f", "a.b_c:d/e-f"),
+            ("a.b_c:d/e-f", "a·b_c·d/e-f"),
+            ("a. b: c.", "a. b: c."),
+            ("a.. b :c", "a·. b ·c"),
             // one space stays, a second does not
             ("a  b   c", "a ·b ··c"),
             ("a\tb\nc\r\nd\u{a0}e", "a·b·c··d·e"),
             // ends of quotes, terminals, IRC colours
-            ("x\", ip \"127.0.0.1", "x·· ip ·127.0.0.1"),
+            ("x\", ip \"127.0.0.1", "x·· ip ·127·0·0·1"),
             ("\u{1b}[31mred\u{1b}]0;title\u{7}", "··31mred··0·title·"),
             ("\u{3}04,01red\u{2}bold\u{f}", "·04·01red·bold·"),
             // Markdown, HTML, links
-            ("**b** `c` [x](http://e.vil)", "··b·· ·c· ·x··http://e.vil·"),
+            ("**b** `c` [x](http://e.vil)", "··b·· ·c· ·x··http···e·vil·"),
             ("<img src=x>|~~s~~#h", "·img src·x····s···h"),
             // mentions
             ("@alice", "·alice"),
-            ("alice@example.com", "alice@example.com"),
+            ("alice@example.com", "alice@example·com"),
             ("a@b@c", "a@b@c"),
             ("a@@b", "a··b"),
             ("a@пb", "a··b"),
             ("a @b c@ d", "a ·b c· d"),
             ("x@everyone", "x·everyone"),
             ("x@HERE y", "x·HERE y"),
-            ("x@here.example.com", "x@here.example.com"),
+            ("x@here.example.com", "x·here·example·com"),
+            (
+                "x@hereford x@allison x@all-in x@all.in",
+                "x·hereford x@allison x@all-in x·all·in",
+            ),
+            ("x@room", "x·room"),
+            // commands, paths, schemes, addresses, this machine
+            ("/approve a/b /c x-/d _/e", "·approve a/b ·c x-·d _·e"),
+            ("https://sigilum.id/x mailto:a@b", "https···sigilum·id/x mailto·a@b"),
+            ("10.0.0.7:80 12:30", "10·0·0·7·80 12·30"),
+            ("localhost xLocalHosts", "local·ost xLocal·osts"),
             ("<@U012> <!channel>", "··U012· ··channel·"),
             // looks like something else
             ("p\u{430}ypal", "p·ypal"),
             ("\u{440}\u{430}ypal my-сервис", "··ypal my-сервис"),
             ("e\u{301}", "e·"),
             ("a\u{200b}b\u{ad}c\u{feff}d\u{2060}e", "a·b·c·d·e"),
-            ("\u{202e}txt.exe\u{202c}\u{2066}x\u{2069}", "·txt.exe··x·"),
+            ("\u{202e}txt.exe\u{202c}\u{2066}x\u{2069}", "·txt·exe··x·"),
             ("שלום مرحبا", "···· ·····"),
             ("\u{3164}\u{115f}\u{1160}\u{ffa0}", "····"),
             ("ａ１①½²", "·····"),
@@ -140,12 +212,43 @@ pub(super) mod tests {
         assert_eq!(clean(&"x".repeat(10_000_000), 40), format!("{}·", "x".repeat(39)));
     }
 
+    #[test]
+    fn keys_and_addresses() {
+        let cases = [
+            (
+                "ed25519:MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=",
+                "MCowBQYD..4rXAxZuE",
+            ),
+            ("Gb9+CWm/AAAAAAAAAAAA-_4r/Ax+", "Gb9+CWm/..-_4r/Ax+"),
+            ("ed25519:Gb9+C=_-", "Gb9+C=_-"),
+            // What a chat would take for a command.
+            ("/approveAAAAAAAAAA+/reject", "·approve..+·reject"),
+            ("x:a.b@c:dAAAAAAAAAAAA", "a·b·c·dA..AAAAAAAA"),
+            ("", ""),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(key(text), expected, "{text:?}");
+        }
+        let cases = [
+            ("10.0.0.7", "10·0·0·7"),
+            ("2001:db8:0:0::1", "2001:db8::1"),
+            ("::ffff:10.0.0.7", "::ffff:10·0·0·7"),
+            ("10.0.0.7/approve", "10·0·0·7/app·"),
+            ("127.1", "127·1"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(address(text, 13), expected, "{text:?}");
+        }
+    }
+
     /// Text of the kind that attacks are made of.
     pub(crate) fn nasty() -> impl Strategy<Value = String> {
         prop_oneof![
             any::<String>(),
             "[\\x00-\\x7f]{0,80}",
             "[ @a]{0,50}",
+            "[ @a.:/lochst-]{0,50}",
+            "(localhost|everyone|here|all|[@./: -]){0,9}",
             "[\\u0300-\\u036f\\u200b-\\u206f\\u0590-\\u06ff\\u0400-\\u04ffa-z\"`*_\\[\\]()<>|#\\n\\r\\t]{0,80}",
             "[a-z]{0,200}",
         ]
@@ -158,12 +261,18 @@ pub(super) mod tests {
             matches!(c as u32, 0x300..=0x36f | 0x590..=0x8ff | 0x115f | 0x1160 | 0x2000..=0x206f | 0x3164 | 0xfb1d..=0xffff)
                 || c as u32 > 0xffff
         };
-        let word = |part: Option<char>| part.is_some_and(|c| c.is_alphanumeric());
+        let is_word = |part: Option<char>| part.is_some_and(|c| c.is_alphanumeric());
+        let around = |at: usize| (text[..at].chars().next_back(), text[at + 1..].chars().next());
+        let fine = |(at, sign): (usize, &str)| match (sign, around(at)) {
+            (".", (_, after)) => matches!(after, None | Some(' ')),
+            (":", (_, after)) => after == Some(' '),
+            ("/", (before, _)) => is_word(before),
+            (_, (before, after)) => is_word(before) && is_word(after),
+        };
         text.chars().all(|c| allowed(c) && !hidden(c))
             && !text.contains("  ")
-            && text
-                .match_indices('@')
-                .all(|(at, _)| word(text[..at].chars().next_back()) && word(text[at + 1..].chars().next()))
+            && !text.to_lowercase().contains("localhost")
+            && text.match_indices(['.', ':', '/', '@']).all(fine)
     }
 
     proptest! {
@@ -172,6 +281,7 @@ pub(super) mod tests {
             let clean = clean(&text, max);
             prop_assert!(is_clean(&clean), "{clean:?}");
             prop_assert!(clean.chars().count() <= max);
+            prop_assert_eq!(super::clean(&clean, max), clean);
         }
     }
 }

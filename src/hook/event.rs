@@ -33,6 +33,15 @@ pub struct Event {
     pub by_hand: bool,
 }
 
+/// Who reads an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Audience {
+    /// How much they may see.
+    pub form: Form,
+    /// It is a direct chat with a recorded sender, or with whoever is in one where none is recorded.
+    pub is_owner: bool,
+}
+
 /// Who may read how much, as a person recorded it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Readers {
@@ -84,14 +93,16 @@ impl Event {
         }
     }
 
-    /// How much those who read the answer may see; `None`: nothing.
+    /// Who reads the answer; `None`: nobody may see anything.
     ///
-    /// Everything only where chat type and session key both say that the chat is direct (with `session.groupScope:
-    /// "main"` a group has the key of a direct chat) and where the sender is a recorded one, if any are recorded.
-    /// Elsewhere the recorded form for groups counts; `full` is for groups, it does not lift the list of senders.
-    pub fn audience(&self, readers: &Readers) -> Option<Form> {
+    /// Everything is told only where chat type and session key both say that the chat is direct (with
+    /// `session.groupScope: "main"` a group has the key of a direct chat) and where the sender is a recorded one, if any
+    /// are recorded. Elsewhere the recorded form for groups counts; `full` is for groups, it does not lift the list of
+    /// senders.
+    pub fn audience(&self, readers: &Readers) -> Option<Audience> {
+        let is = |form, is_owner| Some(Audience { form, is_owner });
         if self.by_hand {
-            return Some(Form::Full);
+            return is(Form::Full, false);
         }
         let listed = readers
             .senders
@@ -100,10 +111,10 @@ impl Event {
         let direct =
             self.chat_type.as_deref() == Some("direct") && self.session_key.as_deref().is_some_and(says_direct);
         match (direct, readers.groups.unwrap_or(Groups::Brief)) {
-            (true, _) if listed => Some(Form::Full),
+            (true, _) if listed => is(Form::Full, true),
             (_, Groups::Off) => None,
-            (false, Groups::Full) if listed => Some(Form::Full),
-            _ => Some(Form::Brief),
+            (false, Groups::Full) if listed => is(Form::Full, false),
+            _ => is(Form::Brief, false),
         }
     }
 
@@ -116,9 +127,13 @@ impl Event {
         let Some(sender) = self.sender_id.as_deref().filter(|sender| !sender.is_empty()) else {
             return false;
         };
-        let nick = sender.split_once('!').map(|(nick, _)| nick);
-        let is_sender = |id: &str| id == sender || nick.is_some_and(|nick| nick.eq_ignore_ascii_case(id));
         let channel = self.command_source.as_deref().filter(|source| !source.is_empty());
+        // Elsewhere an id may hold anything before a `!`.
+        let nick = sender
+            .split_once('!')
+            .filter(|_| channel == Some("irc"))
+            .map(|(nick, _)| nick);
+        let is_sender = |id: &str| id == sender || nick.is_some_and(|nick| nick.eq_ignore_ascii_case(id));
         ids.iter().filter(|id| !id.is_empty()).any(|id| {
             let on_channel = |source: &str| id.strip_prefix(source)?.strip_prefix(':');
             is_sender(id) || channel.and_then(on_channel).is_some_and(is_sender)
@@ -271,18 +286,23 @@ mod tests {
         ];
         for case in cases {
             let (chat_type, key, sender, senders, groups, seen) = case;
-            let fields = json!({"chatType": chat_type, "sessionKey": key, "senderId": sender});
+            let fields = json!({"chatType": chat_type, "sessionKey": key, "senderId": sender, "commandSource": "irc"});
             let senders = senders.map(sender_ids);
-            assert_eq!(event(fields).audience(&Readers { senders, groups }), seen, "{case:?}");
+            let audience = event(fields).audience(&Readers { senders, groups });
+            assert_eq!(audience.map(|audience| audience.form), seen, "{case:?}");
+            let is_owner = audience.is_some_and(|audience| audience.is_owner);
+            assert_eq!(
+                is_owner,
+                seen == Some(Form::Full) && chat_type == Some("direct"),
+                "{case:?}"
+            );
         }
         let nobody = Readers {
             senders: Some(Vec::new()),
             groups: Some(Groups::Off),
         };
-        assert_eq!(
-            Event::by_hand("command:new").unwrap().audience(&nobody),
-            Some(Form::Full)
-        );
+        let by_hand = Event::by_hand("command:new").unwrap().audience(&nobody).unwrap();
+        assert_eq!((by_hand.form, by_hand.is_owner), (Form::Full, false));
     }
 
     #[test]
@@ -300,6 +320,16 @@ mod tests {
             ("12345", "telegram", "bob\n12345", true),
             ("12345", "telegram", "telegram:12345", true),
             ("12345!~x@host", "irc", "telegram:12345", false),
+            ("@boss!evil:matrix.example", "matrix", "@boss", false),
+            ("@boss!evil:matrix.example", "matrix", "matrix:@boss", false),
+            (
+                "@boss!evil:matrix.example",
+                "matrix",
+                "matrix:@boss!evil:matrix.example",
+                true,
+            ),
+            ("alice!~alice@host", "", "alice", false),
+            ("alice!~alice@host", "IRC", "alice", false),
             ("12345", "telegram", "123456", false),
             ("Alice", "discord", "alice", false),
             ("alice", "", ":alice", false),
@@ -314,7 +344,7 @@ mod tests {
     fn odd_events_are_read_as_far_as_they_go() {
         let odd = event(json!({"sessionKey": 7, "chatType": ["direct"], "senderId": null, "more": {"deep": [1]}}));
         assert_eq!(odd.asks(), Asks::Notice);
-        assert_eq!(odd.audience(&Readers::default()), Some(Form::Brief));
+        assert_eq!(odd.audience(&Readers::default()).unwrap().form, Form::Brief);
         assert_eq!(Event::from_value(&json!([1, 2])).asks(), Asks::Nothing);
         assert_eq!(
             Event::from_value(&json!({"type": "gateway", "action": "startup"})).asks(),

@@ -3,8 +3,9 @@
 //! Every field of a request was chosen by a stranger: it is [`clean`], at most 40 characters long, and stands in quotes
 //! after a fixed label, so that it can neither end its quotes nor pass for our own words.
 
-use crate::hook::clean::clean;
-use crate::request::{AuthorizationRequest, Pending};
+use crate::hook::clean::{self, clean};
+use crate::hook::seen::Listed;
+use crate::mode::Mode;
 use std::fmt::Write;
 
 /// The longest notice, in characters.
@@ -25,51 +26,128 @@ pub enum Form {
     Brief,
 }
 
-/// The notice of what waits for approval; `None` where nothing does. `now` is in Unix seconds; `dashboard` comes from
-/// [`dashboard`].
-pub fn pending(pending: &Pending, namespace: &str, dashboard: &str, now: i64, form: Form) -> Option<String> {
-    let (count, all) = pending.count();
+/// Where requests are answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Review {
+    /// In a dashboard, at this URL.
+    Dashboard(String),
+    /// By the API at this URL alone: a local Sigilum has no dashboard.
+    LocalApi(String),
+}
+
+/// What a notice says besides the requests.
+#[derive(Debug)]
+pub struct About<'a> {
+    /// Whose requests they are.
+    pub namespace: &'a str,
+    /// Where they are answered.
+    pub review: &'a Review,
+    /// What time it is, in Unix seconds.
+    pub now: i64,
+}
+
+impl Review {
+    /// What works for an API of this mode at `api`, its origin; a `dashboard` that a person named wins if it is a plain
+    /// web address of at most 120 letters, digits and `._:/~-`.
+    pub fn new(mode: Mode, dashboard: Option<&str>, api: &str) -> Self {
+        match (dashboard.filter(|url| is_plain_url(url)), mode) {
+            (Some(url), _) => Self::Dashboard(url.trim_end_matches('/').to_owned()),
+            (None, Mode::Managed) => Self::Dashboard(DASHBOARD.to_owned()),
+            (None, Mode::OssLocal) if is_plain_url(api) => Self::LocalApi(api.to_owned()),
+            (None, Mode::OssLocal) => Self::LocalApi(String::new()),
+        }
+    }
+
+    /// ` Review: https://sigilum.id`, where that is a link that works.
+    fn link(&self) -> String {
+        match self {
+            Self::Dashboard(url) => format!(" Review: {url}"),
+            Self::LocalApi(_) => String::new(),
+        }
+    }
+
+    fn advice(&self) -> String {
+        match self {
+            Self::Dashboard(url) => format!(
+                "Review: {url}\nTo approve: sign in there, compare service and key with what you expect, and approve; \
+                 reject what you do not know."
+            ),
+            Self::LocalApi(api) => format!(
+                "A local Sigilum has no dashboard. To approve: compare service and key with what you expect, then, with the \
+                 owner token, POST {api}/v1/claims/ID/approve; reject what you do not know."
+            ),
+        }
+    }
+}
+
+fn is_plain_url(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '['))
+        && url.len() <= 120
+        && url
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._:/~-[]".contains(&b))
+}
+
+/// A notice, and how many of the listed requests it describes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// The message.
+    pub text: String,
+    /// How many requests it describes: the first of the list.
+    pub described: usize,
+}
+
+/// The notice of what waits for approval, `listed` in this order; `None` where nothing does. `count` is how many there are
+/// in all, and whether that is known ([`crate::request::Pending::count`]).
+pub fn pending((count, all): (u64, bool), listed: &[Listed], about: &About, form: Form) -> Option<Notice> {
     if count == 0 {
         return None;
     }
     let at_least = if all { "" } else { "at least " };
     let wait = if count == 1 { "request waits" } else { "requests wait" };
-    if form == Form::Brief {
-        return Some(format!(
-            "Sigilum: {at_least}{count} {wait} for approval. Review: {dashboard}"
-        ));
-    }
-    let head = format!("Sigilum: {at_least}{count} {wait} for your approval in namespace {namespace}.");
-    let newest = newest(&pending.requests);
-    let more = match count - newest.len() as u64 {
-        0 => String::new(),
-        more => format!("\nAnd {more} more."),
+    let brief = || Notice {
+        text: format!("Sigilum: {at_least}{count} {wait} for approval.{}", about.review.link()),
+        described: 0,
     };
-    let tail = format!(
-        "{more}\nReview: {dashboard}\nTo approve: sign in there, compare service and key with what you expect, and \
-         approve; reject what you do not know."
+    if form == Form::Brief {
+        return Some(brief());
+    }
+    let head = format!(
+        "Sigilum: {at_least}{count} {wait} for your approval in namespace {}.",
+        about.namespace
     );
-    // Five requests with every field at its longest do not fit: then all fields get shorter.
-    [FIELD_MAX, 32, 26, 20, 14, 8].into_iter().find_map(|field_max| {
+    let most = listed.len().min(SHOWN);
+    // Five requests with every field at its longest do not fit: then all fields get shorter, and then there are fewer.
+    let tries = [FIELD_MAX, 32, 26, 20, 14, 8].map(|field_max| (most, field_max));
+    let fewer = (0..most).rev().map(|described| (described, 8));
+    let fitting = tries.into_iter().chain(fewer).find_map(|(described, field_max)| {
         let mut text = head.clone();
-        for (index, request) in newest.iter().enumerate() {
-            let _ = write!(text, "\n{}) {}", index + 1, line(request, now, field_max));
+        for (index, listed) in listed[..described].iter().enumerate() {
+            let _ = write!(text, "\n{}) {}", index + 1, line(listed, about, field_max));
         }
-        text.push_str(&tail);
-        (text.chars().count() <= MAX).then_some(text)
-    })
+        match count.saturating_sub(described as u64) {
+            0 => {}
+            more if described == 0 => drop(write!(text, "\n{more} without room for details here.")),
+            more => drop(write!(text, "\nAnd {more} more.")),
+        }
+        let _ = write!(text, "\n{}", about.review.advice());
+        (text.chars().count() <= MAX).then_some(Notice { text, described })
+    });
+    Some(fitting.unwrap_or_else(brief))
 }
 
 /// What the operator must know when the answer was too long to be read. It may be long because of a stranger's request,
 /// made so that the others are not seen.
-pub fn too_long(namespace: &str, dashboard: &str, form: Form) -> String {
+pub fn too_long(about: &About, form: Form) -> String {
     let what = "the list of requests is too long to be read";
+    let link = about.review.link();
     match form {
         Form::Full => format!(
-            "Sigilum: {what} for namespace {namespace}; a request that is made so long may be there to hide others. \
-             Review: {dashboard}"
+            "Sigilum: {what} for namespace {}; a request that is made so long may be there to hide others.{link}",
+            about.namespace
         ),
-        Form::Brief => format!("Sigilum: {what}. Review: {dashboard}"),
+        Form::Brief => format!("Sigilum: {what}.{link}"),
     }
 }
 
@@ -82,54 +160,50 @@ pub fn problem(what: &str, command: &str, form: Form) -> String {
     }
 }
 
-/// The dashboard's URL as a notice shows it: the given one if it is a plain web address of at most 120 letters, digits
-/// and `._:/~-`, else [`DASHBOARD`].
-pub fn dashboard(given: Option<&str>) -> String {
-    let fine = |url: &&str| {
-        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-        rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '['))
-            && url.len() <= 120
-            && url
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"._:/~-[]".contains(&b))
-    };
-    given.filter(fine).unwrap_or(DASHBOARD).trim_end_matches('/').to_owned()
+/// What the owner must know when Sigilum gave no answer, so that silence means that nothing waits. Our own words only.
+pub fn not_asked(why: &str) -> String {
+    format!("Sigilum could not be asked: {why}.")
 }
 
-/// The newest requests first; those without a readable time last, in the order in which they came.
-fn newest(requests: &[AuthorizationRequest]) -> Vec<&AuthorizationRequest> {
-    let mut requests: Vec<&AuthorizationRequest> = requests.iter().collect();
-    requests.sort_by_key(|request| std::cmp::Reverse(created(request)));
-    requests.truncate(SHOWN);
-    requests
-}
-
-/// `service "mail", agent "bot", key "AbCdEfGh..uvwxyz12", ip "10.0.0.7", 3 min ago`
-fn line(request: &AuthorizationRequest, now: i64, field_max: usize) -> String {
-    let agent = request.agent_name.as_deref().filter(|name| !name.trim().is_empty());
-    let key = request.public_key.as_deref().map(short_key);
+/// `new: service "mail", agent "bot", key "AbCdEfGh..uvwxyz12", ip "10·0·0·7", 3 min ago`
+fn line(listed: &Listed, about: &About, field_max: usize) -> String {
+    let request = listed.request;
+    let plain = |text: &Option<String>| text.as_deref().map(|text| clean(text, field_max));
+    let agent = request.agent_name.as_ref().filter(|name| !name.trim().is_empty());
+    let id = request.id().filter(|_| matches!(about.review, Review::LocalApi(_)));
     let fields = [
-        ("service", request.service.as_deref()),
-        ("agent", agent.or(request.agent_id.as_deref())),
-        ("subject", request.subject.as_deref()),
-        ("key", key.as_deref()),
-        ("ip", request.agent_ip.as_deref()),
+        ("service", plain(&request.service)),
+        (
+            "agent",
+            agent.or(request.agent_id.as_ref()).map(|name| clean(name, field_max)),
+        ),
+        ("subject", plain(&request.subject)),
+        ("key", request.public_key.as_deref().map(clean::key)),
+        (
+            "ip",
+            request.agent_ip.as_deref().map(|ip| clean::address(ip, field_max)),
+        ),
+        ("ID", id.map(|id| clean(id, FIELD_MAX))),
     ];
     let mut parts: Vec<String> = fields
         .into_iter()
-        .filter_map(|(label, value)| Some(format!("{label} \"{}\"", clean(value?, field_max))))
+        .filter_map(|(label, value)| Some(format!("{label} \"{}\"", value?)))
         .collect();
-    parts.extend(created(request).map(|time| age(now.saturating_sub(time))));
+    let since_seen = about.now.saturating_sub(listed.first_seen.div_euclid(1000));
+    match request.created().filter(|_| !listed.again) {
+        Some(created) => parts.push(age(about.now.saturating_sub(created))),
+        None if listed.again || since_seen >= 60 => parts.push(format!("first seen {}", age(since_seen))),
+        None => {}
+    }
     if parts.is_empty() {
         parts.push("a request without any details".to_owned());
     }
-    parts.join(", ")
-}
-
-/// When a request was made, in Unix seconds.
-fn created(request: &AuthorizationRequest) -> Option<i64> {
-    let text = request.created_at.as_deref().filter(|text| text.len() <= 40)?;
-    Some(text.parse::<jiff::Timestamp>().ok()?.as_second())
+    let mark = match (listed.shown, listed.again) {
+        (true, _) => "",
+        (false, false) => "new: ",
+        (false, true) => "asked again: ",
+    };
+    format!("{mark}{}", parts.join(", "))
 }
 
 fn age(seconds: i64) -> String {
@@ -137,29 +211,17 @@ fn age(seconds: i64) -> String {
         ..60 => "just now".to_owned(),
         60..3_600 => format!("{} min ago", seconds / 60),
         3_600..86_400 => format!("{} h ago", seconds / 3_600),
-        _ => format!("{} d ago", seconds / 86_400),
+        // Nobody knows of an older one; a broken clock or file may say anything.
+        _ => format!("{} d ago", (seconds / 86_400).min(99_999)),
     }
 }
-
-/// A key's two ends: all keys of one kind begin alike, so the beginning alone would tell nothing.
-fn short_key(key: &str) -> String {
-    let bare = key.split_once(':').map_or(key, |(_, bare)| bare).trim_end_matches('=');
-    let ends: Vec<char> = bare.chars().take(SCANNED).collect();
-    if ends.len() <= 18 {
-        return ends.into_iter().collect();
-    }
-    let first: String = ends.iter().take(8).collect();
-    let last: Vec<char> = bare.chars().rev().take(8).collect();
-    format!("{first}..{}", last.iter().rev().collect::<String>())
-}
-
-/// No field is looked at beyond this many characters.
-const SCANNED: usize = 64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::hook::clean::tests::{is_clean, nasty};
+    use crate::hook::seen::Seen;
+    use crate::request::{AuthorizationRequest, Pending};
     use proptest::prelude::*;
 
     fn request(service: &str) -> AuthorizationRequest {
@@ -175,6 +237,21 @@ mod tests {
     /// Unix seconds of 2026-11-22T06:23:40Z, three minutes after [`request`].
     const NOW: i64 = 1_795_328_620;
 
+    /// The notice to whoever reads of all these for the first time.
+    fn notice(pending: &Pending, review: &Review, form: Form) -> Option<String> {
+        let about = About {
+            namespace: "alice",
+            review,
+            now: NOW,
+        };
+        let listed = Seen::default().list("alice", pending, NOW * 1000);
+        super::pending(pending.count(), &listed, &about, form).map(|notice| notice.text)
+    }
+
+    fn hosted() -> Review {
+        Review::new(Mode::Managed, None, "https://api.sigilum.id")
+    }
+
     #[test]
     fn one_request() {
         let only = Pending {
@@ -186,18 +263,88 @@ mod tests {
             total: Some(1),
         };
         assert_eq!(
-            pending(&only, "alice", DASHBOARD, NOW, Form::Full).unwrap(),
+            notice(&only, &hosted(), Form::Full).unwrap(),
             "Sigilum: 1 request waits for your approval in namespace alice.\n\
-             1) service \"payments\", agent \"billing-bot\", subject \"alice@example.com\", key \"MCowBQYD..4rXAxZuE\", \
-             ip \"10.0.0.7\", 3 min ago\n\
+             1) new: service \"payments\", agent \"billing-bot\", subject \"alice@example·com\", key \
+             \"MCowBQYD..4rXAxZuE\", ip \"10·0·0·7\", 3 min ago\n\
              Review: https://sigilum.id\n\
              To approve: sign in there, compare service and key with what you expect, and approve; reject what you do \
              not know."
         );
         assert_eq!(
-            pending(&only, "alice", DASHBOARD, NOW, Form::Brief).unwrap(),
+            notice(&only, &hosted(), Form::Brief).unwrap(),
             "Sigilum: 1 request waits for approval. Review: https://sigilum.id"
         );
+        // A local Sigilum has no dashboard.
+        let only = Pending {
+            requests: vec![AuthorizationRequest {
+                claim_id: Some("cl_0123456789abcdef01234567".into()),
+                ..request("payments")
+            }],
+            total: Some(1),
+        };
+        let local = Review::new(Mode::OssLocal, None, "http://127.0.0.1:8787");
+        assert_eq!(
+            notice(&only, &local, Form::Full).unwrap(),
+            "Sigilum: 1 request waits for your approval in namespace alice.\n\
+             1) new: service \"payments\", key \"MCowBQYD..4rXAxZuE\", ip \"10·0·0·7\", ID \
+             \"cl_0123456789abcdef01234567\", 3 min ago\n\
+             A local Sigilum has no dashboard. To approve: compare service and key with what you expect, then, with the \
+             owner token, POST http://127.0.0.1:8787/v1/claims/ID/approve; reject what you do not know."
+        );
+        assert_eq!(
+            notice(&only, &local, Form::Brief).unwrap(),
+            "Sigilum: 1 request waits for approval."
+        );
+    }
+
+    #[test]
+    fn what_is_new_and_how_old_it_is() {
+        let request = |created: Option<&str>| AuthorizationRequest {
+            service: Some("mail".into()),
+            created_at: created.map(str::to_owned),
+            ..AuthorizationRequest::default()
+        };
+        let (old, dateless) = (request(Some("2026-11-20T06:23:40Z")), request(None));
+        // the request, seconds since it was first seen, shown, made again; its line
+        let cases = [
+            (&old, 0, false, false, "new: service \"mail\", 2 d ago"),
+            (&old, 7_200, false, false, "new: service \"mail\", 2 d ago"),
+            (&old, 7_200, true, false, "service \"mail\", 2 d ago"),
+            (
+                &old,
+                0,
+                false,
+                true,
+                "asked again: service \"mail\", first seen just now",
+            ),
+            (
+                &old,
+                7_200,
+                false,
+                true,
+                "asked again: service \"mail\", first seen 2 h ago",
+            ),
+            (&old, 7_200, true, true, "service \"mail\", first seen 2 h ago"),
+            (&dateless, 0, false, false, "new: service \"mail\""),
+            (&dateless, 60, true, false, "service \"mail\", first seen 1 min ago"),
+            (&dateless, -60, true, true, "service \"mail\", first seen just now"),
+        ];
+        let review = hosted();
+        let about = About {
+            namespace: "alice",
+            review: &review,
+            now: NOW,
+        };
+        for (request, since, shown, again, expected) in cases {
+            let listed = Listed {
+                request,
+                first_seen: (NOW - since) * 1000,
+                shown,
+                again,
+            };
+            assert_eq!(line(&listed, &about, FIELD_MAX), expected);
+        }
     }
 
     #[test]
@@ -216,7 +363,7 @@ mod tests {
             requests,
             total: Some(23),
         };
-        let text = pending(&many, "alice", DASHBOARD, NOW, Form::Full).unwrap();
+        let text = notice(&many, &hosted(), Form::Full).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[0],
@@ -232,24 +379,24 @@ mod tests {
     #[test]
     fn numbers_and_missing_fields() {
         let nothing = Pending::default();
-        assert_eq!(pending(&nothing, "alice", DASHBOARD, NOW, Form::Full), None);
+        assert_eq!(notice(&nothing, &hosted(), Form::Full), None);
         let uncounted = Pending {
             requests: vec![AuthorizationRequest::default(); 20],
             total: None,
         };
-        let text = pending(&uncounted, "alice", DASHBOARD, NOW, Form::Full).unwrap();
+        let text = notice(&uncounted, &hosted(), Form::Full).unwrap();
         assert!(
             text.starts_with("Sigilum: at least 20 requests wait for your approval"),
             "{text}"
         );
-        assert!(text.contains("\n1) a request without any details\n"), "{text}");
+        assert!(text.contains("\n1) new: a request without any details\n"), "{text}");
         assert!(text.contains("\nAnd 15 more."), "{text}");
         // A total without a single request: the number is all there is to say.
         let bare = Pending {
             requests: Vec::new(),
             total: Some(u64::MAX),
         };
-        let text = pending(&bare, "alice", DASHBOARD, NOW, Form::Full).unwrap();
+        let text = notice(&bare, &hosted(), Form::Full).unwrap();
         assert!(
             text.starts_with("Sigilum: 18446744073709551615 requests wait"),
             "{text}"
@@ -270,12 +417,21 @@ mod tests {
             (Some("https:///x"), DASHBOARD),
             (Some("not a URL"), DASHBOARD),
         ];
+        let api = "http://127.0.0.1:8787";
+        let at = |url: &str| Review::Dashboard(url.to_owned());
         for (given, shown) in cases {
-            assert_eq!(dashboard(given), shown, "{given:?}");
+            assert_eq!(Review::new(Mode::Managed, given, api), at(shown), "{given:?}");
+            let local = match shown {
+                DASHBOARD => Review::LocalApi(api.to_owned()),
+                shown => at(shown),
+            };
+            assert_eq!(Review::new(Mode::OssLocal, given, api), local, "{given:?}");
         }
+        let long = format!("https://{}.example", "x".repeat(120));
+        assert_eq!(Review::new(Mode::Managed, Some(&long), api), hosted());
         assert_eq!(
-            dashboard(Some(&format!("https://{}.example", "x".repeat(120)))),
-            DASHBOARD
+            Review::new(Mode::OssLocal, None, &long),
+            Review::LocalApi(String::new())
         );
     }
 
@@ -295,6 +451,7 @@ mod tests {
                 agent_id,
                 agent_name,
                 created_at,
+                claim_id: None,
             },
         )
     }
@@ -307,8 +464,11 @@ mod tests {
             now in any::<i64>(),
         ) {
             let all = Pending { requests, total };
+            let review = Review::new(Mode::Managed, Some(&"https://x.example/".repeat(6)), "");
+            let about = About { namespace: "alice", review: &review, now };
             for form in [Form::Full, Form::Brief] {
-                let Some(text) = pending(&all, "alice", &"https://x.example/".repeat(6), now, form) else {
+                let listed = Seen::default().list("alice", &all, now.saturating_mul(1000));
+                let Some(Notice { text, .. }) = super::pending(all.count(), &listed, &about, form) else {
                     prop_assert_eq!(all.count().0, 0);
                     continue;
                 };
@@ -316,7 +476,11 @@ mod tests {
                 prop_assert!(text.lines().count() <= if form == Form::Full { 9 } else { 1 }, "{text}");
                 for (at, quoted) in text.split('"').enumerate() {
                     if at % 2 == 1 {
-                        prop_assert!(is_clean(quoted) && quoted.chars().count() <= FIELD_MAX, "{quoted:?}");
+                        // A key is two clean ends, with base64's signs; an address may be one of IPv6.
+                        let plain = quoted.replace("..", "-").replace(['+', '='], "-");
+                        let address = plain.chars().all(|c| c.is_ascii_hexdigit() || c == ':' || c == '·');
+                        prop_assert!(address || is_clean(&plain), "{quoted:?}");
+                        prop_assert!(quoted.chars().count() <= FIELD_MAX);
                     } else {
                         // Between the quotes stand our own words.
                         prop_assert!(quoted.bytes().all(|b| b == b'\n' || (b' '..=b'~').contains(&b)), "{quoted:?}");
@@ -336,16 +500,35 @@ mod tests {
             agent_name: Some("a".repeat(99)),
             agent_id: None,
             created_at: Some("2020-01-01T00:00:00Z".into()),
+            claim_id: Some(format!("cl_{}", "c".repeat(24))),
         };
         let all = Pending {
             requests: vec![full; 20],
             total: Some(u64::MAX),
         };
-        let namespace = "n".repeat(64);
-        let url = dashboard(Some(&format!("https://{}", "x".repeat(112))));
-        let text = pending(&all, &namespace, &url, NOW, Form::Full).unwrap();
-        assert!(text.contains("\n5) service \"ss"), "{text}");
-        assert!(text.chars().count() <= MAX);
+        let url = format!("https://{}", "x".repeat(112));
+        // A long-winded local API takes its room.
+        for (mode, described) in [(Mode::Managed, 5), (Mode::OssLocal, 4)] {
+            let review = Review::new(mode, (mode == Mode::Managed).then_some(&url), &url);
+            let about = About {
+                namespace: &"n".repeat(64),
+                review: &review,
+                now: NOW,
+            };
+            let mut listed = Seen::default().list("alice", &all, NOW * 1000);
+            listed.iter_mut().for_each(|listed| {
+                listed.again = true;
+                listed.first_seen = i64::MIN;
+            });
+            let notice = super::pending(all.count(), &listed, &about, Form::Full).unwrap();
+            let text = &notice.text;
+            assert_eq!(notice.described, described, "{text}");
+            assert!(
+                text.contains(&format!("\n{described}) asked again: service \"ss")),
+                "{text}"
+            );
+            assert!(text.chars().count() <= MAX && text.contains(&url));
+        }
     }
 
     #[test]

@@ -266,7 +266,7 @@ pub const RULES: [Rule; 32] = [
         &[
             (By::PersonEnvironment, "`SIGILUM_DASHBOARD_URL`"),
             (By::Record, "`hook.json`"),
-            (By::Default, "`https://sigilum.id`"),
+            (By::Default, "`https://sigilum.id`, oss-local none"),
         ],
     ),
     rule(

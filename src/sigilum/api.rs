@@ -1,11 +1,15 @@
 //! The Sigilum API: what waits for approval in a namespace.
 
-use crate::request::{LIMIT, Pending};
+use crate::request::{MOST, PAGE, Pending};
 use crate::sigilum::http::{self, Http, HttpError, LoopbackTrust, Method, Request, Url};
 use crate::sigilum::requests;
 use crate::sigilum::requests::DecodeError;
 use secrecy::SecretString;
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// After so long the API is asked once more where it is busy: while somebody writes to its database, it answers 503.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Why the API gave no list. The texts hold nothing that the API said but a status number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -50,11 +54,60 @@ pub struct Api<'a> {
 }
 
 impl Api<'_> {
-    /// `GET <api>/v1/namespaces/<namespace>/claims?status=pending&limit=20`. `budget` is for the whole request.
-    pub fn pending_requests(&self, token: &SecretString, budget: Duration) -> Result<Pending, ApiError> {
-        let limit = LIMIT.to_string();
-        let query = [("status", "pending"), ("limit", limit.as_str())];
-        let url = http::join(self.url, &["v1", "namespaces", self.namespace, "claims"], &query);
+    /// Whether the API lets this token see what waits, with one request. `budget` is for all of it.
+    pub fn check(&self, token: &SecretString, budget: Duration) -> Result<(), ApiError> {
+        self.page(token, 0, budget).map(drop)
+    }
+
+    /// All that waits: at most [`MOST`] requests, page by page, once more after a pause where the API is busy. What is
+    /// known when a later page fails, or at the `deadline`, is told.
+    pub fn pending_requests(&self, token: &SecretString, deadline: Instant) -> Result<Pending, ApiError> {
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let mut all = match self.page(token, 0, left()) {
+            Err(ApiError::Status(429 | 500..)) if left() > PAUSE => {
+                std::thread::sleep(PAUSE);
+                self.page(token, 0, left())?
+            }
+            page => page?,
+        };
+        let mut received = all.requests.len();
+        let mut ids = BTreeSet::new();
+        let mut is_new = |id: &str| ids.insert(id.to_owned());
+        all.requests.retain(|request| request.id().is_none_or(&mut is_new));
+        for _ in 1..MOST / PAGE {
+            if received == 0 || all.is_all() {
+                break;
+            }
+            let Ok(page) = self.page(token, received, left()) else {
+                break;
+            };
+            let (known, count) = (all.requests.len(), page.requests.len());
+            received += count;
+            // The list may have moved meanwhile.
+            let page = page.requests.into_iter();
+            all.requests
+                .extend(page.filter(|request| request.id().is_some_and(&mut is_new)));
+            if count < PAGE {
+                let known = all.requests.len() as u64;
+                all.total.get_or_insert(known);
+            }
+            if all.requests.len() == known {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// `GET <api>/v1/namespaces/<namespace>/claims?status=pending&limit=200`
+    fn page(&self, token: &SecretString, offset: usize, budget: Duration) -> Result<Pending, ApiError> {
+        let (limit, offset) = (PAGE.to_string(), offset.to_string());
+        let query = [
+            ("status", "pending"),
+            ("limit", limit.as_str()),
+            ("offset", offset.as_str()),
+        ];
+        let query = if offset == "0" { &query[..2] } else { &query };
+        let url = http::join(self.url, &["v1", "namespaces", self.namespace, "claims"], query);
         let request = Request::new(Method::GET, url, budget).bearer(token);
         let answer = self.http.send(&request.trusting(self.trust))?;
         match answer.status {

@@ -1,6 +1,6 @@
 //! What the API answers when it is asked which requests wait.
 
-use crate::request::{AuthorizationRequest, LIMIT, Pending};
+use crate::request::{AuthorizationRequest, PAGE, Pending};
 use crate::text;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
@@ -19,7 +19,7 @@ pub enum DecodeError {
     NoRequests,
 }
 
-/// Reads the API's answer. Missing and odd fields are `None`; of a longer list only [`LIMIT`] requests are kept.
+/// Reads the API's answer. Missing and odd fields are `None`; of a longer list only [`PAGE`] requests are kept.
 pub fn decode(body: &[u8]) -> Result<Pending, DecodeError> {
     let body = text::without_lone_surrogates(body);
     let Object(answer) = serde_json::from_slice::<Object<Answer>>(&body).map_err(|error| match error.classify() {
@@ -28,9 +28,11 @@ pub fn decode(body: &[u8]) -> Result<Pending, DecodeError> {
     })?;
     let List { kept, length } = answer.claims.ok_or(DecodeError::NoRequests)?;
     let total = answer.pagination.and_then(|Object(page)| page.total);
+    // A list that is shorter than asked for is all of it, whatever else the answer leaves out.
+    let length_of_all = || (length < PAGE as u64).then_some(length);
     Ok(Pending {
         requests: kept,
-        total: total.map(|total| total.max(length)),
+        total: total.map(|total| total.max(length)).or_else(length_of_all),
     })
 }
 
@@ -46,7 +48,7 @@ struct Page {
     total: Option<u64>,
 }
 
-/// The first [`LIMIT`] requests of a list, and how long the list is.
+/// The first [`PAGE`] requests of a list, and how long the list is.
 struct List {
     kept: Vec<AuthorizationRequest>,
     length: u64,
@@ -64,7 +66,7 @@ impl<'de> Deserialize<'de> for List {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List, A::Error> {
                 let mut kept = Vec::new();
-                while kept.len() < LIMIT {
+                while kept.len() < PAGE {
                     match seq.next_element()? {
                         Some(Object(request)) => kept.push(request),
                         None => {
@@ -132,26 +134,26 @@ mod tests {
         // body, requests kept, total, (count, that is all)
         let one = AuthorizationRequest::default();
         let cases = [
-            (r#"{"claims":[]}"#, 0, None, (0, true)),
-            (r#"{"claims":[{}],"pagination":{"total":"7"}}"#, 1, None, (1, true)),
-            (r#"{"claims":[{}],"pagination":{"total":-7}}"#, 1, None, (1, true)),
-            (r#"{"claims":[{}],"pagination":{"total":7.5}}"#, 1, None, (1, true)),
-            (r#"{"claims":[{}],"pagination":{"total":1e40}}"#, 1, None, (1, true)),
-            (r#"{"claims":[{}],"pagination":{"total":null}}"#, 1, None, (1, true)),
+            (r#"{"claims":[]}"#, 0, Some(0), (0, true)),
+            (r#"{"claims":[{}],"pagination":{"total":"7"}}"#, 1, Some(1), (1, true)),
+            (r#"{"claims":[{}],"pagination":{"total":-7}}"#, 1, Some(1), (1, true)),
+            (r#"{"claims":[{}],"pagination":{"total":7.5}}"#, 1, Some(1), (1, true)),
+            (r#"{"claims":[{}],"pagination":{"total":1e40}}"#, 1, Some(1), (1, true)),
+            (r#"{"claims":[{}],"pagination":{"total":null}}"#, 1, Some(1), (1, true)),
             (
                 r#"{"claims":[{}],"pagination":{"total":{"n":[1]}}}"#,
                 1,
-                None,
+                Some(1),
                 (1, true),
             ),
-            (r#"{"claims":[{}],"pagination":{}}"#, 1, None, (1, true)),
-            (r#"{"claims":[{}],"pagination":null}"#, 1, None, (1, true)),
+            (r#"{"claims":[{}],"pagination":{}}"#, 1, Some(1), (1, true)),
+            (r#"{"claims":[{}],"pagination":null}"#, 1, Some(1), (1, true)),
             // A total below what is there is a lie.
             (r#"{"claims":[{},{}],"pagination":{"total":0}}"#, 2, Some(2), (2, true)),
             (
                 r#"{"claims":[{"service":{"a":[1]},"agent_ip":3,"subject":[],"agent_name":true}]}"#,
                 1,
-                None,
+                Some(1),
                 (1, true),
             ),
         ];
@@ -224,7 +226,10 @@ mod tests {
             "{},".repeat(300_000)
         );
         let pending = decode(&body).unwrap();
-        assert_eq!(pending.requests.len(), LIMIT);
+        assert_eq!(pending.requests.len(), PAGE);
         assert_eq!(pending.total, Some(300_001));
+        // Nobody says whether a full page is the last one.
+        let full = format!(r#"{{"claims":[{}{{}}]}}"#, "{},".repeat(PAGE - 1));
+        assert_eq!(decode(&full).unwrap().count(), (PAGE as u64, false));
     }
 }

@@ -5,7 +5,7 @@ use super::attack::Attack;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,6 +54,7 @@ struct State {
     secret: String,
     claims: Vec<Value>,
     fault: Fault,
+    next_faults: VecDeque<Fault>,
     seen: Vec<Seen>,
     delay: Duration,
     attacked: (u32, u64),
@@ -80,6 +81,7 @@ impl Api {
             secret: secret.into(),
             claims: Vec::new(),
             fault: Fault::None,
+            next_faults: VecDeque::new(),
             seen: Vec::new(),
             delay: Duration::ZERO,
             attacked: (0, 0),
@@ -137,6 +139,16 @@ impl Api {
     /// Makes it misbehave from now on.
     pub fn fault(&self, fault: Fault) {
         self.state.lock().unwrap().fault = fault;
+    }
+
+    /// Makes it misbehave so at the next requests, one after the other.
+    pub fn next_faults(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.state.lock().unwrap().next_faults.extend(faults);
+    }
+
+    /// Takes away all claims.
+    pub fn clear(&self) {
+        self.state.lock().unwrap().claims.clear();
     }
 
     /// Makes it wait before each answer.
@@ -343,7 +355,8 @@ fn serve(connection: TcpStream, state: &Mutex<State>, stop: &AtomicBool) -> std:
             let mut state = state.lock().unwrap();
             state.seen.push(seen.clone());
             let answer = answer(&seen, &mut state).unwrap_or_else(|refusal| refusal);
-            (state.fault.clone(), answer, state.delay)
+            let fault = state.next_faults.pop_front().unwrap_or(state.fault.clone());
+            (fault, answer, state.delay)
         };
         std::thread::sleep(delay);
         match fault {

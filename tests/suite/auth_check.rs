@@ -181,7 +181,7 @@ fn a_secret_is_tried_with_a_token_that_gives_nobody_any_rights() {
         expect(&env, login(&["--force"]), 0, says);
         assert!(signed_by(&stored(&env), SECRET));
         for seen in api.seen() {
-            assert_eq!(seen.line, "GET /v1/namespaces/alice/claims?status=pending&limit=20");
+            assert_eq!(seen.line, "GET /v1/namespaces/alice/claims?status=pending&limit=200");
             let sent = seen.headers["authorization"]
                 .strip_prefix("Bearer ")
                 .unwrap()

@@ -141,6 +141,7 @@ impl Answer {
 #[test]
 fn the_notice() {
     let person = Person::new();
+    person.chose(json!({"dashboard": "https://dash.example/"}));
     for number in 1..=7 {
         person.api.add_claim(
             NS,
@@ -148,32 +149,174 @@ fn the_notice() {
         );
     }
     person.api.add_claim("bob", json!({"service": "not-ours"}));
-    for action in ["new", "reset"] {
-        let answer = person.ask(json!({"action": action}));
-        let lines: Vec<&str> = answer.message().lines().collect();
-        assert_eq!(
-            lines[0],
-            "Sigilum: 7 requests wait for your approval in namespace alice."
-        );
-        assert!(
-            lines[1].starts_with(
-                "1) service \"mail-7\", agent \"bot\", subject \"x@y.example\", key \"KEY00000..00000007\", ip \"10.0.0.7\", "
-            ),
-            "{answer:?}"
-        );
-        assert!(lines[5].starts_with("5) service \"mail-3\""), "{answer:?}");
-        assert_eq!(lines[6..8], ["And 2 more.", "Review: https://sigilum.id"]);
-        assert!(lines[8].starts_with("To approve: "));
-        assert!(
-            answer.logs[0].starts_with("7 pending in namespace alice (oss-local, http://127.0.0.1:"),
-            "{answer:?}"
-        );
-    }
-    person.chose(json!({"dashboard": "https://dash.example/"}));
-    let answer = person.ask(json!({"env": {"SIGILUM_DASHBOARD_URL": "https://evil.example/"}}));
+    let answer = person.ask(json!({}));
+    let lines: Vec<&str> = answer.message().lines().collect();
+    assert_eq!(
+        lines[0],
+        "Sigilum: 7 requests wait for your approval in namespace alice."
+    );
     assert!(
-        answer.message().contains("\nReview: https://dash.example\n"),
+        lines[1].starts_with(
+            "1) new: service \"mail-7\", agent \"bot\", subject \"x@y·example\", key \"KEY00000..00000007\", ip \
+             \"10·0·0·7\", "
+        ),
         "{answer:?}"
+    );
+    assert!(lines[5].starts_with("5) new: service \"mail-3\""), "{answer:?}");
+    assert_eq!(lines[6..8], ["And 2 more.", "Review: https://dash.example"]);
+    assert!(lines[8].starts_with("To approve: sign in there"));
+    assert!(
+        answer.logs[0].starts_with("7 pending in namespace alice (oss-local, http://127.0.0.1:"),
+        "{answer:?}"
+    );
+    // The two that had no room come first now.
+    let answer = person.ask(json!({"action": "reset"}));
+    let services: Vec<&str> = answer
+        .message()
+        .lines()
+        .filter_map(|line| line.split('"').nth(1))
+        .collect();
+    assert_eq!(services, ["mail-2", "mail-1", "mail-7", "mail-6", "mail-5"]);
+    assert_eq!(answer.message().matches(" new: ").count(), 2, "{answer:?}");
+}
+
+/// A request that is asked for again has a new id, the old time and the old place in the list.
+#[test]
+fn what_the_owner_has_not_been_told_of_comes_first() {
+    let person = Person::new();
+    let claim = |number: usize, id: &str| {
+        person
+            .api
+            .add_claim(NS, json!({"service": format!("s{number}"), "claim_id": id}));
+    };
+    let ask = |fields: Value| {
+        let answer = person.ask(fields);
+        let lines = answer.message().lines().skip(1);
+        let words =
+            lines.map_while(|line| Some(line.split_once(") ")?.1.split('"').take(2).collect::<Vec<_>>().join("")));
+        words.collect::<Vec<String>>()
+    };
+    (1..=7).for_each(|number| claim(number, &format!("cl_{number}")));
+    // Neither a group nor a person at the machine is the owner in a chat.
+    assert_eq!(person.ask(json!({"chatType": "group"})).messages.len(), 1);
+    let run = ["hook", "run", "--event", "command:new"];
+    assert!(person.env.run(run).expect(0).stdout.contains("1) new: service \"s7\""));
+    let new = [
+        "new: service s7",
+        "new: service s6",
+        "new: service s5",
+        "new: service s4",
+        "new: service s3",
+    ];
+    assert_eq!(ask(json!({})), new);
+    let file = person.env.sigilum("seen.json");
+    assert_eq!(env::mode(&file), 0o600);
+    // `s1` was rejected and is asked for again; it stands last in the API's list.
+    person.api.clear();
+    claim(1, "cl_again");
+    (2..=7).for_each(|number| claim(number, &format!("cl_{number}")));
+    let seen = std::fs::read_to_string(&file).unwrap();
+    let again = [
+        "asked again: service s1",
+        "new: service s2",
+        "service s7",
+        "service s6",
+        "service s5",
+    ];
+    assert_eq!(ask(json!({})), again);
+    let answer = person.ask(json!({}));
+    assert!(
+        answer.message().contains(
+            "1) service \"s1\", key \"KEY00000..00000001\", ip \"10·0·0·7\", ID \"cl_again\", first seen just now"
+        ),
+        "{answer:?}"
+    );
+    // A home that cannot be written to, or whose memory is broken, is answered all the same.
+    for broken in [seen.as_str(), "{broken", ""] {
+        person.env.write(".openclaw/.sigilum/seen.json", broken);
+        assert_eq!(ask(json!({})).len(), 5);
+    }
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    assert_eq!(ask(json!({})).len(), 5);
+    assert_eq!(
+        ask(json!({})),
+        [
+            "new: service s7",
+            "new: service s6",
+            "new: service s5",
+            "new: service s4",
+            "new: service s3"
+        ]
+    );
+}
+
+#[test]
+fn every_page_is_read_and_every_request_told_in_time() {
+    let person = Person::new();
+    let pages = |count: usize| {
+        person.api.clear();
+        for number in 0..count {
+            person.api.add_claim(NS, json!({"service": format!("s{number}")}));
+        }
+        let before = person.api.seen().len();
+        let answer = person.ask(json!({"chatType": "group"}));
+        let asked: Vec<String> = person.api.seen()[before..]
+            .iter()
+            .map(|seen| seen.line.clone())
+            .collect();
+        (answer.message().split(" for ").next().unwrap().to_owned(), asked)
+    };
+    let url = "GET /v1/namespaces/alice/claims?status=pending&limit=200";
+    assert_eq!(pages(200), ("Sigilum: 200 requests wait".into(), vec![url.to_owned()]));
+    let (text, asked) = pages(450);
+    assert_eq!(text, "Sigilum: 450 requests wait");
+    assert_eq!(
+        asked,
+        [url.to_owned(), format!("{url}&offset=200"), format!("{url}&offset=400")]
+    );
+    let (text, asked) = pages(1234);
+    assert_eq!((text.as_str(), asked.len()), ("Sigilum: 1234 requests wait", 5));
+    // A page that fails takes nothing with it.
+    person.api.next_faults([Fault::None, Fault::Status(500, "X")]);
+    assert!(
+        person
+            .ask(json!({}))
+            .message()
+            .starts_with("Sigilum: 1234 requests wait")
+    );
+    // The oldest is told too, in the end.
+    pages(30);
+    std::fs::remove_file(person.env.sigilum("seen.json")).unwrap();
+    (0..5).for_each(|_| drop(person.ask(json!({}))));
+    let last = person.ask(json!({}));
+    assert!(last.message().contains("5) new: service \"s0\""), "{last:?}");
+}
+
+/// While somebody writes to its database the API answers 503.
+#[test]
+fn a_busy_api_is_asked_once_more() {
+    let person = Person::new();
+    person.api.add_claim(NS, json!({"service": "mail"}));
+    for status in [429, 500, 503] {
+        person.api.next_faults([Fault::Status(status, "DB_UNAVAILABLE")]);
+        assert!(person.ask(json!({})).message().contains("service \"mail\""), "{status}");
+    }
+    let before = person.api.seen().len();
+    person
+        .api
+        .next_faults([Fault::Status(503, "X"), Fault::Status(503, "X")]);
+    let answer = person.ask(json!({}));
+    assert_eq!(
+        answer.message(),
+        "Sigilum could not be asked: the API answered with status 503."
+    );
+    assert_eq!(person.api.seen().len(), before + 2);
+    // Nothing else is worth another try.
+    person.api.next_faults([Fault::Status(404, "NOT_FOUND")]);
+    assert_eq!(
+        person.ask(json!({})).message(),
+        "Sigilum could not be asked: the API answered with status 404."
     );
 }
 
@@ -231,7 +374,7 @@ fn startup_is_one_log_line_and_no_request() {
 fn only_direct_chats_get_everything() {
     let person = Person::new();
     person.api.add_claim(NS, json!({"service": "secret-project"}));
-    const BRIEF: &str = "Sigilum: 1 request waits for approval. Review: https://sigilum.id";
+    const BRIEF: &str = "Sigilum: 1 request waits for approval.";
     let group = "agent:main:irc:group:#ops";
     let in_group = json!({"chatType": "group", "sessionKey": group});
     let nothing = || json!({});
@@ -282,8 +425,26 @@ fn only_direct_chats_get_everything() {
     let answer = person.ask(json!({"chatType": "group"}));
     assert_eq!(
         answer.message(),
-        "Sigilum: there is no owner token for namespace alice. The operator must act."
+        "Sigilum: there is no owner token. The operator must act.",
+        "nor whose hook it is"
     );
+    person.token_file(&person.api.token(NS, -3600));
+    let answer = person.ask(json!({"chatType": "group"}));
+    assert_eq!(
+        answer.message(),
+        "Sigilum: the owner token expired 1 h ago. The operator must act."
+    );
+    person.token_file(&person.api.token(NS, 3600));
+    for (status, what) in [
+        (401, "the owner token"),
+        (403, "the owner token: it is for another one"),
+    ] {
+        person.api.fault(Fault::Status(status, "X"));
+        assert_eq!(
+            person.ask(json!({"chatType": "group"})).message(),
+            format!("Sigilum: the Sigilum API does not accept {what}. The operator must act.")
+        );
+    }
 }
 
 /// Whatever an agent writes into openclaw.json, and whatever OpenClaw makes of that in the gateway's environment and in an
@@ -323,6 +484,7 @@ fn nothing_that_an_agent_can_edit_decides_anything() {
         ("NO_PROXY", "*"),
         ("RUST_LOG", "trace"),
     ];
+    person.ask(json!({}));
     let plain = person.ask(json!({}));
     assert!(plain.message().contains("\n1) service \"mail\""), "{plain:?}");
     for recorded in [true, false] {
@@ -338,10 +500,9 @@ fn nothing_that_an_agent_can_edit_decides_anything() {
             let answer = person.ask(json!({}));
             // In a home where nobody chose who reads what, the entry can shorten a notice.
             match (name, recorded) {
-                ("SIGILUM_NOTIFY_SENDERS", false) => assert_eq!(
-                    answer.message(),
-                    "Sigilum: 1 request waits for approval. Review: https://sigilum.id"
-                ),
+                ("SIGILUM_NOTIFY_SENDERS", false) => {
+                    assert_eq!(answer.message(), "Sigilum: 1 request waits for approval.")
+                }
                 _ => assert_eq!(answer, plain, "{name}={value} in openclaw.json"),
             }
             person.entry(json!({}));
@@ -391,7 +552,7 @@ fn the_hook_speaks_for_the_namespace_that_is_recorded() {
         person
             .ask(json!({}))
             .message()
-            .contains("namespace bob.\n1) service \"bobs\"")
+            .contains("namespace bob.\n1) new: service \"bobs\"")
     );
     person.chose(json!({"namespace": "alice"}));
     assert!(
@@ -518,7 +679,7 @@ fn what_the_other_side_can_do_to_us() {
     let person = Person::new();
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
     let many: String = (0..10_000).map(|n| format!("X-{n}: y\r\n")).collect();
-    let silent = [
+    let unanswered = [
         Fault::Status(500, "INTERNAL"),
         Fault::Status(503, "DB_UNAVAILABLE"),
         Fault::Status(400, "VALIDATION_ERROR"),
@@ -535,14 +696,22 @@ fn what_the_other_side_can_do_to_us() {
         Fault::Raw(format!("{head}{many}\r\n{{}}").into()),
         Fault::Drop,
     ];
-    for fault in silent {
+    for fault in unanswered {
         person.api.fault(fault.clone());
         let answer = person.ask(json!({}));
-        let line = answer.only_log();
         assert!(
-            line.starts_with("could not ask for namespace alice"),
-            "{fault:?}: {line}"
+            answer.logs[0].starts_with("could not ask for namespace alice"),
+            "{fault:?}: {answer:?}"
         );
+        let why = answer.logs[0].rsplit("): ").next().unwrap();
+        assert_eq!(
+            answer.message(),
+            format!("Sigilum could not be asked: {why}."),
+            "{fault:?}"
+        );
+        // A group need not know.
+        let group = person.ask(json!({"chatType": "group"}));
+        assert_eq!(group.only_log(), answer.logs[0], "{fault:?}");
     }
     for fault in [Fault::Stall, Fault::Drip] {
         person.api.fault(fault);
@@ -550,7 +719,7 @@ fn what_the_other_side_can_do_to_us() {
         person.chose(json!({"timeout_ms": 300}));
         let answer = person.ask(json!({}));
         person.chose(json!({}));
-        assert!(answer.only_log().ends_with("no full answer in time"), "{answer:?}");
+        assert_eq!(answer.message(), "Sigilum could not be asked: no full answer in time.");
         assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     }
     for (fault, what) in [
@@ -564,7 +733,7 @@ fn what_the_other_side_can_do_to_us() {
         ),
         (
             Fault::Status(403, "FORBIDDEN"),
-            "Sigilum: the Sigilum API says that the owner token is not for",
+            "Sigilum: the Sigilum API does not accept the owner token for namespace alice: it is for another one.",
         ),
     ] {
         person.api.fault(fault);
@@ -583,14 +752,11 @@ fn what_the_other_side_can_do_to_us() {
         assert_eq!(
             direct.message(),
             "Sigilum: the list of requests is too long to be read for namespace alice; a request that is made so long may \
-             be there to hide others. Review: https://sigilum.id"
+             be there to hide others."
         );
         person.api.fault(fault);
         let group = person.ask(json!({"chatType": "group"}));
-        assert_eq!(
-            group.message(),
-            "Sigilum: the list of requests is too long to be read. Review: https://sigilum.id"
-        );
+        assert_eq!(group.message(), "Sigilum: the list of requests is too long to be read.");
     }
     // Odd, but still a list.
     for (body, start) in [
@@ -615,7 +781,7 @@ fn the_whole_budget_is_four_seconds() {
     for record in [json!({}), json!({"timeout_ms": 60_000})] {
         person.chose(record.clone());
         let start = Instant::now();
-        person.ask(json!({})).only_log();
+        person.ask(json!({})).message();
         let took = start.elapsed();
         assert!(
             took > Duration::from_millis(3900) && took < Duration::from_millis(4900),
@@ -636,7 +802,7 @@ fn strangers_cannot_forge_the_notice() {
     let answer = person.ask(json!({}));
     let text = answer.message();
     assert!(text.chars().count() <= 1200);
-    assert_eq!(text.lines().count(), 8, "{text}");
+    assert_eq!(text.lines().count(), 7, "{text}");
     let plain = |c: char| c == '\n' || c == '·' || (' '..='~').contains(&c);
     assert!(text.chars().all(plain), "{text:?}");
     assert!(
@@ -825,11 +991,9 @@ fn people_get_text() {
     assert_eq!(output.stdout, "Nothing waits for approval in namespace alice.\n");
     person.api.add_claim(NS, json!({"service": "mail"}));
     let output = ask(&[]).expect(0);
-    assert!(
-        output
-            .stdout
-            .starts_with("Sigilum: 1 request waits for your approval in namespace alice.\n1) service \"mail\"")
-    );
+    assert!(output.stdout.starts_with(
+        "Sigilum: 1 request waits for your approval in namespace alice.\n1) asked again: service \"mail\""
+    ));
     assert!(
         output.stderr.starts_with("1 pending in namespace alice"),
         "{}",
@@ -893,7 +1057,7 @@ fn without_a_running_api_the_local_database_is_read() {
     assert!(
         answer
             .message()
-            .contains("1) service \"ledger\", agent \"bot\", key \"abc\", ip \"10.1.2.3\""),
+            .contains("1) asked again: service \"ledger\", agent \"bot\", key \"abc\", ip \"10·1·2·3\", ID \"c1\""),
         "{answer:?}"
     );
     // Without the database there is one log line, and no database afterwards.
@@ -903,8 +1067,12 @@ fn without_a_running_api_the_local_database_is_read() {
     }
     let answer = ask();
     assert!(
-        answer.only_log().contains("the local database cannot be read"),
+        answer.logs[0].contains("the local database cannot be read"),
         "{answer:?}"
+    );
+    assert_eq!(
+        answer.message(),
+        "Sigilum could not be asked: nothing listens there (connection refused), and the local database cannot be read."
     );
     assert!(!env.sigilum("local-api.sqlite").exists());
 }
@@ -922,8 +1090,8 @@ fn https_reaches_an_api_whose_issuer_is_trusted() {
     let vars = [("SSL_CERT_FILE", ca.as_str()), ("SSL_CERT_DIR", folder)];
     let answer = person.ask_with(json!({}), &vars);
     assert!(
-        answer.only_log().contains("an issuer that this machine does not trust")
-            || answer.only_log().contains("no usable root certificates"),
+        answer.message().contains("an issuer that this machine does not trust")
+            || answer.message().contains("no usable root certificates"),
         "the gateway's environment names no roots: {answer:?}"
     );
     for env in [
@@ -940,7 +1108,7 @@ fn https_reaches_an_api_whose_issuer_is_trusted() {
     let answer = person.ask(json!({}));
     assert!(
         answer
-            .only_log()
+            .message()
             .contains("the server's certificate is for another name"),
         "{answer:?}"
     );

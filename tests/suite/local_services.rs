@@ -486,9 +486,18 @@ fn pending_requests_as_the_api_answers() {
     env::local_api::pending_claim(&seen, "bob", "s", "c-of-bob", 1);
     seen.execute_batch("UPDATE authorizations SET status = 'approved' WHERE claim_id = 'c29'; UPDATE authorizations SET agent_ip = x'00ff' WHERE claim_id = 'c0'").unwrap();
     let many = db.pending_requests("alice").unwrap();
-    assert_eq!((many.requests.len(), many.total), (20, Some(31)));
+    assert_eq!((many.requests.len(), many.total), (31, Some(31)));
     assert_eq!(many.requests[2].service.as_deref(), Some("s0"));
     assert_eq!(many.requests[2].agent_ip, None, "what is no text is left out");
+    assert_eq!(many.requests[2].claim_id.as_deref(), Some("c0"));
+
+    seen.execute_batch("BEGIN").unwrap();
+    for n in 30..1100 {
+        env::local_api::pending_claim(&seen, "alice", &format!("s{n}"), &format!("c{n}"), 10_000 + n);
+    }
+    seen.execute_batch("COMMIT").unwrap();
+    let many = db.pending_requests("alice").unwrap();
+    assert_eq!((many.requests.len(), many.total), (1000, Some(1101)));
 }
 
 #[test]

@@ -468,7 +468,7 @@ fn what_the_api_answers() {
             namespace: "alice",
             trust: LoopbackTrust::default(),
         };
-        api.pending_requests(&SecretString::from(token), Duration::from_secs(5))
+        api.pending_requests(&SecretString::from(token), Instant::now() + Duration::from_secs(5))
     };
     let pending = ask(&api.token("alice", 60)).unwrap();
     assert_eq!(pending.total, Some(2));
@@ -480,7 +480,7 @@ fn what_the_api_answers() {
     assert_eq!(services, ["mail", "payments"]);
     assert_eq!(
         api.seen()[0].line,
-        "GET /v1/namespaces/alice/claims?status=pending&limit=20"
+        "GET /v1/namespaces/alice/claims?status=pending&limit=200"
     );
 
     assert_eq!(ask(&api.token("alice", -60)), Err(ApiError::Expired));

@@ -6,9 +6,11 @@ use crate::cmd::hook::caller::Caller;
 use crate::cmd::hook::owner_token::{self, NoToken, OwnerToken, WhyNot};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
+use crate::fs;
 use crate::hook::answer::{Answer, not_set_up};
-use crate::hook::event::{Asks, Event, Readers};
-use crate::hook::notice::{self, Form};
+use crate::hook::event::{Asks, Audience, Event, Readers};
+use crate::hook::notice::{self, About, Form, Review};
+use crate::hook::seen::{self, Answered, Seen};
 use crate::mode::Mode;
 use crate::request::Pending;
 use crate::settings::Owner;
@@ -17,56 +19,107 @@ use crate::sigilum::checkout::Checkout;
 use crate::sigilum::http::{self, Http, HttpError, Url};
 use crate::sigilum::local_db::LocalDb;
 use crate::time;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+/// An answer, and what to remember of it.
+#[derive(Default, Serialize)]
+pub struct Outcome {
+    /// What goes back.
+    #[serde(flatten)]
+    pub answer: Answer,
+    #[serde(skip)]
+    memory: Option<Box<Memory>>,
+}
+
+struct Memory {
+    file: PathBuf,
+    answered: Answered,
+}
+
+impl Outcome {
+    /// Call it once the answer was given: what is pending was seen, and perhaps read by its owner. That is no more than a
+    /// help: a home that cannot be written to is answered all the same.
+    pub fn remember(&self) {
+        if let Some(memory) = &self.memory {
+            let mut seen = read_seen(&memory.file);
+            seen.remember(&memory.answered);
+            let _ = fs::write_passing(&memory.file, &seen.to_bytes());
+        }
+    }
+}
+
+impl From<Answer> for Outcome {
+    fn from(answer: Answer) -> Self {
+        Self { answer, memory: None }
+    }
+}
+
+fn read_seen(file: &Path) -> Seen {
+    let bytes = fs::read_private(file, seen::MAX_BYTES).ok().flatten();
+    bytes.map(|bytes| Seen::parse(&bytes)).unwrap_or_default()
+}
 
 /// Answers an event of the OpenClaw gateway, whatever comes of it. `http` gives the client for a caller.
-pub fn for_gateway(event: &Event, args: &HookRunArgs, env: &Env, http: &dyn Fn(&Caller) -> Arc<Http>) -> Answer {
+pub fn for_gateway(event: &Event, args: &HookRunArgs, env: &Env, http: &dyn Fn(&Caller) -> Arc<Http>) -> Outcome {
     if event.asks() == Asks::Nothing {
-        return Answer::default();
+        return Outcome::default();
     }
+    let not_set_up = |audience: Option<Audience>, error: Error| {
+        let form = audience.map(|audience| audience.form);
+        not_set_up(event, form, &error).into()
+    };
     let caller = match Caller::gateway(&args.place, env) {
         Ok(caller) => caller,
-        Err(error) => return not_set_up(event, event.audience(&Readers::default()), &error),
+        Err(error) => return not_set_up(event.audience(&Readers::default()), error),
     };
-    let form = event.audience(&caller.readers());
-    answer(event, form, args, &caller, &http(&caller)).unwrap_or_else(|error| not_set_up(event, form, &error))
+    let audience = event.audience(&caller.readers());
+    answer(event, audience, args, &caller, &http(&caller)).unwrap_or_else(|error| not_set_up(audience, error))
 }
 
 /// Answers a person.
 ///
 /// # Errors
 /// Where the settings are wrong, so that nothing could be asked. Everything else is an answer.
-pub fn for_person(event: &Event, args: &HookRunArgs, env: &Env) -> Result<Answer> {
+pub fn for_person(event: &Event, args: &HookRunArgs, env: &Env) -> Result<Outcome> {
     let caller = Caller::person(&args.place, env)?;
     let http = Http::new(http::Options::from_env(&caller.env));
-    answer(event, Some(Form::Full), args, &caller, &http)
+    let audience = event.audience(&Readers::default());
+    answer(event, audience, args, &caller, &http)
 }
 
-fn answer(event: &Event, form: Option<Form>, args: &HookRunArgs, caller: &Caller, http: &Http) -> Result<Answer> {
-    let request = || HookRequest::new(event.by_hand, args, caller, http);
-    Ok(match (event.asks(), form) {
-        (Asks::Startup, _) => request()?.startup(),
-        (Asks::Notice, Some(form)) => request()?.notice(form),
+fn answer(
+    event: &Event,
+    audience: Option<Audience>,
+    args: &HookRunArgs,
+    caller: &Caller,
+    http: &Http,
+) -> Result<Outcome> {
+    let request = || HookRequest::new(args, caller, http);
+    Ok(match (event.asks(), audience) {
+        (Asks::Startup, _) => request()?.startup().into(),
+        (Asks::Notice, Some(audience)) => request()?.notice(audience),
         // Nothing of ours, or nobody may see anything: nothing is asked.
-        (Asks::Nothing, _) | (Asks::Notice, None) => Answer::default(),
+        (Asks::Nothing, _) | (Asks::Notice, None) => Outcome::default(),
     })
 }
 
 /// Everything that is in force for one event.
 struct HookRequest<'a> {
-    by_hand: bool,
     caller: &'a Caller,
     http: &'a Http,
     owner: Owner,
     api: Url,
+    review: Review,
     token: Result<OwnerToken, NoToken>,
-    now: i64,
+    now_ms: i64,
     deadline: Instant,
 }
 
 impl<'a> HookRequest<'a> {
-    fn new(by_hand: bool, args: &HookRunArgs, caller: &'a Caller, http: &'a Http) -> Result<Self> {
+    fn new(args: &HookRunArgs, caller: &'a Caller, http: &'a Http) -> Result<Self> {
         let deadline = caller.deadline()?;
         let entry = caller.entry_without_record()?;
         let owner = caller.owner(args, entry.as_ref())?;
@@ -76,17 +129,21 @@ impl<'a> HookRequest<'a> {
                 .because(error)
                 .next("log in with the right one: sigilum-authz-notify auth login --api-url <url>")
         })?;
-        let now = time::now();
+        let now_ms = time::now_ms();
         let typed_file = args.owner.token_file.is_some();
         let entry = entry.as_ref().filter(|_| !typed_file);
         Ok(Self {
-            by_hand,
+            review: Review::new(
+                owner.mode.value,
+                caller.dashboard(),
+                &api.origin().ascii_serialization(),
+            ),
             caller,
             http,
-            token: owner_token::find(&owner, &api, entry, now),
+            token: owner_token::find(&owner, &api, entry, now_ms.div_euclid(1000)),
             owner,
             api,
-            now,
+            now_ms,
             deadline,
         })
     }
@@ -101,9 +158,13 @@ impl<'a> HookRequest<'a> {
         )
     }
 
+    fn now(&self) -> i64 {
+        self.now_ms.div_euclid(1000)
+    }
+
     fn startup(&self) -> Answer {
         let token = match &self.token {
-            Ok(token) => match token.left(self.now) {
+            Ok(token) => match token.left(self.now()) {
                 Some(left) => format!("owner token valid for {}", time::duration(left)),
                 None => "owner token without an expiry".to_owned(),
             },
@@ -119,10 +180,10 @@ impl<'a> HookRequest<'a> {
         ))
     }
 
-    fn notice(&self, form: Form) -> Answer {
+    fn notice(&self, audience: Audience) -> Outcome {
         let token = match &self.token {
             Ok(token) => token,
-            Err(no_token) => return self.no_token(no_token, form),
+            Err(no_token) => return self.no_token(no_token, audience.form).into(),
         };
         let api = Api {
             http: self.http,
@@ -130,53 +191,70 @@ impl<'a> HookRequest<'a> {
             namespace: &self.owner.namespace.value,
             trust: self.owner.loopback_trust(&self.caller.place),
         };
-        match api.pending_requests(&token.token, self.left()) {
-            Ok(pending) => self.pending(&pending, form, &format!("token from {}", token.source)),
+        match api.pending_requests(&token.token, self.deadline) {
+            Ok(pending) => self.pending(pending, audience, &format!("token from {}", token.source)),
             Err(ApiError::Http(error @ (HttpError::Refused | HttpError::Listener(_))))
                 if self.owner.mode.value == Mode::OssLocal =>
             {
-                self.ask_the_database(error, form)
+                self.ask_the_database(error, audience)
             }
-            Err(error) => self.failed(error, form),
+            Err(error) => self.failed(error, audience).into(),
         }
     }
 
-    fn left(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
-    }
-
-    fn pending(&self, pending: &Pending, form: Form, how: &str) -> Answer {
-        let namespace = &self.owner.namespace.value;
-        let dashboard = self.dashboard();
+    fn pending(&self, pending: Pending, audience: Audience, how: &str) -> Outcome {
         let (count, all) = pending.count();
         let at_least = if all { "" } else { "at least " };
         let mut answer = Answer::log(format!("{at_least}{count} pending in {} ({how})", self.whom()));
-        answer.messages = notice::pending(pending, namespace, &dashboard, self.now, form)
-            .into_iter()
-            .collect();
-        if answer.messages.is_empty() && self.by_hand {
-            answer
-                .messages
-                .push(format!("Nothing waits for approval in namespace {namespace}."));
+        let namespace = &self.owner.namespace.value;
+        let whose = format!("{namespace} at {}", self.api.origin().ascii_serialization());
+        let file = self.caller.place.seen_file();
+        let listed = read_seen(&file).list(&whose, &pending, self.now_ms);
+        let notice = notice::pending((count, all), &listed, &self.about(), audience.form);
+        let described = notice.as_ref().map_or(0, |notice| notice.described);
+        match notice {
+            Some(notice) => answer.messages.push(notice.text),
+            None if self.caller.is_person() => {
+                let nothing = format!("Nothing waits for approval in namespace {namespace}.");
+                answer.messages.push(nothing);
+            }
+            None => {}
         }
-        answer
+        let shown = if audience.is_owner { described } else { 0 };
+        let shown = listed.iter().take(shown).filter_map(|listed| listed.request.id());
+        let answered = Answered {
+            whose,
+            now: self.now_ms,
+            shown: shown.map(str::to_owned).collect(),
+            pending,
+        };
+        Outcome {
+            answer,
+            memory: Some(Box::new(Memory { file, answered })),
+        }
     }
 
-    fn dashboard(&self) -> String {
-        notice::dashboard(self.caller.dashboard())
+    fn about(&self) -> About<'_> {
+        About {
+            namespace: &self.owner.namespace.value,
+            review: &self.review,
+            now: self.now(),
+        }
     }
 
     /// oss-local without a running API that may be asked: the requests lie in its database.
-    fn ask_the_database(&self, why: HttpError, form: Form) -> Answer {
-        match self
-            .database()
-            .and_then(|db| Ok(db.pending_requests(&self.owner.namespace.value)?))
-        {
-            Ok(pending) => self.pending(&pending, form, &format!("{why}: read from the local database")),
-            Err(error) => Answer::log(format!(
-                "could not ask for {}: {why}, and the local database cannot be read: {error:#}",
-                self.whom()
-            )),
+    fn ask_the_database(&self, why: HttpError, audience: Audience) -> Outcome {
+        let read = |db: LocalDb| Ok(db.pending_requests(&self.owner.namespace.value)?);
+        match self.database().and_then(read) {
+            Ok(pending) => self.pending(pending, audience, &format!("{why}: read from the local database")),
+            Err(error) => {
+                let log = format!(
+                    "could not ask for {}: {why}, and the local database cannot be read: {error:#}",
+                    self.whom()
+                );
+                let what = format!("{why}, and the local database cannot be read");
+                self.not_asked(&what, log, audience).into()
+            }
         }
     }
 
@@ -186,32 +264,45 @@ impl<'a> HookRequest<'a> {
             (None, Some(checkout)) => Checkout::open(&checkout.value, &self.caller.place.home)?.api_db()?,
             (None, None) => self.caller.place.embedded_db(),
         };
-        Ok(LocalDb::open_read_only_within(&path, self.left())?)
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        Ok(LocalDb::open_read_only_within(&path, left)?)
     }
 
     fn no_token(&self, no_token: &NoToken, form: Form) -> Answer {
-        let namespace = &self.owner.namespace.value;
         let what = match no_token.why {
             WhyNot::Expired(ago) => format!(
-                "the owner token of namespace {namespace} expired {} ago",
+                "the owner token{} expired {} ago",
+                self.namespace(" of", form),
                 time::duration(ago)
             ),
-            _ => format!("there is no owner token for namespace {namespace}"),
+            _ => format!("there is no owner token{}", self.namespace(" for", form)),
         };
         let log = format!("no owner token to use for {}: {no_token}", self.whom());
         self.problem(&what, log, form)
     }
 
-    fn failed(&self, error: ApiError, form: Form) -> Answer {
-        let namespace = &self.owner.namespace.value;
-        let log_line = format!("could not ask for {}: {error}", self.whom());
+    /// ` of namespace alice`: not everybody in a group need know whose hook it is.
+    fn namespace(&self, before: &str, form: Form) -> String {
+        match form {
+            Form::Full => format!("{before} namespace {}", self.owner.namespace.value),
+            Form::Brief => String::new(),
+        }
+    }
+
+    fn failed(&self, error: ApiError, audience: Audience) -> Answer {
+        let form = audience.form;
+        let log = format!("could not ask for {}: {error}", self.whom());
         let what = match error {
             ApiError::Expired | ApiError::Unauthorized => {
-                format!("the Sigilum API does not accept the owner token of namespace {namespace}")
+                format!(
+                    "the Sigilum API does not accept the owner token{}",
+                    self.namespace(" of", form)
+                )
             }
-            ApiError::Forbidden => {
-                format!("the Sigilum API says that the owner token is not for namespace {namespace}")
-            }
+            ApiError::Forbidden => format!(
+                "the Sigilum API does not accept the owner token{}: it is for another one",
+                self.namespace(" for", form)
+            ),
             ApiError::Http(HttpError::Listener(_)) => {
                 "another user of this machine may be listening in place of the Sigilum API, so it was not asked"
                     .to_owned()
@@ -219,18 +310,27 @@ impl<'a> HookRequest<'a> {
             // It stays so until somebody answers the request that makes it so long.
             ApiError::Http(HttpError::TooLong(_)) => {
                 return Answer {
-                    messages: vec![notice::too_long(namespace, &self.dashboard(), form)],
-                    ..Answer::log(log_line)
+                    messages: vec![notice::too_long(&self.about(), form)],
+                    ..Answer::log(log)
                 };
             }
             // Nothing that a command mends: the API will come back, or the log tells why not.
-            _ => return Answer::log(log_line),
+            error => return self.not_asked(&error.to_string(), log, audience),
         };
-        self.problem(&what, log_line, form)
+        self.problem(&what, log, form)
     }
 
-    fn problem(&self, what: &str, log_line: String, form: Form) -> Answer {
-        let mut answer = Answer::log(log_line);
+    /// Silence would read as if nothing waited; but in a group nobody else need know.
+    fn not_asked(&self, why: &str, log: String, audience: Audience) -> Answer {
+        let mut answer = Answer::log(log);
+        if audience.is_owner || self.caller.is_person() {
+            answer.messages.push(notice::not_asked(why));
+        }
+        answer
+    }
+
+    fn problem(&self, what: &str, log: String, form: Form) -> Answer {
+        let mut answer = Answer::log(log);
         answer
             .messages
             .push(notice::problem(what, &context::login_command(&self.owner), form));

@@ -81,6 +81,11 @@ impl Caller {
         })
     }
 
+    /// Whether a person asks, at a terminal.
+    pub fn is_person(&self) -> bool {
+        self.is_person
+    }
+
     /// Who may read how much. In a home of which nobody recorded that yet, as version 0.1.0 leaves it, openclaw.json can
     /// only shorten a notice to its brief form.
     pub fn readers(&self) -> Readers {

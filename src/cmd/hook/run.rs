@@ -17,27 +17,32 @@ pub fn run(args: &HookRunArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCod
         let event = Event::by_hand(name).ok_or_else(|| {
             Error::new(ExitCode::Usage, format!("could not read the event: {name:?}")).next("give --event command:new")
         })?;
-        return print(&answer::for_person(&event, args, env)?, out);
+        let outcome = answer::for_person(&event, args, env)?;
+        print(&outcome.answer, out)?;
+        outcome.remember();
+        return Ok(ExitCode::Ok);
     }
     let event = Event::from_value(&read_event()?);
     let http = |caller: &Caller| Arc::new(Http::new(http::Options::from_env(&caller.env)));
-    let answer = answer::for_gateway(&event, args, env, &http);
-    serde_json::to_writer(&mut *out, &answer)
+    let outcome = answer::for_gateway(&event, args, env, &http);
+    serde_json::to_writer(&mut *out, &outcome)
         .map_err(std::io::Error::from)
         .and_then(|()| writeln!(out))
+        .and_then(|()| out.flush())
         .or_fail(ExitCode::Failure, || "could not print the answer".into())?;
+    outcome.remember();
     Ok(ExitCode::Ok)
 }
 
 /// For a person: messages as text, log lines to standard error.
-fn print(answer: &Answer, out: &mut dyn Write) -> Result<ExitCode> {
+fn print(answer: &Answer, out: &mut dyn Write) -> Result<()> {
     for message in &answer.messages {
         writeln!(out, "{message}").or_fail(ExitCode::Failure, || "could not print the message".into())?;
     }
     for line in &answer.logs {
         let _ = writeln!(std::io::stderr(), "{line}");
     }
-    Ok(ExitCode::Ok)
+    Ok(())
 }
 
 fn read_event() -> Result<serde_json::Value> {

@@ -1,11 +1,11 @@
 //! Access requests: the rows of `authorizations`.
 
 use super::{DbError, LocalDb, Problem};
-use crate::request::{AuthorizationRequest, LIMIT, Pending};
+use crate::request::{AuthorizationRequest, MOST, Pending};
 use rusqlite::{Connection, Row, params};
 
 impl LocalDb {
-    /// What waits for approval in a namespace, as the API would answer: the newest [`LIMIT`], and how many in all.
+    /// What waits for approval in a namespace, as the API would answer: the newest [`MOST`], and how many in all.
     pub fn pending_requests(&self, namespace: &str) -> Result<Pending, DbError> {
         self.at(self.read(|moment| pending(moment, namespace)))
     }
@@ -35,13 +35,13 @@ impl LocalDb {
 
 fn pending(conn: &Connection, namespace: &str) -> Result<Pending, Problem> {
     let mut query = conn.prepare(
-        "SELECT service, public_key, agent_ip, subject, agent_id, agent_name, created_at FROM authorizations
+        "SELECT claim_id, service, public_key, agent_ip, subject, agent_id, agent_name, created_at FROM authorizations
          WHERE namespace = ?1 AND status = 'pending' ORDER BY created_at DESC, claim_id LIMIT ?2",
     )?;
     let requests = query
-        .query_map(params![namespace, LIMIT as i64], request)?
+        .query_map(params![namespace, MOST as i64], request)?
         .collect::<Result<Vec<_>, _>>()?;
-    let total = if requests.len() < LIMIT {
+    let total = if requests.len() < MOST {
         requests.len() as u64
     } else {
         let count = "SELECT count(*) FROM authorizations WHERE namespace = ?1 AND status = 'pending'";
@@ -58,12 +58,13 @@ fn request(row: &Row<'_>) -> rusqlite::Result<AuthorizationRequest> {
     // What is no text is left out, as in the API's answer.
     let text = |index| row.get_ref(index).map(|value| value.as_str().ok().map(str::to_owned));
     Ok(AuthorizationRequest {
-        service: text(0)?,
-        public_key: text(1)?,
-        agent_ip: text(2)?,
-        subject: text(3)?,
-        agent_id: text(4)?,
-        agent_name: text(5)?,
-        created_at: text(6)?,
+        claim_id: text(0)?,
+        service: text(1)?,
+        public_key: text(2)?,
+        agent_ip: text(3)?,
+        subject: text(4)?,
+        agent_id: text(5)?,
+        agent_name: text(6)?,
+        created_at: text(7)?,
     })
 }

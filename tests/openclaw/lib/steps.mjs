@@ -27,10 +27,10 @@ export async function fullNotice(world, person) {
   for (const service of ["shop", "wiki", "forge", "drive", "notes"]) assert.match(text, new RegExp(`service "${service}"`));
   assert.doesNotMatch(text, /calendar|"mail"/);
   assert.match(text, /"newest"/);
-  assert.match(text, /"198\.51\.100\.23"/);
+  assert.match(text, /"198·51·100·23"/);
   assert.match(text, /"customer-7"/);
   assert.match(text, /2 more/);
-  assert.match(text, /https:\/\/sigilum\.id/);
+  assert.match(text, /A local Sigilum has no dashboard\. To approve: .* POST http:\/\/127\.0\.0\.1:\d+\/v1\/claims\/ID\/approve/);
   assert.doesNotMatch(text, /\*\*|\u0003|\u001b|\]\(/, "what strangers wrote must not format the chat");
   assert.equal(text.match(/Sigilum:/g).length, 1, "one notice");
   assert.doesNotMatch(text, ACKNOWLEDGED);

@@ -68,9 +68,10 @@ fn hostile(trial: &Trial<'_>, field: &str, literal: &str) {
     let person = Person::new();
     person.api.fault(Fault::Body("application/json", body));
     let event = person.event().to_string();
+    // First the person, who is not the owner in a chat: what they read stays new.
+    let by_hand = trial.run(person.by_hand(BUDGET), b"", BUDGET, &[&person.token]);
     let ended = trial.run(person.hook_run(BUDGET), event.as_bytes(), BUDGET, &[&person.token]);
     let (messages, logs) = answer(trial, &ended.stdout);
-    let by_hand = trial.run(person.by_hand(BUDGET), b"", BUDGET, &[&person.token]);
     trial.counts.add("attacks", 1);
     let [message] = &messages[..] else {
         trial.fault(format!("one request hides the others: {logs:?}"));
