@@ -109,13 +109,17 @@ pub const RULES: [Rule; 32] = [
         &[
             (By::Flag, "`--config`"),
             (By::PersonEnvironment, "`OPENCLAW_CONFIG_PATH`"),
+            (By::Record, "(the hook) `hook.json`"),
             (By::Default, "`<home>/openclaw.json`"),
         ],
     ),
     rule(
         Setting::ReadOnly,
         "config is never written",
-        &[(By::PersonEnvironment, "`OPENCLAW_CONFIG_READONLY`, `OPENCLAW_NIX_MODE`")],
+        &[
+            (By::PersonEnvironment, "`OPENCLAW_CONFIG_READONLY`, `OPENCLAW_NIX_MODE`"),
+            (By::Record, "(the hook) `hook.json`"),
+        ],
     ),
     rule(
         Setting::Namespace,
@@ -253,6 +257,7 @@ pub const RULES: [Rule; 32] = [
         &[
             (By::Flag, "`watch --token-command`"),
             (By::PersonEnvironment, "`SIGILUM_OWNER_TOKEN_COMMAND`"),
+            (By::Record, "(the plugin) `hook.json`"),
         ],
     ),
     rule(
@@ -297,7 +302,10 @@ pub const RULES: [Rule; 32] = [
     rule(
         Setting::InsecureHttp,
         "plain http beyond loopback",
-        &[(By::PersonEnvironment, "`SIGILUM_ALLOW_INSECURE_HTTP=1`")],
+        &[
+            (By::PersonEnvironment, "`SIGILUM_ALLOW_INSECURE_HTTP=1`"),
+            (By::Record, "(the hook) `hook.json`"),
+        ],
     ),
     rule(
         Setting::Proxy,
@@ -319,7 +327,10 @@ pub const RULES: [Rule; 32] = [
     rule(
         Setting::TrustHome,
         "trust in a home that others may write",
-        &[(By::PersonEnvironment, "`SIGILUM_TRUST_HOME=1`")],
+        &[
+            (By::PersonEnvironment, "`SIGILUM_TRUST_HOME=1`"),
+            (By::Record, "(the hook) `hook.json`"),
+        ],
     ),
     rule(
         Setting::TrustLoopback,

@@ -43,7 +43,10 @@ pub fn namespace(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<
             (Claimant::Record, &|| some(query.adopted_namespace, Origin::Adopted)),
             (Claimant::Record, &|| Ok(hook_namespace(place)?.0)),
             (Claimant::Record, &|| only_token_file(query, place)),
-            (Claimant::SigilumConfig, &|| Ok(of_config_env(env))),
+            (Claimant::SigilumConfig, &|| match query.is_hook {
+                true => Ok(None),
+                false => Ok(of_config_env(env)),
+            }),
             (Claimant::UnrecordedEntry, &|| match query.is_hook {
                 // It asks with the entry's own token, whatever else is stored.
                 true => of_entry(query),

@@ -9,6 +9,7 @@ mod auth_check;
 mod auth_checkout;
 mod auth_login;
 mod auth_status;
+mod authority;
 mod config_edit;
 mod config_include;
 mod config_kill;
