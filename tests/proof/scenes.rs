@@ -255,7 +255,8 @@ pub fn set_secret(desk: &Desk) -> Run {
 }
 
 pub fn install(desk: &Desk) -> Run {
-    local(desk, ["hook", "install"])
+    // By itself it keeps the token out of the config; the sweep is to see one go in.
+    local(desk, ["hook", "install", "--token-in-config", "true"])
 }
 
 fn install_plugin(desk: &Desk) -> Run {
