@@ -23,7 +23,7 @@ pub enum ApiError {
     /// 401 for another reason.
     #[error("the API does not accept the owner token (401)")]
     Unauthorized,
-    /// 403: the token belongs to another namespace.
+    /// 403 with `FORBIDDEN`: the token is good, and belongs to another namespace.
     #[error("the API says that the owner token is not for this namespace (403)")]
     Forbidden,
     /// Any other status that is not 200.
@@ -114,7 +114,7 @@ impl Api<'_> {
             200 => Ok(requests::decode(&answer.body)?),
             401 if error_code(&answer.body).as_deref() == Some("TOKEN_EXPIRED") => Err(ApiError::Expired),
             401 => Err(ApiError::Unauthorized),
-            403 => Err(ApiError::Forbidden),
+            403 if error_code(&answer.body).as_deref() == Some("FORBIDDEN") => Err(ApiError::Forbidden),
             status => Err(ApiError::Status(status)),
         }
     }

@@ -24,8 +24,10 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(300);
 const LOCAL_API: [&str; 3] = ["JWT_SECRET", "SIGILUM_SOURCE_HOME", "SIGILUM_API_DB"];
 /// About half a second for OpenClaw's.
 const TRIES: u32 = 9;
-/// How long the API may take to say whether it accepts a token: a watcher is to end within a second.
-const API_BUDGET: Duration = Duration::from_millis(700);
+/// How long the API may take to say whether it accepts a token, or what one of two secrets signs: a watcher is to end
+/// within a second.
+const TOKEN_BUDGET: Duration = Duration::from_millis(700);
+const SECRET_BUDGET: Duration = Duration::from_millis(300);
 
 /// What came of an action.
 #[derive(Debug, PartialEq, Eq)]
@@ -115,7 +117,7 @@ impl ActionContext<'_> {
             .and_then(|token| claims::inspect(token).ok());
         let namespace = &owner.namespace.value;
         let in_force = stored.is_some_and(|is| is.namespace == *namespace && !is.is_expired(self.seconds()));
-        let verdict = self.check(owner).token(token);
+        let verdict = self.check(owner).within(TOKEN_BUDGET).token(token);
         let code = match &verdict {
             Verdict::Accepted => return Ok(()),
             Verdict::Refused(_) => ExitCode::Token,
@@ -163,7 +165,7 @@ impl ActionContext<'_> {
         let mint =
             |secret: &SecretString| claims::mint(&claims, secret).map_err(|invalid| cannot_sign(&invalid.to_string()));
         let (secrets, trouble) = self.secrets(owner);
-        let check = self.check(owner);
+        let check = self.check(owner).within(SECRET_BUDGET);
         if let Some(secret) = check.secret_in_place_of(old, &secrets, self.seconds()) {
             return mint(secret);
         }
@@ -189,7 +191,7 @@ impl ActionContext<'_> {
     }
 
     fn check<'a>(&self, owner: &'a Owner) -> TokenCheck<'a> {
-        TokenCheck::new(owner, owner.loopback_trust(self.place), self.env).within(API_BUDGET)
+        TokenCheck::new(owner, owner.loopback_trust(self.place), self.env)
     }
 
     /// The secrets that the home's local API may sign with, the likeliest first, and why one could not be had.

@@ -163,6 +163,12 @@ fn a_secret_is_tried_with_a_token_that_gives_nobody_any_rights() {
         "API check:     not checked: what answers there shows every namespace to anyone",
         true,
     ));
+    // A server that is no Sigilum API says nothing of the secret.
+    cases.push((
+        Fault::Status(403, "NO_ENTRY"),
+        "API check:     not checked: the API answered with status 403",
+        true,
+    ));
     for (fault, says, is_stored) in cases {
         let env = TestEnv::new();
         let api = Api::start(SECRET);

@@ -499,6 +499,13 @@ fn what_the_api_answers() {
         (Fault::Status(401, "SIGNATURE_MISSING"), ApiError::Unauthorized),
         (Fault::Status(503, "DB_UNAVAILABLE"), ApiError::Status(503)),
         (Fault::Status(400, "VALIDATION_ERROR"), ApiError::Status(400)),
+        (Fault::Status(403, "FORBIDDEN"), ApiError::Forbidden),
+        // Of a server that is no Sigilum API.
+        (Fault::Status(403, "NO_ENTRY"), ApiError::Status(403)),
+        (
+            Fault::Raw(b"HTTP/1.1 403 No\r\nContent-Length: 9\r\n\r\nForbidden".to_vec()),
+            ApiError::Status(403),
+        ),
         (Fault::Redirect("https://evil.example/".into()), ApiError::Status(302)),
         (
             Fault::Body("text/html", "<h1>Hello</h1>".into()),

@@ -29,12 +29,18 @@ impl Person {
     fn with(api: Api) -> Self {
         let env = TestEnv::new();
         let token = api.token("alice", 3600);
-        let record = json!({"mode": "oss-local", "api_url": api.url(), "email": "alice@local.sigilum",
-            "token_file": env.sigilum("owner-token-alice.jwt")});
-        env.write(".openclaw/.sigilum/owner-alice.json", record.to_string());
         env.write(".openclaw/.sigilum/owner-token-alice.jwt", format!("{token}\n"));
         api.add_claim("alice", json!({"service": "mail"}));
-        Self { env, api, token }
+        let person = Self { env, api, token };
+        person.record("oss-local", &person.api.url());
+        person
+    }
+
+    /// Records that the token is for this API.
+    pub fn record(&self, mode: &str, api_url: &str) {
+        let record = json!({"mode": mode, "api_url": api_url, "email": "alice@local.sigilum"});
+        self.env
+            .write(".openclaw/.sigilum/owner-alice.json", record.to_string());
     }
 
     /// `/new` in a direct chat.
@@ -226,7 +232,7 @@ fn watch(trial: &Trial<'_>, attack: &Attack) {
     let env = TestEnv::new();
     let api = Api::start(SECRET);
     env.write_config(crate::env::watching::CONFIG.replace("http://127.0.0.1:8787", &api.url()));
-    let login = || env.login().args(["--api-url", &api.url()]);
+    let login = || env.login().args(["--api-url", &api.url(), "--no-check", "--force"]);
     login().expect(0);
     let due = crate::env::api::token(
         &env.secret(),

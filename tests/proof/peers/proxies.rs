@@ -157,13 +157,11 @@ fn hook_run(trial: &Trial<'_>, attack: &Attack) {
     const HOST: &str = "api.sigilum.test";
     let person = Person::new();
     let proxy = Peer::start(attack.clone());
+    person.record("managed", &format!("https://{HOST}"));
     let before = take(person.env.home());
     let budget = if attack.is_slow() { SHORT } else { PATIENCE };
     let run = person
         .by_hand(budget)
-        .env("SIGILUM_API_URL", format!("https://{HOST}"))
-        .env("SIGILUM_OWNER_TOKEN", &person.token)
-        .env("SIGILUM_MODE", "managed")
         .env("HTTPS_PROXY", format!("http://127.0.0.1:{}", proxy.port()))
         .env("SSL_CERT_FILE", roots());
     let ended = trial.run(run, b"", budget, &[&person.token]);
@@ -175,6 +173,7 @@ fn hook_run(trial: &Trial<'_>, attack: &Attack) {
     if !differ.is_empty() {
         trial.fault(format!("changed: {}", differ.join(", ")));
     }
+    person.record("oss-local", &person.api.url());
     let ended = trial.run(person.by_hand(PATIENCE), b"", PATIENCE, &[&person.token]);
     if !ended.stdout.contains("1 request waits") {
         trial.fault(format!("it does not come back: {}", ended.stderr));
@@ -202,6 +201,7 @@ fn service(trial: &Trial<'_>, attack: &Attack, run: fn(&Desk) -> crate::env::Run
     let hostile = run(&desk)
         .env("GATEWAY_ADMIN_URL", format!("https://{HOST}"))
         .env("GATEWAY_ADMIN_TOKEN", ADMIN)
+        .env("HTTPS_PROXY", "")
         .env("all_proxy", format!("127.0.0.1:{}", proxy.port()))
         .env("SSL_CERT_FILE", roots());
     let ended = trial.run(hostile, b"", CONNECT, &secrets);
