@@ -69,7 +69,7 @@ test("direct chat: the full notice, from the child that runs", async () => {
 });
 test("nothing pending: the usual acknowledgement", () => usualAcknowledgement(world, alice));
 test("expired token: a message that says so", () => expiredToken(world, alice));
-test("channel, main session key, unlisted sender: the short line", () => shortLines(world, alice, carol));
+test("channel, main session key, unlisted sender: the short line", () => shortLines(world, alice, carol, "--as", "plugin"));
 test("a new token under a running gateway", () => liveRefresh(world, alice));
 
 test("the child renews the token before it expires, and the gateway takes it up", async () => {

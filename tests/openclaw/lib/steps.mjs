@@ -62,7 +62,7 @@ export async function expiredToken(world, person) {
 }
 
 /** In a channel, whatever the session key says, and to a sender who is not listed: one line with the number. */
-export async function shortLines(world, alice, carol) {
+export async function shortLines(world, alice, carol, ...kind) {
   sevenClaims(world.api);
   const short = ({ text }) => {
     assert.match(text, /Sigilum: 7 requests wait/);
@@ -81,12 +81,18 @@ export async function shortLines(world, alice, carol) {
   assert.deepEqual([seen().chatType, seen().sessionKey], ["group", "agent:main:main"]);
   assert.match((await alice.ask("ocbot", "/new")).text, /service "shop"/, "a direct chat still reads it in full");
 
-  const member = "SIGILUM_NOTIFY_SENDERS: 'bob!~bob@127.0.0.1'";
-  const listed = world.text().replace(/("?SIGILUM_NAMESPACE"?\s*:)/, `${member}, $1`);
-  assert.notEqual(listed, world.text());
-  await world.gateway.reloads(() => world.save(listed));
+  // Whose chat is told all of it is recorded by an install; what openclaw.json says of it opens nothing.
+  const install = (sender) => world.sigilumOk("hook", "install", ...kind, "--senders", sender);
+  await install("bob!~bob@127.0.0.1");
   short(await alice.ask("ocbot", "/new"));
-  await world.gateway.reloads(() => world.save(listed.replace("bob!~bob@", "alice!~alice@")));
+  const member = "SIGILUM_NOTIFY_SENDERS: 'alice!~alice@127.0.0.1'";
+  const listed = world.text().replace(/("?SIGILUM_NAMESPACE"?\s*:)/, `${member}, $1`);
+  if (kind.length === 0) {
+    assert.notEqual(listed, world.text());
+    await world.gateway.reloads(() => world.save(listed));
+    short(await alice.ask("ocbot", "/new"));
+  }
+  await install("alice!~alice@127.0.0.1");
   assert.match((await alice.ask("ocbot", "/new")).text, /service "shop"/);
   await channelRestarts(world, carol, before);
 }
