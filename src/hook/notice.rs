@@ -1,6 +1,6 @@
 //! What an operator reads. Pure: no clock, no network.
 //!
-//! Every field of a request was chosen by a stranger: it is [`clean`], at most 40 characters long, and stands in quotes
+//! Every field of a request was chosen by a stranger: it is [`mod@clean`], at most 40 characters long, and stands in quotes
 //! after a fixed label, so that it can neither end its quotes nor pass for our own words.
 
 use crate::hook::clean::{self, clean};
