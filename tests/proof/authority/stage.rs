@@ -87,6 +87,9 @@ impl Stage {
     fn log_in(&mut self) {
         let url = self.api.url();
         if self.kind == Kind::NoRecord {
+            // First, as an install would put the token file's token into the entry.
+            self.env.run(["hook", "install", "--namespace", "alice"]).output();
+            let _ = std::fs::remove_file(self.env.sigilum("hook.json"));
             let env = json!({"SIGILUM_NAMESPACE": "alice", "SIGILUM_API_URL": url, "SIGILUM_MODE": "managed",
                 "SIGILUM_OWNER_TOKEN": self.token});
             let entries = json!({"sigilum-authz-notify": {"enabled": true, "env": env}});
@@ -95,8 +98,6 @@ impl Stage {
             self.env.write_config(serde_json::to_string_pretty(&config).unwrap());
             self.env
                 .write(".openclaw/.sigilum/owner-token-alice.jwt", &self.in_file);
-            self.env.run(["hook", "install", "--namespace", "alice"]).output();
-            let _ = std::fs::remove_file(self.env.sigilum("hook.json"));
             return;
         }
         let mode = if self.kind == Kind::Managed {
