@@ -435,11 +435,11 @@ fn only_direct_chats_get_everything() {
         "Sigilum: the owner token expired 1 h ago. The operator must act."
     );
     person.token_file(&person.api.token(NS, 3600));
-    for (status, what) in [
-        (401, "the owner token"),
-        (403, "the owner token: it is for another one"),
+    for (status, code, what) in [
+        (401, "X", "the owner token"),
+        (403, "FORBIDDEN", "the owner token: it is for another one"),
     ] {
-        person.api.fault(Fault::Status(status, "X"));
+        person.api.fault(Fault::Status(status, code));
         assert_eq!(
             person.ask(json!({"chatType": "group"})).message(),
             format!("Sigilum: the Sigilum API does not accept {what}. The operator must act.")
