@@ -79,19 +79,19 @@ impl Error {
 impl Error {
     /// Whether it failed because the reader of its output is gone, as `head` is after its lines.
     pub fn is_broken_pipe(&self) -> bool {
-        self.is_io(std::io::ErrorKind::BrokenPipe)
+        self.io_kind() == Some(std::io::ErrorKind::BrokenPipe)
     }
 
     /// Whether it failed because a file or a folder was not there.
     pub fn is_not_found(&self) -> bool {
-        self.is_io(std::io::ErrorKind::NotFound)
+        self.io_kind() == Some(std::io::ErrorKind::NotFound)
     }
 
-    fn is_io(&self, kind: std::io::ErrorKind) -> bool {
-        let cause = self.cause.as_ref();
-        let io = cause.and_then(|cause| cause.downcast_ref::<std::io::Error>());
-        let errno = cause.and_then(|cause| cause.downcast_ref::<rustix::io::Errno>());
-        io.map(std::io::Error::kind).or(errno.map(|errno| errno.kind())) == Some(kind)
+    /// What kind of failure of a file or a folder it was, where it was one.
+    pub fn io_kind(&self) -> Option<std::io::ErrorKind> {
+        let cause = self.cause.as_ref()?;
+        let io = cause.downcast_ref().map(std::io::Error::kind);
+        io.or_else(|| cause.downcast_ref().map(|errno: &rustix::io::Errno| errno.kind()))
     }
 }
 

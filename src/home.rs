@@ -17,6 +17,10 @@ pub struct OpenClawHome {
     pub warnings: Vec<String>,
     /// The older home or config that OpenClaw uses, and would not find any more once there is a newer one here.
     pub older: Option<PathBuf>,
+    /// The folders outside of the config's in which included files may lie (`OPENCLAW_INCLUDE_ROOTS`).
+    pub include_roots: Vec<PathBuf>,
+    /// What `~` means in the config, where that is known.
+    pub person: Option<PathBuf>,
 }
 
 impl OpenClawHome {
@@ -28,6 +32,8 @@ impl OpenClawHome {
             read_only: None,
             warnings: Vec::new(),
             older: None,
+            include_roots: Vec::new(),
+            person: None,
         }
     }
 
@@ -137,6 +143,8 @@ pub fn find(dir: Option<&Path>, config: Option<&Path>, env: &Env) -> Result<Open
         read_only: read_only(env),
         warnings,
         older,
+        include_roots: include_roots(env),
+        person: openclaw_home(env).or_else(|| folder(env, "HOME")),
         ..found
     })
 }
@@ -174,6 +182,16 @@ fn expand(path: &Path, env: &Env) -> PathBuf {
         (Ok(rest), Some(home)) => home.join(rest),
         _ => path.to_owned(),
     }
+}
+
+/// `OPENCLAW_INCLUDE_ROOTS`: absolute folders, with a colon between them.
+fn include_roots(env: &Env) -> Vec<PathBuf> {
+    let roots = env.var("OPENCLAW_INCLUDE_ROOTS").unwrap_or_default();
+    let roots = roots.split(':').map(str::trim).filter(|root| !root.is_empty());
+    roots
+        .map(|root| expand(Path::new(root), env))
+        .filter(|root| root.is_absolute())
+        .collect()
 }
 
 /// What OpenClaw 2026.9.6 uses instead of a home or a config that is not there: `~/.clawdbot` as long as there is no

@@ -145,6 +145,7 @@ fn by_login(flags: u8, config: &Value, program: &mut Program) -> Option<Value> {
         mode: &mode,
         token: token.as_ref(),
         token_in_config: [None, Some(true), Some(false)][usize::from(flags % 3)],
+        barred: None,
         enable: [Enable::True, Enable::False, Enable::Preserve][usize::from(flags / 3 % 3)],
         open_dir: Path::new(OPEN_DIR),
         force: flags & 0x40 != 0,

@@ -3,18 +3,19 @@
 use crate::cli::{LocalApiArgs, OwnerArgs, PlaceArgs};
 use crate::cmd::output;
 use crate::env::Env;
-use crate::error::{Error, ExitCode, Result};
+use crate::error::Result;
 use crate::fs;
 use crate::home::{self, OpenClawHome};
 use crate::mode::Mode;
+use crate::openclaw::config::{self, EditOutcome};
 use crate::openclaw::entry::{self, Entry};
-use crate::openclaw::{config, program};
+use crate::openclaw::program;
 use crate::process::child::find_on_path;
 use crate::settings::{Owner, OwnerQuery};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Where things are; what is odd about how that was found goes to standard error.
 pub fn place(args: &PlaceArgs, env: &Env) -> Result<OpenClawHome> {
@@ -85,18 +86,16 @@ pub fn openclaw_env(env: &Env) -> Vec<(&'static str, OsString)> {
     program::ENV.into_iter().filter_map(value).collect()
 }
 
-/// Lets OpenClaw itself change its config, where only it can; `false` where it is not on PATH. It looks at every plugin
-/// that there is, and so takes its time.
-pub fn let_openclaw_write(env: &Env, place: &OpenClawHome, args: &[OsString]) -> Result<bool> {
-    let Some(openclaw) = openclaw_program(env) else {
-        return Ok(false);
-    };
-    if program::run(&openclaw, args, &openclaw_env(env), place, Duration::from_secs(120))?.ok {
-        return Ok(true);
-    }
-    let args = shell_words::join(args.iter().map(|arg| arg.to_string_lossy()));
-    Err(Error::new(ExitCode::Config, "could not let OpenClaw write its config")
-        .next(format!("run it yourself and see what it says: openclaw {args}")))
+/// Tells what openclaw.json needs that was not written: a person puts it there.
+pub fn tell_not_written(edited: &EditOutcome, place: &OpenClawHome, out: &mut dyn Write) -> Result<()> {
+    let Some(why) = &edited.not_written else { return Ok(()) };
+    let config = place.config.display();
+    output::warn(format_args!(
+        "{config} still needs a change: {why}\n  next: {}",
+        why.next()
+    ));
+    output::write_line(out, format_args!("{config} was not written, as {why}; it needs:"))?;
+    output::write_line(out, format_args!("{:#}", config::masked(&edited.patch)))
 }
 
 /// The command that makes or stores a new token for an owner.

@@ -57,6 +57,7 @@ impl EntryEdit<'_> {
                 mode: self.owner.mode.value.as_str(),
                 token: self.token,
                 token_in_config: self.token_in_config,
+                barred: ask.barred,
                 enable: self.enable,
                 open_dir: &place.hook_dir(),
                 force: self.force,

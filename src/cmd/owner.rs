@@ -33,7 +33,7 @@ pub fn owner(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, asks: bool)
 
 /// In oss-local mode, where no checkout and no database is named: a Sigilum checkout around the working directory is in
 /// force if a person at a terminal agrees. Elsewhere, and where agents may write, it is only named.
-pub fn agree_on_checkout(owner: &mut Owner, place: &OpenClawHome, env: &Env) -> Result<()> {
+pub fn agree_on_checkout(owner: &mut Owner, place: &OpenClawHome) -> Result<()> {
     if owner.mode.value != Mode::OssLocal || owner.source_home.is_some() || owner.api_db.is_some() {
         return Ok(());
     }
@@ -42,7 +42,7 @@ pub fn agree_on_checkout(owner: &mut Owner, place: &OpenClawHome, env: &Env) -> 
     };
     let config = config::read(place).ok().flatten();
     let config = config.as_ref().map(|config| &config.value);
-    let agents_write = workspace::holds(&found, config, &place.home, env.path("HOME").as_deref());
+    let agents_write = workspace::holds(&found, config, place);
     let question = || format!("Use the Sigilum checkout {}?", found.display());
     if !agents_write && prompt::may_ask() && prompt::confirm(&question())? {
         owner.source_home = Some(Sourced {

@@ -30,43 +30,35 @@ fn is_lifted() -> bool {
 /// to without the sticky bit; so for every folder above it, since who can rename a folder can replace all that is in
 /// it.
 pub(super) fn refuse_open_to_others(folder: &Folder) -> Result<()> {
-    if is_lifted() {
+    let Some(hole) = Trusted::with(folder).hole(folder)? else {
         return Ok(());
-    }
-    let trusted = Trusted::with(folder);
-    for path in folder.path().ancestors() {
-        let stat = rustix::fs::stat(path).or_fail(ExitCode::Failure, || {
-            format!("could not look at the folder: {}", path.display())
-        })?;
-        // What leads to the folder is root's as a rule, and in a sandbox root may have another number.
-        let roots = path != folder.path() && Some(stat.st_uid) == crate::process::root_seen_as();
-        let refused = if !roots && !trusted.user(stat.st_uid) {
-            let why = format!("{} belongs to another user (number {})", path.display(), stat.st_uid);
-            Some((why, None))
-        } else {
-            let bits = trusted.open_bits(&stat);
-            let open = bits != 0 && permissions(&stat) & 0o1000 == 0 && !has_no_modes(path);
-            open.then(|| {
-                let why = format!(
-                    "others may write to {} (mode {:04o})",
-                    path.display(),
-                    permissions(&stat)
-                );
-                (why, Some((bits, stat.st_uid)))
-            })
-        };
-        let Some((why, mode)) = refused else { continue };
-        return Err(Error::new(
-            ExitCode::Failure,
-            format!(
-                "could not use the folder, others could replace files in it: {}",
-                folder.path().display()
-            ),
-        )
-        .because(anyhow::Error::msg(why))
-        .next(way_out(path, mode)));
-    }
-    Ok(())
+    };
+    Err(Error::new(
+        ExitCode::Failure,
+        format!(
+            "could not use the folder, others could replace files in it: {}",
+            folder.path().display()
+        ),
+    )
+    .because(anyhow::Error::msg(hole.why))
+    .next(hole.next))
+}
+
+/// Whether someone who is not trusted with this home may write to a folder, or could put another one in its place; also
+/// where nobody can tell.
+pub fn others_can_write(folder: &Folder, home: &Path) -> bool {
+    let trusted = Trusted {
+        owner: rustix::fs::stat(home).ok().map(|stat| stat.st_uid),
+    };
+    let open = rustix::fs::stat(folder.path()).is_ok_and(|stat| trusted.open_bits(&stat) != 0);
+    (open && !is_lifted()) || !matches!(trusted.hole(folder), Ok(None))
+}
+
+/// How someone who is not trusted could replace files.
+struct Hole {
+    why: String,
+    /// What this user can do about it.
+    next: String,
 }
 
 /// What this user can do about a folder. `mode`: the bits that let others write, and the folder's owner.
@@ -142,6 +134,35 @@ impl Trusted {
         Self {
             owner: home.map(|stat| stat.st_uid).or_else(own),
         }
+    }
+
+    /// How someone else could replace files in a folder; `None` where nobody could.
+    fn hole(&self, folder: &Folder) -> Result<Option<Hole>> {
+        if is_lifted() {
+            return Ok(None);
+        }
+        for path in folder.path().ancestors() {
+            let stat = rustix::fs::stat(path).or_fail(ExitCode::Failure, || {
+                format!("could not look at the folder: {}", path.display())
+            })?;
+            // What leads to the folder is root's as a rule, and in a sandbox root may have another number.
+            let roots = path != folder.path() && Some(stat.st_uid) == crate::process::root_seen_as();
+            if !roots && !self.user(stat.st_uid) {
+                return Ok(Some(Hole {
+                    why: format!("{} belongs to another user (number {})", path.display(), stat.st_uid),
+                    next: way_out(path, None),
+                }));
+            }
+            let bits = self.open_bits(&stat);
+            if bits != 0 && permissions(&stat) & 0o1000 == 0 && !has_no_modes(path) {
+                let mode = permissions(&stat);
+                return Ok(Some(Hole {
+                    why: format!("others may write to {} (mode {mode:04o})", path.display()),
+                    next: way_out(path, Some((bits, stat.st_uid))),
+                }));
+            }
+        }
+        Ok(None)
     }
 
     fn user(&self, uid: u32) -> bool {

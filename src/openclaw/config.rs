@@ -6,8 +6,11 @@
 //! killed anywhere leaves the old file or the new one.
 
 mod commit;
+mod file;
+mod included;
 mod plan;
 mod record;
+mod secret;
 mod seen;
 
 use super::entry::TOKEN;
@@ -24,6 +27,7 @@ use record::key;
 use seen::Seen;
 use serde_json::Value;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,10 +37,12 @@ const ROUNDS: u32 = 40;
 /// The config as it is.
 #[derive(Clone)]
 pub struct Config {
-    /// What it says, with the include on the way to the hook's entry resolved.
+    /// What it says, with includes resolved; one that leads nowhere, and is no matter to us, stays as it is.
     pub value: Value,
-    /// The files that it was read from: the config, links resolved, and the included file.
+    /// The files that it was read from: the config, links resolved, and those that it includes.
     pub files: Vec<PathBuf>,
+    /// Why no owner token may be put into it; `None` where one may.
+    pub barred: Option<String>,
 }
 
 /// Reads the config without any lock (whoever writes it replaces it whole); `None` where there is no file.
@@ -47,6 +53,7 @@ pub fn read(place: &OpenClawHome) -> Result<Option<Config>> {
     let files = seen.files.iter().map(|file| file.target.path()).collect();
     Ok(seen.exists().then_some(Config {
         value: seen.value().clone(),
+        barred: secret::barred(&seen, place),
         files,
     }))
 }
@@ -75,8 +82,8 @@ pub struct Ask<'a> {
     pub value: &'a Value,
     /// Whether there is a config file.
     pub exists: bool,
-    /// Whether the hook's entry stands in an included file.
-    pub included: bool,
+    /// Why no owner token may be put into the config; `None` where one may.
+    pub barred: Option<&'a str>,
     /// A token must not be taken out but overwritten by a filler of the same length: the file must not shrink.
     pub keep_length: bool,
     /// With [`EditOptions::give_back`], the config's value as it would be without our edits.
@@ -101,8 +108,42 @@ pub struct EditOutcome {
     pub files: Vec<PathBuf>,
     /// What the person should know about the file itself.
     pub notes: Vec<String>,
-    /// Why a wanted change was not written, where the config must never be.
-    pub not_written: Option<&'static str>,
+    /// Why what is wanted is not written and must be put there by hand: [`EditOutcome::patch`], without a token.
+    pub not_written: Option<NotWritten>,
+}
+
+/// Why a change of the config is not written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotWritten {
+    /// This variable is set: the config is made elsewhere.
+    ReadOnly(&'static str),
+    /// It comes from includes, and no edit of the files makes what is wanted.
+    Included(String),
+    /// The file cannot be replaced.
+    Unwritable(String),
+}
+
+impl fmt::Display for NotWritten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReadOnly(variable) => write!(f, "{variable} is set"),
+            Self::Included(why) | Self::Unwritable(why) => f.write_str(why),
+        }
+    }
+}
+
+impl NotWritten {
+    /// What a person does then.
+    pub fn next(&self) -> &'static str {
+        match self {
+            Self::ReadOnly(_) => "apply the patch where the config is made",
+            Self::Included(_) => "apply the patch by hand, in the file that each part belongs to",
+            Self::Unwritable(_) => {
+                "apply the patch where the config is made; --token-in-config false says that no token belongs into it, \
+                 OPENCLAW_NIX_MODE=1 that nothing is to write it"
+            }
+        }
+    }
 }
 
 impl EditOutcome {
@@ -141,14 +182,46 @@ pub fn edit(
     options: &EditOptions<'_>,
     want: &mut dyn FnMut(&Ask<'_>) -> Result<Value>,
 ) -> Result<EditOutcome> {
-    if options.dry_run || place.read_only.is_some() {
-        let plan = Plan::make(place, options, want)?;
-        let not_written = place.read_only.filter(|_| !options.dry_run && plan.has_changes());
-        return Ok(EditOutcome {
-            not_written,
-            ..plan.outcome()
-        });
+    let not_written = place.read_only.map(NotWritten::ReadOnly);
+    if options.dry_run || not_written.is_some() {
+        return Plan::make(place, options, want, not_written).map(|plan| plan.outcome());
     }
+    match write(place, options, want) {
+        Err(error) => match unwritable(place, &error) {
+            Some(why) => Plan::make(place, options, want, Some(NotWritten::Unwritable(why))).map(|plan| plan.outcome()),
+            None => Err(error),
+        },
+        written => written,
+    }
+}
+
+/// Whether the config cannot be replaced, whatever is tried: it lies in a read-only store, is another user's, or is a
+/// mount of its own. Says so for a person.
+fn unwritable(place: &OpenClawHome, error: &Error) -> Option<String> {
+    let kind = error.io_kind().filter(|_| error.code == ExitCode::Config)?;
+    let cause = std::error::Error::source(error).map_or_else(String::new, ToString::to_string);
+    let is_link = std::fs::symlink_metadata(&place.config).is_ok_and(|meta| meta.is_symlink());
+    let real = std::fs::canonicalize(&place.config).ok().filter(|_| is_link);
+    match (kind, real) {
+        (ErrorKind::ResourceBusy | ErrorKind::CrossesDevices, _) => {
+            Some("it is a mount of its own; mount its folder instead of the file".to_owned())
+        }
+        (ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem, Some(real)) => Some(format!(
+            "it is a link to {}, which cannot be written ({cause})",
+            real.display()
+        )),
+        (ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem, None) => {
+            Some(format!("it cannot be written ({cause})"))
+        }
+        _ => None,
+    }
+}
+
+fn write(
+    place: &OpenClawHome,
+    options: &EditOptions<'_>,
+    want: &mut dyn FnMut(&Ask<'_>) -> Result<Value>,
+) -> Result<EditOutcome> {
     let mut taken = None;
     let own_lock = match options.own_lock {
         Some(lock) => lock,
@@ -161,7 +234,7 @@ pub fn edit(
         Ok(lock) => Some(lock),
         // A folder where nothing can be written: fine as long as nothing has to be.
         Err(error) if error.code == ExitCode::Config => {
-            let plan = Plan::make(place, options, want)?;
+            let plan = Plan::make(place, options, want, None)?;
             return if plan.has_changes() {
                 Err(error)
             } else {
@@ -172,9 +245,9 @@ pub fn edit(
     };
     std::thread::sleep(options.hold_lock);
     for round in 0..ROUNDS {
-        let plan = Plan::make(place, options, want)?;
+        let plan = Plan::make(place, options, want, None)?;
         if !plan.has_changes() {
-            if options.give_back {
+            if options.give_back && !plan.is_barred() {
                 forget(place, own_lock, &plan)?;
             }
             return Ok(plan.outcome());

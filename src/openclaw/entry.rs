@@ -147,6 +147,8 @@ pub struct Wanted<'a> {
     pub token: Option<&'a SecretString>,
     /// Whether the token belongs into openclaw.json; `None`: where one stands already.
     pub token_in_config: Option<bool>,
+    /// Why no token may be written, where none may: [`Ask::barred`](super::config::Ask::barred).
+    pub barred: Option<&'a str>,
     /// On, off, or as it is (a new entry is then off).
     pub enable: Enable,
     /// Our hook's folder. As one of `hooks.internal.load.extraDirs` it keeps OpenClaw's discovery open.
@@ -261,11 +263,15 @@ fn put_entry(config: &mut Value, want: &Wanted<'_>, before: Option<&Entry>, note
     if keep_reference(env, TOKEN, "written", notes) {
         return Ok(());
     }
-    match want.token {
-        Some(token) if on && in_config => {
+    match (want.token, want.barred) {
+        (Some(_), Some(why)) if on && in_config => {
+            notes.push(format!("the token stays in its file: {why}"));
+            clear_token(env, want.keep_length);
+        }
+        (Some(token), _) if on && in_config => {
             env.insert(TOKEN.to_owned(), Value::String(token.expose_secret().to_owned()));
         }
-        None if on && in_config && !another => {}
+        (None, _) if on && in_config && !another => {}
         _ => clear_token(env, want.keep_length),
     }
     Ok(())

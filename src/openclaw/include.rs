@@ -1,231 +1,364 @@
-//! Which file holds the hook's entry where openclaw.json uses `$include`.
+//! What OpenClaw makes of `$include`, and which file a change belongs to.
 //!
-//! OpenClaw puts a config together from several files: `{ "$include": "./hooks.json5" }` stands for what is in that
-//! file. Where `hooks`, `hooks.internal`, `hooks.internal.entries` or the entry itself is such an object, with that one
-//! key and one file inside the config's folder, an edit goes to that file, as OpenClaw's own do. Every other shape on
-//! the way to the entry is refused: an edit could not tell where its bytes belong. Includes elsewhere stay as they are.
+//! `{ "$include": "./hooks.json5" }` stands for what is in that file. Several files lie one over the other, and members
+//! beside an include lie over it: objects are merged member by member, arrays put one after the other, and else what is
+//! above counts (OpenClaw 2026.9.6).
+//!
+//! A change goes where OpenClaw's own goes: into the included file, where an object of the config is that one file and
+//! nothing else. Everywhere else (at the root, with several files, with members beside it, with a file outside of the
+//! config's folder) OpenClaw's own writes fail; there the change is put beside the include, and lies over it.
 
-use super::entry::{ENV_PATH, HOOK};
-use crate::error::{Error, ExitCode, Result};
-use crate::text;
-use json_patch::{Patch, PatchOperation};
-use serde_json::Value;
-use std::path::{Path, PathBuf};
+use super::entry::ENV_PATH;
+use serde_json::{Map, Value};
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 
 const INCLUDE: &str = "$include";
 
-/// An included file that holds a part of the config on the way to the entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Include {
-    /// The keys that lead to the part, from the outermost object inwards.
-    pub at: &'static [&'static str],
-    /// The file, with all links on the way resolved.
-    pub file: PathBuf,
+/// How deep OpenClaw follows includes of included files.
+const DEEPEST: usize = 10;
+
+/// How many includes are followed at all: files that include each other many times over have no end.
+const MOST: usize = 1000;
+
+/// The files that includes lead to, by the number of the file that they stand in and by their text. `None`: one that
+/// cannot be read, in a part of the config that is no matter to us.
+pub type Links = BTreeMap<(usize, String), Option<Link>>;
+
+/// The file that an include leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// Its number.
+    pub file: usize,
+    /// It lies in the config's folder, where OpenClaw's own writes go; not in one of `OPENCLAW_INCLUDE_ROOTS`.
+    pub writable: bool,
 }
 
-/// Finds the include on the way to the entry; `None` where there is none. `config` is the config as it is named: an
-/// include is relative to that folder, also where the config is a link.
-pub fn find(value: &Value, config: &Path) -> Result<Option<Include>> {
-    let mut node = value;
-    for depth in 0..=ENV_PATH.len() {
-        let at = &ENV_PATH[..depth];
-        if let Some(target) = node.get(INCLUDE) {
-            let alone = node.as_object().is_some_and(|members| members.len() == 1);
-            return match target {
-                _ if depth == 0 => Err(refused(config, "the whole config includes another one")),
-                _ if depth == ENV_PATH.len() => Err(refused(config, &format!("{} is an include", dotted(at)))),
-                Value::Array(_) => Err(refused(config, &format!("{} includes several files", dotted(at)))),
-                Value::String(_) if !alone => Err(refused(
-                    config,
-                    &format!("{} has members beside its include", dotted(at)),
-                )),
-                Value::String(file) => Ok(Some(Include {
-                    at,
-                    file: locate(file, config, at)?,
-                })),
-                _ => Err(refused(
-                    config,
-                    &format!("the include of {} is not a file name", dotted(at)),
-                )),
-            };
-        }
-        match ENV_PATH.get(depth).and_then(|key| node.get(key)) {
-            Some(inner) => node = inner,
-            None => break,
-        }
-    }
-    Ok(None)
+/// How far down the path to the entry's `env` a place is; `None` where it is not on that path.
+pub type Depth = Option<usize>;
+
+/// The place of a member below a place.
+fn below(depth: Depth, key: &str) -> Depth {
+    depth
+        .filter(|depth| ENV_PATH.get(*depth) == Some(&key))
+        .map(|depth| depth + 1)
 }
 
-/// The included file, which must exist and be inside the config's folder, links resolved.
-fn locate(file: &str, config: &Path, at: &[&str]) -> Result<PathBuf> {
-    let folder = config.parent().unwrap_or(Path::new("/"));
-    let named = folder.join(file);
-    // Names stand in what people are shown, and in records.
-    let odd = |name: &str| {
-        let name = text::plain(name);
-        let what = format!(
-            "{} includes a file with a name that cannot be shown, {name}",
-            dotted(at)
-        );
-        Err(refused(config, &what))
-    };
-    if !file.chars().all(text::is_plain) {
-        return odd(file);
-    }
-    let failed = |error: std::io::Error| {
-        Error::new(
-            ExitCode::Config,
-            format!(
-                "could not find the file that {} includes: {}",
-                dotted(at),
-                named.display()
-            ),
-        )
-        .because(error)
-        .next("correct the $include, or make the file; `openclaw config validate` says whether OpenClaw is content")
-    };
-    let folder = std::fs::canonicalize(folder).map_err(failed)?;
-    let real = std::fs::canonicalize(&named).map_err(failed)?;
-    // OpenClaw refuses a file that includes itself; an edit would put the entry at its root.
-    if std::fs::canonicalize(config).is_ok_and(|config| config == real) {
-        return Err(refused(config, &format!("{} includes the config itself", dotted(at))));
-    }
-    if let Ok(inside) = real.strip_prefix(&folder) {
-        let can_be_shown = inside.to_str().is_some_and(|name| name.chars().all(text::is_plain));
-        return if can_be_shown {
-            Ok(real)
-        } else {
-            odd(&inside.to_string_lossy())
-        };
-    }
-    let what = format!(
-        "{} includes a file outside of the config's folder, {}",
-        dotted(at),
-        text::plain(&real.to_string_lossy())
-    );
-    Err(refused(config, &what))
-}
-
-/// Puts what the included file holds into the config's value in place of the include.
-///
-/// Refuses an included file that itself includes another one on the way to the entry.
-pub fn resolve(value: &mut Value, include: &Include, included: &Value) -> Result<()> {
-    let mut node = included;
-    for depth in include.at.len()..=ENV_PATH.len() {
-        if node.get(INCLUDE).is_some() {
-            let what = format!(
-                "{} is included by a file that is itself included",
-                dotted(&ENV_PATH[..depth])
-            );
-            return Err(refused(&include.file, &what));
-        }
-        match ENV_PATH.get(depth).and_then(|key| node.get(key)) {
-            Some(inner) => node = inner,
-            None => break,
-        }
-    }
-    let place = include.at.iter().try_fold(value, |node, key| node.get_mut(key));
-    if let Some(place) = place {
-        *place = included.clone();
-    }
-    Ok(())
-}
-
-/// The operations of a patch of the resolved config, by the file that each belongs to.
-#[derive(Debug, Default)]
-pub struct Split {
-    /// Those for the config itself.
-    pub main: Vec<PatchOperation>,
-    /// Those for the included file, with paths of that file.
-    pub included: Vec<PatchOperation>,
-}
-
-/// Tells which operation belongs to which file. `main` is the config's own value, unresolved. Refuses an operation
-/// that would take an include away, or that would put something beside one.
-pub fn split(patch: &Patch, main: &Value, include: Option<(&Include, &Value)>, config: &Path) -> Result<Split> {
-    let mut split = Split::default();
-    for operation in &patch.0 {
-        let path: Vec<String> = operation
-            .path()
-            .tokens()
-            .map(|token| token.decoded().into_owned())
-            .collect();
-        let inside = include.filter(|(include, _)| starts_with(&path, include.at) && path.len() > include.at.len());
-        if let Some((include, value)) = inside {
-            let rest = &path[include.at.len()..];
-            refuse_crossing(value, rest, &include.file)?;
-            let pointer = json_patch::jsonptr::PointerBuf::from_tokens(rest);
-            split.included.push(moved(operation, pointer));
-        } else {
-            refuse_crossing(main, &path, config)?;
-            // The entry that is an include as a whole may go; what is in the included file stays there.
-            let is_entry = path == ENV_PATH[..4] && matches!(operation, PatchOperation::Remove(_));
-            if !is_entry && holds_include(main, &path) {
-                let what = format!("{} is an include, or holds one", path.join("."));
-                return Err(refused(config, &what));
+/// The includes in a file whose own place is `depth`, each with its place. What stands in place of file names is passed
+/// over.
+pub fn includes(value: &Value, depth: Depth) -> Vec<(&str, Depth)> {
+    let mut found = Vec::new();
+    match value {
+        Value::Object(members) => {
+            for (key, member) in members {
+                match names(member).filter(|_| key == INCLUDE) {
+                    Some(names) => found.extend(names.into_iter().map(|name| (name, depth))),
+                    None => found.extend(includes(member, below(depth, key))),
+                }
             }
-            split.main.push(operation.clone());
         }
+        Value::Array(items) => found.extend(items.iter().flat_map(|item| includes(item, None))),
+        _ => {}
     }
-    Ok(split)
+    found
 }
 
-/// Refuses a path that leads through an object with an include of its own.
-fn refuse_crossing(value: &Value, path: &[String], file: &Path) -> Result<()> {
-    let mut node = Some(value);
-    for depth in 0..path.len() {
-        let Some(inner) = node else { break };
-        if inner.get(INCLUDE).is_some() {
-            let what = format!("{} includes another file", path[..depth].join("."));
-            return Err(refused(file, &what));
+/// The file names of an include.
+fn names(include: &Value) -> Option<Vec<&str>> {
+    match include {
+        Value::String(name) => Some(vec![name]),
+        Value::Array(items) => items.iter().map(Value::as_str).collect(),
+        _ => None,
+    }
+}
+
+/// One value over another, as OpenClaw lays them.
+pub fn merge(lower: &Value, upper: &Value) -> Value {
+    match (lower, upper) {
+        (Value::Object(lower), Value::Object(upper)) => {
+            let mut merged = lower.clone();
+            for (key, value) in upper {
+                let value = lower
+                    .get(key)
+                    .map_or_else(|| value.clone(), |lower| merge(lower, value));
+                merged.insert(key.clone(), value);
+            }
+            Value::Object(merged)
         }
-        node = match inner {
-            Value::Array(items) => path[depth].parse::<usize>().ok().and_then(|index| items.get(index)),
-            _ => inner.get(&path[depth]),
+        (Value::Array(lower), Value::Array(upper)) => Value::Array([&lower[..], &upper[..]].concat()),
+        (_, upper) => upper.clone(),
+    }
+}
+
+/// What must lie over `lower` for both together to be `wanted`; `None` where nothing can.
+fn over(lower: Option<&Value>, wanted: &Value) -> Option<Value> {
+    match (lower, wanted) {
+        (Some(Value::Object(lower)), Value::Object(wanted)) => {
+            if lower.keys().any(|key| !wanted.contains_key(key)) {
+                return None;
+            }
+            let mut upper = Map::new();
+            for (key, wanted) in wanted.iter().filter(|(key, wanted)| lower.get(*key) != Some(wanted)) {
+                upper.insert(key.clone(), over(lower.get(key), wanted)?);
+            }
+            Some(Value::Object(upper))
+        }
+        (Some(Value::Array(lower)), Value::Array(wanted)) => {
+            wanted.strip_prefix(&lower[..]).map(|rest| Value::Array(rest.to_vec()))
+        }
+        _ => Some(wanted.clone()),
+    }
+}
+
+/// The values of the config's files, the config's own first.
+#[derive(Debug, Clone)]
+pub struct Sources<'a> {
+    /// By file number.
+    pub values: Vec<Value>,
+    /// Where the includes lead.
+    pub links: &'a Links,
+}
+
+/// Where something stands.
+#[derive(Clone)]
+struct Place {
+    file: usize,
+    /// The keys that lead to it in its file.
+    path: Vec<String>,
+    /// The keys that lead to it in the whole config.
+    whole: Vec<String>,
+}
+
+impl Place {
+    fn member(&self, key: &str) -> Self {
+        let with = |path: &[String]| [path, &[key.to_owned()]].concat();
+        Self {
+            file: self.file,
+            path: with(&self.path),
+            whole: with(&self.whole),
+        }
+    }
+
+    fn name(&self) -> String {
+        if self.whole.is_empty() {
+            "the config".to_owned()
+        } else {
+            self.whole.join(".")
+        }
+    }
+}
+
+impl Sources<'_> {
+    /// The whole config. An include that cannot be resolved stays as it is where it is no matter to us.
+    ///
+    /// # Errors
+    /// Why one on the way to the entry cannot be.
+    pub fn resolve(&self) -> Result<Value, String> {
+        let left = Cell::new(MOST);
+        self.value(0, &self.values[0], Some(0), 0, &left)
+    }
+
+    fn value(&self, file: usize, node: &Value, at: Depth, level: usize, left: &Cell<usize>) -> Result<Value, String> {
+        let members = match node {
+            Value::Object(members) => members,
+            Value::Array(items) => {
+                let items = items.iter().map(|item| self.value(file, item, None, level, left));
+                return Ok(Value::Array(items.collect::<Result<_, _>>()?));
+            }
+            _ => return Ok(node.clone()),
         };
-    }
-    Ok(())
-}
-
-/// Whether what stands at a path is an include, or has one anywhere in it.
-fn holds_include(value: &Value, path: &[String]) -> bool {
-    fn any(value: &Value) -> bool {
-        match value {
-            Value::Object(members) => members.contains_key(INCLUDE) || members.values().any(any),
-            Value::Array(items) => items.iter().any(any),
-            _ => false,
+        let mut own = Map::new();
+        for (key, member) in members.iter().filter(|(key, _)| *key != INCLUDE) {
+            own.insert(key.clone(), self.value(file, member, below(at, key), level, left)?);
+        }
+        let Some(include) = members.get(INCLUDE) else {
+            return Ok(Value::Object(own));
+        };
+        let beside = !own.is_empty();
+        let own = Value::Object(own);
+        match self.included(file, include, at, level, left) {
+            Ok(included) if !beside => Ok(included),
+            Ok(included) if included.is_object() => Ok(merge(&included, &own)),
+            Ok(_) if at.is_some() => Err("members stand beside an include of something that is no object".to_owned()),
+            Err(why) if at.is_some() => Err(why),
+            // In a part that is no matter to us.
+            _ => Ok(node.clone()),
         }
     }
-    path.iter().try_fold(value, |node, key| node.get(key)).is_some_and(any)
-}
 
-fn moved(operation: &PatchOperation, path: json_patch::jsonptr::PointerBuf) -> PatchOperation {
-    let mut operation = operation.clone();
-    match &mut operation {
-        PatchOperation::Add(add) => add.path = path,
-        PatchOperation::Remove(remove) => remove.path = path,
-        PatchOperation::Replace(replace) => replace.path = path,
-        PatchOperation::Move(_) | PatchOperation::Copy(_) | PatchOperation::Test(_) => {}
+    fn included(
+        &self,
+        file: usize,
+        include: &Value,
+        at: Depth,
+        level: usize,
+        left: &Cell<usize>,
+    ) -> Result<Value, String> {
+        let names = names(include).ok_or("the include is not a file name")?;
+        let mut parts = Vec::new();
+        for name in names {
+            if level == DEEPEST || left.get() == 0 {
+                return Err("files include each other too deep or too often".to_owned());
+            }
+            left.set(left.get() - 1);
+            let link = self.link(file, name)?;
+            parts.push(self.value(link.file, &self.values[link.file], at, level + 1, left)?);
+        }
+        let empty = Value::Object(Map::new());
+        Ok(match &parts[..] {
+            [part] if include.is_string() => part.clone(),
+            parts => parts.iter().fold(empty, |lower, upper| merge(&lower, upper)),
+        })
     }
-    operation
+
+    fn link(&self, file: usize, name: &str) -> Result<Link, String> {
+        let link = self.links.get(&(file, name.to_owned())).copied().flatten();
+        link.ok_or_else(|| format!("the included file cannot be read: {name}"))
+    }
+
+    /// Changes the files so that the whole config becomes `wanted`.
+    ///
+    /// # Errors
+    /// Why no edit of the files can do that; some of them may be changed then.
+    pub fn put(&mut self, wanted: &Value) -> Result<(), String> {
+        if self.links.is_empty() {
+            self.values[0] = wanted.clone();
+            return Ok(());
+        }
+        let root = Place {
+            file: 0,
+            path: Vec::new(),
+            whole: Vec::new(),
+        };
+        self.put_at(&root, None, wanted, 0)?;
+        match self.resolve()? == *wanted {
+            true => Ok(()),
+            false => Err("several places include the file that it belongs to".to_owned()),
+        }
+    }
+
+    /// `lower`: what lies under the place, from includes further up.
+    fn put_at(&mut self, at: &Place, lower: Option<&Value>, wanted: &Value, level: usize) -> Result<(), String> {
+        let node = self.node(at);
+        let Some(include) = node.get(INCLUDE) else {
+            return self.put_members(at, lower, wanted, level);
+        };
+        let alone = node.as_object().is_some_and(|members| members.len() == 1);
+        if let (true, Value::String(name)) = (alone && !at.whole.is_empty(), include)
+            && let link = self.link(at.file, name)?
+            && link.writable
+        {
+            if level == DEEPEST {
+                return Err("files include each other too deep".to_owned());
+            }
+            let inner = Place {
+                file: link.file,
+                path: Vec::new(),
+                whole: at.whole.clone(),
+            };
+            return self.put_at(&inner, lower, wanted, level + 1);
+        }
+        let included = self.included(at.file, include, None, 0, &Cell::new(MOST))?;
+        let lower = lower.map_or_else(|| included.clone(), |lower| merge(lower, &included));
+        self.put_members(at, Some(&lower), wanted, level)
+    }
+
+    fn put_members(&mut self, at: &Place, lower: Option<&Value>, wanted: &Value, level: usize) -> Result<(), String> {
+        let node = self.node(at).clone();
+        let (Value::Object(members), Value::Object(wanted)) = (&node, wanted) else {
+            return self.set(at, lower, wanted);
+        };
+        let lower = lower.and_then(Value::as_object);
+        let keys = lower.into_iter().chain([members, wanted]).flat_map(Map::keys);
+        let mut keys: Vec<&String> = keys.filter(|key| *key != INCLUDE).collect();
+        let mut seen = BTreeSet::new();
+        keys.retain(|key| seen.insert(*key));
+        for key in keys {
+            let (under, wanted) = (lower.and_then(|lower| lower.get(key)), wanted.get(key));
+            let own = members.get(key);
+            let now = own
+                .map(|own| self.value(at.file, own, None, 0, &Cell::new(MOST)))
+                .transpose()?;
+            let now = match (under, now) {
+                (Some(under), Some(now)) => Some(merge(under, &now)),
+                (under, now) => now.or_else(|| under.cloned()),
+            };
+            if now.as_ref() == wanted {
+                continue;
+            }
+            let at = at.member(key);
+            match (own, wanted) {
+                (_, None) if under.is_some() => {
+                    return Err(format!(
+                        "{} comes from an include, and only an edit of that file can take it out",
+                        at.name()
+                    ));
+                }
+                (_, None) => self.remove(&at)?,
+                // What lies under it is enough.
+                (Some(own), wanted) if under == wanted && !holds_include(own) => self.remove(&at)?,
+                (Some(Value::Object(_)), Some(wanted @ Value::Object(_))) => {
+                    self.put_at(&at, under.filter(|under| under.is_object()), wanted, level)?;
+                }
+                (_, Some(wanted)) => self.set(&at, under, wanted)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn node(&self, at: &Place) -> &Value {
+        at.path
+            .iter()
+            .try_fold(&self.values[at.file], |node, key| node.get(key))
+            .unwrap_or(&Value::Null)
+    }
+
+    /// Puts a value over what lies under its place.
+    fn set(&mut self, at: &Place, lower: Option<&Value>, wanted: &Value) -> Result<(), String> {
+        if holds_include(self.node(at)) {
+            return Err(format!("{} is an include, or holds one", at.name()));
+        }
+        let value = over(lower, wanted).ok_or_else(|| {
+            format!(
+                "{} comes from an include, and nothing beside that can make it so",
+                at.name()
+            )
+        })?;
+        let Some((key, parents)) = at.path.split_last() else {
+            self.values[at.file] = value;
+            return Ok(());
+        };
+        if let Some(Value::Object(parent)) = self.parent(at.file, parents) {
+            parent.insert(key.clone(), value);
+        }
+        Ok(())
+    }
+
+    /// Takes a member out. Our own entry goes also where it is an include; what is in the included file stays there.
+    fn remove(&mut self, at: &Place) -> Result<(), String> {
+        let is_entry = at.whole == ENV_PATH[..4];
+        if !is_entry && holds_include(self.node(at)) {
+            return Err(format!("{} is an include, or holds one", at.name()));
+        }
+        if let Some((key, parents)) = at.path.split_last()
+            && let Some(Value::Object(parent)) = self.parent(at.file, parents)
+        {
+            parent.shift_remove(key);
+        }
+        Ok(())
+    }
+
+    fn parent(&mut self, file: usize, path: &[String]) -> Option<&mut Value> {
+        path.iter()
+            .try_fold(&mut self.values[file], |node, key| node.get_mut(key))
+    }
 }
 
-fn starts_with(path: &[String], start: &[&str]) -> bool {
-    path.len() >= start.len() && path.iter().zip(start).all(|(key, start)| key == start)
-}
-
-fn dotted(path: &[&str]) -> String {
-    path.join(".")
-}
-
-fn refused(file: &Path, what: &str) -> Error {
-    Error::new(
-        ExitCode::Config,
-        format!("could not edit the config, {what}: {}", file.display()),
-    )
-    .next(format!(
-        "by hand: write the entry hooks.internal.entries.{HOOK} into the file that it belongs to, or give `entries` \
-         one file of its own: {{ \"$include\": \"./hook-entries.json5\" }}"
-    ))
+/// Whether a value is an include, or has one anywhere in it.
+pub fn holds_include(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => members.contains_key(INCLUDE) || members.values().any(holds_include),
+        Value::Array(items) => items.iter().any(holds_include),
+        _ => false,
+    }
 }

@@ -6,7 +6,7 @@
 
 use super::entry::{PLUGIN, Planned, text_of};
 use super::shape::{child, kind, object, shape};
-use crate::error::{Error, ExitCode, Result};
+use crate::error::Result;
 use crate::openclaw::entry::Enable;
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -56,7 +56,6 @@ pub fn find(config: &Value, dir: &Path) -> Result<State> {
 /// The config with the plugin in it: on, off, or as it is (a new entry is then off). An empty `plugins.allow` allows
 /// everything and stays empty.
 pub fn wanted(config: &Value, enable: Enable, dir: &Path) -> Result<Planned> {
-    refuse_include(config, dir)?;
     let before = find(config, dir)?;
     let mut value = config.clone();
     let on = match (enable, before.entry) {
@@ -87,7 +86,7 @@ pub fn wanted(config: &Value, enable: Enable, dir: &Path) -> Result<Planned> {
     })
 }
 
-/// The config without the plugin, but for what comes from an `$include` (see [`included`]). Our id stays in a `plugins.allow` that names nobody else: an empty list allows all.
+/// The config without the plugin. Our id stays in a `plugins.allow` that names nobody else: an empty list allows all.
 pub fn removed(config: &Value, dir: &Path) -> Result<Planned> {
     let mut value = config.clone();
     let before = find(config, dir)?;
@@ -116,36 +115,6 @@ pub fn removed(config: &Value, dir: &Path) -> Result<Planned> {
 fn names_us(config: &Value) -> Result<bool> {
     let allow = texts(config, &["plugins"], "allow")?;
     Ok(allow.contains(&PLUGIN) && allow.iter().any(|name| *name != PLUGIN))
-}
-
-/// The part of our path that comes from an `$include`, where one does: only OpenClaw itself can write that.
-pub fn included(config: &Value) -> Option<&'static str> {
-    let parts = ["plugins", "plugins/entries", "plugins/load"];
-    let is_include = |part: &&str| config.pointer(&format!("/{part}/$include")).is_some();
-    parts.into_iter().find(is_include)
-}
-
-fn refuse_include(config: &Value, dir: &Path) -> Result<()> {
-    let Some(part) = included(config) else { return Ok(()) };
-    Err(Error::new(
-        ExitCode::Config,
-        format!(
-            "could not edit openclaw.json: {} comes from an $include",
-            part.replace('/', ".")
-        ),
-    )
-    .next(format!(
-        "with --force OpenClaw itself writes it, which strips the comments: {}",
-        link_command(dir)
-    )))
-}
-
-/// The command by which OpenClaw itself writes the keys.
-pub fn link_command(dir: &Path) -> String {
-    format!(
-        "openclaw plugins install --link {} --force --accept-capabilities",
-        crate::fs::quoted(dir)
-    )
 }
 
 fn flag(map: &Map<String, Value>, path: &str) -> Result<Option<bool>> {

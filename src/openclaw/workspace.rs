@@ -1,34 +1,53 @@
 //! The folders in which OpenClaw's agents write freely.
 
+use crate::home::OpenClawHome;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// The folders that a config names as workspaces, and those that OpenClaw takes without being told: `<home>/workspace`
-/// and, with more than one agent, `<home>/workspace-<agent>`. `tilde` is what a leading `~` stands for.
-fn all(config: Option<&Value>, home: &Path, tilde: Option<&Path>) -> Vec<PathBuf> {
-    let of = |value: &Value| value.get("workspace").and_then(Value::as_str).map(str::to_owned);
-    let agents = config.and_then(|config| config.get("agents"));
-    let defaults = agents.and_then(|agents| agents.get("defaults")).and_then(of);
-    let list = agents.and_then(|agents| agents.get("list")).and_then(Value::as_array);
-    let named = defaults.into_iter().chain(list.into_iter().flatten().filter_map(of));
-    let absolute = |text: String| match (text.strip_prefix("~"), tilde) {
-        (Some(rest), Some(tilde)) => tilde.join(rest.trim_start_matches('/')),
-        _ => home.join(text),
+/// The workspace that a path lies in, links resolved; `None` where it lies in none. Workspaces are the folders that a
+/// config names as such, and those that OpenClaw takes without being told: `<home>/workspace` and, with more than one
+/// agent, `<home>/workspace-<agent>`.
+pub fn around(path: &Path, config: Option<&Value>, home: &OpenClawHome) -> Option<PathBuf> {
+    let path = real(path);
+    let own = real(&home.home);
+    let first = path.strip_prefix(&own).ok().and_then(|rest| rest.components().next());
+    let untold = first.filter(|first| first.as_os_str().to_string_lossy().starts_with("workspace"));
+    let named = || {
+        named(config?, home)
+            .into_iter()
+            .map(|folder| real(&folder))
+            .find(|folder| path.starts_with(folder))
     };
-    let beside = std::fs::read_dir(home).into_iter().flatten().flatten();
-    let by_name = beside
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("workspace"))
-        .map(|entry| entry.path());
-    named.map(absolute).chain(by_name).collect()
+    untold.map(|name| own.join(name)).or_else(named)
 }
 
 /// Whether agents may write at this path: it lies in a workspace, or anywhere in the OpenClaw home.
-pub fn holds(path: &Path, config: Option<&Value>, home: &Path, tilde: Option<&Path>) -> bool {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let path = real(path);
-    let mut folders = all(config, home, tilde);
-    folders.push(home.to_owned());
-    folders.iter().any(|folder| path.starts_with(real(folder)))
+pub fn holds(path: &Path, config: Option<&Value>, home: &OpenClawHome) -> bool {
+    real(path).starts_with(real(&home.home)) || around(path, config, home).is_some()
+}
+
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// The workspaces of all agents, of those in a list (up to 2026.8) and of those by name.
+fn named(config: &Value, home: &OpenClawHome) -> Vec<PathBuf> {
+    let agents = &config["agents"];
+    let list = agents["list"].as_array().into_iter().flatten();
+    let entries = agents["entries"]
+        .as_object()
+        .into_iter()
+        .flat_map(|entries| entries.values());
+    let all = [&agents["defaults"], &config["agent"]]
+        .into_iter()
+        .chain(list)
+        .chain(entries);
+    let texts = all.filter_map(|agent| agent.get("workspace")?.as_str());
+    let absolute = |text: &str| match (text.strip_prefix('~'), &home.person) {
+        (Some(rest), Some(person)) => person.join(rest.trim_start_matches('/')),
+        _ => home.home.join(text),
+    };
+    texts.map(absolute).collect()
 }
 
 #[cfg(test)]
@@ -39,23 +58,38 @@ mod tests {
     #[test]
     fn where_agents_write() {
         let dir = tempfile::tempdir().unwrap();
-        let home = dir.path().join(".openclaw");
-        std::fs::create_dir_all(home.join("workspace-work/repo")).unwrap();
-        std::fs::create_dir_all(dir.path().join("agents/of/bob")).unwrap();
-        std::os::unix::fs::symlink(dir.path().join("agents"), dir.path().join("link")).unwrap();
-        let config = json!({"agents": {"defaults": {"workspace": "~/link/of"}, "list": [{"workspace": "/srv/a"}, 7]}});
-        let is = |path: &Path| holds(path, Some(&config), &home, Some(dir.path()));
-        for (path, inside) in [
-            ("/srv/a/sigilum", true),
-            ("/srv/ab", false),
-            ("agents/of/bob", true),
-            ("agents", false),
-            (".openclaw/workspace-work/repo", true),
-            (".openclaw/elsewhere", true),
-            ("src/sigilum", false),
-        ] {
-            assert_eq!(is(&dir.path().join(path)), inside, "{path}");
+        let root = dir.path().canonicalize().unwrap();
+        let home = OpenClawHome {
+            person: Some(root.clone()),
+            ..OpenClawHome::at(root.join(".openclaw"))
+        };
+        std::fs::create_dir_all(home.home.join("workspace-work/repo")).unwrap();
+        std::fs::create_dir_all(root.join("agents/of/bob")).unwrap();
+        std::os::unix::fs::symlink(root.join("agents"), root.join("link")).unwrap();
+        let config = json!({"agents": {
+            "defaults": {"workspace": "~/link/of"},
+            "list": [{"workspace": "/srv/a"}, 7],
+            "entries": {"b": {"workspace": "/srv/b"}, "c": {"workspace": null}},
+        }});
+        let table = [
+            ("/srv/a/sigilum", Some("/srv/a")),
+            ("/srv/ab", None),
+            ("/srv/b", Some("/srv/b")),
+            ("agents/of/bob", Some("agents/of")),
+            ("link/of/bob", Some("agents/of")),
+            ("agents", None),
+            ("src/sigilum", None),
+            (".openclaw/workspace-work/repo", Some(".openclaw/workspace-work")),
+            (".openclaw/workspace/x", Some(".openclaw/workspace")),
+            (".openclaw/elsewhere", None),
+        ];
+        for (path, workspace) in table {
+            let workspace = workspace.map(|name| root.join(name));
+            let path = root.join(path);
+            assert_eq!(around(&path, Some(&config), &home), workspace, "{}", path.display());
+            let inside = workspace.is_some() || path.starts_with(&home.home);
+            assert_eq!(holds(&path, Some(&config), &home), inside, "{}", path.display());
         }
-        assert!(!holds(&dir.path().join("agents/of"), None, &home, None));
+        assert!(!holds(&root.join("agents/of"), None, &home));
     }
 }

@@ -230,12 +230,16 @@ impl ActionContext<'_> {
         };
         let outcome = config::edit(self.place, &options, &mut |ask| {
             // Deleted since it was looked at: waited for, never made.
-            if ask.exists && snapshot::entry_of(ask.value, ask.included)?.as_ref() == Some(planned) {
+            if ask.exists && snapshot::entry_of(ask.value, ask.barred)?.as_ref() == Some(planned) {
                 entry::with_token(ask.value, token)
             } else {
                 Ok(ask.value.clone())
             }
         })?;
+        if let Some(why) = &outcome.not_written {
+            let what = format!("could not write the config, {why}: {}", self.place.config.display());
+            return Err(Error::new(ExitCode::Config, what).next(why.next()));
+        }
         for note in &outcome.notes {
             tracing::info!(home = %self.place.home.display(), "{}", super::log::one_line(note));
         }

@@ -178,12 +178,12 @@ fn read_openclaw_json(place: &OpenClawHome) -> Result<(Config, Vec<PathBuf>)> {
     let Some(config) = config else {
         return Ok((Config::Missing, Vec::new()));
     };
-    let entry = entry_of(&config.value, config.files.len() > 1)?;
+    let entry = entry_of(&config.value, config.barred.as_deref())?;
     Ok((entry.map_or(Config::NoEntry, Config::Entry), config.files))
 }
 
-/// What planning may know of the entry. `included`: it stands in another file than the config's own.
-pub(super) fn entry_of(config: &Value, included: bool) -> Result<Option<Entry>> {
+/// What planning may know of the entry. `barred`: why no token may be put into it.
+pub(super) fn entry_of(config: &Value, barred: Option<&str>) -> Result<Option<Entry>> {
     let Some(entry) = entry::find(config)? else {
         return Ok(None);
     };
@@ -204,7 +204,7 @@ pub(super) fn entry_of(config: &Value, included: bool) -> Result<Option<Entry>> 
         mode: entry.mode().map(str::to_owned),
         api_url: entry.api_url().map(plain_url),
         token,
-        closed: included.then(|| "the hook's entry stands in an included file".to_owned()),
+        closed: barred.map(str::to_owned),
     }))
 }
 

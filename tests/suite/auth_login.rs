@@ -382,8 +382,11 @@ fn the_file_that_was_edited_is_named_where_the_config_includes_it() {
     let output = env.run(local(&["--enable-authz-notify", "true"])).expect(0);
     let updated = format!("openclaw.json: updated {}\n", part.display());
     assert!(output.stdout.contains(&updated), "{}", output.stdout);
+    // The token is not in it.
     let output = env.run(["auth", "logout", "--namespace", "alice"]).expect(0);
-    let taken = format!("Took the token out of {}\n", part.display());
+    assert!(!output.stdout.contains("Took the token"), "{}", output.stdout);
+    let output = env.run(["hook", "uninstall"]).expect(0);
+    let taken = format!("Took our part out of {}\n", part.display());
     assert!(output.stdout.contains(&taken), "{}", output.stdout);
 }
 

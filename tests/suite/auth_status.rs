@@ -349,18 +349,23 @@ fn logout_leaves_no_token_anywhere_that_is_ours() {
 }
 
 #[test]
-fn logout_says_once_what_is_wrong_with_the_config() {
+fn logout_takes_the_token_away_and_says_once_what_is_wrong_with_the_config() {
     let env = TestEnv::new();
     login(&env);
     env.write_config("{ hooks: [");
-    let output = env.run(["auth", "logout"]).expect(3);
+    let output = env.run(["auth", "logout"]).expect(0);
     assert_eq!(
         output.stderr.matches("could not use the config").count(),
         1,
         "{}",
         output.stderr
     );
-    assert!(env.sigilum("owner-token-alice.jwt").exists());
+    assert!(
+        output.stderr.contains("the token may still stand in openclaw.json"),
+        "{}",
+        output.stderr
+    );
+    assert!(!env.sigilum("owner-token-alice.jwt").exists() && !env.sigilum("owner-alice.json").exists());
 }
 
 #[test]

@@ -197,7 +197,7 @@ fn an_edit_in_two_files_is_taken_back_in_both() {
     home.edit(|ask| {
         let mut value = ask.value.clone();
         value["hooks"]["internal"]["enabled"] = json!(true);
-        value["hooks"]["internal"]["entries"][HOOK] = json!({"env": {"SIGILUM_OWNER_TOKEN": "t"}});
+        value["hooks"]["internal"]["entries"][HOOK] = json!({"env": {"SIGILUM_NAMESPACE": "n"}});
         Ok(value)
     });
     assert_eq!(home.give_back().files.len(), 2);
@@ -221,7 +221,13 @@ fn every_fixture_of_json5_edit_comes_back() {
         count += 1;
         let [before, after] = ["before.json5", "after.json5"].map(|name| fs::read_to_string(case.join(name)).unwrap());
         let document = document::parse(before.as_bytes()).unwrap();
-        let edited = document::apply(&document, &serde_json::from_slice(&patch).unwrap()).unwrap();
+        let mut wanted = document.value().clone();
+        json_patch::patch(
+            &mut wanted,
+            &serde_json::from_slice::<json_patch::Patch>(&patch).unwrap(),
+        )
+        .unwrap();
+        let edited = document.edit(&wanted).unwrap();
         assert_eq!(edited.document.as_str(), after, "{}", case.display());
         let mut undo = Undo::default();
         let change = Change {

@@ -20,6 +20,7 @@ fn want(enable: Enable) -> Wanted<'static> {
         mode: "oss-local",
         token: None,
         token_in_config: None,
+        barred: None,
         enable,
         open_dir: Path::new(OPEN_DIR),
         force: false,
@@ -339,6 +340,7 @@ fn the_token_is_there_exactly_while_the_hook_is_on() {
         let want = Wanted {
             token: given.then_some(&token),
             token_in_config: in_config,
+            barred: None,
             ..want(enable)
         };
         let planned = plan(&config, &want);

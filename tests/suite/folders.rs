@@ -81,7 +81,13 @@ fn a_volume_that_a_kubelet_gave_to_the_pods_group() {
         return;
     }
     let home = Home::new(1000, &[1000], (0, 1000, 0o2775));
+    // As an init container leaves it.
+    std::fs::write(home.env.config(), "{}").unwrap();
+    chown(home.env.config(), Some(0), Some(1000)).unwrap();
+    chmod(home.env.config(), 0o660);
     home.works();
+    let config = fs::metadata(home.env.config()).unwrap();
+    assert_eq!((config.uid(), config.gid()), (1000, 1000));
     // What a kubelet does to it at the next start of the pod.
     for path in tree(&home.env.openclaw()) {
         let meta = fs::metadata(&path).unwrap();

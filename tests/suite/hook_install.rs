@@ -472,86 +472,43 @@ fn the_plugin() {
 }
 
 #[test]
-fn plugin_keys_that_only_openclaw_can_write_and_no_openclaw() {
-    let env = logged_in(Some(r#"{"plugins":{"$include":"./plugins.json5"}}"#));
-    env.write(".openclaw/plugins.json5", "{}");
-    let output = env
-        .run(["hook", "install", "--as", "plugin", "--force"])
-        .env("PATH", "/nonexistent")
-        .expect(3);
-    let told =
-        |text: &str, verb: &str| text.contains("not on PATH") && text.contains(&format!("openclaw plugins {verb}"));
-    assert!(told(&output.stderr, "install --link"), "{}", output.stderr);
-    assert!(
-        env.sigilum("plugin/index.js").exists(),
-        "the command that is told needs it"
-    );
-    let output = env
-        .run(["hook", "uninstall", "--force"])
-        .env("PATH", "/nonexistent")
-        .expect(0);
-    assert!(told(&output.stdout, "uninstall"), "{}", output.stdout);
-}
-
-#[test]
-fn plugin_keys_that_only_openclaw_can_write() {
-    let config = r#"{"plugins":{"$include":"./plugins.json5"}}"#;
-    let env = logged_in(Some(config));
-    let output = env
-        .run(["hook", "install", "--as", "plugin"])
-        .env("PATH", "/nonexistent")
-        .expect(3);
-    assert!(
-        output.stderr.contains("strips the comments") && output.stderr.contains("--force"),
-        "{}",
-        output.stderr
-    );
-    assert!(!env.sigilum("plugin").exists());
-    // A stand-in for openclaw says how it was called.
-    let bin = env.write(
-        "bin/openclaw",
-        "#!/bin/sh\nprintf '%s\\n' \"$@\" > \"$HOME/asked\"\nenv > \"$HOME/environment\"\n",
-    );
-    std::fs::set_permissions(&bin, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    let path = format!("{}:/usr/bin:/bin", bin.parent().unwrap().display());
-    let output = env
-        .run(["hook", "install", "--as", "plugin", "--force"])
-        .env("PATH", &path)
-        .env("SIGILUM_OWNER_TOKEN", "")
-        .env("JWT_SECRET", "not-for-others")
-        .expect(0);
-    assert!(output.stdout.contains("without its comments"), "{}", output.stdout);
-    let asked = std::fs::read_to_string(env.home().join("asked")).unwrap();
-    let dir = env.sigilum("plugin");
-    assert_eq!(
-        asked,
-        format!(
-            "plugins\ninstall\n--link\n{}\n--force\n--accept-capabilities\n",
-            dir.display()
-        )
-    );
-    let environment = std::fs::read_to_string(env.home().join("environment")).unwrap();
-    assert!(!environment.contains("not-for-others"));
-    assert!(environment.contains(&format!("OPENCLAW_STATE_DIR={}", env.openclaw().display())));
-    assert!(dir.join("index.js").exists());
-
-    let output = env.run(["hook", "uninstall"]).env("PATH", &path).expect(0);
-    assert!(
-        output
-            .stdout
-            .contains("openclaw plugins uninstall sigilum-authz-notify-plugin"),
-        "{}",
-        output.stdout
-    );
-    assert!(!dir.exists());
-    env.run(["hook", "install", "--as", "plugin", "--force"])
-        .env("PATH", &path)
-        .expect(0);
-    env.run(["hook", "uninstall", "--force"]).env("PATH", &path).expect(0);
-    let asked = std::fs::read_to_string(env.home().join("asked")).unwrap();
-    assert_eq!(
-        asked,
-        "plugins\nuninstall\nsigilum-authz-notify-plugin\n--keep-files\n--force\n"
-    );
-    assert_eq!(std::fs::read_to_string(env.config()).unwrap(), config);
+fn plugin_keys_go_where_openclaw_reads_them() {
+    let table = [
+        (r#"{"plugins":{"$include":"./plugins.json5"}}"#, "{}", "plugins.json5"),
+        (r#"{"plugins":{"$include":["./plugins.json5"]}}"#, "{}", "openclaw.json"),
+        (
+            r#"{"$include":"./plugins.json5"}"#,
+            r#"{"plugins":{"allow":["theirs"]}}"#,
+            "openclaw.json",
+        ),
+        (
+            r#"{"plugins":{"entries":{"$include":"./plugins.json5"},"load":{"paths":["/x"]}}}"#,
+            "{}",
+            "openclaw.json",
+        ),
+    ];
+    for (config, part, file) in table {
+        let env = TestEnv::new();
+        env.write_config(config);
+        let part = env.write(".openclaw/plugins.json5", part);
+        env.login().expect(0);
+        let before = std::fs::read_to_string(&part).unwrap();
+        let output = env.run(["hook", "install", "--as", "plugin"]).expect(0);
+        let written = std::fs::read_to_string(env.openclaw().join(file)).unwrap();
+        assert!(
+            written.contains(env.sigilum("plugin").to_str().unwrap()),
+            "{}: {written}",
+            output.stdout
+        );
+        let status = env.run(["hook", "status"]).output().stdout;
+        assert!(
+            status
+                .lines()
+                .any(|line| line.starts_with("Plugin:") && line.contains(" on")),
+            "{status}"
+        );
+        env.run(["hook", "uninstall"]).expect(0);
+        assert_eq!(std::fs::read_to_string(env.config()).unwrap(), config);
+        assert_eq!(std::fs::read_to_string(&part).unwrap(), before);
+    }
 }

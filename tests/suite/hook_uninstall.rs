@@ -284,15 +284,31 @@ fn a_changed_file_stays_unless_forced() {
 }
 
 #[test]
-fn nothing_is_taken_apart_while_the_config_must_not_be_written() {
+fn where_the_config_must_not_be_written_the_rest_goes_and_what_it_needs_is_told() {
     let env = TestEnv::new();
     log_in(&env, &[]);
     env.run(["hook", "install"]).expect(0);
-    let before = tree(&env.openclaw());
-    let output = env.run(["hook", "uninstall"]).env("OPENCLAW_NIX_MODE", "1").expect(3);
-    assert!(output.stderr.contains("OPENCLAW_NIX_MODE"), "{}", output.stderr);
-    assert_eq!(tree(&env.openclaw()), before);
-    // Nor where it cannot be read.
+    let config = std::fs::read_to_string(env.config()).unwrap();
+    let output = env.run(["hook", "uninstall"]).env("OPENCLAW_NIX_MODE", "1").expect(0);
+    assert!(output.stderr.contains("OPENCLAW_NIX_MODE is set"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("takes up no change of its config"),
+        "{}",
+        output.stderr
+    );
+    assert!(output.stdout.contains(r#""op": "remove""#), "{}", output.stdout);
+    assert_eq!(std::fs::read_to_string(env.config()).unwrap(), config);
+    assert!(!env.openclaw().join("hooks").exists());
+    // Once it may be written, the rest of it goes too.
+    env.run(["hook", "uninstall"]).expect(0);
+    assert!(!std::fs::read_to_string(env.config()).is_ok_and(|text| text.contains(HOOK)));
+}
+
+#[test]
+fn nothing_is_taken_apart_while_the_config_cannot_be_read() {
+    let env = TestEnv::new();
+    log_in(&env, &[]);
+    env.run(["hook", "install"]).expect(0);
     std::fs::write(env.config(), "{ broken").unwrap();
     let before = tree(&env.openclaw());
     env.run(["hook", "uninstall"]).expect(3);

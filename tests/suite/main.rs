@@ -25,6 +25,7 @@ mod hook_install;
 mod hook_run;
 mod hook_status;
 mod hook_uninstall;
+mod includes;
 mod local_db;
 mod local_services;
 mod lock;

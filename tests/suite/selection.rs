@@ -171,6 +171,7 @@ static WANTED: std::sync::LazyLock<Wanted<'static>> = std::sync::LazyLock::new(|
     mode: "oss-local",
     token: None,
     token_in_config: None,
+    barred: None,
     enable: Enable::Preserve,
     open_dir: Path::new(OPEN_DIR),
     force: false,

@@ -49,6 +49,7 @@ impl Home {
                 mode: "oss-local",
                 token: Some(&token),
                 token_in_config: None,
+                barred: None,
                 enable: act.enable,
                 open_dir: &self.place.hook_dir(),
                 force: act.force,

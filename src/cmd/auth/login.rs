@@ -91,11 +91,7 @@ struct Done {
 
 fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) -> Result<Login> {
     let now = time::now();
-    let mut config_skipped = if args.write_openclaw {
-        place.read_only.map(|name| format!("{name} is set"))
-    } else {
-        Some("--write-openclaw is false".to_owned())
-    };
+    let mut config_skipped = (!args.write_openclaw).then(|| "--write-openclaw is false".to_owned());
     let entry = match config_skipped {
         None => context::entry(place)?,
         Some(_) => context::entry(place).map_err(output::warn).ok().flatten(),
@@ -118,7 +114,7 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     let token = match given {
         Some(given) => NewToken::Given(given),
         None => {
-            owner::agree_on_checkout(&mut owner, place, env)?;
+            owner::agree_on_checkout(&mut owner, place)?;
             let api = LocalApi::find(&owner, place)?;
             let secret = api.secret_or_new(env)?;
             NewToken::Signed(api, secret)
@@ -380,6 +376,9 @@ fn dry_run(login: &Login, args: &LoginArgs, place: &OpenClawHome, out: &mut dyn 
     let Some(reason) = &login.config_skipped else {
         let done = login.edit_config(args, place, &login.stand_in(), None)?;
         done.notes.iter().for_each(output::warn);
+        if let Some(why) = &done.outcome.not_written {
+            output::warn(format_args!("openclaw.json would not be written: {why}"));
+        }
         write_line(out, format_args!("{:#}", config::masked(&done.outcome.patch)))?;
         return Ok(ExitCode::Ok);
     };

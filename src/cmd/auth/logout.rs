@@ -7,7 +7,7 @@ use crate::cmd::output::{self, write_line};
 use crate::cmd::owner;
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
-use crate::fs;
+use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
 use crate::openclaw::config::{self, EditOptions};
 use crate::openclaw::{entry, removal};
@@ -19,8 +19,8 @@ use std::io::Write;
 /// Runs the command.
 pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.show.place, env)?;
-    // One that cannot be read ends the command anyway.
-    let entry_env = || context::entry_env(&place);
+    // One that cannot be read is told once, at the end.
+    let entry_env = || Ok(context::entry_env(&place).unwrap_or_default());
     let query = OwnerQuery {
         replaces_record: true,
         ..show::query(&args.show, &entry_env)
@@ -37,15 +37,45 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         store::refuse_foreign(&owner.token_file)?;
     }
     let lock = fs::lock_sigilum(&place)?;
+    // Whatever becomes of the config, the token goes.
+    let mut removed = false;
+    for file in [&owner.token_file, &place.record_file(&owner.namespace.value)] {
+        if fs::remove(file)? {
+            removed = true;
+            write_line(out, format_args!("Removed {}", file.display()))?;
+        }
+    }
+    let edited = take_out(&owner.namespace.value, args.force, &place, &lock, out);
+    // What stood in the config before our first edit is kept for an uninstall, but not a token.
+    config::scrub_undo_record(&place, &lock, &|text| claims::inspect(&text.to_owned().into()).is_ok())?;
+    match edited {
+        Ok(false) if !removed => {
+            let (namespace, home) = (&owner.namespace.value, place.home.display());
+            write_line(
+                out,
+                format_args!("There is no token and no record of {namespace} in {home}"),
+            )?;
+        }
+        Ok(_) => {}
+        Err(error) if config::read(&place).is_err() => {
+            output::warn(format_args!("the token may still stand in openclaw.json: {error}"));
+        }
+        Err(error) => return Err(error),
+    }
+    tell_of_the_others(args, &place, &owner.namespace.value, out)?;
+    Ok(ExitCode::Ok)
+}
+
+/// Takes the token out of openclaw.json; says whether there was one to take out.
+fn take_out(namespace: &str, force: bool, place: &OpenClawHome, lock: &OwnLock, out: &mut dyn Write) -> Result<bool> {
     let options = EditOptions {
-        force: args.force,
-        own_lock: Some(&lock),
+        force,
+        own_lock: Some(lock),
         ..EditOptions::default()
     };
     let mut notes = Vec::new();
-    // The config first: if it cannot be edited, the token stays where a next try finds it.
-    let outcome = config::edit(&place, &options, &mut |ask| {
-        if let Some(other) = other_namespace(ask.value, &owner.namespace.value)? {
+    let outcome = config::edit(place, &options, &mut |ask| {
+        if let Some(other) = other_namespace(ask.value, namespace)? {
             notes = vec![format!(
                 "openclaw.json holds a token of another namespace, {other}: left alone"
             )];
@@ -55,35 +85,17 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         notes = planned.notes;
         Ok(planned.value)
     })?;
-    if let Some(name) = outcome.not_written {
-        output::warn(format_args!(
-            "openclaw.json still holds the token: {name} is set, so it was not written"
-        ));
-    }
     if outcome.changed {
         write_line(out, format_args!("Took the token out of {}", outcome.written()))?;
     }
     for note in notes.iter().chain(&outcome.notes) {
         write_line(out, format_args!("  {note}"))?;
     }
-    // What stood in the config before our first edit is kept for an uninstall, but not a token.
-    config::scrub_undo_record(&place, &lock, &|text| claims::inspect(&text.to_owned().into()).is_ok())?;
-    let mut removed = false;
-    for file in [&owner.token_file, &place.record_file(&owner.namespace.value)] {
-        if fs::remove(file)? {
-            removed = true;
-            write_line(out, format_args!("Removed {}", file.display()))?;
-        }
+    if outcome.not_written.is_some() {
+        output::warn("openclaw.json still holds the token");
+        context::tell_not_written(&outcome, place, out)?;
     }
-    if !removed && !outcome.changed && outcome.not_written.is_none() {
-        let (namespace, home) = (&owner.namespace.value, place.home.display());
-        write_line(
-            out,
-            format_args!("There is no token and no record of {namespace} in {home}"),
-        )?;
-    }
-    tell_of_the_others(args, &place, &owner.namespace.value, out)?;
-    Ok(ExitCode::Ok)
+    Ok(outcome.changed || outcome.not_written.is_some())
 }
 
 /// The hook speaks for whom it spoke, logged in or not; who else is logged in may be meant from now on.

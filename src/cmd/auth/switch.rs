@@ -71,6 +71,7 @@ pub fn run(args: &SwitchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     for note in &done.notes {
         write_line(out, format_args!("  {note}"))?;
     }
+    context::tell_not_written(&done.outcome, &place, out)?;
     Ok(ExitCode::Ok)
 }
 

@@ -7,7 +7,7 @@ use crate::cmd::hook::install_choices;
 use crate::cmd::output::write_line;
 use crate::cmd::owner;
 use crate::env::Env;
-use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::error::{ExitCode, OrFail, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
 use crate::mode::Mode;
@@ -19,7 +19,6 @@ use crate::settings::{self, Owner, OwnerQuery};
 use crate::token::{claims, store};
 use secrecy::SecretString;
 use serde_json::Value;
-use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
 
@@ -81,13 +80,7 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
     for note in files.notes.iter().chain(&edited.notes).chain(&job.notes) {
         write_line(out, format!("note: {note}"))?;
     }
-    if let Some(why) = edited.not_written {
-        write_line(
-            out,
-            format!("{} was not written, as {why} is set; it needs:", place.config.display()),
-        )?;
-        write_line(out, format!("{:#}", config::masked(&edited.patch)))?;
-    }
+    context::tell_not_written(&edited, &place, out)?;
     for need in job.needs(kind, &files, &edited)? {
         write_line(out, format!("still needed: {need}"))?;
     }
@@ -132,22 +125,14 @@ impl Job<'_> {
     fn edit(&self, kind: Kind, options: &EditOptions<'_>) -> Result<EditOutcome> {
         let mut notes = Vec::new();
         let dir = kind.dir(self.place);
-        let mut included = false;
-        let result = config::edit(self.place, options, &mut |ask| {
-            included = kind == Kind::Plugin && plugin::included(ask.value).is_some();
+        let mut outcome = config::edit(self.place, options, &mut |ask| {
             let planned = match (kind, &self.owner) {
                 (Kind::Hook, Some(owner)) => self.entry(owner, ask, &dir)?,
                 _ => plugin::wanted(ask.value, self.args.enable, &dir)?,
             };
             notes = planned.notes;
             Ok(planned.value)
-        });
-        let mut outcome = match result {
-            Err(_) if included && self.args.force && self.place.read_only.is_none() => {
-                self.let_openclaw_write(&dir, options.dry_run)?
-            }
-            other => other?,
-        };
+        })?;
         outcome.notes.splice(0..0, notes);
         Ok(outcome)
     }
@@ -159,31 +144,13 @@ impl Job<'_> {
             mode: owner.mode.value.as_str(),
             token: self.token.as_ref(),
             token_in_config: self.choice.record.token_in_config,
+            barred: ask.barred,
             enable: self.args.enable,
             open_dir: dir,
             force: self.args.force,
             keep_length: ask.keep_length,
         };
         entry::wanted(ask.value, &want, &entry::installs(&self.place.home))
-    }
-
-    /// Where the plugin's keys come from an `$include`, only OpenClaw itself can write them.
-    fn let_openclaw_write(&self, dir: &Path, dry_run: bool) -> Result<EditOutcome> {
-        let args = ["plugins", "install", "--link"].map(OsString::from).into_iter();
-        let more = ["--force", "--accept-capabilities"].map(OsString::from);
-        let args: Vec<_> = args.chain([dir.as_os_str().to_owned()]).chain(more).collect();
-        if !dry_run && !context::let_openclaw_write(self.env, self.place, &args)? {
-            let what = "could not let OpenClaw write its config: openclaw is not on PATH";
-            return Err(Error::new(ExitCode::Config, what).next(format!(
-                "the files are there; run it where it is: {}",
-                plugin::link_command(dir)
-            )));
-        }
-        Ok(EditOutcome {
-            changed: true,
-            notes: vec!["OpenClaw itself wrote its config, without its comments".to_owned()],
-            ..EditOutcome::default()
-        })
     }
 
     /// What is missing before the notice comes, after everything is written.

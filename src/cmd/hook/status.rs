@@ -116,12 +116,6 @@ impl Status {
             .filter(|_| config_known);
         let files = hook_files::look(place, Kind::Plugin)?;
         let state = plugin::find(&value, &files.folder).map_err(&mut attempt).ok();
-        if let Some(part) = plugin::included(&value) {
-            let part = part.replace('/', ".");
-            other_problems.push(format!(
-                "{part} comes from an $include, which is not looked into for the plugin"
-            ));
-        }
         let entry_known = config_known && entry.is_some();
         let entry = entry.flatten();
         let token = auth_status::owner(&args.show, env, place, entry.as_ref())

@@ -15,9 +15,7 @@ use crate::openclaw::{backups, plugin};
 use crate::token::{record, store};
 use crate::watch::status;
 use secrecy::{ExposeSecret, SecretString};
-use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -43,7 +41,6 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     }
     let mut notes = Vec::new();
     let outcome = take_back(args, &place, &lock, secrets.in_entry, &mut notes)?;
-    notes.extend(take_back_included(args, env, &place)?);
     if outcome.deleted {
         write_line(
             out,
@@ -55,7 +52,11 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     for note in notes.iter().chain(&outcome.notes) {
         write_line(out, format_args!("  {note}"))?;
     }
-    let mut nothing = !outcome.changed && notes.is_empty() && outcome.notes.is_empty();
+    context::tell_not_written(&outcome, &place, out)?;
+    if outcome.not_written.is_some() {
+        output::warn("until then a running OpenClaw takes up no change of its config: the entry leads to no hook");
+    }
+    let mut nothing = !outcome.changed && notes.is_empty() && outcome.notes.is_empty() && outcome.not_written.is_none();
     for kind in Kind::ALL {
         let done = hook_files::uninstall(&place, &lock, kind, args.force)?;
         if done.changed {
@@ -133,53 +134,17 @@ fn take_back(
         handler_back: leaves.handler,
         ours: leaves.installed || token_in_entry || args.force,
     };
-    let live = Cell::new(false);
     let mut edit = |dry_run| {
         config::edit(place, &options(dry_run), &mut |ask| {
             let planned = without_us(ask, args, place, files)?;
-            live.set(ask.value != &planned.value);
             *notes = planned.notes;
             Ok(planned.value)
         })
     };
-    let planned = edit(true)?;
-    if let Some(name) = place.read_only.filter(|_| live.get() && !planned.files.is_empty()) {
-        return Err(Error::new(
-            ExitCode::Config,
-            format!(
-                "could not take our part out of the config, as {name} is set: {}",
-                place.config.display()
-            ),
-        )
-        .next("take it out where the config is made, then run the command again: the files are still there"));
-    }
+    // What is refused is refused before anything is noted.
+    edit(true)?;
     hook_files::begin_to_leave(place, lock)?;
     edit(false)
-}
-
-/// Where the plugin's keys come from an `$include`, only OpenClaw itself can take them out.
-fn take_back_included(args: &HookUninstallArgs, env: &Env, place: &OpenClawHome) -> Result<Option<String>> {
-    let config = config::read(place)?;
-    let included = config.as_ref().and_then(|config| plugin::included(&config.value));
-    let Some(part) = included.filter(|_| Kind::Plugin.dir(place).exists()) else {
-        return Ok(None);
-    };
-    let command = ["plugins", "uninstall", entry::PLUGIN, "--keep-files", "--force"].map(OsString::from);
-    if args.force && context::let_openclaw_write(env, place, &command)? {
-        return Ok(Some(
-            "OpenClaw itself took the plugin out of its config, and the comments with it".to_owned(),
-        ));
-    }
-    let command = shell_words::join(command.iter().map(|arg| arg.to_string_lossy()));
-    let how = if args.force {
-        "openclaw, which alone could take it out, is not on PATH"
-    } else {
-        "with --force OpenClaw itself takes it out, which strips the comments"
-    };
-    Ok(Some(format!(
-        "{} comes from an $include, and what it says of the plugin stays; {how}: openclaw {command}",
-        part.replace('/', ".")
-    )))
 }
 
 /// What lies in the hook's folder.

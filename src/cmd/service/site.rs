@@ -54,7 +54,7 @@ pub(super) fn site(common: &ServiceArgs, email: Option<&str>, env: &Env) -> Resu
         ..OwnerQuery::default()
     };
     let mut owner = owner::owner(query, env, &place, false)?;
-    owner::agree_on_checkout(&mut owner, &place, env)?;
+    owner::agree_on_checkout(&mut owner, &place)?;
     let checkout = owner
         .source_home
         .as_ref()

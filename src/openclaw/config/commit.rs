@@ -1,10 +1,10 @@
 //! From the plan to the disk: temp files, undo record, swap.
 
+use super::file::{File, PRIVATE};
 use super::plan::Plan;
 use super::record::{self, key};
-use super::seen::{File, PRIVATE};
 use crate::error::{Error, ExitCode, Result};
-use crate::fs::{self, Content, Folder, OwnLock, Temp};
+use crate::fs::{self, Content, Folder, OwnLock, Owner, Temp};
 use crate::home::OpenClawHome;
 use crate::openclaw::entry;
 use crate::openclaw::lock::WriteLock;
@@ -122,25 +122,34 @@ fn prepare<'a>(file: &File, folder: &'a Folder, bytes: &[u8], mode: u32) -> io::
         None => folder.file_owner(),
     };
     if let Some(owner) = owner {
-        match temp.set_owner(owner) {
-            // A group that we are not in can be left out where it may do nothing; another user cannot.
-            Err(error)
-                if Errno::from_io_error(&error) == Some(Errno::PERM)
-                    && owner.uid == rustix::process::geteuid().as_raw()
-                    && mode & 0o070 == 0 => {}
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => {
-                let text = format!(
-                    "it belongs to user {} and group {}, and the new file could not",
-                    owner.uid, owner.gid
-                );
-                return Err(io::Error::other(text));
-            }
-            owned => owned?,
-        }
+        own(&temp, owner, mode)?;
     }
     temp.fill(bytes, mode, None)?;
     temp.sync()?;
     Ok(temp)
+}
+
+/// Gives the new file the old one's owner, as far as anybody may do anything with it by that.
+fn own(temp: &Temp<'_>, owner: Owner, mode: u32) -> io::Result<()> {
+    let is_refused = |error: &io::Error| Errno::from_io_error(error) == Some(Errno::PERM);
+    let me = rustix::process::geteuid().as_raw();
+    let refused = match temp.set_owner(owner) {
+        // Root can do everything all the same.
+        Err(error) if is_refused(&error) && owner.uid == 0 => temp.set_owner(Owner { uid: me, ..owner }),
+        owned => owned,
+    };
+    match refused {
+        // A group that we are not in can be left out where it may do nothing; another user cannot.
+        Err(error) if is_refused(&error) && [0, me].contains(&owner.uid) && mode & 0o070 == 0 => Ok(()),
+        Err(error) if is_refused(&error) => Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!(
+                "it belongs to user {} and group {}, and the new file could not",
+                owner.uid, owner.gid
+            ),
+        )),
+        owned => owned,
+    }
 }
 
 /// Removes the file if it still is what was read; says whether it was.
@@ -241,20 +250,6 @@ fn swap_back(folder: &Folder, temp: &Temp<'_>, name: &str) -> io::Result<()> {
 }
 
 fn not_written(path: &Path, error: io::Error) -> Error {
-    if matches!(Errno::from_io_error(&error), Some(Errno::BUSY | Errno::XDEV)) {
-        return Error::new(
-            ExitCode::Config,
-            format!(
-                "could not replace the config, it is a mount of its own: {}",
-                path.display()
-            ),
-        )
-        .because(error)
-        .next(
-            "mount its folder instead of the file; or leave the token in its own file with --token-in-config false, so that \
-             a renewal writes nothing here",
-        );
-    }
     let what = format!("could not write the config: {}", path.display());
     fs::failed_as(ExitCode::Config, what, error)
 }
@@ -360,7 +355,6 @@ mod tests {
     #[test]
     fn errors_say_what_to_do() {
         let table = [
-            (Errno::BUSY, "--token-in-config false"),
             (Errno::NOSPC, "free some disk space"),
             (Errno::ACCESS, "run the command as the user"),
             (Errno::PERM, "run the command as the user"),

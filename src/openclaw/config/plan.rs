@@ -1,17 +1,18 @@
 //! From what is wanted to what must change in which file: all decided and checked, nothing written.
 
+use super::file::{File, PRIVATE, unreadable};
 use super::record::{self, key};
-use super::seen::{File, PRIVATE, Seen, unreadable};
-use super::{Ask, EditOptions, EditOutcome};
+use super::seen::Seen;
+use super::{Ask, EditOptions, EditOutcome, NotWritten, secret};
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
 use crate::openclaw::document;
 use crate::openclaw::entry::{ENV_PATH, TOKEN};
+use crate::openclaw::state_db;
 use crate::openclaw::undo::{Undo, UndoError};
-use crate::openclaw::{include, state_db};
 use crate::text::is_unset;
-use json_patch::{Patch, PatchOperation};
+use json_patch::Patch;
 use json5_edit::{Edited, MAX_BYTES, Splice};
 use serde_json::Value;
 use std::path::Path;
@@ -43,6 +44,10 @@ pub(super) struct Plan {
     pub undo_was_lost: bool,
     patch: Patch,
     pub changes: Vec<Change>,
+    /// Why nothing of it may or can be written.
+    not_written: Option<NotWritten>,
+    /// Why no token may be written.
+    barred: Option<String>,
     notes: Vec<String>,
     /// What OpenClaw measures the config's size against, in bytes; `None` where it has no backup to bring back. Known
     /// where what stood there before is to be given back.
@@ -50,71 +55,97 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// `not_written`: why nothing may be written. What is wanted is then known all the same.
     pub fn make(
         place: &OpenClawHome,
         options: &EditOptions<'_>,
         want: &mut dyn FnMut(&Ask<'_>) -> Result<Value>,
+        not_written: Option<NotWritten>,
     ) -> Result<Self> {
         let (undo, note) = record::load(place)?;
         let seen = Rc::new(Seen::read(place)?);
+        // What a person puts there by hand holds no token.
+        let barred = not_written.as_ref().map(NotWritten::to_string);
         let mut plan = Self {
-            seen: seen.clone(),
             undo,
             undo_was_lost: note.is_some(),
             patch: Patch::default(),
             changes: Vec::new(),
+            barred: barred.or_else(|| secret::barred(&seen, place)),
+            not_written,
             notes: note.into_iter().collect(),
             baseline: None,
+            seen: seen.clone(),
         };
-        if options.give_back {
-            plan.baseline = plan.baseline(place)?;
+        match plan.work_out(place, options, want)? {
+            Ok(()) => Ok(plan),
+            Err(why) => Self::make(place, options, want, Some(NotWritten::Included(why))),
         }
-        let undone = if options.give_back { Some(plan.undone()?) } else { None };
+    }
+
+    /// The inner error says why no edit of the files can give what is wanted.
+    fn work_out(
+        &mut self,
+        place: &OpenClawHome,
+        options: &EditOptions<'_>,
+        want: &mut dyn FnMut(&Ask<'_>) -> Result<Value>,
+    ) -> Result<Result<(), String>> {
+        if options.give_back {
+            self.baseline = self.baseline(place)?;
+        }
+        let undone = if options.give_back { Some(self.undone()?) } else { None };
+        let (seen, barred) = (self.seen.clone(), self.barred.clone());
         let mut ask = |keep_length| {
             want(&Ask {
                 value: seen.value(),
                 exists: seen.exists(),
-                included: seen.include.is_some(),
+                barred: barred.as_deref(),
                 keep_length,
                 undone: undone.as_ref().map(|(value, _)| value),
                 certain: undone.as_ref().is_some_and(|(_, certain)| *certain),
             })
         };
         let wanted = ask(false)?;
-        plan.change_to(&wanted, options.give_back)?;
-        let Some(shrunk) = plan.shrunk() else {
-            return Ok(plan);
+        if let Err(why) = self.change_to(&wanted, options.give_back)? {
+            return Ok(Err(why));
+        }
+        let Some(shrunk) = self.shrunk() else {
+            return Ok(Ok(()));
         };
         if options.give_back && options.force {
-            plan.notes.push(shrunk);
-            return Ok(plan);
+            self.notes.push(shrunk);
+            return Ok(Ok(()));
         }
         let kept = ask(true)?;
         if kept != wanted {
             // What stays, with a filler for a token, is still to be taken out one day: it is not forgotten.
-            plan.change_to(&kept, false)?;
-            if plan.shrunk().is_none() {
-                plan.notes.push(
+            if let Err(why) = self.change_to(&kept, false)? {
+                return Ok(Err(why));
+            }
+            if self.shrunk().is_none() {
+                self.notes.push(
                     "the token was overwritten by a filler of the same length: OpenClaw takes a file that shrinks below \
                      half for damaged, and brings back an older one"
                         .to_owned(),
                 );
-                return Ok(plan);
+                return Ok(Ok(()));
             }
         }
         if !options.force {
-            let file = plan.seen.files[0].target.path();
+            let file = self.seen.files[0].target.path();
             return Err(Error::new(
                 ExitCode::Config,
                 format!("could not edit the config, {shrunk}: {}", file.display()),
             )
             .next("if that is no matter, add --force; otherwise make the change with `openclaw config`"));
         }
-        if kept != wanted {
-            plan.change_to(&ask(false)?, false)?;
+        if kept != wanted
+            && let Err(why) = self.change_to(&ask(false)?, false)?
+        {
+            return Ok(Err(why));
         }
-        plan.notes.push(shrunk);
-        Ok(plan)
+        self.notes.push(shrunk);
+        Ok(Ok(()))
     }
 
     /// OpenClaw 2026.9.6 brings back nothing but a `.bak` that it can read and that has a `gateway.mode`, and measures
@@ -148,7 +179,7 @@ impl Plan {
     /// The config's value as it would be without our edits, and whether nobody else wrote it since the first.
     fn undone(&self) -> Result<(Value, bool)> {
         let mut all_certain = true;
-        let mut own = |file: &File| -> Result<Value> {
+        let own = |file: &File| -> Result<Value> {
             match &file.content {
                 Some(content) => {
                     let path = file.target.path();
@@ -160,15 +191,15 @@ impl Plan {
                 None => Ok(file.document.value().clone()),
             }
         };
-        let mut value = own(&self.seen.files[0])?;
-        if let Some((include, file)) = self.seen.include.as_ref().zip(self.seen.files.get(1)) {
-            include::resolve(&mut value, include, &own(file)?)?;
-        }
+        let values: Result<Vec<_>> = self.seen.files.iter().map(own).collect();
+        let mut values = values?.into_iter();
+        let value = self.seen.resolve(|_| values.next().unwrap_or_default())?;
         Ok((value, all_certain))
     }
 
-    /// Works out what must change in which file for the config to have this value.
-    fn change_to(&mut self, wanted: &Value, give_back: bool) -> Result<()> {
+    /// Works out what must change in which file for the config to have this value; the inner error says why no edit of
+    /// them can do that.
+    fn change_to(&mut self, wanted: &Value, give_back: bool) -> Result<Result<(), String>> {
         let seen = &self.seen;
         self.patch = json_patch::diff(seen.value(), wanted);
         self.changes.clear();
@@ -182,35 +213,39 @@ impl Plan {
                 ),
             ));
         }
-        let config = &seen.files[0];
-        let included = seen
-            .include
-            .as_ref()
-            .zip(seen.files.get(1).map(|file| file.document.value()));
-        let split = include::split(&self.patch, config.document.value(), included, &config.target.path())?;
+        if self.not_written.is_some() {
+            return Ok(Ok(()));
+        }
+        let mut sources = seen.sources();
+        if let Err(why) = sources.put(wanted) {
+            return Ok(Err(why));
+        }
         // Also a token that was there already: nothing that we write lets others read one.
-        let holds_token = token(wanted).is_some();
-        let token_file = usize::from(seen.include.is_some());
-        // The included file first: it holds the entry, the config at most a switch that turns it on.
-        for (file, operations) in [(1, split.included), (0, split.main)] {
-            let Some(now) = seen.files.get(file) else { continue };
-            let private = holds_token && file == token_file;
-            let change = if give_back {
-                self.given_back(file, now, operations)?
-            } else {
-                edited(file, now, operations)?
+        let token = token(wanted);
+        // Included files first: one of them may hold the entry, the config at most a switch that turns it on.
+        for (file, value) in sources.values.into_iter().enumerate().rev() {
+            let now = &seen.files[file];
+            let private = token.is_some_and(|token| secret::holds(&value, token));
+            if private
+                && let Some(why) = &self.barred
+                && !token.is_some_and(|token| secret::holds(now.document.value(), token))
+            {
+                return Err(secret::refusal(&now.target.path, why));
+            }
+            let change = match give_back {
+                true => self.given_back(file, now, value)?,
+                false if value == *now.document.value() => None,
+                false => Some(edited(file, now, &value)?),
             };
             self.changes.extend(change.map(|change| Change { private, ..change }));
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// The file with the bytes of before our first edit, as far as its wanted value allows.
-    fn given_back(&self, file: usize, now: &File, operations: Vec<PatchOperation>) -> Result<Option<Change>> {
+    fn given_back(&self, file: usize, now: &File, value: Value) -> Result<Option<Change>> {
         let Some(content) = &now.content else { return Ok(None) };
         let path = now.target.path();
-        let mut value = now.document.value().clone();
-        json_patch::patch(&mut value, &Patch(operations)).map_err(|_| misfit(&path))?;
         let restored = self
             .undo
             .restore_with(&key(&path), &content.bytes, |_| value)
@@ -257,6 +292,11 @@ impl Plan {
         })
     }
 
+    /// Whether what is wanted cannot be written.
+    pub fn is_barred(&self) -> bool {
+        self.not_written.is_some()
+    }
+
     /// What is wanted, nothing of it written.
     pub fn outcome(&self) -> EditOutcome {
         EditOutcome {
@@ -270,7 +310,7 @@ impl Plan {
                 .map(|change| self.seen.files[change.file].target.path())
                 .collect(),
             notes: self.notes.clone(),
-            not_written: None,
+            not_written: self.not_written.clone().filter(|_| !self.patch.0.is_empty()),
         }
     }
 
@@ -303,21 +343,19 @@ impl Plan {
     }
 }
 
-/// The file with only the bytes changed that these operations mean; `None` for no operations.
-fn edited(file: usize, now: &File, operations: Vec<PatchOperation>) -> Result<Option<Change>> {
-    if operations.is_empty() {
-        return Ok(None);
-    }
-    let path = now.target.path();
-    let patch = Patch(operations);
-    let edited = document::apply(&now.document, &patch).map_err(|error| unreadable(&path, error))?;
-    Ok(Some(Change {
+/// The file with only the bytes changed in which this value differs from its own.
+fn edited(file: usize, now: &File, value: &Value) -> Result<Change> {
+    let edited = now
+        .document
+        .edit(value)
+        .map_err(|error| unreadable(&now.target.path(), error))?;
+    Ok(Change {
         file,
         edited,
         private: false,
         given_back: false,
         delete: false,
-    }))
+    })
 }
 
 /// The stretch in which two files differ.

@@ -1,35 +1,19 @@
 //! The config as it was read: which files, what they hold, and what they mean together.
 
+use super::file::{File, check_our_part, unreadable};
+use super::included;
 use crate::error::{Error, ExitCode, Result};
-use crate::fs::{self, Content, Folder};
 use crate::home::OpenClawHome;
 use crate::openclaw::document;
-use crate::openclaw::entry::{ENV_PATH, ENV_VARS};
-use crate::openclaw::include::{self, Include};
-use crate::openclaw::shape::kind;
-use json5_edit::{Document, MAX_BYTES};
+use crate::openclaw::include::{Links, Sources, holds_include};
 use serde_json::Value;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// The mode of a config that we make, or that gets a token.
-pub(super) const PRIVATE: u32 = 0o600;
-
-/// A file of the config, read and understood.
-pub(super) struct File {
-    pub target: Target,
-    /// `None` where there is no such file.
-    pub content: Option<Content>,
-    pub document: Document,
-}
 
 /// The config as it was read, and where each part stands.
 pub(super) struct Seen {
-    /// The config, and then the included file where there is one on the way to the entry.
+    /// The config, and then the files that it includes.
     pub files: Vec<File>,
-    pub include: Option<Include>,
-    /// The config's value with the include resolved, where there is one.
+    links: Links,
+    /// The config's value with includes resolved, where there are any.
     resolved: Option<Value>,
     /// The size of OpenClaw's own backup, in bytes.
     pub backup: u64,
@@ -38,29 +22,24 @@ pub(super) struct Seen {
 impl Seen {
     pub fn read(place: &OpenClawHome) -> Result<Self> {
         let config = &place.config;
-        let main = File::read(config)?;
-        let include = include::find(main.document.value(), config)?;
-        let mut files = vec![main];
-        let mut resolved = None;
-        if let Some(include) = &include {
-            let included = File::read(&include.file)?;
-            check_our_part(&included.document, include.at.len()).map_err(|error| unreadable(&include.file, error))?;
-            let value = resolved.insert(files[0].document.value().clone());
-            include::resolve(value, include, included.document.value())?;
-            files.push(included);
-        }
-        check_our_part(&files[0].document, 0).map_err(|error| unreadable(config, error))?;
+        let main = File::read(config, document::parse)?;
+        check_our_part(&main.document, 0).map_err(|error| unreadable(config, error))?;
+        let (files, links) = included::read(place, main)?;
         let mut backup = config.clone().into_os_string();
         backup.push(".bak");
-        Ok(Self {
+        let mut seen = Self {
             files,
-            include,
-            resolved,
+            links,
+            resolved: None,
             backup: std::fs::metadata(backup).map_or(0, |meta| meta.len()),
-        })
+        };
+        if holds_include(seen.files[0].document.value()) {
+            seen.resolved = Some(seen.resolve(|file| file.document.value().clone())?);
+        }
+        Ok(seen)
     }
 
-    /// The config's value with the include resolved.
+    /// The config's value with includes resolved.
     pub fn value(&self) -> &Value {
         self.resolved.as_ref().unwrap_or(self.files[0].document.value())
     }
@@ -68,151 +47,28 @@ impl Seen {
     pub fn exists(&self) -> bool {
         self.files[0].content.is_some()
     }
-}
 
-/// Refuses a document whose part that matters to us cannot be edited for sure, and points to the place. The document
-/// starts `depth` keys below the config's root.
-fn check_our_part(document: &Document, depth: usize) -> Result<(), json5_edit::Error> {
-    // A key that stands twice: on the path to the entry's `env`, or a member that we write. An edit would change one
-    // and leave the other, an old token perhaps.
-    let env = ENV_VARS.iter().map(|name| (5, *name));
-    let members = [(2, "enabled"), (2, "load"), (4, "enabled")].into_iter().chain(env);
-    members
-        .filter(|(parent, _)| *parent >= depth)
-        .try_for_each(|(parent, key)| document.refuse_duplicates(&[&ENV_PATH[depth..parent], &[key]].concat()))?;
-    // What is no object on that path. `entry::find` refuses it too, but knows no file and no line.
-    let mut at = document.value();
-    for end in depth + 1..=ENV_PATH.len() {
-        let Some(value) = at.get(ENV_PATH[end - 1]) else {
-            break;
-        };
-        if !value.is_object() {
-            let name = ENV_PATH[..end].join(".");
-            return Err(json5_edit::Error {
-                reason: format!("{name} is {}, OpenClaw wants an object", kind(value)).into(),
-                position: document.position(&ENV_PATH[depth..end]),
-            });
+    /// The values of the files, to be changed.
+    pub fn sources(&self) -> Sources<'_> {
+        Sources {
+            values: self.files.iter().map(|file| file.document.value().clone()).collect(),
+            links: &self.links,
         }
-        at = value;
     }
-    Ok(())
-}
 
-impl File {
-    /// Reads a file. Where it cannot be understood, it may be caught half-written by a program that writes in place:
-    /// then it is looked at again as long as it changes, for a moment.
-    fn read(path: &Path) -> Result<Self> {
-        let mut last = None;
-        for _ in 0..5 {
-            let target = Target::find(path)?;
-            let content = target.read()?;
-            let bytes = content.as_ref().map_or(&[][..], |content| &content.bytes);
-            let error = match document::parse(bytes) {
-                Ok(document) => {
-                    return Ok(Self {
-                        target,
-                        content,
-                        document,
-                    });
-                }
-                Err(error) => error,
-            };
-            let again = Some(bytes.to_vec());
-            if last == again {
-                return Err(unreadable(path, error));
-            }
-            last = again;
-            std::thread::sleep(Duration::from_millis(15));
-        }
-        Err(Error::new(
-            ExitCode::Config,
-            format!("could not read the config, it keeps changing: {}", path.display()),
-        )
-        .next("run the command again"))
-    }
-}
-
-pub(super) fn unreadable(path: &Path, error: json5_edit::Error) -> Error {
-    Error::new(
-        ExitCode::Config,
-        format!("could not use the config: {}", path.display()),
-    )
-    .because(error)
-    .next("correct the file, and run the command again; what OpenClaw thinks of it: openclaw config validate")
-}
-
-/// The file that a config's path leads to: the path itself, or what it links to.
-#[derive(Debug)]
-pub(super) struct Target {
-    /// `None` where the folder does not exist, and so nothing in it.
-    pub folder: Option<Folder>,
-    pub path: PathBuf,
-    pub name: String,
-}
-
-impl Target {
-    pub fn find(path: &Path) -> Result<Self> {
-        let failed = |error: io::Error| {
-            let what = format!("could not read the config: {}", path.display());
-            fs::failed_as(ExitCode::Config, what, error)
+    /// The config's value if the files had these.
+    pub fn resolve(&self, value: impl FnMut(&File) -> Value) -> Result<Value> {
+        let sources = Sources {
+            values: self.files.iter().map(value).collect(),
+            links: &self.links,
         };
-        let link = std::fs::symlink_metadata(path)
-            .ok()
-            .filter(std::fs::Metadata::is_symlink);
-        let mut real = path.to_owned();
-        if let Some(link) = link {
-            real = std::fs::canonicalize(path).map_err(|error| {
-                failed(error).next("it is a symbolic link to nothing: remove it, or make its target")
-            })?;
-            refuse_foreign_link(path, &link, &real)?;
-        }
-        let (Some(folder), Some(name)) = (real.parent(), real.file_name().and_then(|name| name.to_str())) else {
-            return Err(failed(io::Error::other("its path has no UTF-8 file name")));
-        };
-        let name = name.to_owned();
-        let folder = match Folder::open(folder) {
-            Ok(folder) => Some(folder),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed(error)),
-        };
-        if let Some(folder) = &folder {
-            real = folder.join(&name);
-        }
-        Ok(Self {
-            folder,
-            path: real,
-            name,
+        sources.resolve().map_err(|why| {
+            let config = self.files[0].target.path();
+            Error::new(
+                ExitCode::Config,
+                format!("could not read the config, {why}: {}", config.display()),
+            )
+            .next("correct the $include; what OpenClaw thinks of it: openclaw config validate")
         })
     }
-
-    /// Where the file really is.
-    pub fn path(&self) -> PathBuf {
-        self.path.clone()
-    }
-
-    pub fn read(&self) -> Result<Option<Content>> {
-        let Some(folder) = &self.folder else { return Ok(None) };
-        folder.read(&self.name, MAX_BYTES as u64).map_err(|error| {
-            let what = format!("could not read the config: {}", self.path.display());
-            fs::failed_as(ExitCode::Config, what, error)
-        })
-    }
-}
-
-/// As root, a person's link must not lead us to edit another one's file, such as a system file of root's.
-fn refuse_foreign_link(path: &Path, link: &std::fs::Metadata, real: &Path) -> Result<()> {
-    use std::os::unix::fs::MetadataExt;
-    let target = std::fs::metadata(real).map_or(link.uid(), |meta| meta.uid());
-    if !rustix::process::geteuid().is_root() || link.uid() == 0 || link.uid() == target {
-        return Ok(());
-    }
-    Err(Error::new(
-        ExitCode::Config,
-        format!(
-            "could not use the config, it is a link of user {} to a file of user {target}: {}",
-            link.uid(),
-            path.display()
-        ),
-    )
-    .next("run the command as the user that the link belongs to"))
 }

@@ -195,7 +195,8 @@ pub const ROWS: [Row; 32] = [
     Row {
         setting: Setting::ReadOnly,
         variable: "OPENCLAW_NIX_MODE",
-        command: LOGIN,
+        // Something that the config has not yet: it would be written.
+        command: "auth login --mode oss-local --namespace alice --no-check --enable-authz-notify false",
         person: Some(|_, output| says(output, "OPENCLAW_NIX_MODE")),
         ..BARE
     },

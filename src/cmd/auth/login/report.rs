@@ -2,6 +2,7 @@
 
 use super::{Done, Login, NewToken};
 use crate::cli::LoginArgs;
+use crate::cmd::context;
 use crate::cmd::output::write_line;
 use crate::error::Result;
 use crate::home::OpenClawHome;
@@ -54,10 +55,14 @@ impl Done {
         }
         lines.extend(login.hook.lines(args, &owner.namespace.value));
         lines.push(format!("API check:     {}", login.verdict));
-        lines.push(match (&self.config, &login.config_skipped) {
-            (Some(done), _) if done.outcome.created => format!("openclaw.json: created {}", place.config.display()),
-            (Some(done), _) if done.outcome.changed => format!("openclaw.json: updated {}", done.outcome.written()),
-            (Some(_), _) => format!("openclaw.json: nothing to change in {}", place.config.display()),
+        let outcome = self.config.as_ref().map(|done| &done.outcome);
+        lines.push(match (outcome, &login.config_skipped) {
+            (Some(outcome), _) if outcome.created => format!("openclaw.json: created {}", place.config.display()),
+            (Some(outcome), _) if outcome.changed => format!("openclaw.json: updated {}", outcome.written()),
+            (Some(outcome), _) => match &outcome.not_written {
+                Some(why) => format!("openclaw.json: not written, {why}"),
+                None => format!("openclaw.json: nothing to change in {}", place.config.display()),
+            },
             (None, Some(reason)) => format!("openclaw.json: left alone, {reason}"),
             (None, None) => "openclaw.json: left alone".to_owned(),
         });
@@ -69,6 +74,7 @@ impl Done {
         }
         let notes = self.config.iter().flat_map(|done| &done.notes);
         lines.extend(notes.map(|note| format!("               {note}")));
-        write_line(out, lines.join("\n"))
+        write_line(out, lines.join("\n"))?;
+        outcome.map_or(Ok(()), |outcome| context::tell_not_written(outcome, place, out))
     }
 }

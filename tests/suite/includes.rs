@@ -1,0 +1,406 @@
+//! What each command does where the config includes other files, or cannot be written.
+
+use crate::env::{Output, TestEnv, mode};
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+
+const HOOK: &str = "sigilum-authz-notify";
+
+/// A login that puts the token into openclaw.json, if that may be.
+const ON: [&str; 4] = ["--enable-authz-notify", "true", "--token-in-config", "true"];
+
+const LOGOUT: [&str; 4] = ["auth", "logout", "--namespace", "alice"];
+
+fn home(files: &[(&str, &str)]) -> TestEnv {
+    let env = TestEnv::new();
+    for (name, text) in files {
+        env.write(Path::new(".openclaw").join(name), text);
+    }
+    env
+}
+
+fn token(env: &TestEnv) -> String {
+    fs::read_to_string(env.sigilum("owner-token-alice.jwt"))
+        .unwrap()
+        .trim()
+        .to_owned()
+}
+
+fn read(env: &TestEnv, name: &str) -> String {
+    fs::read_to_string(env.openclaw().join(name)).unwrap()
+}
+
+/// The files that hold this text.
+fn holders(folder: &Path, text: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(holders(&path, text));
+        } else if fs::read(&path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text)) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The patch in an output.
+#[track_caller]
+fn patch(output: &Output) -> Vec<Value> {
+    let text = &output.stdout[output.stdout.find("it needs:\n").unwrap() + "it needs:\n".len()..];
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Vec<Value>>();
+    values.next().unwrap().unwrap()
+}
+
+fn handler(env: &TestEnv) -> bool {
+    env.openclaw().join("hooks").join(HOOK).join("handler.js").exists()
+}
+
+/// H3: where OpenClaw lays files over each other, every command works, and all that an include holds stays as it was.
+#[test]
+fn beside_an_include_every_command_works() {
+    let table = [
+        r#"{"$include": ["./base.json"], "gateway": {"mode": "local"}}"#,
+        r#"{"$include": "./base.json"} // mine"#,
+        r#"{hooks: {$include: ['./base.json', './more.json']}}"#,
+        r#"{hooks: {$include: './base.json', path: '/x'}, gateway: {mode: 'local'}}"#,
+    ];
+    for main in table {
+        let env = home(&[("openclaw.json", main), ("base.json", "{}"), ("more.json", "{}")]);
+        let shows = |on: bool| {
+            let output = env.run(["hook", "status"]).output();
+            assert_eq!(
+                output.stdout.contains("Entry:         on"),
+                on,
+                "{main}: {}",
+                output.stdout
+            );
+        };
+        env.login().args(ON).expect(0);
+        let first = token(&env);
+        let held = [env.sigilum("owner-token-alice.jwt"), env.config()];
+        assert_eq!(holders(&env.openclaw(), &first), held, "{main}");
+        assert_eq!(mode(env.config()), 0o600);
+        shows(true);
+        env.run(["auth", "refresh", "--mode", "oss-local"])
+            .args(["--ttl-seconds", "5000", "--print-token", "false"])
+            .expect(0);
+        assert_ne!(token(&env), first);
+        assert_eq!(holders(&env.openclaw(), &token(&env)), held, "{main}");
+        env.run(["hook", "install"]).expect(0);
+        assert!(handler(&env));
+        let last = token(&env);
+        env.run(LOGOUT).expect(0);
+        assert!(holders(&env.openclaw(), &last).is_empty());
+        env.run(["hook", "uninstall"]).expect(0);
+        assert!(!handler(&env));
+        shows(false);
+        assert_eq!(read(&env, "openclaw.json"), main);
+        assert_eq!(
+            (read(&env, "base.json"), read(&env, "more.json")),
+            ("{}".to_owned(), "{}".to_owned())
+        );
+    }
+}
+
+/// W4 and its like: the entry may live in an include, the token stays in its file, and that is said once.
+#[test]
+fn no_secret_goes_into_an_included_file() {
+    let ours = |inner: &str| format!(r#"{{hooks: {{internal: {{entries: {{'{HOOK}': {inner}}}}}}}}}"#);
+    let table = [
+        "{hooks: {$include: './workspace/notes.json'}}".to_owned(),
+        "{hooks: {internal: {$include: './workspace/notes.json'}}}".to_owned(),
+        "{hooks: {internal: {entries: {$include: './workspace/notes.json'}}}}".to_owned(),
+        "{hooks: {internal: {$include: './nested.json'}}}".to_owned(),
+        "{hooks: {internal: {$include: './link.json'}}}".to_owned(),
+        ours("{$include: './workspace/notes.json'}"),
+        ours("{env: {$include: './workspace/notes.json'}}"),
+    ];
+    for main in table {
+        let env = home(&[
+            ("openclaw.json", &main),
+            ("workspace/notes.json", "{}"),
+            ("nested.json", r#"{"$include": "./workspace/notes.json"}"#),
+        ]);
+        symlink("workspace/notes.json", env.openclaw().join("link.json")).unwrap();
+        let said = |output: &Output| {
+            (output.stdout.clone() + &output.stderr)
+                .matches("token stays in its file")
+                .count()
+        };
+        let output = env.login().args(ON).expect(0);
+        assert_eq!(said(&output), 1, "{main}: {} {}", output.stdout, output.stderr);
+        assert!(
+            read(&env, "workspace/notes.json").contains("SIGILUM_NAMESPACE"),
+            "{main}"
+        );
+        let alone = [env.sigilum("owner-token-alice.jwt")];
+        assert_eq!(holders(&env.openclaw(), &token(&env)), alone, "{main}");
+        let output = env
+            .run(["auth", "refresh", "--mode", "oss-local", "--print-token", "false"])
+            .expect(0);
+        assert_eq!(said(&output), 1, "{main}: {}", output.stdout);
+        assert_eq!(said(&env.run(["hook", "install"]).expect(0)), 1, "{main}");
+        assert_eq!(holders(&env.openclaw(), &token(&env)), alone, "{main}");
+        env.run(["hook", "run", "--event", "command:new"]).expect(0);
+        env.run(["hook", "uninstall"]).expect(0);
+        assert_eq!(
+            (read(&env, "openclaw.json"), read(&env, "workspace/notes.json")),
+            (main, "{}".to_owned())
+        );
+    }
+}
+
+/// A token that an earlier version wrote into an include is taken out of it.
+#[test]
+fn a_token_in_an_included_file_goes() {
+    let env = home(&[
+        ("openclaw.json", "{hooks: {$include: './part.json'}}"),
+        ("part.json", "{}"),
+    ]);
+    env.login().args(["--enable-authz-notify", "true"]).expect(0);
+    let old = token(&env);
+    let with_it = read(&env, "part.json").replacen(
+        "\"env\": {",
+        &format!("\"env\": {{\"SIGILUM_OWNER_TOKEN\": \"{old}\", "),
+        1,
+    );
+    let with_it = with_it.replacen("\"env\":{", &format!("\"env\":{{\"SIGILUM_OWNER_TOKEN\":\"{old}\","), 1);
+    assert!(with_it.contains(&old), "{with_it}");
+    env.write(".openclaw/part.json", with_it);
+    env.login().args(ON).expect(0);
+    assert!(!read(&env, "part.json").contains("SIGILUM_OWNER_TOKEN"));
+}
+
+/// Neither where the file that openclaw.json leads to is not the owner's alone, or an agent's.
+#[test]
+fn no_secret_goes_where_others_or_agents_may_write() {
+    let table = [
+        ("shared", 0o777, "{}", Some("others may write")),
+        ("shared", 0o1777, "{}", Some("others may write")),
+        (
+            "agents",
+            0o700,
+            "{agents: {defaults: {workspace: '~/agents'}}}",
+            Some("workspace"),
+        ),
+        (
+            "agents/deep",
+            0o700,
+            "{agents: {entries: {main: {workspace: '~/agents'}}}}",
+            Some("workspace"),
+        ),
+        (".openclaw/workspace", 0o700, "{}", Some("workspace")),
+        ("dotfiles", 0o700, "{}", None),
+        (".openclaw/inner", 0o700, "{}", None),
+    ];
+    for (folder, bits, text, why) in table {
+        let env = TestEnv::new();
+        let target = env.write(format!("{folder}/openclaw.json"), text);
+        fs::set_permissions(env.home().join(folder), fs::Permissions::from_mode(bits)).unwrap();
+        fs::create_dir_all(env.openclaw()).unwrap();
+        symlink(&target, env.config()).unwrap();
+        let output = env.login().args(ON).expect(0);
+        let in_config = fs::read_to_string(&target).unwrap().contains(&token(&env));
+        assert_eq!(in_config, why.is_none(), "{folder} {bits:o}: {}", output.stdout);
+        if let Some(why) = why {
+            let said = output
+                .stdout
+                .lines()
+                .find(|line| line.contains("token stays in its file"))
+                .unwrap();
+            assert!(said.contains(why), "{said}");
+        }
+        // The entry itself is no secret.
+        assert!(fs::read_to_string(&target).unwrap().contains("SIGILUM_NAMESPACE"));
+        assert!(env.config().is_symlink());
+    }
+}
+
+/// What lies in an include and cannot be taken out from above: the rest is done, and the patch told.
+#[test]
+fn where_no_edit_is_possible_the_rest_is_done_and_the_patch_is_told() {
+    let base = format!(
+        r#"{{"hooks": {{"internal": {{"entries": {{"{HOOK}": {{"enabled": true, "env": {{"SIGILUM_OWNER_TOKEN": "x.y.z"}}}}}}}}}}}}"#
+    );
+    let main = r#"{"$include": ["./base.json"]}"#;
+    let env = home(&[("openclaw.json", main), ("base.json", &base)]);
+    // It is read all the same.
+    let status = env.run(["hook", "status", "--json"]).output();
+    let status: Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!(status["entry"]["enabled"], true, "{status:#}");
+    env.run(["hook", "install", "--namespace", "alice"]).expect(0);
+    let output = env.run(["hook", "uninstall", "--force"]).expect(0);
+    assert!(output.stderr.contains("comes from an include"), "{}", output.stderr);
+    let needs = patch(&output);
+    assert_eq!(needs[0]["op"], "remove", "{needs:?}");
+    assert_eq!(read(&env, "base.json"), base);
+    assert!(!handler(&env));
+}
+
+/// A config that OpenClaw cannot read is an error before anything changes; a logout does what it can.
+#[test]
+fn an_include_that_openclaw_cannot_read_is_an_error() {
+    for main in [
+        "{$include: './none.json'}",
+        "{hooks: {$include: ['./broken.json']}}",
+        "{hooks: {$include: '/etc/hostname'}}",
+    ] {
+        let env = home(&[("openclaw.json", main), ("broken.json", "{ a: 1 b: 2 }")]);
+        for args in [
+            &["hook", "install", "--namespace", "alice"][..],
+            &["hook", "install", "--as", "plugin"],
+        ] {
+            let output = env.run(args).expect(3);
+            assert!(output.stderr.contains("next: "), "{}", output.stderr);
+        }
+        env.login().expect(3);
+        env.login().env("OPENCLAW_NIX_MODE", "1").expect(3);
+        assert!(
+            !env.sigilum("owner-token-alice.jwt").exists() && !handler(&env),
+            "{main}"
+        );
+        env.login().args(["--write-openclaw", "false"]).expect(0);
+        let output = env.run(LOGOUT).expect(0);
+        assert!(
+            output.stderr.contains("may still stand in openclaw.json"),
+            "{}",
+            output.stderr
+        );
+        assert!(!env.sigilum("owner-token-alice.jwt").exists() && !env.sigilum("owner-alice.json").exists());
+        assert_eq!(read(&env, "openclaw.json"), main);
+    }
+}
+
+/// H3 with a config that is made elsewhere: whatever its includes are like.
+#[test]
+fn a_config_that_is_made_elsewhere_gets_its_patch_and_the_rest_is_done() {
+    for main in [
+        "{}",
+        r#"{"$include": ["./base.json"]}"#,
+        "{hooks: {$include: './base.json'}}",
+    ] {
+        let env = home(&[("openclaw.json", main), ("base.json", "{}")]);
+        let nix = |run: crate::env::Run| run.env("OPENCLAW_NIX_MODE", "1").expect(0);
+        let output = nix(env.login().args(ON));
+        assert!(
+            output.stderr.contains("OPENCLAW_NIX_MODE is set\n  next: "),
+            "{}",
+            output.stderr
+        );
+        let text = serde_json::to_string(&patch(&output)).unwrap();
+        // A person puts no token into a file that others keep.
+        assert!(
+            text.contains("SIGILUM_NAMESPACE") && !text.contains("SIGILUM_OWNER_TOKEN"),
+            "{text}"
+        );
+        assert!(env.sigilum("owner-token-alice.jwt").exists() && env.sigilum("owner-alice.json").exists());
+        let refresh = ["auth", "refresh", "--mode", "oss-local", "--print-token", "false"];
+        nix(env.run(refresh));
+        nix(env.run(["hook", "install"]));
+        assert!(handler(&env));
+        let output = nix(env.run(LOGOUT));
+        assert!(
+            !output.stdout.contains("overwritten") && !output.stderr.contains("still holds"),
+            "{output:?}"
+        );
+        assert!(!env.sigilum("owner-token-alice.jwt").exists());
+        nix(env.run(["hook", "uninstall"]));
+        assert!(!handler(&env));
+        assert_eq!(
+            (read(&env, "openclaw.json"), read(&env, "base.json")),
+            (main.to_owned(), "{}".to_owned())
+        );
+    }
+}
+
+/// H9: of a config that is not written, only what is true is said.
+#[test]
+fn a_logout_says_only_what_is_true() {
+    let filler = " ".repeat(900);
+    let env = home(&[("openclaw.json", &format!("{{gateway: {{mode: 'local'}}}}//{filler}"))]);
+    env.login().args(ON).expect(0);
+    let held = token(&env);
+    fs::copy(env.config(), env.openclaw().join("openclaw.json.bak")).unwrap();
+    let before = read(&env, "openclaw.json");
+    let output = env.run(LOGOUT).env("OPENCLAW_NIX_MODE", "1").expect(0);
+    assert_eq!(read(&env, "openclaw.json"), before);
+    assert!(before.contains(&held));
+    let all = format!("{}{}", output.stdout, output.stderr);
+    assert!(
+        !all.contains("filler") && !all.contains("Took the token") && !all.contains(&held),
+        "{all}"
+    );
+    assert_eq!(all.matches("openclaw.json still holds the token").count(), 1, "{all}");
+    assert_eq!(patch(&output)[0]["op"], "remove");
+    assert!(!env.sigilum("owner-token-alice.jwt").exists());
+    // Said no more once it is out.
+    env.run(LOGOUT).expect(0);
+    let output = env.run(LOGOUT).env("OPENCLAW_NIX_MODE", "1").expect(0);
+    assert!(
+        output.stdout.contains("There is no token") && !output.stderr.contains("still holds"),
+        "{output:?}"
+    );
+}
+
+/// H6: a config that leads into a store which this user cannot write.
+#[test]
+fn a_link_into_a_read_only_store() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    const ME: u32 = 4242;
+    let env = TestEnv::new();
+    let binary = env.home().join("binary");
+    fs::copy(crate::env::BINARY, &binary).unwrap();
+    let store = env.write("store/abc-openclaw.json", r#"{"gateway": {"mode": "local"}}"#);
+    for (path, bits) in [(env.home(), 0o755), (store.parent().unwrap(), 0o555), (&store, 0o444)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(bits)).unwrap();
+    }
+    fs::create_dir(env.openclaw()).unwrap();
+    symlink(&store, env.config()).unwrap();
+    chown(env.openclaw(), Some(ME), Some(ME)).unwrap();
+    let run = |args: &[&str]| env.run_program(&binary, args).by_user(ME, &[ME]);
+    let login = [
+        "auth",
+        "login",
+        "--mode",
+        "oss-local",
+        "--namespace",
+        "alice",
+        "--print-token",
+        "false",
+    ];
+    let output = run(&login).args(ON).expect(0);
+    let (stdout, stderr) = (&output.stdout, &output.stderr);
+    assert!(
+        stderr.contains("OPENCLAW_NIX_MODE=1") && stderr.contains("--token-in-config false"),
+        "{stderr}"
+    );
+    assert!(stderr.contains(store.to_str().unwrap()), "{stderr}");
+    assert!(
+        !stdout.contains("run the command as the user") && !stderr.contains("run the command as the user"),
+        "{stderr}"
+    );
+    let needs = serde_json::to_string(&patch(&output)).unwrap();
+    assert!(
+        needs.contains("SIGILUM_NAMESPACE") && !needs.contains("SIGILUM_OWNER_TOKEN"),
+        "{needs}"
+    );
+    assert!(env.sigilum("owner-token-alice.jwt").exists() && env.sigilum("owner-alice.json").exists());
+    run(&["hook", "install"]).expect(0);
+    assert!(handler(&env));
+    // What is advised works.
+    let output = run(&login)
+        .args(["--token-in-config", "false"])
+        .env("OPENCLAW_NIX_MODE", "1")
+        .expect(0);
+    assert!(output.stderr.contains("OPENCLAW_NIX_MODE is set"), "{}", output.stderr);
+    run(&LOGOUT).expect(0);
+    run(&["hook", "uninstall", "--purge"]).expect(0);
+    assert!(!handler(&env) && !env.sigilum("").exists());
+    assert_eq!(fs::read_to_string(&store).unwrap(), r#"{"gateway": {"mode": "local"}}"#);
+}
