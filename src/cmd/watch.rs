@@ -8,6 +8,7 @@ use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::home::{self, OpenClawHome};
 use crate::token::lifetime::DEFAULT_FRACTION;
 use crate::token::token_command::TokenCommand;
+use crate::watch::log::LogFormat;
 use crate::watch::{self, Homes, Options, service_unit::Unit};
 use std::io::Write;
 use std::path::PathBuf;
@@ -87,14 +88,30 @@ fn unit(args: &WatchArgs, env: &Env, homes: &Homes) -> Result<Unit> {
     let program = std::env::current_exe().or_fail(ExitCode::Failure, || {
         "could not find out where this program is".to_owned()
     })?;
+    let places = homes.places();
+    let mut words = vec![home::absolute(&program)?.display().to_string(), "watch".to_owned()];
+    if args.all {
+        words.push("--all".to_owned());
+    } else {
+        let flag = |place: &OpenClawHome| ["--openclaw-home".to_owned(), place.home.display().to_string()];
+        words.extend(places.iter().flat_map(flag));
+    }
+    if args.renew_at != DEFAULT_FRACTION {
+        words.extend(["--renew-at".to_owned(), args.renew_at.to_string()]);
+    }
+    if let Some(command) = &args.token_command {
+        words.extend(["--token-command".to_owned(), command.clone()]);
+    }
+    if args.poll {
+        words.push("--poll".to_owned());
+    }
+    if args.log_format == LogFormat::Json {
+        words.extend(["--log-format".to_owned(), "json".to_owned()]);
+    }
     Ok(Unit {
-        program: home::absolute(&program)?,
-        places: homes.places(),
-        all: args.all,
-        renew_at: (args.renew_at != DEFAULT_FRACTION).then_some(args.renew_at),
-        token_command: args.token_command.clone(),
-        poll: args.poll,
-        log_format: args.log_format,
+        words,
+        token_command: args.token_command.is_some(),
+        places,
         env: env.clone(),
     })
 }

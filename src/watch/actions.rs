@@ -1,6 +1,6 @@
 //! Does what planning decided.
 
-use super::planner::{self, Action, By, Config, Now, TokenId};
+use super::planner::{self, Action, By, Config, Now, Snapshot, Stored, TokenId};
 use super::snapshot::{self, SnapshotReader};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
@@ -38,25 +38,30 @@ pub(super) enum Outcome {
     Changed,
 }
 
-/// A home to act on.
+/// A home to act on, as the action was planned for.
 pub(super) struct ActionContext<'a> {
     pub place: &'a OpenClawHome,
     pub env: &'a Env,
     pub reader: &'a SnapshotReader,
+    pub snapshot: &'a Snapshot,
     pub now: Now,
     /// What the token command printed, for a renewal by it.
     pub printed: Option<&'a SecretString>,
 }
 
 impl ActionContext<'_> {
-    /// Does one action under our own lock. The home is as the action was planned for.
+    /// Does one action under our own lock.
     pub fn act(&self, action: &Action, lock: &OwnLock) -> Result<Outcome> {
-        let Some(owner) = &self.reader.owner else {
-            return Ok(Outcome::Changed);
-        };
-        match action {
-            Action::Renew { by, .. } => self.renew(*by, owner, lock),
-            Action::Put(_) => self.put(lock),
+        match (action, &self.reader.owner, self.printed) {
+            (Action::Put(_), Some(_), _) => self.put(lock),
+            (Action::Renew { by: By::Signing, .. }, Some(owner), _) => self.store(owner, &self.sign(owner)?, lock),
+            (Action::Renew { by: By::Command, .. }, Some(owner), Some(token)) => {
+                source::check(token, Some(&owner.namespace.value), "the token command", self.seconds())?;
+                self.refuse_older(token)?;
+                self.refuse_unaccepted(token, owner)?;
+                self.store(owner, token, lock)
+            }
+            _ => Ok(Outcome::Changed),
         }
     }
 
@@ -64,64 +69,45 @@ impl ActionContext<'_> {
         self.now.wall.div_euclid(1000)
     }
 
-    fn renew(&self, by: By, owner: &Owner, lock: &OwnLock) -> Result<Outcome> {
-        let token = match by {
-            By::Signing => self.sign(owner)?,
-            By::Command => {
-                let Some(token) = self.printed else {
-                    return Ok(Outcome::Changed);
-                };
-                source::check(token, Some(&owner.namespace.value), "the token command", self.seconds())?;
-                let stored = self.reader.stored.as_ref().map(snapshot::id);
-                if stored == Some(snapshot::id(token)) {
-                    return Err(Error::new(
-                        ExitCode::Token,
-                        "could not renew the token: the token command printed the one that is stored already",
-                    )
-                    .next("see that the token command asks for a fresh token each time"));
-                }
-                self.refuse_older(token, owner)?;
-                self.refuse_unaccepted(token, owner)?;
-                token.clone()
-            }
-        };
-        self.write(owner, &token, lock)?;
-        Ok(Outcome::Done {
-            obtained: Some(snapshot::id(&token)),
-        })
+    fn stored(&self) -> Option<&planner::Token> {
+        match &self.snapshot.file {
+            Stored::Token(token) => Some(token),
+            _ => None,
+        }
+    }
+
+    /// The stored token, where it can be used.
+    fn in_force(&self) -> Option<&planner::Token> {
+        self.stored().filter(|token| !token.is_expired(self.now))
     }
 
     /// A token command is no reason to go back to an older token, as long as the newer one can be used.
-    fn refuse_older(&self, token: &SecretString, owner: &Owner) -> Result<()> {
-        let stored = self.reader.stored.as_ref().and_then(snapshot::seen);
-        let stored = stored.filter(|is| is.namespace == owner.namespace.value && !is.is_expired(self.now));
-        let loses = |new: planner::Token| stored.is_some_and(|stored| stored.is_newer_than(&new, self.now));
-        if snapshot::seen(token).is_some_and(loses) {
-            return Err(Error::new(
-                ExitCode::Token,
-                "could not renew the token: the token command printed one that is older than the stored one, or does not \
-                 say when it was issued",
-            )
-            .next("see that the token command asks for a fresh token each time"));
-        }
-        Ok(())
+    fn refuse_older(&self, token: &SecretString) -> Result<()> {
+        let Some(new) = snapshot::seen(token) else {
+            return Ok(());
+        };
+        let printed = if self.stored().is_some_and(|stored| stored.id == new.id) {
+            "the one that is stored already"
+        } else if self
+            .in_force()
+            .is_some_and(|stored| stored.is_newer_than(&new, self.now))
+        {
+            "one that is older than the stored one, or does not say when it was issued"
+        } else {
+            return Ok(());
+        };
+        let what = format!("could not renew the token: the token command printed {printed}");
+        Err(Error::new(ExitCode::Token, what).next("see that the token command asks for a fresh token each time"))
     }
 
     /// A token in force is replaced only by one that the recorded API accepts. One that has expired is replaced by what
     /// the API does not refuse.
     fn refuse_unaccepted(&self, token: &SecretString, owner: &Owner) -> Result<()> {
-        let stored = self
-            .reader
-            .stored
-            .as_ref()
-            .and_then(|token| claims::inspect(token).ok());
-        let namespace = &owner.namespace.value;
-        let in_force = stored.is_some_and(|is| is.namespace == *namespace && !is.is_expired(self.seconds()));
         let verdict = self.check(owner).within(TOKEN_BUDGET).token(token);
         let code = match &verdict {
             Verdict::Accepted => return Ok(()),
             Verdict::Refused(_) => ExitCode::Token,
-            Verdict::NotChecked(_) if in_force => ExitCode::Unreachable,
+            Verdict::NotChecked(_) if self.in_force().is_some() => ExitCode::Unreachable,
             Verdict::NotChecked(_) => return Ok(()),
         };
         let what = format!(
@@ -133,8 +119,7 @@ impl ActionContext<'_> {
             .next("see that the API can be reached, and that the token command asks for a token of this namespace"))
     }
 
-    /// Stores a token.
-    fn write(&self, owner: &Owner, token: &SecretString, lock: &OwnLock) -> Result<()> {
+    fn store(&self, owner: &Owner, token: &SecretString, lock: &OwnLock) -> Result<Outcome> {
         // Our own folder is there, unless somebody is just removing it.
         if let Some(folder) = owner.token_file.parent()
             && folder != self.place.sigilum_dir()
@@ -142,15 +127,15 @@ impl ActionContext<'_> {
             fs::create_private_dir(folder)?;
         }
         store::refuse_foreign(&owner.token_file)?;
-        store::write(lock, &owner.token_file, token)
+        store::write(lock, &owner.token_file, token)?;
+        Ok(Outcome::Done {
+            obtained: Some(snapshot::id(token)),
+        })
     }
 
     /// A new token with the subject, e-mail and life of the one that it replaces.
     fn sign(&self, owner: &Owner) -> Result<SecretString> {
-        let namespace = &owner.namespace.value;
-        let stored = self.reader.stored.as_ref();
-        let of_owner = |token: &&SecretString| claims::inspect(token).is_ok_and(|says| says.namespace == *namespace);
-        let Some(old) = stored.filter(of_owner) else {
+        let Some(old) = self.reader.stored.as_ref().filter(|_| self.stored().is_some()) else {
             return self.issue(owner);
         };
         let says = claims::inspect(old).map_err(|invalid| cannot_sign(&invalid.to_string()))?;
@@ -161,13 +146,11 @@ impl ActionContext<'_> {
             Some(life) => life,
             None => settings::ttl_seconds(None, self.env, None)?,
         };
-        let claims = Claims::new(sub, email, namespace, self.seconds(), life);
-        let mint =
-            |secret: &SecretString| claims::mint(&claims, secret).map_err(|invalid| cannot_sign(&invalid.to_string()));
+        let claims = Claims::new(sub, email, &owner.namespace.value, self.seconds(), life);
         let (secrets, trouble) = self.secrets(owner);
         let check = self.check(owner).within(SECRET_BUDGET);
         if let Some(secret) = check.secret_in_place_of(old, &secrets, self.seconds()) {
-            return mint(secret);
+            return claims::mint(&claims, secret).map_err(|invalid| cannot_sign(&invalid.to_string()));
         }
         Err(match (secrets.is_empty(), trouble) {
             (_, Some(error)) => error,
@@ -220,7 +203,7 @@ impl ActionContext<'_> {
 
     /// The stored token into the entry, if that is still as it was when this was planned.
     fn put(&self, lock: &OwnLock) -> Result<Outcome> {
-        let (Some(token), Config::Entry(planned)) = (&self.reader.stored, &self.reader.config) else {
+        let (Some(token), Config::Entry(planned)) = (&self.reader.stored, &self.snapshot.config) else {
             return Ok(Outcome::Changed);
         };
         let options = EditOptions {

@@ -68,8 +68,6 @@ pub(super) struct Home {
     looked_at: Option<i64>,
     /// What came of the last look.
     planned: Plan,
-    /// The renewal that the token command runs for.
-    asked_for: Option<Action>,
     printed: Option<SecretString>,
     renewed_at: Option<String>,
     status: Option<HomeStatus>,
@@ -92,7 +90,6 @@ impl Home {
             not_before: 0,
             looked_at: None,
             planned: Plan::default(),
-            asked_for: None,
             printed: None,
             renewed_at: None,
             status: None,
@@ -115,8 +112,7 @@ impl Home {
 
     /// The token command's end.
     pub fn command_ended(&mut self, printed: Result<SecretString>, now: Now) {
-        self.memory.command_running = false;
-        match (printed, self.asked_for.take()) {
+        match (printed, self.memory.asked_for.take()) {
             (Ok(token), _) => self.printed = Some(token),
             (Err(error), Some(action)) => self.failed(&action, &error, now),
             (Err(_), None) => {}
@@ -305,8 +301,7 @@ impl Home {
             return;
         };
         if !shared.rules.once {
-            self.memory.command_running = true;
-            self.asked_for = Some(action.clone());
+            self.memory.asked_for = Some(action.clone());
             locked(&shared.commands).start(id, namespace);
             return;
         }
@@ -342,7 +337,7 @@ impl Home {
                 }
             },
         };
-        let done = self.perform(action, lock, shared);
+        let done = self.perform(action, &snapshot, lock, shared);
         let seen = self.read_snapshot(shared);
         if done {
             self.log(&LogEvent::done(action, expiry(&seen)));
@@ -351,7 +346,7 @@ impl Home {
     }
 
     /// Does it; says whether it is done.
-    fn perform(&mut self, action: &Action, lock: &OwnLock, shared: &Shared) -> bool {
+    fn perform(&mut self, action: &Action, snapshot: &Snapshot, lock: &OwnLock, shared: &Shared) -> bool {
         let printed = match action {
             Action::Renew { .. } => self.printed.take(),
             Action::Put(_) => None,
@@ -360,6 +355,7 @@ impl Home {
             place: &self.place,
             env: &shared.env,
             reader: &self.reader,
+            snapshot,
             now: shared.clock.now(),
             printed: printed.as_ref(),
         };

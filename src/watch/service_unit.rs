@@ -4,26 +4,17 @@
 use crate::env::Env;
 use crate::home::OpenClawHome;
 use crate::token::record;
-use crate::watch::log::LogFormat;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What the unit is to run.
 pub struct Unit {
-    /// The program, absolute.
-    pub program: PathBuf,
-    /// The homes to serve.
+    /// The command line; the program absolute.
+    pub words: Vec<String>,
+    /// Whether one of them is a token command.
+    pub token_command: bool,
+    /// The homes that it serves now.
     pub places: Vec<OpenClawHome>,
-    /// `--all`, rather than the homes one by one.
-    pub all: bool,
-    /// `--renew-at`, where it is not the default.
-    pub renew_at: Option<f64>,
-    /// `--token-command`
-    pub token_command: Option<String>,
-    /// `--poll`
-    pub poll: bool,
-    /// `--log-format`
-    pub log_format: LogFormat,
     /// The environment that the person has now.
     pub env: Env,
 }
@@ -40,7 +31,7 @@ const PASSED_ON: [&str; 5] = [
 impl Unit {
     /// For `~/.config/systemd/user/sigilum-authz-notify.service`.
     pub fn systemd(&self) -> String {
-        let words: Vec<String> = self.words().iter().map(|word| systemd_word(word, true)).collect();
+        let words: Vec<String> = self.words.iter().map(|word| systemd_word(word, true)).collect();
         let command = format!("ExecStart={}", words.join(" "));
         let variables = self.variables().into_iter().map(|(name, value)| {
             let word = systemd_word(&format!("{name}={value}"), false);
@@ -64,7 +55,7 @@ impl Unit {
     }
 
     fn hardening(&self) -> &'static str {
-        if self.token_command.is_some() || self.env.var("SIGILUM_OWNER_TOKEN_COMMAND").is_some() {
+        if self.token_command || self.env.var("SIGILUM_OWNER_TOKEN_COMMAND").is_some() {
             include_str!("../../packaging/systemd/with-token-command.conf")
         } else {
             include_str!("../../packaging/systemd/without-token-command.conf")
@@ -73,8 +64,10 @@ impl Unit {
 
     /// For `~/Library/LaunchAgents/sigilum-authz-notify.plist`.
     pub fn launchd(&self) -> String {
-        let words = self.words();
-        let words = words.iter().map(|word| format!("\t\t<string>{}</string>", xml(word)));
+        let words = self
+            .words
+            .iter()
+            .map(|word| format!("\t\t<string>{}</string>", xml(word)));
         let variables = self
             .variables()
             .into_iter()
@@ -93,35 +86,10 @@ impl Unit {
         )
     }
 
-    /// The command line.
-    fn words(&self) -> Vec<String> {
-        let mut words = vec![self.program.display().to_string(), "watch".to_owned()];
-        if self.all {
-            words.push("--all".to_owned());
-        } else {
-            for place in &self.places {
-                words.extend(["--openclaw-home".to_owned(), place.home.display().to_string()]);
-            }
-        }
-        if let Some(fraction) = self.renew_at {
-            words.extend(["--renew-at".to_owned(), fraction.to_string()]);
-        }
-        if let Some(command) = &self.token_command {
-            words.extend(["--token-command".to_owned(), command.clone()]);
-        }
-        if self.poll {
-            words.push("--poll".to_owned());
-        }
-        if self.log_format == LogFormat::Json {
-            words.extend(["--log-format".to_owned(), "json".to_owned()]);
-        }
-        words
-    }
-
     fn variables(&self) -> BTreeMap<&'static str, String> {
         PASSED_ON
             .into_iter()
-            .filter(|name| *name != "SIGILUM_OWNER_TOKEN_COMMAND" || self.token_command.is_none())
+            .filter(|name| *name != "SIGILUM_OWNER_TOKEN_COMMAND" || !self.token_command)
             .filter_map(|name| Some((name, self.env.var(name)?.to_owned())))
             .collect()
     }

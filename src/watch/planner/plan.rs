@@ -3,7 +3,7 @@
 use super::action::{Action, By};
 use super::entry::{Need, need};
 use super::log_event::{LogEvent, NEW_TOKEN};
-use super::state::{Gate, Memory, Notified};
+use super::state::{ConfigTrouble, Gate, Memory};
 use super::types::{Config, Now, Owner, Snapshot, Stored, Token};
 use crate::mode::Mode;
 use crate::token::lifetime::Lifetime;
@@ -98,35 +98,35 @@ impl Planning<'_> {
 
     /// A config that is gone or broken is told of if it still is so a little later: somebody may be writing it just now.
     fn tell_of_config(&mut self) {
-        let trouble = match &self.snapshot.config {
-            Config::Missing => {
-                let line = LogEvent::info("there is no openclaw.json; waiting for it");
-                Some((Notified::ConfigMissing, line))
-            }
-            Config::Broken(why) => {
-                let line = LogEvent::warning(format!("{why}; waiting until it changes"));
-                Some((Notified::Broken, line))
-            }
+        let line = match &self.snapshot.config {
+            Config::Missing => Some(LogEvent::info("there is no openclaw.json; waiting for it")),
+            Config::Broken(why) => Some(LogEvent::warning(format!("{why}; waiting until it changes"))),
             Config::NoEntry | Config::Entry(_) => None,
         };
-        let kind = trouble.as_ref().map(|(notified, _)| *notified);
-        for (notified, over) in [
-            (Notified::ConfigMissing, "openclaw.json is back"),
-            (Notified::Broken, "openclaw.json can be read again"),
-        ] {
-            if kind != Some(notified) && self.memory.clear(notified) && kind.is_none() {
-                self.log(LogEvent::info(over));
+        let known = self.memory.config_trouble.take();
+        let Some(line) = line else {
+            if let Some(over) = known.filter(|known| known.told) {
+                let again = if over.line.is_warning {
+                    "can be read again"
+                } else {
+                    "is back"
+                };
+                self.log(LogEvent::info(format!("openclaw.json {again}")));
             }
+            return;
+        };
+        let mut trouble = known.filter(|known| known.line == line).unwrap_or(ConfigTrouble {
+            line,
+            since: self.now.steady,
+            told: false,
+        });
+        let settled = trouble.since + SETTLE_MS;
+        if self.now.steady < settled && !self.rules.once {
+            self.plan.wake_steady(settled);
+        } else if !std::mem::replace(&mut trouble.told, true) {
+            self.log(trouble.line.clone());
         }
-        let since = self
-            .memory
-            .trouble_since(trouble.as_ref().map(|(_, line)| line), self.now);
-        let Some((notified, line)) = trouble else { return };
-        if self.now.steady < since + SETTLE_MS && !self.rules.once {
-            self.plan.wake_steady(since + SETTLE_MS);
-        } else if self.memory.notify_once(notified) {
-            self.log(line);
-        }
+        self.memory.config_trouble = Some(trouble);
     }
 
     /// Whose token is kept, or why none is.
@@ -159,7 +159,7 @@ impl Planning<'_> {
         };
         let Stored::Token(token) = &self.snapshot.file else {
             self.plan.overdue = true;
-            if self.memory.notify_once(Notified::TokenLost) {
+            if !std::mem::replace(&mut self.memory.token_lost, true) {
                 self.log(LogEvent::token_lost(by, &self.snapshot.flags));
             }
             if let Some(by) = by {
@@ -167,7 +167,7 @@ impl Planning<'_> {
             }
             return;
         };
-        self.memory.clear(Notified::TokenLost);
+        self.memory.token_lost = false;
         let fresh = self.memory.is_fresh(token.id);
         let fault = time_fault(token.iat, token.exp, self.now.wall.div_euclid(1000));
         let life = self.memory.lifetime(token, self.now);
@@ -229,10 +229,10 @@ impl Planning<'_> {
         // The exit code of `--once` needs its reason, however far the first reminder is.
         let is_reason = self.rules.once && self.plan.overdue;
         if (passed > 0 || is_reason) && self.memory.remind(token.id, passed) {
-            self.memory.notify_once(Notified::NobodyRenews);
+            self.memory.told_that_nobody_renews = true;
             let left = exp_ms.saturating_sub(self.now.wall).div_euclid(1000);
             self.log(LogEvent::expires(left, flags));
-        } else if !self.rules.once && self.memory.notify_once(Notified::NobodyRenews) {
+        } else if !self.rules.once && !std::mem::replace(&mut self.memory.told_that_nobody_renews, true) {
             self.log(LogEvent::nobody_renews(life.exp, flags));
         }
         if let Some(next) = moments.get(passed) {
@@ -268,7 +268,7 @@ impl Planning<'_> {
         let now = self.now;
         let gate = match &action {
             Action::Put(_) => self.memory.entry.gate(&action, now, BETWEEN_CONFIG_WRITES_MS),
-            Action::Renew { .. } if self.memory.command_running => Gate::Busy,
+            Action::Renew { .. } if self.memory.asked_for.is_some() => Gate::Busy,
             Action::Renew { .. } => self.memory.file.gate(&action, now, 0),
         };
         if !action.writes_config() {

@@ -4,18 +4,16 @@ use super::action::Action;
 use super::log_event::LogEvent;
 use super::types::{Now, Token, TokenId};
 use crate::token::lifetime::{self, Lifetime};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 /// A home's memory. Everything in it is of this process; nothing is lost by starting anew.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Memory {
     seed: u64,
     place: Vec<u8>,
     /// How often something failed: every retry has a delay of its own.
     failures: i64,
     last: Option<Now>,
-    config_trouble: Option<(LogEvent, i64)>,
-    notified: BTreeSet<Notified>,
     reminded: Option<(TokenId, usize)>,
     first_seen: Option<(TokenId, i64)>,
     obtained: Option<TokenId>,
@@ -25,21 +23,24 @@ pub struct Memory {
     pub(super) difference: Option<LogEvent>,
     /// There was an entry.
     pub(super) had_entry: bool,
-    /// The token command of a renewal runs.
-    pub command_running: bool,
+    pub(super) config_trouble: Option<ConfigTrouble>,
+    pub(super) token_lost: bool,
+    pub(super) told_that_nobody_renews: bool,
+    /// The renewal that the token command runs for.
+    pub asked_for: Option<Action>,
     /// The files in `.sigilum/`.
     pub(super) file: RetryState,
     /// The entry in openclaw.json.
     pub(super) entry: RetryState,
 }
 
-/// A state that is logged once, when it begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Notified {
-    Broken,
-    ConfigMissing,
-    TokenLost,
-    NobodyRenews,
+/// openclaw.json is gone or broken.
+#[derive(Debug, Clone)]
+pub(super) struct ConfigTrouble {
+    pub line: LogEvent,
+    /// Steady time.
+    pub since: i64,
+    pub told: bool,
 }
 
 /// Whether an action may be done now.
@@ -63,19 +64,7 @@ impl Memory {
         Self {
             seed,
             place: place.to_vec(),
-            failures: 0,
-            last: None,
-            config_trouble: None,
-            notified: BTreeSet::new(),
-            reminded: None,
-            first_seen: None,
-            obtained: None,
-            told_of_owner: None,
-            difference: None,
-            had_entry: false,
-            command_running: false,
-            file: RetryState::default(),
-            entry: RetryState::default(),
+            ..Self::default()
         }
     }
 
@@ -124,29 +113,6 @@ impl Memory {
             self.file.retry_now(now);
             self.entry.retry_now(now);
         }
-    }
-
-    /// Since when this is the trouble with the config.
-    pub(super) fn trouble_since(&mut self, trouble: Option<&LogEvent>, now: Now) -> i64 {
-        match (&self.config_trouble, trouble) {
-            (Some((known, since)), Some(trouble)) if known == trouble => *since,
-            _ => {
-                // Broken in another way: a new state, told anew.
-                self.notified.remove(&Notified::Broken);
-                self.config_trouble = trouble.map(|trouble| (trouble.clone(), now.steady));
-                now.steady
-            }
-        }
-    }
-
-    /// Whether this has not been logged since it began.
-    pub(super) fn notify_once(&mut self, what: Notified) -> bool {
-        self.notified.insert(what)
-    }
-
-    /// It is over; whether it had been logged.
-    pub(super) fn clear(&mut self, what: Notified) -> bool {
-        self.notified.remove(&what)
     }
 
     /// Whether the person has not been reminded of this token's expiry for the `passed`-th time.
