@@ -22,6 +22,7 @@ use crate::mode::Mode;
 use crate::openclaw::entry::Enable;
 use crate::watch::log::LogFormat;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Tells a Sigilum namespace owner, in an OpenClaw chat, that agents wait for approval.
@@ -31,6 +32,29 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// Flags that may stand alone or before `true` or `false`, in commands that take a word of its own too.
+const SWITCHES: [&str; 2] = ["--json", "--reveal-secrets"];
+
+impl Cli {
+    /// Parses a command line. A word that follows a switch and is neither `true` nor `false` is no value of it:
+    /// `service remove --json linear`.
+    ///
+    /// # Errors
+    /// What clap has to say: help and version too.
+    pub fn from_args(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut args = args.into_iter().peekable();
+        let mut spelled_out = Vec::new();
+        while let Some(mut arg) = args.next() {
+            let alone = |next: &OsString| next != "true" && next != "false";
+            if SWITCHES.iter().any(|switch| arg == *switch) && args.peek().is_some_and(alone) {
+                arg.push("=true");
+            }
+            spelled_out.push(arg);
+        }
+        Self::try_parse_from(spelled_out)
+    }
 }
 
 /// The commands.
@@ -186,9 +210,8 @@ pub struct ShowArgs {
 pub struct StatusArgs {
     #[command(flatten)]
     pub show: ShowArgs,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub output: JsonArgs,
 }
 
 // Options of `auth switch`.
@@ -213,7 +236,7 @@ pub struct LogoutArgs {
     pub force: bool,
 }
 
-// How a service command prints its result. Not for those whose slug stands by itself: `--json` would take it for a value.
+// How a command prints its result.
 #[derive(Debug, Clone, Default, Args)]
 pub struct JsonArgs {
     /// Print JSON
@@ -315,9 +338,8 @@ pub struct HookUninstallArgs {
 // Options of `hook status`.
 #[derive(Debug, Clone, Args)]
 pub struct HookStatusArgs {
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub output: JsonArgs,
     #[command(flatten)]
     pub show: ShowArgs,
 }

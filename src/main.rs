@@ -1,11 +1,10 @@
 //! The `sigilum-authz-notify` binary: parse, run, turn an error into its exit code.
 
-use clap::Parser;
 use sigilum_authz_notify::{cli::Cli, cmd, env::Env, error::ExitCode};
 use std::io::Write;
 
 fn main() -> std::process::ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::from_args(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
             let code = if error.use_stderr() {

@@ -44,6 +44,36 @@ pub struct ServiceArgs {
     pub gateway: GatewayArgs,
 }
 
+// Which service is meant, as a word of its own or by flag.
+#[derive(Debug, Clone, Default, Args)]
+#[group(required = true, multiple = false)]
+pub struct SlugArgs {
+    /// Service identifier
+    #[arg(value_name = "SLUG")]
+    slug: Option<String>,
+    /// The same by flag
+    #[arg(long, value_name = "SLUG")]
+    service_slug: Option<String>,
+}
+
+impl SlugArgs {
+    /// The slug; one of the two is there.
+    pub fn get(&self) -> &str {
+        self.slug
+            .as_deref()
+            .or(self.service_slug.as_deref())
+            .unwrap_or_default()
+    }
+}
+
+// Whether secrets are shown.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RevealArgs {
+    /// Print secrets whole
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
+    pub reveal_secrets: bool,
+}
+
 // How to reach the Sigilum gateway.
 #[derive(Debug, Clone, Default, Args)]
 pub struct GatewayArgs {
@@ -76,9 +106,8 @@ pub struct UpstreamSecretArgs {
     /// File that holds the secret, `-` for standard input
     #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
     pub upstream_secret_file: Option<PathBuf>,
-    /// Print secrets whole
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
-    pub reveal_secrets: bool,
+    #[command(flatten)]
+    pub reveal: RevealArgs,
 }
 
 /// Mode of a service.
@@ -116,9 +145,8 @@ impl AuthMode {
 // Options of `service add`.
 #[derive(Debug, Clone, Args)]
 pub struct ServiceAddArgs {
-    /// Unique service identifier
-    #[arg(long, value_name = "SLUG")]
-    pub service_slug: String,
+    #[command(flatten)]
+    pub slug: SlugArgs,
     /// Human-readable name [default: the slug]
     #[arg(long, value_name = "NAME")]
     pub service_name: Option<String>,
@@ -175,9 +203,8 @@ pub struct ServiceListArgs {
 // Options of `service secret set`.
 #[derive(Debug, Clone, Args)]
 pub struct ServiceSecretSetArgs {
-    /// Service identifier
-    #[arg(long, value_name = "SLUG")]
-    pub service_slug: String,
+    #[command(flatten)]
+    pub slug: SlugArgs,
     #[command(flatten)]
     pub secret: UpstreamSecretArgs,
     #[command(flatten)]
@@ -192,29 +219,26 @@ pub struct ServiceSecretSetArgs {
 // Options of `service rotate-key`.
 #[derive(Debug, Clone, Args)]
 pub struct ServiceRotateKeyArgs {
-    /// Service identifier
-    pub slug: String,
-    /// Print the key whole
-    #[arg(long)]
-    pub reveal_secrets: bool,
+    #[command(flatten)]
+    pub slug: SlugArgs,
+    #[command(flatten)]
+    pub reveal: RevealArgs,
     #[command(flatten)]
     pub common: ServiceArgs,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub output: JsonArgs,
 }
 
 // Options of `service remove`.
 #[derive(Debug, Clone, Args)]
 pub struct ServiceRemoveArgs {
-    /// Service identifier
-    pub slug: String,
+    #[command(flatten)]
+    pub slug: SlugArgs,
     /// Do not ask for confirmation
     #[arg(long)]
     pub yes: bool,
     #[command(flatten)]
     pub common: ServiceArgs,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
+    #[command(flatten)]
+    pub output: JsonArgs,
 }

@@ -33,6 +33,7 @@ mod notice;
 mod selection;
 mod serve;
 mod service_add;
+mod service_flags;
 mod service_gateway;
 mod service_list;
 mod service_many;

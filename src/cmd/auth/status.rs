@@ -88,7 +88,7 @@ pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     let entry = entry.as_ref().map(Option::as_ref);
     let owner = owner(&args.show, env, &place, entry.flatten())?;
     let status = status(&owner, &place, env, entry)?;
-    if args.json {
+    if args.output.json {
         write_json(out, &status)?;
     } else {
         write_lines(out, &status.lines())?;

@@ -93,7 +93,7 @@ struct OpenClaw {
 pub fn run(args: &HookStatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.show.place, env)?;
     let status = Status::find(args, env, &place)?;
-    if args.json {
+    if args.output.json {
         write_json(out, &status)?;
     } else {
         write_lines(out, &status.lines())?;

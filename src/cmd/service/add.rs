@@ -45,7 +45,7 @@ struct Key {
 
 impl Add<'_> {
     fn slug(&self) -> &str {
-        &self.args.service_slug
+        self.args.slug.get()
     }
 
     fn kind(&self) -> ServiceKind {
@@ -306,7 +306,7 @@ impl Add<'_> {
         revoked: bool,
     ) -> Result<AddReport> {
         let slot = db.slot(self.site.namespace(), self.slug())?;
-        let reveal = self.args.secret.reveal_secrets;
+        let reveal = self.args.secret.reveal.reveal_secrets;
         let unfinished = self.site.workspace.key(&report::next_stem(&slot))?;
         let unfinished = unfinished.map(|next| KeyDigest::of(&next).hash);
         let other_keys: Vec<ApiKey> = registered

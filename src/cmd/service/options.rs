@@ -141,7 +141,7 @@ pub(super) fn warn_of_typed_secrets(secret: Option<&UpstreamSecretArgs>, gateway
 
 /// Refuses what needs no file and no network to be refused.
 pub(super) fn check_add(args: &ServiceAddArgs) -> Result<()> {
-    check_slug_or(&args.service_slug, "give another one with --service-slug")?;
+    check_slug_or(args.slug.get(), "give another one with --service-slug")?;
     const HELP: &str = "sigilum-authz-notify service add --help";
     let usage = |what: String| Err(Error::new(ExitCode::Usage, what).next(HELP));
     for (flag, text) in [

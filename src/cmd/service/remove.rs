@@ -39,19 +39,19 @@ struct Found {
 
 /// Runs the command.
 pub fn run(args: &ServiceRemoveArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    options::check_slug(&args.slug)?;
+    options::check_slug(args.slug.get())?;
     if !args.yes && !prompt::may_ask() {
         return Err(Error::new(
             ExitCode::Usage,
             "could not ask whether to remove the service: there is no terminal",
         )
-        .next(format!("sigilum-authz-notify service remove {} --yes", args.slug)));
+        .next(format!("sigilum-authz-notify service remove {} --yes", args.slug.get())));
     }
     let site = site::site(&args.common, None, env)?;
     options::warn_of_typed_secrets(None, &args.common.gateway);
     let mut lock = site.lock()?;
     let mut db = open(&site)?;
-    let mut found = find(&site, &db, &args.slug)?;
+    let mut found = find(&site, &db, args.slug.get())?;
     if !args.yes {
         // Nobody shall wait for a person's answer.
         drop(lock.take());
@@ -59,14 +59,14 @@ pub fn run(args: &ServiceRemoveArgs, env: &Env, out: &mut dyn Write) -> Result<E
             return Err(Error::new(ExitCode::Failure, "nothing was removed"));
         }
         lock = site.lock()?;
-        found = find(&site, &db, &args.slug)?;
+        found = find(&site, &db, args.slug.get())?;
     }
 
     let mut steps = Steps::new(found.lines(&site));
     let revoked = steps.run(|| Ok(db.revoke_keys(&found.slot.id, None)?))?;
     let mut connection_deleted = false;
     if let Some(look) = &found.gateway {
-        connection_deleted = steps.run(|| look.gateway.delete(&args.slug))?;
+        connection_deleted = steps.run(|| look.gateway.delete(args.slug.get()))?;
     }
     let mut removed_files = Vec::new();
     for file in &found.files {
@@ -78,13 +78,13 @@ pub fn run(args: &ServiceRemoveArgs, env: &Env, out: &mut dyn Write) -> Result<E
     drop(lock);
     Report {
         namespace: site.namespace().to_owned(),
-        service_slug: args.slug.clone(),
+        service_slug: args.slug.get().to_owned(),
         revoked_keys: revoked.len(),
         connection_deleted,
         removed_files,
         notes: found.notes,
     }
-    .print(out, args.json)?;
+    .print(out, args.output.json)?;
     Ok(ExitCode::Ok)
 }
 

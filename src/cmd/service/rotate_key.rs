@@ -35,12 +35,12 @@ struct Report {
 
 /// Runs the command.
 pub fn run(args: &ServiceRotateKeyArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    options::check_slug(&args.slug)?;
+    options::check_slug(args.slug.get())?;
     let site = site::site(&args.common, None, env)?;
     options::warn_of_typed_secrets(None, &args.common.gateway);
     let mut lock = site.lock()?;
     let mut db = open(&site)?;
-    let slot = known(&site, &db, &args.slug)?;
+    let slot = known(&site, &db, args.slug.get())?;
     let mut notes = Vec::new();
     let gateway = gateway(&site, &db, &slot, &mut notes)?;
     if lock.is_none() {
@@ -70,7 +70,7 @@ pub fn run(args: &ServiceRotateKeyArgs, env: &Env, out: &mut dyn Write) -> Resul
     let new = NewService {
         namespace: site.namespace(),
         email: &site.owner.email.value,
-        slug: &args.slug,
+        slug: args.slug.get(),
         name: None,
         domain: None,
         description: None,
@@ -86,7 +86,7 @@ pub fn run(args: &ServiceRotateKeyArgs, env: &Env, out: &mut dyn Write) -> Resul
     let registered = steps.run(|| Ok(db.register(&new)?))?;
     let handed_over = match &gateway {
         None => None,
-        Some(look) => Some(steps.run(|| hand_over(&site, &look.gateway, &args.slug, &key))?),
+        Some(look) => Some(steps.run(|| hand_over(&site, &look.gateway, args.slug.get(), &key))?),
     };
     steps.run(|| site.workspace.store_key(stem, &key))?;
     let revoked = steps.run(|| Ok(db.revoke_keys(&registered.service_id, Some(&digest))?))?;
@@ -96,15 +96,15 @@ pub fn run(args: &ServiceRotateKeyArgs, env: &Env, out: &mut dyn Write) -> Resul
 
     Report {
         namespace: site.namespace().to_owned(),
-        service_slug: args.slug.clone(),
+        service_slug: args.slug.get().to_owned(),
         service_id: registered.service_id,
-        service_key: report::shown(&key, args.reveal_secrets),
+        service_key: report::shown(&key, args.reveal.reveal_secrets),
         service_key_file: key_file,
         revoked_keys: revoked.iter().map(OtherKey::from).collect(),
         service_key_handed_over: handed_over,
         notes,
     }
-    .print(out, args.json)?;
+    .print(out, args.output.json)?;
     Ok(ExitCode::Ok)
 }
 

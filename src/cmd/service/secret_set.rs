@@ -25,7 +25,7 @@ struct Report {
 
 /// Runs the command.
 pub fn run(args: &ServiceSecretSetArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    options::check_slug(&args.service_slug)?;
+    options::check_slug(args.slug.get())?;
     options::check_secret_key(args.secret.upstream_secret_key.as_deref())?;
     let secret = options::given_secret(&args.secret, env)?.ok_or_else(|| {
         Error::new(ExitCode::Usage, "could not set the upstream secret: none is given")
@@ -52,7 +52,7 @@ struct Set<'a> {
 
 impl Set<'_> {
     fn slug(&self) -> &str {
-        &self.args.service_slug
+        self.args.slug.get()
     }
 
     fn key(&self) -> Option<&str> {
@@ -187,7 +187,7 @@ impl Set<'_> {
             ..Wanted::default()
         };
         let acts = if rotate.list.is_empty() { &finish } else { &rotate };
-        let reveal = self.args.secret.reveal_secrets;
+        let reveal = self.args.secret.reveal.reveal_secrets;
         let gateway = GatewayReport::new(&self.site, &wanted, &look.gateway, acts, &outcome, reveal, &mut notes);
         let done = Report {
             namespace: self.site.namespace().to_owned(),
