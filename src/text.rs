@@ -1,5 +1,7 @@
 //! Texts of others: in output of ours one line, fit for a terminal; in openclaw.json perhaps none at all.
 
+pub mod pasted;
+
 use std::borrow::Cow;
 
 /// What all else becomes.

@@ -3,6 +3,7 @@
 pub mod claims;
 mod hs256;
 pub mod lifetime;
+pub mod paste;
 pub mod record;
 pub mod source;
 pub mod store;

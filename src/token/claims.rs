@@ -171,16 +171,14 @@ pub fn inspect(token: &SecretString) -> Result<Inspected, Invalid> {
     let base64url =
         |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     let parts: Vec<&str> = text.split('.').collect();
-    let [header, _, _] = parts[..] else {
+    let [header, claims, _] = parts[..] else {
         return Err(Invalid::Shape);
     };
     if !parts.iter().all(|part| base64url(part)) {
         return Err(Invalid::Shape);
     }
-    let object = |token: &str| jsonwebtoken::dangerous::insecure_decode_claims::<Map<String, Value>>(token);
-    // Of a token only the middle part can be decoded without its key.
-    object(&format!("e30.{header}.c2ln")).map_err(|_| Invalid::Header)?;
-    let claims = object(text).map_err(|_| Invalid::Claims)?;
+    members(header).ok_or(Invalid::Header)?;
+    let claims = members(claims).ok_or(Invalid::Claims)?;
     let string = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
     let audience_ok = match claims.get("aud") {
         Some(Value::String(aud)) => aud == AUDIENCE,
@@ -198,6 +196,12 @@ pub fn inspect(token: &SecretString) -> Result<Inspected, Invalid> {
         iat: time(&claims, "iat")?,
         exp: time(&claims, "exp")?,
     })
+}
+
+/// The JSON object in one part of a token.
+pub(super) fn members(part: &str) -> Option<Map<String, Value>> {
+    // Of a token only the middle part can be decoded without its key.
+    jsonwebtoken::dangerous::insecure_decode_claims(format!("e30.{part}.c2ln")).ok()
 }
 
 /// A NumericDate (RFC 7519 §2): seconds, a fraction allowed and cut off.

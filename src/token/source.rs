@@ -3,35 +3,60 @@
 
 use crate::error::{Error, ExitCode, Result};
 use crate::token::claims::{self, Inspected};
+use crate::token::paste;
 use secrecy::SecretString;
 
 /// Where a person gets an owner token of the hosted Sigilum from; there is no endpoint that renews one.
 pub const HOW_TO_GET_ONE: &str = "sign in at https://sigilum.id with your passkey, copy the owner JWT from your account \
      page, then run: sigilum-authz-notify auth login --mode managed --namespace <namespace> --owner-token-stdin";
 
-/// Checks a token that was handed to us: its shape, its namespace (where one is wanted), its expiry. `from` names its
-/// source in errors, `now` is Unix seconds.
+/// A token that was taken, and what it says.
+#[derive(Debug)]
+pub struct Taken {
+    /// The JWT alone.
+    pub token: SecretString,
+    /// Its claims, unverified.
+    pub says: Inspected,
+    /// What was left out of the text that it came in, in words that follow "left out"; `None` where nothing was.
+    pub left_out: Option<String>,
+}
+
+/// Takes a token that a person handed to us, however it was pasted: see [`paste`]. As [`check`] otherwise.
 ///
 /// # Errors
-/// [`ExitCode::Token`], without any of the token's text.
+/// [`ExitCode::Token`], with what to do, and without any of the text.
+pub fn take(text: &[u8], namespace: Option<&str>, from: &str, now: i64) -> Result<Taken> {
+    let pasted = paste::read(text).map_err(|what| {
+        let next = what.next().unwrap_or(HOW_TO_GET_ONE);
+        refuse(from, &what.to_string()).next(next)
+    })?;
+    let says = check(&pasted.token, namespace, from, now).map_err(|error| error.next(HOW_TO_GET_ONE))?;
+    Ok(Taken {
+        token: pasted.token,
+        says,
+        left_out: (!pasted.left_out.is_empty()).then(|| pasted.left_out.join(", ")),
+    })
+}
+
+/// Checks a token: its shape, its namespace (where one is wanted), its expiry. `from` names its source in errors, `now`
+/// is Unix seconds.
+///
+/// # Errors
+/// [`ExitCode::Token`], without a next step and without any of the token's text.
 pub fn check(token: &SecretString, namespace: Option<&str>, from: &str, now: i64) -> Result<Inspected> {
-    let refuse = |why: String| {
-        Error::new(
-            ExitCode::Token,
-            format!("could not take the owner token from {from}: {why}"),
-        )
-        .next(HOW_TO_GET_ONE)
-    };
-    let seen = claims::inspect(token).map_err(|invalid| refuse(invalid.to_string()))?;
+    let seen = claims::inspect(token).map_err(|invalid| refuse(from, &invalid.to_string()))?;
     if let Some(wanted) = namespace.filter(|wanted| *wanted != seen.namespace) {
-        return Err(refuse(format!(
-            "it is for the namespace {:?}, not {wanted:?}",
-            seen.namespace
-        )));
+        let why = format!("it is for the namespace {:?}, not {wanted:?}", seen.namespace);
+        return Err(refuse(from, &why));
     }
     if seen.is_expired(now) {
         let ago = seen.exp.map_or(0, |exp| now.saturating_sub(exp));
-        return Err(refuse(format!("it expired {} ago", crate::time::duration(ago))));
+        return Err(refuse(from, &format!("it expired {} ago", crate::time::duration(ago))));
     }
     Ok(seen)
+}
+
+fn refuse(from: &str, why: &str) -> Error {
+    let what = format!("could not take the owner token from {from}: {why}");
+    Error::new(ExitCode::Token, what)
 }

@@ -3,19 +3,28 @@
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
 use crate::token::claims::{self, MAX_BYTES};
+use crate::token::paste;
 use secrecy::{ExposeSecret, SecretString};
 use std::path::Path;
 
-/// The text in a token file without the white space around it; `None` where there is no file or nothing in it.
-/// What it says is not checked: see [`crate::token::claims::inspect`].
+/// The token in a token file, or else its text without the white space around it; `None` where there is no file or
+/// nothing in it. What it says is not checked: see [`crate::token::claims::inspect`].
 pub fn read(path: &Path) -> Result<Option<SecretString>> {
     let Some(bytes) = fs::read_private(path, MAX_BYTES as u64)? else {
         return Ok(None);
     };
-    match std::str::from_utf8(&bytes).map(str::trim) {
-        Ok("") => Ok(None),
-        Ok(text) => Ok(Some(text.into())),
-        Err(_) => Err(Error::new(
+    let text = std::str::from_utf8(&bytes).map(str::trim);
+    let in_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    match text {
+        Ok("") => return Ok(None),
+        Ok(text) if text.bytes().all(in_token) => return Ok(Some(text.into())),
+        // Saved by hand, in an editor.
+        _ => {}
+    }
+    match (paste::read(&bytes), text) {
+        (Ok(pasted), _) => Ok(Some(pasted.token)),
+        (Err(_), Ok(text)) => Ok(Some(text.into())),
+        (Err(_), Err(_)) => Err(Error::new(
             ExitCode::Token,
             format!(
                 "could not read the token file, it is not UTF-8 text: {}",

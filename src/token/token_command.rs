@@ -4,7 +4,8 @@
 use crate::error::{Error, ExitCode, Result};
 use crate::process::child::{Program, RunError};
 use crate::text;
-use secrecy::SecretString;
+use crate::token::paste;
+use secrecy::{ExposeSecret, SecretString};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
@@ -15,6 +16,9 @@ use std::time::Duration;
 pub const LIMIT: Duration = Duration::from_secs(30);
 /// An owner token is about 400 bytes.
 const MAX_OUTPUT: usize = 64 * 1024;
+/// What a person does about a command that does not give a usable token.
+pub const HOW_TO_TRY: &str =
+    "run the command yourself, with SIGILUM_NAMESPACE set: it must print one fresh owner token, and end";
 /// Secrets of ours that it has no use for.
 const KEPT_BACK: [&str; 4] = [
     "SIGILUM_OWNER_TOKEN",
@@ -72,13 +76,13 @@ impl TokenCommand {
     }
 
     /// Runs it and gives what it printed, without the white space around. The text is not checked: see
-    /// [`super::source::check`]. It has `SIGILUM_NAMESPACE` in its environment and nothing on its standard input, and
+    /// [`TokenCommand::token`]. It has `SIGILUM_NAMESPACE` in its environment and nothing on its standard input, and
     /// is killed, with what it started, after `limit` or when `stop` is set.
     ///
     /// # Errors
     /// [`ExitCode::Token`]: it cannot be run, fails, prints nothing or too much, or is killed. Nothing that it printed
     /// to standard output is ever in the error; of its standard error the last line is, long words masked.
-    pub fn run(&self, namespace: &str, limit: Duration, stop: &AtomicBool) -> Result<SecretString> {
+    fn run(&self, namespace: &str, limit: Duration, stop: &AtomicBool) -> Result<SecretString> {
         let mut env = self.env.clone();
         env.push(("SIGILUM_NAMESPACE".into(), namespace.into()));
         let program = Program {
@@ -107,14 +111,24 @@ impl TokenCommand {
         Ok(token)
     }
 
+    /// Runs it and gives the one token in what it printed, which may be more: a banner, a line of the shell.
+    ///
+    /// # Errors
+    /// [`ExitCode::Token`]: as [`TokenCommand::run`], or what it printed is no token.
+    pub fn token(&self, namespace: &str, limit: Duration, stop: &AtomicBool) -> Result<SecretString> {
+        let printed = self.run(namespace, limit, stop)?;
+        let pasted = paste::read(printed.expose_secret().as_bytes());
+        pasted
+            .map(|pasted| pasted.token)
+            .map_err(|what| self.failed(&format!("of what it printed: {what}")))
+    }
+
     fn failed(&self, why: &str) -> Error {
         Error::new(
             ExitCode::Token,
             format!("could not get a token from the token command {}: {why}", self.program),
         )
-        .next(
-            "run it yourself, with SIGILUM_NAMESPACE set: it must print a fresh owner token and nothing else, and end",
-        )
+        .next(HOW_TO_TRY)
     }
 }
 
@@ -153,7 +167,6 @@ fn last_line(text: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::process::{Life, life};
-    use secrecy::ExposeSecret;
     use std::time::Instant;
 
     fn parse(text: &str) -> Result<TokenCommand> {

@@ -12,6 +12,7 @@ use crate::openclaw::entry;
 use crate::openclaw::lock::LockOptions;
 use crate::settings::{self, Origin, Owner, Sourced};
 use crate::token::claims::{self, Claims};
+use crate::token::token_command::HOW_TO_TRY;
 use crate::token::{source, store};
 use crate::token_check::{TokenCheck, Verdict};
 use secrecy::{ExposeSecret, SecretString};
@@ -56,7 +57,9 @@ impl ActionContext<'_> {
             (Action::Put(_), Some(_), _) => self.put(lock),
             (Action::Renew { by: By::Signing, .. }, Some(owner), _) => self.store(owner, &self.sign(owner)?, lock),
             (Action::Renew { by: By::Command, .. }, Some(owner), Some(token)) => {
-                source::check(token, Some(&owner.namespace.value), "the token command", self.seconds())?;
+                let namespace = Some(owner.namespace.value.as_str());
+                source::check(token, namespace, "the token command", self.seconds())
+                    .map_err(|error| error.next(HOW_TO_TRY))?;
                 self.refuse_older(token)?;
                 self.refuse_unaccepted(token, owner)?;
                 self.store(owner, token, lock)

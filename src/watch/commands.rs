@@ -41,7 +41,7 @@ impl Commands {
     /// Runs it here and now.
     pub fn run(&self, namespace: &str) -> Option<Result<SecretString>> {
         let command = self.command.as_ref()?;
-        Some(command.run(namespace, LIMIT, self.waker.stopping()))
+        Some(command.token(namespace, LIMIT, self.waker.stopping()))
     }
 
     /// Runs it for a home as soon as others have ended.
@@ -75,7 +75,7 @@ impl Commands {
         {
             let (command, tell, waker) = (command.clone(), self.tell.clone(), self.waker.clone());
             let work = move || {
-                let printed = command.run(&namespace, LIMIT, waker.stopping());
+                let printed = command.token(&namespace, LIMIT, waker.stopping());
                 // The watcher has ended if nobody listens.
                 let _ = tell.send((home, printed));
                 waker.wake();

@@ -30,6 +30,7 @@ mod local_db;
 mod local_services;
 mod lock;
 mod notice;
+mod paste;
 mod selection;
 mod serve;
 mod service_add;

@@ -22,10 +22,11 @@ use crate::sigilum::http;
 use crate::time;
 use crate::token::claims::{self, Inspected};
 use crate::token::record::{self, Record};
-use crate::token::{source, store};
+use crate::token::source::{self, Taken};
+use crate::token::{paste, store};
 use crate::token_check::{TokenCheck, Verdict};
 use hook_plan::HookPlan;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -213,10 +214,16 @@ fn owner_and_token(
             return Ok((owner, None));
         }
     }
-    let Some((token, from)) = handed_over(args, env)? else {
+    let Some((text, from)) = handed_over(args, env)? else {
         return Ok((owner(None)?, None));
     };
-    let says = source::check(&token, args.owner.namespace.as_deref(), from, time::now())?;
+    let Taken { token, says, left_out } =
+        source::take(text.expose_secret(), args.owner.namespace.as_deref(), from, time::now())?;
+    if let Some(left_out) = left_out {
+        output::note(format_args!(
+            "took the owner token from {from}, and left out {left_out}"
+        ));
+    }
     let owner = owner(Some(&says.namespace))?;
     if action == Action::Refresh && owner.mode.value == Mode::OssLocal {
         return Err(Error::new(
@@ -228,8 +235,9 @@ fn owner_and_token(
     Ok((owner, Some(Given { token, says, from })))
 }
 
-/// The token of `--owner-token`, `--owner-token-stdin` or `SIGILUM_OWNER_TOKEN`, and the name of its source.
-fn handed_over(args: &LoginArgs, env: &Env) -> Result<Option<(SecretString, &'static str)>> {
+/// What `--owner-token`, `--owner-token-stdin` or `SIGILUM_OWNER_TOKEN` holds, and the name of that source.
+fn handed_over(args: &LoginArgs, env: &Env) -> Result<Option<(SecretSlice<u8>, &'static str)>> {
+    let secret = |text: &str| SecretSlice::from(text.as_bytes().to_vec());
     match (&args.owner_token, args.owner_token_stdin) {
         (Some(_), true) => Err(
             Error::new(ExitCode::Usage, "give --owner-token or --owner-token-stdin, not both")
@@ -237,23 +245,22 @@ fn handed_over(args: &LoginArgs, env: &Env) -> Result<Option<(SecretString, &'st
         ),
         (Some(token), false) => {
             output::warn("a token on the command line may be seen by other users; prefer --owner-token-stdin");
-            Ok(Some((token.trim().into(), "--owner-token")))
+            Ok(Some((secret(token), "--owner-token")))
         }
         (None, true) => {
-            let mut text = String::new();
-            let limit = 2 * claims::MAX_BYTES as u64;
-            std::io::stdin()
+            let mut bytes = Vec::new();
+            let read = std::io::stdin()
                 .lock()
-                .take(limit)
-                .read_to_string(&mut text)
-                .or_fail(ExitCode::Token, || {
-                    "could not read the owner token from standard input".to_owned()
-                })?;
-            Ok(Some((text.trim().into(), "standard input")))
+                .take(paste::MAX_TEXT as u64 + 1)
+                .read_to_end(&mut bytes);
+            read.or_fail(ExitCode::Token, || {
+                "could not read the owner token from standard input".to_owned()
+            })?;
+            Ok(Some((bytes.into(), "standard input")))
         }
         (None, false) => Ok(env
             .var("SIGILUM_OWNER_TOKEN")
-            .map(|token| (token.trim().into(), "SIGILUM_OWNER_TOKEN"))),
+            .map(|token| (secret(token), "SIGILUM_OWNER_TOKEN"))),
     }
 }
 

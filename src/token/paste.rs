@@ -1,0 +1,291 @@
+//! An owner token in what a person pastes, a file holds or a token command prints: found among quotes, line breaks,
+//! `NAME=value`, JSON and what nobody sees; or, where there is none, what the text is instead. A pure function.
+//!
+//! A token is a JWT in its compact form: three base64url parts (RFC 7515 §7.1), five where it is encrypted (RFC 7516).
+
+use super::claims::{self, Invalid};
+use crate::text::{self, pasted};
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+/// A text over this size in bytes is looked at no further: an owner token has about 400.
+pub const MAX_TEXT: usize = 64 * 1024;
+
+/// How secrets begin that are no owner tokens, and what they are. The first two are Sigilum's own.
+const OTHER_SECRETS: [(&str, &str); 12] = [
+    ("sk_live_", "the API key of a Sigilum service"),
+    ("gw_", "the upstream secret of a Sigilum gateway connection"),
+    ("sk-", "an API key"),
+    ("sk_", "an API key"),
+    ("pk_", "an API key"),
+    ("lin_", "a key of Linear"),
+    ("ghp_", "a token of GitHub"),
+    ("gho_", "a token of GitHub"),
+    ("github_pat_", "a token of GitHub"),
+    ("glpat-", "a token of GitLab"),
+    ("xox", "a token of Slack"),
+    ("AKIA", "an access key of AWS"),
+];
+
+/// A token, and what of the text is not in it.
+#[derive(Debug)]
+pub struct Pasted {
+    /// The JWT alone.
+    pub token: SecretString,
+    /// What was left out, in words that follow "left out"; empty where the text is the token.
+    pub left_out: Vec<&'static str>,
+}
+
+/// Why no owner token was found. Nothing of the text is in it but an issuer's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoToken {
+    /// One text that has the shape of a token, or none that has.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// No text in UTF-8 or UTF-16.
+    #[error("it is not text")]
+    NotText,
+    /// Different ones.
+    #[error("it holds {0} tokens")]
+    Several(usize),
+    /// A JWE.
+    #[error("it is an encrypted token (JWE, five parts), and an owner token is a signed one (JWT, three parts)")]
+    Encrypted,
+    /// The signature is too short, or there is none.
+    #[error("the end of the token is missing")]
+    NoEnd,
+    /// The first part is not one.
+    #[error("the beginning of the token is missing or changed")]
+    NoBeginning,
+    /// The signature is too long, or there are more parts.
+    #[error("something else sticks to the end of the token")]
+    LongEnd,
+    /// Claims without a namespace, by this issuer.
+    #[error("it is a token of another issuer, {0}, and names no namespace")]
+    OtherIssuer(String),
+    /// A secret of another kind.
+    #[error("it is {0}, not an owner token")]
+    OtherSecret(&'static str),
+    /// A private key, a certificate.
+    #[error("it is a key or certificate in PEM form, not an owner token")]
+    Pem,
+    /// A page that a server sent.
+    #[error("it is an HTML page, not an owner token")]
+    Html,
+    /// The address of something.
+    #[error("it is a web address, not an owner token")]
+    Address,
+    /// The name of a file.
+    #[error("it is a path, not what is in the file")]
+    Path,
+    /// Something else.
+    #[error("it is JSON without an owner token in it")]
+    Json,
+}
+
+impl NoToken {
+    /// What to do about it, where there is something better than to get a token.
+    pub fn next(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Several(_) => "paste the owner token alone: of its parts the middle one, decoded, names a namespace",
+            Self::NoEnd | Self::NoBeginning | Self::LongEnd => {
+                "copy the whole token, from its first letter to its last"
+            }
+            Self::OtherSecret("the API key of a Sigilum service") => {
+                "leave it where the service has it; an owner token is copied from your account page at https://sigilum.id"
+            }
+            Self::Path => "have the file read: sigilum-authz-notify auth login --owner-token-stdin < the file's path",
+            _ => return None,
+        })
+    }
+}
+
+/// Finds the one token in a text.
+///
+/// # Errors
+/// What the text is instead; what the one token in it lacks, where that can be told without its claims.
+pub fn read(bytes: &[u8]) -> Result<Pasted, NoToken> {
+    if bytes.len() > MAX_TEXT {
+        return Err(Invalid::TooLong.into());
+    }
+    let decoded = pasted::decode(bytes).ok_or(NoToken::NotText)?;
+    let marks = pasted::without_paste_marks(&decoded.text);
+    let text = marks.as_deref().unwrap_or(&decoded.text);
+    let invisible = pasted::without_invisible(text);
+    let text = invisible.as_deref().unwrap_or(text).trim();
+    let mut found: Vec<Found> = Vec::new();
+    for one in chains(text).iter().flat_map(|chain| all_in(chain)) {
+        if found.iter().all(|known| known.token != one.token) {
+            found.push(one);
+        }
+    }
+    if found.iter().any(|one| one.fault.is_none()) {
+        found.retain(|one| one.fault.is_none());
+    }
+    let one = match found.len() {
+        0 => return Err(what_it_is(text)),
+        1 => found.remove(0),
+        several => return Err(NoToken::Several(several)),
+    };
+    if let Some(fault) = one.fault.or_else(|| of_another_issuer(&one.token)) {
+        return Err(fault);
+    }
+    let is_around = text.split_whitespace().collect::<String>() != one.token;
+    let left_out = [
+        (decoded.was_utf16, "its encoding as UTF-16"),
+        (marks.is_some(), "the terminal's marks around it"),
+        (invisible.is_some(), "invisible characters"),
+        (one.pieces > 1, "line breaks or blanks in it"),
+        (is_around, "what stands around it"),
+    ];
+    let left_out = left_out
+        .into_iter()
+        .filter_map(|(is, what)| is.then_some(what))
+        .collect();
+    let token = one.token.into();
+    Ok(Pasted { token, left_out })
+}
+
+/// The runs of characters that a token may have. Those with nothing but white space between them are one chain: a token
+/// that was broken into lines. A backslash at a line's end is a shell's way to break one.
+fn chains(text: &str) -> Vec<Vec<&str>> {
+    let in_token = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let (mut chains, mut rest) = (vec![Vec::new()], text);
+    while let Some(start) = rest.find(in_token) {
+        let between = &rest[..start];
+        if !between.replace("\\\n", "").replace("\\\r\n", "").trim().is_empty() {
+            chains.push(Vec::new());
+        }
+        rest = &rest[start..];
+        let end = rest.find(|c| !in_token(c)).unwrap_or(rest.len());
+        if let Some(chain) = chains.last_mut() {
+            chain.push(&rest[..end]);
+        }
+        rest = &rest[end..];
+    }
+    chains
+}
+
+/// What looks like a token.
+struct Found {
+    /// Without white space.
+    token: String,
+    /// Of how many pieces it was put together.
+    pieces: usize,
+    /// Why it is none.
+    fault: Option<NoToken>,
+}
+
+fn all_in(chain: &[&str]) -> Vec<Found> {
+    let (mut found, mut at) = (Vec::new(), 0);
+    while at < chain.len() {
+        let one = begins(&chain[at..]);
+        at += one.as_ref().map_or(1, |one| one.pieces);
+        found.extend(one);
+    }
+    found
+}
+
+/// The token that begins with the first of these pieces, of as many as its signature has room for.
+fn begins(pieces: &[&str]) -> Option<Found> {
+    let (mut joined, mut best, mut header) = (String::new(), None, None);
+    for (at, piece) in pieces.iter().enumerate() {
+        joined.push_str(piece);
+        // A JSON object in base64url: `{` and one of `"`, `}` and white space.
+        let is_object = |text: &str| ["ey", "e3", "ew"].iter().any(|start| text.starts_with(start));
+        if joined.len() > claims::MAX_BYTES || joined != "e" && !is_object(&joined) {
+            return best;
+        }
+        let token = joined.trim_end_matches('.');
+        let parts: Vec<&str> = token.split('.').collect();
+        if header.is_none() && (joined.contains('.') || at + 1 == pieces.len()) {
+            header = Some(claims::members(parts[0])?);
+        }
+        let Some(header) = &header else { continue };
+        let found = |fault| {
+            let token = token.to_owned();
+            Some(Found {
+                token,
+                pieces: at + 1,
+                fault,
+            })
+        };
+        match parts[..] {
+            // The claims of a token that lacks its header look like one.
+            [first] | [first, _] if lacks_header(first) => best = found(Some(NoToken::NoBeginning)),
+            [_] | [_, _] => best = found(Some(NoToken::NoEnd)),
+            [_, said, signature] if claims::members(said).is_some() => match signature_length(header) {
+                Some(length) if signature.len() < length => best = found(Some(NoToken::NoEnd)),
+                Some(length) if signature.len() > length => return best.or_else(|| found(Some(NoToken::LongEnd))),
+                _ => return found(None),
+            },
+            [_, _, _, _] if header.contains_key("enc") => {}
+            [_, _, _, _, _] if header.contains_key("enc") => return found(Some(NoToken::Encrypted)),
+            [_, said, ..] if claims::members(said).is_some() => return best.or_else(|| found(Some(NoToken::LongEnd))),
+            _ => return best,
+        }
+    }
+    best
+}
+
+fn lacks_header(first: &str) -> bool {
+    claims::members(first).is_some_and(|members| members.contains_key("exp") || members.contains_key("namespace"))
+}
+
+/// How many characters the signature has (RFC 7518 §3.1), where that depends on the algorithm alone.
+fn signature_length(header: &Map<String, Value>) -> Option<usize> {
+    match header.get("alg")?.as_str()? {
+        "HS256" => Some(43),
+        "HS384" => Some(64),
+        "HS512" | "ES256" | "EdDSA" => Some(86),
+        "ES384" => Some(128),
+        _ => None,
+    }
+}
+
+fn of_another_issuer(token: &str) -> Option<NoToken> {
+    let says = claims::members(token.split('.').nth(1)?)?;
+    let issuer = says.get("iss")?.as_str().filter(|issuer| *issuer != claims::ISSUER)?;
+    let shown = text::plain(issuer).chars().take(80).collect();
+    (!says.contains_key("namespace")).then_some(NoToken::OtherIssuer(shown))
+}
+
+/// What a text is that holds no token.
+fn what_it_is(text: &str) -> NoToken {
+    let lower = text.get(..text.len().min(4096)).unwrap_or(text).to_ascii_lowercase();
+    let begins = |starts: &[&str]| starts.iter().any(|start| lower.starts_with(start));
+    if text.is_empty() {
+        return Invalid::Empty.into();
+    }
+    if lower.contains("-----begin ") {
+        return NoToken::Pem;
+    }
+    if lower.contains("<html") || lower.contains("<!doctype html") {
+        return NoToken::Html;
+    }
+    if begins(&["http://", "https://"]) {
+        return NoToken::Address;
+    }
+    if matches!(serde_json::from_str(text), Ok(Value::Object(_) | Value::Array(_))) {
+        return NoToken::Json;
+    }
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
+    for word in words.filter(|word| word.len() >= 16) {
+        if let Some((_, what)) = OTHER_SECRETS.iter().find(|(start, _)| word.starts_with(start)) {
+            return NoToken::OtherSecret(what);
+        }
+    }
+    if !text.contains(char::is_whitespace)
+        && (begins(&["/", "./", "../", "~/"]) || [".jwt", ".txt", ".json"].iter().any(|end| lower.ends_with(end)))
+    {
+        return NoToken::Path;
+    }
+    match claims::inspect(&text.into()) {
+        Err(Invalid::Header) if text.split('.').nth(1).and_then(claims::members).is_some() => NoToken::NoBeginning,
+        Err(invalid) => invalid.into(),
+        Ok(_) => Invalid::Shape.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

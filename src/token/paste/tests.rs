@@ -1,0 +1,195 @@
+//! What people paste, and what is made of it.
+
+use super::*;
+use crate::token::claims::Claims;
+use proptest::prelude::*;
+use secrecy::ExposeSecret;
+
+const BLANKS: &str = "line breaks or blanks in it";
+const AROUND: &str = "what stands around it";
+
+fn token(namespace: &str) -> String {
+    let claims = Claims::new("user_1", "alice@example.org", namespace, 1_800_000_000, 604_800);
+    let token = claims::mint(&claims, &"0123456789abcdef0123456789abcdef".into()).unwrap();
+    token.expose_secret().to_owned()
+}
+
+fn broken(token: &str, width: usize, between: &str) -> String {
+    let lines: Vec<&str> = (0..token.len())
+        .step_by(width)
+        .map(|at| &token[at..token.len().min(at + width)])
+        .collect();
+    lines.join(between)
+}
+
+fn utf16(text: &str, unit: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    text.encode_utf16().flat_map(unit).collect()
+}
+
+#[test]
+fn a_token_as_people_paste_it_is_taken() {
+    let jwt = &token("alice");
+    let (wide, narrow) = (broken(jwt, 80, "\n"), broken(jwt, 7, " "));
+    let json = format!(r#"{{"token": "{jwt}", "expiresIn": 604800, "user": {{"name": "Eyvind"}}}}"#);
+    let long = format!("\u{1b}[200~  export SIGILUM_OWNER_TOKEN=\"{wide}\"\r\n\u{1b}[201~\n");
+    let cases: Vec<(Vec<u8>, Vec<&str>)> = vec![
+        (jwt.clone().into(), vec![]),
+        (format!("\n  {jwt}\r\n\n").into(), vec![]),
+        (wide.clone().into(), vec![BLANKS]),
+        (broken(jwt, 64, "\r\n    ").into(), vec![BLANKS]),
+        (narrow.into(), vec![BLANKS]),
+        (broken(jwt, 1, "\n").into(), vec![]),
+        (broken(jwt, 72, "\\\n").into(), vec![BLANKS, AROUND]),
+        (format!("\"{jwt}\"").into(), vec![AROUND]),
+        (format!("'{jwt}'").into(), vec![AROUND]),
+        (format!("\u{201c}{jwt}\u{201d}").into(), vec![AROUND]),
+        (format!("`{jwt}`,").into(), vec![AROUND]),
+        (format!("Bearer {jwt}").into(), vec![AROUND]),
+        (format!("authorization: bearer {wide}").into(), vec![BLANKS, AROUND]),
+        (format!("SIGILUM_OWNER_TOKEN={jwt}").into(), vec![AROUND]),
+        (format!("export SIGILUM_OWNER_TOKEN='{jwt}'").into(), vec![AROUND]),
+        (format!("$env:SIGILUM_OWNER_TOKEN = \"{jwt}\"").into(), vec![AROUND]),
+        (format!("  \"owner_token\": \"{jwt}\",").into(), vec![AROUND]),
+        (format!("owner_token: {jwt} # until Friday").into(), vec![AROUND]),
+        (json.clone().into(), vec![AROUND]),
+        (format!("{jwt}\n{jwt}\n").into(), vec![AROUND]),
+        (
+            format!("Welcome to corp!\nLast login: today\n{jwt}\n").into(),
+            vec![AROUND],
+        ),
+        (format!("{jwt}.").into(), vec![AROUND]),
+        (format!("\u{feff}{jwt}").into(), vec![]),
+        (broken(jwt, 30, "\u{200b}").into(), vec!["invisible characters"]),
+        (
+            format!("\u{1b}[200~{jwt}\u{1b}[201~").into(),
+            vec!["the terminal's marks around it"],
+        ),
+        (long.into(), vec!["the terminal's marks around it", BLANKS, AROUND]),
+        (
+            utf16(&format!("\u{feff}{jwt}\r\n"), u16::to_le_bytes),
+            vec!["its encoding as UTF-16"],
+        ),
+        (utf16(jwt, u16::to_be_bytes), vec!["its encoding as UTF-16"]),
+        (
+            utf16(&format!("\u{feff}{json}"), u16::to_be_bytes),
+            vec!["its encoding as UTF-16", AROUND],
+        ),
+    ];
+    for (text, left_out) in cases {
+        let shown = String::from_utf8_lossy(&text).into_owned();
+        let pasted = read(&text).unwrap_or_else(|why| panic!("{why}: {shown}"));
+        assert_eq!(pasted.token.expose_secret(), jwt, "{shown}");
+        if !left_out.is_empty() {
+            assert_eq!(pasted.left_out, left_out, "{shown}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_token_is_named_for_what_it_is() {
+    let jwt = &token("alice");
+    let foreign = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL2FjY291bnRzLmdvb2dsZS5jb20iLCJzdWIiOiIxIn0.c2lnbmF0dXJl";
+    let jwe = "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..aXY.Y2lwaGVy.dGFn";
+    let key = "sk_live_0123456789abcdef0123456789abcdef0123456789ab34dc";
+    let [header, said, _] = jwt.split('.').collect::<Vec<_>>()[..] else {
+        panic!()
+    };
+    let cases: Vec<(String, &str)> = vec![
+        (String::new(), "it is empty"),
+        ("\u{feff} \n\u{200b}".to_owned(), "it is empty"),
+        (key.to_owned(), "the API key of a Sigilum service"),
+        (format!("export KEY=\"{key}\""), "the API key of a Sigilum service"),
+        (
+            format!("gw_{}", &key[8..]),
+            "the upstream secret of a Sigilum gateway connection",
+        ),
+        (
+            "ghp_0123456789abcdefghijklmnopqrstuvwxyz".to_owned(),
+            "a token of GitHub",
+        ),
+        (foreign.to_owned(), "another issuer, https://accounts.google.com"),
+        (
+            format!("Bearer {foreign}"),
+            "another issuer, https://accounts.google.com",
+        ),
+        (format!("{jwt}\n{}", token("bob")), "it holds 2 tokens"),
+        (
+            format!(r#"{{"id_token":"{foreign}","token":"{jwt}"}}"#),
+            "it holds 2 tokens",
+        ),
+        (jwe.to_owned(), "an encrypted token (JWE"),
+        (jwt[..jwt.len() - 1].to_owned(), "the end of the token is missing"),
+        (
+            broken(&jwt[..jwt.len() - 20], 80, "\n"),
+            "the end of the token is missing",
+        ),
+        (format!("{header}.{said}"), "the end of the token is missing"),
+        (header.to_owned(), "the end of the token is missing"),
+        (jwt[3..].to_owned(), "the beginning of the token is missing"),
+        (
+            jwt[header.len() + 1..].to_owned(),
+            "the beginning of the token is missing",
+        ),
+        (format!("{jwt}{jwt}"), "something else"),
+        (format!("{jwt}x"), "something else sticks to the end"),
+        (
+            "<!DOCTYPE html>\n<html><body>Sign in</body></html>".to_owned(),
+            "an HTML page",
+        ),
+        ("https://sigilum.id/account".to_owned(), "a web address"),
+        ("-----BEGIN PRIVATE KEY-----\nMIIE\n".to_owned(), "PEM"),
+        (r#"{"error":"unauthorized"}"#.to_owned(), "JSON without an owner token"),
+        ("~/Downloads/owner-token-alice.jwt".to_owned(), "it is a path"),
+        ("token.jwt".to_owned(), "it is a path"),
+        ("<token>".to_owned(), "three base64url parts"),
+        ("not a token".to_owned(), "three base64url parts"),
+        ("e30.W10.e30".to_owned(), "its claims are not a JSON object"),
+        ("x".repeat(MAX_TEXT + 1), "it is over"),
+    ];
+    for (text, why) in cases {
+        let error = read(text.as_bytes())
+            .map(|pasted| pasted.left_out)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(why), "{text}: {error}");
+        assert!(!error.contains("eyJ") && !error.contains("sk_live_0"), "{error}");
+    }
+    for bytes in [&b"\x89PNG\r\n\x1a\n"[..], b"\x00\x01\x02", b"a\0b"] {
+        assert_eq!(read(bytes).map(|_| ()), Err(NoToken::NotText), "{bytes:?}");
+    }
+}
+
+proptest! {
+    /// However a token is broken, wrapped and encoded: it comes out as it was.
+    #[test]
+    fn what_goes_around_a_token_never_changes_it(
+        namespace in "[a-z][a-z0-9-]{1,20}[a-z0-9]",
+        width in 1_usize..200,
+        between in "[ \\t\\r\\n\u{200b}\u{a0}]{1,4}",
+        before in "([ \"'(\u{feff}]{0,3}|Bearer |[A-Z_]{1,20}=|\\{\"[a-z_]{1,9}\": ?\")",
+        after in "[ \"'),;}\\r\\n\u{200b}]{0,5}",
+        encoding in 0..3,
+    ) {
+        let jwt = token(&namespace);
+        let text = format!("{before}{}{after}", broken(&jwt, width, &between));
+        let bytes = match encoding {
+            0 => text.into_bytes(),
+            1 => utf16(&text, u16::to_le_bytes),
+            _ => utf16(&format!("\u{feff}{text}"), u16::to_be_bytes),
+        };
+        let pasted = read(&bytes).map_err(|why| TestCaseError::fail(why.to_string()))?;
+        prop_assert_eq!(pasted.token.expose_secret(), &jwt);
+    }
+
+    /// Whatever it is: no panic, and what comes out of it stood in it.
+    #[test]
+    fn any_text_is_answered(text in "(e[y3w][A-Za-z0-9_.\\n -]{0,200}|\\PC{0,200})", cut in 0_usize..300) {
+        let jwt = token("alice");
+        for text in [text.clone(), format!("{}{text}", &jwt[..cut.min(jwt.len())])] {
+            if let Ok(pasted) = read(text.as_bytes()) {
+                let solid: String = text.split_whitespace().collect();
+                prop_assert!(solid.contains(pasted.token.expose_secret()));
+            }
+        }
+    }
+}
