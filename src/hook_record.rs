@@ -43,8 +43,8 @@ pub struct HookRecord {
     /// The namespace that the hook speaks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// Whether the owner token stands in openclaw.json. Absent (a home of 0.1.0): nobody chose, so a token that is there
-    /// is kept up to date, and none is put where none is.
+    /// Whether the owner token stands in openclaw.json. Absent (a home of 0.1.0): nobody chose, so the stored token is
+    /// kept up to date where it stands, and goes nowhere else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_in_config: Option<bool>,
     /// Who may read the whole notice in a direct chat: sender ids, `irc:alice!~alice@host` or without the channel.

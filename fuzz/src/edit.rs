@@ -144,6 +144,7 @@ fn by_login(flags: u8, config: &Value, program: &mut Program) -> Option<Value> {
         api_url: &api_url,
         mode: &mode,
         token: token.as_ref(),
+        replaces: None,
         token_in_config: [None, Some(true), Some(false)][usize::from(flags % 3)],
         barred: None,
         enable: [Enable::True, Enable::False, Enable::Preserve][usize::from(flags / 3 % 3)],

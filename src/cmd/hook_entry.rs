@@ -16,8 +16,10 @@ pub struct EntryEdit<'a> {
     pub owner: &'a Owner,
     /// Their token, where there is one.
     pub token: Option<&'a SecretString>,
-    /// Whether it stands in the entry; `None`: only where one stands already.
+    /// Whether it stands in the entry; `None`, nobody chose: only where the one that it replaces stands.
     pub token_in_config: Option<bool>,
+    /// The token that was stored before it.
+    pub replaces: Option<&'a SecretString>,
     /// On, off, or as it is.
     pub enable: Enable,
     /// Go on where which other hooks run would change, or OpenClaw itself must write.
@@ -58,6 +60,7 @@ impl EntryEdit<'_> {
                 token: self.token,
                 token_in_config: self.token_in_config,
                 barred: ask.barred,
+                replaces: self.replaces,
                 enable: self.enable,
                 open_dir: &place.hook_dir(),
                 force: self.force,

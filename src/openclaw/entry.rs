@@ -145,10 +145,12 @@ pub struct Wanted<'a> {
     pub mode: &'a str,
     /// The owner token, where one is known. Without one, a token of the same namespace stays.
     pub token: Option<&'a SecretString>,
-    /// Whether the token belongs into openclaw.json; `None`: where one stands already.
+    /// Whether the token belongs into openclaw.json; `None`, nobody chose: where the replaced one stands.
     pub token_in_config: Option<bool>,
     /// Why no token may be written, where none may: [`Ask::barred`](super::config::Ask::barred).
     pub barred: Option<&'a str>,
+    /// The token that was stored before this one.
+    pub replaces: Option<&'a SecretString>,
     /// On, off, or as it is (a new entry is then off).
     pub enable: Enable,
     /// Our hook's folder. As one of `hooks.internal.load.extraDirs` it keeps OpenClaw's discovery open.
@@ -244,9 +246,13 @@ fn put_entry(config: &mut Value, want: &Wanted<'_>, before: Option<&Entry>, note
     if before.is_none() && want.enable == Enable::Preserve {
         child(config, &ENV_PATH[..4])?.insert("enabled".to_owned(), Value::Bool(on));
     }
-    let in_config = want
-        .token_in_config
-        .unwrap_or_else(|| before.is_some_and(|entry| entry.token().is_some()));
+    let held = before.and_then(Entry::token);
+    let is_held = |token: &SecretString| {
+        held.as_ref()
+            .is_some_and(|held| held.expose_secret() == token.expose_secret())
+    };
+    let known = || [want.replaces, want.token].into_iter().flatten().any(is_held);
+    let in_config = want.token_in_config.unwrap_or_else(known);
     let another = before
         .and_then(Entry::namespace)
         .is_some_and(|namespace| namespace != want.namespace);
@@ -272,6 +278,11 @@ fn put_entry(config: &mut Value, want: &Wanted<'_>, before: Option<&Entry>, note
             env.insert(TOKEN.to_owned(), Value::String(token.expose_secret().to_owned()));
         }
         (None, _) if on && in_config && !another => {}
+        _ if on && want.token_in_config.is_none() && held.is_some() && !another => notes.push(
+            "SIGILUM_OWNER_TOKEN was left as it is: it is not the token that was stored, and nobody chose whether one is to \
+             stand in openclaw.json; to choose: --token-in-config true or false"
+                .to_owned(),
+        ),
         _ => clear_token(env, want.keep_length),
     }
     Ok(())

@@ -19,6 +19,7 @@ fn want(enable: Enable) -> Wanted<'static> {
         api_url: "http://127.0.0.1:8787",
         mode: "oss-local",
         token: None,
+        replaces: None,
         token_in_config: None,
         barred: None,
         enable,
@@ -334,11 +335,22 @@ fn the_token_is_there_exactly_while_the_hook_is_on() {
             None,
             Some("${MY_TOKEN}"),
         ),
+        // Where nobody chose, a token that was never stored draws none.
+        (
+            Some(true),
+            json!({"SIGILUM_OWNER_TOKEN": "planted"}),
+            Enable::True,
+            true,
+            None,
+            Some("planted"),
+        ),
     ];
+    let replaced = SecretString::from(old.clone());
     for (enabled, extra, enable, given, in_config, after) in cases {
         let config = with(enabled, extra.clone());
         let want = Wanted {
             token: given.then_some(&token),
+            replaces: Some(&replaced),
             token_in_config: in_config,
             barred: None,
             ..want(enable)
@@ -356,7 +368,7 @@ fn the_token_is_there_exactly_while_the_hook_is_on() {
         assert_eq!(planned.holds_token, after == Some("new.owner.token"), "{case}");
         assert_eq!(
             planned.notes.iter().any(|note| note.contains("SIGILUM_OWNER_TOKEN")),
-            after.is_some_and(|text| text.starts_with("${")),
+            after.is_some_and(|text| text.starts_with("${") || text == "planted"),
             "{case}"
         );
         // What version 0.1.0 noted here goes where it would say the opposite.

@@ -309,6 +309,33 @@ fn what_version_0_1_0_kept_in_the_entry_is_taken_over_once_and_shown() {
     }
 }
 
+/// In a home of version 0.1.0 a renewal goes where the token stood that it replaces: an agent that puts another one into
+/// the entry gets none for it.
+#[test]
+fn where_nobody_chose_a_renewal_goes_where_the_old_token_stands() {
+    let entry = json!({"env": {"SIGILUM_NAMESPACE": "alice", "SIGILUM_MODE": "oss-local",
+        "SIGILUM_API_URL": "http://127.0.0.1:8787", "SIGILUM_OWNER_TOKEN": "planted"}});
+    let env = old_home(&["alice"], entry.clone());
+    let old = token(&env, "alice");
+    for (stood, follows) in [("planted", false), (old.as_str(), true)] {
+        let mut entry = entry.clone();
+        entry["env"]["SIGILUM_OWNER_TOKEN"] = stood.into();
+        env.write_config(json!({"hooks": {"internal": {"enabled": true, "entries": {HOOK: entry}}}}).to_string());
+        env.write(".openclaw/.sigilum/owner-token-alice.jwt", &old);
+        let output = env.run(["auth", "refresh", "--ttl-seconds", "900"]).expect(0);
+        let new = token(&env, "alice");
+        assert_ne!(new, old);
+        let held = self::entry(&env).unwrap()["env"]["SIGILUM_OWNER_TOKEN"].clone();
+        assert_eq!(held, if follows { new } else { stood.to_owned() });
+        assert_eq!(
+            output.stdout.contains("nobody chose whether"),
+            !follows,
+            "{}",
+            output.stdout
+        );
+    }
+}
+
 #[test]
 fn hook_install_records_who_reads_what_and_how_to_reach_the_api() {
     let env = TestEnv::new();

@@ -170,6 +170,7 @@ static WANTED: std::sync::LazyLock<Wanted<'static>> = std::sync::LazyLock::new(|
     api_url: "http://127.0.0.1:8787",
     mode: "oss-local",
     token: None,
+    replaces: None,
     token_in_config: None,
     barred: None,
     enable: Enable::Preserve,

@@ -48,6 +48,7 @@ impl Home {
                 api_url: "http://127.0.0.1:8787",
                 mode: "oss-local",
                 token: Some(&token),
+                replaces: None,
                 token_in_config: None,
                 barred: None,
                 enable: act.enable,

@@ -194,6 +194,43 @@ fn where_nobody_chose_a_token_that_is_there_is_kept_up_to_date_and_none_is_put_w
     }
 }
 
+/// Nor does one that an agent puts there draw the stored one, however good it looks, until a person chooses with the
+/// command that the warning names.
+#[test]
+fn where_nobody_chose_a_token_of_an_agents_draws_none() {
+    let env = home();
+    let stored = env.stored().unwrap();
+    env.change_config(&stored, "");
+    std::fs::remove_file(env.sigilum("hook.json")).unwrap();
+    // Of another secret, issued later; one of ours from before; of another namespace.
+    let planted = [
+        token("the agent's own secret, of 32 bytes", "alice", 5, 900_000),
+        token(&env.secret(), "alice", -500, 200_000),
+        token(&env.secret(), "bob", 0, 200_000),
+    ];
+    let watcher = env.watch();
+    let mut before = String::new();
+    for planted in planted {
+        env.change_config(
+            &format!("\"SIGILUM_OWNER_TOKEN\": \"{before}\""),
+            &format!("\"SIGILUM_OWNER_TOKEN\": \"{planted}\""),
+        );
+        before.clone_from(&planted);
+        a_while();
+        assert_eq!(env.in_config().as_ref(), Some(&planted));
+    }
+    let log = watcher.log();
+    let warnings: Vec<_> = log.iter().filter(|line| line.contains("WARN")).collect();
+    let [warning] = warnings[..] else {
+        panic!("not one warning: {log:#?}");
+    };
+    let (_, command) = warning.split_once("to choose: sigilum-authz-notify ").expect(warning);
+    let (command, _) = command.split_once(" (").unwrap();
+    env.run(shell_words::split(command).unwrap()).expect(0);
+    assert_eq!(env.in_config(), None);
+    assert!(!log.iter().any(|line| line.contains("put the owner token")));
+}
+
 #[test]
 fn a_replaced_token_file_goes_into_the_config_and_a_deleted_one_is_made_again() {
     let env = home();

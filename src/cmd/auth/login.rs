@@ -142,7 +142,7 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     };
     if login.config_skipped.is_none() {
         // Nothing has changed yet: a config that cannot take the entry is better known now.
-        login.edit_config(args, place, &login.stand_in(), None)?;
+        login.edit_config(args, place, Tokens::tried(&login), None)?;
     }
     if !args.no_check {
         login.verdict = login.ask(env, place, now);
@@ -264,10 +264,30 @@ fn handed_over(args: &LoginArgs, env: &Env) -> Result<Option<(SecretSlice<u8>, &
     }
 }
 
-/// The life in seconds of the token that is stored now.
+/// The token that is stored now.
+fn stored(owner: &Owner) -> Option<SecretString> {
+    store::read(&owner.token_file).ok()?
+}
+
+/// Its life in seconds.
 fn stored_life(owner: &Owner) -> Option<u64> {
-    let token = store::read(&owner.token_file).ok()??;
-    claims::inspect(&token).ok()?.life()
+    claims::inspect(&stored(owner)?).ok()?.life()
+}
+
+/// What an edit of the entry puts there, and what it may take the place of.
+struct Tokens {
+    new: SecretString,
+    replaced: Option<SecretString>,
+}
+
+impl Tokens {
+    /// Those of an edit that is only tried.
+    fn tried(login: &Login) -> Self {
+        Self {
+            new: login.stand_in(),
+            replaced: stored(&login.owner),
+        }
+    }
 }
 
 impl Login {
@@ -309,11 +329,16 @@ impl Login {
         if let Some(folder) = self.owner.token_file.parent() {
             fs::create_private_dir(folder)?;
         }
+        let replaced = stored(&self.owner);
         store::write(&lock, &self.owner.token_file, &token)?;
         record::write(&lock, &place.record_file(&self.owner.namespace.value), self.record())?;
         self.hook.write(place, &lock)?;
         let config = if self.config_skipped.is_none() {
-            let done = self.edit_config(args, place, &token, Some(&lock)).inspect_err(|_| {
+            let tokens = Tokens {
+                new: token.clone(),
+                replaced,
+            };
+            let done = self.edit_config(args, place, tokens, Some(&lock)).inspect_err(|_| {
                 output::warn(format_args!(
                     "the token was stored in {}; the edit of openclaw.json failed",
                     self.owner.token_file.display()
@@ -355,12 +380,13 @@ impl Login {
         &self,
         args: &LoginArgs,
         place: &OpenClawHome,
-        token: &SecretString,
+        tokens: Tokens,
         lock: Option<&OwnLock>,
     ) -> Result<EntryDone> {
         let edit = EntryEdit {
             owner: &self.owner,
-            token: Some(token),
+            token: Some(&tokens.new),
+            replaces: tokens.replaced.as_ref(),
             token_in_config: self.hook.token_in_config(),
             enable: args.enable_authz_notify.unwrap_or(Enable::Preserve),
             force: args.force,
@@ -381,7 +407,7 @@ impl Login {
 /// Prints the patch with the token masked, and what else would be written.
 fn dry_run(login: &Login, args: &LoginArgs, place: &OpenClawHome, out: &mut dyn Write) -> Result<ExitCode> {
     let Some(reason) = &login.config_skipped else {
-        let done = login.edit_config(args, place, &login.stand_in(), None)?;
+        let done = login.edit_config(args, place, Tokens::tried(login), None)?;
         done.notes.iter().for_each(output::warn);
         if let Some(why) = &done.outcome.not_written {
             output::warn(format_args!("openclaw.json would not be written: {why}"));

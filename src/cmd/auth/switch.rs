@@ -59,6 +59,7 @@ pub fn run(args: &SwitchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     let edit = EntryEdit {
         owner: &owner,
         token: token.as_ref(),
+        replaces: None,
         token_in_config: choice.record.token_in_config,
         enable: Enable::Preserve,
         force: args.force,

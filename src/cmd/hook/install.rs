@@ -143,6 +143,7 @@ impl Job<'_> {
             api_url: &owner.api_url.value,
             mode: owner.mode.value.as_str(),
             token: self.token.as_ref(),
+            replaces: None,
             token_in_config: self.choice.record.token_in_config,
             barred: ask.barred,
             enable: self.args.enable,

@@ -2,6 +2,7 @@
 
 use super::log_event::LogEvent;
 use super::types::{Config, Entry, InConfig, Now, Owner, Snapshot, Stored, Token, TokenId};
+use crate::mode::Mode;
 
 /// What the entry needs.
 #[derive(Debug, PartialEq, Eq)]
@@ -14,12 +15,21 @@ pub(super) enum Need {
     Person(LogEvent),
 }
 
-/// What the entry needs now; `None` where that cannot be told. `was_there`: there was an entry before.
-pub(super) fn need(snapshot: &Snapshot, owner: &Owner, was_there: bool, now: Now) -> Option<Need> {
+/// What is remembered of the entry.
+#[derive(Clone, Copy)]
+pub(super) struct Past {
+    /// There was one.
+    pub had_entry: bool,
+    /// The token in it, if that has stood there since it was the stored one.
+    pub kept: Option<TokenId>,
+}
+
+/// What the entry needs now; `None` where that cannot be told.
+pub(super) fn need(snapshot: &Snapshot, owner: &Owner, past: Past, now: Now) -> Option<Need> {
     let differs = |what: &str| Need::Person(differs(what, snapshot, owner));
     let entry = match &snapshot.config {
         Config::Missing | Config::Broken(_) => return None,
-        Config::NoEntry if was_there || owner.token_in_config == Some(true) => {
+        Config::NoEntry if past.had_entry || owner.token_in_config == Some(true) => {
             let install = format!("sigilum-authz-notify hook install{}", snapshot.flags);
             let gone = format!("openclaw.json has no entry for the hook; to write it: {install}");
             return Some(Need::Person(LogEvent::warning(gone)));
@@ -57,6 +67,10 @@ pub(super) fn need(snapshot: &Snapshot, owner: &Owner, was_there: bool, now: Now
             let stored = stored.filter(|token| !token.is_expired(now))?;
             match held {
                 Some(held) if held.id == stored.id => Need::Nothing,
+                // Whoever put it there must not get the stored one in its place.
+                Some(held) if owner.token_in_config.is_none() && past.kept != Some(held.id) => {
+                    Need::Person(nobody_chose(snapshot, owner))
+                }
                 Some(held) if is_better(held, stored, owner, now) => differs(&format!(
                     "openclaw.json holds an owner token that nobody uses, issued later than the stored one; to store it: \
                      sigilum-authz-notify auth login --owner-token-stdin{}",
@@ -73,6 +87,22 @@ fn differs(what: &str, snapshot: &Snapshot, owner: &Owner) -> LogEvent {
     LogEvent::warning(format!(
         "{what}; to write the entry as recorded: sigilum-authz-notify auth switch {}{}",
         owner.namespace, snapshot.flags
+    ))
+}
+
+/// An entry holds a token that was never the stored one, and no person has said whether it is to hold any.
+fn nobody_chose(snapshot: &Snapshot, owner: &Owner) -> LogEvent {
+    let stdin = match owner.mode {
+        Mode::Managed => " --owner-token-stdin",
+        Mode::OssLocal => "",
+    };
+    LogEvent::warning(format!(
+        "openclaw.json holds an owner token that nobody uses, another than the stored one, and nobody chose whether one is \
+         to be there; to choose: sigilum-authz-notify auth login --mode {} --namespace {}{stdin} --token-in-config false{} \
+         (true puts the stored one there)",
+        owner.mode.as_str(),
+        owner.namespace,
+        snapshot.flags
     ))
 }
 

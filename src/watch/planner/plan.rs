@@ -1,7 +1,7 @@
 //! The pure part: what was seen of a home and the time in; one action, when to wake and lines for the log out.
 
 use super::action::{Action, By};
-use super::entry::{Need, need};
+use super::entry::{Need, Past, need};
 use super::log_event::{LogEvent, NEW_TOKEN};
 use super::state::{ConfigTrouble, Gate, Memory};
 use super::types::{Config, Now, Owner, Snapshot, Stored, Token};
@@ -71,6 +71,7 @@ pub fn plan(snapshot: &Snapshot, memory: &mut Memory, now: Now, rules: &Rules) -
         plan: Plan::default(),
     };
     planning.memory.mind_the_clock(now);
+    planning.memory.mind_the_entry(snapshot);
     planning.tell_of_config();
     planning.tell_of_owner();
     if let Some(owner) = &snapshot.owner {
@@ -245,7 +246,11 @@ impl Planning<'_> {
     fn keep_entry(&mut self, owner: &Owner) {
         let was_there = self.memory.had_entry;
         self.memory.had_entry |= matches!(self.snapshot.config, Config::Entry(_));
-        let difference = match need(self.snapshot, owner, was_there, self.now) {
+        let past = Past {
+            had_entry: was_there,
+            kept: self.memory.kept_in_entry,
+        };
+        let difference = match need(self.snapshot, owner, past, self.now) {
             None => return,
             Some(Need::Token(stored)) => {
                 self.attempt(Action::Put(stored));

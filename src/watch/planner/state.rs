@@ -2,7 +2,7 @@
 
 use super::action::Action;
 use super::log_event::LogEvent;
-use super::types::{Now, Token, TokenId};
+use super::types::{Config, InConfig, Now, Snapshot, Stored, Token, TokenId};
 use crate::token::lifetime::{self, Lifetime};
 use std::collections::VecDeque;
 
@@ -28,6 +28,8 @@ pub struct Memory {
     pub(super) told_that_nobody_renews: bool,
     /// The renewal that the token command runs for.
     pub asked_for: Option<Action>,
+    /// The token in the entry, if it was the stored one at some look and has stood there ever since.
+    pub(super) kept_in_entry: Option<TokenId>,
     /// The files in `.sigilum/`.
     pub(super) file: RetryState,
     /// The entry in openclaw.json.
@@ -113,6 +115,23 @@ impl Memory {
             self.file.retry_now(now);
             self.entry.retry_now(now);
         }
+    }
+
+    /// Minds whose token the entry holds. What cannot be seen has not changed.
+    pub(super) fn mind_the_entry(&mut self, snapshot: &Snapshot) {
+        let held = match &snapshot.config {
+            Config::Missing | Config::Broken(_) => return,
+            Config::Entry(entry) => match &entry.token {
+                InConfig::Token(token) => Some(token.id),
+                _ => None,
+            },
+            Config::NoEntry => None,
+        };
+        let stored = match &snapshot.file {
+            Stored::Token(token) => Some(token.id),
+            _ => None,
+        };
+        self.kept_in_entry = held.filter(|_| held == stored || held == self.kept_in_entry);
     }
 
     /// Whether the person has not been reminded of this token's expiry for the `passed`-th time.

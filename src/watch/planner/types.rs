@@ -124,6 +124,6 @@ pub struct Owner {
     pub mode: Mode,
     /// The API's base URL, without a trailing slash.
     pub api_url: String,
-    /// Whether the token stands in the entry while the hook is on. `None`, nobody chose: it does if one is there.
+    /// Whether the token stands in the entry while the hook is on. `None`, nobody chose: it does if it is there.
     pub token_in_config: Option<bool>,
 }

@@ -74,6 +74,8 @@ struct Life {
     elsewhere: bool,
     shape: Shape,
     in_config: Option<Token>,
+    /// The token in the config, if that has stood there since it was the stored one.
+    kept: Option<TokenId>,
     before: Option<Token>,
     file: Option<Token>,
     record: bool,
@@ -111,6 +113,7 @@ impl Life {
             elsewhere: false,
             shape: Shape::Fine,
             in_config: None,
+            kept: None,
             before: None,
             file: None,
             record: true,
@@ -166,7 +169,8 @@ impl Life {
 
     /// Whether the token belongs into the entry as it stands.
     fn holds(&self) -> bool {
-        self.on && !self.elsewhere && self.choice.unwrap_or(self.in_config.is_some())
+        let held = self.in_config.as_ref().map(|token| token.id);
+        self.on && !self.elsewhere && self.choice.unwrap_or(held.is_some() && held == self.kept)
     }
 
     fn expired_for(&self, token: &Token) -> i64 {
@@ -177,6 +181,11 @@ impl Life {
     fn look(&mut self) {
         for turn in 0.. {
             assert!(turn < 8, "it goes round in circles");
+            if self.shape == Shape::Fine {
+                let held = self.in_config.as_ref().map(|token| token.id);
+                let stored = self.file.as_ref().map(|token| token.id);
+                self.kept = held.filter(|_| held == stored || held == self.kept);
+            }
             self.planned = plan(&self.snapshot(), &mut self.memory, self.now, &WITH_COMMAND);
             self.planned_at = self.now;
             let Some(action) = self.planned.action.clone() else {

@@ -207,8 +207,8 @@ fn the_token_is_put_into_an_entry_that_is_on_and_as_recorded_and_into_no_other()
                 managed(snapshot(entry(true, Unset), due())),
                 put(),
             ),
-            ("nobody chose, older", chosen(None, on(older())), put()),
-            ("nobody chose, another's", chosen(None, on(bobs())), put()),
+            ("nobody chose, older", chosen(None, on(older())), None),
+            ("nobody chose, another's", chosen(None, on(bobs())), None),
             ("the same", on(same()), None),
             ("no entry", snapshot(Config::NoEntry, good()), None),
             ("config deleted", snapshot(Config::Missing, good()), None),
@@ -230,6 +230,72 @@ fn the_token_is_put_into_an_entry_that_is_on_and_as_recorded_and_into_no_other()
     );
 }
 
+/// Where nobody chose, whoever edits openclaw.json gets no token by putting one of their own there.
+#[test]
+fn where_nobody_chose_the_stored_token_follows_only_itself() {
+    let forged = || InConfig::Token(token(7, 5, 9 * HOUR));
+    let fine = || (entry(true, same()), good());
+    let replaced = |config| (config, Stored::Token(token(3, 30, HOUR)));
+    let put = Some(Action::Put(id(3)));
+    // what is seen look by look, and what the last one does
+    type Life<'a> = (&'a str, Vec<(Config, Stored)>, &'a Option<Action>);
+    let lives: Vec<Life<'_>> = vec![
+        ("renewed", vec![fine(), replaced(entry(true, same()))], &put),
+        (
+            "renewed while the config was broken",
+            vec![
+                fine(),
+                replaced(Config::Broken("line 1".into())),
+                replaced(entry(true, same())),
+            ],
+            &put,
+        ),
+        (
+            "the file is gone for a while",
+            vec![
+                fine(),
+                (entry(true, same()), Stored::Missing),
+                replaced(entry(true, same())),
+            ],
+            &put,
+        ),
+        ("forged", vec![fine(), replaced(entry(true, forged()))], &None),
+        ("never ours", vec![replaced(entry(true, same()))], &None),
+        (
+            "taken out, and an old one put back",
+            vec![
+                fine(),
+                (entry(true, InConfig::Unset), good()),
+                replaced(entry(true, same())),
+            ],
+            &None,
+        ),
+        (
+            "forged meanwhile",
+            vec![fine(), replaced(entry(true, forged())), replaced(entry(true, same()))],
+            &None,
+        ),
+        (
+            "the entry was gone",
+            vec![fine(), (Config::NoEntry, good()), replaced(entry(true, same()))],
+            &None,
+        ),
+    ];
+    for (name, looks, expected) in lives {
+        let mut memory = fresh_memory();
+        let actions = looks.into_iter().map(|(config, file)| {
+            plan(
+                &chosen(None, managed(snapshot(config, file))),
+                &mut memory,
+                at(60),
+                &RULES,
+            )
+            .action
+        });
+        assert_eq!(&actions.last().unwrap(), expected, "{name}");
+    }
+}
+
 #[test]
 fn whatever_else_differs_is_said_once_with_the_command_that_settles_it() {
     let on = |token| snapshot(entry(true, token), good());
@@ -243,6 +309,8 @@ fn whatever_else_differs_is_said_once_with_the_command_that_settles_it() {
     );
     let newer_there =
         "issued later than the stored one; to store it: sigilum-authz-notify auth login --owner-token-stdin";
+    let unchosen = "another than the stored one, and nobody chose whether one is to be there";
+    let choose = "auth login --mode oss-local --namespace alice --token-in-config false";
     let switch = "to write the entry as recorded: sigilum-authz-notify auth switch alice";
     let cases: Vec<(&str, Snapshot, String, &str)> = vec![
         (
@@ -295,8 +363,26 @@ fn whatever_else_differs_is_said_once_with_the_command_that_settles_it() {
         (
             "nobody chose, newer",
             chosen(None, on(newer())),
-            newer_there.into(),
-            switch,
+            unchosen.into(),
+            choose,
+        ),
+        (
+            "nobody chose, older",
+            chosen(None, on(older())),
+            unchosen.into(),
+            choose,
+        ),
+        (
+            "nobody chose, another's",
+            chosen(None, on(bobs())),
+            unchosen.into(),
+            choose,
+        ),
+        (
+            "nobody chose, managed",
+            chosen(None, managed(on(older()))),
+            unchosen.into(),
+            "auth login --mode managed --namespace alice --owner-token-stdin --token-in-config false",
         ),
         (
             "no entry",
