@@ -8,6 +8,7 @@ use crate::openclaw::entry::{self, Enable, Wanted};
 use crate::settings::Owner;
 use secrecy::SecretString;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What the entry is to say.
@@ -74,12 +75,13 @@ impl EntryEdit<'_> {
         })?;
         notes.extend(outcome.notes.iter().cloned());
         // An edit makes the file private. Where none is needed nothing is written, and the person is told.
-        let others = std::fs::metadata(&place.config).map_or(0, |meta| meta.permissions().mode() & 0o077);
-        if holds_token && others != 0 && outcome.patch.0.is_empty() {
-            let config = fs::quoted(&place.config);
-            notes.push(format!(
-                "others may read this file, and it holds the token: chmod 600 {config}"
-            ));
+        if let Some(token) = self.token.filter(|_| holds_token && outcome.patch.0.is_empty()) {
+            let is_open = |file: &PathBuf| file.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0);
+            let open = config::files_with(place, token).into_iter().filter(is_open);
+            notes.extend(open.map(|file| {
+                let file = fs::quoted(&file);
+                format!("others may read this file, and it holds the token: chmod 600 {file}")
+            }));
         }
         Ok(EntryDone {
             outcome,

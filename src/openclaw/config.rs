@@ -24,6 +24,7 @@ use commit::Committed;
 use json_patch::Patch;
 use plan::Plan;
 use record::key;
+use secrecy::{ExposeSecret, SecretString};
 use seen::Seen;
 use serde_json::Value;
 use std::fmt;
@@ -56,6 +57,14 @@ pub fn read(place: &OpenClawHome) -> Result<Option<Config>> {
         barred: secret::barred(&seen, place),
         files,
     }))
+}
+
+/// The files of the config, links resolved, in which this token stands.
+pub fn files_with(place: &OpenClawHome, token: &SecretString) -> Vec<PathBuf> {
+    let config = read(place).ok().flatten();
+    let holds = |file: &PathBuf| std::fs::read_to_string(file).is_ok_and(|text| text.contains(token.expose_secret()));
+    let files = config.into_iter().flat_map(|config| config.files);
+    files.filter(holds).collect()
 }
 
 /// How an edit is done.

@@ -175,6 +175,31 @@ fn a_token_in_an_included_file_goes() {
     assert!(!read(&env, "part.json").contains("SIGILUM_OWNER_TOKEN"));
 }
 
+/// Of the files of a config the one that holds the token is the one that nobody else is to read.
+#[test]
+fn who_may_read_the_token_is_told_of_the_file_that_it_stands_in() {
+    let env = home(&[("openclaw.json", "{}")]);
+    env.login().args(ON).expect(0);
+    fs::rename(env.config(), env.openclaw().join("base.json")).unwrap();
+    env.write(".openclaw/openclaw.json", r#"{"$include": "./base.json"}"#);
+    fs::set_permissions(env.config(), fs::Permissions::from_mode(0o644)).unwrap();
+    let switch = ["auth", "switch", "alice"];
+    let said = |args: &[&str]| {
+        let output = env.run(args).output();
+        format!("{}{}", output.stdout, output.stderr)
+    };
+    for args in [&switch[..], &["auth", "status"]] {
+        assert!(!said(args).contains("others may read"), "{}", said(args));
+    }
+    let base = env.openclaw().join("base.json");
+    fs::set_permissions(&base, fs::Permissions::from_mode(0o604)).unwrap();
+    for args in [&switch[..], &["auth", "status"]] {
+        let said = said(args);
+        assert!(said.contains(&format!("chmod 600 {}\n", base.display())), "{said}");
+        assert_eq!(said.matches("others may read").count(), 1, "{said}");
+    }
+}
+
 /// Neither where the file that openclaw.json leads to is not the owner's alone, or an agent's.
 #[test]
 fn no_secret_goes_where_others_or_agents_may_write() {

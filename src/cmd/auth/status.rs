@@ -14,6 +14,7 @@ use crate::fs;
 use crate::home::OpenClawHome;
 use crate::local_token::LocalApi;
 use crate::mode::Mode;
+use crate::openclaw::config;
 use crate::openclaw::entry::Entry;
 use crate::settings::{self, Owner, OwnerQuery};
 use crate::sigilum::http;
@@ -224,9 +225,11 @@ pub fn loose_files(place: &OpenClawHome, env: &Env, owner: Option<&Owner>, entry
     let checkout = owner.and_then(|owner| Some(owner.source_home.as_ref()?.value.as_path()));
     let workspace = Workspace::find(env, checkout, &place.home);
     found.extend(fs::readable_by_others(workspace.dir(), Workspace::is_secret));
-    let config = entry.and_then(Entry::token).map(|_| place.config.as_path());
-    let token_file = owner.map(|owner| owner.token_file.as_path());
-    for file in token_file.into_iter().chain(config) {
+    let config = entry
+        .and_then(Entry::token)
+        .map(|token| config::files_with(place, &token));
+    let token_file = owner.map(|owner| owner.token_file.clone());
+    for file in token_file.iter().chain(config.iter().flatten()) {
         let (folder, name) = (file.parent(), file.file_name());
         if let Some(folder) = folder.filter(|folder| *folder != place.sigilum_dir()) {
             found.extend(fs::readable_by_others(folder, |other| {
