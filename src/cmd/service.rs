@@ -1,5 +1,6 @@
 //! `service …`: services of a namespace, their API keys and upstream secrets, their Sigilum gateway connections.
 
+mod acts;
 pub mod add;
 mod connection;
 pub mod list;

@@ -1,7 +1,8 @@
 //! `service add`: register a service, make its API key and, in gateway mode, its Sigilum gateway connection.
 
 use crate::cli::{ServiceAddArgs, ServiceMode};
-use crate::cmd::service::connection::{self, Acts, Look, Outcome};
+use crate::cmd::service::acts::{ActContext, Acts, Outcome};
+use crate::cmd::service::connection::{self, Look};
 use crate::cmd::service::options;
 use crate::cmd::service::report::{self, AddReport, GatewayReport};
 use crate::cmd::service::site::{self, Site, Steps};
@@ -82,16 +83,14 @@ impl Add<'_> {
     }
 
     fn carry_out(&self, out: &mut dyn Write) -> Result<ExitCode> {
-        // Everything is checked first; the lock makes sure that it still holds when it is done.
-        let mut lock = self.site.lock()?;
-        let mut gateway = self.plan()?;
-        let mut db = LocalDb::open_or_create(&self.site.database, self.site.checkout.as_ref())?.db;
-        let slot = self.slot(&db)?;
-        self.refuse_unfinished_rotation(&slot)?;
-        if lock.is_none() {
-            lock = Some(self.site.make_and_lock()?);
-            gateway = self.plan()?;
-        }
+        let plan = || {
+            let gateway = self.plan()?;
+            let db = LocalDb::open_or_create(&self.site.database, self.site.checkout.as_ref())?.db;
+            let slot = self.slot(&db)?;
+            self.refuse_unfinished_rotation(&slot)?;
+            Ok((gateway, db, slot))
+        };
+        let (lock, (gateway, mut db, slot)) = self.site.locked(plan)?;
         if let Some((look, acts)) = &gateway
             && acts.shows_secret(&look.gateway)
         {
@@ -101,23 +100,10 @@ impl Add<'_> {
         let mut steps = Steps::new(self.lines(&slot, gateway.as_ref(), self.args.revoke_old));
         let key = steps.run(|| self.key(&db, &slot))?;
         let (registered, key) = steps.run(|| self.register(&mut db, &slot, key))?;
-        let mut outcome = Outcome::default();
-        if let Some((look, acts)) = &gateway {
-            let secret = acts.secret.as_ref().map(|(secret, _)| secret);
-            for act in &acts.list {
-                steps.run(|| {
-                    act.perform(
-                        &self.site,
-                        self.slug(),
-                        &look.gateway,
-                        secret,
-                        Some(&key.secret),
-                        &mut outcome,
-                    )
-                })?;
-            }
-            outcome.connection = outcome.connection.or_else(|| look.existing.clone());
-        }
+        let gateway = match &gateway {
+            Some((look, acts)) => Some(self.connect(look, acts, &key, &mut steps)?),
+            None => None,
+        };
         let mut revoked = false;
         if self.args.revoke_old {
             // Only now, when the gateway has the key that stays.
@@ -126,11 +112,27 @@ impl Add<'_> {
                 .run(|| Ok(db.revoke_keys(&registered.service_id, Some(&digest))?))?
                 .is_empty();
         }
-        let done = self.report(&db, &registered, &key, gateway.as_ref(), &outcome, revoked)?;
+        let done = self.report(&db, &registered, &key, gateway, revoked)?;
         db.close()?;
         drop(lock);
-        done.print(out, self.args.output.json)?;
-        Ok(ExitCode::Ok)
+        report::print(&done, out, self.args.output.json)
+    }
+
+    /// The gateway's part, and what to tell of it.
+    fn connect(&self, look: &Look, acts: &Acts, key: &Key, steps: &mut Steps) -> Result<(GatewayReport, Vec<String>)> {
+        let at = ActContext {
+            site: &self.site,
+            look,
+            service_key: Some(&key.secret),
+        };
+        let mut outcome = Outcome::new(look);
+        acts.perform(&at, steps, &mut outcome)?;
+        let report = GatewayReport::new(&at, acts, &outcome, self.args.secret.reveal.reveal_secrets);
+        let mut notes = acts.notes.clone();
+        let delivery = outcome.key_delivery;
+        notes.extend(delivery.and_then(|delivery| connection::not_delivered(&self.site, delivery)));
+        notes.extend(report.notes(&self.wanted(false)));
+        Ok((report, notes))
     }
 
     /// Where the service stands, if this namespace may have it.
@@ -241,8 +243,7 @@ impl Add<'_> {
             ),
         ];
         if let Some((look, acts)) = gateway {
-            let line = |act: &connection::Act| act.line(&self.site, self.slug(), &look.gateway);
-            lines.extend(acts.list.iter().map(line));
+            lines.extend(acts.lines(&self.site, look));
         }
         if revoke_old {
             lines.push("old service keys revoked".to_owned());
@@ -301,8 +302,7 @@ impl Add<'_> {
         db: &LocalDb,
         registered: &Registered,
         key: &Key,
-        gateway: Option<&(Look, Acts)>,
-        outcome: &Outcome,
+        gateway: Option<(GatewayReport, Vec<String>)>,
         revoked: bool,
     ) -> Result<AddReport> {
         let slot = db.slot(self.site.namespace(), self.slug())?;
@@ -330,15 +330,9 @@ impl Add<'_> {
                 if other_keys.len() == 1 { "" } else { "s" }
             ));
         }
-        let gateway = gateway.map(|(look, acts)| {
-            notes.extend(acts.notes.iter().cloned());
-            notes.extend(
-                outcome
-                    .key_delivery
-                    .and_then(|key_delivery| connection::not_delivered(&self.site, key_delivery)),
-            );
-            let wanted = self.wanted(false);
-            GatewayReport::new(&self.site, &wanted, &look.gateway, acts, outcome, reveal, &mut notes)
+        let gateway = gateway.map(|(gateway, told)| {
+            notes.extend(told);
+            gateway
         });
         let service = slot.service;
         Ok(AddReport {

@@ -2,12 +2,10 @@
 //! that refers to it.
 
 use crate::cli::ServiceRemoveArgs;
-use crate::cmd::output;
 use crate::cmd::prompt;
 use crate::cmd::service::connection::{self, Look};
 use crate::cmd::service::options;
 use crate::cmd::service::report;
-use crate::cmd::service::rotate_key::{is_behind_gateway, open};
 use crate::cmd::service::site::{self, Site, Steps};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
@@ -50,7 +48,7 @@ pub fn run(args: &ServiceRemoveArgs, env: &Env, out: &mut dyn Write) -> Result<E
     let site = site::site(&args.common, None, env)?;
     options::warn_of_typed_secrets(None, &args.common.gateway);
     let mut lock = site.lock()?;
-    let mut db = open(&site)?;
+    let mut db = site.open_db()?;
     let mut found = find(&site, &db, args.slug.get())?;
     if !args.yes {
         // Nobody shall wait for a person's answer.
@@ -76,16 +74,15 @@ pub fn run(args: &ServiceRemoveArgs, env: &Env, out: &mut dyn Write) -> Result<E
     }
     db.close()?;
     drop(lock);
-    Report {
+    let done = Report {
         namespace: site.namespace().to_owned(),
         service_slug: args.slug.get().to_owned(),
         revoked_keys: revoked.len(),
         connection_deleted,
         removed_files,
         notes: found.notes,
-    }
-    .print(out, args.output.json)?;
-    Ok(ExitCode::Ok)
+    };
+    report::print(&done, out, args.output.json)
 }
 
 fn find(site: &Site, db: &LocalDb, slug: &str) -> Result<Found> {
@@ -113,11 +110,7 @@ fn find(site: &Site, db: &LocalDb, slug: &str) -> Result<Found> {
         .next("sigilum-authz-notify service list"));
     }
     let mut notes = Vec::new();
-    let gateway = if by_slug {
-        gateway(site, db, &slot, &mut notes)?
-    } else {
-        None
-    };
+    let gateway = connection::served(site, db, &slot, &mut notes)?;
     Ok(Found {
         slot,
         keys,
@@ -125,17 +118,6 @@ fn find(site: &Site, db: &LocalDb, slug: &str) -> Result<Found> {
         files,
         notes,
     })
-}
-
-fn gateway(site: &Site, db: &LocalDb, slot: &Slot, notes: &mut Vec<String>) -> Result<Option<Look>> {
-    match connection::look(site, &slot.slug) {
-        Ok(look) => Ok(look.existing.is_some().then_some(look)),
-        Err(error) if error.code == ExitCode::Unreachable && !is_behind_gateway(site, db, slot)? => {
-            notes.push("the Sigilum gateway was not reached; nothing here says that it serves this service".to_owned());
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
 }
 
 impl Found {
@@ -165,23 +147,22 @@ fn confirmed(site: &Site, found: &Found) -> Result<bool> {
     prompt::confirm(&format!("{lines}Remove the service {}?", found.slot.slug))
 }
 
-impl Report {
-    fn print(&self, out: &mut dyn Write, json: bool) -> Result<()> {
-        self.notes.iter().for_each(output::note);
-        if json {
-            return output::write_json(out, self);
-        }
-        output::write_line(
-            out,
-            format_args!("Service {} of {}: removed", self.service_slug, self.namespace),
-        )?;
+impl report::Report for Report {
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    fn title(&self) -> String {
+        format!("Service {} of {}: removed", self.service_slug, self.namespace)
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
         let mut rows = vec![report::row("keys", format!("{} revoked", self.revoked_keys))];
         if self.connection_deleted {
             rows.push(report::row("connection", "deleted".to_owned()));
         }
-        for file in &self.removed_files {
-            rows.push(report::row("file", format!("removed: {}", file.display())));
-        }
-        report::rows_out(out, &rows)
+        let removed = |file: &PathBuf| report::row("file", format!("removed: {}", file.display()));
+        rows.extend(self.removed_files.iter().map(removed));
+        rows
     }
 }

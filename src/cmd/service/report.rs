@@ -1,10 +1,10 @@
 //! What the service commands tell: as JSON, or as a table for people.
 
 use crate::cmd::output;
-use crate::cmd::service::connection::{self, Act, Acts, Outcome, Source};
-use crate::cmd::service::site::Site;
+use crate::cmd::service::acts::{Act, ActContext, Acts, Outcome, Source};
+use crate::cmd::service::connection;
 use crate::error::{Error, ExitCode, OrFail, Result};
-use crate::sigilum::gateway::{Connection, Gateway, KeyDelivery, Wanted, same_url};
+use crate::sigilum::gateway::{Connection, KeyDelivery, Wanted, same_url};
 use crate::sigilum::local_db::{ApiKey, Change, Slot};
 use crate::sigilum::secrets::mask;
 use secrecy::{ExposeSecret, SecretString};
@@ -60,6 +60,19 @@ impl From<&ApiKey> for OtherKey {
     }
 }
 
+impl OtherKey {
+    /// Its line for people.
+    pub fn row(&self, label: &str) -> Vec<String> {
+        let Self {
+            id,
+            name,
+            prefix,
+            created_at,
+        } = self;
+        row(label, format!("{prefix} of {created_at}, {name} ({id})"))
+    }
+}
+
 /// What became of the Sigilum gateway's connection.
 #[derive(Serialize)]
 pub(super) struct GatewayReport {
@@ -80,23 +93,10 @@ pub(super) struct GatewayReport {
 }
 
 impl GatewayReport {
-    /// Gathers it, and adds to the notes what the person should know of the connection as it is now.
-    pub fn new(
-        site: &Site,
-        wanted: &Wanted,
-        gateway: &Gateway,
-        acts: &Acts,
-        outcome: &Outcome,
-        reveal: bool,
-        notes: &mut Vec<String>,
-    ) -> Self {
+    /// Gathers it.
+    pub fn new(at: &ActContext<'_>, acts: &Acts, outcome: &Outcome, reveal: bool) -> Self {
         let known = acts.secret.as_ref().map(|(secret, _)| secret).into_iter();
-        let known: Vec<&SecretString> = known.chain(&site.target.admin_token).collect();
-        let connection = outcome.connection.as_ref().map(|is| without(is, &known));
-        if let Some(connection) = &connection {
-            notes.extend(connection::secret_not_set(connection));
-            notes.extend(not_as_wanted(connection, wanted));
-        }
+        let known: Vec<&SecretString> = known.chain(&at.site.target.admin_token).collect();
         let secret_key = acts.list.iter().find_map(|act| match act {
             Act::Create(new) => Some(new.auth_secret_key.clone()),
             Act::Rotate(key) => Some(key.clone()),
@@ -105,15 +105,25 @@ impl GatewayReport {
         let source = acts.secret.as_ref().map(|(_, source)| *source);
         let in_file = acts.list.contains(&Act::StoreSecret) || source == Some(Source::Stored);
         Self {
-            place: gateway.place(),
+            place: at.look.gateway.place(),
             did: outcome.did.clone(),
-            connection,
+            connection: outcome.connection.as_ref().map(|is| without(is, &known)),
             secret_key: secret_key.filter(|_| source.is_some()),
             secret: acts.secret.as_ref().map(|(secret, _)| shown(secret, reveal)),
             secret_source: source,
-            secret_file: in_file.then(|| site.workspace.upstream_secret_file(&wanted.id)),
+            secret_file: in_file.then(|| at.site.workspace.upstream_secret_file(&at.look.slug)),
             service_key_handed_over: outcome.key_delivery == Some(KeyDelivery::Written),
         }
+    }
+
+    /// What the person should know of the connection as it is now.
+    pub fn notes(&self, wanted: &Wanted) -> Vec<String> {
+        let Some(connection) = &self.connection else {
+            return Vec::new();
+        };
+        let mut notes: Vec<String> = connection::secret_not_set(connection).into_iter().collect();
+        notes.extend(not_as_wanted(connection, wanted));
+        notes
     }
 
     /// Its lines for people.
@@ -186,34 +196,27 @@ fn not_as_wanted(is: &Connection, wanted: &Wanted) -> Vec<String> {
     notes
 }
 
-impl AddReport {
-    /// Prints it.
-    pub fn print(&self, out: &mut dyn Write, json: bool) -> Result<()> {
-        for note in &self.notes {
-            output::note(note);
-        }
-        if json {
-            return output::write_json(out, self);
-        }
-        output::write_line(
-            out,
-            format_args!(
-                "Service {} ({}) of {}: {}",
-                self.service_slug, self.mode, self.namespace, self.service
-            ),
-        )?;
+impl Report for AddReport {
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    fn title(&self) -> String {
+        format!(
+            "Service {} ({}) of {}: {}",
+            self.service_slug, self.mode, self.namespace, self.service
+        )
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        let file = self.service_key_file.display();
         let mut rows = vec![
             row("owner", self.owner_email.clone()),
             row("name", self.service_name.clone()),
             row("database", self.database.display().to_string()),
             row(
                 "service key",
-                format!(
-                    "{} ({}), in {}",
-                    self.service_key,
-                    self.service_key_state,
-                    self.service_key_file.display()
-                ),
+                format!("{} ({}), in {file}", self.service_key, self.service_key_state),
             ),
         ];
         let what = if self.other_keys_revoked {
@@ -221,30 +224,38 @@ impl AddReport {
         } else {
             "other key"
         };
-        for other in &self.other_active_keys {
-            rows.push(row(
-                what,
-                format!(
-                    "{} of {}, {} ({})",
-                    other.prefix, other.created_at, other.name, other.id
-                ),
-            ));
-        }
-        if let Some(gateway) = &self.gateway {
-            rows.extend(gateway.rows());
-        }
-        rows_out(out, &rows)
+        rows.extend(self.other_active_keys.iter().map(|other| other.row(what)));
+        rows.extend(self.gateway.iter().flat_map(GatewayReport::rows));
+        rows
     }
+}
+
+/// What a command did: JSON, or a line and rows for people.
+pub(super) trait Report: Serialize {
+    /// What the person should know besides.
+    fn notes(&self) -> &[String];
+    /// What was done, in a line.
+    fn title(&self) -> String;
+    /// The rest.
+    fn rows(&self) -> Vec<Vec<String>>;
+}
+
+/// Prints it.
+pub(super) fn print(report: &impl Report, out: &mut dyn Write, json: bool) -> Result<ExitCode> {
+    report.notes().iter().for_each(output::note);
+    if json {
+        output::write_json(out, report)?;
+    } else {
+        output::write_line(out, report.title())?;
+        output::table(out, &["", ""], &report.rows())
+            .or_fail(ExitCode::Failure, || "could not write to standard output".to_owned())?;
+    }
+    Ok(ExitCode::Ok)
 }
 
 /// A line of a report for people.
 pub(super) fn row(label: &str, value: String) -> Vec<String> {
     vec![format!("  {label}"), value]
-}
-
-/// Prints such lines.
-pub(super) fn rows_out(out: &mut dyn Write, rows: &[Vec<String>]) -> Result<()> {
-    output::table(out, &["", ""], rows).or_fail(ExitCode::Failure, || "could not write to standard output".to_owned())
 }
 
 /// A secret as it is shown.

@@ -4,7 +4,6 @@
 //! same key, and until then the key in the key file is in force.
 
 use crate::cli::ServiceRotateKeyArgs;
-use crate::cmd::output;
 use crate::cmd::service::connection::{self, Look};
 use crate::cmd::service::options;
 use crate::cmd::service::report::{self, OtherKey};
@@ -12,7 +11,7 @@ use crate::cmd::service::site::{self, Site, Steps};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::sigilum::gateway::{Gateway, KeyDelivery};
-use crate::sigilum::local_db::{DbError, KeyDigest, KeyState, LocalDb, NewService, Problem, ServiceKind, Slot};
+use crate::sigilum::local_db::{KeyDigest, KeyState, LocalDb, NewService, ServiceKind, Slot};
 use crate::sigilum::secrets;
 use secrecy::SecretString;
 use serde::Serialize;
@@ -38,14 +37,13 @@ pub fn run(args: &ServiceRotateKeyArgs, env: &Env, out: &mut dyn Write) -> Resul
     options::check_slug(args.slug.get())?;
     let site = site::site(&args.common, None, env)?;
     options::warn_of_typed_secrets(None, &args.common.gateway);
-    let mut lock = site.lock()?;
-    let mut db = open(&site)?;
-    let slot = known(&site, &db, args.slug.get())?;
-    let mut notes = Vec::new();
-    let gateway = gateway(&site, &db, &slot, &mut notes)?;
-    if lock.is_none() {
-        lock = Some(site.make_and_lock()?);
-    }
+    let mut db = site.open_db()?;
+    let (lock, (slot, gateway, notes)) = site.locked(|| {
+        let slot = known(&site, &db, args.slug.get())?;
+        let mut notes = Vec::new();
+        let gateway = gateway(&site, &db, &slot, &mut notes)?;
+        Ok((slot, gateway, notes))
+    })?;
 
     let stem = &slot.file_stem;
     let next_stem = report::next_stem(&slot);
@@ -94,7 +92,7 @@ pub fn run(args: &ServiceRotateKeyArgs, env: &Env, out: &mut dyn Write) -> Resul
     db.close()?;
     drop(lock);
 
-    Report {
+    let done = Report {
         namespace: site.namespace().to_owned(),
         service_slug: args.slug.get().to_owned(),
         service_id: registered.service_id,
@@ -103,22 +101,8 @@ pub fn run(args: &ServiceRotateKeyArgs, env: &Env, out: &mut dyn Write) -> Resul
         revoked_keys: revoked.iter().map(OtherKey::from).collect(),
         service_key_handed_over: handed_over,
         notes,
-    }
-    .print(out, args.output.json)?;
-    Ok(ExitCode::Ok)
-}
-
-/// The database, which must be there.
-pub(super) fn open(site: &Site) -> Result<LocalDb> {
-    if !site.database.exists() {
-        let problem = Problem::Missing;
-        return Err(DbError {
-            path: site.database.clone(),
-            problem,
-        }
-        .into());
-    }
-    Ok(LocalDb::open_or_create(&site.database, site.checkout.as_ref())?.db)
+    };
+    report::print(&done, out, args.output.json)
 }
 
 fn known(site: &Site, db: &LocalDb, slug: &str) -> Result<Slot> {
@@ -133,40 +117,21 @@ fn known(site: &Site, db: &LocalDb, slug: &str) -> Result<Slot> {
     .next(format!("sigilum-authz-notify service add --service-slug {slug}")))
 }
 
-/// Whether files or rows tell that the service has a connection at the Sigilum gateway.
-pub(super) fn is_behind_gateway(site: &Site, db: &LocalDb, slot: &Slot) -> Result<bool> {
-    let keys = db.active_keys(&slot.id)?;
-    let description = slot.service.as_ref().and_then(|service| service.description.as_deref());
-    Ok(keys.iter().any(|key| key.name == ServiceKind::Gateway.key_name())
-        || description == Some(ServiceKind::Gateway.description())
-        || site.workspace.upstream_secret_file(&slot.slug).exists()
-        || connection::journal_file(site, &slot.slug).exists())
-}
-
 /// The gateway, if it has a connection for the service; `None` for a service without one.
 fn gateway(site: &Site, db: &LocalDb, slot: &Slot, notes: &mut Vec<String>) -> Result<Option<Look>> {
-    if slot.file_stem != slot.slug {
-        return Ok(None);
-    }
-    let look = match connection::look(site, &slot.slug) {
-        Ok(look) => look,
-        Err(error) if error.code == ExitCode::Unreachable && !is_behind_gateway(site, db, slot)? => {
-            notes.push("the Sigilum gateway was not reached; nothing here says that it serves this service".to_owned());
-            return Ok(None);
-        }
-        Err(error) => return Err(error),
-    };
-    if look.existing.is_none() {
-        return Ok(None);
-    }
-    if matches!(look.gateway, Gateway::Cli(_)) && !site.gateway_home {
+    let look = connection::served(site, db, slot, notes)?;
+    if look
+        .as_ref()
+        .is_some_and(|look| matches!(look.gateway, Gateway::Cli(_)))
+        && !site.gateway_home
+    {
         return Err(Error::new(
             ExitCode::Unreachable,
             "could not rotate the key: the Sigilum gateway is stopped, and would go on with the old one",
         )
         .next("start the Sigilum gateway, or set GATEWAY_SIGILUM_HOME to the home that it is started with"));
     }
-    Ok(Some(look))
+    Ok(look)
 }
 
 /// The key of an interrupted rotation, or a new one, on disk in either case.
@@ -197,24 +162,19 @@ fn hand_over(site: &Site, gateway: &Gateway, slug: &str, key: &SecretString) -> 
     }
 }
 
-impl Report {
-    fn print(&self, out: &mut dyn Write, json: bool) -> Result<()> {
-        self.notes.iter().for_each(output::note);
-        if json {
-            return output::write_json(out, self);
-        }
-        output::write_line(
-            out,
-            format_args!("Service {} of {}: new service key", self.service_slug, self.namespace),
-        )?;
+impl report::Report for Report {
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    fn title(&self) -> String {
+        format!("Service {} of {}: new service key", self.service_slug, self.namespace)
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
         let file = self.service_key_file.display();
         let mut rows = vec![report::row("service key", format!("{}, in {file}", self.service_key))];
-        for key in &self.revoked_keys {
-            rows.push(report::row(
-                "revoked key",
-                format!("{} of {} ({})", key.prefix, key.created_at, key.id),
-            ));
-        }
-        report::rows_out(out, &rows)
+        rows.extend(self.revoked_keys.iter().map(|key| key.row("revoked key")));
+        rows
     }
 }

@@ -1,8 +1,8 @@
 //! `service secret set`: rotate or set the upstream secret of an existing connection, then store it in its file.
 
 use crate::cli::ServiceSecretSetArgs;
-use crate::cmd::output;
-use crate::cmd::service::connection::{self, Act, Acts, Look, Outcome, Source};
+use crate::cmd::service::acts::{Act, ActContext, Acts, Outcome, Source};
+use crate::cmd::service::connection::{self, Look};
 use crate::cmd::service::options;
 use crate::cmd::service::report::{self, GatewayReport};
 use crate::cmd::service::site::{self, Site, Steps};
@@ -75,11 +75,6 @@ impl Set<'_> {
             id: self.slug().to_owned(),
             ..Wanted::default()
         };
-        let nothing = || Acts {
-            list: Vec::new(),
-            secret: None,
-            notes: Vec::new(),
-        };
         let batches = match (&look.existing, &look.journal) {
             (None, None) => return Err(self.unknown(&look)),
             (None, Some(journal)) => {
@@ -87,7 +82,7 @@ impl Set<'_> {
                 let key = self.key().unwrap_or(&in_use).to_owned();
                 let own = key == in_use;
                 let finish = look.finish(&wanted, own.then_some(&self.secret))?;
-                let rotate = if own { nothing() } else { self.rotate(key, false) };
+                let rotate = if own { Acts::none() } else { self.rotate(key, false) };
                 [finish, rotate]
             }
             (Some(existing), _) => {
@@ -154,67 +149,56 @@ impl Set<'_> {
     }
 
     fn lines(&self, look: &Look, batches: &[Acts]) -> Vec<String> {
-        let acts = batches.iter().flat_map(|acts| &acts.list);
-        acts.map(|act| act.line(&self.site, self.slug(), &look.gateway))
-            .collect()
+        batches.iter().flat_map(|acts| acts.lines(&self.site, look)).collect()
     }
 
     fn carry_out(&self, out: &mut dyn Write) -> Result<ExitCode> {
-        let mut lock = self.site.lock()?;
-        let (mut look, mut batches) = self.plan()?;
-        if lock.is_none() {
-            lock = Some(self.site.make_and_lock()?);
-            (look, batches) = self.plan()?;
-        }
+        let (lock, (look, batches)) = self.site.locked(|| self.plan())?;
         if batches.iter().any(|acts| acts.shows_secret(&look.gateway)) {
             report::warn_of_cli();
         }
         let mut steps = Steps::new(self.lines(&look, &batches));
-        let mut outcome = Outcome::default();
+        let mut outcome = Outcome::new(&look);
+        let at = ActContext {
+            site: &self.site,
+            look: &look,
+            service_key: None,
+        };
         for acts in &batches {
-            let secret = acts.secret.as_ref().map(|(secret, _)| secret);
-            for act in &acts.list {
-                steps.run(|| act.perform(&self.site, self.slug(), &look.gateway, secret, None, &mut outcome))?;
-            }
+            acts.perform(&at, &mut steps, &mut outcome)?;
         }
         drop(lock);
-        outcome.connection = outcome.connection.or_else(|| look.existing.clone());
 
-        let [finish, rotate] = batches;
+        let [finish, rotate] = &batches;
+        let acts = if rotate.list.is_empty() { finish } else { rotate };
+        let gateway = GatewayReport::new(&at, acts, &outcome, self.args.secret.reveal.reveal_secrets);
         let mut notes: Vec<String> = finish.notes.iter().chain(&rotate.notes).cloned().collect();
-        let wanted = Wanted {
-            id: self.slug().to_owned(),
-            ..Wanted::default()
-        };
-        let acts = if rotate.list.is_empty() { &finish } else { &rotate };
-        let reveal = self.args.secret.reveal.reveal_secrets;
-        let gateway = GatewayReport::new(&self.site, &wanted, &look.gateway, acts, &outcome, reveal, &mut notes);
+        notes.extend(gateway.notes(&Wanted::default()));
         let done = Report {
             namespace: self.site.namespace().to_owned(),
             service_slug: self.slug().to_owned(),
             gateway,
             notes,
         };
-        done.print(out, self.args.output.json)?;
-        Ok(ExitCode::Ok)
+        report::print(&done, out, self.args.output.json)
     }
 }
 
-impl Report {
-    fn print(&self, out: &mut dyn Write, json: bool) -> Result<()> {
-        self.notes.iter().for_each(output::note);
-        if json {
-            return output::write_json(out, self);
-        }
+impl report::Report for Report {
+    fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    fn title(&self) -> String {
         let did = if self.gateway.did.is_empty() {
             "the Sigilum gateway had this very secret"
         } else {
             "secret set"
         };
-        output::write_line(
-            out,
-            format_args!("Service {} of {}: {did}", self.service_slug, self.namespace),
-        )?;
-        report::rows_out(out, &self.gateway.rows())
+        format!("Service {} of {}: {did}", self.service_slug, self.namespace)
+    }
+
+    fn rows(&self) -> Vec<Vec<String>> {
+        self.gateway.rows()
     }
 }

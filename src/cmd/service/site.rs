@@ -14,6 +14,7 @@ use crate::settings::{Owner, OwnerQuery};
 use crate::sigilum::checkout::Checkout;
 use crate::sigilum::gateway::{DEFAULT_ADMIN_URL, Target};
 use crate::sigilum::http::{self, LoopbackTrust};
+use crate::sigilum::local_db::{DbError, LocalDb, Problem};
 use crate::sigilum::secrets::Workspace;
 use secrecy::SecretString;
 use std::io::Write;
@@ -105,8 +106,30 @@ impl Site {
         Ok(Some(lock))
     }
 
-    /// The same, and makes the folder where there is none.
-    pub fn make_and_lock(&self) -> Result<FileLock> {
+    /// Looks with our lock held, so that what is seen still holds when it is acted upon. Where there is no folder to lock
+    /// in, it is made after a first look that found nothing to refuse.
+    pub fn locked<T>(&self, mut look: impl FnMut() -> Result<T>) -> Result<(FileLock, T)> {
+        if let Some(lock) = self.lock()? {
+            return Ok((lock, look()?));
+        }
+        look()?;
+        let lock = self.make_and_lock()?;
+        Ok((lock, look()?))
+    }
+
+    /// The database, which must be there.
+    pub fn open_db(&self) -> Result<LocalDb> {
+        if !self.database.exists() {
+            return Err(DbError {
+                path: self.database.clone(),
+                problem: Problem::Missing,
+            }
+            .into());
+        }
+        Ok(LocalDb::open_or_create(&self.database, self.checkout.as_ref())?.db)
+    }
+
+    fn make_and_lock(&self) -> Result<FileLock> {
         let folder = self.workspace.dir();
         fs::create_private_dir(folder)?;
         FileLock::acquire(&folder.join(".sigilum-authz-notify.lock"), PATIENCE)
