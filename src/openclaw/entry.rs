@@ -7,7 +7,7 @@
 pub use super::names::{HOOK, PLUGIN};
 pub use super::selection::{Hooks, Install, Installs, Selection, installs, selection};
 
-use super::selection::{refusal, select};
+use super::selection::{refusal, select, wakes_bundled_hooks};
 use super::shape::{child, kind, object, shape};
 use crate::error::Result;
 use crate::text::{filler, is_unset};
@@ -198,7 +198,9 @@ pub fn wanted(config: &Value, want: &Wanted<'_>, installs: &Installs) -> Result<
     }
     let tracked = installs.read()?;
     let old = select(config, &tracked)?;
-    let changes = old.changes_to(&select(&plain, &tracked)?);
+    let mut changes = old.changes_to(&select(&plain, &tracked)?);
+    let bundled = wakes_bundled_hooks(config, &plain);
+    changes.extend(bundled.map(str::to_owned));
     if changes.is_empty() {
         return planned(plain, notes);
     }
@@ -212,7 +214,7 @@ pub fn wanted(config: &Value, want: &Wanted<'_>, installs: &Installs) -> Result<
     }
     let mut open = plain.clone();
     open_discovery(&mut open, want.open_dir)?;
-    if old.changes_to(&select(&open, &tracked)?).is_empty() {
+    if bundled.is_none() && old.changes_to(&select(&open, &tracked)?).is_empty() {
         notes.push("hooks.internal.load.extraDirs got our hook's folder, so that all other hooks still run".to_owned());
         return planned(open, notes);
     }
@@ -288,14 +290,15 @@ fn put_entry(config: &mut Value, want: &Wanted<'_>, before: Option<&Entry>, note
     Ok(())
 }
 
-/// Sets `enabled` of the entry, and with `true` also that of `hooks.internal`.
+/// Sets `enabled` of the entry; with `true` also that of `hooks.internal` where it is false. Where it is absent the entry
+/// is enough, and OpenClaw up to 2026.7 would take `true` for every bundled hook.
 fn put_flags(config: &mut Value, enable: Enable) -> Result<()> {
     let on = match enable {
         Enable::True => true,
         Enable::False => false,
         Enable::Preserve => return Ok(()),
     };
-    if on {
+    if on && config.pointer("/hooks/internal/enabled") == Some(&Value::Bool(false)) {
         child(config, &ENV_PATH[..2])?.insert("enabled".to_owned(), Value::Bool(true));
     }
     child(config, &ENV_PATH[..4])?.insert("enabled".to_owned(), Value::Bool(on));

@@ -80,6 +80,16 @@ fn list(names: &BTreeSet<String>) -> String {
     names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
+/// What an edit changes beyond the rules of 2026.9.6 where an older OpenClaw wrote the config last: up to 2026.7 it runs
+/// every bundled hook once `hooks.internal.enabled` is true, whatever the entries name.
+pub fn wakes_bundled_hooks(before: &Value, after: &Value) -> Option<&'static str> {
+    let on = |config: &Value| config.pointer("/hooks/internal/enabled") == Some(&Value::Bool(true));
+    let version = before.pointer("/meta/lastTouchedVersion").and_then(Value::as_str)?;
+    let mut numbers = version.split('.').map_while(|part| part.parse::<u32>().ok());
+    let is_old = (numbers.next()?, numbers.next()?) <= (2026, 7);
+    (is_old && on(after) && !on(before)).then_some("every hook that OpenClaw brings along runs, up to version 2026.7")
+}
+
 /// The hook packs that OpenClaw tracks, in its state database. Read when asked, never written, created or locked.
 #[derive(Debug, Clone)]
 pub struct Installs {

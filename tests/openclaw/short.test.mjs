@@ -93,3 +93,19 @@ test("the same other hooks as before, and no process of ours", async () => {
   await world.gateway.stop("SIGTERM");
   assert.deepEqual(ours(), []);
 });
+
+test("where no hook was on, ours is the only one", async () => {
+  const world = await World.create();
+  try {
+    world.writeConfig({ hooks: "" });
+    const before = world.text();
+    await world.login("--enable-authz-notify", "true");
+    world.sigilumOk("hook", "install");
+    await world.boot();
+    await until("our hook alone", () => isDeepStrictEqual(world.hooks(), [HOOK]));
+    world.sigilumOk("hook", "uninstall");
+    assert.equal(world.text(), before);
+  } finally {
+    await world.close();
+  }
+});

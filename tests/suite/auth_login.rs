@@ -87,7 +87,7 @@ fn the_first_login_leaves_owner_token_record_and_entry() {
     assert_eq!((record.get("api_db"), record.get("token_file")), (None, None));
 
     let config = json(env.config());
-    assert_eq!(config["hooks"]["internal"]["enabled"], true);
+    assert_eq!(config["hooks"]["internal"].get("enabled"), None);
     let wanted = json!({"enabled": true, "env": {
         "SIGILUM_NAMESPACE": "alice", "SIGILUM_API_URL": "http://127.0.0.1:8787", "SIGILUM_MODE": "oss-local",
         "SIGILUM_OWNER_TOKEN": token,

@@ -44,6 +44,27 @@ fn plan(config: &Value, want: &Wanted<'_>) -> Planned {
     wanted(config, want, &Installs::none()).unwrap()
 }
 
+/// OpenClaw up to 2026.7 runs every hook that it brings along where the flag is true: it is not made true there.
+#[test]
+fn an_old_openclaw_gets_no_hook_that_did_not_run() {
+    let config = |version: &str, enabled: Value| json!({"meta": {"lastTouchedVersion": version}, "hooks": {"internal": {"enabled": enabled}}});
+    for version in ["2026.5.5", "2026.7.1", "2025.12.30"] {
+        let error = wanted(&config(version, json!(false)), &want(Enable::True), &Installs::none())
+            .err()
+            .unwrap();
+        assert!(
+            error.to_string().contains("every hook that OpenClaw brings along"),
+            "{error}"
+        );
+        let on = plan(&config(version, json!(true)), &want(Enable::True));
+        assert_eq!(on.value["hooks"]["internal"]["enabled"], true);
+    }
+    for version in ["2026.8.2", "2026.10.1", "2027.1.1", "x"] {
+        let on = plan(&config(version, json!(false)), &want(Enable::True));
+        assert_eq!(on.value["hooks"]["internal"]["enabled"], true);
+    }
+}
+
 #[test]
 fn the_master_flag_and_discovery() {
     let on = json!({"enabled": true, "env": env()});
@@ -54,7 +75,7 @@ fn the_master_flag_and_discovery() {
         (
             None,
             Enable::True,
-            Ok(json!({"entries": entries(json!({}), on.clone()), "enabled": true})),
+            Ok(json!({"entries": entries(json!({}), on.clone())})),
         ),
         (
             None,
@@ -98,7 +119,7 @@ fn the_master_flag_and_discovery() {
         (
             Some(json!({"entries": {"a": {}}})),
             Enable::True,
-            Ok(json!({"entries": entries(json!({"a": {}}), on.clone()), "enabled": true})),
+            Ok(json!({"entries": entries(json!({"a": {}}), on.clone())})),
         ),
         // Switched off altogether: on again only where nothing else wakes up.
         (

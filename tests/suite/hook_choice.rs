@@ -45,6 +45,11 @@ fn old_home(namespaces: &[&str], entry: Value) -> TestEnv {
     env
 }
 
+/// Enough of others in a config that a token taken out again leaves more than half, as OpenClaw demands.
+fn others() -> String {
+    json!({"gateway": {"mode": "local"}, "notes": "x".repeat(500)}).to_string()
+}
+
 /// Where the token stands after a command: as typed; else as recorded; else where it stands already, or where the hook
 /// is on and none of ours is installed that reads the file.
 #[test]
@@ -70,6 +75,7 @@ fn where_the_token_stands() {
     ];
     for (commands, holds, recorded) in cases {
         let env = TestEnv::new();
+        env.write_config(others());
         for command in commands {
             let words = match command[0] {
                 "login" => login("alice"),
@@ -186,6 +192,7 @@ fn a_switch_needs_a_login_and_leaves_no_other_ones_token_in_the_config() {
     );
     assert!(!env.openclaw().exists());
 
+    env.write_config(others());
     env.run(login("alice"))
         .args(["--enable-authz-notify", "true"])
         .expect(0);

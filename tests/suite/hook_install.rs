@@ -67,7 +67,7 @@ fn files_and_entry_and_a_second_run_that_writes_nothing() {
     let mut wanted = json!({"enabled": true, "env": {
         "SIGILUM_NAMESPACE": "alice", "SIGILUM_API_URL": "http://127.0.0.1:8787", "SIGILUM_MODE": "oss-local"}});
     assert_eq!(entry(&env), wanted);
-    assert_eq!(config(&env)["hooks"]["internal"]["enabled"], true);
+    assert_eq!(config(&env)["hooks"]["internal"].get("enabled"), None);
     assert!(std::fs::read_to_string(env.config()).unwrap().starts_with("// mine\n"));
 
     let files: Vec<_> = FILES
@@ -90,13 +90,13 @@ fn files_and_entry_and_a_second_run_that_writes_nothing() {
 #[test]
 fn switched_on_off_or_left_as_it_is() {
     for (before, enable, after, master) in [
-        (None, "true", json!(true), json!(true)),
+        (None, "true", json!(true), Value::Null),
         (None, "false", json!(false), Value::Null),
         (None, "preserve", json!(false), Value::Null),
         (Some(true), "preserve", json!(true), Value::Null),
         (Some(true), "false", json!(false), Value::Null),
         (Some(false), "preserve", json!(false), Value::Null),
-        (Some(false), "true", json!(true), json!(true)),
+        (Some(false), "true", json!(true), Value::Null),
     ] {
         let env = TestEnv::new();
         let internal = match before {
