@@ -3,7 +3,7 @@
 use super::actions::{ActionContext, Outcome, PATIENCE};
 use super::clock::Clock;
 use super::commands::Commands;
-use super::file_events::{FileWatcher, HomeId, locked};
+use super::file_events::{FileWatcher, HomeId};
 use super::log::one_line;
 use super::planner::{Action, By, Config, LogEvent, Memory, Now, Plan, Rules, Snapshot, Stored, plan};
 use super::snapshot::SnapshotReader;
@@ -19,7 +19,7 @@ use crate::process::Process;
 use crate::time;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// An event is often the first of several: the home is looked at so much later.
 const SETTLE_MS: i64 = 4;
@@ -41,8 +41,8 @@ pub(super) struct Shared {
     pub env: Env,
     pub rules: Rules,
     pub clock: Arc<dyn Clock>,
-    pub file_watcher: Mutex<FileWatcher>,
-    pub commands: Mutex<Commands>,
+    pub file_watcher: FileWatcher,
+    pub commands: Commands,
     pub waker: Waker,
     pub started_at: String,
     pub homes_served: usize,
@@ -118,6 +118,11 @@ impl Home {
             (Err(_), None) => {}
         }
         self.look_now(now);
+    }
+
+    /// Whether the token command is asked for a token.
+    pub fn is_waiting_for_command(&self) -> bool {
+        self.memory.asked_for.is_some()
     }
 
     /// How long it needs no attention, in milliseconds; `None`: until something happens.
@@ -201,7 +206,7 @@ impl Home {
     }
 
     /// Looks at the home and does what is to be done.
-    pub fn attend(&mut self, id: HomeId, shared: &Shared) {
+    pub fn attend(&mut self, id: HomeId, shared: &mut Shared) {
         let begun = shared.clock.now();
         (self.look_at, self.looked_at) = (None, Some(begun.steady));
         self.planned = Plan::default();
@@ -229,13 +234,13 @@ impl Home {
     }
 
     /// Looks, with watches on every folder that the look shows to matter.
-    fn look(&mut self, id: HomeId, shared: &Shared) -> Snapshot {
+    fn look(&mut self, id: HomeId, shared: &mut Shared) -> Snapshot {
         let mut snapshot = self.read_snapshot(shared);
         if shared.rules.once {
             return snapshot;
         }
         for _ in 0..4 {
-            let watched = locked(&shared.file_watcher).watch(id, self.reader.folders(&self.place));
+            let watched = shared.file_watcher.watch(id, self.reader.folders(&self.place));
             if !self.mind_polling(watched) {
                 break;
             }
@@ -261,7 +266,7 @@ impl Home {
     }
 
     /// Plans and acts until nothing is left to do now; gives what the home is then, or nothing where the watcher ends.
-    fn work(&mut self, id: HomeId, mut snapshot: Snapshot, shared: &Shared) -> Option<Snapshot> {
+    fn work(&mut self, id: HomeId, mut snapshot: Snapshot, shared: &mut Shared) -> Option<Snapshot> {
         // Taken for the first action and kept: a renewal and its way into the config are one change for everybody else.
         let mut lock: Option<OwnLock> = None;
         for turn in 0.. {
@@ -288,29 +293,14 @@ impl Home {
             }
             if matches!(action, Action::Renew { by: By::Command, .. }) && self.printed.is_none() {
                 lock = None;
-                self.ask_command(id, &action, &snapshot, shared);
+                let namespace = snapshot.owner.as_ref().map(|owner| owner.namespace.clone());
+                shared.commands.start(id, namespace.unwrap_or_default());
+                self.memory.asked_for = Some(action);
             } else {
                 snapshot = self.act(&action, &mut lock, snapshot, shared);
             }
         }
         Some(snapshot)
-    }
-
-    fn ask_command(&mut self, id: HomeId, action: &Action, snapshot: &Snapshot, shared: &Shared) {
-        let Some(namespace) = snapshot.owner.as_ref().map(|owner| owner.namespace.clone()) else {
-            return;
-        };
-        if !shared.rules.once {
-            self.memory.asked_for = Some(action.clone());
-            locked(&shared.commands).start(id, namespace);
-            return;
-        }
-        let printed = locked(&shared.commands).run(&namespace);
-        match printed {
-            Some(Ok(token)) => self.printed = Some(token),
-            Some(Err(error)) => self.failed(action, &error, shared.clock.now()),
-            None => {}
-        }
     }
 
     fn read_snapshot(&mut self, shared: &Shared) -> Snapshot {

@@ -2,7 +2,7 @@
 
 use super::clock::{Clock, SystemClock};
 use super::commands::Commands;
-use super::file_events::{FileWatcher, HomeId, locked};
+use super::file_events::{FileWatcher, HomeId};
 use super::home::{Home, Shared};
 use super::planner::{Now, Rules};
 use super::service_manager::ServiceManager;
@@ -16,7 +16,7 @@ use crate::token::lifetime::DEFAULT_FRACTION;
 use crate::token::token_command::TokenCommand;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -29,9 +29,6 @@ const DRIFT_MS: i64 = 5_000;
 const SEARCH_EVERY_MS: i64 = 60_000;
 /// Where events tell of something in the folder that homes appear in: a home folder of a person is a busy one.
 const SEARCH_AFTER_MS: i64 = 500;
-/// How many homes are attended to at a time, and what a thread's stack may become for it.
-const AT_ONCE: usize = 8;
-const STACK_BYTES: usize = 2 * 1024 * 1024;
 /// For what is not a home, but the folder that homes appear in.
 const EVERYONE: HomeId = usize::MAX;
 
@@ -197,8 +194,8 @@ impl Watcher {
                 once: options.once,
             },
             clock: options.clock,
-            file_watcher: Mutex::new(FileWatcher::new(waker.clone(), options.poll || options.once)),
-            commands: Mutex::new(Commands::new(options.token_command, waker.clone())),
+            file_watcher: FileWatcher::new(waker.clone(), options.poll || options.once),
+            commands: Commands::new(options.token_command, &waker)?,
             waker: waker.clone(),
             started_at: time::rfc3339(now.wall.div_euclid(1000)),
             homes_served: places.len(),
@@ -244,7 +241,7 @@ impl Watcher {
         if let Some(manager) = &self.manager {
             manager.stopping();
         }
-        locked(&self.shared.commands).wait_for_end(Duration::from_millis(300));
+        self.shared.commands.wait_for_end(Duration::from_millis(300));
         tracing::info!("stopped");
         self.homes.drain(..).for_each(Home::leave);
     }
@@ -254,7 +251,14 @@ impl Watcher {
             if self.waker.is_stopping() {
                 break;
             }
-            home.attend(id, &self.shared);
+            home.attend(id, &mut self.shared);
+        }
+        while self.homes.iter().any(Home::is_waiting_for_command)
+            && let Some((id, printed)) = self.shared.commands.wait()
+        {
+            let home = &mut self.homes[id];
+            home.command_ended(printed, self.shared.clock.now());
+            home.attend(id, &mut self.shared);
         }
         self.homes.iter().find_map(Home::verdict).unwrap_or(ExitCode::Ok)
     }
@@ -274,7 +278,7 @@ impl Watcher {
         if now.steady - self.searched >= pause {
             self.find_new_homes();
         }
-        let ended = locked(&self.shared.commands).ended();
+        let ended = self.shared.commands.ended();
         for (id, printed) in ended {
             if let Some(home) = self.homes.get_mut(id) {
                 home.command_ended(printed, now);
@@ -284,34 +288,18 @@ impl Watcher {
         self.wait()
     }
 
-    /// Attends to the homes that are due: one after the other, by several threads where several are. What takes long
-    /// is waiting for the disk, and for that they wait together.
+    /// Attends to the homes that are due, one after the other.
     fn attend_to_all(&mut self) {
-        let now = self.shared.clock.now();
-        let homes = self.homes.iter_mut().enumerate();
-        let due: Vec<(HomeId, &mut Home)> = homes.filter(|(_, home)| home.is_due(now)).collect();
-        let helpers = due.len().clamp(1, AT_ONCE) - 1;
-        let (queue, shared) = (Mutex::new(due.into_iter()), &self.shared);
-        let next = || locked(&queue).next().filter(|_| !shared.waker.is_stopping());
-        std::thread::scope(|scope| {
-            for _ in 0..helpers {
-                let thread = std::thread::Builder::new()
-                    .name("watch-helper".to_owned())
-                    .stack_size(STACK_BYTES);
-                let work = || {
-                    while let Some((id, home)) = next() {
-                        home.attend(id, shared);
-                    }
-                };
-                // Without it, the others do its work.
-                let _ = thread.spawn_scoped(scope, work);
+        for (id, home) in self.homes.iter_mut().enumerate() {
+            let now = self.shared.clock.now();
+            if self.waker.is_stopping() {
+                return;
             }
-            while let Some((id, home)) = next() {
-                home.attend(id, shared);
-                ping(self.manager.as_ref(), &mut self.pinged, shared.clock.now());
+            if home.is_due(now) {
+                home.attend(id, &mut self.shared);
             }
-        });
-        ping(self.manager.as_ref(), &mut self.pinged, self.shared.clock.now());
+            ping(self.manager.as_ref(), &mut self.pinged, now);
+        }
     }
 
     fn wait(&self) -> Duration {
@@ -334,7 +322,7 @@ impl Watcher {
     }
 
     fn hear_of_events(&mut self, now: Now) {
-        let touched = locked(&self.shared.file_watcher).touched();
+        let touched = self.shared.file_watcher.touched();
         if touched.all {
             tracing::debug!("file events were lost");
             self.look_again();
@@ -351,7 +339,7 @@ impl Watcher {
     fn wait_for_homes(&mut self) {
         let Some((folder, _)) = &self.all_in else { return };
         // Without events they are looked for every minute.
-        let _ = locked(&self.shared.file_watcher).watch(EVERYONE, [folder.clone()]);
+        let _ = self.shared.file_watcher.watch(EVERYONE, [folder.clone()]);
         self.find_new_homes();
     }
 
