@@ -17,20 +17,23 @@ pub(super) type HomeId = usize;
 /// Watches folders for homes. Where the system has no file events it sees nothing, and says so.
 pub(super) struct FileWatcher {
     watcher: Result<RecommendedWatcher, String>,
-    shared: Arc<Shared>,
+    news: Arc<Mutex<News>>,
     /// Watched folders, with device and inode: a folder that was replaced is another one.
     watched: HashMap<PathBuf, (u64, u64)>,
-    /// What is watched for each home.
+    /// What is watched for each home, and the other way round.
     folders: HashMap<HomeId, BTreeSet<PathBuf>>,
+    homes: BTreeMap<PathBuf, BTreeSet<HomeId>>,
 }
 
+/// What happened since it was last asked for.
 #[derive(Default)]
-struct Shared {
-    homes: Mutex<BTreeMap<PathBuf, BTreeSet<HomeId>>>,
-    touched: Mutex<Touched>,
-    /// Folders that went, with all that was in them: whatever stands there now is not watched, even if it has got the
-    /// same inode.
-    gone: Mutex<Vec<PathBuf>>,
+struct News {
+    /// Events were lost: anything may have happened.
+    lost: bool,
+    /// Something happened to what is there or was.
+    touched: BTreeSet<PathBuf>,
+    /// It went, with all that was in it: whatever stands there now is not watched, even if it has got the same inode.
+    gone: BTreeSet<PathBuf>,
 }
 
 /// The homes that something happened to since they were last asked for.
@@ -42,21 +45,21 @@ pub(super) struct Touched {
     pub homes: BTreeSet<HomeId>,
 }
 
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is behind these locks is whole at every moment.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(news: &Mutex<News>) -> MutexGuard<'_, News> {
+    // What is behind the lock is whole at every moment.
+    news.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl FileWatcher {
     /// Wakes the loop at each event that matters. `unavailable`: no file events, as if the system had none.
     pub fn new(waker: Waker, unavailable: bool) -> Self {
-        let shared = Arc::new(Shared::default());
+        let news = Arc::default();
         let watcher = if unavailable {
             Err("file events are switched off".to_owned())
         } else {
-            let shared = Arc::clone(&shared);
+            let news = Arc::clone(&news);
             let handler = move |event: notify::Result<notify::Event>| {
-                if shared.take_note(event) {
+                if locked(&news).take(event) {
                     waker.wake();
                 }
             };
@@ -65,9 +68,10 @@ impl FileWatcher {
         };
         Self {
             watcher,
-            shared,
+            news,
             watched: HashMap::new(),
             folders: HashMap::new(),
+            homes: BTreeMap::new(),
         }
     }
 
@@ -75,104 +79,99 @@ impl FileWatcher {
     /// not all of them can be watched. Says whether one is watched that was not before: what happened there until now
     /// was not seen.
     pub fn watch(&mut self, home: HomeId, folders: impl IntoIterator<Item = PathBuf>) -> Result<bool, String> {
-        let wanted: BTreeSet<PathBuf> = folders.into_iter().map(nearest).collect();
-        let watcher = self.watcher.as_mut().map_err(|why| why.clone())?;
-        // Not in the loop's head, where it would stay locked: `unwatch` waits for the thread that takes note.
-        let mut over = std::mem::take(&mut *locked(&self.shared.gone));
-        if self.folders.get(&home) != Some(&wanted) {
-            let mut homes = locked(&self.shared.homes);
-            for folder in self
-                .folders
-                .insert(home, wanted.clone())
-                .unwrap_or_default()
-                .difference(&wanted)
-            {
-                if let Some(here) = homes.get_mut(folder)
-                    && here.remove(&home)
-                    && here.is_empty()
-                {
-                    homes.remove(folder);
-                    over.push(folder.clone());
-                }
-            }
-            for folder in &wanted {
-                homes.entry(folder.clone()).or_default().insert(home);
-            }
+        if let Err(why) = &self.watcher {
+            return Err(why.clone());
         }
-        for folder in over {
-            if self.watched.remove(&folder).is_some() {
-                let _ = watcher.unwatch(&folder);
+        let wanted: BTreeSet<PathBuf> = folders.into_iter().map(nearest).collect();
+        let before = self.folders.insert(home, wanted.clone()).unwrap_or_default();
+        for folder in before.difference(&wanted) {
+            let homes = self.homes.entry(folder.clone()).or_default();
+            homes.remove(&home);
+            if homes.is_empty() {
+                self.homes.remove(folder);
+                self.unwatch(folder);
             }
         }
         let mut new = false;
         let mut trouble = None;
-        for folder in &wanted {
-            match self.watch_folder(folder) {
+        for folder in wanted {
+            match self.watch_folder(&folder) {
                 Ok(is_new) => new |= is_new,
                 Err(error) => trouble = Some(in_words(&error)),
             }
-            if let Some(kind) = without_events(folder) {
+            if let Some(kind) = without_events(&folder) {
                 trouble = Some(format!("{} is on {kind}", folder.display()));
             }
+            self.homes.entry(folder).or_default().insert(home);
         }
         trouble.map_or(Ok(new), Err)
     }
 
     fn watch_folder(&mut self, folder: &Path) -> notify::Result<bool> {
         // Gone since it was asked for: its parent's events, or the next look, will tell.
-        let (Ok(meta), Ok(watcher)) = (std::fs::metadata(folder), &mut self.watcher) else {
+        let Ok(meta) = std::fs::metadata(folder) else {
             return Ok(true);
         };
         let identity = (meta.dev(), meta.ino());
         if self.watched.get(folder) == Some(&identity) {
             return Ok(false);
         }
-        if self.watched.remove(folder).is_some() {
-            let _ = watcher.unwatch(folder);
+        self.unwatch(folder);
+        if let Ok(watcher) = &mut self.watcher {
+            watcher.watch(folder, RecursiveMode::NonRecursive)?;
         }
-        watcher.watch(folder, RecursiveMode::NonRecursive)?;
         self.watched.insert(folder.to_owned(), identity);
         Ok(true)
     }
 
-    /// Which homes to look at.
-    pub fn touched(&self) -> Touched {
-        std::mem::take(&mut *locked(&self.shared.touched))
+    fn unwatch(&mut self, folder: &Path) {
+        if self.watched.remove(folder).is_some()
+            && let Ok(watcher) = &mut self.watcher
+        {
+            let _ = watcher.unwatch(folder);
+        }
+    }
+
+    /// Which homes to look at. Anything that happens in a folder may matter: a look is cheap.
+    pub fn touched(&mut self) -> Touched {
+        // Not locked any longer than that: `unwatch` waits for the thread that has the news.
+        let news = std::mem::take(&mut *locked(&self.news));
+        let mut homes = BTreeSet::new();
+        for path in &news.touched {
+            let around = [Some(path.as_path()), path.parent()].into_iter().flatten();
+            homes.extend(around.filter_map(|folder| self.homes.get(folder)).flatten());
+        }
+        for path in &news.gone {
+            let below = self.homes.range(path.clone()..);
+            let inside = below.take_while(|(folder, _)| folder.starts_with(path));
+            let (gone, here): (Vec<PathBuf>, Vec<_>) = inside.map(|(folder, here)| (folder.clone(), here)).unzip();
+            homes.extend(here.into_iter().flatten());
+            gone.iter().for_each(|folder| self.unwatch(folder));
+        }
+        Touched { all: news.lost, homes }
     }
 }
 
-impl Shared {
-    /// Whether the event is news. Anything that happens in a folder may matter: a look is cheap.
-    fn take_note(&self, event: notify::Result<notify::Event>) -> bool {
+impl News {
+    /// Takes note of an event; says whether these are the first news.
+    fn take(&mut self, event: notify::Result<notify::Event>) -> bool {
+        let is_first = !self.lost && self.touched.is_empty();
         let event = match event {
             Ok(event) if !event.need_rescan() => event,
-            _ => return !std::mem::replace(&mut locked(&self.touched).all, true),
+            _ => {
+                self.lost = true;
+                return is_first;
+            }
         };
-        let went = match event.kind {
-            EventKind::Access(AccessKind::Close(AccessMode::Write)) => false,
+        match event.kind {
+            EventKind::Access(AccessKind::Close(AccessMode::Write)) => {}
             // Reading changes nothing; and we read ourselves.
             EventKind::Access(_) => return false,
-            kind => matches!(kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_))),
-        };
-        let all = locked(&self.homes);
-        let mut homes: BTreeSet<HomeId> = BTreeSet::new();
-        for path in &event.paths {
-            if went {
-                let inside = all
-                    .range(path.clone()..)
-                    .take_while(|(folder, _)| folder.starts_with(path));
-                for (folder, here) in inside {
-                    homes.extend(here);
-                    locked(&self.gone).push(folder.clone());
-                }
-            }
-            let around = [Some(path.as_path()), path.parent()].into_iter().flatten();
-            homes.extend(around.filter_map(|folder| all.get(folder)).flatten());
+            EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) => self.gone.extend(event.paths.clone()),
+            _ => {}
         }
-        let mut touched = locked(&self.touched);
-        let before = touched.homes.len();
-        touched.homes.extend(homes);
-        touched.homes.len() > before
+        self.touched.extend(event.paths);
+        is_first
     }
 }
 
@@ -228,6 +227,7 @@ fn without_events(_folder: &Path) -> Option<&'static str> {
 mod tests {
     use super::super::wakeup;
     use super::*;
+    use std::cell::RefCell;
     use std::fs;
     use std::time::{Duration, Instant};
 
@@ -235,7 +235,7 @@ mod tests {
     const MARK: HomeId = 1000;
 
     struct Watched {
-        file_watcher: FileWatcher,
+        file_watcher: RefCell<FileWatcher>,
         receiver: wakeup::WakeReceiver,
         dir: tempfile::TempDir,
         /// Events come in their order: once a mark that is set here is seen, all that was done before has been.
@@ -248,7 +248,7 @@ mod tests {
         let mut file_watcher = FileWatcher::new(waker, false);
         file_watcher.watch(MARK, [marks.path().to_owned()]).unwrap();
         Watched {
-            file_watcher,
+            file_watcher: RefCell::new(file_watcher),
             receiver,
             dir,
             marks,
@@ -262,7 +262,7 @@ mod tests {
 
         fn watch(&mut self, home: HomeId, folders: &[&str]) -> bool {
             let folders: Vec<PathBuf> = folders.iter().map(|name| self.path(name)).collect();
-            self.file_watcher.watch(home, folders).unwrap()
+            self.file_watcher.get_mut().watch(home, folders).unwrap()
         }
 
         /// The homes touched by what `change` does.
@@ -279,7 +279,7 @@ mod tests {
             while !homes.remove(&MARK) {
                 assert!(start.elapsed() < Duration::from_secs(30), "no events come");
                 self.receiver.wait(Duration::from_millis(10));
-                homes.extend(self.file_watcher.touched().homes);
+                homes.extend(self.file_watcher.borrow_mut().touched().homes);
             }
             homes.into_iter().collect()
         }
