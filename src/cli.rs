@@ -153,7 +153,7 @@ pub struct LoginArgs {
     /// Explicit owner token; other users may see it in the process list: prefer --owner-token-stdin
     #[arg(long, value_name = "JWT")]
     pub owner_token: Option<String>,
-    /// Read the owner token from standard input
+    /// Read the owner token from standard input; at a terminal it is asked for, without echo
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
     pub owner_token_stdin: bool,
     /// Token life in seconds [default: 604800, 7 days; refresh: the replaced token's]
@@ -168,9 +168,9 @@ pub struct LoginArgs {
     /// Keep the token in openclaw.json too [default: as recorded; else where it stands already, or no hook is installed]
     #[arg(long, value_name = "BOOL", action = ArgAction::Set)]
     pub token_in_config: Option<bool>,
-    /// Print the token in the output
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = true, default_missing_value = "true", action = ArgAction::Set)]
-    pub print_token: bool,
+    /// Print the token in the output [default: true, but not on a terminal]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
+    pub print_token: Option<bool>,
     /// Print only the token
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
     pub token_only: bool,

@@ -9,6 +9,7 @@ mod hook_entry;
 mod output;
 mod owner;
 mod prompt;
+mod secret;
 mod serve;
 mod service;
 mod watch;

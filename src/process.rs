@@ -2,6 +2,7 @@
 //! [`child`] alone.
 
 pub mod child;
+pub mod signals;
 
 use std::sync::OnceLock;
 

@@ -70,7 +70,7 @@ pub fn run(out: &mut dyn Write) -> Result<ExitCode> {
         format_args!(
             "\nThe throw-away home stays for you to look at; remove it with: rm -r {}\n\
              In your real OpenClaw home (~/.openclaw):\n  \
-               sigilum-authz-notify auth login --mode managed --namespace <you> --owner-token-stdin\n  \
+               sigilum-authz-notify auth login\n  \
                sigilum-authz-notify hook install\n  \
                sigilum-authz-notify watch",
             home.display()

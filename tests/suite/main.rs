@@ -42,6 +42,7 @@ mod service_remove;
 mod service_secret;
 mod service_stopped;
 mod settings;
+mod terminal;
 mod uninstalled;
 mod watch;
 mod watch_events;

@@ -8,9 +8,9 @@ use crate::cli::LoginArgs;
 use crate::cmd::context::{self, place};
 use crate::cmd::hook_entry::{EntryDone, EntryEdit};
 use crate::cmd::output::{self, write_line};
-use crate::cmd::owner;
+use crate::cmd::{owner, prompt, secret};
 use crate::env::Env;
-use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
 use crate::local_token::{LocalApi, SigningSecret};
@@ -27,7 +27,7 @@ use crate::token::{paste, store};
 use crate::token_check::{TokenCheck, Verdict};
 use hook_plan::HookPlan;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -49,8 +49,20 @@ pub fn run(args: &LoginArgs, action: Action, env: &Env, out: &mut dyn Write) -> 
         write_line(out, done.token.expose_secret())?;
     } else {
         done.report(&login, args, &place, out)?;
-        if args.print_token {
-            write_line(out, format_args!("Token:         {}", done.token.expose_secret()))?;
+        match (args.print_token, std::io::stdout().is_terminal()) {
+            (Some(true), _) | (None, false) => {
+                write_line(out, format_args!("Token:         {}", done.token.expose_secret()))?;
+            }
+            // Others look at a terminal, and it keeps what it showed.
+            (None, true) => {
+                let (namespace, flags) = (&login.owner.namespace.value, context::place_flags(&args.place));
+                let show = format!("sigilum-authz-notify auth show --namespace {namespace}{flags}");
+                write_line(
+                    out,
+                    format_args!("Token:         not shown on a terminal; to see it: {show}"),
+                )?;
+            }
+            (Some(false), _) => {}
         }
     }
     Ok(ExitCode::Ok)
@@ -196,17 +208,15 @@ fn owner_and_token(
     hook: &HookPlan,
 ) -> Result<(Owner, Option<Given>)> {
     let entry_env = || Ok(hook.entry.as_ref().map(|entry| entry.env.clone()));
-    let owner = |token_namespace: Option<&str>| {
-        let query = OwnerQuery {
-            email: args.email.as_deref(),
-            token_namespace,
-            adopted_namespace: hook.adopted_namespace(),
-            entry_env: Some(&entry_env),
-            replaces_record: true,
-            ..context::owner_query(&args.owner, &args.local_api)
-        };
-        owner::owner(query, env, place, true)
+    let query = |token_namespace| OwnerQuery {
+        email: args.email.as_deref(),
+        token_namespace,
+        adopted_namespace: hook.adopted_namespace(),
+        entry_env: Some(&entry_env),
+        replaces_record: true,
+        ..context::owner_query(&args.owner, &args.local_api)
     };
+    let owner = |token_namespace| owner::owner(query(token_namespace), env, place, true);
     let typed = args.owner_token.is_some() || args.owner_token_stdin;
     if action == Action::Refresh && !typed {
         let owner = owner(None)?;
@@ -214,8 +224,13 @@ fn owner_and_token(
             return Ok((owner, None));
         }
     }
-    let Some((text, from)) = handed_over(args, env)? else {
-        return Ok((owner(None)?, None));
+    let (text, from) = match handed_over(args, env)? {
+        Some(given) => given,
+        // What it is for, a person at a terminal is asked for, and the token says itself.
+        None if prompt::may_ask() && settings::owner(&query(None), env, place)?.mode.value == Mode::Managed => {
+            (from_stdin()?, "the terminal")
+        }
+        None => return Ok((owner(None)?, None)),
     };
     let Taken { token, says, left_out } =
         source::take(text.expose_secret(), args.owner.namespace.as_deref(), from, time::now())?;
@@ -247,21 +262,15 @@ fn handed_over(args: &LoginArgs, env: &Env) -> Result<Option<(SecretSlice<u8>, &
             output::warn("a token on the command line may be seen by other users; prefer --owner-token-stdin");
             Ok(Some((secret(token), "--owner-token")))
         }
-        (None, true) => {
-            let mut bytes = Vec::new();
-            let read = std::io::stdin()
-                .lock()
-                .take(paste::MAX_TEXT as u64 + 1)
-                .read_to_end(&mut bytes);
-            read.or_fail(ExitCode::Token, || {
-                "could not read the owner token from standard input".to_owned()
-            })?;
-            Ok(Some((bytes.into(), "standard input")))
-        }
+        (None, true) => Ok(Some((from_stdin()?, "standard input"))),
         (None, false) => Ok(env
             .var("SIGILUM_OWNER_TOKEN")
             .map(|token| (secret(token), "SIGILUM_OWNER_TOKEN"))),
     }
+}
+
+fn from_stdin() -> Result<SecretSlice<u8>> {
+    secret::from_stdin("owner token", paste::MAX_TEXT, |text| paste::read(text).is_ok())
 }
 
 /// The token that is stored now.

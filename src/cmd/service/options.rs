@@ -1,14 +1,13 @@
 //! What a person gives to a service command: checked before anything is looked at.
 
 use crate::cli::{GatewayArgs, ServiceAddArgs, ServiceMode, UpstreamSecretArgs};
-use crate::cmd::output;
+use crate::cmd::{output, secret};
 use crate::env::Env;
-use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::settings;
 use crate::sigilum::http;
-use secrecy::SecretString;
-use std::io::Read;
+use secrecy::{ExposeSecret, SecretString};
 use std::path::Path;
 
 /// A secret is at most so long.
@@ -89,19 +88,14 @@ fn read_secret_file(path: &Path) -> Result<String> {
 }
 
 fn read_stdin() -> Result<String> {
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .take(SECRET_CAP + 1)
-        .read_to_end(&mut bytes)
-        .or_fail(ExitCode::SecretOrDatabase, || {
-            "could not read the upstream secret from standard input".to_owned()
-        })?;
+    let bytes = secret::from_stdin("upstream secret", SECRET_CAP as usize, |_| true)?;
+    let bytes = bytes.expose_secret();
     if bytes.len() as u64 > SECRET_CAP {
         return Err(bad_secret(format_args!(
             "standard input holds more than {SECRET_CAP} bytes"
         )));
     }
-    String::from_utf8(bytes).map_err(|_| bad_secret("standard input is not UTF-8 text"))
+    String::from_utf8(bytes.to_vec()).map_err(|_| bad_secret("standard input is not UTF-8 text"))
 }
 
 /// One warning for all secrets that stand on the command line, where other users of the machine may see them.

@@ -1,0 +1,119 @@
+//! A secret from standard input: all of it where that is a pipe or a file; at a terminal asked for, without echo, ended
+//! by Enter, however long it is.
+
+use crate::error::{ExitCode, OrFail, Result};
+use crate::process::signals;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+use secrecy::SecretSlice;
+use std::io::{IsTerminal, Read, Stdin, Write};
+
+/// After a line's end, more of what was pasted is there within so many milliseconds. As often a signal is looked for.
+const PAUSE_MS: i64 = 100;
+/// Ctrl-D
+const END: u8 = 4;
+/// Ctrl-U
+const CLEAR: u8 = 21;
+/// Ctrl-H, and what the backspace key sends.
+const BACKSPACE: [u8; 2] = [8, 127];
+
+/// The bytes of a secret, `what` in words; one byte more than `limit` where there are more. At a terminal a line's end
+/// is not its end where `is_whole` denies it and more is there already: something was pasted that is broken into lines.
+///
+/// # Errors
+/// Where standard input cannot be read.
+pub fn from_stdin(what: &str, limit: usize, is_whole: impl Fn(&[u8]) -> bool) -> Result<SecretSlice<u8>> {
+    let stdin = std::io::stdin();
+    let failed = || format!("could not read the {what} from standard input");
+    if !stdin.is_terminal() {
+        let mut bytes = Vec::new();
+        let read = stdin.lock().take(limit as u64 + 1).read_to_end(&mut bytes);
+        read.or_fail(ExitCode::Failure, failed)?;
+        return Ok(bytes.into());
+    }
+    let held = signals::hold().or_fail(ExitCode::Failure, failed)?;
+    // Dropped before the above: the terminal is itself again when a signal ends the process.
+    let terminal = Terminal::hide(&stdin).or_fail(ExitCode::Failure, failed)?;
+    let _ = write!(
+        std::io::stderr(),
+        "Paste the {what} (it is not shown), then press Enter: "
+    );
+    let typed = terminal.read(limit, &|| held.must_end(), &is_whole);
+    let _ = writeln!(std::io::stderr());
+    typed.or_fail(ExitCode::Failure, failed).map(SecretSlice::from)
+}
+
+/// A terminal that shows nothing of what is typed, and hands it on key by key: of a line it would keep 4,095 characters
+/// at most. As it was before, once this is dropped; what was typed but not read by then is gone, as it may be a secret.
+struct Terminal<'a> {
+    stdin: &'a Stdin,
+    before: Termios,
+    hidden: Termios,
+}
+
+impl<'a> Terminal<'a> {
+    fn hide(stdin: &'a Stdin) -> rustix::io::Result<Self> {
+        let before = tcgetattr(stdin)?;
+        let mut hidden = before.clone();
+        hidden.local_modes -= LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON;
+        hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
+        hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
+        tcsetattr(stdin, OptionalActions::Now, &hidden)?;
+        Ok(Self { stdin, before, hidden })
+    }
+
+    fn read(
+        &self,
+        limit: usize,
+        must_end: &dyn Fn() -> bool,
+        is_whole: &dyn Fn(&[u8]) -> bool,
+    ) -> rustix::io::Result<Vec<u8>> {
+        let mut typed = Vec::new();
+        let mut buffer = [0; 1024];
+        while typed.len() <= limit && !must_end() {
+            if !self.has_more()? {
+                continue;
+            }
+            let read = rustix::io::read(self.stdin, &mut buffer)?;
+            if read == 0 {
+                break;
+            }
+            for (at, &byte) in buffer[..read].iter().enumerate() {
+                match byte {
+                    END => return Ok(typed),
+                    CLEAR => typed.clear(),
+                    byte if BACKSPACE.contains(&byte) => drop(typed.pop()),
+                    byte => typed.push(byte),
+                }
+                let has_more = || Ok::<_, Errno>(at + 1 < read || self.has_more()?);
+                if matches!(byte, b'\n' | b'\r') && (is_whole(&typed) || !has_more()?) {
+                    return Ok(typed);
+                }
+            }
+        }
+        Ok(typed)
+    }
+
+    fn has_more(&self) -> rustix::io::Result<bool> {
+        let pause = Timespec {
+            tv_sec: 0,
+            tv_nsec: PAUSE_MS * 1_000_000,
+        };
+        match poll(&mut [PollFd::new(self.stdin, PollFlags::IN)], Some(&pause)) {
+            Ok(ready) => Ok(ready > 0),
+            // A signal, or the process was stopped and goes on: its shell may have changed the terminal meanwhile.
+            Err(Errno::INTR) => {
+                tcsetattr(self.stdin, OptionalActions::Now, &self.hidden)?;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Drop for Terminal<'_> {
+    fn drop(&mut self) {
+        let _ = tcsetattr(self.stdin, OptionalActions::Flush, &self.before);
+    }
+}

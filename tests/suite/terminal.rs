@@ -1,0 +1,133 @@
+//! Secrets that a person types or pastes at a terminal: asked for, not shown, ended by Enter; and what is printed there.
+
+use crate::env::{self, TestEnv};
+
+use env::services::Desk;
+use env::watching::managed_token;
+use rustix::process::Signal;
+use secrecy::ExposeSecret;
+use sigilum_authz_notify::token::claims::{self, Claims};
+
+const ASKS: &str = "then press Enter: ";
+const LOGIN: [&str; 4] = ["auth", "login", "--mode", "managed"];
+
+/// A token of 6,000 characters: a terminal keeps 4,095 of a line.
+fn long_token() -> String {
+    let subject = "u".repeat(4_400);
+    let claims = Claims::new(&subject, "alice@example.org", "alice", env::now(), 5_000);
+    let token = claims::mint(&claims, &"only Sigilum knows".into()).unwrap();
+    assert!(token.expose_secret().len() > 6_000);
+    token.expose_secret().to_owned()
+}
+
+#[test]
+fn a_token_is_asked_for_and_never_shown() {
+    let (token, long) = (managed_token("alice", 5_000), long_token());
+    let broken = format!("{}\n{}\n{}", &token[..70], &token[70..140], &token[140..]);
+    let deleted = format!("oops\u{8}\u{7f}\u{15}{token}");
+    let stdin: &[&str] = &["--owner-token-stdin"];
+    for (flags, typed, expected) in [
+        (stdin, format!("{token}\n"), &token),
+        (stdin, format!("{token}\r"), &token),
+        (stdin, format!("{long}\n"), &long),
+        (stdin, format!("export SIGILUM_OWNER_TOKEN=\"{broken}\"\n"), &token),
+        (stdin, format!("\u{1b}[200~{token}\u{1b}[201~\n"), &token),
+        (stdin, format!("{deleted}\n"), &token),
+        (stdin, format!("{token}\u{4}"), &token),
+        (&[], format!("{token}\n"), &token),
+    ] {
+        let env = TestEnv::new();
+        let mut terminal = env.run(LOGIN).args(flags).on_terminal(true);
+        terminal.wait_for(ASKS);
+        assert!(!terminal.echoes());
+        terminal.types(&typed);
+        let (output, echoes) = terminal.end_and_echo();
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        assert!(echoes, "the terminal stays dumb");
+        assert_eq!(env.stored().as_ref(), Some(expected));
+        // Neither typed nor printed.
+        assert!(!output.stderr.contains(&expected[..60]), "{}", output.stderr);
+        let says = "not shown on a terminal; to see it: sigilum-authz-notify auth show --namespace alice";
+        assert!(output.stderr.contains(says), "{}", output.stderr);
+    }
+}
+
+#[test]
+fn a_terminal_gets_the_token_if_it_is_asked_for() {
+    let env = TestEnv::new();
+    env.login().expect(0);
+    let cases: [(&[&str], bool, bool); 5] = [
+        (&[], true, false),
+        (&["--print-token", "true"], true, true),
+        (&["--print-token", "false"], true, false),
+        (&["--token-only"], true, true),
+        (&[], false, true),
+    ];
+    for (flags, on_terminal, is_printed) in cases {
+        let run = env
+            .run(["auth", "login", "--mode", "oss-local", "--namespace", "alice"])
+            .args(flags);
+        let output = run.on_terminal(on_terminal).end();
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        let token = env.stored().unwrap();
+        let printed = output.stdout.contains(&token) || output.stderr.contains(&token);
+        assert_eq!(printed, is_printed, "{flags:?}: {}", output.stderr);
+    }
+}
+
+#[test]
+fn nothing_typed_is_told() {
+    let env = TestEnv::new();
+    let mut terminal = env.run(LOGIN).on_terminal(true);
+    terminal.wait_for(ASKS);
+    terminal.types("\n");
+    let output = terminal.end();
+    assert_eq!(output.code, 4);
+    assert!(output.stderr.contains("it is empty"), "{}", output.stderr);
+    assert!(!env.openclaw().exists());
+}
+
+#[test]
+fn a_signal_ends_the_question_and_the_terminal_shows_again_what_is_typed() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
+        let env = TestEnv::new();
+        let mut terminal = env.run(LOGIN).args(["--owner-token-stdin"]).on_terminal(true);
+        terminal.wait_for(ASKS);
+        terminal.types("eyJhalf");
+        terminal.signal(signal);
+        let (output, echoes) = terminal.end_and_echo();
+        assert_eq!(output.code, -1, "{}", output.stderr);
+        assert!(echoes, "{signal:?}");
+        assert!(!output.stderr.contains("eyJhalf"), "{}", output.stderr);
+        assert!(!env.openclaw().exists());
+    }
+}
+
+#[test]
+fn an_upstream_secret_is_asked_for_the_same_way() {
+    let secret = "lin_api_0123456789abcdef";
+    let desk = Desk::new();
+    desk.add_linear([]).expect(0);
+    let set = |flags: [&'static str; 2]| desk.set("linear", flags);
+    let add = |flags: [&'static str; 2]| {
+        let gateway = ["--mode", "gateway", "--upstream-base-url", "https://api.github.com"];
+        desk.add("github", gateway.into_iter().chain(flags))
+    };
+    for run in [
+        set(["--upstream-secret", "-"]),
+        set(["--upstream-secret-file", "-"]),
+        add(["--upstream-secret-file", "-"]),
+    ] {
+        let mut terminal = run.on_terminal(true);
+        terminal.wait_for(ASKS);
+        assert!(!terminal.echoes());
+        terminal.types(&format!("{secret}\n"));
+        let (output, echoes) = terminal.end_and_echo();
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        assert!(echoes && !output.stderr.contains(secret), "{}", output.stderr);
+    }
+    for slug in ["linear", "github"] {
+        let sent = desk.gateway.secrets(slug);
+        assert!(sent.values().any(|value| value == secret), "{slug}: {sent:?}");
+    }
+}
