@@ -27,7 +27,7 @@ const SETTLE_MS: i64 = 4;
 const REMOVAL_MS: i64 = 1_000;
 /// How often a home is looked at whose file system tells of no changes.
 const POLL_MS: i64 = 5_000;
-/// How often a broken config, or a home that another watcher serves, is looked at without any event.
+/// How often a home that another watcher serves is looked at without any event.
 const DOUBT_MS: i64 = 30_000;
 /// How often any home is looked at: events can be lost. Never worth a wake-up of its own.
 const PRECAUTION_MS: i64 = 300_000;
@@ -130,8 +130,7 @@ impl Home {
         let since = self.looked_at.unwrap_or(now.steady) - now.steady;
         let event = self.look_at.map(|at| at.max(self.not_before) - now.steady);
         let poll = self.polled.as_ref().map(|_| since + POLL_MS);
-        let doubtful = matches!(self.reader.config, Config::Broken(_)) || self.lock_failed.is_some();
-        let doubt = doubtful.then_some(since + DOUBT_MS);
+        let doubt = self.lock_failed.map(|_| since + DOUBT_MS);
         [event, self.planned.wait(now), poll, doubt].into_iter().flatten().min()
     }
 
@@ -304,7 +303,7 @@ impl Home {
     }
 
     fn read_snapshot(&mut self, shared: &Shared) -> Snapshot {
-        self.reader.read(&self.place, &shared.env, shared.clock.now().wall)
+        self.reader.read(&self.place, &shared.env)
     }
 
     /// Does it under our lock, which is taken where it is not; gives what the home is then.

@@ -12,7 +12,6 @@ use crate::token::{claims, store};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// A home's records decide for it, not the environment that the watcher happens to run in.
@@ -24,22 +23,16 @@ const NOT_FROM_ENVIRONMENT: [&str; 6] = [
     "SIGILUM_OWNER_TOKEN",
     "SIGILUM_OWNER_EMAIL",
 ];
-/// A file whose last change is so recent may change again without its times showing it.
-const TIMES_ARE_COARSE_MS: i64 = 100;
 
 /// The part of a watcher's environment that may decide something for a home.
 pub(super) fn environment(env: &Env) -> Env {
     env.without(&NOT_FROM_ENVIRONMENT)
 }
 
-/// One home's files as last seen. Parsing openclaw.json costs most of a look, so what it said is kept while it does
-/// not change.
+/// One home's files as last seen.
 pub(super) struct SnapshotReader {
-    /// What openclaw.json says.
-    pub config: Config,
-    /// The files that it is made of, and their state when it was read.
+    /// Those that openclaw.json is made of, as far as they are known.
     files: Vec<PathBuf>,
-    stamps: Option<Vec<FileStamp>>,
     /// The owner as last worked out.
     pub owner: Option<Owner>,
     /// The token in its file.
@@ -48,31 +41,26 @@ pub(super) struct SnapshotReader {
     flags: String,
 }
 
-/// A file's identity and state of change.
-type FileStamp = Option<(u64, u64, u64, i64, i64, i64, i64)>;
-
 impl SnapshotReader {
     pub fn new(place: &OpenClawHome, env: &Env) -> Self {
         Self {
-            config: Config::Missing,
             files: vec![place.config.clone()],
-            stamps: None,
             owner: None,
             stored: None,
             flags: flags(place, env),
         }
     }
 
-    /// Reads what has changed and puts it together. `now_ms` is Unix time in milliseconds.
-    pub fn read(&mut self, place: &OpenClawHome, env: &Env, now_ms: i64) -> Snapshot {
-        self.read_config(place, now_ms);
+    /// Reads the home.
+    pub fn read(&mut self, place: &OpenClawHome, env: &Env) -> Snapshot {
+        let config = self.read_config(place);
         (self.owner, self.stored) = (None, None);
-        let read = self.read_owner(place, env);
-        let config = match &read {
-            Ok(_) => self.config.clone(),
-            Err(error) => Config::Broken(error.to_string()),
+        let owner = self.read_owner(place, env);
+        let (config, (owner, file)) = match (config, owner) {
+            (Ok(config), Ok(owner)) => (config, owner),
+            (_, Err(error)) => (Config::Broken(error.to_string()), (None, Stored::Missing)),
+            (Err(error), Ok(owner)) => (Config::Broken(error.to_string()), owner),
         };
-        let (owner, file) = read.unwrap_or((None, Stored::Missing));
         Snapshot {
             config,
             owner,
@@ -92,29 +80,17 @@ impl SnapshotReader {
         folders.chain([place.sigilum_dir(), place.home.clone()]).collect()
     }
 
-    fn read_config(&mut self, place: &OpenClawHome, now_ms: i64) {
-        let stamps = |files: &[PathBuf]| -> Vec<FileStamp> { files.iter().map(|file| stamp(file)).collect() };
-        let before = stamps(&self.files);
-        if self.stamps.as_ref() == Some(&before) {
-            return;
-        }
-        match read_openclaw_json(place) {
-            Ok((config, included)) => {
-                self.config = config;
-                self.files = std::iter::once(place.config.clone()).chain(included).collect();
-            }
-            Err(error) => self.config = Config::Broken(error.to_string()),
-        }
-        // Taken before and after: a change while it was read, or one so fresh that the next may look the same, or an
-        // error that may have come from elsewhere, is no state to rely on.
-        let after = stamps(&self.files);
-        let settled = after.iter().flatten().all(|stamp| {
-            let changed_ms = stamp.5.saturating_mul(1000).saturating_add(stamp.6 / 1_000_000);
-            changed_ms < now_ms.saturating_sub(TIMES_ARE_COARSE_MS)
-        });
-        let steady = after.first() == before.first() && (after.len() != before.len() || after == before);
-        let broken = matches!(self.config, Config::Broken(_));
-        self.stamps = (settled && steady && !broken).then_some(after);
+    /// openclaw.json, as far as it matters, and from now on the files that it is made of.
+    fn read_config(&mut self, place: &OpenClawHome) -> Result<Config> {
+        // Empty: about to be written, as a rule. Nobody's entry was taken out.
+        let config = config::read(place)?.filter(|_| !is_blank(&place.config));
+        let Some(config) = config else {
+            self.files = vec![place.config.clone()];
+            return Ok(Config::Missing);
+        };
+        let entry = entry_of(&config.value, config.barred.as_deref());
+        self.files = std::iter::once(place.config.clone()).chain(config.files).collect();
+        Ok(entry?.map_or(Config::NoEntry, Config::Entry))
     }
 
     /// Whose token is kept, by the records of the home alone, and the token.
@@ -166,20 +142,6 @@ fn flags(place: &OpenClawHome, env: &Env) -> String {
     let home = (default.as_ref() != Some(&place.home)).then(|| flag("openclaw-home", &place.home));
     let config = (place.config != place.home.join("openclaw.json")).then(|| flag("config", &place.config));
     home.into_iter().chain(config).collect()
-}
-
-/// Reads openclaw.json: what matters of it, and the files that it is made of beside the config itself.
-fn read_openclaw_json(place: &OpenClawHome) -> Result<(Config, Vec<PathBuf>)> {
-    let config = match config::read(place)? {
-        // Empty: about to be written, as a rule. Nobody's entry was taken out.
-        Some(_) if is_blank(&place.config) => None,
-        config => config,
-    };
-    let Some(config) = config else {
-        return Ok((Config::Missing, Vec::new()));
-    };
-    let entry = entry_of(&config.value, config.barred.as_deref())?;
-    Ok((entry.map_or(Config::NoEntry, Config::Entry), config.files))
 }
 
 /// What planning may know of the entry. `barred`: why no token may be put into it.
@@ -238,19 +200,6 @@ pub(super) fn id(text: &SecretString) -> TokenId {
     let mut id = [0; 8];
     id.copy_from_slice(&digest[..8]);
     TokenId(id)
-}
-
-fn stamp(path: &Path) -> FileStamp {
-    let meta = std::fs::metadata(path).ok()?;
-    Some((
-        meta.dev(),
-        meta.ino(),
-        meta.size(),
-        meta.mtime(),
-        meta.mtime_nsec(),
-        meta.ctime(),
-        meta.ctime_nsec(),
-    ))
 }
 
 /// A file and, where it is a symbolic link, what it leads to, step by step.

@@ -58,6 +58,8 @@ impl Plan {
 const BETWEEN_CONFIG_WRITES_MS: i64 = 2_000;
 /// How long a config must be gone or broken to be called so.
 const SETTLE_MS: i64 = 500;
+/// How often a broken one is looked at without any event: what is wrong may be elsewhere.
+const DOUBT_MS: i64 = 30_000;
 /// Without a token command a person must act: said when so many seconds are left.
 const REMIND_AT_S: [i64; 4] = [24 * 3600, 6 * 3600, 3600, 0];
 
@@ -121,6 +123,9 @@ impl Planning<'_> {
             since: self.now.steady,
             told: false,
         });
+        if trouble.line.is_warning {
+            self.plan.wake_steady(self.now.steady + DOUBT_MS);
+        }
         let settled = trouble.since + SETTLE_MS;
         if self.now.steady < settled && !self.rules.once {
             self.plan.wake_steady(settled);
