@@ -16,7 +16,7 @@ pub enum ServiceCommand {
     /// Upstream secrets
     #[command(subcommand)]
     Secret(ServiceSecretCommand),
-    /// Make a new API key; the old ones are revoked after the Sigilum gateway has the new one
+    /// Make a new API key; the old ones are revoked once the Sigilum gateway uses the new one, or with --finish
     RotateKey(ServiceRotateKeyArgs),
     /// Revoke a service's keys, delete its connection and its files
     Remove(ServiceRemoveArgs),
@@ -221,6 +221,15 @@ pub struct ServiceSecretSetArgs {
 pub struct ServiceRotateKeyArgs {
     #[command(flatten)]
     pub slug: SlugArgs,
+    /// Revoke the old keys at once, whether the new one is in use or not
+    #[arg(long, conflicts_with_all = ["finish", "wait"])]
+    pub now: bool,
+    /// Make no new key: revoke the old ones of a rotation that is not finished
+    #[arg(long, conflicts_with = "wait")]
+    pub finish: bool,
+    /// How long the Sigilum gateway is given to use the new key before the command ends without revoking the old ones
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub wait: u64,
     #[command(flatten)]
     pub reveal: RevealArgs,
     #[command(flatten)]

@@ -15,7 +15,7 @@ use crate::settings::{Owner, OwnerQuery};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where things are; what is odd about how that was found goes to standard error.
 pub fn place(args: &PlaceArgs, env: &Env) -> Result<OpenClawHome> {
@@ -34,13 +34,13 @@ pub fn place(args: &PlaceArgs, env: &Env) -> Result<OpenClawHome> {
 
 /// The flags that lead to the same home again, for a command that is printed: a blank and each, or nothing.
 pub fn place_flags(args: &PlaceArgs) -> String {
-    let flag = |name, path: &Option<PathBuf>| {
-        let path = path
-            .as_deref()
-            .map(|path| home::absolute(path).unwrap_or_else(|_| path.to_owned()));
-        path.map_or_else(String::new, |path| format!(" {name} {}", fs::quoted(&path)))
-    };
-    flag("--openclaw-home", &args.openclaw_home) + &flag("--config", &args.config)
+    path_flag("--openclaw-home", args.openclaw_home.as_deref()) + &path_flag("--config", args.config.as_deref())
+}
+
+/// A flag that was given a path, for a command that is printed: a blank and the flag, or nothing.
+pub fn path_flag(name: &str, path: Option<&Path>) -> String {
+    let path = path.map(|path| home::absolute(path).unwrap_or_else(|_| path.to_owned()));
+    path.map_or_else(String::new, |path| format!(" {name} {}", fs::quoted(&path)))
 }
 
 /// What a command's options say of the owner.

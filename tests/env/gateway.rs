@@ -69,6 +69,8 @@ struct State {
     remote: bool,
     /// The gateway's own home, for service keys.
     home: Option<PathBuf>,
+    /// The database of the API that it asks with its service keys.
+    api_db: Option<PathBuf>,
     clock: u64,
     kill: Option<Kill>,
     attacked: (u32, u64),
@@ -178,6 +180,18 @@ impl Gateway {
 
     pub fn home(&self, home: impl Into<PathBuf>) -> &Self {
         self.lock().home = Some(home.into());
+        self
+    }
+
+    /// From now on it uses the service keys that it is handed: the API, whose database this is, sees each at once.
+    pub fn uses_keys(&self, api_db: impl Into<PathBuf>) -> &Self {
+        self.lock().api_db = Some(api_db.into());
+        self
+    }
+
+    /// From now on it has its service keys from its environment, and takes others without using them.
+    pub fn keeps_its_keys(&self) -> &Self {
+        self.lock().api_db = None;
         self
     }
 

@@ -97,6 +97,13 @@ pub fn look(path: &Path) -> Connection {
     Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).unwrap()
 }
 
+/// What the API does when it is asked with a service key.
+pub fn use_key(db: &Connection, key: &str) {
+    db.busy_timeout(Duration::from_secs(5)).unwrap();
+    let sql = "UPDATE service_api_keys SET last_used_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE key_hash = ?1";
+    db.execute(sql, [super::services::sha256(key)]).unwrap();
+}
+
 /// One text value.
 #[track_caller]
 pub fn text(db: &Connection, sql: &str) -> Option<String> {

@@ -18,7 +18,7 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// The database is there, as wrangler makes it; the gateway has its home in the workspace folder.
+    /// The database is there, as wrangler makes it; the gateway has a home and uses the keys that it is handed.
     pub fn new() -> Self {
         let env = TestEnv::new();
         let checkout = FakeCheckout::new(&env);
@@ -32,7 +32,7 @@ impl Desk {
         std::fs::create_dir_all(checkout.db().parent().unwrap()).unwrap();
         std::fs::write(checkout.db(), made).unwrap();
         let gateway = Gateway::start();
-        gateway.home(env.home().join("gateway-home"));
+        gateway.home(env.home().join("gateway-home")).uses_keys(checkout.db());
         Self { env, checkout, gateway }
     }
 

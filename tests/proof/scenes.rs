@@ -111,7 +111,9 @@ impl Stage {
     pub fn again(&mut self) {
         tree::put(self.desk.env.home(), &self.old);
         let gateway = Gateway::start();
-        gateway.home(gateway_home(&self.desk));
+        gateway
+            .home(gateway_home(&self.desk))
+            .uses_keys(self.desk.checkout.db());
         if self.connection {
             gateway.given(
                 json!({"id": "linear", "name": "linear", "base_url": "https://api.linear.app",

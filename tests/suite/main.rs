@@ -39,6 +39,7 @@ mod service_gateway;
 mod service_list;
 mod service_many;
 mod service_remove;
+mod service_rotate;
 mod service_secret;
 mod service_stopped;
 mod settings;

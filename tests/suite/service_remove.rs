@@ -1,10 +1,10 @@
-//! `service rotate-key` and `service remove`.
+//! `service remove`.
 
 use crate::env;
 
 use env::gateway::Fault;
 use env::local_api::{number, text};
-use env::services::{Desk, SECRET, json, sha256};
+use env::services::{Desk, SECRET, json};
 use serde_json::json as value;
 
 fn active(desk: &Desk) -> Vec<String> {
@@ -17,106 +17,6 @@ fn active(desk: &Desk) -> Vec<String> {
         .unwrap()
         .map(Result::unwrap)
         .collect()
-}
-
-fn gateways_key(desk: &Desk) -> String {
-    let file = desk.env.home().join("gateway-home/service-api-key-linear");
-    std::fs::read_to_string(file).unwrap().trim().to_owned()
-}
-
-#[test]
-fn a_rotated_key_replaces_all_others() {
-    let desk = Desk::new();
-    desk.add("linear", []).expect(0);
-    std::fs::remove_file(desk.file("service-api-key-linear")).unwrap();
-    desk.add("linear", []).expect(0);
-    let old = desk.read("service-api-key-linear");
-    let output = desk.run(["service", "rotate-key", "--json", "linear"]).expect(0);
-    let new = desk.read("service-api-key-linear");
-    assert_ne!(new, old);
-    assert_eq!(active(&desk), [sha256(&new)]);
-    assert_eq!(desk.files(), ["service-api-key-linear"]);
-    let report = json(&output);
-    assert_eq!(report["revoked_keys"].as_array().unwrap().len(), 2);
-    assert!(report["service_key_handed_over"].is_null());
-    assert!(!output.stdout.contains(&new));
-    assert!(
-        desk.run(["service", "rotate-key", "linear", "--reveal-secrets"])
-            .expect(0)
-            .stdout
-            .contains("sk_live_")
-    );
-    // The file's key is a good one for the next add.
-    assert_eq!(
-        json(&desk.add("linear", ["--json"]).expect(0))["other_active_keys"],
-        value!([])
-    );
-}
-
-#[test]
-fn the_old_key_is_in_force_until_the_gateway_has_the_new_one() {
-    for fault in [
-        Fault::Fail,
-        Fault::DropBefore,
-        Fault::DropAfter,
-        Fault::Say("SIGILUM_HOME is not configured"),
-        Fault::Html,
-    ] {
-        let desk = Desk::new();
-        desk.add_linear([]).expect(0);
-        let old = desk.read("service-api-key-linear");
-        desk.gateway.fault("PUT", "service-api-keys", fault.clone(), 1);
-        let output = desk.run(["service", "rotate-key", "linear"]).output();
-        assert!(output.code == 6 || output.code == 1, "{output:?}");
-        assert!(
-            output.stderr.contains("not done:\n    - new service key handed to"),
-            "{fault:?}: {}",
-            output.stderr
-        );
-        assert!(active(&desk).contains(&sha256(&old)), "{fault:?}");
-        assert_eq!(desk.read("service-api-key-linear"), old);
-        // An add in between neither disturbs nor is disturbed.
-        let add = desk.add_linear([]).expect(0);
-        assert!(
-            add.stderr.contains("rotation of the service key was interrupted"),
-            "{}",
-            add.stderr
-        );
-        desk.add_linear(["--revoke-old"]).expect(1);
-
-        let next = desk.read("service-api-key-linear.next");
-        desk.run(["service", "rotate-key", "linear"]).expect(0);
-        assert_eq!(desk.read("service-api-key-linear"), next, "{fault:?}");
-        assert_eq!(gateways_key(&desk), next);
-        assert_eq!(active(&desk), [sha256(&next)]);
-        assert_eq!(
-            desk.files(),
-            ["gateway-connection-secret-linear", "service-api-key-linear"]
-        );
-    }
-}
-
-#[test]
-fn a_gateway_that_is_not_there_stops_a_rotation_only_where_it_serves() {
-    let desk = Desk::new();
-    desk.add_linear([]).expect(0);
-    desk.add("native", []).expect(0);
-    let before = desk.files();
-    let key = desk.read("service-api-key-linear");
-    desk.gateway.stop();
-    let output = desk.run(["service", "rotate-key", "linear"]).expect(6);
-    assert!(
-        output.stderr.contains("Gateway admin not reachable"),
-        "{}",
-        output.stderr
-    );
-    assert_eq!((desk.files(), desk.read("service-api-key-linear")), (before, key));
-    let output = desk.run(["service", "rotate-key", "native"]).expect(0);
-    assert!(
-        output.stderr.contains("note: the Sigilum gateway was not reached"),
-        "{}",
-        output.stderr
-    );
 }
 
 #[test]

@@ -216,8 +216,14 @@ fn a_key_is_not_rotated_while_the_gateway_cannot_take_the_new_one() {
     let run = desk
         .run(["service", "rotate-key", "linear"])
         .env("GATEWAY_SIGILUM_HOME", home);
-    with(run, &stopped).expect(0);
+    let output = with(run, &stopped).expect(0);
+    assert!(output.stderr.contains("when it starts"), "{}", output.stderr);
     assert_ne!(desk.read("service-api-key-linear"), key);
+    // It cannot use it yet: the old one stays, until a person says so.
+    let active = "SELECT count(*) FROM service_api_keys WHERE revoked_at IS NULL";
+    assert_eq!(number(&desk.db(), active), 2);
+    with(desk.run(["service", "rotate-key", "linear", "--finish"]), &stopped).expect(0);
+    assert_eq!(number(&desk.db(), active), 1);
 }
 
 #[test]

@@ -165,11 +165,11 @@ impl Add<'_> {
         Err(Error::new(
             ExitCode::Failure,
             format!(
-                "could not revoke old keys of {}: a rotation of its key was interrupted",
+                "could not revoke old keys of {}: a rotation of its key is not finished",
                 self.slug()
             ),
         )
-        .next(format!("sigilum-authz-notify service rotate-key {}", self.slug())))
+        .next(options::rotate_key(self.slug(), " --finish", &self.args.common)))
     }
 
     /// The key in the file, or a new one. A revoked one is never used again.
@@ -317,10 +317,9 @@ impl Add<'_> {
             .collect();
         let mut notes = Vec::new();
         if unfinished.is_some() {
+            let command = options::rotate_key(self.slug(), "", &self.args.common);
             notes.push(format!(
-                "a rotation of the service key was interrupted; finish it with: sigilum-authz-notify service \
-                 rotate-key {}",
-                self.slug()
+                "a rotation of the service key is not finished; to go on with it: {command}"
             ));
         }
         if !other_keys.is_empty() && !revoked {

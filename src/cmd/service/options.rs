@@ -1,7 +1,7 @@
 //! What a person gives to a service command: checked before anything is looked at.
 
-use crate::cli::{GatewayArgs, ServiceAddArgs, ServiceMode, UpstreamSecretArgs};
-use crate::cmd::{output, secret};
+use crate::cli::{GatewayArgs, ServiceAddArgs, ServiceArgs, ServiceMode, UpstreamSecretArgs};
+use crate::cmd::{context, output, secret};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
@@ -30,6 +30,32 @@ fn check_slug_or(slug: &str, next: &str) -> Result<()> {
         format!("could not take the service slug {slug:?}: 3 to 64 lower-case letters, digits and inner hyphens"),
     )
     .next(next))
+}
+
+/// The flags that lead to the same services again, for a command that is printed: a blank and each, or nothing. No secret
+/// is among them.
+fn same_flags(common: &ServiceArgs) -> String {
+    let text = |name, value: &Option<String>| match value {
+        Some(value) => format!(" {name} {}", shell_words::quote(value)),
+        None => String::new(),
+    };
+    [
+        text("--namespace", &common.namespace),
+        context::place_flags(&common.place),
+        context::path_flag("--source-home", common.local_api.source_home.as_deref()),
+        context::path_flag("--api-db", common.local_api.api_db.as_deref()),
+        text("--gateway-admin-url", &common.gateway.gateway_admin_url),
+        context::path_flag("--gateway-data-dir", common.gateway.gateway_data_dir.as_deref()),
+    ]
+    .concat()
+}
+
+/// The command that rotates the key of the same service, with flags of its own or none.
+pub(super) fn rotate_key(slug: &str, flags: &str, common: &ServiceArgs) -> String {
+    format!(
+        "sigilum-authz-notify service rotate-key {slug}{flags}{}",
+        same_flags(common)
+    )
 }
 
 /// The secret that a person gave, from at most one source. Gives a value only; warnings are [`warn_of_typed_secrets`]'s.

@@ -1,9 +1,10 @@
-//! `service rotate-key`: a new API key; the old ones are revoked once the Sigilum gateway has the new one.
+//! `service rotate-key`: a new API key beside the old ones, which are revoked once the new one is in use.
 //!
-//! The new key waits in `service-api-key-<slug>.next` until all is done: an interrupted rotation is finished with the
-//! same key, and until then the key in the key file is in force.
+//! The new key lies in `service-api-key-<slug>.next` too until the old ones are revoked: a rotation that was interrupted,
+//! or waits for `--finish`, goes on with the same key.
 
 use crate::cli::ServiceRotateKeyArgs;
+use crate::cmd::output;
 use crate::cmd::service::connection::{self, Look};
 use crate::cmd::service::options;
 use crate::cmd::service::report::{self, OtherKey};
@@ -17,6 +18,10 @@ use secrecy::SecretString;
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// How often the database is asked whether the new key is in use. The Sigilum gateway uses its keys every 10 s.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// What the command did.
 #[derive(Serialize)]
@@ -27,6 +32,10 @@ struct Report {
     service_key: String,
     service_key_file: PathBuf,
     revoked_keys: Vec<OtherKey>,
+    /// Old keys that are still in force.
+    old_keys: Vec<OtherKey>,
+    /// The command that revokes them; `null` where there is none left.
+    finish: Option<String>,
     /// Whether the Sigilum gateway has taken the new key; `null`: the service has no connection there.
     service_key_handed_over: Option<bool>,
     notes: Vec<String>,
@@ -37,101 +46,227 @@ pub fn run(args: &ServiceRotateKeyArgs, env: &Env, out: &mut dyn Write) -> Resul
     options::check_slug(args.slug.get())?;
     let site = site::site(&args.common, None, env)?;
     options::warn_of_typed_secrets(None, &args.common.gateway);
-    let mut db = site.open_db()?;
-    let (lock, (slot, gateway, notes)) = site.locked(|| {
-        let slot = known(&site, &db, args.slug.get())?;
+    let rotation = Rotation { args, site };
+    let report = rotation.carry_out()?;
+    report::print(&report, out, args.output.json)
+}
+
+/// One `service rotate-key`.
+struct Rotation<'a> {
+    args: &'a ServiceRotateKeyArgs,
+    site: Site,
+}
+
+/// What there is before anything changes.
+struct Found {
+    slot: Slot,
+    /// The gateway, if it has a connection for the service.
+    gateway: Option<Look>,
+    notes: Vec<String>,
+}
+
+impl Rotation<'_> {
+    fn slug(&self) -> &str {
+        self.args.slug.get()
+    }
+
+    fn carry_out(&self) -> Result<Report> {
+        let mut db = self.site.open_db()?;
+        let (lock, found) = self.site.locked(|| self.find(&db))?;
+        let slot = &found.slot;
+        let key_file = self.site.workspace.key_file(&slot.file_stem);
+        let next_file = self.site.workspace.key_file(&report::next_stem(slot));
+        let mut steps = Steps::new(self.lines(&found));
+        let mut notes = found.notes.clone();
+
+        let key = steps.run(|| next_key(&self.site, &db, slot))?;
+        let digest = KeyDigest::of(&key);
+        let registered = steps.run(|| Ok(db.register(&self.new_service(&found, &digest))?))?;
+        let delivery = match &found.gateway {
+            Some(look) => Some(steps.run(|| look.gateway.put_service_key(self.slug(), &key))?),
+            None => None,
+        };
+        steps.run(|| self.site.workspace.store_key(&slot.file_stem, &key))?;
+        let (mut revoked, mut old) = (Vec::new(), Vec::new());
+        // Nobody shall wait for a gateway.
+        drop(lock);
+        let unused = match registered.other_keys.is_empty() {
+            true => None,
+            false => self.unused(&db, &digest, delivery, slot)?,
+        };
+        let _lock = self.site.make_and_lock()?;
+        match unused {
+            Some(why) => {
+                notes.push(why);
+                old = registered.other_keys;
+            }
+            None => {
+                self.check_unchanged(slot, &digest)?;
+                revoked = steps.run(|| Ok(db.revoke_keys(&slot.id, Some(&digest))?))?;
+                steps.run(|| self.site.workspace.remove(&next_file))?;
+            }
+        }
+        db.close()?;
+        Ok(Report {
+            namespace: self.site.namespace().to_owned(),
+            service_slug: self.slug().to_owned(),
+            service_id: registered.service_id,
+            service_key: report::shown(&key, self.args.reveal.reveal_secrets),
+            service_key_file: key_file,
+            revoked_keys: revoked.iter().map(OtherKey::from).collect(),
+            finish: (!old.is_empty()).then(|| self.command(" --finish")),
+            old_keys: old.iter().map(OtherKey::from).collect(),
+            service_key_handed_over: delivery.map(|delivery| delivery == KeyDelivery::Written),
+            notes,
+        })
+    }
+
+    fn find(&self, db: &LocalDb) -> Result<Found> {
+        let slot = db.slot(self.site.namespace(), self.slug())?;
+        if slot.service.is_none() {
+            return Err(Error::new(
+                ExitCode::Failure,
+                format!(
+                    "could not rotate the key: {} has no service {}",
+                    self.site.namespace(),
+                    self.slug()
+                ),
+            )
+            .next(format!(
+                "sigilum-authz-notify service add --service-slug {}",
+                self.slug()
+            )));
+        }
+        if self.args.finish && self.site.workspace.key(&report::next_stem(&slot))?.is_none() {
+            return Err(Error::new(
+                ExitCode::Failure,
+                format!(
+                    "could not finish the rotation of the key of {}: none was begun",
+                    self.slug()
+                ),
+            )
+            .next(self.command("")));
+        }
         let mut notes = Vec::new();
-        let gateway = gateway(&site, &db, &slot, &mut notes)?;
-        Ok((slot, gateway, notes))
-    })?;
-
-    let stem = &slot.file_stem;
-    let next_stem = report::next_stem(&slot);
-    let next_file = site.workspace.key_file(&next_stem);
-    let key_file = site.workspace.key_file(stem);
-    let mut lines = vec![
-        format!("new service key in {}", next_file.display()),
-        format!("new service key registered in {}", site.database.display()),
-    ];
-    if let Some(look) = &gateway {
-        lines.push(format!("new service key handed to {}", look.gateway.place()));
+        let gateway = connection::served(&self.site, db, &slot, &mut notes)?;
+        let stopped = gateway
+            .as_ref()
+            .is_some_and(|look| matches!(look.gateway, Gateway::Cli(_)));
+        if stopped && !self.site.gateway_home && !self.args.finish {
+            return Err(Error::new(
+                ExitCode::Unreachable,
+                "could not rotate the key: the Sigilum gateway is stopped, and would go on with the old one",
+            )
+            .next("start the Sigilum gateway, or set GATEWAY_SIGILUM_HOME to the home that it is started with"));
+        }
+        Ok(Found { slot, gateway, notes })
     }
-    lines.extend([
-        format!("new service key in {}", key_file.display()),
-        "old service keys revoked".to_owned(),
-        format!("removed: {}", next_file.display()),
-    ]);
-    let mut steps = Steps::new(lines);
 
-    let key = steps.run(|| next_key(&site, &db, &slot))?;
-    let digest = KeyDigest::of(&key);
-    let new = NewService {
-        namespace: site.namespace(),
-        email: &site.owner.email.value,
-        slug: args.slug.get(),
-        name: None,
-        domain: None,
-        description: None,
-        kind: if gateway.is_some() {
-            ServiceKind::Gateway
-        } else {
-            ServiceKind::Native
-        },
-        key: &digest,
-        file_stem: stem,
-        revoke_others: false,
-    };
-    let registered = steps.run(|| Ok(db.register(&new)?))?;
-    let handed_over = match &gateway {
-        None => None,
-        Some(look) => Some(steps.run(|| hand_over(&site, &look.gateway, args.slug.get(), &key))?),
-    };
-    steps.run(|| site.workspace.store_key(stem, &key))?;
-    let revoked = steps.run(|| Ok(db.revoke_keys(&registered.service_id, Some(&digest))?))?;
-    steps.run(|| site.workspace.remove(&next_file))?;
-    db.close()?;
-    drop(lock);
-
-    let done = Report {
-        namespace: site.namespace().to_owned(),
-        service_slug: args.slug.get().to_owned(),
-        service_id: registered.service_id,
-        service_key: report::shown(&key, args.reveal.reveal_secrets),
-        service_key_file: key_file,
-        revoked_keys: revoked.iter().map(OtherKey::from).collect(),
-        service_key_handed_over: handed_over,
-        notes,
-    };
-    report::print(&done, out, args.output.json)
-}
-
-fn known(site: &Site, db: &LocalDb, slug: &str) -> Result<Slot> {
-    let slot = db.slot(site.namespace(), slug)?;
-    if slot.service.is_some() {
-        return Ok(slot);
+    /// This command again, with other flags of its own.
+    fn command(&self, flags: &str) -> String {
+        options::rotate_key(self.slug(), flags, &self.args.common)
     }
-    Err(Error::new(
-        ExitCode::Failure,
-        format!("could not rotate the key: {} has no service {slug}", site.namespace()),
-    )
-    .next(format!("sigilum-authz-notify service add --service-slug {slug}")))
-}
 
-/// The gateway, if it has a connection for the service; `None` for a service without one.
-fn gateway(site: &Site, db: &LocalDb, slot: &Slot, notes: &mut Vec<String>) -> Result<Option<Look>> {
-    let look = connection::served(site, db, slot, notes)?;
-    if look
-        .as_ref()
-        .is_some_and(|look| matches!(look.gateway, Gateway::Cli(_)))
-        && !site.gateway_home
-    {
-        return Err(Error::new(
-            ExitCode::Unreachable,
-            "could not rotate the key: the Sigilum gateway is stopped, and would go on with the old one",
+    fn lines(&self, found: &Found) -> Vec<String> {
+        let next_file = self.site.workspace.key_file(&report::next_stem(&found.slot));
+        let key_file = self.site.workspace.key_file(&found.slot.file_stem);
+        let mut lines = vec![
+            format!("new service key in {}", next_file.display()),
+            format!("new service key registered in {}", self.site.database.display()),
+        ];
+        let place = found.gateway.as_ref().map(|look| look.gateway.place());
+        lines.extend(place.map(|place| format!("new service key handed to {place}")));
+        lines.extend([
+            format!("new service key in {}", key_file.display()),
+            "old service keys revoked".to_owned(),
+            format!("removed: {}", next_file.display()),
+        ]);
+        lines
+    }
+
+    fn new_service<'a>(&'a self, found: &'a Found, key: &'a KeyDigest) -> NewService<'a> {
+        NewService {
+            namespace: self.site.namespace(),
+            email: &self.site.owner.email.value,
+            slug: self.slug(),
+            name: None,
+            domain: None,
+            description: None,
+            kind: match found.gateway {
+                Some(_) => ServiceKind::Gateway,
+                None => ServiceKind::Native,
+            },
+            key,
+            file_stem: &found.slot.file_stem,
+            revoke_others: false,
+        }
+    }
+
+    /// What the person has to do before the old keys can go; `None`: they can go now.
+    fn unused(
+        &self,
+        db: &LocalDb,
+        key: &KeyDigest,
+        delivery: Option<KeyDelivery>,
+        slot: &Slot,
+    ) -> Result<Option<String>> {
+        if self.args.now || self.args.finish {
+            return Ok(None);
+        }
+        let file = self.site.workspace.key_file(&slot.file_stem);
+        let file = file.display();
+        let variable = format!(
+            "SIGILUM_SERVICE_API_KEY_{}",
+            self.slug().to_ascii_uppercase().replace('-', "_")
+        );
+        let todo = match delivery {
+            None => format!("give the service its new key, which is in {file}"),
+            Some(_) if db.is_used(key)? => return Ok(None),
+            Some(KeyDelivery::Written) if self.is_used_in_time(db, key)? => return Ok(None),
+            Some(KeyDelivery::Written) => format!(
+                "the Sigilum gateway was not seen using the new key within {} s; if {variable} is set where it runs, start \
+                 it again with the key in {file}",
+                self.args.wait
+            ),
+            Some(KeyDelivery::NoHome) => format!(
+                "the Sigilum gateway has no home to keep keys in; start it again with the key in {file} as {variable}"
+            ),
+            Some(KeyDelivery::Stopped) => {
+                format!("the Sigilum gateway is stopped; it takes the new key from {file} when it starts")
+            }
+        };
+        Ok(Some(format!("{todo}; the old key stays in force until it is revoked")))
+    }
+
+    /// Waits until the API has seen the key in use.
+    fn is_used_in_time(&self, db: &LocalDb, key: &KeyDigest) -> Result<bool> {
+        let patience = Duration::from_secs(self.args.wait);
+        output::note(format_args!(
+            "waiting until the Sigilum gateway uses the new key, for {} s at most; until then the old one stays in force",
+            self.args.wait
+        ));
+        let begin = Instant::now();
+        while begin.elapsed() < patience {
+            std::thread::sleep(LOOK_EVERY.min(patience));
+            if db.is_used(key)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Another command may have finished this rotation, and begun the next one, while nobody held the lock.
+    fn check_unchanged(&self, slot: &Slot, key: &KeyDigest) -> Result<()> {
+        let next = self.site.workspace.key(&report::next_stem(slot))?;
+        if next.as_ref().map(KeyDigest::of).as_ref() == Some(key) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ExitCode::Failure,
+            "could not revoke the old keys: another command has gone on with this rotation",
         )
-        .next("start the Sigilum gateway, or set GATEWAY_SIGILUM_HOME to the home that it is started with"));
+        .next("sigilum-authz-notify service list"))
     }
-    Ok(look)
 }
 
 /// The key of an interrupted rotation, or a new one, on disk in either case.
@@ -149,32 +284,33 @@ fn next_key(site: &Site, db: &LocalDb, slot: &Slot) -> Result<SecretString> {
     Ok(key)
 }
 
-/// The old key must stay in force until the gateway has the new one.
-fn hand_over(site: &Site, gateway: &Gateway, slug: &str, key: &SecretString) -> Result<bool> {
-    let key_delivery = gateway.put_service_key(slug, key)?;
-    match connection::not_delivered(site, key_delivery) {
-        None => Ok(key_delivery == KeyDelivery::Written),
-        Some(why) => Err(Error::new(
-            ExitCode::Failure,
-            "could not hand the new service key to the Sigilum gateway",
-        )
-        .next(why)),
-    }
-}
-
 impl report::Report for Report {
     fn notes(&self) -> &[String] {
         &self.notes
     }
 
     fn title(&self) -> String {
-        format!("Service {} of {}: new service key", self.service_slug, self.namespace)
+        let still = if self.finish.is_some() {
+            ", beside the old one"
+        } else {
+            ""
+        };
+        format!(
+            "Service {} of {}: new service key{still}",
+            self.service_slug, self.namespace
+        )
     }
 
     fn rows(&self) -> Vec<Vec<String>> {
         let file = self.service_key_file.display();
         let mut rows = vec![report::row("service key", format!("{}, in {file}", self.service_key))];
         rows.extend(self.revoked_keys.iter().map(|key| key.row("revoked key")));
+        rows.extend(self.old_keys.iter().map(|key| key.row("old key")));
+        rows.extend(
+            self.finish
+                .iter()
+                .map(|command| report::row("to revoke it", command.clone())),
+        );
         rows
     }
 }

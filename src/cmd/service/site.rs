@@ -129,7 +129,8 @@ impl Site {
         Ok(LocalDb::open_or_create(&self.database, self.checkout.as_ref())?.db)
     }
 
-    fn make_and_lock(&self) -> Result<FileLock> {
+    /// The same, in a folder that is made where there is none.
+    pub fn make_and_lock(&self) -> Result<FileLock> {
         let folder = self.workspace.dir();
         fs::create_private_dir(folder)?;
         FileLock::acquire(&folder.join(".sigilum-authz-notify.lock"), PATIENCE)

@@ -113,6 +113,13 @@ impl LocalDb {
         self.at(key_state(&self.conn, key))
     }
 
+    /// Whether the API has seen the key in use.
+    pub fn is_used(&self, key: &KeyDigest) -> Result<bool, DbError> {
+        let used = "SELECT EXISTS (SELECT 1 FROM service_api_keys WHERE key_hash = ?1 AND last_used_at IS NOT NULL)";
+        let used = self.conn.query_row(used, [&key.hash], |row| row.get(0));
+        self.at(used.map_err(Problem::from))
+    }
+
     /// Revokes the service's keys, but not `keep`; returns those revoked. Writes nothing where there are none.
     pub fn revoke_keys(&mut self, service_id: &str, keep: Option<&KeyDigest>) -> Result<Vec<ApiKey>, DbError> {
         let keep = keep.map_or("", |key| key.hash.as_str());

@@ -276,5 +276,8 @@ fn put_key(state: &State, id: &str, body: &Value) -> (u16, Value) {
     };
     std::fs::create_dir_all(home).unwrap();
     std::fs::write(home.join(format!("service-api-key-{id}")), format!("{key}\n")).unwrap();
+    if let Some(db) = &state.api_db {
+        super::super::local_api::use_key(&super::super::local_api::look(db), key);
+    }
     (200, json!({"connection_id": id, "written": true}))
 }
