@@ -77,6 +77,8 @@ pub enum Command {
     Watch(WatchArgs),
     /// Answer OpenClaw events, one JSON line in, one out, until standard input closes (what the plugin runs)
     Serve(ServeArgs),
+    /// Go through everything that a notice needs, and say what to do about it
+    Doctor(DoctorArgs),
     /// Show the whole job in a throw-away OpenClaw home: log in, two sample requests, the notice
     Demo,
 }
@@ -338,6 +340,18 @@ pub struct HookUninstallArgs {
 // Options of `hook status`.
 #[derive(Debug, Clone, Args)]
 pub struct HookStatusArgs {
+    #[command(flatten)]
+    pub output: JsonArgs,
+    #[command(flatten)]
+    pub show: ShowArgs,
+}
+
+// Options of `doctor`.
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    /// Put right what is safe: modes of our own files, what killed runs left, our own files of an older version
+    #[arg(long)]
+    pub fix: bool,
     #[command(flatten)]
     pub output: JsonArgs,
     #[command(flatten)]

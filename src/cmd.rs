@@ -4,6 +4,7 @@ mod auth;
 mod choice;
 mod context;
 mod demo;
+mod doctor;
 mod hook;
 mod hook_entry;
 mod output;
@@ -43,6 +44,7 @@ pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
         Command::Hook(HookCommand::Status(args)) => hook::status::run(&args, env, out),
         Command::Watch(args) => watch::run(&args, env, out),
         Command::Serve(args) => serve::run(&args, env, out),
+        Command::Doctor(args) => doctor::run(&args, env, out),
         Command::Demo => demo::run(out),
     }
 }

@@ -95,17 +95,27 @@ impl Error {
     }
 }
 
+impl Error {
+    /// What failed and why.
+    pub fn text(&self) -> String {
+        let cause = self.cause.as_ref().map(|cause| format!(": {cause:#}"));
+        text::plain_lines(&format!("{}{}", self.what, cause.unwrap_or_default()))
+    }
+
+    /// The next command or step, where there is one.
+    pub fn step(&self) -> Option<String> {
+        self.next.as_deref().map(text::plain_lines)
+    }
+}
+
 impl fmt::Display for Error {
     /// Names and words of others stand in it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&text::plain_lines(&self.what))?;
-        if let Some(cause) = &self.cause {
-            write!(f, ": {}", text::plain_lines(&format!("{cause:#}")))?;
+        f.write_str(&self.text())?;
+        match self.step() {
+            Some(next) => write!(f, "\n  next: {next}"),
+            None => Ok(()),
         }
-        if let Some(next) = &self.next {
-            write!(f, "\n  next: {}", text::plain_lines(next))?;
-        }
-        Ok(())
     }
 }
 

@@ -167,6 +167,18 @@ pub fn mend(folder: &Path, is_ours: impl Fn(&str) -> bool) -> Result<()> {
     Ok(())
 }
 
+/// Makes a folder of ours 0700 again.
+pub fn mend_folder(folder: &Path) -> Result<()> {
+    let what = || format!("could not change the mode of the folder: {}", folder.display());
+    let opened = open_to_read(&folder.join("-"))?;
+    rustix::fs::fchmod(opened.fd(), Mode::RWXU).map_err(|error| failed(what(), error.into()))
+}
+
+/// Refuses a folder in which someone who is not trusted could replace files; looks, and changes nothing.
+pub fn refuse_open_to_others(folder: &Path) -> Result<()> {
+    trust::refuse_open_to_others(&open_to_read(&folder.join("-"))?)
+}
+
 /// The files of those names in a folder that others may read, each with its mode; none where there is no such folder.
 pub fn readable_by_others(folder: &Path, is_ours: impl Fn(&str) -> bool) -> Vec<(PathBuf, u32)> {
     let Ok(folder) = Folder::open(folder) else {

@@ -50,6 +50,15 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Whether the file of the program that it runs was removed or replaced since, where that can be told (Linux, and
+    /// only of one's own processes).
+    pub fn runs_a_removed_program(&self) -> bool {
+        let program = std::fs::read_link(format!("/proc/{}/exe", self.pid));
+        !self.is_gone() && program.is_ok_and(|program| program.as_os_str().as_encoded_bytes().ends_with(b" (deleted)"))
+    }
+}
+
 /// Whether the process with this number runs.
 pub fn life(pid: u32) -> Life {
     let Some(number) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else {

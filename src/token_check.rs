@@ -5,8 +5,10 @@ use crate::env::Env;
 use crate::settings::Owner;
 use crate::sigilum::api::{Api, ApiError};
 use crate::sigilum::http::{self, Http, LoopbackTrust, Url};
+use crate::time;
 use crate::token::claims::{self, Claims};
 use secrecy::SecretString;
+use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
@@ -61,6 +63,7 @@ pub struct TokenCheck<'a> {
     namespace: &'a str,
     trust: LoopbackTrust,
     budget: Duration,
+    ahead: Cell<Option<i64>>,
 }
 
 impl<'a> TokenCheck<'a> {
@@ -74,7 +77,13 @@ impl<'a> TokenCheck<'a> {
             namespace: &owner.namespace.value,
             trust,
             budget: BUDGET,
+            ahead: Cell::new(None),
         }
+    }
+
+    /// By how many seconds this machine's clock is ahead of the API's, as its last answer said.
+    pub fn clock_ahead(&self) -> Option<i64> {
+        self.ahead.get()
     }
 
     /// With another limit than [`BUDGET`].
@@ -133,7 +142,9 @@ impl<'a> TokenCheck<'a> {
             namespace: self.namespace,
             trust: self.trust,
         };
-        Ok(api.check(token, self.budget))
+        let (answer, clock) = api.check(token, self.budget);
+        self.ahead.set(clock.map(|clock| time::now().saturating_sub(clock)));
+        Ok(answer)
     }
 }
 

@@ -6,5 +6,5 @@ pub mod logout;
 pub mod show;
 pub mod state;
 pub mod status;
-mod stored;
+pub mod stored;
 pub mod switch;

@@ -253,16 +253,21 @@ impl Folder {
         if !SEEN.lock().is_ok_and(|mut seen| seen.insert(self.path.clone())) {
             return;
         }
-        for name in self.names().unwrap_or_default() {
-            if self.is_leftover(&name) {
-                let is_folder = matches!(self.folder(&name), Ok(Some(_)));
-                let _ = if is_folder {
-                    self.remove_folder(&name)
-                } else {
-                    self.remove(&name).map(drop)
-                };
-            }
+        for name in self.leftovers() {
+            let is_folder = matches!(self.folder(&name), Ok(Some(_)));
+            let _ = if is_folder {
+                self.remove_folder(&name)
+            } else {
+                self.remove(&name).map(drop)
+            };
         }
+    }
+
+    /// What killed runs of ours left here.
+    pub fn leftovers(&self) -> Vec<String> {
+        let mut names = self.names().unwrap_or_default();
+        names.retain(|name| self.is_leftover(name));
+        names
     }
 
     fn is_leftover(&self, name: &str) -> bool {

@@ -28,6 +28,8 @@ use std::time::{Duration, SystemTime};
 const MAX_BYTES: u64 = 16 * 1024;
 /// How old a lock that names no process must be to be taken over.
 const NAMELESS_AFTER: Duration = Duration::from_secs(30);
+/// A takeover of OpenClaw's is done in milliseconds; one that is so old is over, and nobody removes what it left.
+const ABANDONED_SECONDS: i64 = 60;
 
 /// How long to wait for a lock that someone holds.
 #[derive(Debug, Clone, Copy)]
@@ -139,6 +141,38 @@ pub fn clear_leftovers(config: &Path) {
             bytes,
         });
     }
+}
+
+/// What stands in the way of the next edit of a config, or only lies about.
+#[derive(Debug, Default)]
+pub struct Leftovers {
+    /// What killed runs left: [`clear_leftovers`] takes it away.
+    pub clearable: Vec<PathBuf>,
+    /// What nobody takes away, with the step that does.
+    pub stuck: Option<Error>,
+}
+
+/// Looks for what killed runs left beside a config, and changes nothing.
+pub fn leftovers(config: &Path) -> Leftovers {
+    let mut left = Leftovers::default();
+    let Ok((folder, name)) = split(config) else { return left };
+    let Ok(folder) = Folder::open(folder) else { return left };
+    let names = folder.leftovers();
+    left.clearable.extend(names.iter().map(|name| folder.join(name)));
+    let guard = format!("{name}.reclaim");
+    match guard::find(&folder, &guard) {
+        Ok(Some(guard::Up::Dead(_))) => left.clearable.push(folder.join(&guard)),
+        Ok(Some(guard::Up::Busy(why @ Busy::ForeignGuard { age, .. }))) if age > ABANDONED_SECONDS => {
+            left.stuck = Some(held(&folder, &name, &why));
+        }
+        _ => {}
+    }
+    match look(&folder, &name) {
+        Ok(Seen::Dead(_)) => left.clearable.push(folder.join(&name)),
+        Ok(Seen::Busy(why @ Busy::Unreadable(_))) => left.stuck = left.stuck.or(Some(held(&folder, &name, &why))),
+        _ => {}
+    }
+    left
 }
 
 /// Folder and name of a config's lock.

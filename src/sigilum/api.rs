@@ -1,7 +1,7 @@
 //! The Sigilum API: what waits for approval in a namespace.
 
 use crate::request::{MOST, PAGE, Pending};
-use crate::sigilum::http::{self, Http, HttpError, LoopbackTrust, Method, Request, Url};
+use crate::sigilum::http::{self, Http, HttpError, LoopbackTrust, Method, Request, Response, Url};
 use crate::sigilum::requests;
 use crate::sigilum::requests::DecodeError;
 use secrecy::SecretString;
@@ -54,9 +54,13 @@ pub struct Api<'a> {
 }
 
 impl Api<'_> {
-    /// Whether the API lets this token see what waits, with one request. `budget` is for all of it.
-    pub fn check(&self, token: &SecretString, budget: Duration) -> Result<(), ApiError> {
-        self.page(token, 0, budget).map(drop)
+    /// Whether the API lets this token see what waits, with one request, and what the API's clock says (Unix seconds).
+    /// `budget` is for all of it.
+    pub fn check(&self, token: &SecretString, budget: Duration) -> (Result<(), ApiError>, Option<i64>) {
+        match self.ask(token, 0, budget) {
+            Ok(answer) => (pending(&answer).map(drop), answer.date),
+            Err(error) => (Err(error.into()), None),
+        }
     }
 
     /// All that waits: at most [`MOST`] requests, page by page, once more after a pause where the API is busy. What is
@@ -98,8 +102,12 @@ impl Api<'_> {
         Ok(all)
     }
 
-    /// `GET <api>/v1/namespaces/<namespace>/claims?status=pending&limit=200`
     fn page(&self, token: &SecretString, offset: usize, budget: Duration) -> Result<Pending, ApiError> {
+        pending(&self.ask(token, offset, budget)?)
+    }
+
+    /// `GET <api>/v1/namespaces/<namespace>/claims?status=pending&limit=200`
+    fn ask(&self, token: &SecretString, offset: usize, budget: Duration) -> Result<Response, HttpError> {
         let (limit, offset) = (PAGE.to_string(), offset.to_string());
         let query = [
             ("status", "pending"),
@@ -109,14 +117,17 @@ impl Api<'_> {
         let query = if offset == "0" { &query[..2] } else { &query };
         let url = http::join(self.url, &["v1", "namespaces", self.namespace, "claims"], query);
         let request = Request::new(Method::GET, url, budget).bearer(token);
-        let answer = self.http.send(&request.trusting(self.trust))?;
-        match answer.status {
-            200 => Ok(requests::decode(&answer.body)?),
-            401 if error_code(&answer.body).as_deref() == Some("TOKEN_EXPIRED") => Err(ApiError::Expired),
-            401 => Err(ApiError::Unauthorized),
-            403 if error_code(&answer.body).as_deref() == Some("FORBIDDEN") => Err(ApiError::Forbidden),
-            status => Err(ApiError::Status(status)),
-        }
+        self.http.send(&request.trusting(self.trust))
+    }
+}
+
+fn pending(answer: &Response) -> Result<Pending, ApiError> {
+    match answer.status {
+        200 => Ok(requests::decode(&answer.body)?),
+        401 if error_code(&answer.body).as_deref() == Some("TOKEN_EXPIRED") => Err(ApiError::Expired),
+        401 => Err(ApiError::Unauthorized),
+        403 if error_code(&answer.body).as_deref() == Some("FORBIDDEN") => Err(ApiError::Forbidden),
+        status => Err(ApiError::Status(status)),
     }
 }
 

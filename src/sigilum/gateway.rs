@@ -27,6 +27,8 @@ pub const DEFAULT_ADMIN_URL: &str = "http://127.0.0.1:38100";
 
 /// A list is for people who look: they are not kept waiting for as long as a change may take.
 const LIST_BUDGET: Duration = Duration::from_secs(5);
+/// Whether it answers at all.
+const GLANCE_BUDGET: Duration = Duration::from_secs(1);
 
 /// How to reach a gateway: all that flags and environment say.
 #[derive(Debug, Clone)]
@@ -96,6 +98,14 @@ impl Gateway {
             Ok(ids) => Ok(ids),
             Err(gone) => cli::open(target).map_err(|why| unreachable(target, &gone, &why))?.ids(),
         }
+    }
+
+    /// How many connections the gateway's admin API has, within a second; its CLI is not asked.
+    pub fn count_of_admin(target: &Target, http: http::Options) -> Result<usize> {
+        let admin = Admin::new(target, http)?.within(GLANCE_BUDGET);
+        let ids = admin.try_ids()?;
+        ids.map(|ids| ids.len())
+            .map_err(|gone| admin.gone("list the connections", &gone))
     }
 
     /// Where it is, for messages.

@@ -22,6 +22,7 @@ pub use listener::{ListenerError, LoopbackTrust};
 pub use url::{UrlError, check_url, is_this_machine, join};
 
 use crate::env::Env;
+use crate::time;
 use error::{find, reason};
 use reqwest::header::{HeaderName, HeaderValue};
 pub use reqwest::{Method, Url};
@@ -144,6 +145,8 @@ pub struct Response {
     pub content_type: String,
     /// The whole body.
     pub body: Vec<u8>,
+    /// `Date` in Unix seconds: the server's clock.
+    pub date: Option<i64>,
 }
 
 impl Response {
@@ -281,10 +284,8 @@ async fn exchange(client: &reqwest::Client, request: reqwest::Request, cap: usiz
         }
         body.extend_from_slice(&chunk);
     }
-    let content_type = response
-        .headers()
-        .get(reqwest::header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let content_type = header(reqwest::header::CONTENT_TYPE)
         .and_then(|value| value.split(';').next())
         .map(|essence| essence.trim().to_ascii_lowercase())
         .unwrap_or_default();
@@ -292,6 +293,7 @@ async fn exchange(client: &reqwest::Client, request: reqwest::Request, cap: usiz
         status: response.status().as_u16(),
         content_type,
         body,
+        date: header(reqwest::header::DATE).and_then(time::of_http_date),
     })
 }
 
@@ -394,6 +396,7 @@ mod tests {
             status: 200,
             content_type: "application/json".into(),
             body: b"s3cret-token".to_vec(),
+            date: None,
         };
         assert!(!format!("{response:?}").contains("s3cret"));
     }

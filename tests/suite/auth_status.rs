@@ -201,7 +201,7 @@ fn what_others_may_read_is_told_by_every_status_and_mended_by_the_next_command_t
             let text = env.run([command, "status"]).output().stdout;
             for path in &secrets {
                 let line = format!(
-                    "Problem:       others may read this file (mode 0644): chmod 600 {}\n",
+                    "Problem:       others may read this file (mode 0644): {0}\n               next: chmod 600 {0}\n",
                     path.display()
                 );
                 assert_eq!(
@@ -450,7 +450,7 @@ fn a_config_that_cannot_be_read_is_told_once() {
         "{}",
         output.stdout
     );
-    let output = env.run(["hook", "status", "--namespace", "alice"]).expect(0);
+    let output = env.run(["hook", "status", "--namespace", "alice"]).expect(3);
     assert_eq!(
         (
             output.stderr.as_str(),

@@ -16,11 +16,17 @@ fn log_in(env: &TestEnv) {
 }
 
 /// `hook status --json` without any `openclaw` on PATH.
+#[track_caller]
 fn status(env: &TestEnv) -> Value {
+    status_and_code(env, 0)
+}
+
+#[track_caller]
+fn status_and_code(env: &TestEnv, code: i32) -> Value {
     let output = env
         .run(["hook", "status", "--json"])
         .env("PATH", "/usr/bin:/bin")
-        .expect(0);
+        .expect(code);
     serde_json::from_str(&output.stdout).unwrap()
 }
 
@@ -90,24 +96,24 @@ fn files_that_are_not_as_installed() {
     env.run(["hook", "install"]).expect(0);
     env.run(["hook", "install", "--as", "plugin"]).expect(0);
     let dir = env.openclaw().join("hooks").join(HOOK);
-    let state = |kind: &str| status(&env)[kind]["state"].clone();
+    let state = |kind: &str, code| status_and_code(&env, code)[kind]["state"].clone();
     assert_eq!(
-        (state("hook"), state("plugin")),
+        (state("hook", 0), state("plugin", 0)),
         (json!("installed"), json!("installed"))
     );
     assert_eq!(status(&env)["plugin"]["enabled"], true);
     assert_eq!(status(&env)["plugin"]["in_load_paths"], true);
     std::fs::write(dir.join("handler.ts"), "").unwrap();
-    assert_eq!(state("hook"), "shadowed");
+    assert_eq!(state("hook", 1), "shadowed");
     std::fs::remove_file(dir.join("handler.ts")).unwrap();
     std::fs::write(dir.join("handler.js"), "mine").unwrap();
-    assert_eq!(state("hook"), "changed");
+    assert_eq!(state("hook", 0), "changed");
     assert_eq!(status(&env)["hook"]["changed"], json!(["handler.js"]));
     std::fs::remove_file(dir.join("HOOK.md")).unwrap();
-    assert_eq!(state("hook"), "incomplete");
-    assert_eq!(status(&env)["hook"]["missing"], json!(["HOOK.md"]));
+    assert_eq!(state("hook", 1), "incomplete");
+    assert_eq!(status_and_code(&env, 1)["hook"]["missing"], json!(["HOOK.md"]));
     std::fs::remove_file(env.sigilum("plugin/index.js")).unwrap();
-    assert_eq!(state("plugin"), "incomplete");
+    assert_eq!(state("plugin", 1), "incomplete");
 }
 
 /// OpenClaw refuses a handler with a second name; an install gives it one of its own.
@@ -134,10 +140,10 @@ fn a_config_that_cannot_be_used_is_a_problem_among_others() {
         let env = TestEnv::new();
         log_in(&env);
         env.write_config(text);
-        let found = status(&env);
+        let found = status_and_code(&env, 3);
         assert_eq!(found["entry"], Value::Null);
         assert_eq!(found["selected"], Value::Null, "it cannot be told");
-        let output = env.run(["hook", "status"]).env("PATH", "/usr/bin:/bin").expect(0);
+        let output = env.run(["hook", "status"]).env("PATH", "/usr/bin:/bin").expect(3);
         assert!(output.stdout.contains("Entry:         unknown"), "{}", output.stdout);
         assert!(found["problems"].to_string().contains(problem), "{found}");
         assert_eq!(found["token"]["state"], "valid", "{found}");

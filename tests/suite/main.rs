@@ -15,6 +15,7 @@ mod config_include;
 mod config_kill;
 mod config_property;
 mod config_undo;
+mod doctor;
 mod entry;
 mod folders;
 mod fs;

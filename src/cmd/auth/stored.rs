@@ -10,12 +10,14 @@ use serde::Serialize;
 /// One of them. Holds no secret.
 #[derive(Debug, Serialize)]
 pub struct Stored {
-    namespace: String,
+    /// Whose token it is.
+    pub namespace: String,
     /// Whether the hook speaks for it.
     hook: bool,
     /// Whether there is the record of a login, not only a token.
     logged_in: bool,
-    state: State,
+    /// How it stands.
+    pub state: State,
     /// RFC 3339.
     expires_at: Option<String>,
     /// The expiry for people.

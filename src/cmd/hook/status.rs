@@ -2,24 +2,21 @@
 
 use crate::cli::HookStatusArgs;
 use crate::cmd::auth::status as auth_status;
-use crate::cmd::context::{self, place};
+use crate::cmd::context::place;
+use crate::cmd::doctor::checks;
+use crate::cmd::doctor::facts::{Facts, View};
+use crate::cmd::doctor::finding::{self, Finding};
+use crate::cmd::doctor::openclaw::OpenClaw;
+use crate::cmd::doctor::token::TokenStatus;
 use crate::cmd::output::{write_json, write_lines};
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
-use crate::home::OpenClawHome;
-use crate::openclaw::entry::{self, Entry, HOOK, Hooks, Selection};
-use crate::openclaw::hook_files::{self, Found, Kind};
-use crate::openclaw::{config, plugin, program};
-use crate::settings;
-use crate::watch::status::{self, WatchStatus};
+use crate::openclaw::entry::{Entry, Hooks, Selection};
+use crate::openclaw::hook_files::Found;
+use crate::watch::status::WatchStatus;
 use serde::Serialize;
-use serde_json::{Value, json};
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
-
-/// How long `openclaw hooks info` may take. It starts a whole Node program: 1.5 s on a quiet machine.
-const ASK_LIMIT: Duration = Duration::from_secs(20);
 
 /// Everything that `hook status` shows. Holds no secret.
 #[derive(Serialize)]
@@ -38,11 +35,12 @@ struct Status {
     /// `null` where it cannot be told.
     selected: Option<Selected>,
     /// `null` where no namespace is known.
-    token: Option<auth_status::Status>,
+    token: Option<TokenStatus>,
     watch: Option<WatchStatus>,
     openclaw: OpenClaw,
-    /// What could not be found out, and why.
+    /// What is wrong, or could not be found out, and why.
     problems: Vec<String>,
+    findings: Vec<Finding>,
 }
 
 #[derive(Serialize)]
@@ -81,82 +79,49 @@ struct Selected {
     names: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct OpenClaw {
-    /// Where the program is; `null` where it is not on PATH.
-    program: Option<PathBuf>,
-    /// What `openclaw hooks info sigilum-authz-notify --json` says.
-    hooks_info: Option<Value>,
-}
-
 /// Runs the command.
 pub fn run(args: &HookStatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.show.place, env)?;
-    let status = Status::find(args, env, &place)?;
+    let facts = Facts::collect(&args.show, env, &place, View::HookStatus);
+    let status = Status::of(facts)?;
     if args.output.json {
         write_json(out, &status)?;
     } else {
         write_lines(out, &status.lines())?;
     }
-    Ok(ExitCode::Ok)
+    Ok(finding::exit_code(&status.findings))
 }
 
 impl Status {
-    fn find(args: &HookStatusArgs, env: &Env, place: &OpenClawHome) -> Result<Self> {
-        let mut problems = Vec::new();
-        let mut other_problems = Vec::new();
-        let mut attempt = |error: crate::error::Error| problems.push(error.to_string());
-        let config = config::read(place).map_err(&mut attempt).ok();
-        let config_known = config.is_some();
-        let value = config.flatten().map_or_else(|| json!({}), |config| config.value);
-        let entry = entry::find(&value).map_err(&mut attempt).ok();
-        let selected = entry::selection(&value, &entry::installs(&place.home))
-            .map_err(&mut attempt)
-            .ok()
-            .filter(|_| config_known);
-        let files = hook_files::look(place, Kind::Plugin)?;
-        let state = plugin::find(&value, &files.folder).map_err(&mut attempt).ok();
-        let entry_known = config_known && entry.is_some();
-        let entry = entry.flatten();
-        let token = auth_status::owner(&args.show, env, place, entry.as_ref())
-            .and_then(|owner| auth_status::status(&owner, place, env, entry_known.then_some(entry.as_ref())));
-        let token = token.map_err(&mut attempt).ok();
-        if token.is_none() {
-            let loose = auth_status::loose_files(place, env, None, entry.as_ref());
-            other_problems.extend(loose.iter().map(auth_status::LooseFile::text));
-        }
-        let chosen = settings::hook_namespace(place)
-            .map_err(&mut attempt)
-            .unwrap_or_default()
-            .1;
-        let openclaw = OpenClaw::ask(env, place).unwrap_or_else(|(program, error)| {
-            attempt(error);
-            OpenClaw {
-                program: Some(program),
-                hooks_info: None,
-            }
-        });
+    fn of(facts: Facts) -> Result<Self> {
+        let findings = checks::findings(&facts, View::HookStatus);
+        let problems = findings.iter().filter(|finding| finding.is_problem());
+        let token_in_config = facts.chosen.as_ref().ok().and_then(|chosen| chosen.token_in_config);
+        let entry = facts.entry();
+        let entry_known = entry.is_some();
+        let entry = entry.flatten().map(|entry| EntryStatus::of(entry, token_in_config));
+        let state = facts.plugin_state.ok();
+        let config_known = facts.config.is_ok();
         Ok(Self {
             version: env!("CARGO_PKG_VERSION"),
-            openclaw_home: place.home.clone(),
-            config: place.config.clone(),
-            hook: hook_files::look(place, Kind::Hook)?,
+            openclaw_home: facts.place.home.clone(),
+            config: facts.place.config.clone(),
+            hook: facts.hook?,
             plugin: PluginStatus {
-                files,
+                files: facts.plugin?,
                 known: config_known && state.is_some(),
                 enabled: state.as_ref().and_then(|state| state.entry),
                 in_load_paths: state.as_ref().is_some_and(|state| state.path),
                 blocked: state.as_ref().and_then(|state| state.blocked),
             },
             entry_known,
-            entry: entry
-                .as_ref()
-                .map(|entry| EntryStatus::of(entry, chosen.token_in_config)),
-            selected: selected.map(Selected::of),
-            token,
-            watch: status::read(place),
-            openclaw,
-            problems: problems.into_iter().chain(other_problems).collect(),
+            entry,
+            selected: facts.selection.ok().filter(|_| config_known).map(Selected::of),
+            token: facts.token.ok(),
+            watch: facts.watch,
+            openclaw: facts.openclaw,
+            problems: problems.map(|problem| problem.text.clone()).collect(),
+            findings,
         })
     }
 
@@ -185,16 +150,14 @@ impl Status {
         );
         lines.push(format!("Plugin:        {}", self.plugin.text()));
         match &self.token {
-            Some(token) => lines.extend(token.lines()),
+            Some(token) => lines.extend(auth_status::lines(token)),
             None => lines.extend([
                 "Token:         none, no namespace is known".to_owned(),
                 format!("Watcher:       {}", auth_status::watch_text(self.watch.as_ref())),
             ]),
         }
         lines.push(format!("OpenClaw says: {}", self.openclaw.text()));
-        for problem in &self.problems {
-            lines.extend(format!("Problem:       {problem}").lines().map(str::to_owned));
-        }
+        lines.extend(finding::problem_lines(&self.findings));
         lines
     }
 }
@@ -207,7 +170,6 @@ fn if_known(known: bool, text: &'static str) -> &'static str {
         "unknown, as the config cannot be read"
     }
 }
-
 fn files_text(found: &Found) -> String {
     let version = found
         .version
@@ -287,65 +249,5 @@ impl Selected {
             (false, false) => self.names.join(", "),
         };
         format!("{}; other hooks: {others}", if self.ours { "yes" } else { "no" })
-    }
-}
-
-impl OpenClaw {
-    fn ask(env: &Env, place: &OpenClawHome) -> Result<Self, (PathBuf, crate::error::Error)> {
-        let Some(program) = context::openclaw_program(env) else {
-            return Ok(Self {
-                program: None,
-                hooks_info: None,
-            });
-        };
-        if !place.home.is_dir() {
-            // Asked, it would make one.
-            return Ok(Self {
-                program: Some(program),
-                hooks_info: None,
-            });
-        }
-        let args = ["hooks", "info", HOOK, "--json"].map(Into::into);
-        let ran = program::run(&program, &args, &context::openclaw_env(env), place, ASK_LIMIT);
-        match ran {
-            // It says what is wrong as JSON too, and then ends with another exit code.
-            Ok(ran) => Ok(Self {
-                hooks_info: ran
-                    .stdout
-                    .find('{')
-                    .and_then(|at| serde_json::from_str(ran.stdout[at..].trim()).ok()),
-                program: Some(program),
-            }),
-            Err(error) => Err((program, error)),
-        }
-    }
-
-    fn text(&self) -> String {
-        let Some(program) = &self.program else {
-            return "nothing, it is not on PATH".to_owned();
-        };
-        let Some(info) = &self.hooks_info else {
-            return format!("nothing that we understand ({})", program.display());
-        };
-        let is = |key: &str| info.get(key).and_then(Value::as_bool);
-        let missing = info.get("missing").and_then(Value::as_object);
-        let missing: Vec<String> = missing
-            .into_iter()
-            .flatten()
-            .flat_map(|(kind, names)| {
-                let names = names.as_array().into_iter().flatten().filter_map(Value::as_str);
-                names.map(move |name| format!("{kind} {name}"))
-            })
-            .collect();
-        match (is("loadable"), is("disabled")) {
-            (Some(true), _) => "the hook is loadable".to_owned(),
-            (_, Some(true)) => "the hook is disabled".to_owned(),
-            (Some(false), _) if !missing.is_empty() => format!("not loadable, it misses: {}", missing.join(", ")),
-            (Some(false), _) => "not loadable".to_owned(),
-            (None, _) => match info.get("message").and_then(Value::as_str) {
-                Some(message) => message.to_owned(),
-                None => format!("nothing that we understand ({})", program.display()),
-            },
-        }
     }
 }

@@ -78,9 +78,26 @@ impl Drop for Guard<'_> {
     }
 }
 
+/// A guard that is up.
+pub(super) enum Up {
+    /// There is to wait for it.
+    Busy(Busy),
+    /// It is ours, these bytes name its process, and that is dead.
+    Dead(Vec<u8>),
+}
+
 /// Why there is to wait for a guard; `None` where none is up, or where it was a dead process's of ours, which is
 /// removed.
 pub(super) fn look(folder: &Folder, name: &str) -> io::Result<Option<Busy>> {
+    match find(folder, name)? {
+        None => Ok(None),
+        Some(Up::Busy(why)) => Ok(Some(why)),
+        Some(Up::Dead(seen)) => remove_dead(folder, name, &seen),
+    }
+}
+
+/// The guard that is up, where one is; nothing is changed.
+pub(super) fn find(folder: &Folder, name: &str) -> io::Result<Option<Up>> {
     let Some(stat) = folder.stat(name)? else {
         return Ok(None);
     };
@@ -102,7 +119,7 @@ pub(super) fn look(folder: &Folder, name: &str) -> io::Result<Option<Busy>> {
     let (Some(owner), Some(ours), 1) = (&owner, &ours, names.len()) else {
         // It may have gone between the two looks; then the next try finds nothing.
         let empty = names.is_empty();
-        return Ok(Some(Busy::ForeignGuard { age, empty }));
+        return Ok(Some(Up::Busy(Busy::ForeignGuard { age, empty })));
     };
     let process = Process {
         pid: ours.pid,
@@ -113,10 +130,10 @@ pub(super) fn look(folder: &Folder, name: &str) -> io::Result<Option<Busy>> {
     } else {
         age > FOREIGN_AFTER_SECONDS
     };
-    if !gone {
-        return Ok(Some(Busy::OurGuard(ours.pid)));
-    }
-    remove_dead(folder, name, &owner.bytes)
+    Ok(Some(match gone {
+        true => Up::Dead(owner.bytes.clone()),
+        false => Up::Busy(Busy::OurGuard(ours.pid)),
+    }))
 }
 
 /// Removes a dead process's guard that was seen a moment ago.

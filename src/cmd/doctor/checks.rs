@@ -1,0 +1,60 @@
+//! Every check: its name, which never changes, and who shows it.
+
+mod config;
+mod entry;
+mod files;
+mod home;
+mod services;
+mod token;
+
+use super::facts::{Facts, View};
+use super::finding::Finding;
+use crate::openclaw::hook_files::Kind;
+
+/// One check.
+struct Check {
+    name: &'static str,
+    /// Who shows it besides `doctor`.
+    views: &'static [View],
+    /// Looks at the facts; nothing to say is fine.
+    find: fn(&'static str, &Facts) -> Vec<Finding>,
+}
+
+const fn check(name: &'static str, views: &'static [View], find: fn(&'static str, &Facts) -> Vec<Finding>) -> Check {
+    Check { name, views, find }
+}
+
+const BOTH: &[View] = &[View::AuthStatus, View::HookStatus];
+const HOOK: &[View] = &[View::HookStatus];
+const AUTH: &[View] = &[View::AuthStatus];
+
+/// In the order in which they are shown.
+const CHECKS: [Check; 19] = [
+    check("home", HOOK, home::home),
+    check("files", BOTH, home::files),
+    check("leftovers", &[], home::leftovers),
+    check("config", HOOK, config::config),
+    check("config-moves-home", HOOK, config::moves_home),
+    check("config-loads-code", HOOK, config::loads_code),
+    check("entry", BOTH, entry::entry),
+    check("other-hooks", HOOK, entry::other_hooks),
+    check("hook", HOOK, |name, facts| files::files(name, facts, Kind::Hook)),
+    check("plugin", HOOK, |name, facts| files::files(name, facts, Kind::Plugin)),
+    check("program", HOOK, files::program),
+    check("openclaw", HOOK, files::openclaw),
+    check("token", BOTH, token::token),
+    check("stored", &[], token::stored),
+    check("api", AUTH, token::api),
+    check("clock", AUTH, token::clock),
+    check("local-api", &[], services::local_api),
+    check("sigilum-gateway", &[], services::gateway),
+    check("watcher", &[], services::watcher),
+];
+
+/// What the checks of a view find.
+pub fn findings(facts: &Facts, view: View) -> Vec<Finding> {
+    let shown = CHECKS
+        .iter()
+        .filter(|check| view == View::Doctor || check.views.contains(&view));
+    shown.flat_map(|check| (check.find)(check.name, facts)).collect()
+}

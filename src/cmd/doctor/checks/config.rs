@@ -1,0 +1,120 @@
+//! openclaw.json as a whole, and what in it makes an agent more than a guest.
+
+use crate::cmd::doctor::facts::Facts;
+use crate::cmd::doctor::finding::Finding;
+use crate::error::ExitCode;
+use crate::fs;
+use crate::openclaw::hook_files::Kind;
+use crate::openclaw::workspace;
+use serde_json::Value;
+use std::path::PathBuf;
+
+pub(super) fn config(name: &'static str, facts: &Facts) -> Vec<Finding> {
+    let validate = "openclaw config validate";
+    let path = facts.place.config.display();
+    let config = match &facts.config {
+        Err(error) => {
+            // That it cannot be read is the config's fault, whatever stands in the way.
+            let fault = Finding::fault_of(name, error, validate);
+            let code = ExitCode::Config;
+            return vec![Finding { code, ..fault }];
+        }
+        Ok(None) => {
+            return vec![Finding::warn(
+                name,
+                format!("there is none yet: {path}"),
+                "openclaw onboard",
+            )];
+        }
+        Ok(Some(config)) => config,
+    };
+    let wrong = [facts.entry.as_ref().err(), facts.plugin_state.as_ref().err()];
+    let wrong: Vec<Finding> = wrong
+        .into_iter()
+        .flatten()
+        .map(|error| Finding::fault_of(name, error, validate))
+        .collect();
+    if !wrong.is_empty() {
+        return wrong;
+    }
+    let included = config
+        .files
+        .iter()
+        .skip(1)
+        .map(|file| format!(", with {}", file.display()));
+    let read_only = facts.place.read_only.map(|name| format!(", never written ({name})"));
+    let text = format!(
+        "{path}{}{}",
+        included.collect::<String>(),
+        read_only.unwrap_or_default()
+    );
+    vec![Finding::ok(name, text)]
+}
+
+/// OpenClaw fills its gateway's environment from the config: these move the home that the gateway works in.
+pub(super) fn moves_home(name: &'static str, facts: &Facts) -> Vec<Finding> {
+    const MOVE: [&str; 3] = ["OPENCLAW_STATE_DIR", "OPENCLAW_HOME", "OPENCLAW_CONFIG_PATH"];
+    let members = |path: &str| {
+        facts
+            .config_value()
+            .and_then(|config| config.pointer(path)?.as_object())
+    };
+    let places = [("/env", "env"), ("/env/vars", "env.vars")];
+    let set = places.into_iter().flat_map(|(pointer, at)| {
+        let names = members(pointer)
+            .into_iter()
+            .flatten()
+            .filter(|(_, value)| value.is_string());
+        names.map(move |(key, _)| (at, key))
+    });
+    let moving = set.filter(|(_, key)| MOVE.contains(&key.trim()));
+    let finding = |(at, key): (&str, &String)| {
+        let text = format!(
+            "openclaw.json sets {at}.{key} for the OpenClaw gateway, which then works in another home than this one"
+        );
+        let path = format!("{at}.{key}");
+        Finding::warn(
+            name,
+            text,
+            format!("openclaw config unset {}", fs::quoted(path.as_ref())),
+        )
+    };
+    moving.map(finding).collect()
+}
+
+/// What lies in a folder that these name runs in the gateway: an agent that writes there is no guest any more.
+pub(super) fn loads_code(name: &'static str, facts: &Facts) -> Vec<Finding> {
+    let config = facts.config_value();
+    let mut found = Vec::new();
+    for at in ["plugins.load.paths", "hooks.internal.load.extraDirs"] {
+        let pointer = format!("/{}", at.replace('.', "/"));
+        let folders = config.and_then(|config| config.pointer(&pointer)?.as_array());
+        for (index, folder) in folders.into_iter().flatten().enumerate() {
+            let Some(folder) = folder_of(folder, facts) else {
+                continue;
+            };
+            let ours = Kind::ALL.iter().any(|kind| kind.dir(facts.place) == folder);
+            let workspace = workspace::around(&folder, config, facts.place).filter(|_| !ours);
+            let Some(workspace) = workspace else { continue };
+            let text = format!(
+                "{at} names {}, in the workspace {}: whatever an agent writes there runs in the OpenClaw gateway",
+                folder.display(),
+                workspace.display()
+            );
+            let path = format!("{at}[{index}]");
+            let next = format!("openclaw config unset {}", fs::quoted(path.as_ref()));
+            found.push(Finding::warn(name, text, next));
+        }
+    }
+    found
+}
+
+fn folder_of(text: &Value, facts: &Facts) -> Option<PathBuf> {
+    let text = text.as_str()?.trim();
+    let person = facts.place.person.as_ref();
+    match (text.strip_prefix("~/"), person) {
+        _ if text.is_empty() => None,
+        (Some(rest), Some(person)) => Some(person.join(rest)),
+        _ => Some(facts.place.home.join(text)),
+    }
+}

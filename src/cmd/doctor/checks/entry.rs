@@ -1,0 +1,106 @@
+//! The hook's entry in openclaw.json, against what is recorded, and which other hooks run beside it.
+
+use crate::cmd::doctor::facts::Facts;
+use crate::cmd::doctor::finding::Finding;
+use crate::error::ExitCode;
+use crate::openclaw::entry::{Entry, Hooks, TOKEN, is_reference};
+use crate::openclaw::hook_files::Kind;
+use crate::settings::Owner;
+
+pub(super) fn entry(name: &'static str, facts: &Facts) -> Vec<Finding> {
+    let Some(entry) = facts.entry() else { return Vec::new() };
+    let hook_alone = facts.is_installed(Kind::Hook) && !facts.plugin_runs();
+    let switch_on = || facts.command("hook install");
+    vec![match entry {
+        None if hook_alone => {
+            let text = "openclaw.json has no entry for the hook, so OpenClaw does not run it";
+            Finding::warn(name, text, switch_on())
+        }
+        None => Finding::ok(name, "none"),
+        Some(entry) => match difference(entry, facts) {
+            Some((text, next)) => Finding::warn(name, text, next),
+            None if !entry.enabled && hook_alone => {
+                Finding::warn(name, "the hook is off, so OpenClaw does not run it", switch_on())
+            }
+            None if !entry.enabled => Finding::ok(name, "off"),
+            None => Finding::ok(name, "on, as recorded"),
+        },
+    }]
+}
+
+/// In what an entry is not as recorded, and what writes it so.
+fn difference(entry: &Entry, facts: &Facts) -> Option<(String, String)> {
+    let token = facts.token.as_ref().ok()?;
+    let owner = &token.owner;
+    owner.record.as_ref()?;
+    // Whom the hook speaks for, not whom a flag named.
+    if token.hook_namespace.as_ref() != Some(&owner.namespace.value) {
+        return None;
+    }
+    let next = facts.command(&format!("auth switch {}", owner.namespace.value));
+    let holds = entry.token().is_some();
+    if !entry.enabled {
+        return holds.then(|| {
+            (
+                "the hook is off, and openclaw.json still holds an owner token".to_owned(),
+                next,
+            )
+        });
+    }
+    let wanted = facts.chosen.as_ref().ok()?.token_in_config;
+    let referred = entry.env.get(TOKEN).is_some_and(|text| is_reference(text));
+    let can_be_put = token.why_not.is_none() && !referred && facts.place.read_only.is_none();
+    let text = match (wanted, holds) {
+        _ if other_name(entry, owner).is_some() => other_name(entry, owner)?,
+        (Some(false), true) => "openclaw.json holds an owner token, which is to be in its own file only".to_owned(),
+        (Some(true), false) if can_be_put => {
+            "openclaw.json lacks the owner token, which is to stand there too".to_owned()
+        }
+        (Some(true), true) if can_be_put && token.config_has_same_token == Some(false) => {
+            "openclaw.json holds another owner token than the stored one".to_owned()
+        }
+        _ => return None,
+    };
+    Some((text, next))
+}
+
+fn other_name(entry: &Entry, owner: &Owner) -> Option<String> {
+    let names = [
+        ("namespace", entry.namespace(), owner.namespace.value.as_str()),
+        ("mode", entry.mode(), owner.mode.value.as_str()),
+        ("API", entry.api_url(), owner.api_url.value.as_str()),
+    ];
+    let (what, named, recorded) = names
+        .into_iter()
+        .find(|(_, named, recorded)| *named != Some(recorded))?;
+    let named = named.map_or_else(|| format!("no {what}"), |named| format!("the {what} {named:?}"));
+    Some(format!(
+        "the hook's entry in openclaw.json names {named}, the login {recorded:?}; the login counts"
+    ))
+}
+
+pub(super) fn other_hooks(name: &'static str, facts: &Facts) -> Vec<Finding> {
+    let Some(entry) = facts.entry() else { return Vec::new() };
+    let selection = match &facts.selection {
+        Err(error) => return vec![Finding::warning_of(name, error, "openclaw hooks list")],
+        Ok(selection) => selection,
+    };
+    let is_on = entry.is_some_and(|entry| entry.enabled) && facts.is_installed(Kind::Hook);
+    if is_on && !selection.ours && !facts.plugin_runs() {
+        let text = "hooks.internal.enabled is false, so OpenClaw runs no hook, and not ours";
+        return vec![Finding::fail(
+            name,
+            ExitCode::Config,
+            text,
+            facts.command("hook install"),
+        )];
+    }
+    vec![Finding::ok(
+        name,
+        match &selection.hooks {
+            Hooks::Every => "every eligible one runs".to_owned(),
+            Hooks::Named(names) if names.is_empty() => "none runs".to_owned(),
+            Hooks::Named(names) => names.iter().cloned().collect::<Vec<_>>().join(", "),
+        },
+    )]
+}

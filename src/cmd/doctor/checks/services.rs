@@ -1,0 +1,143 @@
+//! What stands beside the hook: the local API's database and secret, the Sigilum gateway, the watcher.
+
+use crate::cmd::doctor::facts::Facts;
+use crate::cmd::doctor::finding::Finding;
+use crate::cmd::doctor::token::TokenStatus;
+use crate::error::ExitCode;
+use crate::local_token::LocalApi;
+use crate::mode::Mode;
+use crate::process::Process;
+use crate::sigilum::gateway::{DEFAULT_ADMIN_URL, Gateway, Target};
+use crate::sigilum::http;
+use crate::sigilum::local_db::LocalDb;
+use crate::watch::status::WatchStatus;
+use std::time::Duration;
+
+/// How long another program's lock on the database is waited for.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+fn local<'a>(facts: &'a Facts) -> Option<&'a TokenStatus> {
+    let token = facts.token.as_ref().ok()?;
+    (token.owner.mode.value == Mode::OssLocal && token.owner.record.is_some()).then_some(token)
+}
+
+pub(super) fn local_api(name: &'static str, facts: &Facts) -> Vec<Finding> {
+    let Some(token) = local(facts) else { return Vec::new() };
+    let log_in = facts.command(&format!("auth login --mode oss-local --namespace {}", token.namespace));
+    let api = match LocalApi::find(&token.owner, facts.place) {
+        Ok(api) => api,
+        Err(error) => return vec![Finding::fault_of(name, &error, log_in)],
+    };
+    let mut found = Vec::new();
+    if let Err(error) = LocalDb::open_read_only_within(&api.database, PATIENCE) {
+        let fault = Finding::fault_of(name, &error.into(), log_in.clone());
+        let next = if api.database.exists() {
+            fault.next
+        } else {
+            Some(log_in.clone())
+        };
+        found.push(Finding { next, ..fault });
+    }
+    match api.secret(facts.env) {
+        Ok(Some(_)) => {}
+        Ok(None) => {
+            let text = "the secret that the local API signs with is not known, so nothing renews the token";
+            let next = match &api.checkout {
+                Some(checkout) => format!(
+                    "put JWT_SECRET=<the API's secret> into {}",
+                    checkout.dev_vars().display()
+                ),
+                None => log_in,
+            };
+            found.push(Finding::fail(name, ExitCode::SecretOrDatabase, text, next));
+        }
+        Err(error) => found.push(Finding::fault_of(name, &error, log_in)),
+    }
+    if found.is_empty() {
+        found.push(Finding::ok(name, format!("{}, and its secret", api.database.display())));
+    }
+    found
+}
+
+pub(super) fn gateway(name: &'static str, facts: &Facts) -> Vec<Finding> {
+    const URL: &str = "GATEWAY_ADMIN_URL";
+    let owner = facts.token.as_ref().ok().map(|token| &token.owner);
+    let workspace = crate::cmd::doctor::token::workspace(facts.place, facts.env, owner);
+    let names = std::fs::read_dir(workspace.dir()).into_iter().flatten().flatten();
+    let has_one = names
+        .map(|entry| entry.file_name())
+        .any(|name| name.to_string_lossy().starts_with("gateway-connection-secret-"));
+    if !has_one && facts.env.var(URL).is_none() {
+        return Vec::new();
+    }
+    let url = facts.env.var(URL).unwrap_or(DEFAULT_ADMIN_URL).to_owned();
+    let target = Target {
+        admin_url: url.clone(),
+        admin_token: facts.env.var("GATEWAY_ADMIN_TOKEN").map(Into::into),
+        data_dir: None,
+        master_key: None,
+        cli: None,
+        trust: owner.map(|owner| owner.loopback_trust(facts.place)).unwrap_or_default(),
+        path: None,
+    };
+    vec![
+        match Gateway::count_of_admin(&target, http::Options::from_env(facts.env)) {
+            Ok(count) => Finding::ok(name, format!("{url} answers, with {count} connections")),
+            Err(error) => {
+                let next = format!("start the Sigilum gateway, then: {}", facts.command("service list"));
+                Finding::warn(name, format!("not checked: {}", error.text()), next)
+            }
+        },
+    ]
+}
+
+pub(super) fn watcher(name: &'static str, facts: &Facts) -> Vec<Finding> {
+    let needs_one = facts.token.as_ref().is_ok_and(|token| token.why_not.is_none());
+    let start = || facts.command("watch");
+    vec![match &facts.watch {
+        Some(watch) if watch.running => return running(name, watch, facts),
+        Some(watch) if needs_one => {
+            let text = format!("the watcher, process {}, is gone: nothing renews the token", watch.pid);
+            Finding::warn(name, text, start())
+        }
+        None if needs_one => Finding::warn(name, "none runs: nothing renews the token", start()),
+        _ => Finding::ok(name, "none"),
+    }]
+}
+
+fn running(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let process = Process {
+        pid: watch.pid,
+        starttime: watch.pid_starttime,
+    };
+    if process.runs_a_removed_program() {
+        let text = format!(
+            "the watcher, process {}, runs a program that was replaced since",
+            watch.pid
+        );
+        found.push(Finding::warn(
+            name,
+            text,
+            format!("kill {}, then: {}", watch.pid, facts.command("watch")),
+        ));
+    }
+    for home in &watch.homes {
+        if let Some(error) = &home.last_error {
+            let text = format!("it fails: {error}");
+            found.push(Finding::warn(name, text, facts.command("auth status")));
+        } else if home.next_due_at.is_none() && home.expires_at.is_some() {
+            let next = match facts.token.as_ref() {
+                Ok(token) => format!("{}{}", crate::cmd::context::login_command(&token.owner), facts.flags),
+                Err(_) => facts.command("auth login"),
+            };
+            found.push(Finding::warn(name, "it runs, and nothing renews this token", next));
+        }
+    }
+    if found.is_empty() {
+        let due = watch.homes.iter().find_map(|home| home.next_due_at.as_deref());
+        let due = due.map_or_else(String::new, |due| format!(", next renewal {due}"));
+        found.push(Finding::ok(name, format!("process {}{due}", watch.pid)));
+    }
+    found
+}

@@ -1,0 +1,101 @@
+//! The owner tokens, and what their API says of them.
+
+use crate::cmd::auth::state::State;
+use crate::cmd::context;
+use crate::cmd::doctor::facts::{Facts, View};
+use crate::cmd::doctor::finding::Finding;
+use crate::cmd::doctor::token::{ApiCheck, TokenStatus};
+use crate::error::ExitCode;
+use crate::mode::Mode;
+use crate::openclaw::hook_files::Kind;
+use crate::time;
+
+/// Tokens are made and judged by the clock: what may differ.
+const CLOCK_SECONDS: u64 = 300;
+
+fn log_in(token: &TokenStatus, facts: &Facts) -> String {
+    format!("{}{}", context::login_command(&token.owner), facts.flags)
+}
+
+pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
+    let is_installed = Kind::ALL.iter().any(|kind| facts.is_installed(*kind));
+    if facts.view == View::HookStatus && !is_installed {
+        return Vec::new(); // a hook that is not there needs none
+    }
+    let token = match &facts.token {
+        Ok(token) => token,
+        Err(error) => return vec![Finding::fault_of(name, error, facts.command("auth login"))],
+    };
+    let whose = &token.namespace;
+    if let Some(why) = &token.why_not {
+        let text = format!("the hook has no token that it can use: {why}");
+        return vec![Finding::fail(name, ExitCode::Token, text, log_in(token, facts))];
+    }
+    if token.is_refused() {
+        let text = "the API refuses the token that the hook uses";
+        return vec![Finding::fail(name, ExitCode::Token, text, log_in(token, facts))];
+    }
+    if !token.doubts.is_empty() {
+        let text = format!("{whose}: {}", token.doubts.join("; "));
+        return vec![Finding::warn(name, text, renew(token, facts))];
+    }
+    let expiry = token.expiry.as_deref().unwrap_or("no expiry");
+    vec![Finding::ok(name, format!("{whose}: {}, {expiry}", token.state.text()))]
+}
+
+fn renew(token: &TokenStatus, facts: &Facts) -> String {
+    match token.owner.mode.value {
+        Mode::OssLocal => facts.command(&format!("auth refresh --namespace {}", token.namespace)),
+        Mode::Managed => log_in(token, facts),
+    }
+}
+
+/// The namespaces that the hook does not speak for.
+pub(super) fn stored(name: &'static str, facts: &Facts) -> Vec<Finding> {
+    let others = facts.others.iter().map(|other| {
+        let told = |check: &ApiCheck| format!("; API: {}", check.text);
+        let check = other.check.as_ref();
+        let text = format!("{}{}", other.stored.text(), check.map_or_else(String::new, told));
+        let is_refused = check.is_some_and(|check| check.result == "refused");
+        match other.stored.state {
+            State::Valid | State::Due if !is_refused => Finding::ok(name, text),
+            _ => Finding::warn(name, text, format!("{}{}", other.log_in, facts.flags)),
+        }
+    });
+    others.collect()
+}
+
+fn asked<'a>(facts: &'a Facts) -> Option<(&'a TokenStatus, &'a ApiCheck)> {
+    let token = facts.token.as_ref().ok()?;
+    Some((token, token.api_check.as_ref()?))
+}
+
+pub(super) fn api(name: &'static str, facts: &Facts) -> Vec<Finding> {
+    let Some((token, check)) = asked(facts) else {
+        return Vec::new();
+    };
+    let url = &token.api_url;
+    vec![match (check.result, token.owner.mode.value) {
+        ("not_checked", mode) => {
+            let again = facts.command(&format!("auth status --namespace {}", token.namespace));
+            let step = match mode {
+                Mode::OssLocal => format!("start the API that belongs at {url}, then: {again}"),
+                Mode::Managed => format!("see whether {url} can be reached from here, then: {again}"),
+            };
+            Finding::warn(name, format!("{url}: {}", check.text), step)
+        }
+        _ => Finding::ok(name, format!("{url} answers")),
+    }]
+}
+
+pub(super) fn clock(name: &'static str, facts: &Facts) -> Vec<Finding> {
+    let Some(ahead) = asked(facts).and_then(|(_, check)| check.clock_ahead) else {
+        return Vec::new();
+    };
+    if ahead.unsigned_abs() <= CLOCK_SECONDS {
+        return vec![Finding::ok(name, "as the API's")];
+    }
+    let way = if ahead > 0 { "ahead of" } else { "behind" };
+    let text = format!("this machine's clock is {} {way} the API's", time::duration(ahead));
+    vec![Finding::warn(name, text, "timedatectl set-ntp true")]
+}

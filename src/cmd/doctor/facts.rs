@@ -1,0 +1,154 @@
+//! What the checks go by: everything is looked at once.
+
+use super::openclaw::OpenClaw;
+use super::token::{self, Other, TokenStatus};
+use crate::cli::ShowArgs;
+use crate::cmd::context;
+use crate::env::Env;
+use crate::error::Result;
+use crate::home::OpenClawHome;
+use crate::hook_record::HookRecord;
+use crate::openclaw::config::{self, Config};
+use crate::openclaw::entry::{self, Entry, Selection};
+use crate::openclaw::hook_files::{self, Found, Kind};
+use crate::openclaw::plugin;
+use crate::settings;
+use crate::watch::status::{self, WatchStatus};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// For whom the facts are: who shows less asks less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// `doctor`: everything.
+    Doctor,
+    /// `auth status`: token, entry and API.
+    AuthStatus,
+    /// `hook status`: what is installed and in force.
+    HookStatus,
+}
+
+/// Everything that is known of a home. Holds no secret but the config's.
+pub struct Facts<'a> {
+    /// For whom they are.
+    pub view: View,
+    /// The home.
+    pub place: &'a OpenClawHome,
+    /// The person's environment.
+    pub env: &'a Env,
+    /// The flags that lead to the same home: a blank and each.
+    pub flags: String,
+    /// The config; `None` where there is none.
+    pub config: Result<Option<Config>>,
+    /// The hook's entry; `None` where there is none, or no config that can be read.
+    pub entry: Result<Option<Entry>>,
+    /// Which hooks run.
+    pub selection: Result<Selection>,
+    /// The hook's files.
+    pub hook: Result<Found>,
+    /// The plugin's files.
+    pub plugin: Result<Found>,
+    /// The plugin's part of the config.
+    pub plugin_state: Result<plugin::State>,
+    /// What a person chose for the hook.
+    pub chosen: Result<HookRecord>,
+    /// The hook's token.
+    pub token: Result<TokenStatus>,
+    /// Other stored namespaces, and what their API says.
+    pub others: Vec<Other>,
+    /// Files of ours that others may read, each with its mode.
+    pub loose: Vec<(PathBuf, u32)>,
+    /// The watcher.
+    pub watch: Option<WatchStatus>,
+    /// OpenClaw.
+    pub openclaw: OpenClaw,
+}
+
+impl<'a> Facts<'a> {
+    /// Looks at everything that a view shows.
+    pub fn collect(show: &ShowArgs, env: &'a Env, place: &'a OpenClawHome, view: View) -> Self {
+        let config = config::read(place);
+        let value = match &config {
+            Ok(Some(config)) => config.value.clone(),
+            _ => json!({}),
+        };
+        let entry = entry::find(&value);
+        let in_entry = entry.as_ref().ok().filter(|_| config.is_ok()).map(Option::as_ref);
+        let owner = token::owner(show, env, place, in_entry.flatten());
+        let loose = token::loose_files(place, env, owner.as_ref().ok(), in_entry.flatten());
+        let token = owner.and_then(|owner| TokenStatus::of(owner, place, env, in_entry));
+        let mut facts = Self {
+            view,
+            place,
+            env,
+            flags: context::place_flags(&show.place),
+            selection: entry::selection(&value, &entry::installs(&place.home)),
+            hook: hook_files::look(place, Kind::Hook),
+            plugin: hook_files::look(place, Kind::Plugin),
+            plugin_state: plugin::find(&value, &Kind::Plugin.dir(place)),
+            chosen: settings::hook_namespace(place).map(|(_, record)| record),
+            token,
+            others: Vec::new(),
+            loose,
+            watch: status::read(place),
+            openclaw: OpenClaw::find(env, Some(&value)),
+            entry,
+            config,
+        };
+        if view == View::Doctor {
+            facts.ask_for_others();
+        }
+        if view != View::AuthStatus {
+            let kind = if facts.is_installed(Kind::Plugin) {
+                Kind::Plugin
+            } else {
+                Kind::Hook
+            };
+            facts.openclaw.ask(kind, env, place);
+        }
+        facts
+    }
+
+    /// Asks the APIs of the namespaces that the hook does not speak for.
+    fn ask_for_others(&mut self) {
+        let Ok(token) = &mut self.token else { return };
+        let hook = token.namespace.clone();
+        let others = std::mem::take(&mut token.stored).into_iter();
+        let others = others.filter(|stored| stored.namespace != hook);
+        self.others = others.map(|stored| Other::of(stored, self.place, self.env)).collect();
+    }
+
+    /// What the config says; `{}` where there is none or it cannot be read.
+    pub fn config_value(&self) -> Option<&Value> {
+        self.config.as_ref().ok()?.as_ref().map(|config| &config.value)
+    }
+
+    /// The hook's entry; `None` where that cannot be told, `Some(None)` where there is none.
+    pub fn entry(&self) -> Option<Option<&Entry>> {
+        let known = self.entry.as_ref().ok().filter(|_| self.config.is_ok());
+        known.map(Option::as_ref)
+    }
+
+    /// The files of one kind.
+    pub fn files(&self, kind: Kind) -> &Result<Found> {
+        match kind {
+            Kind::Hook => &self.hook,
+            Kind::Plugin => &self.plugin,
+        }
+    }
+
+    /// Whether files of one kind are there.
+    pub fn is_installed(&self, kind: Kind) -> bool {
+        self.files(kind).as_ref().is_ok_and(|found| found.state != "absent")
+    }
+
+    /// Whether OpenClaw is told to run the plugin, and its files are there.
+    pub fn plugin_runs(&self) -> bool {
+        self.is_installed(Kind::Plugin) && self.plugin_state.as_ref().is_ok_and(plugin::State::runs)
+    }
+
+    /// A command of ours for this home.
+    pub fn command(&self, words: &str) -> String {
+        format!("sigilum-authz-notify {words}{}", self.flags)
+    }
+}

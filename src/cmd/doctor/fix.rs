@@ -1,0 +1,143 @@
+//! `doctor --fix`: what is safe. Modes of our own files, what killed runs left, and our own files of an older version.
+//! No token's content, and no member of the config, is ever changed.
+
+use super::facts::Facts;
+use super::token;
+use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::fs::{self, Folder};
+use crate::openclaw::hook_files::{self, Kind, Program};
+use crate::openclaw::lock;
+use crate::sigilum::secrets::Workspace;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long another command of ours is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What killed runs left and [`run`] takes away.
+pub fn leftovers(facts: &Facts) -> Vec<PathBuf> {
+    let mut left: Vec<PathBuf> = Vec::new();
+    for folder in folders(facts) {
+        let Ok(folder) = Folder::open(&folder) else { continue };
+        left.extend(folder.leftovers().iter().map(|name| folder.join(name)));
+    }
+    left.extend(lock::leftovers(&facts.place.config).clearable);
+    left.sort();
+    left.dedup();
+    left
+}
+
+/// The folders that we write into, but for the config's.
+fn folders(facts: &Facts) -> Vec<PathBuf> {
+    let ours = facts.place.sigilum_dir();
+    let owner = facts.token.as_ref().ok().map(|token| &token.owner);
+    let workspace = token::workspace(facts.place, facts.env, owner);
+    let replaced = ours.join("replaced");
+    let mut folders = vec![ours, replaced, workspace.dir().to_owned()];
+    folders.extend(Kind::ALL.map(|kind| kind.dir(facts.place)));
+    folders
+}
+
+/// Does what is safe, and says what was done.
+///
+/// # Errors
+/// In another user's home; or where a file cannot be written.
+pub fn run(facts: &Facts) -> Result<Vec<String>> {
+    refuse_anothers(facts)?;
+    let mut done = Vec::new();
+    let left = leftovers(facts);
+    done.extend(mend_folders(facts)?);
+    if facts.place.sigilum_dir().is_dir() {
+        let lock = fs::lock_existing_sigilum(facts.place, PATIENCE)?;
+        done.extend(mend_files(facts)?);
+        for kind in Kind::ALL {
+            done.extend(update(facts, &lock, kind)?);
+        }
+    }
+    for folder in folders(facts) {
+        if let Ok(folder) = Folder::open(&folder) {
+            folder.clean();
+        }
+    }
+    lock::clear_leftovers(&facts.place.config);
+    let gone = left.into_iter().filter(|path| path.symlink_metadata().is_err());
+    done.extend(gone.map(|path| format!("removed {}", path.display())));
+    Ok(done)
+}
+
+/// A home is its owner's to change.
+fn refuse_anothers(facts: &Facts) -> Result<()> {
+    let home = &facts.place.home;
+    let Ok(meta) = home.metadata() else { return Ok(()) };
+    if meta.uid() == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    let what = format!("could not fix another user's home: {}", home.display());
+    Err(Error::new(ExitCode::Failure, what).next(format!(
+        "sudo -u '#{}' sigilum-authz-notify doctor --fix --openclaw-home {}",
+        meta.uid(),
+        fs::quoted(home)
+    )))
+}
+
+fn mend_folders(facts: &Facts) -> Result<Vec<String>> {
+    let mut done = Vec::new();
+    let ours = [
+        facts.place.sigilum_dir(),
+        Kind::Hook.dir(facts.place),
+        Kind::Plugin.dir(facts.place),
+    ];
+    for folder in ours {
+        let is_open = |meta: std::fs::Metadata| meta.is_dir() && meta.permissions().mode() & 0o077 != 0;
+        if folder.symlink_metadata().is_ok_and(is_open) {
+            fs::mend_folder(&folder)?;
+            done.push(format!("made private: {}", folder.display()));
+        }
+    }
+    Ok(done)
+}
+
+/// The lock on our folder has mended what is in it.
+fn mend_files(facts: &Facts) -> Result<Vec<String>> {
+    let owner = facts.token.as_ref().ok().map(|token| &token.owner);
+    let workspace = token::workspace(facts.place, facts.env, owner);
+    if workspace.dir().is_dir() {
+        fs::mend(workspace.dir(), Workspace::is_secret)?;
+    }
+    let token_file = owner.map(|owner| owner.token_file.as_path());
+    if let Some((file, folder)) = token_file.and_then(|file| Some((file.file_name()?, file.parent()?)))
+        && folder.is_dir()
+    {
+        fs::mend(folder, |name| *file == *name)?;
+    }
+    let is_private = |path: &Path| path.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o077 == 0);
+    let mended = facts.loose.iter().filter(|(path, _)| is_private(path));
+    Ok(mended
+        .map(|(path, _)| format!("made private: {}", path.display()))
+        .collect())
+}
+
+/// Writes our files anew that are of an older version, for the program that they run.
+fn update(facts: &Facts, lock: &fs::OwnLock, kind: Kind) -> Result<Vec<String>> {
+    let Ok(found) = facts.files(kind) else {
+        return Ok(Vec::new());
+    };
+    if found.state != "outdated" {
+        return Ok(Vec::new());
+    }
+    let own = || std::env::current_exe().or_fail(ExitCode::Failure, || "could not find out our own path".to_owned());
+    let binary = found.binary.clone().filter(|binary| binary.is_file());
+    let program = Program {
+        binary: binary.map_or_else(own, Ok)?,
+        config: facts.chosen.as_ref().ok().and_then(|record| record.config.clone()),
+    };
+    let done = hook_files::install(facts.place, lock, kind, &program, false)?;
+    let version = env!("CARGO_PKG_VERSION");
+    let line = format!(
+        "the {}'s files are of version {version} now: {}",
+        kind.name(),
+        found.folder.display()
+    );
+    Ok(std::iter::once(line).chain(done.notes).collect())
+}

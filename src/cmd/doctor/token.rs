@@ -1,0 +1,278 @@
+//! The owner token that the hook would send, and what the API says of it.
+
+use crate::cli::ShowArgs;
+use crate::cmd::auth::show;
+use crate::cmd::auth::state::State;
+use crate::cmd::auth::stored::{self, Stored};
+use crate::cmd::context;
+use crate::cmd::hook::owner_token::{self, NoToken, OwnerToken, WhyNot};
+use crate::env::Env;
+use crate::error::{Error, ExitCode, Result};
+use crate::fs;
+use crate::home::OpenClawHome;
+use crate::local_token::LocalApi;
+use crate::mode::Mode;
+use crate::openclaw::config;
+use crate::openclaw::entry::Entry;
+use crate::settings::{self, Owner, OwnerQuery};
+use crate::sigilum::http;
+use crate::sigilum::secrets::Workspace;
+use crate::time;
+use crate::token::claims::{self, Inspected};
+use crate::token::{lifetime, store};
+use crate::token_check::{TokenCheck, Verdict};
+use crate::watch::status::{self, WatchStatus};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// What came of asking the API.
+#[derive(Debug, Serialize)]
+pub struct ApiCheck {
+    /// `accepted`, `refused` or `not_checked`.
+    pub result: &'static str,
+    /// The same, and why, for people.
+    pub text: String,
+    /// By how many seconds our clock is ahead of the API's, where it said.
+    #[serde(skip)]
+    pub clock_ahead: Option<i64>,
+}
+
+/// The owner token as `auth status` and `hook status` show it. Holds no secret.
+#[derive(Debug, Serialize)]
+pub struct TokenStatus {
+    pub namespace: String,
+    pub namespace_from: String,
+    pub mode: &'static str,
+    pub api_url: String,
+    pub token_file: PathBuf,
+    /// Where the hook has its token from: `the token file`, or in a home without a record `openclaw.json`.
+    pub token_from: &'static str,
+    pub state: State,
+    /// Why the hook does not use it, where it does not.
+    #[serde(skip)]
+    pub why_not: Option<String>,
+    /// Absent where there is no token to ask about.
+    pub api_check: Option<ApiCheck>,
+    /// RFC 3339.
+    pub issued_at: Option<String>,
+    /// RFC 3339.
+    pub expires_at: Option<String>,
+    pub remaining_seconds: Option<i64>,
+    /// What is odd about the token.
+    pub doubts: Vec<String>,
+    /// The expiry for people.
+    #[serde(skip)]
+    pub expiry: Option<String>,
+    pub config: PathBuf,
+    /// Whether openclaw.json holds the same token; absent where it cannot be read.
+    pub config_has_same_token: Option<bool>,
+    /// Why it holds none, where that is as asked for.
+    #[serde(skip)]
+    pub config_holds_none: Option<&'static str>,
+    pub watch: Option<WatchStatus>,
+    /// For whom the hook speaks; absent in a home where nobody has logged in.
+    pub hook_namespace: Option<String>,
+    /// Every namespace that is stored here.
+    pub stored: Vec<Stored>,
+    /// Files with a token, a secret or a record that others may read.
+    pub readable_by_others: Vec<PathBuf>,
+    /// Whose token it is.
+    #[serde(skip)]
+    pub owner: Owner,
+}
+
+/// The owner that the options of `auth show` mean, at the API that the hook asks for him, where the config has been read.
+pub fn owner(args: &ShowArgs, env: &Env, place: &OpenClawHome, entry: Option<&Entry>) -> Result<Owner> {
+    let entry_env = || Ok(entry.map(|entry| entry.env.clone()));
+    let namespace = settings::namespace(&show::query(args, &entry_env), env, place)?;
+    let query = OwnerQuery {
+        namespace: Some(&namespace.value),
+        is_hook: true,
+        ..show::query(args, &entry_env)
+    };
+    let owner = settings::owner(&query, env, place)?;
+    Ok(Owner { namespace, ..owner })
+}
+
+impl TokenStatus {
+    /// Looks at the token that the hook would send, and asks the API about it. `entry` is `None` where openclaw.json
+    /// cannot be read, `Some(None)` where it has none.
+    pub fn of(owner: Owner, place: &OpenClawHome, env: &Env, entry: Option<Option<&Entry>>) -> Result<Self> {
+        let now = time::now();
+        let (hook, chosen) = settings::hook_namespace(place)?;
+        let without_record = entry.flatten().filter(|_| hook.is_none());
+        let found = in_force(&owner, env, without_record, now)?;
+        let stored = store::read(&owner.token_file);
+        let shown = match &found {
+            Ok(found) => Some(found.token.clone()),
+            Err(_) => stored.ok().flatten(),
+        };
+        let says = shown.as_ref().and_then(|token| claims::inspect(token).ok());
+        let expires_at = says.as_ref().and_then(lifetime::expires_at);
+        let loose = loose_files(place, env, Some(&owner), entry.flatten());
+        let hook = hook.map(|namespace| namespace.value);
+        let source = |no_token: &NoToken| no_token.source;
+        Ok(Self {
+            namespace: owner.namespace.value.clone(),
+            namespace_from: owner.namespace.origin.to_string(),
+            mode: owner.mode.value.as_str(),
+            api_url: owner.api_url.value.clone(),
+            token_file: owner.token_file.clone(),
+            token_from: found.as_ref().map_or_else(source, |found| found.source),
+            state: state(&found, says.as_ref(), now),
+            why_not: found.as_ref().err().map(NoToken::to_string),
+            api_check: found.ok().map(|found| ask(&owner, place, env, &found.token)),
+            issued_at: says.as_ref().and_then(|says| says.iat).map(time::rfc3339),
+            expires_at: expires_at.map(time::rfc3339),
+            remaining_seconds: expires_at.map(|exp| exp.saturating_sub(now)),
+            doubts: says.as_ref().map_or_else(Vec::new, |says| says.doubts(now)),
+            expiry: says.as_ref().map(|says| lifetime::expiry_text(says, now)),
+            config: place.config.clone(),
+            config_has_same_token: entry.map(|entry| holds(entry, shown.as_ref())),
+            config_holds_none: entry
+                .flatten()
+                .and_then(|entry| holds_none(entry, chosen.token_in_config)),
+            watch: status::read(place),
+            stored: stored::all(place, hook.as_deref())?,
+            hook_namespace: hook,
+            readable_by_others: loose.into_iter().map(|(path, _)| path).collect(),
+            owner,
+        })
+    }
+
+    /// Whether the API refuses the token.
+    pub fn is_refused(&self) -> bool {
+        self.api_check.as_ref().is_some_and(|check| check.result == "refused")
+    }
+}
+
+/// The token that the hook would send.
+fn in_force(
+    owner: &Owner,
+    env: &Env,
+    entry_without_record: Option<&Entry>,
+    now: i64,
+) -> Result<Result<OwnerToken, NoToken>> {
+    let insecure = http::Options::from_env(env).insecure;
+    let api = http::check_url(&owner.api_url.value, insecure).map_err(|error| {
+        let what = format!("could not use the API URL (from {})", owner.api_url.origin);
+        Error::new(ExitCode::Usage, what)
+            .because(error)
+            .next("log in with the right one: sigilum-authz-notify auth login --api-url <url>")
+    })?;
+    Ok(owner_token::find(owner, &api, entry_without_record, now))
+}
+
+/// Asks the API about the token; in oss-local mode about its secret, where that is known: the token need not be shown.
+fn ask(owner: &Owner, place: &OpenClawHome, env: &Env, token: &SecretString) -> ApiCheck {
+    let check = TokenCheck::new(owner, owner.loopback_trust(place), env);
+    let verdict = verdict(&check, owner, place, env, token);
+    ApiCheck {
+        result: verdict.name(),
+        text: verdict.to_string(),
+        clock_ahead: check.clock_ahead(),
+    }
+}
+
+fn verdict(check: &TokenCheck, owner: &Owner, place: &OpenClawHome, env: &Env, token: &SecretString) -> Verdict {
+    let api = LocalApi::find(owner, place)
+        .ok()
+        .filter(|_| owner.mode.value == Mode::OssLocal);
+    let secret = api.and_then(|api| api.secret(env).ok().flatten());
+    match secret.filter(|secret| claims::is_signed_by(token, &secret.value)) {
+        Some(secret) => check.secret(&secret.value, time::now()),
+        None => check.token(token),
+    }
+}
+
+/// The token of a namespace that the hook does not speak for.
+pub struct Other {
+    /// How it stands.
+    pub stored: Stored,
+    /// What the API that is recorded for it says; `None` where there is nothing to ask with.
+    pub check: Option<ApiCheck>,
+    /// What makes or takes a new one.
+    pub log_in: String,
+}
+
+impl Other {
+    /// Asks the API that is recorded for it.
+    pub fn of(stored: Stored, place: &OpenClawHome, env: &Env) -> Self {
+        let query = OwnerQuery {
+            namespace: Some(&stored.namespace),
+            ..OwnerQuery::default()
+        };
+        let owner = settings::owner(&query, env, place);
+        let check = owner.as_ref().ok().and_then(|owner| {
+            let found = in_force(owner, env, None, time::now()).ok()?.ok()?;
+            Some(ask(owner, place, env, &found.token))
+        });
+        Self {
+            log_in: match &owner {
+                Ok(owner) => context::login_command(owner),
+                Err(_) => format!("sigilum-authz-notify auth login --namespace {}", stored.namespace),
+            },
+            stored,
+            check,
+        }
+    }
+}
+
+/// The files of a home with a token, a secret or a record that others may read, each with its mode. The next command
+/// that writes beside them mends them, but for openclaw.json.
+pub fn loose_files(
+    place: &OpenClawHome,
+    env: &Env,
+    owner: Option<&Owner>,
+    entry: Option<&Entry>,
+) -> Vec<(PathBuf, u32)> {
+    let mut found = fs::readable_by_others(&place.sigilum_dir(), |_| true);
+    let workspace = workspace(place, env, owner);
+    found.extend(fs::readable_by_others(workspace.dir(), Workspace::is_secret));
+    let held = entry.and_then(Entry::token);
+    let config = held.map(|token| config::files_with(place, &token));
+    let token_file = owner.map(|owner| owner.token_file.clone());
+    for file in token_file.iter().chain(config.iter().flatten()) {
+        let (folder, name) = (file.parent(), file.file_name());
+        if let Some(folder) = folder.filter(|folder| *folder != place.sigilum_dir()) {
+            found.extend(fs::readable_by_others(folder, |other| {
+                name.is_some_and(|name| name == other)
+            }));
+        }
+    }
+    found
+}
+
+/// Where this owner's services keep their keys and secrets.
+pub fn workspace(place: &OpenClawHome, env: &Env, owner: Option<&Owner>) -> Workspace {
+    let checkout = owner.and_then(|owner| Some(owner.source_home.as_ref()?.value.as_path()));
+    Workspace::find(env, checkout.map(Path::new), &place.home)
+}
+
+fn state(found: &Result<OwnerToken, NoToken>, says: Option<&Inspected>, now: i64) -> State {
+    match found.as_ref().map_err(|no_token| &no_token.why) {
+        Ok(_) if says.is_some_and(|says| lifetime::is_due(says, now)) => State::Due,
+        Ok(_) => State::Valid,
+        Err(WhyNot::None) => State::Missing,
+        Err(WhyNot::Expired(_)) => State::Expired,
+        Err(WhyNot::Invalid(_) | WhyNot::OtherNamespace) => State::Invalid,
+        Err(WhyNot::OtherApi | WhyNot::UnknownApi | WhyNot::Unreadable(_)) => State::Unusable,
+    }
+}
+
+fn holds(entry: Option<&Entry>, token: Option<&SecretString>) -> bool {
+    let held = entry.and_then(Entry::token);
+    held.zip(token)
+        .is_some_and(|(held, token)| token.expose_secret() == held.expose_secret())
+}
+
+/// Why an entry is left without a token.
+fn holds_none(entry: &Entry, token_in_config: Option<bool>) -> Option<&'static str> {
+    match entry.token() {
+        Some(_) => None,
+        None if !entry.enabled => Some("holds no token: the hook is off"),
+        None if token_in_config == Some(true) => None,
+        None => Some("holds no token: the hook reads the token's file"),
+    }
+}

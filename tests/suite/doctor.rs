@@ -1,0 +1,881 @@
+//! `doctor`: homes, what it says of each as text and as JSON, its exit code; and every next step, run as it is printed.
+
+use crate::env;
+
+use env::api::{Api, Fault};
+use env::{Output, STRANGER, TestEnv, mode};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// What a row's next step does to its finding.
+#[derive(Clone, Copy, PartialEq)]
+enum After {
+    /// It is gone.
+    Gone,
+    /// It is there still, as a person or another machine must act too; the step itself ran.
+    Stays,
+    /// It cannot be run in a test: it changes the machine, or does not end.
+    NotRun,
+}
+
+use After::{Gone, NotRun, Stays};
+
+/// A home to look at.
+struct Row {
+    check: &'static str,
+    state: &'static str,
+    /// The exit code of `doctor`.
+    code: i32,
+    /// What the finding says; `~` is the person's home folder.
+    text: &'static str,
+    /// Its next step.
+    next: &'static str,
+    after: After,
+    /// Makes the home so; alice is logged in and the hook installed.
+    set_up: fn(&Home),
+}
+
+/// A person's home with an `openclaw` of our own on PATH, and an API that answers.
+struct Home {
+    env: TestEnv,
+    api: Api,
+}
+
+impl Home {
+    fn new() -> Self {
+        let env = TestEnv::new();
+        env.write_config(r#"{"gateway":{"mode":"local"}}"#);
+        // The secret is made first, so that an API can have it.
+        env.login().expect(0);
+        let secret = std::fs::read_to_string(env.sigilum("jwt-secret")).unwrap();
+        let home = Self {
+            env,
+            api: Api::start(secret.trim()),
+        };
+        home.env.login().args(["--api-url", &home.api.url()]).expect(0);
+        home.env.run(["hook", "install"]).expect(0);
+        home.openclaw("exit 0");
+        home
+    }
+
+    /// What `openclaw` does; `hooks info` and `plugins inspect` find everything loadable unless it says so itself.
+    fn openclaw(&self, script: &str) {
+        let fine = r#"case "$1 $2" in "hooks info") echo '{"loadable":true}'; exit;; esac
+case "$1 $2" in "plugins inspect") echo '{"plugin":{"status":"loaded"}}'; exit;; esac"#;
+        self.program("openclaw", &format!("{script}\n{fine}"));
+    }
+
+    fn program(&self, name: &str, script: &str) -> PathBuf {
+        let path = self.env.write(format!("bin/{name}"), format!("#!/bin/sh\n{script}\n"));
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o700)).unwrap();
+        path
+    }
+
+    /// Our program first, then the `openclaw` above.
+    fn path(&self) -> String {
+        let ours = Path::new(env::BINARY).parent().unwrap().display();
+        format!("{ours}:{}/bin:/usr/bin:/bin", self.env.home().display())
+    }
+
+    fn doctor(&self, args: &[&str]) -> Output {
+        let run = self.env.run(["doctor"].iter().chain(args));
+        run.env("PATH", self.path()).output()
+    }
+
+    fn findings(&self) -> Vec<Value> {
+        let report: Value = serde_json::from_str(&self.doctor(&["--json"]).stdout).unwrap();
+        report["findings"].as_array().unwrap().clone()
+    }
+
+    /// A step as it is printed; of "do this, then: run that" the last.
+    fn run_step(&self, next: &str) -> Output {
+        let command = next.rsplit(": ").next().unwrap();
+        let shell = self.env.run_program("/bin/sh".as_ref(), ["-c", command]);
+        shell.env("PATH", self.path()).output()
+    }
+
+    fn edit_config(&self, edit: impl FnOnce(&mut Value)) {
+        let mut config: Value = serde_json::from_slice(&std::fs::read(self.env.config()).unwrap()).unwrap();
+        edit(&mut config);
+        self.env.write_config(config.to_string());
+    }
+
+    fn chmod(&self, path: impl AsRef<Path>, mode: u32) {
+        std::fs::set_permissions(self.env.openclaw().join(path), PermissionsExt::from_mode(mode)).unwrap();
+    }
+
+    fn remove(&self, path: &str) {
+        std::fs::remove_file(self.env.openclaw().join(path)).unwrap();
+    }
+
+    /// Lets `openclaw <words>` make the config so.
+    fn openclaw_makes(&self, words: &str, edit: impl FnOnce(&mut Value)) {
+        let mut config: Value = serde_json::from_slice(&std::fs::read(self.env.config()).unwrap()).unwrap();
+        edit(&mut config);
+        self.env.write("wanted.json", config.to_string());
+        let copy = r#"cp "$HOME/wanted.json" "$HOME/.openclaw/openclaw.json""#;
+        self.openclaw(&format!(r#"[ "$*" = '{words}' ] && {{ {copy}; exit; }}"#));
+    }
+}
+
+const HANDLER: &str = ".openclaw/hooks/sigilum-authz-notify/handler.js";
+const OF_ENTRY: &str = "/hooks/internal/entries/sigilum-authz-notify";
+
+fn env_of(config: &mut Value) -> &mut Value {
+    config.pointer_mut(OF_ENTRY).unwrap().get_mut("env").unwrap()
+}
+
+/// Each row in a home of its own: what is said, in both forms, the exit code; then its next step, and what is left.
+fn check(rows: &[Row]) {
+    for row in rows {
+        let home = Home::new();
+        (row.set_up)(&home);
+        let whole = |text: &str| {
+            let person = home.env.home().to_str().unwrap();
+            text.replace("<api>", &home.api.url()).replace('~', person)
+        };
+        let (text, next) = (whole(row.text), whole(row.next));
+        let of_row = |finding: &&Value| {
+            finding["check"] == row.check
+                && finding["state"] == row.state
+                && finding["text"].as_str().unwrap().contains(&text)
+        };
+        let label = format!("{} {}: {}", row.state, row.check, row.text);
+        let findings = home.findings();
+        let finding = findings.iter().find(of_row);
+        let finding = finding.unwrap_or_else(|| panic!("{label}: {findings:#?}"));
+        let printed = finding["next"].as_str().unwrap_or_default();
+        assert_eq!(printed, next, "{label}");
+        let told = home.doctor(&[]);
+        assert_eq!(told.code, row.code, "{label}: {}", told.stdout);
+        let mut lines = told.stdout.lines();
+        let head = format!("{:<5} {} ", row.state, row.check);
+        assert!(
+            lines.any(|line| line.starts_with(&head) && line.contains(text.lines().next().unwrap())),
+            "{label}: {}",
+            told.stdout
+        );
+        assert!(
+            told.stdout.contains(&format!(" next: {next}\n")),
+            "{label}: {}",
+            told.stdout
+        );
+        if row.after == NotRun {
+            continue;
+        }
+        let ran = home.run_step(printed);
+        assert_ne!(ran.code, 127, "{label}: {}", ran.stderr);
+        let left = home.findings();
+        let stays = left.iter().any(|finding| of_row(&finding));
+        assert_eq!(
+            stays,
+            row.after == Stays,
+            "{label}: {}{}\n{left:#?}",
+            ran.stdout,
+            ran.stderr
+        );
+    }
+}
+
+#[test]
+fn all_is_well() {
+    let home = Home::new();
+    let watcher = json!({"pid": std::process::id(), "running": true, "started_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z", "homes_served": 1, "homes": [{"home": home.env.openclaw(),
+        "config": home.env.config(), "namespace": "alice", "mode": "oss-local", "polled": false,
+        "expires_at": "2026-01-09T00:00:00Z", "next_due_at": "2026-01-05T00:00:00Z", "renewed_at": null,
+        "last_error": null}]});
+    home.env
+        .write(".openclaw/.sigilum/watch-status.json", watcher.to_string());
+    let before = contents(&home.env.openclaw());
+    let told = home.doctor(&[]);
+    assert_eq!((told.code, told.stderr.as_str()), (0, ""), "{}", told.stdout);
+    assert!(told.stdout.ends_with("\nall is well\n"), "{}", told.stdout);
+    assert!(!told.stdout.contains("next:"), "{}", told.stdout);
+    let checks: Vec<Value> = home.findings().iter().map(|finding| finding["check"].clone()).collect();
+    let names = [
+        "home",
+        "files",
+        "leftovers",
+        "config",
+        "entry",
+        "other-hooks",
+        "hook",
+        "plugin",
+        "program",
+        "openclaw",
+        "token",
+        "api",
+        "local-api",
+        "watcher",
+    ];
+    assert_eq!(checks, names.map(Value::from));
+    assert_eq!(contents(&home.env.openclaw()), before, "it only looks");
+    let report: Value = serde_json::from_str(&home.doctor(&["--json"]).stdout).unwrap();
+    let keys: Vec<&String> = report.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["version", "openclaw_home", "config", "fixed", "findings"]);
+    let token = std::fs::read_to_string(home.env.sigilum("owner-token-alice.jwt")).unwrap();
+    assert!(!told.stdout.contains(token.trim()) && !report.to_string().contains(token.trim()));
+    assert_eq!(
+        home.api.seen().last().unwrap().line,
+        "GET /v1/namespaces/alice/claims?status=pending&limit=200"
+    );
+}
+
+/// Every file of a folder with its bytes.
+fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => found.extend(contents(&path)),
+            false => found.push((path.clone(), std::fs::read(&path).unwrap())),
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_fresh_home() {
+    let env = TestEnv::new();
+    let bin = env.write(
+        "bin/openclaw",
+        "#!/bin/sh\nmkdir -m 700 \"$HOME/.openclaw\"\necho '{}' > \"$HOME/.openclaw/openclaw.json\"\n",
+    );
+    std::fs::set_permissions(&bin, PermissionsExt::from_mode(0o700)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", bin.parent().unwrap().display());
+    let doctor = || {
+        env.run(["doctor", "--namespace", "alice"])
+            .env("PATH", &path)
+            .expect(4)
+            .stdout
+    };
+    let told = doctor();
+    for text in [
+        "warn  home         there is no OpenClaw home: ",
+        "warn  config       there is none yet: ",
+        "next: openclaw onboard\n",
+        "warn  hook         neither the hook nor the plugin is installed, so no notice comes\n",
+        "next: sigilum-authz-notify hook install\n",
+        "fail  token        the hook has no token that it can use: the token file: none\n",
+        "next: sigilum-authz-notify auth login --mode managed --namespace alice --owner-token-stdin\n",
+    ] {
+        assert!(told.contains(text), "{text}: {told}");
+    }
+    assert!(!env.openclaw().exists(), "it only looks");
+    env.run_program("/bin/sh".as_ref(), ["-c", "openclaw onboard"])
+        .env("PATH", &path)
+        .expect(0);
+    let told = doctor();
+    assert!(told.contains("ok    home ") && told.contains("ok    config "), "{told}");
+}
+
+#[test]
+fn home_and_files() {
+    check(&[
+        Row {
+            check: "home",
+            state: "warn",
+            code: 0,
+            text: "others may look into our folder (mode 0755): ~/.openclaw/.sigilum",
+            next: "chmod 700 ~/.openclaw/.sigilum",
+            after: Gone,
+            set_up: |home| home.chmod(".sigilum", 0o755),
+        },
+        Row {
+            check: "home",
+            state: "fail",
+            code: 1,
+            text: "others may write to ~/.openclaw (mode 0702)",
+            next: "chmod o-w ~/.openclaw",
+            after: Gone,
+            set_up: |home| home.chmod("", 0o702),
+        },
+        Row {
+            check: "files",
+            state: "warn",
+            code: 0,
+            text: "others may read this file (mode 0644): ~/.openclaw/.sigilum/hook.json",
+            next: "chmod 600 ~/.openclaw/.sigilum/hook.json",
+            after: Gone,
+            set_up: |home| home.chmod(".sigilum/hook.json", 0o644),
+        },
+        Row {
+            check: "leftovers",
+            state: "warn",
+            code: 0,
+            text: "~/.openclaw/openclaw.json.lock",
+            next: "sigilum-authz-notify doctor --fix",
+            after: Gone,
+            set_up: |home| {
+                drop(
+                    home.env
+                        .write(".openclaw/openclaw.json.lock", r#"{"pid":4000000,"starttime":5}"#),
+                )
+            },
+        },
+        Row {
+            check: "leftovers",
+            state: "fail",
+            code: 5,
+            text: "a takeover of a dead process's lock is under way, or was left behind",
+            next: "if no OpenClaw command is running: rmdir ~/.openclaw/openclaw.json.lock.reclaim",
+            after: Gone,
+            set_up: |home| {
+                let guard = home.env.openclaw().join("openclaw.json.lock.reclaim");
+                std::fs::create_dir(&guard).unwrap();
+                let long_ago = ["-d", "2020-01-01"].map(Path::new);
+                home.env.run_program("touch".as_ref(), long_ago).args([guard]).expect(0);
+            },
+        },
+    ]);
+}
+
+#[test]
+fn config_and_entry() {
+    let moves = |home: &Home| {
+        home.edit_config(|config| config["env"] = json!({"vars": {"OPENCLAW_STATE_DIR": "/elsewhere"}}));
+        home.openclaw_makes("config unset env.vars.OPENCLAW_STATE_DIR", |config| {
+            config["env"] = json!({});
+        });
+    };
+    let loads = |home: &Home| {
+        std::fs::create_dir_all(home.env.openclaw().join("workspace/tools")).unwrap();
+        home.edit_config(|config| config["plugins"] = json!({"load": {"paths": ["~/x", "workspace/tools"]}}));
+        home.openclaw_makes("config unset plugins.load.paths[1]", |config| {
+            config["plugins"] = json!({"load": {"paths": ["~/x"]}});
+        });
+    };
+    check(&[
+        Row {
+            check: "config",
+            state: "fail",
+            code: 3,
+            text: "could not use the config",
+            next: "correct the file, and run the command again; what OpenClaw thinks of it: openclaw config validate",
+            after: Stays,
+            set_up: |home| drop(home.env.write_config("{ broken")),
+        },
+        Row {
+            check: "config",
+            state: "fail",
+            code: 3,
+            text: "hooks is text",
+            next: "correct the file, and run the command again; what OpenClaw thinks of it: openclaw config validate",
+            after: Stays,
+            set_up: |home| home.edit_config(|config| config["hooks"] = "x".into()),
+        },
+        Row {
+            check: "config-moves-home",
+            state: "warn",
+            code: 0,
+            text: "openclaw.json sets env.vars.OPENCLAW_STATE_DIR for the OpenClaw gateway",
+            next: "openclaw config unset env.vars.OPENCLAW_STATE_DIR",
+            after: Gone,
+            set_up: moves,
+        },
+        Row {
+            check: "config-loads-code",
+            state: "warn",
+            code: 0,
+            text: "plugins.load.paths names ~/.openclaw/workspace/tools, in the workspace ~/.openclaw/workspace",
+            next: "openclaw config unset 'plugins.load.paths[1]'",
+            after: Gone,
+            set_up: loads,
+        },
+        Row {
+            check: "entry",
+            state: "warn",
+            code: 0,
+            text: "openclaw.json has no entry for the hook, so OpenClaw does not run it",
+            next: "sigilum-authz-notify hook install",
+            after: Gone,
+            set_up: |home| home.edit_config(|config| config["hooks"] = json!({})),
+        },
+        Row {
+            check: "entry",
+            state: "warn",
+            code: 0,
+            text: "the hook is off, so OpenClaw does not run it",
+            next: "sigilum-authz-notify hook install",
+            after: Gone,
+            set_up: |home| home.edit_config(|config| config.pointer_mut(OF_ENTRY).unwrap()["enabled"] = false.into()),
+        },
+        Row {
+            check: "entry",
+            state: "warn",
+            code: 0,
+            text: "names the namespace \"mallory\", the login \"alice\"; the login counts",
+            next: "sigilum-authz-notify auth switch alice",
+            after: Gone,
+            set_up: |home| home.edit_config(|config| env_of(config)["SIGILUM_NAMESPACE"] = "mallory".into()),
+        },
+        Row {
+            check: "entry",
+            state: "warn",
+            code: 0,
+            text: "names the API \"http://127.0.0.1:1\"",
+            next: "sigilum-authz-notify auth switch alice",
+            after: Gone,
+            set_up: |home| home.edit_config(|config| env_of(config)["SIGILUM_API_URL"] = "http://127.0.0.1:1".into()),
+        },
+        Row {
+            check: "entry",
+            state: "warn",
+            code: 0,
+            text: "openclaw.json holds an owner token, which is to be in its own file only",
+            next: "sigilum-authz-notify auth switch alice",
+            after: Gone,
+            set_up: |home| {
+                home.edit_config(|config| env_of(config)["SIGILUM_OWNER_TOKEN"] = home.api.token("alice", 60).into())
+            },
+        },
+        Row {
+            check: "entry",
+            state: "warn",
+            code: 0,
+            text: "openclaw.json lacks the owner token, which is to stand there too",
+            next: "sigilum-authz-notify auth switch alice",
+            after: Gone,
+            set_up: |home| {
+                home.env.run(["hook", "install", "--token-in-config"]).expect(0);
+                home.edit_config(|config| env_of(config)["SIGILUM_OWNER_TOKEN"] = "".into());
+            },
+        },
+        Row {
+            check: "entry",
+            state: "warn",
+            code: 0,
+            text: "openclaw.json holds another owner token than the stored one",
+            next: "sigilum-authz-notify auth switch alice",
+            after: Gone,
+            set_up: |home| {
+                home.env.run(["hook", "install", "--token-in-config"]).expect(0);
+                home.edit_config(|config| env_of(config)["SIGILUM_OWNER_TOKEN"] = home.api.token("alice", 60).into());
+            },
+        },
+        Row {
+            check: "other-hooks",
+            state: "fail",
+            code: 3,
+            text: "hooks.internal.enabled is false, so OpenClaw runs no hook, and not ours",
+            next: "sigilum-authz-notify hook install",
+            after: Gone,
+            set_up: |home| home.edit_config(|config| config["hooks"]["internal"]["enabled"] = false.into()),
+        },
+    ]);
+}
+
+/// A file of ours of an older version.
+fn age(home: &Home) {
+    home.env.write(HANDLER, "older\n");
+    let list = home.env.sigilum("installed.json");
+    let mut installed: Value = serde_json::from_slice(&std::fs::read(&list).unwrap()).unwrap();
+    installed["hook"]["version"] = "0.0.9".into();
+    let hashes = installed["hook"]["files"]["handler.js"].as_array_mut().unwrap();
+    hashes.push(hex::encode(Sha256::digest("older\n")).into());
+    home.env
+        .write(".openclaw/.sigilum/installed.json", installed.to_string());
+}
+
+#[test]
+fn what_openclaw_loads_and_starts() {
+    check(&[
+        Row {
+            check: "hook",
+            state: "fail",
+            code: 1,
+            text: "files are missing in ~/.openclaw/hooks/sigilum-authz-notify: handler.js",
+            next: "sigilum-authz-notify hook install",
+            after: Gone,
+            set_up: |home| home.remove("hooks/sigilum-authz-notify/handler.js"),
+        },
+        Row {
+            check: "hook",
+            state: "fail",
+            code: 1,
+            text: "OpenClaw takes an older handler.ts instead of ours",
+            next: "sigilum-authz-notify hook install",
+            after: Gone,
+            set_up: |home| drop(home.env.write(".openclaw/hooks/sigilum-authz-notify/handler.ts", "")),
+        },
+        Row {
+            check: "hook",
+            state: "warn",
+            code: 0,
+            text: "not as we installed them, in ~/.openclaw/hooks/sigilum-authz-notify: handler.js",
+            next: "sigilum-authz-notify hook install --force",
+            after: Gone,
+            set_up: |home| drop(home.env.write(HANDLER, "mine")),
+        },
+        Row {
+            check: "hook",
+            state: "warn",
+            code: 0,
+            text: "the files are of version 0.0.9: ~/.openclaw/hooks/sigilum-authz-notify",
+            next: "sigilum-authz-notify hook install",
+            after: Gone,
+            set_up: age,
+        },
+        Row {
+            check: "hook",
+            state: "fail",
+            code: 1,
+            text: "could not read the list of installed files",
+            next: "remove it, and run the command again: rm ~/.openclaw/.sigilum/installed.json",
+            after: Gone,
+            set_up: |home| drop(home.env.write(".openclaw/.sigilum/installed.json", "{")),
+        },
+        Row {
+            check: "plugin",
+            state: "warn",
+            code: 0,
+            text: "the hook is installed beside the plugin",
+            next: "sigilum-authz-notify hook uninstall && sigilum-authz-notify hook install --as plugin",
+            after: Gone,
+            set_up: |home| drop(home.env.run(["hook", "install", "--as", "plugin"]).expect(0)),
+        },
+        Row {
+            check: "plugin",
+            state: "warn",
+            code: 0,
+            text: "the plugin is off, so OpenClaw does not run it",
+            next: "sigilum-authz-notify hook install --as plugin",
+            after: Gone,
+            set_up: |home| {
+                plugin_alone(home);
+                home.edit_config(|config| {
+                    config["plugins"]["entries"]["sigilum-authz-notify-plugin"]["enabled"] = false.into()
+                });
+            },
+        },
+        Row {
+            check: "plugin",
+            state: "fail",
+            code: 3,
+            text: "the plugin is on, but its folder is not in plugins.load.paths",
+            next: "sigilum-authz-notify hook install --as plugin",
+            after: Gone,
+            set_up: |home| {
+                plugin_alone(home);
+                home.edit_config(|config| config["plugins"]["load"] = json!({}));
+            },
+        },
+        Row {
+            check: "plugin",
+            state: "fail",
+            code: 3,
+            text: "the plugin is on, but plugins.enabled is false, so no plugin runs",
+            next: "openclaw config set plugins.enabled true",
+            after: Gone,
+            set_up: |home| {
+                plugin_alone(home);
+                home.edit_config(|config| config["plugins"]["enabled"] = false.into());
+                home.openclaw_makes("config set plugins.enabled true", |config| {
+                    config["plugins"]["enabled"] = true.into()
+                });
+            },
+        },
+        Row {
+            check: "program",
+            state: "fail",
+            code: 1,
+            text: "the program that OpenClaw is to start is not there: ~/bin/ours",
+            next: "sigilum-authz-notify hook install",
+            after: Gone,
+            set_up: |home| std::fs::remove_file(installed_by_another(home)).unwrap(),
+        },
+        Row {
+            check: "program",
+            state: "fail",
+            code: 1,
+            text: "everybody may write to the program that OpenClaw starts: ~/bin/ours",
+            next: "chmod go-w ~/bin/ours",
+            after: Gone,
+            set_up: |home| {
+                std::fs::set_permissions(installed_by_another(home), PermissionsExt::from_mode(0o777)).unwrap();
+            },
+        },
+        Row {
+            check: "program",
+            state: "warn",
+            code: 0,
+            text: "OpenClaw starts version 0.0.9, ~/bin/ours; this one is version 0.1.0",
+            next: "sigilum-authz-notify hook install",
+            after: Gone,
+            set_up: |home| {
+                std::fs::remove_file(installed_by_another(home)).unwrap();
+                home.program("ours", "echo sigilum-authz-notify 0.0.9");
+            },
+        },
+        Row {
+            check: "openclaw",
+            state: "warn",
+            code: 0,
+            text: "in OpenClaw 2026.6.6 hooks.internal.enabled switches on every hook that comes with it",
+            next: "openclaw config unset hooks.internal.enabled",
+            after: Gone,
+            set_up: |home| {
+                home.edit_config(|config| {
+                    config["meta"] = json!({"lastTouchedVersion": "2026.6.6"});
+                    config["hooks"]["internal"]["enabled"] = true.into();
+                });
+                home.openclaw_makes("config unset hooks.internal.enabled", |config| {
+                    config["hooks"]["internal"].as_object_mut().unwrap().remove("enabled");
+                });
+            },
+        },
+        Row {
+            check: "openclaw",
+            state: "fail",
+            code: 1,
+            text: "OpenClaw says: not loadable, it misses: env SIGILUM_NAMESPACE",
+            next: "openclaw hooks check",
+            after: Stays,
+            set_up: |home| {
+                let info = r#"{"loadable":false,"disabled":false,"missing":{"env":["SIGILUM_NAMESPACE"]}}"#;
+                home.openclaw(&format!(r#"[ "$2" = info ] && {{ echo '{info}'; exit 1; }}"#));
+            },
+        },
+        Row {
+            check: "openclaw",
+            state: "fail",
+            code: 1,
+            text: "OpenClaw says: the plugin is not loadable: it does not parse",
+            next: "openclaw plugins doctor",
+            after: Stays,
+            set_up: |home| {
+                plugin_alone(home);
+                let info = r#"{"plugin":{"status":"error","error":"it does not parse"}}"#;
+                home.openclaw(&format!(r#"[ "$2" = inspect ] && {{ echo '{info}'; exit 1; }}"#));
+            },
+        },
+    ]);
+}
+
+fn plugin_alone(home: &Home) {
+    home.env.run(["hook", "uninstall"]).expect(0);
+    home.env.run(["hook", "install", "--as", "plugin"]).expect(0);
+}
+
+/// Has another copy of the program install the hook, and says where that is.
+fn installed_by_another(home: &Home) -> PathBuf {
+    let copy = home.env.home().join("bin/ours");
+    std::fs::copy(env::BINARY, &copy).unwrap();
+    home.env.run_program(&copy, ["hook", "install"]).expect(0);
+    copy
+}
+
+#[test]
+fn tokens_and_what_stands_beside() {
+    check(&[
+        Row {
+            check: "token",
+            state: "fail",
+            code: 4,
+            text: "the hook has no token that it can use: the token file: none",
+            next: "sigilum-authz-notify auth login --mode oss-local --namespace alice",
+            after: Gone,
+            set_up: |home| home.remove(".sigilum/owner-token-alice.jwt"),
+        },
+        Row {
+            check: "token",
+            state: "fail",
+            code: 4,
+            text: "the hook has no token that it can use: the token file: expired",
+            next: "sigilum-authz-notify auth login --mode oss-local --namespace alice",
+            after: Gone,
+            set_up: |home| {
+                drop(
+                    home.env
+                        .write(".openclaw/.sigilum/owner-token-alice.jwt", home.api.token("alice", -60)),
+                )
+            },
+        },
+        Row {
+            check: "token",
+            state: "fail",
+            code: 4,
+            text: "the API refuses the token that the hook uses",
+            next: "sigilum-authz-notify auth login --mode oss-local --namespace alice",
+            after: Gone,
+            set_up: |home| {
+                let foreign = env::api::token("another secret", json!({"namespace": "alice"}));
+                home.env.write(".openclaw/.sigilum/owner-token-alice.jwt", foreign);
+            },
+        },
+        Row {
+            check: "token",
+            state: "warn",
+            code: 0,
+            text: "alice: the token lives for over ten years",
+            next: "sigilum-authz-notify auth refresh --namespace alice",
+            after: Gone,
+            set_up: |home| {
+                home.env.write(
+                    ".openclaw/.sigilum/owner-token-alice.jwt",
+                    home.api.token("alice", 330_000_000),
+                );
+            },
+        },
+        Row {
+            check: "stored",
+            state: "warn",
+            code: 0,
+            text: "bob: expired",
+            next: "sigilum-authz-notify auth login --mode oss-local --namespace bob",
+            after: Gone,
+            set_up: |home| {
+                let login = ["auth", "login", "--mode", "oss-local", "--namespace", "bob"];
+                let url = home.api.url();
+                home.env
+                    .run(login)
+                    .args(["--print-token", "false", "--api-url", &url])
+                    .expect(0);
+                home.env.run(["auth", "switch", "alice"]).expect(0);
+                home.env
+                    .write(".openclaw/.sigilum/owner-token-bob.jwt", home.api.token("bob", -60));
+            },
+        },
+        Row {
+            check: "api",
+            state: "warn",
+            code: 0,
+            text: "<api>: not checked: the API answered with status 500",
+            next: "start the API that belongs at <api>, then: sigilum-authz-notify auth status --namespace alice",
+            after: Stays,
+            set_up: |home| home.api.fault(Fault::Status(500, "INTERNAL")),
+        },
+        Row {
+            check: "clock",
+            state: "warn",
+            code: 0,
+            text: "this machine's clock is ",
+            next: "timedatectl set-ntp true",
+            after: NotRun,
+            set_up: |home| {
+                let body = r#"{"error":"x","code":"FORBIDDEN"}"#;
+                let head = "HTTP/1.1 403 x\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: application/json";
+                let answer = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                home.api.fault(Fault::Raw(answer.into_bytes()));
+            },
+        },
+        Row {
+            check: "local-api",
+            state: "fail",
+            code: 7,
+            text: "local-api.sqlite",
+            next: "sigilum-authz-notify auth login --mode oss-local --namespace alice",
+            after: Gone,
+            set_up: |home| home.remove(".sigilum/local-api.sqlite"),
+        },
+        Row {
+            check: "local-api",
+            state: "fail",
+            code: 7,
+            text: "the secret that the local API signs with is not known, so nothing renews the token",
+            next: "sigilum-authz-notify auth login --mode oss-local --namespace alice",
+            after: Stays,
+            set_up: |home| home.remove(".sigilum/jwt-secret"),
+        },
+        Row {
+            check: "sigilum-gateway",
+            state: "warn",
+            code: 0,
+            text: "not checked: could not list the connections: Gateway admin not reachable",
+            next: "start the Sigilum gateway, then: sigilum-authz-notify service list",
+            after: Stays,
+            set_up: |home| {
+                drop(
+                    home.env
+                        .write(".openclaw/.sigilum-workspace/gateway-connection-secret-mail", "x"),
+                )
+            },
+        },
+        Row {
+            check: "watcher",
+            state: "warn",
+            code: 0,
+            text: "none runs: nothing renews the token",
+            next: "sigilum-authz-notify watch",
+            after: NotRun,
+            set_up: |_| (),
+        },
+    ]);
+}
+
+#[test]
+fn what_is_safe_is_put_right_and_told() {
+    let home = Home::new();
+    age(&home);
+    home.env
+        .write(".openclaw/openclaw.json.lock", r#"{"pid":4000000,"starttime":5}"#);
+    let temp = ".sigilum-authz-notify-4000000-5-0-0123456789abcdef.tmp";
+    let temp = home.env.write(format!(".openclaw/.sigilum/{temp}"), "");
+    let old = ["-d", "2020-01-01"].map(Path::new);
+    home.env.run_program("touch".as_ref(), old).args([&temp]).expect(0);
+    home.chmod(".sigilum", 0o755);
+    home.chmod(".sigilum/hook.json", 0o644);
+    home.chmod("openclaw.json", 0o644);
+    let token = std::fs::read(home.env.sigilum("owner-token-alice.jwt")).unwrap();
+    let config = std::fs::read(home.env.config()).unwrap();
+    let fixed = home.doctor(&["--fix"]);
+    assert_eq!(fixed.code, 0, "{}{}", fixed.stdout, fixed.stderr);
+    let ours = home.env.openclaw();
+    let ours = ours.display();
+    for line in [
+        format!("fixed made private: {ours}/.sigilum\n"),
+        format!("fixed made private: {ours}/.sigilum/hook.json\n"),
+        format!("fixed the hook's files are of version 0.1.0 now: {ours}/hooks/sigilum-authz-notify\n"),
+        format!("fixed removed {}\n", temp.display()),
+        format!("fixed removed {ours}/openclaw.json.lock\n"),
+    ] {
+        assert!(fixed.stdout.contains(&line), "{line}: {}", fixed.stdout);
+    }
+    assert_eq!(mode(home.env.sigilum("")), 0o700);
+    assert_eq!(mode(home.env.sigilum("hook.json")), 0o600);
+    assert_eq!(mode(home.env.config()), 0o644, "not ours to change");
+    assert_eq!(std::fs::read(home.env.sigilum("owner-token-alice.jwt")).unwrap(), token);
+    assert_eq!(std::fs::read(home.env.config()).unwrap(), config);
+    let again = home.doctor(&["--fix"]);
+    assert!(!again.stdout.contains("fixed "), "{}", again.stdout);
+}
+
+#[test]
+fn another_users_home_is_looked_at_and_left_alone() {
+    let home = Home::new();
+    // Only root can give a home away.
+    if std::os::unix::fs::chown(home.env.openclaw(), Some(STRANGER), None).is_err() {
+        return;
+    }
+    home.chmod(".sigilum", 0o755);
+    let fixed = home.doctor(&["--fix"]);
+    assert_eq!(fixed.code, 1, "{}", fixed.stdout);
+    let next = format!(
+        "next: sudo -u '#{STRANGER}' sigilum-authz-notify doctor --fix --openclaw-home {}\n",
+        home.env.openclaw().display()
+    );
+    assert!(fixed.stderr.contains(&next), "{}", fixed.stderr);
+    assert_eq!(mode(home.env.sigilum("")), 0o755);
+}
+
+/// The worst one counts: without a config nothing runs, without a token nothing is asked.
+#[test]
+fn the_exit_code_is_that_of_the_worst_fault() {
+    let home = Home::new();
+    let expect = |code| {
+        let told = home.doctor(&[]);
+        assert_eq!(told.code, code, "{}", told.stdout);
+    };
+    home.remove("hooks/sigilum-authz-notify/handler.js");
+    expect(1);
+    home.remove(".sigilum/local-api.sqlite");
+    expect(7);
+    home.remove(".sigilum/owner-token-alice.jwt");
+    expect(4);
+    home.env.write_config("{ broken");
+    expect(3);
+}
