@@ -5,6 +5,7 @@
 //! Several files written under one [`OwnLock`] share the folder's fsync.
 
 mod accounts;
+mod another_user;
 mod backups;
 mod folder;
 mod own_lock;
@@ -12,6 +13,7 @@ mod temp;
 mod temp_name;
 mod trust;
 
+pub use another_user::{another_user, is_of};
 pub use backups::{back_up, drop_links, put_back, remove_empty_folder};
 pub use folder::{Content, Folder, Owner, inode, is_regular, is_unsupported, owner, permissions};
 pub use own_lock::{FileLock, OwnLock, lock_existing_sigilum, lock_sigilum};
@@ -142,6 +144,15 @@ fn read_at_most(path: &Path, limit: u64, regular: bool) -> Result<Option<Vec<u8>
 /// refused: a link, a file with a second name, one that a user who is not trusted owns or may write to. The folder is
 /// not asked about: who only reads has nothing to lose in it.
 pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    read_believed(path, limit, None)
+}
+
+/// The same, and refused unless the file that was opened and its folder belong to this user.
+pub fn read_private_of(path: &Path, limit: u64, uid: u32) -> Result<Option<Vec<u8>>> {
+    read_believed(path, limit, Some(uid))
+}
+
+fn read_believed(path: &Path, limit: u64, only_of: Option<u32>) -> Result<Option<Vec<u8>>> {
     let folder = match std::fs::symlink_metadata(parent(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         _ => open_to_read(path)?,
@@ -153,6 +164,10 @@ pub fn read_private(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     else {
         return Ok(None);
     };
+    if let Some(uid) = only_of.filter(|uid| [folder.owner().uid, content.stat.st_uid] != [*uid; 2]) {
+        let why = format!("it does not belong to the home's owner (user number {uid})");
+        return Err(Error::new(ExitCode::Failure, what()).because(anyhow::Error::msg(why)));
+    }
     match trust::disbelief(&folder, &content.stat) {
         None => Ok(Some(content.bytes)),
         Some(why) => Err(Error::new(ExitCode::Failure, what())
@@ -224,7 +239,15 @@ fn open_to_read(path: &Path) -> Result<Folder> {
             .because(anyhow::Error::msg("it is a symbolic link"))
             .next(format!("look at it, then remove it: rm {}", quoted(parent))));
     }
-    Folder::open(parent).map_err(|error| failed(what(), error))
+    let opened = match (is_ours, parent.parent(), file_name(parent)) {
+        // Nor may one take its place meanwhile.
+        (true, Some(above), Ok(name)) => Folder::open(above).and_then(|above| {
+            let folder = above.folder(name)?;
+            folder.ok_or_else(|| Errno::NOENT.into())
+        }),
+        _ => Folder::open(parent),
+    };
+    opened.map_err(|error| failed(what(), error))
 }
 
 fn parent(path: &Path) -> &Path {

@@ -43,11 +43,7 @@ impl LocalApi {
     /// # Errors
     /// Where the checkout cannot be trusted or read.
     pub fn find(owner: &Owner, place: &OpenClawHome) -> Result<Self> {
-        let checkout = owner
-            .source_home
-            .as_ref()
-            .map(|home| Checkout::open(&home.value, &place.home))
-            .transpose()?;
+        let checkout = owner.checkout(place)?;
         let database = match (&owner.api_db, &checkout) {
             (Some(named), _) => named.value.clone(),
             (None, Some(checkout)) => checkout.api_db()?,

@@ -11,12 +11,16 @@ use authority::{Claimant, Setting, decide};
 
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
+use crate::fs;
 use crate::home::{OpenClawHome, absolute};
 use crate::mode::Mode;
+use crate::sigilum::checkout::Checkout;
 use crate::sigilum::http::LoopbackTrust;
 use crate::text::is_unset;
 use crate::token::record::{self, Record};
+use crate::token::store;
 use crate::token::times::LONGEST;
+use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
@@ -148,6 +152,8 @@ pub struct Owner {
     pub email: Sourced<String>,
     /// The token's file.
     pub token_file: PathBuf,
+    /// In another user's home, that user's number: token file and checkout must be theirs, unless somebody names them now.
+    pub only_of: Option<u32>,
     /// oss-local: the Sigilum source checkout, where one is in force.
     pub source_home: Option<Sourced<PathBuf>>,
     /// oss-local: the API's database, where one is named outright (flag, `SIGILUM_API_DB` or record).
@@ -157,6 +163,29 @@ pub struct Owner {
 }
 
 impl Owner {
+    /// The text in the token file; `None` where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or may be somebody else's work.
+    pub fn stored_token(&self) -> Result<Option<SecretString>> {
+        match self.only_of {
+            Some(uid) => store::read_of(&self.token_file, uid),
+            None => store::read(&self.token_file),
+        }
+    }
+
+    /// The Sigilum checkout in force.
+    ///
+    /// # Errors
+    /// Where it cannot be trusted or read.
+    pub fn checkout(&self, place: &OpenClawHome) -> Result<Option<Checkout>> {
+        let open = |named: &Sourced<PathBuf>| match (self.only_of, &named.origin) {
+            (Some(uid), Origin::Record) => Checkout::open_of(&named.value, uid),
+            _ => Checkout::open(&named.value, &place.home),
+        };
+        self.source_home.as_ref().map(open).transpose()
+    }
+
     /// Whose servers on this machine this owner's secrets may be sent to, as the last login said.
     pub fn loopback_trust(&self, place: &OpenClawHome) -> LoopbackTrust {
         loopback_trust(self.record.as_ref().is_some_and(|record| record.trust_loopback), place)
@@ -193,6 +222,10 @@ pub fn owner(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Owne
         (None, Some(record)) => record.token_file(place, &namespace.value),
         (None, None) => place.token_file(&namespace.value),
     };
+    // Files that we made there as another user than root are ours.
+    let is_root = rustix::process::geteuid().is_root();
+    let named = record.as_ref().is_some_and(|record| record.token_file.is_some());
+    let only_of = fs::another_user(&place.home).filter(|_| query.token_file.is_none() && (is_root || named));
     let (source_home, api_db) = local_api::local_api(query, env, place, record.as_ref())?;
     Ok(Owner {
         namespace,
@@ -200,6 +233,7 @@ pub fn owner(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Owne
         api_url,
         email,
         token_file,
+        only_of,
         source_home,
         api_db,
         record,

@@ -37,7 +37,8 @@ pub struct Migration {
 /// Whose files are believed: the person's own, root's, and, for root, those of the OpenClaw home's owner.
 #[derive(Debug, Clone, Copy)]
 struct Trusted {
-    me: u32,
+    /// We and root.
+    us: Option<u32>,
     person: Option<u32>,
 }
 
@@ -51,6 +52,19 @@ impl Checkout {
     /// folder or file of ours to read is world-writable or someone else's, or a folder above is world-writable and
     /// not sticky.
     pub fn open(root: &Path, openclaw_home: &Path) -> Result<Self> {
+        Self::open_trusting(root, Trusted::now(openclaw_home))
+    }
+
+    /// The same for a checkout of which all must belong to this user: one that the record of another user's home names.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_of(root: &Path, uid: u32) -> Result<Self> {
+        let person = Some(uid);
+        Self::open_trusting(root, Trusted { us: None, person })
+    }
+
+    fn open_trusting(root: &Path, trusted: Trusted) -> Result<Self> {
         let root = root.canonicalize().map_err(|error| {
             Error::new(
                 ExitCode::SecretOrDatabase,
@@ -70,7 +84,7 @@ impl Checkout {
             .next("give the folder of a Sigilum source checkout with --source-home"));
         };
         let checkout = Self {
-            trusted: Trusted::now(openclaw_home),
+            trusted,
             root,
             wrangler,
         };
@@ -253,11 +267,11 @@ impl Trusted {
             })
             .flatten()
             .map(|about| about.uid());
-        Self { me, person }
+        Self { us: Some(me), person }
     }
 
     fn owns(self, uid: u32) -> bool {
-        uid == self.me || uid == 0 || self.person == Some(uid)
+        self.us.is_some_and(|me| uid == me || uid == 0) || self.person == Some(uid)
     }
 }
 

@@ -78,9 +78,8 @@ pub fn read(path: &Path) -> Result<Option<Record>> {
             .iter()
             .any(|name| path.ends_with(Path::new(".sigilum").join(name)))
     };
-    let record = serde_json::from_slice::<Record>(&bytes).map(|record| Some(record.without(is_default)));
     // serde_json's message may quote the file; its line and column are enough.
-    record.map_err(|error| {
+    let record = serde_json::from_slice::<Record>(&bytes).map_err(|error| {
         Error::new(
             ExitCode::Failure,
             format!(
@@ -94,7 +93,32 @@ pub fn read(path: &Path) -> Result<Option<Record>> {
             "rm {}, then: sigilum-authz-notify auth login",
             fs::quoted(path)
         ))
-    })
+    })?;
+    let record = record.without(is_default);
+    refuse_paths_of_others(&record, path)?;
+    Ok(Some(record))
+}
+
+/// In another user's home whoever wrote the record may have named our own files in it.
+fn refuse_paths_of_others(record: &Record, path: &Path) -> Result<()> {
+    let home = path.parent().and_then(Path::parent);
+    let Some((home, uid)) = home.and_then(|home| Some((home, fs::another_user(home)?))) else {
+        return Ok(());
+    };
+    let named = [&record.token_file, &record.source_home, &record.api_db];
+    let Some(others) = named.into_iter().flatten().find(|named| !fs::is_of(named, uid)) else {
+        return Ok(());
+    };
+    let what = format!(
+        "could not use the record of another user's home, it names a file that is not that user's (number {uid}): {}",
+        others.display()
+    );
+    let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+    Err(Error::new(ExitCode::Failure, what).next(format!(
+        "the home's owner runs: sigilum-authz-notify auth login --namespace {} --openclaw-home {}",
+        name.strip_prefix("owner-").unwrap_or_default(),
+        fs::quoted(home)
+    )))
 }
 
 /// The record as it is written to `path`: what is a default there anyway is left out.

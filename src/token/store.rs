@@ -10,9 +10,16 @@ use std::path::Path;
 /// The token in a token file, or else its text without the white space around it; `None` where there is no file or
 /// nothing in it. What it says is not checked: see [`crate::token::claims::inspect`].
 pub fn read(path: &Path) -> Result<Option<SecretString>> {
-    let Some(bytes) = fs::read_private(path, MAX_BYTES as u64)? else {
-        return Ok(None);
-    };
+    text(path, fs::read_private(path, MAX_BYTES as u64)?)
+}
+
+/// The same, refused unless file and folder belong to this user.
+pub fn read_of(path: &Path, uid: u32) -> Result<Option<SecretString>> {
+    text(path, fs::read_private_of(path, MAX_BYTES as u64, uid)?)
+}
+
+fn text(path: &Path, bytes: Option<Vec<u8>>) -> Result<Option<SecretString>> {
+    let Some(bytes) = bytes else { return Ok(None) };
     let text = std::str::from_utf8(&bytes).map(str::trim);
     let in_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     match text {

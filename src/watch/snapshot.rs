@@ -8,7 +8,7 @@ use crate::home::OpenClawHome;
 use crate::openclaw::{config, entry};
 use crate::settings::{self, Owner, OwnerQuery};
 use crate::sigilum::http;
-use crate::token::{claims, store};
+use crate::token::claims;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -110,7 +110,7 @@ impl SnapshotReader {
         if owner.record.is_none() {
             return Ok(NOBODY);
         }
-        let read = match store::read(&owner.token_file) {
+        let read = match owner.stored_token() {
             // No text at all.
             Err(error) if error.code == ExitCode::Token => Err(()),
             read => Ok(read?),

@@ -4,6 +4,7 @@
 #[path = "../env/mod.rs"]
 mod env;
 
+mod another_user;
 mod architecture;
 mod auth_check;
 mod auth_checkout;

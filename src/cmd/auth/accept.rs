@@ -7,7 +7,7 @@ use crate::local_token::SigningSecret;
 use crate::mode::Mode;
 use crate::settings::{Origin, Owner, Sourced};
 use crate::token::claims::{self, Inspected};
-use crate::token::{lifetime, source, store};
+use crate::token::{lifetime, source};
 use crate::token_check::Verdict;
 use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
@@ -111,7 +111,7 @@ impl NewToken<'_> {
         let same_api = record.is_none_or(|record| {
             record.mode == self.owner.mode.value && record.api_url.trim() == self.owner.api_url.value
         });
-        let in_file = store::read(&self.owner.token_file).ok().flatten();
+        let in_file = self.owner.stored_token().ok().flatten();
         // A home that nobody has logged in to: made by hand, or by Sigilum's own installer.
         let in_entry = || match record {
             Some(_) => None,

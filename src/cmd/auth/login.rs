@@ -275,7 +275,7 @@ fn from_stdin() -> Result<SecretSlice<u8>> {
 
 /// The token that is stored now.
 fn stored(owner: &Owner) -> Option<SecretString> {
-    store::read(&owner.token_file).ok()?
+    owner.stored_token().ok()?
 }
 
 /// Its life in seconds.

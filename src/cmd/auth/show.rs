@@ -8,7 +8,7 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::settings::{AskEntry, Owner, OwnerQuery};
 use crate::time;
-use crate::token::{claims, store};
+use crate::token::claims;
 use secrecy::ExposeSecret;
 use std::io::Write;
 
@@ -18,7 +18,7 @@ pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
     let entry_env = || Ok(context::entry_env_if_readable(&place));
     let owner = owner::owner(query(args, &entry_env), env, &place, false)?;
     let now = time::now();
-    let token = store::read(&owner.token_file)?.ok_or_else(|| not_found(&owner))?;
+    let token = owner.stored_token()?.ok_or_else(|| not_found(&owner))?;
     write_line(out, token.expose_secret())?;
     let why = match claims::inspect(&token) {
         Err(invalid) => format!("this is no owner token: {invalid}"),

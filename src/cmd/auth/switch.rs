@@ -14,7 +14,6 @@ use crate::settings::{self, Owner, OwnerQuery};
 use crate::time;
 use crate::token::claims;
 use crate::token::record;
-use crate::token::store;
 use secrecy::SecretString;
 use std::io::Write;
 use std::time::Duration;
@@ -87,7 +86,7 @@ fn logged_in(namespace: &str, place: &OpenClawHome) -> Result<Owner> {
 
 /// The stored token, if it can serve: one of this namespace that has not expired.
 fn usable_token(owner: &Owner) -> Result<Option<SecretString>> {
-    let token = store::read(&owner.token_file)?;
+    let token = owner.stored_token()?;
     Ok(token.filter(|token| {
         let says = claims::inspect(token);
         says.is_ok_and(|says| says.namespace == owner.namespace.value && !says.is_expired(time::now()))

@@ -38,6 +38,9 @@ pub struct OpenClaw {
     /// The plugin was asked about, as it is the one that is installed.
     #[serde(skip)]
     asked: Option<Kind>,
+    /// Who alone may ask it, and with which words, where the home is another user's.
+    #[serde(skip)]
+    only_for: Option<String>,
 }
 
 impl OpenClaw {
@@ -62,6 +65,12 @@ impl OpenClaw {
             Kind::Hook => ["hooks", "info", HOOK, "--json"],
             Kind::Plugin => ["plugins", "inspect", PLUGIN, "--json"],
         };
+        // It would load that user's plugins, as us.
+        if let Some(uid) = fs::another_user(&place.home) {
+            let words = args.join(" ");
+            self.only_for = Some(format!("the home's owner (user number {uid}) runs: openclaw {words}"));
+            return;
+        }
         let ran = program::run(
             program,
             &args.map(Into::into),
@@ -114,7 +123,10 @@ impl OpenClaw {
         };
         let unknown = || format!("nothing that we understand ({})", program.display());
         match self.asked {
-            None => "not asked".to_owned(),
+            None => match &self.only_for {
+                Some(who) => format!("not asked; {who}"),
+                None => "not asked".to_owned(),
+            },
             Some(Kind::Plugin) => match self.plugin_status() {
                 Some("loaded") => "the plugin is loadable".to_owned(),
                 Some("disabled") => "the plugin is disabled".to_owned(),

@@ -19,7 +19,7 @@ use crate::sigilum::http;
 use crate::sigilum::secrets::Workspace;
 use crate::time;
 use crate::token::claims::{self, Inspected};
-use crate::token::{lifetime, store};
+use crate::token::lifetime;
 use crate::token_check::{TokenCheck, Verdict};
 use crate::watch::status::{self, WatchStatus};
 use secrecy::{ExposeSecret, SecretString};
@@ -103,7 +103,7 @@ impl TokenStatus {
         let (hook, chosen) = settings::hook_namespace(place)?;
         let without_record = entry.flatten().filter(|_| hook.is_none());
         let found = in_force(&owner, env, without_record, now)?;
-        let stored = store::read(&owner.token_file);
+        let stored = owner.stored_token();
         let shown = match &found {
             Ok(found) => Some(found.token.clone()),
             Err(_) => stored.ok().flatten(),

@@ -15,7 +15,6 @@ use crate::mode::Mode;
 use crate::request::Pending;
 use crate::settings::Owner;
 use crate::sigilum::api::{Api, ApiError};
-use crate::sigilum::checkout::Checkout;
 use crate::sigilum::http::{self, Http, HttpError, Url};
 use crate::sigilum::local_db::LocalDb;
 use crate::time;
@@ -259,10 +258,13 @@ impl<'a> HookRequest<'a> {
     }
 
     fn database(&self) -> anyhow::Result<LocalDb> {
-        let path = match (&self.owner.api_db, &self.owner.source_home) {
-            (Some(path), _) => path.value.clone(),
-            (None, Some(checkout)) => Checkout::open(&checkout.value, &self.caller.place.home)?.api_db()?,
-            (None, None) => self.caller.place.embedded_db(),
+        let checkout = || self.owner.checkout(&self.caller.place);
+        let path = match &self.owner.api_db {
+            Some(path) => path.value.clone(),
+            None => match checkout()? {
+                Some(checkout) => checkout.api_db()?,
+                None => self.caller.place.embedded_db(),
+            },
         };
         let left = self.deadline.saturating_duration_since(Instant::now());
         Ok(LocalDb::open_read_only_within(&path, left)?)

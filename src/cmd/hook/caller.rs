@@ -14,6 +14,7 @@ use crate::hook_record::{Groups, HookRecord};
 use crate::openclaw::entry::Entry;
 use crate::settings::{self, Origin, Owner, OwnerQuery, Sourced};
 use clap::ValueEnum;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// OpenClaw's side waits for 5 s: for no time limit of anybody's any longer.
@@ -26,6 +27,18 @@ const RECORDED_ELSEWHERE: [&str; 4] = [
     "GATEWAY_SIGILUM_NAMESPACE",
     "SIGILUM_MODE",
     "SIGILUM_API_URL",
+];
+
+/// Variables that name a program or a file. What another user's home has recorded would be run, or read, as us.
+const NAMES_FILES: [&str; 8] = [
+    "SIGILUM_OWNER_TOKEN_COMMAND",
+    "SIGILUM_API_DB",
+    "SIGILUM_SOURCE_HOME",
+    "SIGILUM_CONFIG_FILE",
+    "OPENCLAW_CONFIG_PATH",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "SIGILUM_TRUST_HOME",
 ];
 
 /// Who asks.
@@ -65,11 +78,16 @@ impl Caller {
         let found = home::find(args.openclaw_home.as_deref(), None, &Env::from_pairs(home.clone()))?;
         let (namespace, record) = settings::hook_namespace(&found)?;
         let recorded = record.env.iter().map(|(name, value)| (name.as_str(), value.into()));
-        let env = Env::from_pairs(recorded.chain(home)).without(&RECORDED_ELSEWHERE);
+        let mut env = Env::from_pairs(recorded.chain(home)).without(&RECORDED_ELSEWHERE);
+        let others = fs::another_user(&found.home);
+        if others.is_some() {
+            env = env.without(&NAMES_FILES);
+        }
         if env.is_on("SIGILUM_TRUST_HOME") {
             fs::trust_all_writers();
         }
-        let config = args.config.as_ref().or(record.config.as_ref());
+        let believed = |path: &&PathBuf| others.is_none_or(|uid| fs::is_of(path, uid));
+        let config = args.config.as_ref().or(record.config.as_ref().filter(believed));
         let place = home::find(Some(&found.home), config.map(|path| path.as_path()), &env)?;
         Ok(Self {
             place,

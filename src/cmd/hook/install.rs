@@ -16,7 +16,7 @@ use crate::openclaw::entry::{self, HOOK, Wanted};
 use crate::openclaw::hook_files::{self, Done, Kind, Program};
 use crate::openclaw::plugin;
 use crate::settings::{self, Owner, OwnerQuery};
-use crate::token::{claims, store};
+use crate::token::claims;
 use secrecy::SecretString;
 use serde_json::Value;
 use std::io::Write;
@@ -277,7 +277,7 @@ fn owner(args: &HookInstallArgs, env: &Env, place: &OpenClawHome) -> Result<Owne
 
 /// The stored token, if it can serve: one of this namespace that has not expired.
 fn usable_token(owner: &Owner, notes: &mut Vec<String>) -> Result<Option<SecretString>> {
-    let Some(token) = store::read(&owner.token_file)? else {
+    let Some(token) = owner.stored_token()? else {
         return Ok(None);
     };
     let why = match claims::inspect(&token) {

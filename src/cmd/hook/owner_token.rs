@@ -9,7 +9,7 @@ use crate::openclaw::entry::Entry;
 use crate::settings::{self, Origin, Owner};
 use crate::sigilum::http::Url;
 use crate::time;
-use crate::token::{claims, lifetime, store};
+use crate::token::{claims, lifetime};
 use secrecy::SecretString;
 use std::fmt;
 
@@ -98,7 +98,8 @@ fn of_entry(entry: &Entry, owner: &Owner, api: &Url) -> Result<SecretString, Why
 }
 
 fn of_file(owner: &Owner, api: &Url) -> Result<SecretString, WhyNot> {
-    let token = store::read(&owner.token_file)
+    let token = owner
+        .stored_token()
         .map_err(|error| WhyNot::Unreadable(error.to_string().replace('\n', " ")))?
         .ok_or(WhyNot::None)?;
     let is_recorded = |file: &Option<_>| file.as_ref().is_none_or(|file| *file == owner.token_file);
@@ -172,6 +173,7 @@ mod tests {
             },
             email: setting("alice@local.sigilum"),
             token_file: file.to_owned(),
+            only_of: None,
             source_home: None,
             api_db: None,
             record: record.map(|api_url| Record {

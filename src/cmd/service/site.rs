@@ -56,11 +56,7 @@ pub(super) fn site(common: &ServiceArgs, email: Option<&str>, env: &Env) -> Resu
     };
     let mut owner = owner::owner(query, env, &place, false)?;
     owner::agree_on_checkout(&mut owner, &place)?;
-    let checkout = owner
-        .source_home
-        .as_ref()
-        .map(|source| Checkout::open(&source.value, &place.home))
-        .transpose()?;
+    let checkout = owner.checkout(&place)?;
     let database = match (&owner.api_db, &checkout) {
         (Some(named), _) => named.value.clone(),
         (None, Some(checkout)) => checkout.api_db()?,

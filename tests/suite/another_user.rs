@@ -1,0 +1,348 @@
+//! Root in another user's home (a watcher for several users, an administrator with `--openclaw-home`): what that user has
+//! recorded must not have root read, write or run anything that is root's alone. With real users: only root can try.
+
+use crate::env::api::{Api, token};
+use crate::env::local_api::{FakeCheckout, JWT_SECRET};
+use crate::env::watching::wait_until;
+use crate::env::{self, Output, Run, STRANGER, TestEnv};
+use serde_json::{Value, json};
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+const SECRET: &str = "the user's own secret, of 32 bytes and more";
+const HOOK: &str = "sigilum-authz-notify";
+
+/// A user's OpenClaw home and folder beside things of root's.
+struct Users {
+    env: TestEnv,
+    /// Root's own owner token, for the same namespace, and its file.
+    roots_token: String,
+    roots_file: PathBuf,
+    /// A folder of the user's.
+    folder: PathBuf,
+    binary: PathBuf,
+}
+
+/// `None`, and said, where nobody can be another user.
+fn users() -> Option<Users> {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can be another user");
+        return None;
+    }
+    let env = TestEnv::new();
+    chmod(env.home(), 0o755);
+    let binary = env.home().join("binary");
+    fs::copy(env::BINARY, &binary).unwrap();
+    let roots_token = token(
+        "root's own secret, of 32 bytes and more",
+        json!({"namespace": "alice", "sub": "root"}),
+    );
+    let roots_file = env.write("root/kept/alice.jwt", &roots_token);
+    let users = Users {
+        roots_token,
+        roots_file,
+        folder: env.home().join("users"),
+        binary,
+        env,
+    };
+    let now = env::now();
+    // Due in oss-local, in an entry where a person wants it.
+    let due = token(
+        SECRET,
+        json!({"namespace": "alice", "sub": "u", "email": "a@x", "iat": now - 900, "exp": now + 60}),
+    );
+    users.write("owner-token-alice.jwt", &due);
+    users.write("jwt-secret", SECRET);
+    users.write(
+        "hook.json",
+        json!({"namespace": "alice", "token_in_config": true}).to_string(),
+    );
+    users.record(json!({}));
+    let vars =
+        json!({"SIGILUM_NAMESPACE": "alice", "SIGILUM_MODE": "oss-local", "SIGILUM_API_URL": "http://127.0.0.1:9"});
+    let entries = json!({HOOK: {"enabled": true, "env": vars}});
+    users
+        .env
+        .write_config(json!({"hooks": {"internal": {"enabled": true, "entries": entries}}}).to_string());
+    fs::create_dir(&users.folder).unwrap();
+    users.give(&users.folder);
+    users.give(&users.env.openclaw());
+    Some(users)
+}
+
+fn chmod(path: impl AsRef<Path>, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+impl Users {
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let file = self.env.write(Path::new(".openclaw/.sigilum").join(name), text);
+        chown(&file, Some(STRANGER), Some(STRANGER)).unwrap();
+        file
+    }
+
+    fn record(&self, more: Value) {
+        let mut record = json!({"mode": "oss-local", "api_url": "http://127.0.0.1:9", "email": "a@x"});
+        record
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        self.write("owner-alice.json", record.to_string());
+    }
+
+    /// Makes all of a folder the user's.
+    fn give(&self, path: &Path) {
+        std::os::unix::fs::lchown(path, Some(STRANGER), Some(STRANGER)).unwrap();
+        if path.is_dir() && !path.is_symlink() {
+            for entry in fs::read_dir(path).unwrap() {
+                self.give(&entry.unwrap().path());
+            }
+        }
+    }
+
+    /// Root's command for the user's home.
+    fn root(&self, args: &str) -> Run {
+        let run = self.env.run(args.split(' '));
+        run.args(["--openclaw-home".as_ref(), self.env.openclaw().as_os_str()])
+    }
+
+    fn user(&self, args: &str) -> Run {
+        let run = self.env.run_program(&self.binary, args.split(' '));
+        let run = run.args(["--openclaw-home".as_ref(), self.env.openclaw().as_os_str()]);
+        run.by_user(STRANGER, &[STRANGER])
+    }
+
+    fn stored(&self) -> String {
+        let text = fs::read_to_string(self.env.sigilum("owner-token-alice.jwt")).unwrap();
+        text.trim().to_owned()
+    }
+
+    /// Whether a text stands in any file of the user's.
+    fn has_got(&self, text: &str) -> bool {
+        let mut folders = vec![self.env.openclaw(), self.folder.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap().flatten() {
+                let about = entry.path().symlink_metadata().unwrap();
+                if about.is_dir() {
+                    folders.push(entry.path());
+                } else if about.is_file() && String::from_utf8_lossy(&fs::read(entry.path()).unwrap()).contains(text) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}
+
+#[test]
+fn what_is_the_users_own_works_for_root_as_it_does_for_the_user() {
+    for elsewhere in [false, true] {
+        let Some(users) = users() else { return };
+        let before = users.stored();
+        if elsewhere {
+            let file = users.folder.join("token.jwt");
+            fs::rename(users.env.sigilum("owner-token-alice.jwt"), &file).unwrap();
+            users.record(json!({"token_file": file}));
+        }
+        users.root("watch --once").expect(0);
+        let file = match elsewhere {
+            true => users.folder.join("token.jwt"),
+            false => users.env.sigilum("owner-token-alice.jwt"),
+        };
+        let after = fs::read_to_string(&file).unwrap();
+        assert_ne!(after.trim(), before);
+        assert_eq!(fs::metadata(&file).unwrap().uid(), STRANGER);
+        let config = fs::read_to_string(users.env.config()).unwrap();
+        assert!(config.contains(after.trim()));
+        for command in ["auth show", "auth status", "auth refresh --no-check --force"] {
+            users.root(command).args(["--namespace", "alice"]).expect(0);
+        }
+        users.user("auth show --namespace alice").expect(0);
+    }
+}
+
+/// W6 and its kind: paths in the record that lead to what is root's.
+#[test]
+fn root_follows_no_record_of_another_users_to_what_is_not_that_users() {
+    type Plant = fn(&Users) -> Value;
+    let plants: [(&str, Plant); 7] = [
+        ("root's token file", |users| json!({"token_file": users.roots_file})),
+        ("a link to it", |users| {
+            let link = users.folder.join("token.jwt");
+            symlink(&users.roots_file, &link).unwrap();
+            users.give(&link);
+            json!({"token_file": link})
+        }),
+        ("a link to its folder", |users| {
+            let link = users.folder.join("linked");
+            symlink(users.roots_file.parent().unwrap(), &link).unwrap();
+            users.give(&link);
+            json!({"token_file": link.join("alice.jwt")})
+        }),
+        ("a link to a file that is not there yet", |users| {
+            let link = users.folder.join("token.jwt");
+            symlink(users.env.home().join("root/new.jwt"), &link).unwrap();
+            users.give(&link);
+            json!({"token_file": link})
+        }),
+        ("root's checkout", |users| {
+            let checkout = FakeCheckout::new(&users.env);
+            json!({"source_home": checkout.root})
+        }),
+        ("a folder of the user's with root's checkout in it", |users| {
+            let checkout = FakeCheckout::new(&users.env);
+            let own = users.folder.join("checkout");
+            fs::create_dir(&own).unwrap();
+            symlink(checkout.root.join("apps"), own.join("apps")).unwrap();
+            users.give(&own);
+            json!({"source_home": own})
+        }),
+        (
+            "root's database",
+            |users| json!({"api_db": users.env.write("root/api.sqlite", "")}),
+        ),
+    ];
+    for (name, plant) in plants {
+        let Some(users) = users() else { return };
+        users.record(plant(&users));
+        let before = users.stored();
+        let told = |output: &Output, command: &str| {
+            let all = format!("{}{}", output.stdout, output.stderr);
+            assert!(!all.contains(&users.roots_token), "{name}, {command}: {all}");
+            assert_ne!(output.code, 0, "{name}, {command}: {all}");
+            let owner = format!(
+                "owner runs: sigilum-authz-notify auth login --namespace alice --openclaw-home {}",
+                users.env.openclaw().display()
+            );
+            // A checkout is looked at only where it is used, and names what is not its owner's.
+            let is_told =
+                all.contains(&owner) || (name.contains("checkout in it") && all.contains("belongs to another user"));
+            assert!(is_told, "{name}, {command}: {all}");
+        };
+        told(&users.root("watch --once").output(), "watch");
+        if !name.contains("checkout in it") {
+            told(&users.root("auth show --namespace alice").output(), "auth show");
+            told(&users.root("hook run --event command:new").output(), "hook run");
+        }
+        // A logout takes what is the home's own, and an uninstall too.
+        users.root("auth status --namespace alice").output();
+        users.root("hook uninstall --purge").output();
+        assert_eq!(
+            fs::read_to_string(&users.roots_file).unwrap().trim(),
+            users.roots_token,
+            "{name}"
+        );
+        assert_eq!(fs::metadata(&users.roots_file).unwrap().uid(), 0, "{name}");
+        assert!(!users.env.home().join("root/new.jwt").exists(), "{name}");
+        let database = users.env.home().join("root/api.sqlite");
+        assert!(!database.exists() || fs::read(database).unwrap().is_empty(), "{name}");
+        assert!(!users.has_got(&users.roots_token), "{name}");
+        assert!(!users.has_got(JWT_SECRET), "{name}");
+        let now = fs::read_to_string(users.env.sigilum("owner-token-alice.jwt"));
+        assert!(
+            now.is_err() || now.unwrap().trim() == before,
+            "{name}: a token was signed"
+        );
+    }
+}
+
+#[test]
+fn a_login_of_roots_replaces_such_a_record() {
+    let Some(users) = users() else { return };
+    users.record(json!({"token_file": users.roots_file}));
+    users
+        .root("auth login --mode oss-local --namespace alice --no-check --print-token false --force")
+        .expect(0);
+    assert_eq!(fs::read_to_string(&users.roots_file).unwrap().trim(), users.roots_token);
+    users.user("auth show --namespace alice").expect(0);
+}
+
+#[test]
+fn openclaw_is_not_run_on_another_users_home() {
+    let Some(users) = users() else { return };
+    let marker = users.folder.join("ran");
+    let program = users.env.write(
+        "bin/openclaw",
+        format!("#!/bin/sh\necho ran >> '{}'\necho '{{}}'\n", marker.display()),
+    );
+    chmod(program.parent().unwrap(), 0o755);
+    chmod(&program, 0o755);
+    let path = format!(
+        "{}:{}",
+        program.parent().unwrap().display(),
+        std::env::var("PATH").unwrap()
+    );
+    let output = users.root("hook status").env("PATH", &path).output();
+    let told = format!("not asked; the home's owner (user number {STRANGER}) runs: openclaw hooks info {HOOK}");
+    assert!(output.stdout.contains(&told), "{}", output.stdout);
+    assert!(!marker.exists());
+    users.user("hook status").env("PATH", &path).output();
+    assert!(marker.exists(), "it is asked where it may be");
+}
+
+/// The OpenClaw gateway of one user serves, as root, the home of another.
+#[test]
+fn a_recorded_program_is_not_run_as_root() {
+    for by_user in [true, false] {
+        let Some(users) = users() else { return };
+        let marker = users.folder.join("ran");
+        users.record(json!({"mode": "managed"}));
+        let command = format!("sh -c 'echo ran > {}'", marker.display());
+        let hook = json!({"namespace": "alice", "env": {"SIGILUM_OWNER_TOKEN_COMMAND": command}});
+        users.write("hook.json", hook.to_string());
+        let run = match by_user {
+            true => users.user("serve --stdio"),
+            false => users.root("serve --stdio"),
+        };
+        let mut child = run
+            .into_command()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        writeln!(
+            input,
+            "{}",
+            json!({"id": 1, "type": "command", "action": "new", "sessionKey": "agent:main:main"})
+        )
+        .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert!(wait_until(|| users.env.sigilum("watch-status.json").exists()), "{line}");
+        assert_eq!(by_user, wait_until_or_settled(&marker, by_user));
+        drop(input);
+        child.wait().unwrap();
+    }
+}
+
+/// Whether the program runs: the status is written after the look at which it is asked.
+fn wait_until_or_settled(marker: &Path, wanted: bool) -> bool {
+    match wanted {
+        true => wait_until(|| marker.exists()),
+        false => {
+            std::thread::sleep(std::time::Duration::from_millis(400));
+            marker.exists()
+        }
+    }
+}
+
+/// Where the API itself is the user's, root's questions go there as the user's do.
+#[test]
+fn a_token_of_the_users_goes_to_the_recorded_api_alone() {
+    let Some(users) = users() else { return };
+    let api = Api::start(SECRET);
+    users.record(json!({"mode": "managed", "api_url": api.url(), "token_file": users.roots_file}));
+    users.root("hook run --event command:new").output();
+    assert!(
+        api.seen()
+            .iter()
+            .all(|seen| !format!("{seen:?}").contains(&users.roots_token))
+    );
+}
