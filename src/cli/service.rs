@@ -18,7 +18,7 @@ pub enum ServiceCommand {
     Secret(ServiceSecretCommand),
     /// Make a new API key; the old ones are revoked once the Sigilum gateway uses the new one, or with --finish
     RotateKey(ServiceRotateKeyArgs),
-    /// Revoke a service's keys, delete its connection and its files
+    /// Delete a service: its keys, its connection, its files, its row and its requests
     Remove(ServiceRemoveArgs),
 }
 
@@ -246,6 +246,9 @@ pub struct ServiceRemoveArgs {
     /// Do not ask for confirmation
     #[arg(long)]
     pub yes: bool,
+    /// Keep the service's row with its revoked keys, and its requests
+    #[arg(long)]
+    pub keep: bool,
     #[command(flatten)]
     pub common: ServiceArgs,
     #[command(flatten)]

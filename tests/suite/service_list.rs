@@ -5,6 +5,7 @@ use crate::env;
 use env::TestEnv;
 use env::gateway::{Fault, Gateway};
 use env::local_api::{FakeCheckout, Traffic, dashboard_owner};
+use env::services::Desk;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -66,7 +67,7 @@ fn as_json_and_as_a_table() {
             {"service_slug": "linear", "service_name": "Linear \u{1b}[31m", "domain": null, "description": null,
              "active_api_keys": 0, "mode": "unknown"},
             {"service_slug": "mail", "service_name": "Mail", "domain": "localhost",
-             "description": "Local native Sigilum service.", "active_api_keys": 2, "mode": "unknown"},
+             "description": "Local native Sigilum service.", "active_api_keys": 2, "mode": "native"},
         ]})
     );
     let table = env.run([&["service", "list"], &args[..]].concat()).expect(0);
@@ -75,10 +76,12 @@ fn as_json_and_as_a_table() {
         concat!(
             "SLUG    NAME          MODE     KEYS  DOMAIN     DESCRIPTION\n",
             "linear  Linear ·[31m  unknown  0     -          -\n",
-            "mail    Mail          unknown  2     localhost  Local native Sigilum service.\n",
+            "mail    Mail          native   2     localhost  Local native Sigilum service.\n",
         )
     );
-    assert!(table.stderr.contains("modes are unknown"), "{}", table.stderr);
+    let note = "note: modes are unknown: Gateway admin not reachable: tried: http://127.0.0.1:9";
+    assert!(table.stderr.starts_with(note), "{}", table.stderr);
+    assert_eq!(table.stderr.lines().count(), 1, "{}", table.stderr);
 
     let none = env
         .run(["service", "list", "--namespace", "nobody", "--source-home", source])
@@ -127,7 +130,7 @@ fn modes_from_the_gateway() {
         gateway.fault("GET", "connections", fault, 1);
         assert_eq!(
             modes(&list("alice")),
-            [("linear", "unknown"), ("mail", "unknown")],
+            [("linear", "unknown"), ("mail", "native")],
             "{case}"
         );
     }
@@ -160,6 +163,25 @@ fn modes_from_the_gateway() {
             .expect(2);
         assert!(!output.stderr.contains("secret-part"), "{}", output.stderr);
     }
+}
+
+#[test]
+fn while_the_gateway_is_stopped_modes_are_those_of_our_own_rows_and_files() {
+    let desk = Desk::new();
+    desk.add("native", []).expect(0);
+    desk.add_linear([]).expect(0);
+    // Native first: its row and its key say so still.
+    desk.add("moved", []).expect(0);
+    let gateway = ["--mode", "gateway", "--upstream-base-url", "https://a.test"];
+    desk.add("moved", gateway).expect(0);
+    desk.gateway.stop();
+    let output = desk.run(["service", "list", "--json"]).expect(0);
+    let report = env::services::json(&output);
+    assert_eq!(
+        modes(&report),
+        [("linear", "gateway"), ("moved", "gateway"), ("native", "native")]
+    );
+    assert_eq!(output.stderr, "");
 }
 
 #[test]
@@ -241,7 +263,7 @@ fn our_own_database_is_found_after_a_logout_too() {
         .expect(0);
     env.run(["auth", "logout", "--namespace", "alice"]).expect(0);
     let report = json_of(&env, &["--namespace", "alice", "--gateway-admin-url", NOWHERE]);
-    assert_eq!(modes(&report), [("mail", "unknown")]);
+    assert_eq!(modes(&report), [("mail", "native")]);
 }
 
 #[test]

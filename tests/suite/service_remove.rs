@@ -43,10 +43,21 @@ fn what_there_is_not_cannot_be_rotated_or_removed() {
 }
 
 #[test]
-fn remove_revokes_the_keys_and_deletes_connection_and_files() {
+fn remove_leaves_nothing_of_the_service() {
     let desk = Desk::new();
     desk.add_linear([]).expect(0);
     desk.add("other", []).expect(0);
+    let ask = |namespace: &str, service: &str| {
+        let sql = "INSERT INTO authorizations (namespace, service, public_key, claim_id, agent_ip, status, created_at)
+                   VALUES (?1, ?2, 'key', ?1 || ?2, '127.0.0.1', 'pending', '2026-11-26T10:00:00.000Z')";
+        desk.db().execute(sql, [namespace, service]).unwrap();
+    };
+    ask("alice", "linear");
+    ask("alice", "other");
+    ask("bob", "linear");
+    desk.db()
+        .execute_batch("INSERT INTO webhooks (id, service_id, url) VALUES ('w', 'svc_local_linear', 'https://a.test')")
+        .unwrap();
     // Without a terminal nobody can be asked.
     let output = desk.run(["service", "remove", "linear"]).expect(2);
     assert!(output.stderr.contains("--yes"), "{}", output.stderr);
@@ -55,21 +66,66 @@ fn remove_revokes_the_keys_and_deletes_connection_and_files() {
     let output = desk.run(["service", "remove", "--yes", "--json", "linear"]).expect(0);
     assert_eq!(desk.gateway.ids(), Vec::<String>::new());
     assert_eq!(desk.files(), ["service-api-key-other"]);
-    let sql = "SELECT count(*) FROM service_api_keys WHERE service_id = 'svc_local_linear' AND revoked_at IS NOT NULL";
-    assert_eq!(number(&desk.db(), sql), 1);
-    assert_eq!(active(&desk).len(), 1);
+    let left = |table: &str, column: &str| {
+        let sql = format!("SELECT coalesce(group_concat({column}), '') FROM {table}");
+        text(&desk.db(), &sql).unwrap()
+    };
+    assert_eq!(left("services", "slug"), "other");
+    assert_eq!(left("service_api_keys", "service_id"), "svc_local_other");
+    assert_eq!(left("webhooks", "id"), "");
+    assert_eq!(left("authorizations", "claim_id"), "aliceother,boblinear");
     let report = json(&output);
     assert_eq!(
-        (&report["revoked_keys"], &report["connection_deleted"]),
-        (&value!(1), &value!(true))
+        (
+            &report["revoked_keys"],
+            &report["connection_deleted"],
+            &report["deleted_requests"]
+        ),
+        (&value!(1), &value!(true), &value!(1))
     );
     assert_eq!(report["removed_files"].as_array().unwrap().len(), 2);
 
-    // Again: nothing is left to do. And back: with a new key.
-    desk.run(["service", "remove", "linear", "--yes"]).expect(0);
+    // Again: there is no such service. And back: with a new key.
+    desk.run(["service", "remove", "linear", "--yes"]).expect(1);
     desk.add_linear([]).expect(0);
     assert_eq!(active(&desk).len(), 2);
     assert_eq!(desk.gateway.secrets("linear")["access_token"], SECRET);
+}
+
+#[test]
+fn remove_keeps_the_row_where_that_is_asked_for() {
+    let desk = Desk::new();
+    desk.add_linear([]).expect(0);
+    let output = desk.run(["service", "remove", "linear", "--yes", "--keep"]).expect(0);
+    assert!(output.stdout.contains("kept"), "{}", output.stdout);
+    assert!(desk.gateway.ids().is_empty() && desk.files().is_empty());
+    let sql = "SELECT count(*) FROM service_api_keys WHERE service_id = 'svc_local_linear' AND revoked_at IS NOT NULL";
+    assert_eq!(number(&desk.db(), sql), 1);
+    let list = desk.run(["service", "list"]).expect(0);
+    assert!(list.stdout.contains("linear"), "{}", list.stdout);
+    // What is left can go later.
+    desk.run(["service", "remove", "linear", "--yes"]).expect(0);
+    assert_eq!(number(&desk.db(), "SELECT count(*) FROM services"), 0);
+}
+
+#[test]
+fn requests_for_a_slug_that_another_namespace_has_too_stay() {
+    let desk = Desk::new();
+    desk.add("linear", []).expect(0);
+    desk.add("linear", ["--namespace", "bob"]).expect(0);
+    desk.db()
+        .execute_batch(
+            "INSERT INTO authorizations (namespace, service, public_key, claim_id, agent_ip, created_at)
+             VALUES ('alice', 'linear', 'key', 'c', '127.0.0.1', '2026-11-26T10:00:00.000Z')",
+        )
+        .unwrap();
+    desk.run(["service", "remove", "linear", "--yes"]).expect(0);
+    let requests = "SELECT count(*) FROM authorizations";
+    assert_eq!(number(&desk.db(), requests), 1);
+    assert_eq!(
+        text(&desk.db(), "SELECT id FROM services").unwrap(),
+        "svc_local_bob_linear"
+    );
 }
 
 #[test]
@@ -121,6 +177,7 @@ fn remove_stops_at_a_gateway_that_does_not_answer_and_goes_on_later() {
             ["gateway-connection-secret-linear", "service-api-key-linear"]
         );
     }
+    assert_eq!(number(&desk.db(), "SELECT count(*) FROM services"), 1);
     desk.run(["service", "remove", "linear", "--yes"]).expect(0);
     assert!(desk.files().is_empty() && active(&desk).is_empty() && desk.gateway.ids().is_empty());
 }

@@ -4,7 +4,7 @@ use crate::cmd::service::site::Site;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs;
 use crate::sigilum::gateway::{Connection, Gateway, KeyDelivery, NewConnection, PlanError};
-use crate::sigilum::local_db::{LocalDb, ServiceKind, Slot};
+use crate::sigilum::local_db::{Service, ServiceKind, Slot};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -66,14 +66,16 @@ pub(super) fn look(site: &Site, slug: &str) -> Result<Look> {
 
 /// The gateway, if it has a connection for the service. One that is not reached matters only where something tells that
 /// it serves the service.
-pub(super) fn served(site: &Site, db: &LocalDb, slot: &Slot, notes: &mut Vec<String>) -> Result<Option<Look>> {
+pub(super) fn served(site: &Site, slot: &Slot, notes: &mut Vec<String>) -> Result<Option<Look>> {
     // A connection goes by the slug alone.
     if slot.file_stem != slot.slug {
         return Ok(None);
     }
+    let kind = slot.service.as_ref().and_then(|service| service.kind);
+    let is_behind_gateway = kind == Some(ServiceKind::Gateway) || has_files(site, &slot.slug);
     match look(site, &slot.slug) {
         Ok(look) => Ok(look.existing.is_some().then_some(look)),
-        Err(error) if error.code == ExitCode::Unreachable && !is_behind_gateway(site, db, slot)? => {
+        Err(error) if error.code == ExitCode::Unreachable && !is_behind_gateway => {
             notes.push("the Sigilum gateway was not reached; nothing here says that it serves this service".to_owned());
             Ok(None)
         }
@@ -81,14 +83,17 @@ pub(super) fn served(site: &Site, db: &LocalDb, slot: &Slot, notes: &mut Vec<Str
     }
 }
 
-/// Whether files or rows tell that the service has a connection at the Sigilum gateway.
-fn is_behind_gateway(site: &Site, db: &LocalDb, slot: &Slot) -> Result<bool> {
-    let keys = db.active_keys(&slot.id)?;
-    let description = slot.service.as_ref().and_then(|service| service.description.as_deref());
-    Ok(keys.iter().any(|key| key.name == ServiceKind::Gateway.key_name())
-        || description == Some(ServiceKind::Gateway.description())
-        || site.workspace.upstream_secret_file(&slot.slug).exists()
-        || journal_file(site, &slot.slug).exists())
+/// Who checks a service's signatures, as far as its rows and our files tell.
+pub(super) fn kind(site: &Site, service: &Service) -> Option<ServiceKind> {
+    if service.goes_by_slug && has_files(site, &service.slug) {
+        return Some(ServiceKind::Gateway);
+    }
+    service.kind
+}
+
+/// Whether files of ours tell that a slug has a connection.
+fn has_files(site: &Site, slug: &str) -> bool {
+    site.workspace.upstream_secret_file(slug).exists() || journal_file(site, slug).exists()
 }
 
 /// Writes the journal, before what it knows of is deleted.

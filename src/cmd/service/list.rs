@@ -1,13 +1,14 @@
 //! `service list`: the services of a namespace.
 
 use crate::cli::ServiceListArgs;
-use crate::cmd::output::{self, note, write_json, write_line};
+use crate::cmd::output::{self, write_json, write_line};
+use crate::cmd::service::connection;
 use crate::cmd::service::options;
-use crate::cmd::service::site;
+use crate::cmd::service::site::{self, Site};
 use crate::env::Env;
-use crate::error::{ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::sigilum::gateway::Gateway;
-use crate::sigilum::local_db::{LocalDb, Service};
+use crate::sigilum::local_db::{LocalDb, Service, ServiceKind};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::io::Write;
@@ -38,14 +39,27 @@ pub fn run(args: &ServiceListArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
     let services = db.services(site.namespace())?;
     db.close()?;
     options::warn_of_typed_secrets(None, &args.common.gateway);
-    let connections = if services.is_empty() { None } else { connections(&site)? };
+    let connections = match services.is_empty() {
+        true => Ok(HashSet::new()),
+        false => connections(&site)?,
+    };
+    let lines = services.iter().map(|service| Line {
+        service_slug: &service.slug,
+        service_name: &service.name,
+        domain: service.domain.as_deref(),
+        description: service.description.as_deref(),
+        active_api_keys: service.active_api_keys,
+        mode: mode(&site, service, connections.as_ref().ok()),
+    });
     let report = Report {
         namespace: site.namespace(),
-        services: services
-            .iter()
-            .map(|service| line(service, connections.as_ref()))
-            .collect(),
+        services: lines.collect(),
     };
+    if let Err(why) = &connections
+        && report.services.iter().any(|line| line.mode == "unknown")
+    {
+        note_unknown(why);
+    }
     if args.output.json {
         write_json(out, &report)?;
     } else {
@@ -54,40 +68,36 @@ pub fn run(args: &ServiceListArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
     Ok(ExitCode::Ok)
 }
 
-/// The ids of the Sigilum gateway's connections, which are slugs; `None` where it does not say.
-fn connections(site: &site::Site) -> Result<Option<HashSet<String>>> {
+/// The ids of the Sigilum gateway's connections, which are slugs; the inner error: it does not say, and why.
+fn connections(site: &Site) -> Result<std::result::Result<HashSet<String>, Error>> {
     match Gateway::ids(&site.target, site.http.clone()) {
-        Ok(ids) => Ok(Some(ids)),
         Err(error) if error.code == ExitCode::Usage => Err(error),
-        Err(error) => {
-            let text = error.to_string();
-            let why: Vec<&str> = text
-                .lines()
-                .map(str::trim)
-                .filter(|line| !line.starts_with("next: "))
-                .collect();
-            note(format_args!("modes are unknown: {}", why.join("; ")));
-            Ok(None)
-        }
+        ids => Ok(ids),
     }
 }
 
-fn line<'a>(service: &'a Service, connections: Option<&HashSet<String>>) -> Line<'a> {
+/// The mode of a service. What the Sigilum gateway says comes first, then what our rows and files tell.
+fn mode(site: &Site, service: &Service, connections: Option<&HashSet<String>>) -> &'static str {
     // A connection's id is the slug, so the one of a shared slug is the first namespace's.
-    let mode = match connections {
-        _ if !service.goes_by_slug => "native",
-        None => "unknown",
-        Some(ids) if ids.contains(&service.slug) => "gateway",
-        Some(_) => "native",
-    };
-    Line {
-        service_slug: &service.slug,
-        service_name: &service.name,
-        domain: service.domain.as_deref(),
-        description: service.description.as_deref(),
-        active_api_keys: service.active_api_keys,
-        mode,
+    if !service.goes_by_slug {
+        return "native";
     }
+    let is_gateway = match connections {
+        Some(ids) => Some(ids.contains(&service.slug)),
+        None => connection::kind(site, service).map(|kind| kind == ServiceKind::Gateway),
+    };
+    match is_gateway {
+        Some(true) => "gateway",
+        Some(false) => "native",
+        None => "unknown",
+    }
+}
+
+/// Why modes are unknown, in one short line.
+fn note_unknown(why: &Error) {
+    let text = why.to_string();
+    let lines: Vec<&str> = text.lines().take(2).map(str::trim).collect();
+    output::note(format_args!("modes are unknown: {}", lines.join(": ")));
 }
 
 fn print(report: &Report<'_>, out: &mut dyn Write) -> Result<()> {

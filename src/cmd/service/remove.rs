@@ -1,5 +1,4 @@
-//! `service remove`: revoke the keys, delete the connection and the files. The service's row stays, for the history
-//! that refers to it.
+//! `service remove`: delete a service's keys, connection, files, row and requests.
 
 use crate::cli::ServiceRemoveArgs;
 use crate::cmd::prompt;
@@ -22,6 +21,8 @@ struct Report {
     revoked_keys: usize,
     connection_deleted: bool,
     removed_files: Vec<PathBuf>,
+    /// How many requests went with the service's row; `null`: the row was to be kept.
+    deleted_requests: Option<usize>,
     notes: Vec<String>,
 }
 
@@ -29,6 +30,8 @@ struct Report {
 struct Found {
     slot: Slot,
     keys: Vec<ApiKey>,
+    /// Whether the row stays, and so do the requests.
+    keeps_row: bool,
     /// The gateway, if it has the connection.
     gateway: Option<Look>,
     files: Vec<PathBuf>,
@@ -48,8 +51,8 @@ pub fn run(args: &ServiceRemoveArgs, env: &Env, out: &mut dyn Write) -> Result<E
     let site = site::site(&args.common, None, env)?;
     options::warn_of_typed_secrets(None, &args.common.gateway);
     let mut lock = site.lock()?;
-    let mut db = site.open_db()?;
-    let mut found = find(&site, &db, args.slug.get())?;
+    let db = site.open_db()?;
+    let mut found = find(&site, &db, args)?;
     if !args.yes {
         // Nobody shall wait for a person's answer.
         drop(lock.take());
@@ -57,35 +60,15 @@ pub fn run(args: &ServiceRemoveArgs, env: &Env, out: &mut dyn Write) -> Result<E
             return Err(Error::new(ExitCode::Failure, "nothing was removed"));
         }
         lock = site.lock()?;
-        found = find(&site, &db, args.slug.get())?;
+        found = find(&site, &db, args)?;
     }
-
-    let mut steps = Steps::new(found.lines(&site));
-    let revoked = steps.run(|| Ok(db.revoke_keys(&found.slot.id, None)?))?;
-    let mut connection_deleted = false;
-    if let Some(look) = &found.gateway {
-        connection_deleted = steps.run(|| look.gateway.delete(args.slug.get()))?;
-    }
-    let mut removed_files = Vec::new();
-    for file in &found.files {
-        if steps.run(|| site.workspace.remove(file))? {
-            removed_files.push(file.clone());
-        }
-    }
-    db.close()?;
+    let done = found.remove(&site, db)?;
     drop(lock);
-    let done = Report {
-        namespace: site.namespace().to_owned(),
-        service_slug: args.slug.get().to_owned(),
-        revoked_keys: revoked.len(),
-        connection_deleted,
-        removed_files,
-        notes: found.notes,
-    };
     report::print(&done, out, args.output.json)
 }
 
-fn find(site: &Site, db: &LocalDb, slug: &str) -> Result<Found> {
+fn find(site: &Site, db: &LocalDb, args: &ServiceRemoveArgs) -> Result<Found> {
+    let slug = args.slug.get();
     let slot = db.slot(site.namespace(), slug)?;
     let keys = db.active_keys(&slot.id)?;
     // Connection and upstream secret go by the slug alone: they are ours only if the slug is.
@@ -110,10 +93,11 @@ fn find(site: &Site, db: &LocalDb, slug: &str) -> Result<Found> {
         .next("sigilum-authz-notify service list"));
     }
     let mut notes = Vec::new();
-    let gateway = connection::served(site, db, &slot, &mut notes)?;
+    let gateway = connection::served(site, &slot, &mut notes)?;
     Ok(Found {
         slot,
         keys,
+        keeps_row: args.keep,
         gateway,
         files,
         notes,
@@ -137,7 +121,41 @@ impl Found {
         }
         let removed = |file: &PathBuf| format!("removed: {}", file.display());
         lines.extend(self.files.iter().map(removed));
+        if !self.keeps_row {
+            let (slug, database) = (&self.slot.slug, site.database.display());
+            lines.push(format!("service {slug} and its requests deleted in {database}"));
+        }
         lines
+    }
+
+    /// Removes it all; the row last, by which an interrupted removal is found again.
+    fn remove(self, site: &Site, mut db: LocalDb) -> Result<Report> {
+        let mut steps = Steps::new(self.lines(site));
+        let revoked = steps.run(|| Ok(db.revoke_keys(&self.slot.id, None)?))?;
+        let mut connection_deleted = false;
+        if let Some(look) = &self.gateway {
+            connection_deleted = steps.run(|| look.gateway.delete(&look.slug))?;
+        }
+        let mut removed_files = Vec::new();
+        for file in self.files {
+            if steps.run(|| site.workspace.remove(&file))? {
+                removed_files.push(file);
+            }
+        }
+        let mut deleted_requests = None;
+        if !self.keeps_row {
+            deleted_requests = Some(steps.run(|| Ok(db.delete_service(site.namespace(), &self.slot)?))?);
+        }
+        db.close()?;
+        Ok(Report {
+            namespace: site.namespace().to_owned(),
+            service_slug: self.slot.slug,
+            revoked_keys: revoked.len(),
+            connection_deleted,
+            removed_files,
+            deleted_requests,
+            notes: self.notes,
+        })
     }
 }
 
@@ -163,6 +181,10 @@ impl report::Report for Report {
         }
         let removed = |file: &PathBuf| report::row("file", format!("removed: {}", file.display()));
         rows.extend(self.removed_files.iter().map(removed));
+        rows.push(match self.deleted_requests {
+            Some(requests) => report::row("requests", format!("{requests} deleted")),
+            None => report::row("row", "kept, and so are its requests".to_owned()),
+        });
         rows
     }
 }

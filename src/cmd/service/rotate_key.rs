@@ -148,7 +148,7 @@ impl Rotation<'_> {
             .next(self.command("")));
         }
         let mut notes = Vec::new();
-        let gateway = connection::served(&self.site, db, &slot, &mut notes)?;
+        let gateway = connection::served(&self.site, &slot, &mut notes)?;
         let stopped = gateway
             .as_ref()
             .is_some_and(|look| matches!(look.gateway, Gateway::Cli(_)));

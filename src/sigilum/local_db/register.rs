@@ -15,6 +15,12 @@ pub enum ServiceKind {
 }
 
 impl ServiceKind {
+    /// The kind that a key's name or a description tells, if it is one of ours or of upstream's script.
+    pub fn of_text(text: &str) -> Option<Self> {
+        let tells = |kind: &Self| text == kind.key_name() || text == kind.description();
+        [Self::Native, Self::Gateway].into_iter().find(tells)
+    }
+
     /// `service_api_keys.name` of its keys.
     pub fn key_name(self) -> &'static str {
         match self {

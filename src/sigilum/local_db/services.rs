@@ -4,6 +4,7 @@
 //! nothing but the slug. So one namespace has a slug *first*, and goes by the slug alone; for every other namespace
 //! row id and key file carry the namespace, and the gateway is not available.
 
+use super::register::ServiceKind;
 use super::{DbError, LocalDb, Problem};
 use rusqlite::{Connection, OptionalExtension, Row};
 use secrecy::{ExposeSecret, SecretString};
@@ -61,6 +62,8 @@ pub struct Service {
     pub description: Option<String>,
     /// How many keys are not revoked.
     pub active_api_keys: u64,
+    /// Who checks signatures, as far as description and active keys tell: they name the gateway, or only the service.
+    pub kind: Option<ServiceKind>,
     /// Whether it goes by the slug alone: key file, and the Sigilum gateway's connection. Not so where another
     /// namespace had the slug first.
     pub goes_by_slug: bool,
@@ -133,6 +136,21 @@ impl LocalDb {
         };
         self.at(revoked)
     }
+
+    /// Deletes a service's row, and with it its keys and webhooks, as the API does; and what agents asked this namespace
+    /// for it, unless another namespace has a service of that slug: requests know nothing but the slug. Says how many
+    /// requests went.
+    pub fn delete_service(&mut self, namespace: &str, slot: &Slot) -> Result<usize, DbError> {
+        let deleted = self.write(|transaction| {
+            transaction.execute("DELETE FROM services WHERE id = ?1", [&slot.id])?;
+            Ok(transaction.execute(
+                "DELETE FROM authorizations WHERE namespace = ?1 AND service = ?2
+                   AND NOT EXISTS (SELECT 1 FROM services WHERE slug = ?2)",
+                [namespace, &slot.slug],
+            )?)
+        });
+        self.at(deleted)
+    }
 }
 
 const SERVICE: &str = "SELECT s.id, s.slug, s.name, s.domain, s.description
@@ -145,6 +163,7 @@ fn service(row: &Row<'_>) -> rusqlite::Result<Service> {
         name: row.get(2)?,
         domain: row.get(3)?,
         description: row.get(4)?,
+        kind: row.get_ref(4)?.as_str().ok().and_then(ServiceKind::of_text),
         active_api_keys: 0,
         goes_by_slug: true,
     })
@@ -170,6 +189,16 @@ fn services(conn: &Connection, namespace: &str) -> Result<Vec<Service>, Problem>
     Ok(services)
 }
 
+impl Service {
+    fn note_key(&mut self, name: &str) {
+        self.active_api_keys += 1;
+        let kind = ServiceKind::of_text(name);
+        if self.kind.is_none() || kind == Some(ServiceKind::Gateway) {
+            self.kind = kind.or(self.kind);
+        }
+    }
+}
+
 /// One pass over all keys costs a third of what SQLite's grouping does.
 fn count_active_keys(conn: &Connection, services: &mut [Service]) -> Result<(), Problem> {
     let by_id: HashMap<String, usize> = services
@@ -177,12 +206,12 @@ fn count_active_keys(conn: &Connection, services: &mut [Service]) -> Result<(), 
         .enumerate()
         .map(|(index, service)| (service.id.clone(), index))
         .collect();
-    let mut query = conn.prepare("SELECT service_id FROM service_api_keys WHERE revoked_at IS NULL")?;
+    let mut query = conn.prepare("SELECT service_id, name FROM service_api_keys WHERE revoked_at IS NULL")?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let of = row.get_ref(0)?.as_str().ok().and_then(|id| by_id.get(id));
         if let Some(&index) = of {
-            services[index].active_api_keys += 1;
+            services[index].note_key(row.get_ref(1)?.as_str().unwrap_or_default());
         }
     }
     Ok(())
@@ -252,11 +281,12 @@ pub(super) fn slot(conn: &Connection, namespace: &str, slug: &str) -> Result<Slo
     let service = match standing.own {
         Some(own) => {
             let mut query = conn.prepare(&format!("{SERVICE} WHERE s.id = ?1"))?;
-            Some(Service {
-                goes_by_slug,
-                active_api_keys: active_keys(conn, &own.id)?.len() as u64,
-                ..query.query_row([&own.id], service)?
-            })
+            let mut service = query.query_row([&own.id], service)?;
+            service.goes_by_slug = goes_by_slug;
+            active_keys(conn, &own.id)?
+                .iter()
+                .for_each(|key| service.note_key(&key.name));
+            Some(service)
         }
         None => None,
     };
