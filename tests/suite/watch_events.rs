@@ -3,8 +3,9 @@
 use crate::env;
 
 use env::TestEnv;
-use env::watching::{CONFIG, Watcher, replace, wait_until};
-use std::os::unix::fs::symlink;
+use env::watching::{CONFIG, Watcher, replace, token, wait_until};
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -210,6 +211,28 @@ fn a_linked_config_is_followed_and_stays_a_link() {
         "the new target was replaced"
     );
     assert_eq!(std::fs::read_link(env.config()).unwrap(), second);
+}
+
+/// What makes a place bad for a token is in no file's times: the folder's mode alone changes.
+#[test]
+fn a_linked_config_whose_folder_others_may_write_to_from_now_on_gets_no_token() {
+    let (env, stored) = home();
+    let target = env.write("dotfiles/claw.json", without(&env, &stored));
+    std::fs::remove_file(env.config()).unwrap();
+    symlink(&target, env.config()).unwrap();
+    let watcher = env.watch();
+    assert!(wait_until(|| env.in_config().as_ref() == Some(&stored)));
+    let folder = target.parent().unwrap();
+    std::fs::set_permissions(folder, Permissions::from_mode(0o777)).unwrap();
+    let next = token(&env.secret(), "alice", -5, 100_000);
+    replace(&env.sigilum("owner-token-alice.jwt"), &next);
+    watcher.wait_for("a place where others may write");
+    assert_eq!(env.in_config(), Some(stored));
+    // Nor is it tried again and again.
+    assert_eq!(watcher.count("WARN"), 1, "{:?}", watcher.log());
+
+    std::fs::set_permissions(folder, Permissions::from_mode(0o700)).unwrap();
+    assert!(wait_until(|| env.in_config().as_ref() == Some(&next)));
 }
 
 #[test]
