@@ -162,7 +162,6 @@ pub struct Watcher {
     waker: Waker,
     receiver: WakeReceiver,
     manager: Option<ServiceManager>,
-    pinged: i64,
     searched: i64,
     /// Something happened where homes appear.
     search: bool,
@@ -211,7 +210,6 @@ impl Watcher {
             waker,
             receiver,
             manager: None,
-            pinged: now.steady,
             searched: now.steady,
             search: false,
             last: now,
@@ -298,21 +296,22 @@ impl Watcher {
             if home.is_due(now) {
                 home.attend(id, &mut self.shared);
             }
-            ping(self.manager.as_ref(), &mut self.pinged, now);
+            self.manager.as_mut().and_then(ServiceManager::ping);
         }
     }
 
-    fn wait(&self) -> Duration {
+    fn wait(&mut self) -> Duration {
         let now = self.shared.clock.now();
-        let homes = self.homes.iter().filter_map(|home| home.wait(now)).min();
-        let silence = Duration::from_millis(u64::try_from(now.steady - self.pinged).unwrap_or(0));
-        let ping = self.manager.as_ref().and_then(|manager| manager.ping_every);
-        let ping = ping.map(|every| every.saturating_sub(silence));
-        // A millisecond more: the clocks count whole ones.
+        let homes = self.homes.iter().filter_map(|home| home.wait(now));
         let search = self.search.then(|| self.searched + SEARCH_AFTER_MS - now.steady);
-        let homes = homes.into_iter().chain(search).min();
-        let homes = homes.map(|ms| Duration::from_millis(u64::try_from(ms).map_or(0, |ms| ms + 1)));
-        homes.into_iter().chain(ping).min().map_or(TICK, |wait| wait.min(TICK))
+        // A millisecond more: the clocks count whole ones.
+        let wait = homes
+            .chain(search)
+            .min()
+            .map(|ms| u64::try_from(ms).map_or(0, |ms| ms + 1));
+        let ping = self.manager.as_mut().and_then(ServiceManager::ping);
+        let wait = wait.map(Duration::from_millis).into_iter().chain(ping).min();
+        wait.map_or(TICK, |wait| wait.min(TICK))
     }
 
     fn look_again(&mut self) {
@@ -355,17 +354,6 @@ impl Watcher {
             }
         }
         self.shared.homes_served = self.homes.len();
-    }
-}
-
-/// Tells the service manager that we are alive, when it is time.
-fn ping(manager: Option<&ServiceManager>, pinged: &mut i64, now: Now) {
-    let Some((manager, every)) = manager.and_then(|manager| Some((manager, manager.ping_every?))) else {
-        return;
-    };
-    if u128::try_from(now.steady - *pinged).is_ok_and(|silence| silence >= every.as_millis()) {
-        manager.ping();
-        *pinged = now.steady;
     }
 }
 

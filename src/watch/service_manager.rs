@@ -2,7 +2,7 @@
 
 use crate::env::Env;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The service manager that started us and wants to hear of us.
 #[derive(Debug)]
@@ -10,7 +10,9 @@ pub(super) struct ServiceManager {
     socket: UnixDatagram,
     address: SocketAddr,
     /// It takes us for dead after twice this time of silence.
-    pub ping_every: Option<Duration>,
+    ping_every: Option<Duration>,
+    /// When it was last told that we are alive.
+    pinged: Instant,
 }
 
 impl ServiceManager {
@@ -31,6 +33,7 @@ impl ServiceManager {
             socket,
             address,
             ping_every: watchdog.filter(|_| ours).map(|us: u64| Duration::from_micros(us / 2)),
+            pinged: Instant::now(),
         })
     }
 
@@ -39,9 +42,14 @@ impl ServiceManager {
         self.say(&format!("READY=1\nSTATUS={status}"));
     }
 
-    /// We are alive.
-    pub fn ping(&self) {
-        self.say("WATCHDOG=1");
+    /// Says that we are alive, when it is time; gives how long until the next time, if there is one.
+    pub fn ping(&mut self) -> Option<Duration> {
+        let every = self.ping_every?;
+        if self.pinged.elapsed() >= every {
+            self.say("WATCHDOG=1");
+            self.pinged = Instant::now();
+        }
+        Some(every.saturating_sub(self.pinged.elapsed()))
     }
 
     /// We are ending.
@@ -82,11 +90,13 @@ mod tests {
         };
         let socket = ("NOTIFY_SOCKET", path.to_str().unwrap().to_owned());
         let env = Env::from_pairs([socket.clone(), ("WATCHDOG_USEC", "90000000".to_owned())]);
-        let manager = ServiceManager::from_env(&env).unwrap();
+        let mut manager = ServiceManager::from_env(&env).unwrap();
         assert_eq!(manager.ping_every, Some(Duration::from_secs(45)));
         manager.ready("serving 1 home");
         assert_eq!(heard(), "READY=1\nSTATUS=serving 1 home");
-        manager.ping();
+        assert!(manager.ping().unwrap() > Duration::from_secs(40), "not yet");
+        manager.ping_every = Some(Duration::ZERO);
+        assert_eq!(manager.ping(), Some(Duration::ZERO));
         assert_eq!(heard(), "WATCHDOG=1");
         manager.stopping();
         assert_eq!(heard(), "STOPPING=1");
@@ -109,7 +119,7 @@ mod tests {
         let name = format!("sigilum-test-{}", std::process::id());
         let manager_end = UnixDatagram::bind_addr(&abstract_address(&name).unwrap()).unwrap();
         let env = Env::from_pairs([("NOTIFY_SOCKET", format!("@{name}"))]);
-        ServiceManager::from_env(&env).unwrap().ping();
+        ServiceManager::from_env(&env).unwrap().stopping();
         let mut buffer = [0; 256];
         assert_eq!(manager_end.recv(&mut buffer).unwrap(), 10);
     }
