@@ -10,6 +10,7 @@ mod hook_entry;
 mod output;
 mod owner;
 mod prompt;
+mod resident;
 mod secret;
 mod serve;
 mod service;

@@ -100,6 +100,11 @@ impl OpenClawHome {
         self.sigilum_dir().join("watch-status.json")
     }
 
+    /// `<home>/.sigilum/serve.json`: what the plugin's resident program says of itself.
+    pub fn serve_status_file(&self) -> PathBuf {
+        self.sigilum_dir().join("serve.json")
+    }
+
     /// `<home>/.sigilum/made-home`: there if we made the home.
     pub fn made_home_file(&self) -> PathBuf {
         self.sigilum_dir().join("made-home")

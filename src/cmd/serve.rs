@@ -16,6 +16,7 @@
 use crate::cli::{HookRunArgs, PlaceArgs, ServeArgs};
 use crate::cmd::hook::answer::{self, Outcome};
 use crate::cmd::hook::caller::Caller;
+use crate::cmd::resident::Presence;
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::hook::answer::Answer;
@@ -112,11 +113,14 @@ pub fn run(args: &ServeArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
         env: env.clone(),
         client: Mutex::default(),
     });
-    let mut watch = (!args.no_watch).then(|| Watch::new(&server));
-    serve(&messages, &sender, &server, watch.as_mut(), out);
+    let mut beside = Beside {
+        watch: (!args.no_watch).then(|| Watch::new(&server)),
+        shown: Shown::new(&server),
+    };
+    serve(&messages, &sender, &server, &mut beside, out);
     // From here on as after a closed input: the watcher finishes the write that it is in, if that takes no longer.
     std::thread::spawn(move || end(&sender));
-    drop(watch);
+    drop(beside);
     Ok(ExitCode::Ok)
 }
 
@@ -124,7 +128,7 @@ fn serve(
     messages: &Receiver<Message>,
     sender: &Sender<Message>,
     server: &Arc<EventServer>,
-    mut watch: Option<&mut Watch>,
+    beside: &mut Beside,
     out: &mut dyn Write,
 ) {
     let mut under_way = 0;
@@ -133,8 +137,7 @@ fn serve(
         if ending.is_some() && under_way == 0 {
             return;
         }
-        let watch_again = watch.as_mut().and_then(|watch| watch.keep());
-        let next = match ending.or(watch_again) {
+        let next = match ending.or_else(|| beside.keep()) {
             None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(until) => messages.recv_timeout(until.saturating_duration_since(Instant::now())),
         };
@@ -143,10 +146,7 @@ fn serve(
             Err(_) => return,
             Ok(Message::End) => {
                 ending.get_or_insert(Instant::now() + LAST_ANSWERS);
-                // It may stop meanwhile.
-                if let Some(watch) = watch.take() {
-                    watch.stop();
-                }
+                beside.stop();
                 continue;
             }
             Ok(Message::Answered(reply)) => {
@@ -174,6 +174,86 @@ fn serve(
             return;
         }
         reply.outcome.remember();
+        if reply.error.is_none() {
+            beside.shown.answered();
+        }
+    }
+}
+
+/// What goes on beside the answers.
+struct Beside {
+    watch: Option<Watch>,
+    shown: Shown,
+}
+
+impl Beside {
+    /// Does what it is time for; says when to come again.
+    fn keep(&mut self) -> Option<Instant> {
+        let watch = self.watch.as_mut().and_then(Watch::keep);
+        watch.into_iter().chain(self.shown.keep()).min()
+    }
+
+    /// Lets the watcher stop while the last answers are under way.
+    fn stop(&self) {
+        if let Some(watch) = &self.watch {
+            watch.stop();
+        }
+    }
+}
+
+/// How this process shows itself to `hook status`. While another one does, the child of a gateway that has just been
+/// restarted perhaps, it is tried again from time to time; where it cannot, with the next event.
+struct Shown {
+    args: PlaceArgs,
+    env: Env,
+    presence: Option<Presence>,
+    pause: Duration,
+    next: Option<Instant>,
+}
+
+impl Shown {
+    fn new(server: &EventServer) -> Self {
+        let mut shown = Self {
+            args: server.args.place.clone(),
+            env: server.env.clone(),
+            presence: None,
+            pause: FIRST_PAUSE,
+            next: None,
+        };
+        shown.show();
+        shown
+    }
+
+    fn show(&mut self) {
+        self.next = None;
+        self.presence = None;
+        let Ok(Caller { place, .. }) = Caller::gateway(&self.args, &self.env) else {
+            return;
+        };
+        match Presence::show(&place) {
+            Ok(presence) => self.presence = presence,
+            Err(()) => {
+                self.next = Some(Instant::now() + self.pause);
+                self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+
+    fn keep(&mut self) -> Option<Instant> {
+        if self.next.is_some_and(|next| next <= Instant::now()) {
+            self.show();
+        }
+        self.next
+    }
+
+    /// After an answer.
+    fn answered(&mut self) {
+        if !self.presence.as_ref().is_some_and(Presence::is_seen) {
+            self.show();
+        }
+        if let Some(presence) = &mut self.presence {
+            presence.answered();
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -71,6 +72,29 @@ impl FileLock {
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(20));
         }
+    }
+
+    /// Writes this into the file, in place: nothing is made, also where its name is gone meanwhile.
+    pub fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
+        self.file.write_all_at(bytes, 0)?;
+        self.file.set_len(bytes.len() as u64)
+    }
+
+    /// Whether the lock keeps others out: one on a file that was removed, or replaced, does not.
+    pub fn has_name(&self, path: &Path) -> bool {
+        let named = std::fs::symlink_metadata(path);
+        let ours = self.file.metadata();
+        matches!((named, ours), (Ok(named), Ok(ours)) if (named.dev(), named.ino()) == (ours.dev(), ours.ino()))
+    }
+
+    /// Whether somebody holds the lock. Nothing is made.
+    pub fn is_held(path: &Path) -> bool {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let Ok(file) = rustix::fs::open(path, flags, Mode::empty()).map(File::from) else {
+            return false;
+        };
+        let tried = fs2::FileExt::try_lock_shared(&file);
+        tried.is_err_and(|error| error.raw_os_error() == fs2::lock_contended_error().raw_os_error())
     }
 
     /// The process that holds the lock, as it signed; only a hint.

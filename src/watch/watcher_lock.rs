@@ -3,14 +3,10 @@
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::FileLock;
 use crate::home::OpenClawHome;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// The lock, and the inode of its file.
-pub(super) struct WatcherLock {
-    _lock: FileLock,
-    inode: (u64, u64),
-}
+/// The lock.
+pub(super) struct WatcherLock(FileLock);
 
 impl WatcherLock {
     /// Makes us the home's only watcher. Its `.sigilum` is there.
@@ -19,10 +15,9 @@ impl WatcherLock {
     /// [`ExitCode::AnotherWatcher`], saying who holds it; or the lock cannot be made.
     pub fn acquire(place: &OpenClawHome) -> Result<Self> {
         let path = path(place);
-        let lock = FileLock::try_acquire(&path)?;
-        match (lock, inode(&path)) {
-            (Some(lock), Some(inode)) => Ok(Self { _lock: lock, inode }),
-            _ => {
+        match FileLock::try_acquire(&path)? {
+            Some(lock) => Ok(Self(lock)),
+            None => {
                 let who = FileLock::holder(&path).map_or_else(String::new, |pid| format!(" (process {pid})"));
                 let home = place.home.display();
                 Err(Error::new(
@@ -36,14 +31,10 @@ impl WatcherLock {
 
     /// Whether it still keeps others out: a lock on a file that was removed with its folder does not.
     pub fn holds(&self, place: &OpenClawHome) -> bool {
-        inode(&path(place)) == Some(self.inode)
+        self.0.has_name(&path(place))
     }
 }
 
 fn path(place: &OpenClawHome) -> PathBuf {
     place.sigilum_dir().join("watch.lock")
-}
-
-fn inode(path: &Path) -> Option<(u64, u64)> {
-    std::fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok()
 }

@@ -3,11 +3,14 @@
 use crate::env;
 
 use env::api::{Api, Fault};
+use env::watching::wait_until;
 use env::{Output, STRANGER, TestEnv, mode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 /// What a row's next step does to its finding.
 #[derive(Clone, Copy, PartialEq)]
@@ -878,4 +881,158 @@ fn the_exit_code_is_that_of_the_worst_fault() {
     expect(4);
     home.env.write_config("{ broken");
     expect(3);
+}
+
+/// `serve --stdio`, as the plugin starts it.
+struct Serve(std::process::Child);
+
+impl Serve {
+    fn start(home: &Home, program: &Path) -> Self {
+        let args = [
+            Path::new("serve"),
+            Path::new("--stdio"),
+            Path::new("--openclaw-home"),
+            &home.env.openclaw(),
+        ];
+        let mut command = home.env.run_program(program, args).into_command();
+        let child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        Self(child.spawn().unwrap())
+    }
+
+    fn asks(&mut self) {
+        let event = r#"{"id":1,"type":"command","action":"new","sessionKey":"agent:main:main","chatType":"direct"}"#;
+        writeln!(self.0.stdin.as_mut().unwrap(), "{event}").unwrap();
+        let mut line = String::new();
+        BufReader::new(self.0.stdout.as_mut().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert!(line.contains("messages"), "{line}");
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What runs is asked, not what lies on the disk.
+#[test]
+fn the_program_that_the_gateway_runs() {
+    let home = Home::new();
+    plugin_alone(&home);
+    let running = || {
+        let found = home
+            .findings()
+            .into_iter()
+            .find(|finding| finding["check"] == "running")
+            .unwrap();
+        (
+            found["state"].clone(),
+            found["text"].as_str().unwrap().to_owned(),
+            found["next"].clone(),
+        )
+    };
+    let is = |state: &str, text: &str| {
+        let (found, says, next) = running();
+        let wanted = if state == "ok" {
+            Value::Null
+        } else {
+            "openclaw gateway restart".into()
+        };
+        found == state && says.contains(text) && next == wanted
+    };
+    let file = home.env.sigilum("serve.json");
+    assert!(
+        is("warn", "no OpenClaw gateway is seen to run the plugin"),
+        "{:?}",
+        running()
+    );
+
+    let mut serve = Serve::start(&home, env::BINARY.as_ref());
+    assert!(
+        wait_until(|| is("ok", "the OpenClaw gateway runs version 0.1.0 since ")),
+        "{:?}",
+        running()
+    );
+    assert_eq!(mode(&file), 0o600);
+    serve.asks();
+    assert!(wait_until(|| is("ok", ", last answer 20")), "{:?}", running());
+    let told = home
+        .env
+        .run(["hook", "status"])
+        .env("PATH", home.path())
+        .expect(0)
+        .stdout;
+    let pid = format!("(process {}), last answer 20", serve.0.id());
+    assert!(
+        told.contains("\n  running:     the OpenClaw gateway runs version 0.1.0 since ") && told.contains(&pid),
+        "{told}"
+    );
+
+    // A second one, of another gateway, waits its turn; the first is killed, and its lock with it.
+    let second = Serve::start(&home, env::BINARY.as_ref());
+    drop(serve);
+    let of_second = format!("(process {})", second.0.id());
+    assert!(wait_until(|| is("ok", &of_second)), "{:?}", running());
+
+    let list = home.env.sigilum("installed.json");
+    let was = std::fs::read_to_string(&list).unwrap();
+    home.env.write(
+        ".openclaw/.sigilum/installed.json",
+        was.replace(r#""version": "0.1.0""#, r#""version": "0.2.0""#),
+    );
+    assert!(
+        is("warn", "nothing answered yet; installed is version 0.2.0"),
+        "{:?}",
+        running()
+    );
+    home.env.write(".openclaw/.sigilum/installed.json", was);
+    drop(second);
+    assert!(file.exists(), "it was killed");
+    assert!(
+        is("warn", "no OpenClaw gateway is seen to run the plugin"),
+        "{:?}",
+        running()
+    );
+
+    let copy = home.env.home().join("bin/ours");
+    std::fs::copy(env::BINARY, &copy).unwrap();
+    let mut third = Serve::start(&home, &copy);
+    assert!(wait_until(|| is("warn", "recorded is the program ")), "{:?}", running());
+    home.env
+        .run_program(&copy, ["hook", "install", "--as", "plugin"])
+        .expect(0);
+    assert!(is("ok", "runs version"), "{:?}", running());
+    std::fs::remove_file(&copy).unwrap();
+    if cfg!(target_os = "linux") {
+        assert!(is("warn", "its program was replaced since"), "{:?}", running());
+    }
+    // In order, it takes its word back.
+    drop(third.0.stdin.take());
+    third.0.wait().unwrap();
+    assert!(!file.exists());
+}
+
+/// Nothing is made in a home that is going away, or that is nobody's.
+#[test]
+fn what_runs_makes_nothing_where_nobody_is_logged_in() {
+    let home = Home::new();
+    let mut serve = Serve::start(&home, env::BINARY.as_ref());
+    let file = home.env.sigilum("serve.json");
+    assert!(wait_until(|| file.exists()));
+    std::fs::remove_dir_all(home.env.sigilum("")).unwrap();
+    serve.asks();
+    serve.asks();
+    assert!(!home.env.sigilum("").exists());
+    std::fs::create_dir(home.env.sigilum("")).unwrap();
+    serve.asks();
+    assert!(!file.exists());
+    std::fs::remove_dir_all(home.env.openclaw()).unwrap();
+    serve.asks();
+    assert!(!home.env.openclaw().exists());
 }

@@ -29,7 +29,7 @@ const HOOK: &[View] = &[View::HookStatus];
 const AUTH: &[View] = &[View::AuthStatus];
 
 /// In the order in which they are shown.
-const CHECKS: [Check; 19] = [
+const CHECKS: [Check; 20] = [
     check("home", HOOK, home::home),
     check("files", BOTH, home::files),
     check("leftovers", &[], home::leftovers),
@@ -42,6 +42,7 @@ const CHECKS: [Check; 19] = [
     check("plugin", HOOK, |name, facts| files::files(name, facts, Kind::Plugin)),
     check("program", HOOK, files::program),
     check("openclaw", HOOK, files::openclaw),
+    check("running", HOOK, services::running),
     check("token", BOTH, token::token),
     check("stored", &[], token::stored),
     check("api", AUTH, token::api),

@@ -4,6 +4,7 @@ use super::openclaw::OpenClaw;
 use super::token::{self, Other, TokenStatus};
 use crate::cli::ShowArgs;
 use crate::cmd::context;
+use crate::cmd::resident::{self, Resident};
 use crate::env::Env;
 use crate::error::Result;
 use crate::home::OpenClawHome;
@@ -60,6 +61,8 @@ pub struct Facts<'a> {
     pub loose: Vec<(PathBuf, u32)>,
     /// The watcher.
     pub watch: Option<WatchStatus>,
+    /// The program that an OpenClaw gateway keeps for the plugin.
+    pub resident: Option<Resident>,
     /// OpenClaw.
     pub openclaw: OpenClaw,
 }
@@ -91,6 +94,7 @@ impl<'a> Facts<'a> {
             others: Vec::new(),
             loose,
             watch: status::read(place),
+            resident: resident::read(place),
             openclaw: OpenClaw::find(env, Some(&value)),
             entry,
             config,

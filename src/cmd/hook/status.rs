@@ -9,6 +9,7 @@ use crate::cmd::doctor::finding::{self, Finding};
 use crate::cmd::doctor::openclaw::OpenClaw;
 use crate::cmd::doctor::token::TokenStatus;
 use crate::cmd::output::{write_json, write_lines};
+use crate::cmd::resident::Resident;
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::openclaw::entry::{Entry, Hooks, Selection};
@@ -37,6 +38,8 @@ struct Status {
     /// `null` where no namespace is known.
     token: Option<TokenStatus>,
     watch: Option<WatchStatus>,
+    /// The program that an OpenClaw gateway keeps for the plugin; `null` where none is known.
+    running: Option<Resident>,
     openclaw: OpenClaw,
     /// What is wrong, or could not be found out, and why.
     problems: Vec<String>,
@@ -119,6 +122,7 @@ impl Status {
             selected: facts.selection.ok().filter(|_| config_known).map(Selected::of),
             token: facts.token.ok(),
             watch: facts.watch,
+            running: facts.resident,
             openclaw: facts.openclaw,
             problems: problems.map(|problem| problem.text.clone()).collect(),
             findings,
@@ -149,6 +153,8 @@ impl Status {
                 .map(|selected| format!("Selected:      {}", selected.text())),
         );
         lines.push(format!("Plugin:        {}", self.plugin.text()));
+        let running = self.running.iter();
+        lines.extend(running.map(|resident| format!("  running:     {}", resident.text())));
         match &self.token {
             Some(token) => lines.extend(auth_status::lines(token)),
             None => lines.extend([

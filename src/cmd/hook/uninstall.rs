@@ -270,8 +270,9 @@ fn purge(place: &OpenClawHome, lock: OwnLock, secrets: &Secrets, out: &mut dyn W
 
 /// Whether a name in `.sigilum/` is one that we give.
 fn is_ours(name: &str) -> bool {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 11] = [
         "hook.json",
+        "serve.json",
         "seen.json",
         "undo.json",
         "installed.json",

@@ -11,6 +11,7 @@ use crate::sigilum::gateway::{DEFAULT_ADMIN_URL, Gateway, Target};
 use crate::sigilum::http;
 use crate::sigilum::local_db::LocalDb;
 use crate::watch::status::WatchStatus;
+use rustix::fs::Access;
 use std::time::Duration;
 
 /// How long another program's lock on the database is waited for.
@@ -59,6 +60,44 @@ pub(super) fn local_api(name: &'static str, facts: &Facts) -> Vec<Finding> {
     found
 }
 
+/// The program that a running OpenClaw gateway keeps for the plugin: what it says, not what lies on the disk.
+pub(super) fn running(name: &'static str, facts: &Facts) -> Vec<Finding> {
+    const RESTART: &str = "openclaw gateway restart";
+    let Ok(installed) = &facts.plugin else {
+        return Vec::new();
+    };
+    if !facts.plugin_runs() {
+        return Vec::new();
+    }
+    let Some(resident) = &facts.resident else {
+        let ours = facts.place.sigilum_dir();
+        if rustix::fs::access(ours, Access::WRITE_OK).is_err() {
+            return vec![Finding::ok(name, "not known, as nothing can be written in this home")];
+        }
+        let text =
+            "no OpenClaw gateway is seen to run the plugin: none runs, or one that was started before the install";
+        return vec![Finding::warn(name, text, RESTART)];
+    };
+    let process = Process {
+        pid: resident.pid,
+        starttime: resident.pid_starttime,
+    };
+    let says = resident.text();
+    let version = installed.version.as_deref().unwrap_or(&resident.version);
+    let newer = if resident.version != version {
+        Some(format!("installed is version {version}"))
+    } else if process.runs_a_removed_program() {
+        Some("its program was replaced since".to_owned())
+    } else {
+        let recorded = installed.binary.as_ref().filter(|binary| **binary != resident.binary);
+        recorded.map(|binary| format!("recorded is the program {}", binary.display()))
+    };
+    vec![match newer {
+        Some(newer) => Finding::warn(name, format!("{says}; {newer}"), RESTART),
+        None => Finding::ok(name, says),
+    }]
+}
+
 pub(super) fn gateway(name: &'static str, facts: &Facts) -> Vec<Finding> {
     const URL: &str = "GATEWAY_ADMIN_URL";
     let owner = facts.token.as_ref().ok().map(|token| &token.owner);
@@ -95,7 +134,7 @@ pub(super) fn watcher(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let needs_one = facts.token.as_ref().is_ok_and(|token| token.why_not.is_none());
     let start = || facts.command("watch");
     vec![match &facts.watch {
-        Some(watch) if watch.running => return running(name, watch, facts),
+        Some(watch) if watch.running => return watching(name, watch, facts),
         Some(watch) if needs_one => {
             let text = format!("the watcher, process {}, is gone: nothing renews the token", watch.pid);
             Finding::warn(name, text, start())
@@ -105,7 +144,7 @@ pub(super) fn watcher(name: &'static str, facts: &Facts) -> Vec<Finding> {
     }]
 }
 
-fn running(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Vec<Finding> {
+fn watching(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Vec<Finding> {
     let mut found = Vec::new();
     let process = Process {
         pid: watch.pid,
