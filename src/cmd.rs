@@ -14,15 +14,21 @@ mod resident;
 mod secret;
 mod serve;
 mod service;
+mod together;
 mod watch;
 
 use crate::cli::{AuthCommand, Cli, Command, HookCommand, ServiceCommand, ServiceSecretCommand};
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
+use crate::process::waiting;
 use std::io::Write;
 
 /// Runs one command line. Results go to `out`, warnings to standard error.
 pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    // What stays is told in the log.
+    if !matches!(cli.command, Command::Watch(_) | Command::Serve(_)) {
+        waiting::tell_with(|text| output::note(text));
+    }
     match cli.command {
         Command::Auth(AuthCommand::Login(args)) | Command::Login(args) => {
             auth::login::run(&args, auth::accept::Action::Login, env, out)

@@ -3,6 +3,7 @@
 
 pub mod child;
 pub mod signals;
+pub mod waiting;
 
 use std::sync::OnceLock;
 

@@ -1,7 +1,8 @@
 //! The hook's entry in openclaw.json, as a login or a switch of the namespace leaves it.
 
-use crate::error::Result;
-use crate::fs::{self, OwnLock};
+use crate::cmd::together::Together;
+use crate::error::{ExitCode, Result};
+use crate::fs;
 use crate::home::OpenClawHome;
 use crate::openclaw::config::{self, EditOptions, EditOutcome};
 use crate::openclaw::entry::{self, Enable, Wanted};
@@ -40,20 +41,22 @@ pub struct EntryDone {
 }
 
 impl EntryEdit<'_> {
-    /// Edits openclaw.json; without a lock it is a dry run.
-    pub fn run(&self, place: &OpenClawHome, lock: Option<&OwnLock>) -> Result<EntryDone> {
+    /// Edits openclaw.json, and does what is to change with it, unless a lock stayed held; without that it is a dry run.
+    pub fn run(&self, place: &OpenClawHome, together: Option<&Together<'_>>) -> Result<EntryDone> {
         let installs = entry::installs(&place.home);
         let mut notes = Vec::new();
         let mut holds_token = false;
         let mut hook_is_off = false;
+        let first = || together.map_or(Ok(()), Together::run);
         let options = EditOptions {
-            dry_run: lock.is_none(),
+            dry_run: together.is_none(),
             force: self.force,
-            own_lock: lock,
+            own_lock: together.map(|together| together.lock),
+            first: Some(&first),
             hold_lock: self.hold_lock,
             ..EditOptions::default()
         };
-        let outcome = config::edit(place, &options, &mut |ask| {
+        let edited = config::edit(place, &options, &mut |ask| {
             let wanted = Wanted {
                 namespace: &self.owner.namespace.value,
                 api_url: &self.owner.api_url.value,
@@ -72,7 +75,11 @@ impl EntryEdit<'_> {
             holds_token = planned.holds_token;
             hook_is_off = entry::find(&planned.value)?.is_some_and(|entry| !entry.enabled && entry.token().is_none());
             Ok(planned.value)
-        })?;
+        });
+        if !matches!(&edited, Err(error) if error.code == ExitCode::LockHeld) {
+            first()?;
+        }
+        let outcome = edited?;
         notes.extend(outcome.notes.iter().cloned());
         // An edit makes the file private. Where none is needed nothing is written, and the person is told.
         if let Some(token) = self.token.filter(|_| holds_token && outcome.patch.0.is_empty()) {

@@ -5,6 +5,7 @@ use super::{create_private_dir, failed, file_name, open_folder, open_to_read};
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::home::OpenClawHome;
 use crate::process::Process;
+use crate::process::waiting::Waiting;
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -54,10 +55,18 @@ impl FileLock {
     pub fn acquire(path: &Path, patience: Duration) -> Result<Self> {
         let end = Instant::now() + patience;
         let mut pause = Duration::from_millis(1);
+        let mut waiting = Waiting::begin(patience);
         loop {
             if let Some(lock) = Self::try_acquire(path)? {
                 return Ok(lock);
             }
+            waiting.goes_on(|| {
+                let who = Self::holder(path).map_or_else(String::new, |pid| format!(" (process {pid})"));
+                format!(
+                    "our lock, which another sigilum-authz-notify{who} holds: {}",
+                    path.display()
+                )
+            });
             if Instant::now() >= end {
                 let who = Self::holder(path).map_or_else(String::new, |pid| format!(" (process {pid})"));
                 return Err(Error::new(

@@ -76,6 +76,9 @@ pub struct EditOptions<'a> {
     pub force: bool,
     /// Our lock on this home, where the caller has it already. Otherwise the edit takes it.
     pub own_lock: Option<&'a OwnLock>,
+    /// What else is to change, done as soon as OpenClaw's lock is held, before the config is looked at. Not done where no
+    /// lock is taken.
+    pub first: Option<&'a dyn Fn() -> Result<()>>,
     /// Give back the bytes that stood there before our first edit, as far as the wanted value allows, and forget what
     /// was recorded of our edits. A file that we made and that holds nothing else is deleted.
     pub give_back: bool,
@@ -252,6 +255,9 @@ fn write(
         }
         Err(error) => return Err(error),
     };
+    if let Some(first) = options.first {
+        first()?;
+    }
     std::thread::sleep(options.hold_lock);
     for round in 0..ROUNDS {
         let plan = Plan::make(place, options, want, None)?;

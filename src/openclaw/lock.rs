@@ -15,6 +15,7 @@ mod tests;
 
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, Folder, Temp, inode};
+use crate::process::waiting::Waiting;
 use crate::process::{self, Life, Process};
 use guard::Guard;
 use serde_json::Value;
@@ -106,6 +107,7 @@ pub fn acquire(config: &Path, options: &LockOptions) -> Result<WriteLock> {
     folder.clean();
     let mut pause = Pause::default();
     let mut tries = options.tries.max(1);
+    let mut waiting = Waiting::begin(pause.sum(tries - 1));
     loop {
         match attempt(&folder, &name).map_err(failed)? {
             Attempt::Taken(file, bytes) => {
@@ -117,7 +119,7 @@ pub fn acquire(config: &Path, options: &LockOptions) -> Result<WriteLock> {
                 });
             }
             Attempt::Busy(why) if tries == 1 => return Err(held(&folder, &name, &why)),
-            Attempt::Busy(_) => {}
+            Attempt::Busy(why) => waiting.goes_on(|| waited_for(&folder, &name, &why)),
         }
         tries -= 1;
         std::thread::sleep(pause.next());
@@ -190,8 +192,19 @@ struct Pause {
 }
 
 impl Pause {
+    /// In milliseconds, where so many have passed.
+    fn base(passed: i32) -> f64 {
+        (25.0 * 1.2_f64.powi(passed)).min(250.0)
+    }
+
+    /// About how long so many take from here.
+    fn sum(&self, count: u32) -> Duration {
+        let end = self.passed.saturating_add_unsigned(count);
+        Duration::from_secs_f64((self.passed..end).map(Self::base).sum::<f64>() / 1000.0)
+    }
+
     fn next(&mut self) -> Duration {
-        let base = (25.0 * 1.2_f64.powi(self.passed)).min(250.0);
+        let base = Self::base(self.passed);
         self.passed += 1;
         let jitter = getrandom::u32().map_or(0.5, |random| f64::from(random) / f64::from(u32::MAX));
         Duration::from_secs_f64(base * (0.75 + 0.5 * jitter) / 1000.0)
@@ -359,6 +372,16 @@ fn publish(temp: Temp<'_>, name: &str) -> io::Result<()> {
         Err(error) if fs::is_unsupported(&error) => temp.take(name),
         linked => linked,
     }
+}
+
+/// What is waited for, for a person.
+fn waited_for(folder: &Folder, name: &str, why: &Busy) -> String {
+    let who = match why {
+        Busy::Process(pid) => format!(", which process {pid} holds"),
+        Busy::OurGuard(pid) => format!(", which another sigilum-authz-notify (process {pid}) takes over"),
+        Busy::Nameless | Busy::Unreadable(_) | Busy::ForeignGuard { .. } => String::new(),
+    };
+    format!("OpenClaw's write lock{who}: {}", folder.join(name).display())
 }
 
 /// The error for a lock that stayed held: who has it, and what a person can do.

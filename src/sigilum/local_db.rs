@@ -16,6 +16,7 @@ pub use services::{ApiKey, KeyDigest, KeyState, Service, Slot};
 use super::checkout::Checkout;
 use crate::error::{Error, ExitCode};
 use crate::fs;
+use crate::process::waiting;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use std::path::{Path, PathBuf};
@@ -240,7 +241,9 @@ impl LocalDb {
             }
             // SQLite's own read-only mode would leave a -wal and a -shm file behind.
             let conn = connect(path)?;
-            conn.busy_timeout(patience)?;
+            if patience < BUSY_TIMEOUT {
+                conn.busy_timeout(patience)?;
+            }
             conn.pragma_update(None, "query_only", true)?;
             match schema::look(&conn)? {
                 schema::Found::Api => Ok(conn),
@@ -355,13 +358,23 @@ fn connect(path: &Path) -> Result<Connection, Problem> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
-    let conn = Connection::open_with_flags(file, flags)?;
-    conn.busy_timeout(BUSY_TIMEOUT)?;
+    let mut conn = Connection::open_with_flags(file, flags)?;
+    conn.busy_handler(Some(waits))?;
     // What stands in the file, and in a checkout's migrations, shall not reach beyond the tables.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
     Ok(conn)
+}
+
+/// Whether a lock of another process is waited for, which was so often before.
+fn waits(times: i32) -> bool {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let waited = PAUSE * times.unsigned_abs();
+    let what = "the local API's database, which another program writes to";
+    waiting::went_on(waited, PAUSE, BUSY_TIMEOUT, what);
+    std::thread::sleep(PAUSE);
+    waited < BUSY_TIMEOUT
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

@@ -1,7 +1,7 @@
 //! Killed anywhere: a command is killed at each of its calls that change something, one after the other.
 
 use super::scenes::{self, NEW_SECRET, Scene, Stage};
-use super::strace::{self, Blow};
+use super::strace::{self, Blow, Point};
 use super::{Report, tree};
 use crate::env::services::SECRET;
 use std::collections::BTreeMap;
@@ -100,6 +100,9 @@ pub fn sweep(scene: &Scene, report: &mut Report) {
             report.fault(scene.name, format!("killed at {}: {fault}", point.line));
         }
     }
+    if scene.name.starts_with("auth ") {
+        interrupt(scene, &mut stage, &points, report);
+    }
     for must in scene.reaches {
         if !points.iter().any(|point| family(&point.name) == *must) {
             report.fault(scene.name, format!("the sweep never reached {must}"));
@@ -126,6 +129,28 @@ pub fn sweep(scene: &Scene, report: &mut Report) {
         seen.locks,
         seen.guards,
         seen.undone,
+    ));
+}
+
+/// Ctrl-C at each of the calls: token, record and config agree, with no other command's help.
+fn interrupt(scene: &Scene, stage: &mut Stage, points: &[Point], report: &mut Report) {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    for point in points {
+        let mut faults = Vec::new();
+        stage.again();
+        let (output, traced) = strace::strike((scene.run)(&stage.desk), point, &Blow::Interrupt, log.path());
+        if output.code != -1 || !traced.contains("+++ killed by SIGINT +++") {
+            faults.push(format!("did not end by SIGINT, exit code {}", output.code));
+        }
+        stage.agree(&mut faults);
+        for fault in faults {
+            report.fault(scene.name, format!("interrupted at {}: {fault}", point.line));
+        }
+    }
+    report.line(format!(
+        "{}: {} times interrupted, token and config agree",
+        scene.name,
+        points.len()
     ));
 }
 

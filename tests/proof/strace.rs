@@ -56,6 +56,8 @@ pub struct Point {
 pub enum Blow {
     /// The process is killed as it enters the call.
     Kill,
+    /// Ctrl-C is pressed as the process enters the call.
+    Interrupt,
     /// The call fails with this error; the next one of its name works again.
     Fail(&'static str),
 }
@@ -160,6 +162,7 @@ pub fn strike(run: Run, point: &Point, blow: &Blow, log: &Path) -> (Output, Stri
     let number = point.number;
     let inject = match blow {
         Blow::Kill => format!("{}:signal=SIGKILL:when={number}", point.name),
+        Blow::Interrupt => format!("{}:signal=SIGINT:when={number}", point.name),
         Blow::Fail(error) => format!("{}:error={error}:when={number}", point.name),
     };
     let output = traced(run, log, Some(inject)).output();

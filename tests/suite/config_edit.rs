@@ -510,12 +510,15 @@ fn an_edit_waits_for_our_lock_and_for_openclaws() {
         assert!(edit.join().unwrap().unwrap() > freed);
     });
     // It holds its own as long as it is told to.
-    let hold = EditOptions {
-        hold_lock: Duration::from_millis(200),
-        ..EditOptions::default()
+    let slow = || {
+        let hold = EditOptions {
+            hold_lock: Duration::from_millis(200),
+            ..EditOptions::default()
+        };
+        config::edit(&home.place, &hold, &mut put("t2")).map(drop)
     };
     std::thread::scope(|scope| {
-        let edit = scope.spawn(|| config::edit(&home.place, &hold, &mut put("t2")).map(drop));
+        let edit = scope.spawn(slow);
         std::thread::sleep(Duration::from_millis(100));
         assert!(home.path("openclaw.json.lock").exists());
         let error = lock::acquire(&home.place.config, &LockOptions { tries: 1 }).unwrap_err();

@@ -47,6 +47,7 @@ mod service_stopped;
 mod settings;
 mod terminal;
 mod uninstalled;
+mod waiting;
 mod watch;
 mod watch_events;
 mod watch_plan;

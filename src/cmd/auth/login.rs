@@ -8,6 +8,7 @@ use crate::cli::LoginArgs;
 use crate::cmd::context::{self, place};
 use crate::cmd::hook_entry::{EntryDone, EntryEdit};
 use crate::cmd::output::{self, write_line};
+use crate::cmd::together::Together;
 use crate::cmd::{owner, prompt, secret};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
@@ -335,29 +336,40 @@ impl Login {
                 api.issue(&self.owner, &secret, self.ttl, time::now())?
             }
         };
-        if let Some(folder) = self.owner.token_file.parent() {
-            fs::create_private_dir(folder)?;
-        }
-        let replaced = stored(&self.owner);
-        store::write(&lock, &self.owner.token_file, &token)?;
-        record::write(&lock, &place.record_file(&self.owner.namespace.value), self.record())?;
-        self.hook.write(place, &lock)?;
+        let tokens = Tokens {
+            new: token.clone(),
+            replaced: stored(&self.owner),
+        };
+        let store = || self.store(&token, place, &lock);
+        let together = Together::new(&lock, &store);
         let config = if self.config_skipped.is_none() {
-            let tokens = Tokens {
-                new: token.clone(),
-                replaced,
-            };
-            let done = self.edit_config(args, place, tokens, Some(&lock)).inspect_err(|_| {
-                output::warn(format_args!(
-                    "the token was stored in {}; the edit of openclaw.json failed",
-                    self.owner.token_file.display()
-                ));
-            })?;
-            Some(done)
+            let edited = self.edit_config(args, place, tokens, Some(&together));
+            Some(edited.inspect_err(|_| {
+                if together.is_done() {
+                    output::warn(format_args!(
+                        "the token was stored in {}; the edit of openclaw.json failed",
+                        self.owner.token_file.display()
+                    ));
+                }
+            })?)
         } else {
             None
         };
-        Ok(Done { token, config })
+        together.run()?;
+        lock.sync()?;
+        Ok(Done {
+            token: token.clone(),
+            config,
+        })
+    }
+
+    fn store(&self, token: &SecretString, place: &OpenClawHome, lock: &OwnLock) -> Result<()> {
+        if let Some(folder) = self.owner.token_file.parent() {
+            fs::create_private_dir(folder)?;
+        }
+        store::write(lock, &self.owner.token_file, token)?;
+        record::write(lock, &place.record_file(&self.owner.namespace.value), self.record())?;
+        self.hook.write(place, lock)
     }
 
     fn record(&self) -> Record {
@@ -384,13 +396,13 @@ impl Login {
         }
     }
 
-    /// Without a lock it is a dry run.
+    /// Without what is to change with it, it is a dry run.
     fn edit_config(
         &self,
         args: &LoginArgs,
         place: &OpenClawHome,
         tokens: Tokens,
-        lock: Option<&OwnLock>,
+        together: Option<&Together<'_>>,
     ) -> Result<EntryDone> {
         let edit = EntryEdit {
             owner: &self.owner,
@@ -401,7 +413,7 @@ impl Login {
             force: args.force,
             hold_lock: Duration::from_millis(args.test_hold_lock_ms),
         };
-        edit.run(place, lock)
+        edit.run(place, together)
     }
 
     /// Stands for the token where an edit is only tried: the given one, or a text about as long as one.

@@ -5,15 +5,17 @@ use crate::cmd::auth::show;
 use crate::cmd::context::{self, place};
 use crate::cmd::output::{self, write_line};
 use crate::cmd::owner;
+use crate::cmd::together::Together;
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
-use crate::fs::{self, OwnLock};
+use crate::fs;
 use crate::home::OpenClawHome;
 use crate::openclaw::config::{self, EditOptions};
 use crate::openclaw::{entry, removal};
 use crate::settings::{self, OwnerQuery};
 use crate::token::{claims, record, store};
 use serde_json::Value;
+use std::cell::RefCell;
 use std::io::Write;
 
 /// Runs the command.
@@ -37,19 +39,27 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         store::refuse_foreign(&owner.token_file)?;
     }
     let lock = fs::lock_sigilum(&place)?;
-    // Whatever becomes of the config, the token goes.
-    let mut removed = false;
-    for file in [&owner.token_file, &place.record_file(&owner.namespace.value)] {
-        if fs::remove(file)? {
-            removed = true;
-            write_line(out, format_args!("Removed {}", file.display()))?;
+    let files = [&owner.token_file, &place.record_file(&owner.namespace.value)];
+    let removed = RefCell::new(Vec::new());
+    let remove = || {
+        for file in files {
+            if fs::remove(file)? {
+                removed.borrow_mut().push(file.display().to_string());
+            }
         }
+        Ok(())
+    };
+    let together = Together::new(&lock, &remove);
+    let edited = take_out(&owner.namespace.value, args.force, &place, &together, out);
+    // Whatever becomes of the config, the token goes.
+    together.run()?;
+    for file in removed.borrow().iter() {
+        write_line(out, format_args!("Removed {file}"))?;
     }
-    let edited = take_out(&owner.namespace.value, args.force, &place, &lock, out);
     // What stood in the config before our first edit is kept for an uninstall, but not a token.
     config::scrub_undo_record(&place, &lock, &|text| claims::inspect(&text.to_owned().into()).is_ok())?;
     match edited {
-        Ok(false) if !removed => {
+        Ok(false) if removed.borrow().is_empty() => {
             let (namespace, home) = (&owner.namespace.value, place.home.display());
             write_line(
                 out,
@@ -67,10 +77,18 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
 }
 
 /// Takes the token out of openclaw.json; says whether there was one to take out.
-fn take_out(namespace: &str, force: bool, place: &OpenClawHome, lock: &OwnLock, out: &mut dyn Write) -> Result<bool> {
+fn take_out(
+    namespace: &str,
+    force: bool,
+    place: &OpenClawHome,
+    together: &Together<'_>,
+    out: &mut dyn Write,
+) -> Result<bool> {
+    let first = || together.run();
     let options = EditOptions {
         force,
-        own_lock: Some(lock),
+        own_lock: Some(together.lock),
+        first: Some(&first),
         ..EditOptions::default()
     };
     let mut notes = Vec::new();

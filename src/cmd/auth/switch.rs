@@ -5,6 +5,7 @@ use crate::cmd::choice::Choice;
 use crate::cmd::context::{self, place};
 use crate::cmd::hook_entry::EntryEdit;
 use crate::cmd::output::{self, write_line};
+use crate::cmd::together::Together;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
@@ -31,7 +32,22 @@ pub fn run(args: &SwitchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     let lock = fs::lock_sigilum(&place)?;
     let mut choice = Choice::of(&place, entry.as_ref())?;
     let before = choice.record.namespace.replace(namespace.clone());
-    choice.write(&place, &lock)?;
+    let change = || choice.write(&place, &lock);
+    let together = Together::new(&lock, &change);
+    let edit = EntryEdit {
+        owner: &owner,
+        token: token.as_ref(),
+        replaces: None,
+        token_in_config: choice.record.token_in_config,
+        enable: Enable::Preserve,
+        force: args.force,
+        hold_lock: Duration::ZERO,
+    };
+    let edited = match entry {
+        Some(_) => Some(edit.run(&place, Some(&together))?),
+        None => None,
+    };
+    together.run()?;
     let (mode, api) = (owner.mode.value.as_str(), &owner.api_url.value);
     let already = if before.as_ref() == Some(namespace) {
         " already"
@@ -52,19 +68,9 @@ pub fn run(args: &SwitchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
             context::place_flags(&args.place)
         ));
     }
-    if entry.is_none() {
+    let Some(done) = edited else {
         return Ok(ExitCode::Ok);
-    }
-    let edit = EntryEdit {
-        owner: &owner,
-        token: token.as_ref(),
-        replaces: None,
-        token_in_config: choice.record.token_in_config,
-        enable: Enable::Preserve,
-        force: args.force,
-        hold_lock: Duration::ZERO,
     };
-    let done = edit.run(&place, Some(&lock))?;
     if done.outcome.changed {
         write_line(out, format_args!("Updated {}", done.outcome.written()))?;
     }
