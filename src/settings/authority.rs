@@ -372,6 +372,7 @@ pub const RULES: [Rule; 32] = [
         &[
             (By::Flag, "`--gateway-data-dir`"),
             (By::PersonEnvironment, "`GATEWAY_DATA_DIR`"),
+            (By::Checkout, "the checkout's `.local/gateway-data`"),
         ],
     ),
     rule(
@@ -380,6 +381,7 @@ pub const RULES: [Rule; 32] = [
         &[
             (By::Flag, "`--gateway-master-key`"),
             (By::PersonEnvironment, "`GATEWAY_MASTER_KEY`"),
+            (By::Checkout, "for that folder of the checkout: its scripts' own"),
         ],
     ),
     rule(
@@ -394,7 +396,10 @@ pub const RULES: [Rule; 32] = [
     rule(
         Setting::ProgramPath,
         "programs of others",
-        &[(By::PersonEnvironment, "`SIGILUM_GATEWAY_CLI`, `PATH`")],
+        &[
+            (By::PersonEnvironment, "`SIGILUM_GATEWAY_CLI`, `PATH`"),
+            (By::Checkout, "(the Sigilum gateway's CLI) the checkout's `.local/bin`"),
+        ],
     ),
 ];
 

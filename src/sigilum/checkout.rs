@@ -141,6 +141,35 @@ impl Checkout {
             .map(SecretString::from))
     }
 
+    /// Where the checkout's scripts let the Sigilum gateway keep its data, if it has any there.
+    ///
+    /// # Errors
+    /// It can be changed by others.
+    pub fn gateway_data(&self) -> Result<Option<PathBuf>> {
+        self.local("gateway-data", "")
+    }
+
+    /// The Sigilum gateway's CLI as the checkout's scripts build it, if they have.
+    ///
+    /// # Errors
+    /// It can be changed by others.
+    pub fn gateway_cli(&self) -> Result<Option<PathBuf>> {
+        self.local("bin", "sigilum-gateway-cli")
+    }
+
+    /// What the checkout's scripts make: `.local/<folder>/<name>`.
+    fn local(&self, folder: &str, name: &str) -> Result<Option<PathBuf>> {
+        let mut path = self.root.clone();
+        for part in [".local", folder, name].into_iter().filter(|part| !part.is_empty()) {
+            path.push(part);
+            if !path.exists() {
+                return Ok(None);
+            }
+            self.check(&path)?;
+        }
+        Ok(Some(path))
+    }
+
     /// The checkout's migrations, in the order in which they are to run.
     ///
     /// # Errors

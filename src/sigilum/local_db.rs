@@ -10,8 +10,8 @@ mod schema;
 mod services;
 
 pub use owners::OwnerRow;
-pub use register::{Change, NewService, Registered, ServiceKind};
-pub use services::{ApiKey, KeyDigest, KeyState, Service, Slot};
+pub use register::{Change, NewService, Registered};
+pub use services::{ApiKey, KeyDigest, KeyState, Service, ServiceKind, Slot};
 
 use super::checkout::Checkout;
 use crate::error::{Error, ExitCode};

@@ -11,9 +11,18 @@ pub struct Stopped {
 
 impl Stopped {
     pub fn new(env: &TestEnv) -> Self {
-        let cli = env.write("gateway-bin/sigilum-gateway-cli", include_str!("gateway-cli.sh"));
+        Self::at(env, "gateway-bin", "gateway-data")
+    }
+
+    /// Where the scripts of the checkout in `~/sigilum` have it.
+    pub fn of_scripts(env: &TestEnv) -> Self {
+        Self::at(env, "sigilum/.local/bin", "sigilum/.local/gateway-data")
+    }
+
+    fn at(env: &TestEnv, bin: &str, data: &str) -> Self {
+        let cli = env.write(format!("{bin}/sigilum-gateway-cli"), include_str!("gateway-cli.sh"));
         std::fs::set_permissions(&cli, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        let manifest = env.write("gateway-data/badger/MANIFEST", "");
+        let manifest = env.write(format!("{data}/badger/MANIFEST"), "");
         let data_dir = manifest.parent().unwrap().parent().unwrap().to_owned();
         Self { data_dir, cli }
     }

@@ -189,3 +189,31 @@ fn dry_run_reveal_and_json() {
     assert_eq!(report["service_slug"], "linear");
     assert!(set(&["--reveal-secrets"]).expect(0).stdout.contains(NEW));
 }
+
+#[test]
+fn a_connection_is_named_by_its_slug_whosever_account_this_is() {
+    let desk = desk();
+    let set = |args: &[&'static str]| {
+        let start = ["--upstream-secret-env", "NEW"];
+        let run = desk.set("linear", start.into_iter().chain(args.iter().copied()));
+        run.env("NEW", NEW).env("SIGILUM_NAMESPACE", "").env("USER", "somebody")
+    };
+    let output = set(&[]).expect(0);
+    assert_eq!(desk.gateway.secrets("linear")["access_token"], NEW);
+    assert!(
+        output.stdout.starts_with("Service linear of alice: "),
+        "{}",
+        output.stdout
+    );
+    assert_eq!(output.stderr, "");
+    // Whoever names a namespace means no other one's connection.
+    let output = set(&["--namespace", "somebody"]).expect(1);
+    assert!(
+        output.stderr.contains("a service of the namespace alice"),
+        "{}",
+        output.stderr
+    );
+    // Nor does one that has a service of this slug itself.
+    desk.add("linear", ["--namespace", "somebody"]).expect(0);
+    set(&[]).expect(1);
+}

@@ -245,3 +245,36 @@ fn the_cli_is_found_on_path_and_the_running_gateway_comes_first() {
     with(desk.add_linear([]), &stopped).expect(0);
     assert_eq!(stopped.runs(), "");
 }
+
+#[test]
+fn a_gateway_of_a_checkouts_scripts_needs_nothing_by_hand() {
+    let desk = Desk::new();
+    desk.gateway.stop();
+    let stopped = Stopped::of_scripts(&desk.env);
+    stopped.write("KEY", "sigilum-local-dev-master-key");
+    desk.add_linear([]).expect(0);
+    let set = || {
+        desk.set("linear", ["--upstream-secret-env", "NEW"])
+            .env("NEW", "a-new-secret-9876543210")
+    };
+    // Not for a folder that a person names: its key is another one.
+    let other = Stopped::new(&desk.env);
+    let output = set().env("GATEWAY_DATA_DIR", &other.data_dir).expect(6);
+    assert!(output.stderr.contains("GATEWAY_MASTER_KEY"), "{}", output.stderr);
+    let output = set().env("GATEWAY_MASTER_KEY", "another-master-key").expect(7);
+    assert!(output.stderr.contains("master key does not open"), "{}", output.stderr);
+    set().expect(0);
+    assert_eq!(
+        stopped.read("conn/linear/secrets/access_token").unwrap(),
+        "a-new-secret-9876543210"
+    );
+    assert_eq!(other.runs(), "");
+
+    // What others could change is not run.
+    let before = stopped.runs();
+    let folder = stopped.cli.parent().unwrap();
+    std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let output = set().expect(6);
+    assert!(output.stderr.contains("everybody may write to it"), "{}", output.stderr);
+    assert_eq!(stopped.runs(), before);
+}

@@ -31,22 +31,42 @@ pub fn run(args: &ServiceSecretSetArgs, env: &Env, out: &mut dyn Write) -> Resul
         Error::new(ExitCode::Usage, "could not set the upstream secret: none is given")
             .next("add one of --upstream-secret-env, --upstream-secret-file and --upstream-secret")
     })?;
-    let site = site::site(&args.common, None, env)?;
+    let site = site::site_of_connection(&args.common, env)?;
     options::warn_of_typed_secrets(Some(&args.secret), &args.common.gateway);
-    let set = Set { args, site, secret };
-    set.refuse_taken()?;
+    let namespace = holder(&site, args.slug.get())?;
+    let set = Set {
+        args,
+        site,
+        namespace,
+        secret,
+    };
     if args.dry_run {
         let (look, batches) = set.plan()?;
         let lines = set.lines(&look, &batches);
-        site::print_dry_run(out, args.output.json, set.site.namespace(), set.slug(), &lines)?;
+        site::print_dry_run(out, args.output.json, &set.namespace, set.slug(), &lines)?;
         return Ok(ExitCode::Ok);
     }
     set.carry_out(out)
 }
 
+/// Whose connection the slug names: that of the namespace which had it first. Another namespace that a person named, or
+/// that has a service of this slug too, means something else.
+fn holder(site: &Site, slug: &str) -> Result<String> {
+    let slot = LocalDb::open_read_only(&site.database)?.slot(site.namespace(), slug)?;
+    match slot.taken_by {
+        Some(other) if site.owner.namespace.origin.is_said() || slot.service.is_some() => {
+            Err(report::taken(slug, &other))
+        }
+        Some(other) => Ok(other),
+        None => Ok(site.namespace().to_owned()),
+    }
+}
+
 struct Set<'a> {
     args: &'a ServiceSecretSetArgs,
     site: Site,
+    /// Whose connection it is.
+    namespace: String,
     secret: SecretString,
 }
 
@@ -57,15 +77,6 @@ impl Set<'_> {
 
     fn key(&self) -> Option<&str> {
         self.args.secret.upstream_secret_key.as_deref().map(str::trim)
-    }
-
-    /// A slug that another namespace had first names that namespace's connection.
-    fn refuse_taken(&self) -> Result<()> {
-        let slot = LocalDb::open_read_only(&self.site.database)?.slot(self.site.namespace(), self.slug())?;
-        match &slot.taken_by {
-            Some(other) => Err(report::taken(self.slug(), other)),
-            None => Ok(()),
-        }
     }
 
     /// An interrupted re-creation is finished first, with the new secret if it is meant for the connection's own key.
@@ -175,7 +186,7 @@ impl Set<'_> {
         let mut notes: Vec<String> = finish.notes.iter().chain(&rotate.notes).cloned().collect();
         notes.extend(gateway.notes(&Wanted::default()));
         let done = Report {
-            namespace: self.site.namespace().to_owned(),
+            namespace: self.namespace.clone(),
             service_slug: self.slug().to_owned(),
             gateway,
             notes,

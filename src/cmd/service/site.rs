@@ -10,7 +10,7 @@ use crate::fs::{self, FileLock};
 use crate::home::OpenClawHome;
 use crate::mode::Mode;
 use crate::process::child::find_on_path;
-use crate::settings::{Owner, OwnerQuery};
+use crate::settings::{self, Owner, OwnerQuery};
 use crate::sigilum::checkout::Checkout;
 use crate::sigilum::gateway::{DEFAULT_ADMIN_URL, Target};
 use crate::sigilum::http::{self, LoopbackTrust};
@@ -25,6 +25,9 @@ use std::time::Duration;
 /// How long a command waits for another one that works in the same folder: the gateway may take its 30 s for each of
 /// its requests.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The master key of a gateway that the scripts of a checkout start, where nobody chose one.
+const SCRIPTS_MASTER_KEY: &str = "sigilum-local-dev-master-key";
 
 /// Where a service command works.
 pub(super) struct Site {
@@ -43,6 +46,22 @@ pub(super) struct Site {
 /// Finds out where a command works, and checks what can be checked without a file or network. A mode of Sigilum
 /// (`SIGILUM_MODE`) means nothing here: services live in the local API's database.
 pub(super) fn site(common: &ServiceArgs, email: Option<&str>, env: &Env) -> Result<Site> {
+    find(common, email, env, |query, place| {
+        owner::owner(query, env, place, false)
+    })
+}
+
+/// The same for a command that names a connection, whosever it is: a namespace that is a guess is no matter.
+pub(super) fn site_of_connection(common: &ServiceArgs, env: &Env) -> Result<Site> {
+    find(common, None, env, |query, place| settings::owner(&query, env, place))
+}
+
+fn find(
+    common: &ServiceArgs,
+    email: Option<&str>,
+    env: &Env,
+    owner_of: impl FnOnce(OwnerQuery<'_>, &OpenClawHome) -> Result<Owner>,
+) -> Result<Site> {
     let place = place(&common.place, env)?;
     let entry_env = || context::entry_env(&place);
     let query = OwnerQuery {
@@ -54,7 +73,7 @@ pub(super) fn site(common: &ServiceArgs, email: Option<&str>, env: &Env) -> Resu
         entry_env: Some(&entry_env),
         ..OwnerQuery::default()
     };
-    let mut owner = owner::owner(query, env, &place, false)?;
+    let mut owner = owner_of(query, &place)?;
     owner::agree_on_checkout(&mut owner, &place)?;
     let checkout = owner.checkout(&place)?;
     let database = match (&owner.api_db, &checkout) {
@@ -75,7 +94,7 @@ pub(super) fn site(common: &ServiceArgs, email: Option<&str>, env: &Env) -> Resu
         gateway_home: env.path("GATEWAY_SIGILUM_HOME").is_some(),
         target: Target {
             trust: trust(&owner, &place),
-            ..target(&common.gateway, env)
+            ..target(&common.gateway, env, checkout.as_ref())
         },
         http: http::Options::from_env(env),
         owner,
@@ -143,22 +162,38 @@ fn trust(owner: &Owner, place: &OpenClawHome) -> LoopbackTrust {
     }
 }
 
-/// How to reach the Sigilum gateway: flags, then environment, then its default address.
-pub(super) fn target(args: &GatewayArgs, env: &Env) -> Target {
+/// How to reach the Sigilum gateway: flags, then environment, then its default address, and for a stopped one what the
+/// scripts of the checkout start it with.
+fn target(args: &GatewayArgs, env: &Env, checkout: Option<&Checkout>) -> Target {
     let text = |flag: &Option<String>, name: &str| {
         flag.clone()
             .or_else(|| env.var(name).map(str::to_owned))
             .map(|value| value.trim().to_owned())
             .filter(|value| !value.is_empty())
     };
+    let of_checkout = |find: fn(&Checkout) -> Result<Option<PathBuf>>| match checkout.map(find).transpose() {
+        Ok(found) => found.flatten(),
+        Err(error) => {
+            output::warn(error);
+            None
+        }
+    };
+    let data_dir = args.gateway_data_dir.clone().or_else(|| env.path("GATEWAY_DATA_DIR"));
+    let scripts_data = data_dir
+        .is_none()
+        .then(|| of_checkout(Checkout::gateway_data))
+        .flatten();
+    let master_key = text(&args.gateway_master_key, "GATEWAY_MASTER_KEY");
+    let scripts_key = scripts_data.as_ref().map(|_| SCRIPTS_MASTER_KEY.to_owned());
     Target {
         admin_url: text(&args.gateway_admin_url, "GATEWAY_ADMIN_URL").unwrap_or_else(|| DEFAULT_ADMIN_URL.to_owned()),
         admin_token: text(&args.gateway_admin_token, "GATEWAY_ADMIN_TOKEN").map(SecretString::from),
-        data_dir: args.gateway_data_dir.clone().or_else(|| env.path("GATEWAY_DATA_DIR")),
-        master_key: text(&args.gateway_master_key, "GATEWAY_MASTER_KEY").map(SecretString::from),
+        data_dir: data_dir.or(scripts_data),
+        master_key: master_key.or(scripts_key).map(SecretString::from),
         cli: env
             .path("SIGILUM_GATEWAY_CLI")
-            .or_else(|| find_on_path(env.path("PATH")?.as_os_str(), "sigilum-gateway-cli")),
+            .or_else(|| find_on_path(env.path("PATH")?.as_os_str(), "sigilum-gateway-cli"))
+            .or_else(|| of_checkout(Checkout::gateway_cli)),
         path: env.path("PATH").map(PathBuf::into_os_string),
         trust: LoopbackTrust::Ours,
     }

@@ -1,42 +1,9 @@
 //! Registering a service: its owner, its row and its key in one short transaction.
 
 use super::owners::{self, OwnerRow};
-use super::services::{ApiKey, KeyDigest, KeyState, Service, key_state, others, revoke, slot};
+use super::services::{ApiKey, KeyDigest, KeyState, Service, ServiceKind, key_state, others, revoke, slot};
 use super::{DbError, LocalDb, Problem};
 use rusqlite::{Connection, params};
-
-/// Who checks the signatures of requests to a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServiceKind {
-    /// The service itself.
-    Native,
-    /// The Sigilum gateway before it.
-    Gateway,
-}
-
-impl ServiceKind {
-    /// The kind that a key's name or a description tells, if it is one of ours or of upstream's script.
-    pub fn of_text(text: &str) -> Option<Self> {
-        let tells = |kind: &Self| text == kind.key_name() || text == kind.description();
-        [Self::Native, Self::Gateway].into_iter().find(tells)
-    }
-
-    /// `service_api_keys.name` of its keys.
-    pub fn key_name(self) -> &'static str {
-        match self {
-            Self::Native => "Native service key (local cli)",
-            Self::Gateway => "Gateway proxy service key (local cli)",
-        }
-    }
-
-    /// `services.description`, where none is given.
-    pub fn description(self) -> &'static str {
-        match self {
-            Self::Native => "Local native Sigilum service.",
-            Self::Gateway => "Local proxy service routed through Sigilum gateway.",
-        }
-    }
-}
 
 /// A service to register.
 #[derive(Debug, Clone)]

@@ -4,7 +4,6 @@
 //! nothing but the slug. So one namespace has a slug *first*, and goes by the slug alone; for every other namespace
 //! row id and key file carry the namespace, and the gateway is not available.
 
-use super::register::ServiceKind;
 use super::{DbError, LocalDb, Problem};
 use rusqlite::{Connection, OptionalExtension, Row};
 use secrecy::{ExposeSecret, SecretString};
@@ -45,6 +44,39 @@ pub struct Slot {
     pub file_stem: String,
     /// `services.id` of the row, or the id that it would get.
     pub id: String,
+}
+
+/// Who checks the signatures of requests to a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceKind {
+    /// The service itself.
+    Native,
+    /// The Sigilum gateway before it.
+    Gateway,
+}
+
+impl ServiceKind {
+    /// The kind that a key's name or a description tells, if it is one of ours or of upstream's script.
+    pub fn of_text(text: &str) -> Option<Self> {
+        let tells = |kind: &Self| text == kind.key_name() || text == kind.description();
+        [Self::Native, Self::Gateway].into_iter().find(tells)
+    }
+
+    /// `service_api_keys.name` of its keys.
+    pub fn key_name(self) -> &'static str {
+        match self {
+            Self::Native => "Native service key (local cli)",
+            Self::Gateway => "Gateway proxy service key (local cli)",
+        }
+    }
+
+    /// `services.description`, where none is given.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Native => "Local native Sigilum service.",
+            Self::Gateway => "Local proxy service routed through Sigilum gateway.",
+        }
+    }
 }
 
 /// A service as the database has it.
