@@ -10,6 +10,7 @@ use crate::hook::event::sender_ids;
 use crate::hook_record::{self, Groups, HookRecord};
 use crate::openclaw::entry::{Enable, Entry};
 use crate::openclaw::hook_files::{self, Kind};
+use crate::openclaw::{config, plugin};
 use crate::settings;
 use crate::token::record;
 use clap::ValueEnum;
@@ -185,6 +186,17 @@ impl Speaks {
             )),
         }
     }
+}
+
+/// Whether OpenClaw is told to run the plugin, which needs no entry and reads the token's file; `None` where its files are
+/// not there.
+pub fn plugin_runs(place: &OpenClawHome) -> Option<bool> {
+    let found = hook_files::look(place, Kind::Plugin)
+        .ok()
+        .filter(|found| found.state != "absent")?;
+    let config = config::read(place).ok().flatten();
+    let state = config.and_then(|config| plugin::find(&config.value, &found.folder).ok());
+    Some(state.is_some_and(|state| state.runs()))
 }
 
 /// Whether files of our hook or our plugin lie where OpenClaw looks.

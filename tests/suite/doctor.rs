@@ -59,7 +59,7 @@ impl Home {
         };
         home.env.login().args(["--api-url", &home.api.url()]).expect(0);
         home.env.run(["hook", "install"]).expect(0);
-        home.openclaw("exit 0");
+        home.openclaw(":");
         home
     }
 
@@ -1024,7 +1024,10 @@ fn what_runs_makes_nothing_where_nobody_is_logged_in() {
     let home = Home::new();
     let mut serve = Serve::start(&home, env::BINARY.as_ref());
     let file = home.env.sigilum("serve.json");
-    assert!(wait_until(|| file.exists()));
+    // The watcher in it has written down what it saw, and has nothing to write any more.
+    assert!(wait_until(
+        || file.exists() && home.env.sigilum("watch-status.json").exists()
+    ));
     std::fs::remove_dir_all(home.env.sigilum("")).unwrap();
     serve.asks();
     serve.asks();
@@ -1035,4 +1038,44 @@ fn what_runs_makes_nothing_where_nobody_is_logged_in() {
     std::fs::remove_dir_all(home.env.openclaw()).unwrap();
     serve.asks();
     assert!(!home.env.openclaw().exists());
+}
+
+/// The plugin and the hook are two shapes of one thing, and every text knows which one is there.
+#[test]
+fn every_text_knows_that_it_is_the_plugin() {
+    let home = Home::new();
+    plugin_alone(&home);
+    let run = |args: &[&str]| home.env.run(args).env("PATH", home.path()).output();
+    let log_in = || home.env.login().args(["--api-url", &home.api.url()]).expect(0).stdout;
+    let told = log_in();
+    assert!(
+        told.contains("the plugin is on, and reads the token's file\n"),
+        "{told}"
+    );
+    let told = run(&["auth", "status"]).stdout;
+    assert!(
+        told.contains("openclaw.json: holds no token: the plugin reads the token's file\n"),
+        "{told}"
+    );
+    assert!(!told.contains("Problem:"), "{told}");
+    let told = run(&["hook", "status"]).stdout;
+    assert!(told.contains("OpenClaw says: the plugin is loadable\n"), "{told}");
+    let serve = Serve::start(&home, env::BINARY.as_ref());
+    assert!(wait_until(
+        || home.env.sigilum("watch-status.json").exists() && home.env.sigilum("serve.json").exists()
+    ));
+
+    home.edit_config(|config| config["plugins"]["entries"]["sigilum-authz-notify-plugin"]["enabled"] = false.into());
+    let told = log_in();
+    let next = "the plugin is off; to switch it on: sigilum-authz-notify hook install --as plugin\n";
+    assert!(told.contains(next) && !told.contains("the hook is off"), "{told}");
+
+    let purged = run(&["hook", "uninstall", "--purge"]);
+    assert_eq!(purged.code, 0, "{}", purged.stderr);
+    assert!(!purged.stderr.contains("a watcher"), "{}", purged.stderr);
+    let note = format!(
+        "note: the OpenClaw gateway still runs the plugin's program, process {}; ",
+        serve.0.id()
+    );
+    assert!(purged.stderr.contains(&note), "{}", purged.stderr);
 }

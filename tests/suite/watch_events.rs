@@ -250,7 +250,7 @@ fn an_included_file_is_watched_and_gets_no_token() {
     );
     assert_ne!(off, hooks);
     replace(&part, &off);
-    watcher.wait_for("the hook is off");
+    watcher.wait_for("the hook's entry is off");
     replace(&part, hooks);
     watcher.wait_for_times("its place comes from an included file", 2);
     // Broken, and mended.

@@ -4,6 +4,7 @@ use crate::cli::ShowArgs;
 use crate::cmd::auth::show;
 use crate::cmd::auth::state::State;
 use crate::cmd::auth::stored::{self, Stored};
+use crate::cmd::choice;
 use crate::cmd::context;
 use crate::cmd::hook::owner_token::{self, NoToken, OwnerToken, WhyNot};
 use crate::env::Env;
@@ -99,6 +100,7 @@ impl TokenStatus {
     /// Looks at the token that the hook would send, and asks the API about it. `entry` is `None` where openclaw.json
     /// cannot be read, `Some(None)` where it has none.
     pub fn of(owner: Owner, place: &OpenClawHome, env: &Env, entry: Option<Option<&Entry>>) -> Result<Self> {
+        let plugin_runs = choice::plugin_runs(place) == Some(true);
         let now = time::now();
         let (hook, chosen) = settings::hook_namespace(place)?;
         let without_record = entry.flatten().filter(|_| hook.is_none());
@@ -132,7 +134,7 @@ impl TokenStatus {
             config_has_same_token: entry.map(|entry| holds(entry, shown.as_ref())),
             config_holds_none: entry
                 .flatten()
-                .and_then(|entry| holds_none(entry, chosen.token_in_config)),
+                .and_then(|entry| holds_none(entry, chosen.token_in_config, plugin_runs)),
             watch: status::read(place),
             stored: stored::all(place, hook.as_deref())?,
             hook_namespace: hook,
@@ -268,9 +270,10 @@ fn holds(entry: Option<&Entry>, token: Option<&SecretString>) -> bool {
 }
 
 /// Why an entry is left without a token.
-fn holds_none(entry: &Entry, token_in_config: Option<bool>) -> Option<&'static str> {
+fn holds_none(entry: &Entry, token_in_config: Option<bool>, plugin_runs: bool) -> Option<&'static str> {
     match entry.token() {
         Some(_) => None,
+        None if !entry.enabled && plugin_runs => Some("holds no token: the plugin reads the token's file"),
         None if !entry.enabled => Some("holds no token: the hook is off"),
         None if token_in_config == Some(true) => None,
         None => Some("holds no token: the hook reads the token's file"),

@@ -3,6 +3,7 @@
 use crate::cli::HookUninstallArgs;
 use crate::cmd::context::{self, place};
 use crate::cmd::output::{self, write_line};
+use crate::cmd::resident;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
@@ -222,11 +223,28 @@ impl Secrets {
     }
 }
 
+/// What still runs for a home that is taken down: a watcher, or the OpenClaw gateway's child, which may be one too.
+fn warn_of_what_runs(place: &OpenClawHome) {
+    let resident = resident::read(place);
+    let watch = status::read(place).filter(|watch| watch.running);
+    if let Some(watch) = watch.filter(|watch| resident.as_ref().is_none_or(|resident| resident.pid != watch.pid)) {
+        output::warn(format_args!(
+            "a watcher still serves this home: process {}\n  next: kill {0}, or stop its service",
+            watch.pid
+        ));
+    }
+    if let Some(resident) = resident {
+        output::note(format_args!(
+            "the OpenClaw gateway still runs the plugin's program, process {}; it ends at the next event, or with: openclaw \
+             gateway restart",
+            resident.pid
+        ));
+    }
+}
+
 /// Removes everything of ours, and tells where OpenClaw's own copies still hold tokens.
 fn purge(place: &OpenClawHome, lock: OwnLock, secrets: &Secrets, out: &mut dyn Write) -> Result<()> {
-    if let Some(watch) = status::read(place).filter(|watch| watch.running) {
-        output::warn(format_args!("a watcher still serves this home: process {}", watch.pid));
-    }
+    warn_of_what_runs(place);
     let dir = place.sigilum_dir();
     let mut left = Vec::new();
     let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();

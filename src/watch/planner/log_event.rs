@@ -37,8 +37,9 @@ impl LogEvent {
     pub(super) fn serving(owner: &Owner, on: Option<bool>) -> Self {
         let (namespace, mode, api_url) = (&owner.namespace, owner.mode.as_str(), &owner.api_url);
         let entry = match on {
-            Some(true) => "the hook is on",
-            Some(false) => "the hook is off",
+            // The plugin runs without one.
+            Some(true) => "the hook's entry is on",
+            Some(false) => "the hook's entry is off",
             None => "no entry of the hook is known",
         };
         Self::info(format!("serving namespace {namespace}, {mode} at {api_url}; {entry}"))

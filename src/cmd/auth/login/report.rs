@@ -2,6 +2,7 @@
 
 use super::{Done, Login, NewToken};
 use crate::cli::LoginArgs;
+use crate::cmd::choice;
 use crate::cmd::context;
 use crate::cmd::output::write_line;
 use crate::error::Result;
@@ -67,14 +68,24 @@ impl Done {
             (None, None) => "openclaw.json: left alone".to_owned(),
         });
         if self.config.as_ref().is_some_and(|done| done.hook_is_off) {
-            lines.push(
-                "               the hook is off and holds no token; to switch it on: sigilum-authz-notify hook install"
-                    .to_owned(),
-            );
+            lines.push(format!("               {}", hook_is_off(args, place)));
         }
         let notes = self.config.iter().flat_map(|done| &done.notes);
         lines.extend(notes.map(|note| format!("               {note}")));
         write_line(out, lines.join("\n"))?;
         outcome.map_or(Ok(()), |outcome| context::tell_not_written(outcome, place, out))
+    }
+}
+
+/// What a switched-off entry means: the plugin needs none.
+fn hook_is_off(args: &LoginArgs, place: &OpenClawHome) -> String {
+    let switch_on = |what, install| {
+        let flags = context::place_flags(&args.place);
+        format!("the {what}; to switch it on: sigilum-authz-notify {install}{flags}")
+    };
+    match choice::plugin_runs(place) {
+        Some(true) => "the plugin is on, and reads the token's file".to_owned(),
+        Some(false) => switch_on("plugin is off", "hook install --as plugin"),
+        None => switch_on("hook is off and holds no token", "hook install"),
     }
 }

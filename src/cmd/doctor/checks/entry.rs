@@ -22,6 +22,7 @@ pub(super) fn entry(name: &'static str, facts: &Facts) -> Vec<Finding> {
             None if !entry.enabled && hook_alone => {
                 Finding::warn(name, "the hook is off, so OpenClaw does not run it", switch_on())
             }
+            None if !entry.enabled && facts.plugin_runs() => Finding::ok(name, "off, as the plugin needs none"),
             None if !entry.enabled => Finding::ok(name, "off"),
             None => Finding::ok(name, "on, as recorded"),
         },
