@@ -66,8 +66,21 @@ fn default_names(path: &Path) -> [String; 2] {
     [format!("owner-token-{namespace}.jwt"), "local-api.sqlite".to_owned()]
 }
 
-/// The record in a file; `None` where there is none. A path that ends as a home's defaults do counts as the default of
-/// this one: version 0.1.0 wrote the absolute paths of the home as it then stood.
+/// How records are written now: without the paths that are this home's defaults.
+const FORMAT: u32 = 2;
+
+/// A record as it stands in its file.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    /// Absent in what version 0.1.0 wrote.
+    #[serde(default)]
+    format: u32,
+    #[serde(flatten)]
+    record: Record,
+}
+
+/// The record in a file; `None` where there is none. In a record of version 0.1.0, which wrote the absolute paths of the
+/// home as it then stood, a path that ends as a home's defaults do counts as the default of this one.
 pub fn read(path: &Path) -> Result<Option<Record>> {
     let Some(bytes) = fs::read_private(path, MAX_BYTES)? else {
         return Ok(None);
@@ -79,7 +92,7 @@ pub fn read(path: &Path) -> Result<Option<Record>> {
             .any(|name| path.ends_with(Path::new(".sigilum").join(name)))
     };
     // serde_json's message may quote the file; its line and column are enough.
-    let record = serde_json::from_slice::<Record>(&bytes).map_err(|error| {
+    let stored = serde_json::from_slice::<Stored>(&bytes).map_err(|error| {
         Error::new(
             ExitCode::Failure,
             format!(
@@ -94,7 +107,7 @@ pub fn read(path: &Path) -> Result<Option<Record>> {
             fs::quoted(path)
         ))
     })?;
-    let record = record.without(is_default);
+    let record = stored.record.without(|path| stored.format < FORMAT && is_default(path));
     refuse_paths_of_others(&record, path)?;
     Ok(Some(record))
 }
@@ -131,7 +144,11 @@ pub fn as_written(path: &Path, record: Record) -> Record {
 /// Replaces the record.
 pub fn write(lock: &OwnLock, path: &Path, record: Record) -> Result<()> {
     let what = || format!("could not write the record: {}", path.display());
-    let mut bytes = serde_json::to_vec_pretty(&as_written(path, record)).or_fail(ExitCode::Failure, what)?;
+    let stored = Stored {
+        format: FORMAT,
+        record: as_written(path, record),
+    };
+    let mut bytes = serde_json::to_vec_pretty(&stored).or_fail(ExitCode::Failure, what)?;
     bytes.push(b'\n');
     lock.write_private(path, &bytes)?;
     Ok(())

@@ -168,7 +168,12 @@ fn what_is_the_users_own_works_for_root_as_it_does_for_the_user() {
 #[test]
 fn root_follows_no_record_of_another_users_to_what_is_not_that_users() {
     type Plant = fn(&Users) -> Value;
-    let plants: [(&str, Plant); 7] = [
+    let plants: [(&str, Plant); 8] = [
+        ("root's default token file", |users| {
+            let file = "root/.openclaw/.sigilum/owner-token-alice.jwt";
+            let file = users.env.write(file, &users.roots_token);
+            json!({"format": 2, "token_file": file})
+        }),
         ("root's token file", |users| json!({"token_file": users.roots_file})),
         ("a link to it", |users| {
             let link = users.folder.join("token.jwt");

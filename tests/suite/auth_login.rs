@@ -542,6 +542,37 @@ fn a_token_file_elsewhere_is_used_and_remembered() {
     assert_eq!(shown.stdout, read(&path));
 }
 
+/// A path that is another home's default is a choice here, also after the home has moved.
+#[test]
+fn another_homes_token_file_is_recorded_as_it_was_typed() {
+    let env = TestEnv::new();
+    let path = env.home().join("other/.sigilum/owner-token-alice.jwt");
+    let database = env.home().join("other/.sigilum/local-api.sqlite");
+    let typed = [
+        "--token-file",
+        path.to_str().unwrap(),
+        "--api-db",
+        database.to_str().unwrap(),
+    ];
+    let login = env
+        .run(local(&typed))
+        .env("JWT_SECRET", "0123456789abcdef0123456789abcdef");
+    login.expect(0);
+    assert!(path.exists() && database.exists());
+    let record = json(env.sigilum("owner-alice.json"));
+    assert_eq!(
+        (&record["token_file"], &record["api_db"]),
+        (&path.to_str().into(), &database.to_str().into())
+    );
+    let moved = env.home().join("moved");
+    std::fs::rename(env.openclaw(), &moved).unwrap();
+    let there = ["--openclaw-home", moved.to_str().unwrap(), "--namespace", "alice"];
+    let shown = env.run(["auth", "show"]).args(there).expect(0);
+    assert_eq!(shown.stdout, read(&path));
+    env.run(["auth", "logout"]).args(there).expect(0);
+    assert!(!path.exists());
+}
+
 /// What a home records of itself, as each version wrote it.
 #[test]
 fn a_copied_home_acts_on_itself() {
@@ -551,6 +582,7 @@ fn a_copied_home_acts_on_itself() {
     for version in ["0.1.0", "now"] {
         if version == "0.1.0" {
             let mut record = json(env.sigilum("owner-alice.json"));
+            record.as_object_mut().unwrap().remove("format");
             for (field, name) in [("token_file", "owner-token-alice.jwt"), ("api_db", "local-api.sqlite")] {
                 record[field] = env.sigilum(name).to_str().unwrap().into();
             }

@@ -136,6 +136,7 @@ impl Stage {
         if self.kind == Kind::Old {
             let record = self.env.sigilum("owner-alice.json");
             let mut old: Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+            old.as_object_mut().unwrap().remove("format");
             old["token_file"] = json!(self.env.sigilum("owner-token-alice.jwt"));
             self.env.write(&record, serde_json::to_vec_pretty(&old).unwrap());
             let _ = std::fs::remove_file(self.env.sigilum("hook.json"));
