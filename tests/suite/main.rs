@@ -16,6 +16,7 @@ mod config_include;
 mod config_kill;
 mod config_property;
 mod config_undo;
+mod docs;
 mod doctor;
 mod entry;
 mod folders;
