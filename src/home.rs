@@ -2,6 +2,7 @@
 
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
+use crate::fs;
 use std::path::{Path, PathBuf};
 
 /// Where things are: the OpenClaw home (its state folder), its config and our own folder in it.
@@ -53,6 +54,15 @@ impl OpenClawHome {
             "openclaw doctor, which moves it to its new place; then run the command again".to_owned()
         };
         Err(Error::new(ExitCode::Config, what).next(next))
+    }
+
+    /// The flags with which a person's command acts on this home, a blank before each; nothing for the default one.
+    pub fn flags(&self, env: &Env) -> String {
+        let default = env.path("HOME").map(|home| home.join(".openclaw"));
+        let flag = |name, path: &Path| format!(" --{name} {}", fs::quoted(path));
+        let home = (default.as_ref() != Some(&self.home)).then(|| flag("openclaw-home", &self.home));
+        let config = (self.config != self.home.join("openclaw.json")).then(|| flag("config", &self.config));
+        home.into_iter().chain(config).collect()
     }
 
     /// `<home>/.sigilum`: everything that is ours.

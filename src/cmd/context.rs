@@ -98,8 +98,8 @@ pub fn tell_not_written(edited: &EditOutcome, place: &OpenClawHome, out: &mut dy
     output::write_line(out, format_args!("{:#}", config::masked(&edited.patch)))
 }
 
-/// The command that makes or stores a new token for an owner.
-pub fn login_command(owner: &Owner) -> String {
+/// The command that makes or stores a new token for an owner; `flags` lead to the same home.
+pub fn login_command(owner: &Owner, flags: &str) -> String {
     let (mode, namespace) = (owner.mode.value, &owner.namespace.value);
     let stdin = if mode == Mode::Managed {
         " --owner-token-stdin"
@@ -107,7 +107,7 @@ pub fn login_command(owner: &Owner) -> String {
         ""
     };
     format!(
-        "sigilum-authz-notify auth login --mode {} --namespace {namespace}{stdin}",
+        "sigilum-authz-notify auth login --mode {} --namespace {namespace}{stdin}{flags}",
         mode.as_str()
     )
 }

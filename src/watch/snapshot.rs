@@ -3,7 +3,6 @@
 use super::planner::{self, Config, Entry, InConfig, Snapshot, Stored, TokenId};
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
-use crate::fs;
 use crate::home::OpenClawHome;
 use crate::openclaw::{config, entry};
 use crate::settings::{self, Owner, OwnerQuery};
@@ -47,7 +46,7 @@ impl SnapshotReader {
             files: vec![place.config.clone()],
             owner: None,
             stored: None,
-            flags: flags(place, env),
+            flags: place.flags(env),
         }
     }
 
@@ -133,15 +132,6 @@ impl SnapshotReader {
         self.owner = Some(owner);
         Ok((Some(planned), file))
     }
-}
-
-/// The options with which a person's command acts on this home.
-fn flags(place: &OpenClawHome, env: &Env) -> String {
-    let default = env.path("HOME").map(|home| home.join(".openclaw"));
-    let flag = |name, path: &Path| format!(" --{name} {}", fs::quoted(path));
-    let home = (default.as_ref() != Some(&place.home)).then(|| flag("openclaw-home", &place.home));
-    let config = (place.config != place.home.join("openclaw.json")).then(|| flag("config", &place.config));
-    home.into_iter().chain(config).collect()
 }
 
 /// What planning may know of the entry. `barred`: why no token may be put into it.

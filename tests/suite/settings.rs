@@ -370,3 +370,51 @@ fn a_missing_token_file_says_which_and_how_to_log_in() {
     );
     assert!(!env.openclaw().exists());
 }
+
+/// A command that is printed acts on the home, and the config, of the command that prints it.
+#[test]
+fn printed_logins_lead_to_the_same_home() {
+    let env = TestEnv::new();
+    let there = ["--openclaw-home", "elsewhere", "--config", "other.json"];
+    let flags = |path: &str| env.home().join(path).display().to_string();
+    let flags = format!(
+        " --openclaw-home {} --config {}",
+        flags("elsewhere"),
+        flags("other.json")
+    );
+    let login = [
+        "auth",
+        "login",
+        "--mode",
+        "oss-local",
+        "--namespace",
+        "alice",
+        "--print-token",
+        "false",
+    ];
+    env.run(login).args(there).expect(0);
+    let token = env.home().join("elsewhere/.sigilum/owner-token-alice.jwt");
+    let stored = std::fs::read_to_string(&token).unwrap();
+    let mut tried = 0;
+    for (command, code) in [
+        ("auth show --namespace alice", 4),
+        ("auth switch alice", 0),
+        ("auth status", 4),
+        ("hook install", 0),
+        ("hook run --event gateway:startup", 0),
+        ("hook run --event command:new", 0),
+    ] {
+        std::fs::remove_file(&token).unwrap();
+        let output = env.run(command.split(' ')).args(there).expect(code);
+        let all = format!("{}{}", output.stdout, output.stderr);
+        let commands: Vec<&str> = all.split("sigilum-authz-notify auth login").skip(1).collect();
+        assert!(!commands.is_empty(), "{command}: {all}");
+        for printed in commands {
+            let line = printed.lines().next().unwrap();
+            assert!(line.contains(&flags), "{command}: {line}");
+            tried += 1;
+        }
+        std::fs::write(&token, &stored).unwrap();
+    }
+    assert!(tried >= 6);
+}

@@ -26,6 +26,8 @@ pub(super) struct NewToken<'a> {
     pub owner: &'a Owner,
     pub place: &'a OpenClawHome,
     pub action: Action,
+    /// The flags that lead to the same home.
+    pub flags: &'a str,
     pub verdict: &'a Verdict,
     /// Whether the person let the API be asked.
     pub asked: bool,
@@ -133,7 +135,7 @@ impl NewToken<'_> {
     fn refused(&self, code: ExitCode, what: String) -> Error {
         Error::new(code, what).next(format!(
             "name the Sigilum checkout that the API runs from: {} --source-home <folder>; if you mean it, add --force",
-            context::login_command(self.owner)
+            context::login_command(self.owner, self.flags)
         ))
     }
 }

@@ -246,7 +246,10 @@ fn owner_and_token(
             ExitCode::Usage,
             "auth refresh issues a new token in oss-local mode and takes none",
         )
-        .next("store this one with: sigilum-authz-notify auth login --owner-token-stdin"));
+        .next(format!(
+            "store this one with: sigilum-authz-notify auth login --owner-token-stdin{}",
+            context::place_flags(&args.place)
+        )));
     }
     Ok((owner, Some(Given { token, says, from })))
 }
@@ -316,6 +319,7 @@ impl Login {
             owner: &self.owner,
             place,
             action,
+            flags: &context::place_flags(&args.place),
             verdict: &self.verdict,
             asked: !args.no_check,
             now: time::now(),

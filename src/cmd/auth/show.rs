@@ -17,8 +17,9 @@ pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
     let place = place(&args.place, env)?;
     let entry_env = || Ok(context::entry_env_if_readable(&place));
     let owner = owner::owner(query(args, &entry_env), env, &place, false)?;
+    let log_in = context::login_command(&owner, &context::place_flags(&args.place));
     let now = time::now();
-    let token = owner.stored_token()?.ok_or_else(|| not_found(&owner))?;
+    let token = owner.stored_token()?.ok_or_else(|| not_found(&owner, &log_in))?;
     write_line(out, token.expose_secret())?;
     let why = match claims::inspect(&token) {
         Err(invalid) => format!("this is no owner token: {invalid}"),
@@ -31,7 +32,7 @@ pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
         }
         Ok(_) => return Ok(ExitCode::Ok),
     };
-    output::warn(format_args!("{why}\n  next: {}", context::login_command(&owner)));
+    output::warn(format_args!("{why}\n  next: {log_in}"));
     Ok(ExitCode::Token)
 }
 
@@ -45,10 +46,10 @@ pub fn query<'a>(args: &'a ShowArgs, entry_env: AskEntry<'a>) -> OwnerQuery<'a> 
     }
 }
 
-fn not_found(owner: &Owner) -> Error {
+fn not_found(owner: &Owner, log_in: &str) -> Error {
     Error::new(
         ExitCode::Token,
         format!("Token file not found: {}", owner.token_file.display()),
     )
-    .next(context::login_command(owner))
+    .next(log_in)
 }

@@ -63,9 +63,8 @@ pub fn run(args: &SwitchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     }
     if token.is_none() {
         output::warn(format_args!(
-            "there is no token of {namespace} that can be used\n  next: {}{}",
-            context::login_command(&owner),
-            context::place_flags(&args.place)
+            "there is no token of {namespace} that can be used\n  next: {}",
+            context::login_command(&owner, &context::place_flags(&args.place))
         ));
     }
     let Some(done) = edited else {

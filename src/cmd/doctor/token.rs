@@ -212,7 +212,7 @@ impl Other {
         });
         Self {
             log_in: match &owner {
-                Ok(owner) => context::login_command(owner),
+                Ok(owner) => context::login_command(owner, ""),
                 Err(_) => format!("sigilum-authz-notify auth login --namespace {}", stored.namespace),
             },
             stored,

@@ -147,6 +147,12 @@ impl<'a> HookRequest<'a> {
         })
     }
 
+    /// The command that makes or stores a new token.
+    fn log_in(&self) -> String {
+        let flags = self.caller.place.flags(&self.caller.env);
+        context::login_command(&self.owner, &flags)
+    }
+
     /// `namespace alice (oss-local, http://127.0.0.1:8787)`
     fn whom(&self) -> String {
         let api = self.api.origin().ascii_serialization();
@@ -167,10 +173,7 @@ impl<'a> HookRequest<'a> {
                 Some(left) => format!("owner token valid for {}", time::duration(left)),
                 None => "owner token without an expiry".to_owned(),
             },
-            Err(no_token) => format!(
-                "no owner token to use ({no_token}); run: {}",
-                context::login_command(&self.owner)
-            ),
+            Err(no_token) => format!("no owner token to use ({no_token}); run: {}", self.log_in()),
         };
         Answer::log(format!(
             "sigilum-authz-notify {}: {}, {token}",
@@ -333,9 +336,7 @@ impl<'a> HookRequest<'a> {
 
     fn problem(&self, what: &str, log: String, form: Form) -> Answer {
         let mut answer = Answer::log(log);
-        answer
-            .messages
-            .push(notice::problem(what, &context::login_command(&self.owner), form));
+        answer.messages.push(notice::problem(what, &self.log_in(), form));
         answer
     }
 }

@@ -157,11 +157,12 @@ impl Job<'_> {
     /// What is missing before the notice comes, after everything is written.
     fn needs(&self, kind: Kind, files: &Done, edited: &EditOutcome) -> Result<Vec<String>> {
         let mut needs = Vec::new();
+        let flags = context::place_flags(&self.args.place);
         let config = config::read(self.place)?;
         let value = config.map_or_else(|| Value::Object(serde_json::Map::new()), |config| config.value);
         match &self.owner {
             Some(owner) if self.token.is_none() => {
-                needs.push(format!("an owner token: {}", context::login_command(owner)));
+                needs.push(format!("an owner token: {}", context::login_command(owner, &flags)));
             }
             Some(_) => {}
             None => needs.extend(self.plugin_owner()),
@@ -207,10 +208,11 @@ impl Job<'_> {
             let usable = || matches!(usable_token(owner, &mut Vec::new()), Ok(Some(_)));
             owner.record.is_some() && (owner.mode.value == Mode::OssLocal || usable())
         };
+        let flags = context::place_flags(&self.args.place);
         match owner(self.args, self.env, self.place) {
             Ok(owner) if serves(&owner) => None,
-            Ok(owner) => Some(format!("an owner token: {}", context::login_command(&owner))),
-            Err(_) => Some(format!("an owner token: {HOOK} auth login")),
+            Ok(owner) => Some(format!("an owner token: {}", context::login_command(&owner, &flags))),
+            Err(_) => Some(format!("an owner token: {HOOK} auth login{flags}")),
         }
     }
 }

@@ -167,7 +167,7 @@ fn watching(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Vec<Findi
             found.push(Finding::warn(name, text, facts.command("auth status")));
         } else if home.next_due_at.is_none() && home.expires_at.is_some() {
             let next = match facts.token.as_ref() {
-                Ok(token) => format!("{}{}", crate::cmd::context::login_command(&token.owner), facts.flags),
+                Ok(token) => crate::cmd::context::login_command(&token.owner, &facts.flags),
                 Err(_) => facts.command("auth login"),
             };
             found.push(Finding::warn(name, "it runs, and nothing renews this token", next));

@@ -14,7 +14,7 @@ use crate::time;
 const CLOCK_SECONDS: u64 = 300;
 
 fn log_in(token: &TokenStatus, facts: &Facts) -> String {
-    format!("{}{}", context::login_command(&token.owner), facts.flags)
+    context::login_command(&token.owner, &facts.flags)
 }
 
 pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
