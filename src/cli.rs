@@ -14,6 +14,7 @@
 )]
 
 mod service;
+mod texts;
 
 pub use service::*;
 
@@ -27,7 +28,7 @@ use std::path::PathBuf;
 
 /// Tells a Sigilum namespace owner, in an OpenClaw chat, that agents wait for approval.
 #[derive(Debug, Parser)]
-#[command(version, about, propagate_version = true, disable_help_subcommand = true)]
+#[command(version, about, propagate_version = true, after_help = texts::PROGRAM)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -66,6 +67,7 @@ pub enum Command {
     #[command(subcommand)]
     Auth(AuthCommand),
     /// Alias of `auth login`
+    #[command(after_help = texts::LOGIN)]
     Login(LoginArgs),
     /// Register services and their secrets
     #[command(subcommand)]
@@ -74,6 +76,7 @@ pub enum Command {
     #[command(subcommand)]
     Hook(HookCommand),
     /// Renew owner tokens before they expire and keep openclaw.json up to date, until stopped
+    #[command(after_help = texts::WATCH)]
     Watch(WatchArgs),
     /// Answer OpenClaw events, one JSON line in, one out, until standard input closes (what the plugin runs)
     Serve(ServeArgs),
@@ -81,6 +84,25 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Show the whole job in a throw-away OpenClaw home: log in, two sample requests, the notice
     Demo,
+    /// Print the completions of a shell, for its completions folder
+    Completions(CompletionsArgs),
+    /// Print the manual page, of a command where one is named: `man auth login`
+    Man(ManArgs),
+}
+
+// Options of `completions`.
+#[derive(Debug, Clone, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+// Options of `man`.
+#[derive(Debug, Clone, Args)]
+pub struct ManArgs {
+    /// The command's words
+    pub command: Vec<String>,
 }
 
 /// `auth …`
@@ -88,6 +110,7 @@ pub enum Command {
 #[command(defer = true)]
 pub enum AuthCommand {
     /// Bootstrap and store a namespace-owner token
+    #[command(after_help = texts::LOGIN)]
     Login(LoginArgs),
     /// Issue a new local token (oss-local), or take a new one (managed), and store it
     Refresh(LoginArgs),
@@ -253,6 +276,7 @@ pub enum HookCommand {
     /// Answer one OpenClaw event: JSON on standard input, JSON on standard output
     Run(HookRunArgs),
     /// Install the hook, or the plugin, into the OpenClaw home
+    #[command(after_help = texts::HOOK_INSTALL)]
     Install(HookInstallArgs),
     /// Remove it and give openclaw.json back as it was
     Uninstall(HookUninstallArgs),
@@ -397,6 +421,12 @@ pub struct WatchArgs {
     /// Print a ready unit for a service manager, and exit
     #[arg(long, value_enum, value_name = "KIND")]
     pub print_unit: Option<UnitKind>,
+    /// Write that unit to where systemd's user manager, on macOS launchd, looks; say what starts it, and exit
+    #[arg(long, conflicts_with_all = ["print_unit", "once"])]
+    pub install_unit: bool,
+    /// Remove that unit, and exit
+    #[arg(long, conflicts_with_all = ["install_unit", "print_unit", "once"])]
+    pub uninstall_unit: bool,
 }
 
 // Options of `serve`.

@@ -7,6 +7,7 @@ mod demo;
 mod doctor;
 mod hook;
 mod hook_entry;
+mod manual;
 mod output;
 mod owner;
 mod prompt;
@@ -53,5 +54,7 @@ pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
         Command::Serve(args) => serve::run(&args, env, out),
         Command::Doctor(args) => doctor::run(&args, env, out),
         Command::Demo => demo::run(out),
+        Command::Completions(args) => manual::completions(&args, out),
+        Command::Man(args) => manual::man(&args, out),
     }
 }

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 #[allow(clippy::large_enum_variant, reason = "one value a process")]
 pub enum ServiceCommand {
     /// Register a service, make its API key and, in gateway mode, its Sigilum gateway connection
+    #[command(after_help = super::texts::SERVICE_ADD)]
     Add(ServiceAddArgs),
     /// List the services of a namespace
     List(ServiceListArgs),

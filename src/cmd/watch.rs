@@ -1,15 +1,14 @@
 //! `watch`: the long-running mode.
 
-use crate::cli::{PlaceArgs, UnitKind, WatchArgs};
+mod unit;
+
+use crate::cli::{PlaceArgs, WatchArgs};
 use crate::cmd::context::place;
-use crate::cmd::output::write_line;
 use crate::env::Env;
-use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::home::{self, OpenClawHome};
-use crate::token::lifetime::DEFAULT_FRACTION;
 use crate::token::token_command::TokenCommand;
-use crate::watch::log::LogFormat;
-use crate::watch::{self, Homes, Options, service_unit::Unit};
+use crate::watch::{self, Homes, Options};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -18,17 +17,15 @@ const TOKEN_COMMAND: &str = "SIGILUM_OWNER_TOKEN_COMMAND";
 /// Runs the command.
 pub fn run(args: &WatchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let options = options(args, env)?;
-    if let Some(kind) = args.print_unit {
-        let unit = unit(args, env, &options.homes)?;
-        write_line(
-            out,
-            match kind {
-                UnitKind::Systemd => unit.systemd(),
-                UnitKind::Launchd => unit.launchd(),
-            }
-            .trim_end(),
-        )?;
-        return Ok(ExitCode::Ok);
+    if args.uninstall_unit {
+        return unit::uninstall(env, out);
+    }
+    if args.print_unit.is_some() || args.install_unit {
+        let unit = unit::unit(args, env, &options.homes)?;
+        return match args.print_unit {
+            Some(kind) => unit::print(kind, &unit, out),
+            None => unit::install(&unit, env, out),
+        };
     }
     watch::log::to_stderr(args.log_format, env)?;
     watch::run(options)
@@ -82,36 +79,4 @@ fn homes(args: &WatchArgs, env: &Env) -> Result<Homes> {
             Ok(Homes::Listed(places?))
         }
     }
-}
-
-fn unit(args: &WatchArgs, env: &Env, homes: &Homes) -> Result<Unit> {
-    let program = std::env::current_exe().or_fail(ExitCode::Failure, || {
-        "could not find out where this program is".to_owned()
-    })?;
-    let places = homes.places();
-    let mut words = vec![home::absolute(&program)?.display().to_string(), "watch".to_owned()];
-    if args.all {
-        words.push("--all".to_owned());
-    } else {
-        let flag = |place: &OpenClawHome| ["--openclaw-home".to_owned(), place.home.display().to_string()];
-        words.extend(places.iter().flat_map(flag));
-    }
-    if args.renew_at != DEFAULT_FRACTION {
-        words.extend(["--renew-at".to_owned(), args.renew_at.to_string()]);
-    }
-    if let Some(command) = &args.token_command {
-        words.extend(["--token-command".to_owned(), command.clone()]);
-    }
-    if args.poll {
-        words.push("--poll".to_owned());
-    }
-    if args.log_format == LogFormat::Json {
-        words.extend(["--log-format".to_owned(), "json".to_owned()]);
-    }
-    Ok(Unit {
-        words,
-        token_command: args.token_command.is_some(),
-        places,
-        env: env.clone(),
-    })
 }

@@ -32,6 +32,7 @@ mod includes;
 mod local_db;
 mod local_services;
 mod lock;
+mod manual;
 mod notice;
 mod paste;
 mod selection;

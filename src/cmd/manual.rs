@@ -1,0 +1,43 @@
+//! `completions` and `man`: what a shell completes, and what `man` shows.
+
+use crate::cli::{Cli, CompletionsArgs, ManArgs};
+use crate::error::{Error, ExitCode, OrFail, Result};
+use clap::CommandFactory;
+use clap_mangen::Man;
+use std::io::Write;
+
+const PROGRAM: &str = "sigilum-authz-notify";
+
+/// Prints a shell's completions.
+pub fn completions(args: &CompletionsArgs, out: &mut dyn Write) -> Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), PROGRAM, &mut script);
+    write(out, &script)
+}
+
+/// Prints the manual page of the program, or of a command, as roff.
+pub fn man(args: &ManArgs, out: &mut dyn Write) -> Result<ExitCode> {
+    let mut program = Cli::command();
+    program.build();
+    let mut command = &program;
+    for word in &args.command {
+        command = command.find_subcommand(word).ok_or_else(|| {
+            Error::new(
+                ExitCode::Usage,
+                format!("there is no command {:?}", args.command.join(" ")),
+            )
+            .next(format!("{PROGRAM} --help"))
+        })?;
+    }
+    let mut page = Vec::new();
+    Man::new(command.clone())
+        .render(&mut page)
+        .or_fail(ExitCode::Failure, || "could not make the manual page".to_owned())?;
+    write(out, &page)
+}
+
+fn write(out: &mut dyn Write, text: &[u8]) -> Result<ExitCode> {
+    out.write_all(text)
+        .or_fail(ExitCode::Failure, || "could not write to standard output".to_owned())?;
+    Ok(ExitCode::Ok)
+}

@@ -1,0 +1,121 @@
+//! Help, completions and the manual page; the watcher's unit.
+
+use crate::env::{self, TestEnv};
+
+use env::mode;
+use std::fs;
+
+/// The program's commands, the deepest of each.
+const COMMANDS: [&[&str]; 6] = [
+    &[],
+    &["auth"],
+    &["auth", "login"],
+    &["service", "secret", "set"],
+    &["hook", "install"],
+    &["watch"],
+];
+
+#[test]
+fn help_is_there_in_both_forms() {
+    let env = TestEnv::new();
+    for command in COMMANDS {
+        let help = env.run(["help"]).args(command).expect(0);
+        let flag = env.run(command).args(["--help"]).expect(0);
+        assert_eq!(help.stdout, flag.stdout, "{command:?}");
+        let usage = format!("Usage: {}", [&["sigilum-authz-notify"], command].concat().join(" "));
+        assert!(help.stdout.contains(&usage), "{}", help.stdout);
+    }
+    assert_eq!(env.run(["help", "nonsense"]).output().code, 2);
+}
+
+#[test]
+fn help_names_variables_exit_codes_and_an_example() {
+    let env = TestEnv::new();
+    for command in [&[][..], &["auth", "login"], &["login"], &["service", "add"], &["watch"]] {
+        let help = env.run(command).args(["--help"]).expect(0).stdout;
+        for part in ["Examples:\n  sigilum-authz-notify ", "Environment", "Exit codes:"] {
+            assert!(help.contains(part), "{command:?}: {part}\n{help}");
+        }
+    }
+    let help = env.run(["--help"]).expect(0).stdout;
+    let readme = include_str!("../../README.md");
+    let named = |word: &&str| word.contains('_') && word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+    for variable in help.split(|c: char| !c.is_alphanumeric() && c != '_').filter(named) {
+        assert!(readme.contains(variable), "{variable} is not in the README");
+    }
+    for code in 0..=8 {
+        assert!(help.contains(&format!(" {code} ")), "{code}");
+    }
+}
+
+#[test]
+fn every_shell_gets_completions() {
+    let env = TestEnv::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = env.run(["completions", shell]).expect(0).stdout;
+        for word in [
+            "sigilum-authz-notify",
+            "owner-token-stdin",
+            "install-unit",
+            "rotate-key",
+        ] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    // The shell takes it, and completes.
+    let script = env.write("completions.bash", env.run(["completions", "bash"]).expect(0).stdout);
+    let words =
+        "COMP_WORDS=(sigilum-authz-notify auth lo); COMP_CWORD=2; _sigilum-authz-notify sigilum-authz-notify lo auth";
+    let ask = format!(". {}; {words}; echo \"${{COMPREPLY[@]}}\"", script.display());
+    let output = env.run_program("bash".as_ref(), ["-c", &ask]).expect(0);
+    assert_eq!(output.stdout.trim(), "login logout", "{}", output.stderr);
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let env = TestEnv::new();
+    for command in COMMANDS {
+        let page = env.run(["man"]).args(command).expect(0).stdout;
+        let name = [&["sigilum-authz-notify"], command].concat().join("-");
+        assert!(page.contains(&format!(".TH {name} 1")), "{page}");
+    }
+    let output = env.run(["man", "auth", "nonsense"]).expect(2);
+    assert!(output.stderr.contains("there is no command"), "{}", output.stderr);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_unit_is_installed_on_a_fresh_home_and_taken_out_again() {
+    let env = TestEnv::new();
+    let unit = env.home().join(".config/systemd/user/sigilum-authz-notify.service");
+    let output = env.run(["watch", "--install-unit"]).expect(0);
+    let next = "next: systemctl --user daemon-reload && systemctl --user enable sigilum-authz-notify.service && \
+                systemctl --user restart sigilum-authz-notify.service";
+    assert!(output.stdout.contains(next), "{}", output.stdout);
+    assert!(output.stdout.contains(&format!("Unit installed: {}", unit.display())));
+    let printed = env.run(["watch", "--print-unit", "systemd"]).expect(0).stdout;
+    assert_eq!(fs::read_to_string(&unit).unwrap(), printed);
+    assert_eq!(mode(&unit), 0o600);
+    // Again the same; then with other options.
+    let output = env.run(["watch", "--install-unit"]).expect(0);
+    assert!(output.stdout.contains("Unit there already:"), "{}", output.stdout);
+    let output = env.run(["watch", "--install-unit", "--poll"]).expect(0);
+    assert!(output.stdout.contains("Unit replaced:"), "{}", output.stdout);
+    assert!(fs::read_to_string(&unit).unwrap().contains(" --poll"));
+
+    let wanted = unit.parent().unwrap().join("default.target.wants");
+    fs::create_dir(&wanted).unwrap();
+    std::os::unix::fs::symlink(&unit, wanted.join("sigilum-authz-notify.service")).unwrap();
+    let output = env.run(["watch", "--uninstall-unit"]).expect(0);
+    assert!(output.stdout.contains("systemctl --user stop"), "{}", output.stdout);
+    assert!(!unit.exists() && fs::read_dir(&wanted).unwrap().next().is_none());
+    let output = env.run(["watch", "--uninstall-unit"]).expect(0);
+    assert!(output.stdout.contains("There is no unit"), "{}", output.stdout);
+    assert!(!env.openclaw().exists());
+
+    let elsewhere = env.home().join("xdg");
+    env.run(["watch", "--install-unit"])
+        .env("XDG_CONFIG_HOME", &elsewhere)
+        .expect(0);
+    assert!(elsewhere.join("systemd/user/sigilum-authz-notify.service").exists());
+}
