@@ -1,7 +1,7 @@
-//! A request of an agent for authorization: what Sigilum tells of it, and what its owner is shown.
+//! A request of an agent for authorization: what Sigilum tells of it, and what its owner can decide.
 
-use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// How many requests we ask for at a time, and the most that we keep of one answer.
@@ -9,7 +9,50 @@ pub const PAGE: usize = 200;
 /// The most requests that we ask for.
 pub const MOST: usize = 1_000;
 
-/// One pending request, as far as a notice needs it. Every field is text that a stranger chose: show it only through
+/// What a request can be, in the API's words.
+pub const STATUSES: [&str; 5] = ["pending", "approved", "rejected", "revoked", "expired"];
+
+/// What the owner can do about a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// A pending one: the agent may use the service.
+    Approve,
+    /// A pending one: it may not. There is no undo, but the agent may ask again.
+    Reject,
+    /// An approved one: it may not any more.
+    Revoke,
+}
+
+impl Decision {
+    /// `approve`, as commands and the API's URLs spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+            Self::Revoke => "revoke",
+        }
+    }
+
+    /// The status that a request must have for it.
+    pub fn from(self) -> &'static str {
+        match self {
+            Self::Approve | Self::Reject => "pending",
+            Self::Revoke => "approved",
+        }
+    }
+
+    /// The status that a request has after it.
+    pub fn to(self) -> &'static str {
+        match self {
+            Self::Approve => "approved",
+            Self::Reject => "rejected",
+            Self::Revoke => "revoked",
+        }
+    }
+}
+
+/// One request, as far as its owner is told of it. Every field is text that a stranger chose: show it only through
 /// [`crate::hook::notice`]. A field that is missing, null or no string is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -17,6 +60,12 @@ pub struct AuthorizationRequest {
     /// What Sigilum calls it: `cl_` and 24 hexadecimal digits.
     #[serde(deserialize_with = "text")]
     pub claim_id: Option<String>,
+    /// The namespace whose owner is asked.
+    #[serde(deserialize_with = "text")]
+    pub namespace: Option<String>,
+    /// One of [`STATUSES`].
+    #[serde(deserialize_with = "text")]
+    pub status: Option<String>,
     /// The slug of the service that is asked for.
     #[serde(deserialize_with = "text")]
     pub service: Option<String>,
@@ -38,6 +87,12 @@ pub struct AuthorizationRequest {
     /// When it was made: ISO 8601 in UTC, `2026-11-22T06:20:37.017Z`.
     #[serde(deserialize_with = "text")]
     pub created_at: Option<String>,
+    /// When it was approved, in the same form.
+    #[serde(deserialize_with = "text")]
+    pub approved_at: Option<String>,
+    /// When its approval was revoked.
+    #[serde(deserialize_with = "text")]
+    pub revoked_at: Option<String>,
 }
 
 impl AuthorizationRequest {
@@ -50,15 +105,45 @@ impl AuthorizationRequest {
 
     /// When it was made, in Unix seconds. A request that is made again keeps the time of the first.
     pub fn created(&self) -> Option<i64> {
-        let text = self.created_at.as_deref().filter(|text| text.len() <= 40)?;
-        Some(text.parse::<jiff::Timestamp>().ok()?.as_second())
+        seconds(self.created_at.as_deref()?)
+    }
+
+    /// Whether it has this status.
+    pub fn is(&self, status: &str) -> bool {
+        self.status.as_deref() == Some(status)
     }
 }
 
-/// What waits for approval in one namespace.
+/// Unix seconds of an ISO 8601 time, as the API writes it.
+pub fn seconds(text: &str) -> Option<i64> {
+    let text = Some(text).filter(|text| text.len() <= 40)?;
+    Some(text.parse::<jiff::Timestamp>().ok()?.as_second())
+}
+
+/// Which requests of a namespace are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Which<'a> {
+    /// One of [`STATUSES`].
+    pub status: &'a str,
+    /// Of this service alone: its slug.
+    pub service: Option<&'a str>,
+    /// At most so many.
+    pub most: usize,
+}
+
+impl Which<'_> {
+    /// What waits for approval: at most [`MOST`].
+    pub const PENDING: Self = Which {
+        status: "pending",
+        service: None,
+        most: MOST,
+    };
+}
+
+/// The requests of one namespace that were asked for, as a rule those that wait for approval.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pending {
-    /// At most [`MOST`] requests, newest first.
+    /// As many as were asked for, newest first.
     pub requests: Vec<AuthorizationRequest>,
     /// How many there are in all; `None` where that is not known.
     pub total: Option<u64>,

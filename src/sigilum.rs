@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod checkout;
+pub mod decisions;
 pub mod dev_vars;
 pub mod gateway;
 pub mod http;

@@ -451,7 +451,7 @@ mod tests {
                 agent_id,
                 agent_name,
                 created_at,
-                claim_id: None,
+                ..AuthorizationRequest::default()
             },
         )
     }
@@ -501,6 +501,7 @@ mod tests {
             agent_id: None,
             created_at: Some("2020-01-01T00:00:00Z".into()),
             claim_id: Some(format!("cl_{}", "c".repeat(24))),
+            ..AuthorizationRequest::default()
         };
         let all = Pending {
             requests: vec![full; 20],

@@ -1,6 +1,6 @@
-//! The Sigilum API: what waits for approval in a namespace.
+//! The Sigilum API: the requests of a namespace.
 
-use crate::request::{MOST, PAGE, Pending};
+use crate::request::{PAGE, Pending, Which};
 use crate::sigilum::http::{self, Http, HttpError, LoopbackTrust, Method, Request, Response, Url};
 use crate::sigilum::requests;
 use crate::sigilum::requests::DecodeError;
@@ -57,32 +57,26 @@ impl Api<'_> {
     /// Whether the API lets this token see what waits, with one request, and what the API's clock says (Unix seconds).
     /// `budget` is for all of it.
     pub fn check(&self, token: &SecretString, budget: Duration) -> (Result<(), ApiError>, Option<i64>) {
-        match self.ask(token, 0, budget) {
-            Ok(answer) => (pending(&answer).map(drop), answer.date),
+        match self.ask(token, &Which::PENDING, 0, budget) {
+            Ok(answer) => (listed(&answer).map(drop), answer.date),
             Err(error) => (Err(error.into()), None),
         }
     }
 
-    /// All that waits: at most [`MOST`] requests, page by page, once more after a pause where the API is busy. What is
-    /// known when a later page fails, or at the `deadline`, is told.
-    pub fn pending_requests(&self, token: &SecretString, deadline: Instant) -> Result<Pending, ApiError> {
+    /// The requests that are asked for, page by page, once more after a pause where the API is busy. What is known when a
+    /// later page fails, or at the `deadline`, is told.
+    pub fn requests(&self, token: &SecretString, which: &Which, deadline: Instant) -> Result<Pending, ApiError> {
         let left = || deadline.saturating_duration_since(Instant::now());
-        let mut all = match self.page(token, 0, left()) {
-            Err(ApiError::Status(429 | 500..)) if left() > PAUSE => {
-                std::thread::sleep(PAUSE);
-                self.page(token, 0, left())?
-            }
-            page => page?,
-        };
+        let mut all = patiently(deadline, |left| self.page(token, which, 0, left))?;
         let mut received = all.requests.len();
         let mut ids = BTreeSet::new();
         let mut is_new = |id: &str| ids.insert(id.to_owned());
         all.requests.retain(|request| request.id().is_none_or(&mut is_new));
-        for _ in 1..MOST / PAGE {
+        for _ in 1..which.most.div_ceil(PAGE) {
             if received == 0 || all.is_all() {
                 break;
             }
-            let Ok(page) = self.page(token, received, left()) else {
+            let Ok(page) = self.page(token, which, received, left()) else {
                 break;
             };
             let (known, count) = (all.requests.len(), page.requests.len());
@@ -102,37 +96,64 @@ impl Api<'_> {
         Ok(all)
     }
 
-    fn page(&self, token: &SecretString, offset: usize, budget: Duration) -> Result<Pending, ApiError> {
-        pending(&self.ask(token, offset, budget)?)
+    fn page(&self, token: &SecretString, which: &Which, offset: usize, budget: Duration) -> Result<Pending, ApiError> {
+        listed(&self.ask(token, which, offset, budget)?)
     }
 
     /// `GET <api>/v1/namespaces/<namespace>/claims?status=pending&limit=200`
-    fn ask(&self, token: &SecretString, offset: usize, budget: Duration) -> Result<Response, HttpError> {
+    fn ask(&self, token: &SecretString, which: &Which, offset: usize, budget: Duration) -> Result<Response, HttpError> {
         let (limit, offset) = (PAGE.to_string(), offset.to_string());
-        let query = [
-            ("status", "pending"),
-            ("limit", limit.as_str()),
-            ("offset", offset.as_str()),
-        ];
-        let query = if offset == "0" { &query[..2] } else { &query };
-        let url = http::join(self.url, &["v1", "namespaces", self.namespace, "claims"], query);
-        let request = Request::new(Method::GET, url, budget).bearer(token);
+        let mut query = vec![("status", which.status), ("limit", limit.as_str())];
+        query.extend(which.service.map(|service| ("service", service)));
+        query.extend((offset != "0").then_some(("offset", offset.as_str())));
+        let url = http::join(self.url, &["v1", "namespaces", self.namespace, "claims"], &query);
+        self.send(Method::GET, url, token, budget)
+    }
+
+    /// Sends the owner token with a request, and nothing else.
+    pub(super) fn send(
+        &self,
+        method: Method,
+        url: Url,
+        token: &SecretString,
+        budget: Duration,
+    ) -> Result<Response, HttpError> {
+        let request = Request::new(method, url, budget).bearer(token);
         self.http.send(&request.trusting(self.trust))
     }
 }
 
-fn pending(answer: &Response) -> Result<Pending, ApiError> {
+fn listed(answer: &Response) -> Result<Pending, ApiError> {
     match answer.status {
         200 => Ok(requests::decode(&answer.body)?),
-        401 if error_code(&answer.body).as_deref() == Some("TOKEN_EXPIRED") => Err(ApiError::Expired),
-        401 => Err(ApiError::Unauthorized),
-        403 if error_code(&answer.body).as_deref() == Some("FORBIDDEN") => Err(ApiError::Forbidden),
-        status => Err(ApiError::Status(status)),
+        _ => Err(refusal(answer)),
+    }
+}
+
+/// Asks, and once more after a pause where the API is busy and there is time left.
+pub(super) fn patiently<T>(deadline: Instant, ask: impl Fn(Duration) -> Result<T, ApiError>) -> Result<T, ApiError> {
+    let left = || deadline.saturating_duration_since(Instant::now());
+    match ask(left()) {
+        Err(ApiError::Status(429 | 500..)) if left() > PAUSE => {
+            std::thread::sleep(PAUSE);
+            ask(left())
+        }
+        answer => answer,
+    }
+}
+
+/// What an answer that is not 200 says.
+pub(super) fn refusal(answer: &Response) -> ApiError {
+    match (answer.status, error_code(&answer.body).as_deref()) {
+        (401, Some("TOKEN_EXPIRED")) => ApiError::Expired,
+        (401, _) => ApiError::Unauthorized,
+        (403, Some("FORBIDDEN")) => ApiError::Forbidden,
+        (status, _) => ApiError::Status(status),
     }
 }
 
 /// The `code` of `{"error":…,"code":…}`.
-fn error_code(body: &[u8]) -> Option<String> {
+pub(super) fn error_code(body: &[u8]) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Refusal {
         code: String,

@@ -35,7 +35,7 @@ pub enum Fault {
     Endless,
     /// Says 10 GB, and begins to send them.
     TenGigabytes,
-    /// The connection closed without an answer.
+    /// The connection closed without an answer. What was asked for is done.
     Drop,
     /// Whatever a hostile other side thinks of.
     Attack(Attack),
@@ -53,6 +53,8 @@ pub struct Seen {
 struct State {
     secret: String,
     claims: Vec<Value>,
+    usage: Vec<Value>,
+    agent_limit: usize,
     fault: Fault,
     next_faults: VecDeque<Fault>,
     seen: Vec<Seen>,
@@ -80,6 +82,8 @@ impl Api {
         let state = Arc::new(Mutex::new(State {
             secret: secret.into(),
             claims: Vec::new(),
+            usage: Vec::new(),
+            agent_limit: 10,
             fault: Fault::None,
             next_faults: VecDeque::new(),
             seen: Vec::new(),
@@ -134,6 +138,72 @@ impl Api {
             claim[name] = value.clone();
         }
         state.claims.push(claim);
+    }
+
+    /// An agent asks, as the gateway does for it: while its request is pending or approved it gets the same id back;
+    /// later a new one, in the same row, with the old time of creation. `id` is the new one. Gives the id in force.
+    pub fn ask(&self, namespace: &str, service: &str, key: &str, id: &str) -> String {
+        let mut state = self.state.lock().unwrap();
+        let row = |claim: &&mut Value| {
+            claim["namespace"] == namespace && claim["service"] == service && claim["public_key"] == key
+        };
+        let Some(claim) = state.claims.iter_mut().find(row) else {
+            drop(state);
+            self.add_claim(
+                namespace,
+                json!({"claim_id": id, "service": service, "public_key": key, "created_at": iso(super::now())}),
+            );
+            return id.to_owned();
+        };
+        if claim["status"] != "pending" && claim["status"] != "approved" {
+            claim["claim_id"] = id.into();
+            claim["status"] = "pending".into();
+            (claim["approved_at"], claim["revoked_at"]) = (Value::Null, Value::Null);
+        }
+        claim["claim_id"].as_str().unwrap().to_owned()
+    }
+
+    /// The job that runs every 15 minutes: what is pending and was first asked for over 24 h ago runs out.
+    pub fn expire(&self) {
+        for claim in &mut self.state.lock().unwrap().claims {
+            let created = claim["created_at"].as_str().unwrap();
+            if claim["status"] == "pending" && *created < *iso(super::now() - 86_400) {
+                claim["status"] = "expired".into();
+            }
+        }
+    }
+
+    /// Changes a request behind everybody's back.
+    #[track_caller]
+    pub fn change(&self, id: &str, field: &str, value: impl Into<Value>) {
+        let mut state = self.state.lock().unwrap();
+        let claim = state.claims.iter_mut().find(|claim| claim["claim_id"] == id);
+        claim.unwrap()[field] = value.into();
+    }
+
+    /// A request as it stands now.
+    pub fn claim(&self, id: &str) -> Option<Value> {
+        let state = self.state.lock().unwrap();
+        state.claims.iter().find(|claim| claim["claim_id"] == id).cloned()
+    }
+
+    /// How often a key was used, and when last (Unix seconds).
+    pub fn used(&self, service: &str, key: &str, calls: u64, errors: u64, last: i64) {
+        self.state.lock().unwrap().usage.push(json!({
+            "subject": "s", "provider": service, "agent_id": "a", "public_key": key, "total_calls": calls,
+            "success_calls": calls - errors, "error_calls": errors, "last_used_at": iso(last),
+        }));
+    }
+
+    /// How many agents a service may have.
+    pub fn agent_limit(&self, limit: usize) {
+        self.state.lock().unwrap().agent_limit = limit;
+    }
+
+    /// The decisions that were sent so far: `POST /v1/claims/<id>/approve`.
+    pub fn posts(&self) -> Vec<String> {
+        let lines = self.seen().into_iter().map(|seen| seen.line);
+        lines.filter(|line| line.starts_with("POST ")).collect()
     }
 
     /// Makes it misbehave from now on.
@@ -239,6 +309,12 @@ fn from_base64url(text: &str) -> Option<Vec<u8>> {
 
 type Answer = (u16, Value);
 
+/// Unix seconds as the API writes times.
+pub fn iso(seconds: i64) -> String {
+    let text = sigilum_authz_notify::time::rfc3339(seconds);
+    text.replace('Z', ".000Z")
+}
+
 fn error(status: u16, code: &str) -> Answer {
     (
         status,
@@ -286,28 +362,36 @@ fn answer(seen: &Seen, state: &mut State) -> Result<Answer, Answer> {
             if authorized(seen, &state.secret)? != *namespace {
                 return Err(error(403, "FORBIDDEN"));
             }
-            let number = |name, default| match query.get(name) {
-                Some(text) => text.parse::<usize>().map_err(|_| error(400, "VALIDATION_ERROR")),
-                None => Ok(default),
-            };
-            let (limit, offset) = (number("limit", 50)?, number("offset", 0)?);
-            let status = *query.get("status").unwrap_or(&"pending");
-            if limit == 0 || limit > 200 || !["pending", "approved", "revoked", "rejected"].contains(&status) {
+            let (limit, offset) = (number(&query, "limit", 50)?, number(&query, "offset", 0)?);
+            if limit == 0 || limit > 200 {
                 return Err(error(400, "VALIDATION_ERROR"));
             }
+            let status = *query.get("status").unwrap_or(&"pending");
             let mut claims: Vec<&Value> = state
                 .claims
                 .iter()
                 .filter(|claim| claim["namespace"] == *namespace && claim["status"] == status)
+                .filter(|claim| query.get("service").is_none_or(|service| claim["service"] == *service))
                 .collect();
+            claims.sort_by_key(|claim| claim["created_at"].as_str().unwrap_or_default());
             claims.reverse();
-            let total = claims.len();
-            let page: Vec<&Value> = claims.into_iter().skip(offset).take(limit).collect();
-            let more = offset + page.len() < total;
-            Ok((
-                200,
-                json!({"claims": page, "pagination": {"limit": limit, "offset": offset, "total": total, "has_more": more}}),
-            ))
+            let (page, pagination) = page(&claims, limit, offset);
+            Ok((200, json!({"claims": page, "pagination": pagination})))
+        }
+        ("GET", ["v1", "namespaces", namespace, "usage"]) => {
+            if authorized(seen, &state.secret)? != *namespace {
+                return Err(error(403, "FORBIDDEN"));
+            }
+            let (limit, offset) = (number(&query, "limit", 50)?, number(&query, "offset", 0)?);
+            let from = query.get("from").map_or(String::new(), |from| from.replace("%3A", ":"));
+            let rows: Vec<&Value> = state
+                .usage
+                .iter()
+                .filter(|row| query.get("provider").is_none_or(|service| row["provider"] == *service))
+                .filter(|row| row["last_used_at"].as_str().unwrap() >= from.as_str())
+                .collect();
+            let (page, pagination) = page(&rows, limit, offset);
+            Ok((200, json!({"rows": page, "summary": {}, "pagination": pagination})))
         }
         ("GET", ["v1", "claims", id]) => state
             .claims
@@ -315,26 +399,65 @@ fn answer(seen: &Seen, state: &mut State) -> Result<Answer, Answer> {
             .find(|claim| claim["claim_id"] == *id)
             .map(|claim| (200, claim.clone()))
             .ok_or_else(|| error(404, "NOT_FOUND")),
-        ("POST", ["v1", "claims", id, verb @ ("approve" | "reject" | "revoke")]) => {
-            let namespace = authorized(seen, &state.secret)?;
-            let (from, to) = match *verb {
-                "approve" => ("pending", "approved"),
-                "reject" => ("pending", "rejected"),
-                _ => ("approved", "revoked"),
-            };
-            let claim = state
-                .claims
-                .iter_mut()
-                .find(|claim| claim["claim_id"] == *id && claim["status"] == from)
-                .ok_or_else(|| error(404, "NOT_FOUND"))?;
-            if claim["namespace"] != namespace {
-                return Err(error(403, "FORBIDDEN"));
-            }
-            claim["status"] = to.into();
-            Ok((200, json!({"claim_id": id, "status": to})))
-        }
+        ("POST", ["v1", "claims", id, verb @ ("approve" | "reject" | "revoke")]) => decided(seen, state, id, verb),
         _ => Err(error(404, "NOT_FOUND")),
     }
+}
+
+fn number(query: &BTreeMap<&str, &str>, name: &str, default: usize) -> Result<usize, Answer> {
+    match query.get(name) {
+        Some(text) => text.parse().map_err(|_| error(400, "VALIDATION_ERROR")),
+        None => Ok(default),
+    }
+}
+
+fn page(all: &[&Value], limit: usize, offset: usize) -> (Value, Value) {
+    let page: Vec<&Value> = all.iter().skip(offset).take(limit).copied().collect();
+    let more = offset + page.len() < all.len();
+    let pagination = json!({"limit": limit, "offset": offset, "total": all.len(), "has_more": more});
+    (json!(page), pagination)
+}
+
+fn decided(seen: &Seen, state: &mut State, id: &str, verb: &str) -> Result<Answer, Answer> {
+    let namespace = authorized(seen, &state.secret)?;
+    let (from, to, time) = match verb {
+        "approve" => ("pending", "approved", Some("approved_at")),
+        "reject" => ("pending", "rejected", None),
+        _ => ("approved", "revoked", Some("revoked_at")),
+    };
+    let approved = |service: &Value| {
+        let claims = state.claims.iter();
+        claims
+            .filter(|claim| claim["status"] == "approved" && claim["service"] == *service)
+            .count()
+    };
+    let at = state
+        .claims
+        .iter()
+        .position(|claim| claim["claim_id"] == id && claim["status"] == from);
+    let at = at.ok_or_else(|| error(404, "NOT_FOUND"))?;
+    let current = approved(&state.claims[at]["service"]);
+    if state.claims[at]["namespace"] != *namespace {
+        return Err(error(403, "FORBIDDEN"));
+    }
+    let limit = state.agent_limit;
+    if verb == "approve" && current >= limit {
+        let (status, mut answer) = error(409, "AGENT_LIMIT_REACHED");
+        answer["details"] = json!({"agent_limit": limit, "current": current});
+        return Err((status, answer));
+    }
+    let claim = &mut state.claims[at];
+    claim["status"] = to.into();
+    if let Some(time) = time {
+        claim[time] = iso(super::now()).into();
+    }
+    let mut answer = json!({"claim_id": id, "status": to});
+    if verb == "approve" {
+        answer["agents_approved"] = (current + 1).into();
+        answer["agents_limit"] = limit.into();
+        answer["blockchain_tx_status"] = "queued".into();
+    }
+    Ok((200, answer))
 }
 
 fn serve(connection: TcpStream, state: &Mutex<State>, stop: &AtomicBool) -> std::io::Result<()> {
@@ -354,14 +477,17 @@ fn serve(connection: TcpStream, state: &Mutex<State>, stop: &AtomicBool) -> std:
         let (fault, answer, delay) = {
             let mut state = state.lock().unwrap();
             state.seen.push(seen.clone());
-            let answer = answer(&seen, &mut state).unwrap_or_else(|refusal| refusal);
             let fault = state.next_faults.pop_front().unwrap_or(state.fault.clone());
+            // An API that answers so has done nothing.
+            let answer = match fault {
+                Fault::Status(status, code) => error(status, code),
+                _ => answer(&seen, &mut state).unwrap_or_else(|refusal| refusal),
+            };
             (fault, answer, state.delay)
         };
         std::thread::sleep(delay);
         match fault {
-            Fault::None => write_json(&mut out, answer)?,
-            Fault::Status(status, code) => write_json(&mut out, error(status, code))?,
+            Fault::None | Fault::Status(..) => write_json(&mut out, answer)?,
             Fault::Body(kind, body) => write!(
                 out,
                 "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",

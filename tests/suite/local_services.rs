@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use secrecy::{ExposeSecret, SecretString};
 use sigilum_authz_notify::env::Env;
 use sigilum_authz_notify::error::ExitCode;
+use sigilum_authz_notify::request::Which;
 use sigilum_authz_notify::sigilum::checkout::Checkout;
 use sigilum_authz_notify::sigilum::local_db::{
     Change, KeyDigest, KeyState, LocalDb, NewService, Problem, Registered, ServiceKind,
@@ -469,10 +470,10 @@ fn a_new_owner_is_seen_whole_by_whoever_looks_at_the_same_time() {
 fn pending_requests_as_the_api_answers() {
     let env = TestEnv::new();
     let (mut db, seen) = database(&env);
-    assert_eq!(db.pending_requests("alice").unwrap().count(), (0, true));
+    assert_eq!(db.requests("alice", &Which::PENDING).unwrap().count(), (0, true));
     db.insert_sample_requests("alice").unwrap();
     db.insert_sample_requests("alice").unwrap();
-    let two = db.pending_requests("alice").unwrap();
+    let two = db.requests("alice", &Which::PENDING).unwrap();
     assert_eq!(two.count(), (2, true));
     assert_eq!(
         two.requests[0].agent_name.as_deref(),
@@ -485,7 +486,7 @@ fn pending_requests_as_the_api_answers() {
     }
     env::local_api::pending_claim(&seen, "bob", "s", "c-of-bob", 1);
     seen.execute_batch("UPDATE authorizations SET status = 'approved' WHERE claim_id = 'c29'; UPDATE authorizations SET agent_ip = x'00ff' WHERE claim_id = 'c0'").unwrap();
-    let many = db.pending_requests("alice").unwrap();
+    let many = db.requests("alice", &Which::PENDING).unwrap();
     assert_eq!((many.requests.len(), many.total), (31, Some(31)));
     assert_eq!(many.requests[2].service.as_deref(), Some("s0"));
     assert_eq!(many.requests[2].agent_ip, None, "what is no text is left out");
@@ -496,7 +497,7 @@ fn pending_requests_as_the_api_answers() {
         env::local_api::pending_claim(&seen, "alice", &format!("s{n}"), &format!("c{n}"), 10_000 + n);
     }
     seen.execute_batch("COMMIT").unwrap();
-    let many = db.pending_requests("alice").unwrap();
+    let many = db.requests("alice", &Which::PENDING).unwrap();
     assert_eq!((many.requests.len(), many.total), (1000, Some(1101)));
 }
 

@@ -262,8 +262,8 @@ fn no_text_of_a_stranger_becomes_a_link_a_command_or_a_mention_in_any_chat() {
             agent_ip: field(text),
             subject: field(text),
             agent_id: field(text),
-            agent_name: None,
             created_at: field(text),
+            ..AuthorizationRequest::default()
         };
         let pending = Pending {
             requests: vec![request],

@@ -5,6 +5,7 @@ use crate::env;
 use env::api::{Api, Fault};
 use secrecy::SecretString;
 use sigilum_authz_notify::env::Env;
+use sigilum_authz_notify::request::Which;
 use sigilum_authz_notify::sigilum::http::{
     Http, HttpError, ListenerError, LoopbackTrust, Method, Options, Request, Response, TlsReason, check_url,
 };
@@ -468,7 +469,11 @@ fn what_the_api_answers() {
             namespace: "alice",
             trust: LoopbackTrust::default(),
         };
-        api.pending_requests(&SecretString::from(token), Instant::now() + Duration::from_secs(5))
+        api.requests(
+            &SecretString::from(token),
+            &Which::PENDING,
+            Instant::now() + Duration::from_secs(5),
+        )
     };
     let pending = ask(&api.token("alice", 60)).unwrap();
     assert_eq!(pending.total, Some(2));

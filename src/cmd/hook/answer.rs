@@ -12,7 +12,7 @@ use crate::hook::event::{Asks, Audience, Event, Readers};
 use crate::hook::notice::{self, About, Form, Review};
 use crate::hook::seen::{self, Answered, Seen};
 use crate::mode::Mode;
-use crate::request::Pending;
+use crate::request::{Pending, Which};
 use crate::settings::Owner;
 use crate::sigilum::api::{Api, ApiError};
 use crate::sigilum::http::{self, Http, HttpError, Url};
@@ -193,7 +193,7 @@ impl<'a> HookRequest<'a> {
             namespace: &self.owner.namespace.value,
             trust: self.owner.loopback_trust(&self.caller.place),
         };
-        match api.pending_requests(&token.token, self.deadline) {
+        match api.requests(&token.token, &Which::PENDING, self.deadline) {
             Ok(pending) => self.pending(pending, audience, &format!("token from {}", token.source)),
             Err(ApiError::Http(error @ (HttpError::Refused | HttpError::Listener(_))))
                 if self.owner.mode.value == Mode::OssLocal =>
@@ -246,7 +246,7 @@ impl<'a> HookRequest<'a> {
 
     /// oss-local without a running API that may be asked: the requests lie in its database.
     fn ask_the_database(&self, why: HttpError, audience: Audience) -> Outcome {
-        let read = |db: LocalDb| Ok(db.pending_requests(&self.owner.namespace.value)?);
+        let read = |db: LocalDb| Ok(db.requests(&self.owner.namespace.value, &Which::PENDING)?);
         match self.database().and_then(read) {
             Ok(pending) => self.pending(pending, audience, &format!("{why}: read from the local database")),
             Err(error) => {

@@ -1,13 +1,13 @@
 //! Access requests: the rows of `authorizations`.
 
 use super::{DbError, LocalDb, Problem};
-use crate::request::{AuthorizationRequest, MOST, Pending};
+use crate::request::{AuthorizationRequest, Pending, Which};
 use rusqlite::{Connection, Row, params};
 
 impl LocalDb {
-    /// What waits for approval in a namespace, as the API would answer: the newest [`MOST`], and how many in all.
-    pub fn pending_requests(&self, namespace: &str) -> Result<Pending, DbError> {
-        self.at(self.read(|moment| pending(moment, namespace)))
+    /// Requests in a namespace, as the API would answer: the newest, and how many in all.
+    pub fn requests(&self, namespace: &str, which: &Which) -> Result<Pending, DbError> {
+        self.at(self.read(|moment| requests(moment, namespace, which)))
     }
 
     /// Adds two requests of made-up agents, for the demo. A second call adds nothing.
@@ -33,19 +33,21 @@ impl LocalDb {
     }
 }
 
-fn pending(conn: &Connection, namespace: &str) -> Result<Pending, Problem> {
-    let mut query = conn.prepare(
-        "SELECT claim_id, service, public_key, agent_ip, subject, agent_id, agent_name, created_at FROM authorizations
-         WHERE namespace = ?1 AND status = 'pending' ORDER BY created_at DESC, claim_id LIMIT ?2",
-    )?;
+fn requests(conn: &Connection, namespace: &str, which: &Which) -> Result<Pending, Problem> {
+    const WHERE: &str = "FROM authorizations WHERE namespace = ?1 AND status = ?2 AND service = ifnull(?3, service)";
+    let mut query = conn.prepare(&format!(
+        "SELECT claim_id, namespace, status, service, public_key, agent_ip, subject, agent_id, agent_name, created_at,
+           approved_at, revoked_at {WHERE} ORDER BY created_at DESC, claim_id LIMIT ?4"
+    ))?;
+    let most = i64::try_from(which.most).unwrap_or(i64::MAX);
     let requests = query
-        .query_map(params![namespace, MOST as i64], request)?
+        .query_map(params![namespace, which.status, which.service, most], request)?
         .collect::<Result<Vec<_>, _>>()?;
-    let total = if requests.len() < MOST {
+    let total = if requests.len() < which.most {
         requests.len() as u64
     } else {
-        let count = "SELECT count(*) FROM authorizations WHERE namespace = ?1 AND status = 'pending'";
-        conn.query_row(count, [namespace], |row| row.get::<_, i64>(0))?
+        let named = params![namespace, which.status, which.service];
+        conn.query_row(&format!("SELECT count(*) {WHERE}"), named, |row| row.get::<_, i64>(0))?
             .unsigned_abs()
     };
     Ok(Pending {
@@ -56,15 +58,19 @@ fn pending(conn: &Connection, namespace: &str) -> Result<Pending, Problem> {
 
 fn request(row: &Row<'_>) -> rusqlite::Result<AuthorizationRequest> {
     // What is no text is left out, as in the API's answer.
-    let text = |index| row.get_ref(index).map(|value| value.as_str().ok().map(str::to_owned));
+    let text = |name| row.get_ref(name).map(|value| value.as_str().ok().map(str::to_owned));
     Ok(AuthorizationRequest {
-        claim_id: text(0)?,
-        service: text(1)?,
-        public_key: text(2)?,
-        agent_ip: text(3)?,
-        subject: text(4)?,
-        agent_id: text(5)?,
-        agent_name: text(6)?,
-        created_at: text(7)?,
+        claim_id: text("claim_id")?,
+        namespace: text("namespace")?,
+        status: text("status")?,
+        service: text("service")?,
+        public_key: text("public_key")?,
+        agent_ip: text("agent_ip")?,
+        subject: text("subject")?,
+        agent_id: text("agent_id")?,
+        agent_name: text("agent_name")?,
+        created_at: text("created_at")?,
+        approved_at: text("approved_at")?,
+        revoked_at: text("revoked_at")?,
     })
 }
