@@ -13,9 +13,11 @@
     reason = "help texts are plain text: `<namespace>` and `[default: …]` stand for themselves"
 )]
 
+mod authz;
 mod service;
 mod texts;
 
+pub use authz::*;
 pub use service::*;
 
 use crate::hook_record::Groups;
@@ -69,6 +71,9 @@ pub enum Command {
     /// Alias of `auth login`
     #[command(after_help = texts::LOGIN)]
     Login(LoginArgs),
+    /// List and decide the requests of agents
+    #[command(subcommand)]
+    Authz(AuthzCommand),
     /// Register services and their secrets
     #[command(subcommand)]
     Service(ServiceCommand),

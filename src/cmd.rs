@@ -1,6 +1,7 @@
 //! One file a command: read settings, call the parts, print.
 
 mod auth;
+mod authz;
 mod choice;
 mod context;
 mod demo;
@@ -18,7 +19,7 @@ mod service;
 mod together;
 mod watch;
 
-use crate::cli::{AuthCommand, Cli, Command, HookCommand, ServiceCommand, ServiceSecretCommand};
+use crate::cli::{AuthCommand, AuthzCommand, Cli, Command, HookCommand, ServiceCommand, ServiceSecretCommand};
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::process::waiting;
@@ -39,6 +40,12 @@ pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
         Command::Auth(AuthCommand::Status(args)) => auth::status::run(&args, env, out),
         Command::Auth(AuthCommand::Switch(args)) => auth::switch::run(&args, env, out),
         Command::Auth(AuthCommand::Logout(args)) => auth::logout::run(&args, env, out),
+        Command::Authz(AuthzCommand::List(args)) => authz::list::run(&args, env, out),
+        Command::Authz(AuthzCommand::Show(args)) => authz::show::run(&args, env, out),
+        Command::Authz(AuthzCommand::Approve(args)) => authz::decide::approve(&args, env, out),
+        Command::Authz(AuthzCommand::Reject(args)) => authz::decide::reject(&args, env, out),
+        Command::Authz(AuthzCommand::Revoke(args)) => authz::decide::revoke(&args, env, out),
+        Command::Authz(AuthzCommand::Log(args)) => authz::log::run(&args, env, out),
         Command::Service(ServiceCommand::Add(args)) => service::add::run(&args, env, out),
         Command::Service(ServiceCommand::List(args)) => service::list::run(&args, env, out),
         Command::Service(ServiceCommand::Secret(ServiceSecretCommand::Set(args))) => {

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod another_user;
+mod append;
 mod backups;
 mod folder;
 mod own_lock;
@@ -13,7 +14,9 @@ mod temp;
 mod temp_name;
 mod trust;
 
+pub use accounts::account_name;
 pub use another_user::{another_user, is_of};
+pub use append::append_line;
 pub use backups::{back_up, drop_links, put_back, remove_empty_folder};
 pub use folder::{Content, Folder, Owner, inode, is_regular, is_unsupported, owner, permissions};
 pub use own_lock::{FileLock, OwnLock, lock_existing_sigilum, lock_sigilum};

@@ -90,6 +90,16 @@ impl OpenClawHome {
         self.sigilum_dir().join("seen.json")
     }
 
+    /// `<home>/.sigilum/decisions.jsonl`: the owner's decisions, made here.
+    pub fn decision_log_file(&self) -> PathBuf {
+        self.sigilum_dir().join("decisions.jsonl")
+    }
+
+    /// `<home>/.sigilum/approvals.json`: the approvals that end by themselves.
+    pub fn timed_approvals_file(&self) -> PathBuf {
+        self.sigilum_dir().join("approvals.json")
+    }
+
     /// `<home>/.sigilum/undo.json`: what our edits of openclaw.json put in and took out.
     pub fn undo_file(&self) -> PathBuf {
         self.sigilum_dir().join("undo.json")

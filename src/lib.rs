@@ -6,7 +6,8 @@
 //! ```text
 //! cmd           one file a command: read settings, call the parts, print
 //! cli           every flag, default and help text
-//! watch         renews tokens before they expire, keeps openclaw.json up to date
+//! watch         renews tokens before they expire, keeps openclaw.json up to date, takes back approvals whose time is over
+//! authz         one decision of the owner from its intent to its result, the log of all, approvals that end
 //! token_check   what the API says of a token or a secret, for the commands and the watcher
 //! local_token   a token signed here, for the same
 //! settings      what is in force, and who wins among flags, environment, records and config
@@ -36,6 +37,8 @@ pub mod cli;
 
 pub mod cmd;
 pub mod watch;
+
+pub mod authz;
 
 pub mod local_token;
 pub mod settings;

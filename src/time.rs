@@ -39,6 +39,21 @@ pub fn duration(seconds: i64) -> String {
     }
 }
 
+/// Seconds of a length of time as people type it: `30m`, `1h`, `3d`; a minute at least, 365 days at most.
+pub fn parse_duration(text: &str) -> Option<i64> {
+    let unit = match text.trim_start_matches(|c: char| c.is_ascii_digit()) {
+        "m" | "min" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    let number = text
+        .trim_end_matches(|c: char| !c.is_ascii_digit())
+        .parse::<i64>()
+        .ok()?;
+    Some(number.checked_mul(unit)?).filter(|seconds| (60..=365 * 86_400).contains(seconds))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +86,29 @@ mod tests {
     fn a_date_header_is_read() {
         assert_eq!(of_http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
         assert_eq!(of_http_date("1994-11-06T08:49:37Z"), None);
+    }
+
+    #[test]
+    fn lengths_of_time_as_people_type_them() {
+        let cases = [
+            ("30m", Some(1_800)),
+            ("5min", Some(300)),
+            ("1h", Some(3_600)),
+            ("3d", Some(259_200)),
+            ("365d", Some(31_536_000)),
+            ("366d", None),
+            ("0h", None),
+            ("30s", None),
+            ("1", None),
+            ("h", None),
+            ("-1h", None),
+            ("1.5h", None),
+            ("1h30m", None),
+            ("", None),
+            ("99999999999999999999d", None),
+        ];
+        for (text, seconds) in cases {
+            assert_eq!(parse_duration(text), seconds, "{text:?}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Which accounts belong to a group, by `passwd` and `group`.
+//! This machine's accounts, by `passwd` and `group`.
 
 use super::read_capped;
 use std::path::Path;
@@ -12,6 +12,13 @@ pub(super) struct Accounts {
     group: String,
 }
 
+/// The name of our own account, or its number where it has none.
+pub fn account_name() -> String {
+    let me = rustix::process::geteuid().as_raw().to_string();
+    let name = Accounts::of_this_machine().and_then(|accounts| accounts.name(&me));
+    name.unwrap_or(me)
+}
+
 impl Accounts {
     /// This machine's; `None` where they cannot be read. A container may have none at all.
     pub fn of_this_machine() -> Option<Self> {
@@ -23,6 +30,11 @@ impl Accounts {
             passwd: read("/etc/passwd")?,
             group: read("/etc/group")?,
         })
+    }
+
+    fn name(&self, uid: &str) -> Option<String> {
+        let mut users = self.passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        users.find_map(|user| (user.get(2) == Some(&uid)).then(|| user[0].to_owned()))
     }
 
     /// The user numbers of a group's accounts: those whose own group it is, and those that it lists. `None` stands for
@@ -68,5 +80,7 @@ mod tests {
         for (gid, members) in table {
             assert_eq!(accounts.in_group(gid), members, "{gid}");
         }
+        assert_eq!(accounts.name("1001").as_deref(), Some("bob"));
+        assert_eq!(accounts.name("7"), None);
     }
 }

@@ -23,17 +23,26 @@ const GROUND: [&str; 10] = [
 ];
 
 /// Each room above the ground, and the rooms above the ground that it may know.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("token", &[]),
     ("openclaw", &[]),
     ("sigilum", &[]),
     ("hook", &[]),
+    ("authz", &["sigilum"]),
     ("settings", &["token", "openclaw", "sigilum"]),
     ("local_token", &["token", "openclaw", "sigilum", "settings"]),
     ("token_check", &["token", "sigilum", "settings"]),
     (
         "watch",
-        &["token", "openclaw", "sigilum", "settings", "local_token", "token_check"],
+        &[
+            "token",
+            "openclaw",
+            "sigilum",
+            "authz",
+            "settings",
+            "local_token",
+            "token_check",
+        ],
     ),
     // The values of flags are the rooms' own types.
     ("cli", &["openclaw", "watch"]),
@@ -44,6 +53,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
             "openclaw",
             "sigilum",
             "hook",
+            "authz",
             "settings",
             "local_token",
             "token_check",

@@ -11,6 +11,7 @@ mod auth_checkout;
 mod auth_login;
 mod auth_status;
 mod authority;
+mod authz;
 mod config_edit;
 mod config_include;
 mod config_kill;

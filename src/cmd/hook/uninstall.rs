@@ -288,10 +288,14 @@ fn purge(place: &OpenClawHome, lock: OwnLock, secrets: &Secrets, out: &mut dyn W
 
 /// Whether a name in `.sigilum/` is one that we give.
 fn is_ours(name: &str) -> bool {
-    const NAMES: [&str; 11] = [
+    const NAMES: [&str; 15] = [
         "hook.json",
         "serve.json",
         "seen.json",
+        "decisions.jsonl",
+        "decisions.1.jsonl",
+        "decisions.lock",
+        "approvals.json",
         "undo.json",
         "installed.json",
         "jwt-secret",

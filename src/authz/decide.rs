@@ -1,0 +1,294 @@
+//! One decision: read again, the intent logged, sent, the result logged. Killed at any point, the next command finds the
+//! intent and asks the API what became of it.
+
+use super::decision_log::{DecisionLog, How, Intent, Outcome};
+use super::timed::{self, TimedApproval};
+use crate::error::{Error, Result};
+use crate::fs::FileLock;
+use crate::home::OpenClawHome;
+use crate::request::{AuthorizationRequest, Decision};
+use crate::sigilum::api::{Api, ApiError};
+use crate::sigilum::decisions::Refusal;
+use crate::sigilum::http::HttpError;
+use secrecy::SecretString;
+use std::time::{Duration, Instant};
+
+/// Where decisions are made: whose requests, at which API, in which home.
+pub struct Desk<'a> {
+    /// Where log and timed approvals are.
+    pub place: &'a OpenClawHome,
+    /// The API of the namespace owner.
+    pub api: &'a Api<'a>,
+    /// Their token.
+    pub token: &'a SecretString,
+    /// The account of who decides.
+    pub by: String,
+    /// How long the API may take for one decision; a quarter more where it has to be asked what became of it.
+    pub budget: Duration,
+    /// How long to wait for another process that is deciding.
+    pub patience: Duration,
+}
+
+/// What is decided.
+pub struct Wanted<'a> {
+    /// What.
+    pub decision: Decision,
+    /// About which request, as it was shown.
+    pub shown: &'a AuthorizationRequest,
+    /// How it came about.
+    pub how: How,
+    /// When an approval is to be taken back, Unix seconds.
+    pub until: Option<i64>,
+    /// It was read just now, and nobody was asked or decided about since.
+    pub is_fresh: bool,
+}
+
+/// A decision that is made.
+#[derive(Debug)]
+pub struct Decided {
+    /// What.
+    pub decision: Decision,
+    /// The request, as it was before.
+    pub request: AuthorizationRequest,
+    /// The account of who decided.
+    pub by: String,
+    /// How it came about.
+    pub how: How,
+    /// When it is taken back, Unix seconds.
+    pub until: Option<i64>,
+    /// Why it is not in our log, or not with its result.
+    pub unlogged: Option<Error>,
+}
+
+/// Why a decision was not made.
+#[derive(Debug)]
+pub enum Stopped {
+    /// The request is not as it was shown any more: as it is now, or gone.
+    Changed(Option<Box<AuthorizationRequest>>),
+    /// Its intent could not be logged: nothing was sent.
+    NotLogged(Error),
+    /// The API refused.
+    Refused(Refusal),
+    /// It was sent, and whether it was done is not known.
+    Unknown(ApiError),
+    /// Something of ours stood in the way: nothing was sent.
+    Ours(Error),
+}
+
+impl From<ApiError> for Stopped {
+    fn from(error: ApiError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+impl Desk<'_> {
+    /// Makes a decision. Only one process of a home decides at a time.
+    pub fn decide(&self, wanted: &Wanted) -> Result<Decided, Stopped> {
+        let _lock = self.lock()?;
+        if !wanted.is_fresh {
+            let now = self.read(wanted.shown)?;
+            if !now.as_ref().is_some_and(|now| is_same(wanted.shown, now)) {
+                return Err(Stopped::Changed(now.map(Box::new)));
+            }
+        }
+        self.send(wanted)
+    }
+
+    /// Takes an approval back whose time is over. `None`: it does not stand any more, and is forgotten.
+    pub fn take_back(&self, approval: &TimedApproval) -> Result<Option<Decided>, Stopped> {
+        let _lock = self.lock()?;
+        let asked = AuthorizationRequest {
+            claim_id: Some(approval.claim_id.clone()),
+            ..AuthorizationRequest::default()
+        };
+        let standing = self.read(&asked)?.filter(|now| now.is(Decision::Revoke.from()));
+        let Some(now) = standing else {
+            timed::forget(self.place, &approval.claim_id)?;
+            return Ok(None);
+        };
+        let wanted = Wanted {
+            decision: Decision::Revoke,
+            shown: &now,
+            how: How::TimeOver,
+            until: None,
+            is_fresh: true,
+        };
+        self.send(&wanted).map(Some)
+    }
+
+    /// Asks the API what became of decisions whose process was killed, and completes our log. Gives how many were open.
+    ///
+    /// # Errors
+    /// The log cannot be read or written, or the API not be asked: they stay open.
+    pub fn settle_open(&self) -> Result<usize, Stopped> {
+        let log = DecisionLog::of(self.place);
+        let api = self.origin();
+        let open = || -> Result<Vec<Intent>> {
+            let entries = log.read()?.into_iter().filter(|entry| entry.result.is_none());
+            let intents = entries.map(|entry| entry.intent);
+            Ok(intents
+                .filter(|intent| intent.namespace == self.api.namespace && intent.api == api)
+                .collect())
+        };
+        if open()?.is_empty() {
+            return Ok(0);
+        }
+        // Whoever had made them has ended, once the lock is ours.
+        let _lock = self.lock()?;
+        let open = open()?;
+        for intent in &open {
+            let asked = self.api.request(self.token, &intent.claim_id, self.deadline())?;
+            let (outcome, answer) = match &asked {
+                Some(now) if now.is(intent.decision.to()) => (Outcome::Done, format!("found {}", intent.decision.to())),
+                Some(now) => (
+                    Outcome::NotDone,
+                    format!("found {}", now.status.as_deref().unwrap_or("without a status")),
+                ),
+                None => (Outcome::Unknown, "the request is gone".to_owned()),
+            };
+            forget_time(self.place, intent, outcome)?;
+            log.settle(intent, outcome, &answer)?;
+        }
+        Ok(open.len())
+    }
+
+    fn lock(&self) -> Result<FileLock> {
+        FileLock::acquire(&self.place.sigilum_dir().join("decisions.lock"), self.patience)
+    }
+
+    fn origin(&self) -> String {
+        self.api.url.origin().ascii_serialization()
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.budget
+    }
+
+    /// A request as it is now; one of another namespace is as good as gone.
+    fn read(&self, request: &AuthorizationRequest) -> Result<Option<AuthorizationRequest>, ApiError> {
+        let id = request.id().unwrap_or_default();
+        let found = self.api.request(self.token, id, self.deadline())?;
+        Ok(found.filter(|now| now.id() == Some(id) && now.namespace.as_deref() == Some(self.api.namespace)))
+    }
+
+    /// Under the lock, with the request as it is now.
+    fn send(&self, wanted: &Wanted) -> Result<Decided, Stopped> {
+        let log = DecisionLog::of(self.place);
+        let whose = (self.api.namespace, self.origin());
+        let intent = Intent::new(wanted.decision, wanted.shown, (whose.0, &whose.1), &self.by, wanted.how);
+        let intent = Intent {
+            until: wanted.until,
+            ..intent
+        };
+        let mut unlogged = log.intend(&intent).err();
+        if wanted.decision == Decision::Approve
+            && let Some(error) = unlogged
+        {
+            return Err(Stopped::NotLogged(error));
+        }
+        if let Some(until) = wanted.until {
+            // Before it is approved: whatever happens from here on, it does not stay for ever.
+            timed::keep(
+                self.place,
+                TimedApproval {
+                    claim_id: intent.claim_id.clone(),
+                    namespace: intent.namespace.clone(),
+                    api: intent.api.clone(),
+                    until,
+                },
+            )?;
+        }
+        let sent = self
+            .api
+            .decide(self.token, wanted.decision, &intent.claim_id, self.deadline());
+        let refusal = match sent.or_else(|refusal| self.what_became(&intent, refusal)) {
+            Ok(()) => None,
+            Err(Stopped::Refused(refusal)) => Some(refusal),
+            // The intent stays open.
+            Err(unknown) => return Err(unknown),
+        };
+        let (outcome, answer) = match &refusal {
+            None => (Outcome::Done, wanted.decision.to().to_owned()),
+            Some(refusal) => (Outcome::NotDone, refusal.to_string()),
+        };
+        let kept = forget_time(self.place, &intent, outcome);
+        let settled = match unlogged {
+            None => log.settle(&intent, outcome, &answer),
+            Some(_) => Ok(()),
+        };
+        unlogged = unlogged.or(settled.err()).or(kept.err());
+        match refusal {
+            Some(refusal) => Err(Stopped::Refused(refusal)),
+            None => Ok(Decided {
+                decision: wanted.decision,
+                request: wanted.shown.clone(),
+                by: self.by.clone(),
+                how: wanted.how,
+                until: wanted.until,
+                unlogged,
+            }),
+        }
+    }
+
+    /// Where the answer does not say whether it was done, the request does.
+    fn what_became(&self, intent: &Intent, refusal: Refusal) -> Result<(), Stopped> {
+        let error = match refusal {
+            Refusal::Api(error) if may_be_done(&error) => error,
+            refusal => return Err(Stopped::Refused(refusal)),
+        };
+        let deadline = Instant::now() + self.budget / 4;
+        match self.api.request(self.token, &intent.claim_id, deadline) {
+            Ok(Some(now)) if now.is(intent.decision.to()) => Ok(()),
+            // The API answered: it is through with it.
+            Ok(Some(_)) if matches!(error, ApiError::Status(_)) => Err(Stopped::Refused(error.into())),
+            _ => Err(Stopped::Unknown(error)),
+        }
+    }
+}
+
+/// Whether a request that ended so may have been carried out.
+fn may_be_done(error: &ApiError) -> bool {
+    match error {
+        ApiError::Http(HttpError::Timeout | HttpError::BrokenOff | HttpError::NotHttp | HttpError::TooLong(_)) => true,
+        ApiError::Status(status) => *status >= 500,
+        ApiError::Decode(_) => true,
+        _ => false,
+    }
+}
+
+/// The end of an approval that does not stand needs no keeping.
+fn forget_time(place: &OpenClawHome, intent: &Intent, outcome: Outcome) -> Result<()> {
+    let stands = match intent.decision {
+        Decision::Approve => intent.until.is_none() || outcome == Outcome::Done,
+        Decision::Reject => true,
+        Decision::Revoke => outcome == Outcome::NotDone,
+    };
+    match stands {
+        true => Ok(()),
+        false => timed::forget(place, &intent.claim_id),
+    }
+}
+
+/// Whether a request is what its owner was shown: all that they go by.
+fn is_same(shown: &AuthorizationRequest, now: &AuthorizationRequest) -> bool {
+    fn fields(request: &AuthorizationRequest) -> [&str; 8] {
+        let fields = [
+            &request.claim_id,
+            &request.status,
+            &request.service,
+            &request.public_key,
+            &request.agent_ip,
+            &request.subject,
+            &request.agent_id,
+            &request.agent_name,
+        ];
+        fields.map(|field| field.as_deref().unwrap_or_default())
+    }
+    fields(shown) == fields(now)
+}

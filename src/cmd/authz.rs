@@ -1,0 +1,11 @@
+//! `authz …`: the owner's requests, listed and decided.
+
+pub mod decide;
+mod failure;
+pub mod list;
+pub mod log;
+pub mod show;
+mod site;
+mod target;
+mod text;
+mod time_limit;

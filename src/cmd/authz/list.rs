@@ -1,0 +1,234 @@
+//! `authz list`: the requests of a namespace.
+
+use super::site::{MOST, Site};
+use super::text;
+use crate::authz::short_id::short;
+use crate::authz::timed;
+use crate::cli::{AuthzListArgs, ListedStatus};
+use crate::cmd::output::{self, write_json, write_line};
+use crate::env::Env;
+use crate::error::{ExitCode, OrFail, Result};
+use crate::fs;
+use crate::hook::seen::{self, Seen};
+use crate::mode::Mode;
+use crate::request::{AuthorizationRequest, Pending, STATUSES, Which};
+use crate::sigilum::api::ApiError;
+use crate::sigilum::checkout::Checkout;
+use crate::sigilum::http::HttpError;
+use crate::sigilum::local_db::LocalDb;
+use crate::time;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+
+/// How long a request may wait, from when it was first asked for.
+const LIFE: i64 = 86_400;
+/// How often Sigilum looks which requests have run out.
+const EVERY: i64 = 900;
+
+/// The `--json` output.
+#[derive(Serialize)]
+struct Report<'a> {
+    requests: Vec<Line<'a>>,
+}
+
+/// One request. Times are RFC 3339.
+#[derive(Serialize)]
+struct Line<'a> {
+    claim_id: Option<&'a str>,
+    /// Enough of it to tell it from the others here.
+    short_id: Option<&'a str>,
+    status: &'a str,
+    service: Option<&'a str>,
+    subject: Option<&'a str>,
+    agent_id: Option<&'a str>,
+    agent_name: Option<&'a str>,
+    public_key: Option<&'a str>,
+    agent_ip: Option<&'a str>,
+    created_at: Option<&'a str>,
+    approved_at: Option<&'a str>,
+    revoked_at: Option<&'a str>,
+    /// An older request that was made again.
+    again: bool,
+    /// When a notice first had it; only of pending ones.
+    first_seen_at: Option<String>,
+    /// When it runs out, unless it is answered; only of pending ones.
+    expires_at: Option<String>,
+    /// When it is taken back; only of approved ones.
+    until: Option<String>,
+    #[serde(skip)]
+    asked: String,
+    #[serde(skip)]
+    left: String,
+}
+
+/// Runs the command.
+pub fn run(args: &AuthzListArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    let site = Site::open(&args.owner, env)?;
+    let statuses: &[&str] = match args.status {
+        ListedStatus::All => &STATUSES,
+        one => &STATUSES[one as usize..=one as usize],
+    };
+    let mut found = Vec::new();
+    for status in statuses {
+        let requests = read(&site, status, args.service.as_deref())?;
+        if !requests.is_all() {
+            let (count, _) = requests.count();
+            output::warn(format_args!(
+                "of at least {count} {status} requests only {} could be read",
+                requests.requests.len()
+            ));
+        }
+        found.push((*status, requests));
+    }
+    let until: BTreeMap<String, i64> = timed::read(&site.place)?
+        .into_iter()
+        .map(|approval| (approval.claim_id, approval.until))
+        .collect();
+    let ids: BTreeSet<&str> = found
+        .iter()
+        .flat_map(|(_, all)| &all.requests)
+        .filter_map(AuthorizationRequest::id)
+        .collect();
+    let now_ms = time::now_ms();
+    let mut lines = Vec::new();
+    for (status, requests) in &found {
+        lines.extend(lines_of(&site, status, requests, &ids, now_ms));
+    }
+    for line in lines.iter_mut().filter(|line| line.status == "approved") {
+        let over = line.claim_id.and_then(|id| until.get(id));
+        line.until = over.map(|at| time::rfc3339(*at));
+        line.left = over.map_or_else(|| "no end".to_owned(), |at| left(at.saturating_sub(now_ms / 1000)));
+    }
+    if args.output.json {
+        write_json(out, &Report { requests: lines })?;
+        return Ok(ExitCode::Ok);
+    }
+    print(&site, &lines, args.status, out)?;
+    Ok(ExitCode::Ok)
+}
+
+/// The requests of a status; from the local database where no local API runs, as in a notice.
+fn read(site: &Site, status: &str, service: Option<&str>) -> Result<Pending> {
+    let error = match site.requests(status, service) {
+        Ok(requests) => return Ok(requests),
+        Err(error) => error,
+    };
+    let stopped = matches!(error, ApiError::Http(HttpError::Refused | HttpError::Listener(_)));
+    if !stopped || site.owner.mode.value != Mode::OssLocal {
+        return Err(site.not_asked(error));
+    }
+    let which = Which {
+        status,
+        service,
+        most: MOST,
+    };
+    match database(site).and_then(|db| Ok(db.requests(site.namespace(), &which)?)) {
+        Ok(requests) => {
+            output::note(format_args!(
+                "{error}: read from the local database; nothing can be decided until the API runs"
+            ));
+            Ok(requests)
+        }
+        Err(_) => Err(site.not_asked(error)),
+    }
+}
+
+fn database(site: &Site) -> Result<LocalDb> {
+    let path = match (&site.owner.api_db, &site.owner.source_home) {
+        (Some(path), _) => path.value.clone(),
+        (None, Some(checkout)) => Checkout::open(&checkout.value, &site.place.home)?.api_db()?,
+        (None, None) => site.place.embedded_db(),
+    };
+    Ok(LocalDb::open_read_only(&path)?)
+}
+
+fn lines_of<'a>(
+    site: &Site,
+    status: &'a str,
+    requests: &'a Pending,
+    ids: &BTreeSet<&str>,
+    now_ms: i64,
+) -> Vec<Line<'a>> {
+    let bytes = fs::read_private(&site.place.seen_file(), seen::MAX_BYTES)
+        .ok()
+        .flatten();
+    let seen = bytes.map(|bytes| Seen::parse(&bytes)).unwrap_or_default();
+    let whose = format!("{} at {}", site.namespace(), site.origin());
+    let pending = status == "pending";
+    let now = now_ms.div_euclid(1000);
+    let mut lines = Vec::new();
+    for listed in seen.list(&whose, requests, now_ms) {
+        let request = listed.request;
+        let created = request.created();
+        let ago = |at: i64| format!("{} ago", time::duration(now.saturating_sub(at).max(0)));
+        let first_seen = listed.first_seen.div_euclid(1000);
+        let expires = created.map(|at| at.saturating_add(LIFE)).filter(|_| pending);
+        lines.push(Line {
+            claim_id: request.id(),
+            short_id: request.id().map(|id| short(id, ids)),
+            status,
+            service: request.service.as_deref(),
+            subject: request.subject.as_deref(),
+            agent_id: request.agent_id.as_deref(),
+            agent_name: request.agent_name.as_deref(),
+            public_key: request.public_key.as_deref(),
+            agent_ip: request.agent_ip.as_deref(),
+            created_at: request.created_at.as_deref(),
+            approved_at: request.approved_at.as_deref(),
+            revoked_at: request.revoked_at.as_deref(),
+            again: pending && listed.again,
+            first_seen_at: pending.then(|| time::rfc3339(first_seen)),
+            expires_at: expires.map(|at| time::rfc3339(at.max(now))),
+            until: None,
+            asked: match (pending && listed.again, listed.shown, created) {
+                (true, _, _) => format!("again, first seen {}", ago(first_seen)),
+                (false, false, Some(at)) if pending => format!("new, {}", ago(at)),
+                (false, _, Some(at)) => ago(at),
+                (false, _, None) => "-".to_owned(),
+            },
+            left: expires.map_or_else(|| "-".to_owned(), |at| left(at.saturating_sub(now))),
+        });
+    }
+    lines
+}
+
+/// How long it lives. What is over ends when somebody next looks.
+fn left(seconds: i64) -> String {
+    match seconds {
+        ..=0 => format!("under {}", time::duration(EVERY)),
+        _ => time::duration(seconds),
+    }
+}
+
+fn print(site: &Site, lines: &[Line], status: ListedStatus, out: &mut dyn Write) -> Result<()> {
+    if lines.is_empty() {
+        let what = match status {
+            ListedStatus::Pending => "Nothing waits for approval".to_owned(),
+            ListedStatus::All => "No requests".to_owned(),
+            one => format!("No {} requests", STATUSES[one as usize]),
+        };
+        return write_line(out, format_args!("{what} in namespace {}.", site.namespace()));
+    }
+    let rows: Vec<Vec<String>> = lines
+        .iter()
+        .map(|line| {
+            let agent = line.agent_name.filter(|name| !name.trim().is_empty()).or(line.agent_id);
+            vec![
+                line.short_id.unwrap_or("-").to_owned(),
+                line.status.to_owned(),
+                text::cell(line.service),
+                text::cell(line.subject),
+                text::cell(agent),
+                text::key(line.public_key),
+                text::cell(line.agent_ip),
+                line.asked.clone(),
+                line.left.clone(),
+            ]
+        })
+        .collect();
+    let headers = [
+        "ID", "STATUS", "SERVICE", "SUBJECT", "AGENT", "KEY", "IP", "ASKED", "LIVES",
+    ];
+    output::table(out, &headers, &rows).or_fail(ExitCode::Failure, || "could not write to standard output".to_owned())
+}

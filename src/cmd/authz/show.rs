@@ -1,0 +1,104 @@
+//! `authz show`: everything about one request, what was decided about it here, and how its key was used.
+
+use super::site::Site;
+use super::target;
+use super::{log, text};
+use crate::authz::decision_log::DecisionLog;
+use crate::authz::timed;
+use crate::cli::AuthzShowArgs;
+use crate::cmd::output::{self, write_lines};
+use crate::env::Env;
+use crate::error::{ExitCode, Result};
+use crate::request::AuthorizationRequest;
+use crate::sigilum::api::ApiError;
+use crate::time;
+use std::io::Write;
+
+/// The days whose use is shown.
+const DAYS: i64 = 30;
+
+/// Runs the command.
+pub fn run(args: &AuthzShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    let site = Site::open(&args.owner, env)?;
+    site.settle_open();
+    let request = target::one(&site, &args.id)?;
+    let mut lines = fields(&request);
+    let id = request.id().unwrap_or_default();
+    if let Some(approval) = timed::read(&site.place)?
+        .into_iter()
+        .find(|approval| approval.claim_id == id)
+    {
+        lines.push(format!("taken back: {}", time::rfc3339(approval.until)));
+    }
+    lines.push(match used(&site, &request) {
+        Ok(used) => format!("use, last {DAYS} days: {used}"),
+        Err(error) => format!("use, last {DAYS} days: not known: {error}"),
+    });
+    let entries = DecisionLog::of(&site.place).read()?;
+    for entry in entries.iter().filter(|entry| entry.intent.claim_id == id) {
+        let intent = &entry.intent;
+        lines.push(format!(
+            "{}: {} by {} ({}): {}",
+            intent.at,
+            intent.decision.as_str(),
+            intent.by,
+            intent.how.text(),
+            log::result(entry)
+        ));
+    }
+    write_lines(out, &lines)?;
+    if request.is("pending") {
+        output::note(format_args!(
+            "to answer: {} or {}",
+            site.command(&format!("authz approve {id}")),
+            site.command(&format!("authz reject {id}"))
+        ));
+    }
+    Ok(ExitCode::Ok)
+}
+
+fn fields(request: &AuthorizationRequest) -> Vec<String> {
+    let fields = [
+        ("id", &request.claim_id),
+        ("status", &request.status),
+        ("namespace", &request.namespace),
+        ("service", &request.service),
+        ("subject", &request.subject),
+        ("agent name", &request.agent_name),
+        ("agent id", &request.agent_id),
+        ("key", &request.public_key),
+        ("ip", &request.agent_ip),
+        ("first asked", &request.created_at),
+        ("approved", &request.approved_at),
+        ("revoked", &request.revoked_at),
+    ];
+    let told = fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    told.map(|(name, value)| format!("{name}: {}", text::shown(value)))
+        .collect()
+}
+
+fn used(site: &Site, request: &AuthorizationRequest) -> Result<String, ApiError> {
+    // As the API writes times.
+    let from = time::rfc3339(time::now() - DAYS * 86_400).replace('Z', ".000Z");
+    let rows = site
+        .api()
+        .usage(site.token(), request.service.as_deref(), &from, site.deadline())?;
+    let rows: Vec<_> = rows
+        .into_iter()
+        .filter(|row| row.public_key == request.public_key)
+        .collect();
+    let sum = |count: fn(&crate::sigilum::decisions::Usage) -> Option<u64>| {
+        rows.iter().filter_map(count).fold(0, u64::saturating_add)
+    };
+    let last = rows.iter().filter_map(|row| row.last_used_at.as_deref()).max();
+    Ok(match sum(|row| row.total_calls) {
+        0 => "none".to_owned(),
+        calls => format!(
+            "{calls} calls, {} failed, the last at {}",
+            sum(|row| row.error_calls),
+            text::cell(last)
+        ),
+    })
+}

@@ -1,0 +1,205 @@
+//! Whose requests: the owner, their token, and the API that it goes to. `openclaw.json` says nothing of any of these.
+
+use crate::authz::decide::Desk;
+use crate::cli::ShowArgs;
+use crate::cmd::context;
+use crate::cmd::hook::owner_token;
+use crate::cmd::{output, owner};
+use crate::env::Env;
+use crate::error::{Error, ExitCode, Result};
+use crate::fs;
+use crate::home::OpenClawHome;
+use crate::hook_record;
+use crate::request::{AuthorizationRequest, Pending, STATUSES, Which};
+use crate::settings::{Owner, OwnerQuery};
+use crate::sigilum::api::{Api, ApiError};
+use crate::sigilum::http::{self, Http, Url};
+use crate::time;
+use secrecy::SecretString;
+use std::time::{Duration, Instant};
+
+/// How long the API may take for all that is read, and for one decision.
+const READING: Duration = Duration::from_secs(30);
+const DECIDING: Duration = Duration::from_secs(15);
+/// How long to wait for another process that is deciding: it may take all its time, and a bit more.
+const PATIENCE: Duration = Duration::from_secs(25);
+/// The most requests of one status that are read.
+pub const MOST: usize = 10_000;
+
+/// Where a command of `authz` works.
+pub struct Site {
+    /// The home.
+    pub place: OpenClawHome,
+    /// The namespace owner.
+    pub owner: Owner,
+    /// The flags that a person typed for these, each with a blank before it, for a command that is printed.
+    pub flags: String,
+    /// Those of them that lead to the home.
+    pub place_flags: String,
+    /// Where decisions are made by a person, for messages; `None`: nowhere else.
+    pub dashboard: Option<String>,
+    http: Http,
+    url: Url,
+    token: SecretString,
+}
+
+impl Site {
+    /// Finds it all.
+    ///
+    /// # Errors
+    /// [`ExitCode::Token`] where there is no token that may be sent to this API.
+    pub fn open(args: &ShowArgs, env: &Env) -> Result<Self> {
+        let place = context::place(&args.place, env)?;
+        let query = OwnerQuery {
+            namespace: args.namespace.as_deref(),
+            token_file: args.token_file.as_deref(),
+            ..OwnerQuery::default()
+        };
+        let owner = owner::owner(query, env, &place, false)?;
+        let flags = flags(args);
+        let http = Http::new(http::Options::from_env(env));
+        let url = http::check_url(&owner.api_url.value, http.options().insecure).map_err(|error| {
+            let what = format!("could not use the API URL (from {})", owner.api_url.origin);
+            Error::new(ExitCode::Usage, what)
+                .because(error)
+                .next("log in with the right one: sigilum-authz-notify auth login --api-url <url>")
+        })?;
+        let found = owner_token::find(&owner, &url, None, time::now()).map_err(|no_token| {
+            let what = format!("could not use an owner token of namespace {}", owner.namespace.value);
+            Error::new(ExitCode::Token, what)
+                .because(anyhow::Error::msg(no_token.to_string()))
+                .next(context::login_command(&owner, &context::place_flags(&args.place)))
+        })?;
+        let recorded = hook_record::read(&place.hook_record_file()).ok().flatten();
+        let named = env.var("SIGILUM_DASHBOARD_URL").map(str::to_owned);
+        Ok(Self {
+            dashboard: named.or(recorded.and_then(|record| record.dashboard)),
+            place,
+            owner,
+            flags,
+            place_flags: context::place_flags(&args.place),
+            http,
+            url,
+            token: found.token,
+        })
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> &str {
+        &self.owner.namespace.value
+    }
+
+    /// The API's origin.
+    pub fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
+    /// The API of the owner.
+    pub fn api(&self) -> Api<'_> {
+        Api {
+            http: &self.http,
+            url: &self.url,
+            namespace: self.namespace(),
+            trust: self.owner.loopback_trust(&self.place),
+        }
+    }
+
+    /// Where decisions are made.
+    pub fn desk<'a>(&'a self, api: &'a Api<'a>) -> Desk<'a> {
+        Desk {
+            place: &self.place,
+            api,
+            token: &self.token,
+            by: fs::account_name(),
+            budget: DECIDING,
+            patience: PATIENCE,
+        }
+    }
+
+    /// The owner token.
+    pub fn token(&self) -> &SecretString {
+        &self.token
+    }
+
+    /// When the API must be through with what a command reads.
+    pub fn deadline(&self) -> Instant {
+        Instant::now() + READING
+    }
+
+    /// A command of this program's, with the flags that a person typed.
+    pub fn command(&self, words: &str) -> String {
+        format!("sigilum-authz-notify {words}{}", self.flags)
+    }
+
+    /// The requests of a status, of one service or of all.
+    pub fn requests(&self, status: &str, service: Option<&str>) -> Result<Pending, ApiError> {
+        let which = Which {
+            status,
+            service,
+            most: MOST,
+        };
+        self.api().requests(&self.token, &which, self.deadline())
+    }
+
+    /// All requests of every status.
+    ///
+    /// # Errors
+    /// The API could not be asked, or some could not be read: an id that looks unique may not be.
+    pub fn all_requests(&self, service: Option<&str>) -> Result<Vec<AuthorizationRequest>> {
+        let mut all = Vec::new();
+        for status in STATUSES {
+            let found = self.requests(status, service).map_err(|error| self.not_asked(error))?;
+            if !found.is_all() {
+                let what = format!("could not read all {status} requests of namespace {}", self.namespace());
+                return Err(Error::new(ExitCode::Unreachable, what).next("give whole ids, or run the command again"));
+            }
+            all.extend(found.requests);
+        }
+        Ok(all)
+    }
+
+    /// One request, by its whole id; `None` where there is none in this namespace.
+    pub fn request(&self, id: &str) -> Result<Option<AuthorizationRequest>> {
+        let found = self.api().request(&self.token, id, self.deadline());
+        let found = found.map_err(|error| self.not_asked(error))?;
+        let Some(request) = found.filter(|request| request.id() == Some(id)) else {
+            return Ok(None);
+        };
+        match request.namespace.as_deref() == Some(self.namespace()) {
+            true => Ok(Some(request)),
+            false => {
+                let what = format!(
+                    "could not use {id}: it is a request in another namespace than {}",
+                    self.namespace()
+                );
+                Err(Error::new(ExitCode::Token, what).next(format!(
+                    "look which namespaces are stored: sigilum-authz-notify auth status{}",
+                    self.flags
+                )))
+            }
+        }
+    }
+
+    /// Completes our log where a run was killed; what stands in the way is a warning.
+    pub fn settle_open(&self) {
+        let api = self.api();
+        if let Err(stopped) = self.desk(&api).settle_open() {
+            let why = self.stopped(&stopped);
+            output::warn(format_args!(
+                "a decision that a killed run left open is still not known: {why}"
+            ));
+        }
+    }
+}
+
+/// The flags that a person typed for owner and home, each with a blank before it.
+pub fn flags(args: &ShowArgs) -> String {
+    let namespace = args
+        .namespace
+        .as_ref()
+        .map(|name| format!(" --namespace {}", shell_words::quote(name)));
+    let file = args.token_file.as_ref();
+    let file = file.map(|file| format!(" --token-file {}", fs::quoted(file)));
+    let typed: String = namespace.into_iter().chain(file).collect();
+    typed + &context::place_flags(&args.place)
+}

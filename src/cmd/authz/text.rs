@@ -1,0 +1,75 @@
+//! How requests look on a terminal. Every field of one is text that a stranger chose.
+
+use crate::hook::clean;
+use crate::request::AuthorizationRequest;
+use crate::text;
+
+/// The longest field in a table, and where there is room, in characters.
+const CELL: usize = 32;
+const LONG: usize = 400;
+
+/// A stranger's text that moves no terminal, in full as far as anybody would read it.
+pub fn shown(text: &str) -> String {
+    cut(text, LONG)
+}
+
+/// The same for a table; `-` where there is none.
+pub fn cell(text: Option<&str>) -> String {
+    text.filter(|text| !text.trim().is_empty())
+        .map_or_else(|| "-".to_owned(), |text| cut(text, CELL))
+}
+
+/// Both ends of a key.
+pub fn key(key: Option<&str>) -> String {
+    key.map_or_else(|| "-".to_owned(), clean::key)
+}
+
+/// The agent's name, else its id.
+pub fn agent(request: &AuthorizationRequest) -> Option<&str> {
+    let name = request.agent_name.as_deref().filter(|name| !name.trim().is_empty());
+    name.or(request.agent_id.as_deref())
+}
+
+/// `cl_… (service "mail", key "MCowBQYD..4rXAxZuE")`
+pub fn named(request: &AuthorizationRequest) -> String {
+    format!(
+        "{} (service \"{}\", key \"{}\")",
+        request.id().unwrap_or_default(),
+        cell(request.service.as_deref()).replace('"', "'"),
+        key(request.public_key.as_deref())
+    )
+}
+
+/// What is not as it was: `key was "a", is "b"`.
+pub fn differences(was: &AuthorizationRequest, is: &AuthorizationRequest) -> String {
+    let fields = |request: &AuthorizationRequest| {
+        [
+            ("status", request.status.clone()),
+            ("service", request.service.clone()),
+            ("key", request.public_key.clone()),
+            ("ip", request.agent_ip.clone()),
+            ("subject", request.subject.clone()),
+            ("agent id", request.agent_id.clone()),
+            ("agent name", request.agent_name.clone()),
+        ]
+    };
+    let pairs = fields(was).into_iter().zip(fields(is));
+    let changed =
+        pairs.filter(|((_, was), (_, is))| was.as_deref().unwrap_or_default() != is.as_deref().unwrap_or_default());
+    let told = changed.map(|((name, was), (_, is))| {
+        format!(
+            "{name} was \"{}\", is \"{}\"",
+            cell(was.as_deref()),
+            cell(is.as_deref())
+        )
+    });
+    told.collect::<Vec<_>>().join("; ")
+}
+
+fn cut(text: &str, max: usize) -> String {
+    let plain = text::plain(text);
+    match plain.char_indices().nth(max) {
+        Some((at, _)) => format!("{}…", &plain[..at]),
+        None => plain,
+    }
+}

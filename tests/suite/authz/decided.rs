@@ -1,0 +1,344 @@
+//! `authz approve`, `reject`, `revoke` and `log`.
+
+use super::{World, entry, id, key};
+use crate::env::api::Fault;
+use crate::env::terminal::Terminal;
+use crate::env::watching::managed_token;
+use crate::env::{Output, mode, now};
+use serde_json::json;
+
+fn post(number: u32, verb: &str) -> String {
+    format!("POST /v1/claims/{}/{verb}", id(number))
+}
+
+#[test]
+fn each_decision_is_sent_once_and_logged() {
+    let world = World::with_three();
+    let one = world.authz(&format!("approve {} --yes", id(1))).expect(0);
+    assert!(
+        one.stdout
+            .starts_with(&format!("approved {} (service \"mail\", key ", id(1))),
+        "{}",
+        one.stdout
+    );
+    let back = format!("to take it back: sigilum-authz-notify authz revoke {}\n", id(1));
+    assert!(one.stderr.ends_with(&back), "{}", one.stderr);
+    world
+        .authz(&format!("reject {} {} {} --yes", id(2), id(3), id(2)))
+        .expect(0);
+    world.authz("revoke cl_00000001 --yes").expect(0);
+    let posts = [
+        post(1, "approve"),
+        post(2, "reject"),
+        post(3, "reject"),
+        post(1, "revoke"),
+    ];
+    assert_eq!(world.api.posts(), posts);
+    assert_eq!(
+        [world.status(1), world.status(2), world.status(3)],
+        ["revoked", "rejected", "rejected"]
+    );
+    let decisions = [
+        entry("approve", 1, "done"),
+        entry("reject", 2, "done"),
+        entry("reject", 3, "done"),
+        entry("revoke", 1, "done"),
+    ];
+    assert_eq!(world.decisions(), decisions);
+    assert_eq!(mode(world.env.sigilum("decisions.jsonl")), 0o600);
+    let log = world.log();
+    assert_eq!(log.len(), 8);
+    for (field, value) in [
+        ("how", json!("yes")),
+        ("namespace", json!("alice")),
+        ("api", json!(world.api.url())),
+        ("service", json!("mail")),
+        ("public_key", json!(key(1))),
+    ] {
+        assert_eq!(log[0][field], value);
+    }
+    let table = world.authz("log").expect(0).stdout;
+    assert_eq!(table.lines().count(), 5);
+    assert!(table.contains("done: rejected"), "{table}");
+    // Neither the log nor a message holds the token.
+    let token = world.env.stored().unwrap();
+    assert!(!format!("{log:?}{table}{}{}", one.stdout, one.stderr).contains(&token));
+}
+
+/// A whole id and --yes: the request is read, then decided.
+#[test]
+fn a_whole_id_takes_two_requests() {
+    let world = World::with_three();
+    let before = world.api.seen().len();
+    world.authz(&format!("approve {} --yes", id(1))).expect(0);
+    let seen: Vec<String> = world
+        .api
+        .seen()
+        .into_iter()
+        .skip(before)
+        .map(|seen| seen.line)
+        .collect();
+    assert_eq!(seen, [format!("GET /v1/claims/{}", id(1)), post(1, "approve")]);
+}
+
+#[test]
+fn a_person_is_shown_the_request_and_asked() {
+    let world = World::with_three();
+    let words = format!("approve {} {}", id(1), id(3));
+    for answer in ["\n", "n\n", "no\n", "maybe\n"] {
+        let output = world.authz(&words).at_a_terminal(answer);
+        assert_eq!(output.code, 1);
+        assert!(
+            output.stderr.contains("Approve these 2 requests? [y/N]"),
+            "{}",
+            output.stderr
+        );
+        assert!(output.stderr.contains("nothing was approved"), "{}", output.stderr);
+        assert!(
+            output.stderr.contains(&key(1)) && output.stderr.contains("bot-3"),
+            "{}",
+            output.stderr
+        );
+    }
+    assert_eq!(world.api.posts(), [] as [&str; 0]);
+    assert_eq!(world.authz(&words).at_a_terminal("y\n").code, 0);
+    assert_eq!(world.api.posts(), [post(1, "approve"), post(3, "approve")]);
+    assert_eq!(world.log()[0]["how"], "asked");
+    // Without a terminal the next step is the whole command.
+    let output = world.authz(&format!("reject {} --namespace alice", id(2))).expect(2);
+    let next = format!(
+        "next: sigilum-authz-notify authz reject {} --yes --namespace alice\n",
+        id(2)
+    );
+    assert!(output.stderr.ends_with(&next), "{}", output.stderr);
+    let words = next
+        .trim()
+        .strip_prefix("next: sigilum-authz-notify authz ")
+        .unwrap()
+        .to_owned();
+    world.authz(&words).expect(0);
+}
+
+#[test]
+fn all_that_waits_is_rejected_at_once() {
+    let world = World::with_three();
+    world.authz("reject --all --yes").expect(0);
+    assert_eq!([world.status(1), world.status(2), world.status(3)], ["rejected"; 3]);
+    assert_eq!(world.decisions().len(), 3);
+    let nothing = world.authz("reject --all --yes").expect(0).stdout;
+    assert_eq!(nothing, "Nothing waits for approval in namespace alice.\n");
+}
+
+#[test]
+fn an_agents_shell_decides_nothing() {
+    let world = World::with_three();
+    for words in [
+        format!("approve {} --yes", id(1)),
+        "reject --all --yes".into(),
+        format!("revoke {} --yes", id(1)),
+    ] {
+        let output = world.authz(&words).env("OPENCLAW_SHELL", "exec").expect(2);
+        assert!(output.stderr.contains("OPENCLAW_SHELL is set"), "{}", output.stderr);
+    }
+    world.authz("list").env("OPENCLAW_SHELL", "exec").expect(0);
+    assert_eq!(world.api.posts(), [] as [&str; 0]);
+}
+
+/// A yes, after this happened behind the person's back.
+fn confirmed(mut terminal: Terminal, meanwhile: impl FnOnce()) -> Output {
+    terminal.wait_for("[y/N]");
+    meanwhile();
+    terminal.types("y\n");
+    terminal.end()
+}
+
+/// Anything else than what was shown stops the decision, at the last moment too.
+#[test]
+fn what_is_not_as_it_was_shown_is_not_decided() {
+    let changes = [
+        ("service", json!("bank"), "service was \"mail\", is \"bank\""),
+        ("public_key", json!("ed25519:other"), "key was "),
+        ("agent_ip", json!("10.0.0.8"), "ip was "),
+        ("subject", json!("boss"), "subject was \"-\", is \"boss\""),
+        ("agent_name", json!("bot"), "agent name was "),
+        ("status", json!("expired"), "it is not pending any more, but expired"),
+    ];
+    for (field, value, says) in changes {
+        let world = World::with_three();
+        let changed = value.clone();
+        let output = world.authz(&format!("approve {}", id(1))).on_terminal(false);
+        let output = confirmed(output, || {
+            world.api.change(&id(1), field, changed);
+        });
+        assert_eq!(output.code, 1, "{field}: {}", output.stderr);
+        assert!(output.stderr.contains(says), "{field}: {}", output.stderr);
+        assert!(
+            output
+                .stderr
+                .contains(&format!("next: sigilum-authz-notify authz show {}", id(1)))
+        );
+        assert_eq!((world.api.posts(), world.log()), (vec![], vec![]), "{field}");
+    }
+    // Asked again meanwhile: another id, of which nobody was shown anything.
+    let world = World::with_three();
+    let output = world.authz(&format!("approve {}", id(1))).on_terminal(false);
+    let output = confirmed(output, || {
+        world.api.change(&id(1), "status", "expired");
+        world.api.ask("alice", "mail", &key(1), &id(7));
+    });
+    assert_eq!(output.code, 1);
+    assert!(
+        output.stderr.contains("asked again under a new id"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(world.api.posts(), [] as [&str; 0]);
+}
+
+#[test]
+fn what_the_api_refuses() {
+    // faults of what is asked after the request was read; exit code; words
+    let busy = || Fault::Status(503, "DB_UNAVAILABLE");
+    let cases = [
+        (vec![busy(), busy()], 6, "the API answered with status 503"),
+        (vec![Fault::Status(401, "UNAUTHORIZED")], 4, "may want a passkey"),
+        (vec![Fault::Status(403, "FORBIDDEN")], 4, "may want a passkey"),
+        (
+            vec![Fault::Status(401, "TOKEN_EXPIRED")],
+            4,
+            "decide it in the dashboard, https://sigilum.id",
+        ),
+        (
+            vec![Fault::Status(403, "SERVICE_LIMIT_REACHED")],
+            1,
+            "as many services are connected as the plan allows",
+        ),
+        (
+            vec![Fault::Status(429, "RATE_LIMITED"), Fault::Status(429, "RATE_LIMITED")],
+            6,
+            "status 429",
+        ),
+        (vec![Fault::Status(400, "VALIDATION_ERROR")], 1, "status 400"),
+    ];
+    for (faults, code, says) in cases {
+        let world = World::with_three();
+        let faults: Vec<Fault> = std::iter::once(Fault::None).chain(faults).collect();
+        world.api.next_faults(faults.clone());
+        let output = world.authz(&format!("approve {} --yes", id(1))).expect(code);
+        assert!(output.stderr.contains(says), "{faults:?}: {}", output.stderr);
+        assert!(output.stderr.contains("next: "), "{faults:?}: {}", output.stderr);
+        assert_eq!(world.decisions(), [entry("approve", 1, "not-done")], "{faults:?}");
+        assert_eq!(world.status(1), "pending");
+    }
+    // Busy once: asked once more.
+    let world = World::with_three();
+    world.api.next_faults([Fault::None, busy()]);
+    world.authz(&format!("approve {} --yes", id(1))).expect(0);
+    assert_eq!(world.api.posts().len(), 2);
+    assert_eq!(world.decisions(), [entry("approve", 1, "done")]);
+}
+
+#[test]
+fn a_second_answer_is_told_of_the_first() {
+    let world = World::with_three();
+    world.authz(&format!("approve {} --yes", id(1))).expect(0);
+    let again = world.authz(&format!("approve {} --yes", id(1))).expect(1);
+    assert!(again.stderr.contains("it is already approved by "), "{}", again.stderr);
+    let reject = world.authz(&format!("reject {} --yes", id(1))).expect(1);
+    assert!(
+        reject.stderr.contains("it is not pending any more, but approved by "),
+        "{}",
+        reject.stderr
+    );
+    let revoke = world.authz(&format!("revoke {} --yes", id(2))).expect(1);
+    assert!(
+        revoke.stderr.contains("it is not approved, but pending"),
+        "{}",
+        revoke.stderr
+    );
+    assert_eq!(world.api.posts().len(), 1);
+}
+
+#[test]
+fn no_room_for_another_agent_names_the_approvals_that_were_not_used() {
+    let world = World::with_three();
+    for (number, service) in [(4, "mail"), (5, "mail"), (6, "files")] {
+        world.request(number, service);
+        world.api.change(&id(number), "status", "approved");
+    }
+    world.api.used("mail", &key(4), 1, 0, now() - 86_400 * 3);
+    world.api.used("mail", &key(5), 1, 0, now() - 3_600 * 5);
+    world.api.agent_limit(2);
+    let full = world.authz(&format!("approve {} --yes", id(1))).expect(1);
+    let named = format!(
+        "not used for the longest time: {} (last used 3 d ago), {} (last used 5 h ago)",
+        id(4),
+        id(5)
+    );
+    assert!(full.stderr.contains(&named), "{}", full.stderr);
+    let next = format!("next: sigilum-authz-notify authz revoke {}\n", id(4));
+    assert!(full.stderr.ends_with(&next), "{}", full.stderr);
+    world.authz(&format!("revoke {} --yes", id(4))).expect(0);
+    world.authz(&format!("approve {} --yes", id(1))).expect(0);
+}
+
+#[test]
+fn what_is_partly_done_is_told_exactly() {
+    let world = World::with_three();
+    world.api.agent_limit(0);
+    // The limit of one service says nothing of the next.
+    world.request(4, "web");
+    let output = world.authz(&format!("approve {} {} --yes", id(1), id(4))).expect(1);
+    let says = format!("0 of 2 requests were approved, not {}, {}", id(1), id(4));
+    assert!(output.stderr.contains(&says), "{}", output.stderr);
+
+    let world = World::with_three();
+    // Read three, then for each: read again, sent.
+    let mut faults = vec![Fault::None; 6];
+    faults.push(Fault::Status(401, "TOKEN_EXPIRED"));
+    world.api.next_faults(faults);
+    let output = world
+        .authz(&format!("reject {} {} {} --yes", id(1), id(2), id(3)))
+        .expect(4);
+    assert_eq!(output.stdout.lines().count(), 1);
+    let says = format!("1 of 3 requests were rejected, not {}; not tried: {}", id(2), id(3));
+    assert!(output.stderr.contains(&says), "{}", output.stderr);
+    assert_eq!(
+        world.decisions(),
+        [entry("reject", 1, "done"), entry("reject", 2, "not-done")]
+    );
+    assert_eq!(
+        [world.status(1), world.status(2), world.status(3)],
+        ["rejected", "pending", "pending"]
+    );
+}
+
+/// Who decides goes by the records alone.
+#[test]
+fn the_token_goes_to_the_recorded_api_alone() {
+    let world = World::with_three();
+    let evil = World::new();
+    world.env.change_config(&world.api.url(), &evil.api.url());
+    let before = evil.api.seen().len();
+    world.authz(&format!("approve {} --yes", id(1))).expect(0);
+    let refused = world.authz("list").env("SIGILUM_API_URL", evil.api.url()).expect(4);
+    assert!(
+        refused.stderr.contains("a token for another mode or API"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(evil.api.seen().len(), before);
+    // A token that has expired decides nothing.
+    world
+        .env
+        .write(".openclaw/.sigilum/owner-token-alice.jwt", managed_token("alice", -5));
+    let expired = world.authz("reject --all --yes").expect(4);
+    assert!(expired.stderr.contains("expired 5 s ago"), "{}", expired.stderr);
+    assert!(
+        expired
+            .stderr
+            .contains("next: sigilum-authz-notify auth login --mode managed"),
+        "{}",
+        expired.stderr
+    );
+}

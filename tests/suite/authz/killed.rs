@@ -1,0 +1,195 @@
+//! The log of decisions: killed runs, two at once, a full disk, rotation.
+
+use super::{World, entry, id};
+use crate::env::api::Fault;
+use crate::env::watching::wait_until;
+use serde_json::{Value, json};
+use std::process::Stdio;
+use std::time::Duration;
+
+/// An answer that never came: the request says what became of it, at once or with the next command.
+#[test]
+fn an_answer_that_got_lost_is_asked_for() {
+    // The API did it and its answer got lost: known by asking once.
+    let world = World::with_three();
+    world.api.next_faults([Fault::None, Fault::Drop]);
+    world.authz(&format!("approve {} --yes", id(1))).expect(0);
+    assert_eq!(world.decisions(), [entry("approve", 1, "done")]);
+    assert_eq!(world.api.posts().len(), 1, "never sent twice");
+
+    // Nor does it say so: told as not known, and settled by the next command.
+    let world = World::with_three();
+    world.api.next_faults([Fault::None, Fault::Drop, Fault::Drop]);
+    let output = world.authz(&format!("approve {} --yes", id(1))).expect(6);
+    assert!(
+        output.stderr.contains("it was sent, and may have been done"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(world.log().len(), 1);
+    let next = format!("next: sigilum-authz-notify authz show {}\n", id(1));
+    assert!(output.stderr.ends_with(&next), "{}", output.stderr);
+    let show = world.authz(&format!("show {}", id(1))).expect(0).stdout;
+    assert!(show.contains("done: found approved"), "{show}");
+    assert_eq!(world.api.posts().len(), 1);
+}
+
+/// Killed with the intent written and the request on its way, before or after the API did it.
+#[test]
+fn a_killed_run_is_settled_by_the_next_command() {
+    for (was_done, outcome) in [(true, "done"), (false, "not-done")] {
+        let world = World::with_three();
+        world.api.next_faults([Fault::None, Fault::Stall]);
+        let mut child = world
+            .authz(&format!("approve {} --yes", id(1)))
+            .into_command()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        assert!(wait_until(|| !world.api.posts().is_empty()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(world.log().len(), 1, "the intent");
+        if !was_done {
+            world.api.change(&id(1), "status", "pending");
+        }
+        // Nothing can be known while the API is away: the log says so, and stays open.
+        world.api.fault(Fault::Status(500, "INTERNAL"));
+        let output = world.authz("log").expect(0);
+        assert!(output.stdout.contains("not known yet"), "{}", output.stdout);
+        assert!(output.stderr.contains("still not known"), "{}", output.stderr);
+        world.api.fault(Fault::None);
+        world.authz(&format!("reject {} --yes", id(3))).expect(0);
+        assert_eq!(
+            world.decisions(),
+            [entry("approve", 1, outcome), entry("reject", 3, "done")]
+        );
+        assert_eq!(world.api.posts().len(), 2, "the killed one was not sent again");
+    }
+}
+
+/// Of every prefix of what a run writes, as a kill or a power cut leaves it.
+#[test]
+fn half_a_line_is_no_line() {
+    let world = World::with_three();
+    world.authz(&format!("approve {} --yes", id(1))).expect(0);
+    let log = world.env.sigilum("decisions.jsonl");
+    let text = std::fs::read_to_string(&log).unwrap();
+    let intent = text.find('\n').unwrap();
+    for (length, first) in [
+        (0, None),
+        (intent / 2, None),
+        (intent, Some("done")),
+        (intent + 1, Some("done")),
+        (intent + 20, Some("done")),
+        (text.len() - 1, Some("done")),
+    ] {
+        world.env.write(".openclaw/.sigilum/decisions.jsonl", &text[..length]);
+        world.api.change(&id(2), "status", "pending");
+        world.authz(&format!("reject {} --yes", id(2))).expect(0);
+        let decisions = world.decisions();
+        let expected: Vec<_> = first.map(|outcome| entry("approve", 1, outcome)).into_iter().collect();
+        assert_eq!(
+            decisions,
+            [expected, vec![entry("reject", 2, "done")]].concat(),
+            "{length}"
+        );
+    }
+}
+
+#[test]
+fn two_at_once_decide_once() {
+    let world = World::with_three();
+    world.api.delay(Duration::from_millis(50));
+    let spawn = || {
+        let mut command = world
+            .authz(&format!("approve {} {} --yes", id(1), id(2)))
+            .into_command();
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let children = [spawn(), spawn(), spawn()];
+    let outputs = children.map(|child| child.wait_with_output().unwrap());
+    let codes: Vec<i32> = outputs.iter().map(|output| output.status.code().unwrap()).collect();
+    let done: usize = outputs
+        .iter()
+        .map(|output| String::from_utf8_lossy(&output.stdout).lines().count())
+        .sum();
+    assert_eq!(done, 2, "{outputs:?}");
+    assert_eq!(
+        codes.iter().filter(|code| **code == 1).count(),
+        if codes.contains(&0) { 2 } else { 3 }
+    );
+    assert_eq!(world.api.posts().len(), 2, "{:?}", world.api.posts());
+    let mut decisions = world.decisions();
+    decisions.sort();
+    assert_eq!(decisions, [entry("approve", 1, "done"), entry("approve", 2, "done")]);
+}
+
+/// An approval that cannot be logged is not made; a reject or revoke is.
+#[test]
+fn what_cannot_be_logged() {
+    let world = World::with_three();
+    world.authz(&format!("approve {} --yes", id(3))).expect(0);
+    let log = world.env.sigilum("decisions.jsonl");
+    std::fs::remove_file(&log).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &log).unwrap();
+    let output = world.authz(&format!("approve {} --yes", id(1))).expect(1);
+    assert!(
+        output.stderr.contains("as the decision cannot be logged"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(world.status(1), "pending");
+    for (number, verb, status) in [(1, "reject", "rejected"), (3, "revoke", "revoked")] {
+        let output = world.authz(&format!("{verb} {} --yes", id(number))).expect(0);
+        assert!(
+            output.stderr.contains("that was done, but not all of it is recorded"),
+            "{}",
+            output.stderr
+        );
+        assert_eq!(world.status(number), status);
+    }
+}
+
+/// Two files of a bounded length; an open intent is carried along.
+#[test]
+fn the_log_is_bounded() {
+    let world = World::with_three();
+    let line = |number: usize| {
+        json!({"intent": format!("{number:016x}"), "at": "2026-01-01T00:00:00Z", "by": "alice", "how": "yes",
+            "decision": "reject", "claim_id": format!("cl_{number:024x}"), "namespace": "alice", "api": world.api.url(),
+            "service": "x".repeat(150), "public_key": "k"})
+    };
+    let result = |number: usize| json!({"result": format!("{number:016x}"), "at": "2026-01-01T00:00:01Z", "outcome": "done", "answer": "rejected"});
+    let mut text = line(7777).to_string() + "\n";
+    for number in 0..700 {
+        text += &format!("{}\n{}\n", line(number), result(number));
+    }
+    assert!(text.len() > 256 * 1024);
+    world
+        .env
+        .write(".openclaw/.sigilum/decisions.1.jsonl", line(8888).to_string());
+    world.env.write(".openclaw/.sigilum/decisions.jsonl", &text);
+    // The open one's API is away until the log was put away.
+    world
+        .api
+        .next_faults([Fault::Status(500, "INTERNAL"), Fault::Status(500, "INTERNAL")]);
+    world.authz(&format!("reject {} --yes", id(1))).expect(0);
+    let newest = std::fs::metadata(world.env.sigilum("decisions.jsonl")).unwrap().len();
+    assert!(newest < 4_096, "{newest}");
+    assert_eq!(
+        std::fs::read_to_string(world.env.sigilum("decisions.1.jsonl")).unwrap(),
+        text
+    );
+    let decisions = world.decisions();
+    assert_eq!(decisions.len(), 703);
+    assert_eq!(decisions[0].2, "unknown", "settled from the new file");
+    let carried: Vec<Value> = world.log().iter().take(2).map(|line| line["intent"].clone()).collect();
+    assert_eq!(carried, [8888, 7777].map(|number| json!(format!("{number:016x}"))));
+}
