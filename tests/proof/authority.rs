@@ -8,50 +8,36 @@ mod edits;
 mod stage;
 
 use super::Report;
+use crate::env::api::Seen;
 use edits::{Edit, Place};
 use serde_json::json;
 use stage::{Kind, Stage};
 use std::path::Path;
+use std::sync::Mutex;
 
-/// Runs it. `only`: the edits whose name holds it.
+/// Runs it, two kinds of homes at a time. `only`: the edits whose name holds it.
 pub fn all(only: &str, report: &mut Report) {
-    let mut counts = Counts::default();
-    for kind in Kind::ALL {
-        reach(kind, report);
-        let stage = Stage::set(kind);
-        let once = Stage::set(kind);
-        let mut resident = stage.serve();
-        let edits: Vec<Edit> = edits::list(&stage)
-            .into_iter()
-            .filter(|edit| edit.name.contains(only))
-            .collect();
-        for edit in &edits {
-            counts.edits += 1;
-            let scene = format!("{kind:?}, {}", edit.name);
-            // A resident child, whose watcher sees the edit, and the hook's own child.
-            stage.apply(edit);
-            let mut answers = vec![("serve", resident.ask(&stage.event(edit)))];
-            answers.push(("hook run", stage.hook_run(edit)));
-            if matches!(edit.place, Place::GatewayEnvironment | Place::EnvVars) && stage.node.is_some() {
-                answers.push(("handler", stage.handler(edit)));
-                counts.handlers += 1;
-            }
-            for (who, answer) in answers {
-                counts.answers += 1;
-                if let Err(why) = stage.tells(edit, &answer) {
-                    report.fault(&scene, format!("{who}: {why}"));
+    reach(report);
+    let kinds = Mutex::new(Kind::ALL.iter());
+    let whole = Mutex::new((Counts::default(), report));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let kind = kinds.lock().unwrap().next();
+                    let Some(kind) = kind else { break };
+                    let mut report = Report::default();
+                    let counts = attack(*kind, only, &mut report);
+                    let mut whole = whole.lock().unwrap();
+                    whole.0.add(&counts);
+                    whole.1.add(report);
                 }
-            }
-            // A watcher that looks at the edit from beginning to end.
-            once.apply(edit);
-            once.watch_once(edit);
-            for stage in [&stage, &once] {
-                stage.check(&scene, report);
-                stage.restore();
-            }
+            });
         }
-        drop(resident);
-        counts.tokens_elsewhere += stage.seen_elsewhere() + once.seen_elsewhere();
+    });
+    let (counts, report) = whole.into_inner().unwrap();
+    // One at a time: each needs a port that was just given up.
+    for kind in Kind::ALL {
         takeover(kind, report);
     }
     if counts.edits < 300 && only.is_empty() {
@@ -67,6 +53,45 @@ pub fn all(only: &str, report: &mut Report) {
     ));
 }
 
+/// Every edit on two homes of a kind: one that is served all the time, one that a watcher looks at once each time.
+fn attack(kind: Kind, only: &str, report: &mut Report) -> Counts {
+    let mut counts = Counts::default();
+    let (stage, once) = (Stage::set(kind), Stage::set(kind));
+    let mut resident = stage.serve();
+    let edits: Vec<Edit> = edits::list(&stage)
+        .into_iter()
+        .filter(|edit| edit.name.contains(only))
+        .collect();
+    for edit in &edits {
+        counts.edits += 1;
+        let scene = format!("{kind:?}, {}", edit.name);
+        // A resident child, whose watcher sees the edit, and the hook's own child.
+        stage.apply(edit);
+        let mut answers = vec![("serve", resident.ask(&stage.event(edit)))];
+        answers.push(("hook run", stage.hook_run(edit)));
+        if matches!(edit.place, Place::GatewayEnvironment | Place::EnvVars) && stage.node.is_some() {
+            answers.push(("handler", stage.handler(edit)));
+            counts.handlers += 1;
+        }
+        for (who, answer) in answers {
+            counts.answers += 1;
+            if let Err(why) = stage.tells(edit, &answer) {
+                report.fault(&scene, format!("{who}: {why}"));
+            }
+        }
+        // A watcher that looks at the edit from beginning to end.
+        once.apply(edit);
+        once.watch_once(edit);
+        for stage in [&stage, &once] {
+            stage.check(&scene, report);
+            stage.restore();
+        }
+    }
+    drop(resident);
+    counts.tokens_elsewhere = stage.seen_elsewhere() + once.seen_elsewhere();
+    counts
+}
+
 #[derive(Default)]
 struct Counts {
     edits: u32,
@@ -75,73 +100,128 @@ struct Counts {
     tokens_elsewhere: usize,
 }
 
-/// Each kind of attack is first seen to arrive where nothing forbids it: the same words, said by a person, or in a home
-/// that has no record. Otherwise an experiment that finds nothing would prove nothing.
-fn reach(kind: Kind, report: &mut Report) {
-    if kind != Kind::NoRecord {
-        return;
+impl Counts {
+    fn add(&mut self, other: &Self) {
+        self.edits += other.edits;
+        self.answers += other.answers;
+        self.handlers += other.handlers;
+        self.tokens_elsewhere += other.tokens_elsewhere;
     }
-    let stage = Stage::set(Kind::NoRecord);
+}
+
+/// Each kind of attack is first seen to arrive where nothing forbids it: the same words, said by a person, or in a home
+/// that has no record; and everything that is counted is first seen to be found. Otherwise an experiment that finds
+/// nothing would prove nothing. That each setting decides where it may is in the tests of `authority`.
+fn reach(report: &mut Report) {
     let mut arrived = |what: &str, arrived: bool| {
         if !arrived {
             report.fault("reach", format!("{what}: the attack does not reach what it attacks"));
         }
     };
-    // The entry's own token goes to the entry's own API: there the entry is all that there is.
+    let stage = Stage::set(Kind::NoRecord);
     let url = stage.stranger.url();
-    stage.apply(&Edit::entry("SIGILUM_API_URL", json!(url)));
-    stage.hook_run(&Edit::nothing());
-    arrived("the entry's SIGILUM_API_URL", stage.sent_to_stranger(&stage.token) > 0);
-    stage.restore();
+    // The entry's own token goes to the entry's own API: there the entry is all that there is.
+    for edit in [
+        Edit::entry("SIGILUM_API_URL", json!(url)),
+        Edit::included("SIGILUM_API_URL", json!(url)),
+    ] {
+        let before = stage.sent_to_stranger(&stage.token);
+        stage.apply(&edit);
+        stage.hook_run(&Edit::nothing());
+        arrived(&edit.name, stage.sent_to_stranger(&stage.token) > before);
+        stage.restore();
+    }
     let forged = stage.forged();
     stage.apply(&Edit::entry("SIGILUM_OWNER_TOKEN", json!(forged)));
     stage.hook_run(&Edit::nothing());
-    arrived(
-        "the entry's SIGILUM_OWNER_TOKEN",
-        stage.api.seen().iter().any(|seen| stage::bears(seen, &forged)),
-    );
+    let has_seen = |seen: &[Seen]| seen.iter().any(|seen| stage::bears(seen, &forged));
+    arrived("the entry's SIGILUM_OWNER_TOKEN", has_seen(&stage.api.seen()));
     stage.restore();
     // A person's environment decides for a person's command.
     let person = Stage::set(Kind::Managed);
-    let out = person
-        .env
-        .run(["hook", "run", "--event", "command:new"])
-        .env("SIGILUM_NAMESPACE", "mallory")
-        .output();
+    let asks = |name: &str, value: &str| {
+        let asks = person.env.run(["hook", "run", "--event", "command:new"]);
+        let output = asks.env(name, value).output();
+        format!("{}{}", output.stdout, output.stderr)
+    };
     arrived(
         "a person's SIGILUM_NAMESPACE",
-        out.stdout.contains("mallory") || out.stderr.contains("mallory"),
+        asks("SIGILUM_NAMESPACE", "mallory").contains("mallory"),
     );
-    let login = [
-        "auth",
-        "login",
-        "--mode",
-        "managed",
-        "--namespace",
-        "alice",
-        "--print-token",
-        "false",
-    ];
-    person
-        .env
-        .run(login)
-        .args(["--owner-token-stdin"])
-        .env("SIGILUM_API_URL", &url)
-        .stdin(person.stranger.token("alice", 3600))
+    // The other home's record sends this home's token to the stranger.
+    asks("OPENCLAW_STATE_DIR", person.other_home().to_str().unwrap());
+    arrived(
+        "a person's OPENCLAW_STATE_DIR",
+        person.sent_to_stranger(&person.token) > 0,
+    );
+    let token = person.stranger.token("alice", 3600);
+    let login = "auth login --mode managed --namespace alice --print-token false --owner-token-stdin";
+    let login = person.env.run(login.split(' '));
+    login
+        .env("SIGILUM_API_URL", person.stranger.url())
+        .stdin(token.clone())
         .output();
     person.hook_run(&Edit::nothing());
-    arrived(
-        "a person's SIGILUM_API_URL",
-        !person.stranger.seen().is_empty() || !stage.stranger.seen().is_empty(),
-    );
-    // A person's token command runs.
+    arrived("a person's SIGILUM_API_URL", person.sent_to_stranger(&token) > 0);
+    // A person's token command runs, and the watcher writes where it may.
     let due = Stage::set(Kind::Managed);
     due.make_due();
-    due.env
-        .run(["watch", "--once"])
-        .env("SIGILUM_OWNER_TOKEN_COMMAND", due.marker_program())
-        .output();
+    let watch = due.env.run(["watch", "--once"]);
+    watch.env("SIGILUM_OWNER_TOKEN_COMMAND", due.marker_program()).output();
     arrived("a person's token command", due.marker().exists());
+    let chosen = Stage::set(Kind::In);
+    chosen.apply(&Edit::entry("SIGILUM_OWNER_TOKEN", json!("")));
+    chosen.watch_once(&Edit::nothing());
+    let config = std::fs::read_to_string(chosen.env.config()).unwrap();
+    arrived("the watcher", config.contains(&chosen.token));
+    // Without a record a broken config hides what waits.
+    stage.apply(&Edit::text("{"));
+    let answer = stage.hook_run(&Edit::nothing());
+    arrived("a broken config", !answer.to_string().contains("linear"));
+    is_found(report);
+}
+
+/// Whatever must not be is found where it is.
+fn is_found(report: &mut Report) {
+    type Plant = fn(&Stage);
+    let plants: [(&str, Plant); 4] = [
+        ("the stranger was asked", |stage| {
+            asks_the_stranger(stage);
+        }),
+        ("a record was changed", |stage| {
+            stage.env.write(".openclaw/.sigilum/owner-mallory.json", "{}");
+        }),
+        ("a program of the agent's ran", |stage| {
+            stage.env.write("ran", "");
+        }),
+        ("token", |stage| {
+            stage.env.write("agent/notes.txt", &stage.token);
+        }),
+    ];
+    for (fault, plant) in plants {
+        let stage = Stage::set(Kind::Out);
+        let mut found = Report {
+            is_silent: true,
+            ..Report::default()
+        };
+        stage.check("before", &mut found);
+        plant(&stage);
+        let before = found.faults.len();
+        stage.check("after", &mut found);
+        let is_found = before == 0 && found.faults.iter().any(|line| line.contains(fault));
+        if !is_found {
+            report.fault(
+                "reach",
+                format!("{fault:?} is not found where it is: {:?}", found.faults),
+            );
+        }
+    }
+}
+
+/// As the token's owner would, who logs in there.
+fn asks_the_stranger(stage: &Stage) {
+    let asks = stage.env.run(["hook", "run", "--event", "command:new"]);
+    asks.env("OPENCLAW_STATE_DIR", stage.other_home()).output();
 }
 
 /// Somebody of another user takes the recorded port when the API is gone: no token goes there, unless a person said so.

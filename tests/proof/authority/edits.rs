@@ -37,6 +37,15 @@ impl Edit {
         Self::new(Place::Entry, setting, value)
     }
 
+    pub fn included(setting: &'static str, value: Value) -> Self {
+        Self::new(Place::Include, setting, value)
+    }
+
+    /// The whole config is this text.
+    pub fn text(text: &str) -> Self {
+        Self::new(Place::Text, "", json!(text))
+    }
+
     /// Nothing is edited.
     pub fn nothing() -> Self {
         Self::new(Place::Event, "SIGILUM_PROOF_NOTHING", json!(""))

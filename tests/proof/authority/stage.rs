@@ -189,7 +189,8 @@ impl Stage {
         let home = self.env.home().join("agent/home");
         if !home.exists() {
             let url = self.stranger.url();
-            let record = json!({"mode": "managed", "api_url": url, "email": "a@x", "token_file": self.env.sigilum("owner-token-alice.jwt")});
+            let record = json!({"format": 2, "mode": "managed", "api_url": url, "email": "a@x",
+                "token_file": self.env.sigilum("owner-token-alice.jwt")});
             self.env
                 .write("agent/home/.sigilum/owner-alice.json", record.to_string());
             self.env
