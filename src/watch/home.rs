@@ -408,6 +408,7 @@ impl Home {
         let status = WatchStatus {
             pid: me.pid,
             pid_starttime: me.starttime,
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             running: true,
             started_at: shared.started_at.clone(),
             updated_at: time::rfc3339(shared.clock.now().wall.div_euclid(1000)),

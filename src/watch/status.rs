@@ -18,6 +18,9 @@ pub struct WatchStatus {
     /// Tells that process from a later one with the same number: field 22 of Linux's `/proc/<pid>/stat`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid_starttime: Option<u64>,
+    /// Its version; absent for 0.1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Whether it still runs. Found out by [`read`]; in the file always true.
     pub running: bool,
     /// When it started.
@@ -95,6 +98,7 @@ mod tests {
         let mut status = WatchStatus {
             pid: me.pid,
             pid_starttime: me.starttime,
+            version: None,
             running: true,
             started_at: "2026-11-22T06:20:37Z".to_owned(),
             updated_at: "2026-11-22T06:20:37Z".to_owned(),

@@ -185,13 +185,7 @@ fn check(rows: &[Row]) {
 #[test]
 fn all_is_well() {
     let home = Home::new();
-    let watcher = json!({"pid": std::process::id(), "running": true, "started_at": "2026-01-01T00:00:00Z",
-        "updated_at": "2026-01-01T00:00:00Z", "homes_served": 1, "homes": [{"home": home.env.openclaw(),
-        "config": home.env.config(), "namespace": "alice", "mode": "oss-local", "polled": false,
-        "expires_at": "2026-01-09T00:00:00Z", "next_due_at": "2026-01-05T00:00:00Z", "renewed_at": null,
-        "last_error": null}]});
-    home.env
-        .write(".openclaw/.sigilum/watch-status.json", watcher.to_string());
+    watched(&home, std::process::id(), &json!({}));
     let before = contents(&home.env.openclaw());
     let told = home.doctor(&[]);
     assert_eq!((told.code, told.stderr.as_str()), (0, ""), "{}", told.stdout);
@@ -583,6 +577,33 @@ fn what_openclaw_loads_and_starts() {
             },
         },
         Row {
+            check: "plugin",
+            state: "fail",
+            code: 3,
+            text: "the plugin is on, but plugins.allow does not name it",
+            next: "sigilum-authz-notify hook install --as plugin",
+            after: Gone,
+            set_up: |home| {
+                plugin_alone(home);
+                home.edit_config(|config| config["plugins"]["allow"] = json!(["other"]));
+            },
+        },
+        Row {
+            check: "plugin",
+            state: "fail",
+            code: 3,
+            text: "the plugin is on, but plugins.deny names it",
+            next: "openclaw config unset 'plugins.deny[1]'",
+            after: Gone,
+            set_up: |home| {
+                plugin_alone(home);
+                home.edit_config(|config| config["plugins"]["deny"] = json!(["other", "sigilum-authz-notify-plugin"]));
+                home.openclaw_makes("config unset plugins.deny[1]", |config| {
+                    config["plugins"]["deny"] = json!(["other"]);
+                });
+            },
+        },
+        Row {
             check: "program",
             state: "fail",
             code: 1,
@@ -807,7 +828,99 @@ fn tokens_and_what_stands_beside() {
             after: NotRun,
             set_up: |_| (),
         },
+        Row {
+            check: "watcher",
+            state: "warn",
+            code: 0,
+            text: "the watcher, process 4000000, is gone: nothing renews the token",
+            next: "sigilum-authz-notify watch",
+            after: NotRun,
+            set_up: |home| watched(home, 4_000_000, &json!({})),
+        },
+        Row {
+            check: "watcher",
+            state: "warn",
+            code: 0,
+            text: "it fails: database busy",
+            next: "sigilum-authz-notify auth status",
+            after: Stays,
+            set_up: |home| watched(home, std::process::id(), &json!({"last_error": "database busy"})),
+        },
+        Row {
+            check: "watcher",
+            state: "warn",
+            code: 0,
+            text: "it runs, and nothing renews this token",
+            next: "sigilum-authz-notify auth login --mode oss-local --namespace alice",
+            after: Stays,
+            set_up: |home| watched(home, std::process::id(), &json!({"next_due_at": null})),
+        },
     ]);
+}
+
+/// A watcher that has written down this of the home.
+fn watched(home: &Home, pid: u32, also: &Value) {
+    let mut of_home = json!({"home": home.env.openclaw(), "config": home.env.config(), "namespace": "alice",
+        "mode": "oss-local", "polled": false, "expires_at": "2026-01-09T00:00:00Z",
+        "next_due_at": "2026-01-05T00:00:00Z", "renewed_at": null, "last_error": null});
+    for (name, value) in also.as_object().unwrap() {
+        of_home[name] = value.clone();
+    }
+    let status = json!({"pid": pid, "running": true, "started_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z", "homes_served": 1, "homes": [of_home]});
+    home.env
+        .write(".openclaw/.sigilum/watch-status.json", status.to_string());
+}
+
+#[test]
+fn a_watcher_of_another_program() {
+    let home = Home::new();
+    let copy = home.env.home().join("bin/ours");
+    std::fs::copy(env::BINARY, &copy).unwrap();
+    let mut watcher = home.env.run_program(&copy, ["watch"]).into_command();
+    let mut watcher = watcher.stderr(Stdio::null()).spawn().unwrap();
+    let finds = |state: &str, text: &str| {
+        let found = home
+            .findings()
+            .into_iter()
+            .find(|finding| finding["check"] == "watcher")
+            .unwrap();
+        found["state"] == state && found["text"].as_str().unwrap().contains(text)
+    };
+    let told = wait_until(|| finds("ok", ", next renewal 20"));
+    std::fs::remove_file(&copy).unwrap();
+    let replaced = !cfg!(target_os = "linux") || finds("warn", "runs a program that was replaced since");
+    let status = std::fs::read(home.env.sigilum("watch-status.json")).unwrap();
+    watcher.kill().unwrap();
+    watcher.wait().unwrap();
+    assert!(told && replaced, "{:#?}", home.findings());
+    let mut status: Value = serde_json::from_slice(&status).unwrap();
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    status["pid"] = std::process::id().into();
+    status["pid_starttime"] = Value::Null;
+    status["version"] = "0.0.9".into();
+    home.env
+        .write(".openclaw/.sigilum/watch-status.json", status.to_string());
+    assert!(
+        finds("warn", "is of version 0.0.9, and this program of 0.1.0"),
+        "{:#?}",
+        home.findings()
+    );
+}
+
+#[test]
+fn an_older_home_that_a_new_one_would_hide_is_named() {
+    let env = TestEnv::new();
+    env.write(".clawdbot/clawdbot.json", "{}");
+    let told = env
+        .run(["doctor", "--namespace", "alice"])
+        .env("PATH", "/usr/bin:/bin")
+        .expect(3)
+        .stdout;
+    let older = env.home().join(".clawdbot");
+    let fault = "fail  home         could not set anything up here, it would hide what OpenClaw uses: ";
+    assert!(told.contains(&format!("{fault}{}", older.display())), "{told}");
+    assert!(told.contains("next: openclaw doctor"), "{told}");
 }
 
 #[test]

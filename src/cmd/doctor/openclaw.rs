@@ -13,9 +13,10 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long OpenClaw may take to answer. It starts a whole Node program: 1.5 s on a quiet machine, and it looks at every
-/// plugin that there is.
-const ASK_LIMIT: Duration = Duration::from_secs(20);
+/// How long OpenClaw may take to answer. It starts a whole Node program: 1.5 s on a quiet machine. About a plugin it
+/// answered after 15 s on a busy one, as it looks at every plugin that there is.
+const HOOK_LIMIT: Duration = Duration::from_secs(20);
+const PLUGIN_LIMIT: Duration = Duration::from_secs(40);
 /// A package.json is a few KiB.
 const MAX_PACKAGE: u64 = 1 << 20;
 
@@ -61,9 +62,9 @@ impl OpenClaw {
         let Some(program) = self.program.as_deref().filter(|_| place.home.is_dir()) else {
             return;
         };
-        let args = match kind {
-            Kind::Hook => ["hooks", "info", HOOK, "--json"],
-            Kind::Plugin => ["plugins", "inspect", PLUGIN, "--json"],
+        let (args, limit) = match kind {
+            Kind::Hook => (["hooks", "info", HOOK, "--json"], HOOK_LIMIT),
+            Kind::Plugin => (["plugins", "inspect", PLUGIN, "--json"], PLUGIN_LIMIT),
         };
         // It would load that user's plugins, as us.
         if let Some(uid) = fs::another_user(&place.home) {
@@ -76,7 +77,7 @@ impl OpenClaw {
             &args.map(Into::into),
             &context::openclaw_env(env),
             place,
-            ASK_LIMIT,
+            limit,
         );
         self.asked = Some(kind);
         match ran {

@@ -4,6 +4,7 @@ use crate::cmd::doctor::facts::Facts;
 use crate::cmd::doctor::finding::Finding;
 use crate::error::ExitCode;
 use crate::fs;
+use crate::openclaw::entry::PLUGIN;
 use crate::openclaw::hook_files::{Found, Kind};
 use crate::process::child::Program;
 use std::collections::BTreeSet;
@@ -93,7 +94,7 @@ fn plugin(name: &'static str, facts: &Facts) -> Vec<Finding> {
                 name,
                 ExitCode::Config,
                 format!("the plugin is on, but {why}"),
-                way_out(why),
+                way_out(why, facts).unwrap_or(again),
             ));
         }
         (Some(true), false, _) => {
@@ -125,13 +126,19 @@ fn plugin(name: &'static str, facts: &Facts) -> Vec<Finding> {
     found
 }
 
-/// What lets OpenClaw load the plugin.
-fn way_out(why: &str) -> String {
-    let member = why.split(' ').next().unwrap_or_default();
-    match member {
-        "plugins.enabled" => "openclaw config set plugins.enabled true".to_owned(),
-        _ => format!("openclaw config get {member}, and take care of the plugin's name in it"),
+/// What lets OpenClaw load the plugin, where an install does not.
+fn way_out(why: &str, facts: &Facts) -> Option<String> {
+    let plugins = facts.config_value()?.get("plugins")?;
+    if why.starts_with("plugins.enabled") {
+        return Some("openclaw config set plugins.enabled true".to_owned());
     }
+    let denied = plugins
+        .get("deny")?
+        .as_array()?
+        .iter()
+        .position(|name| name == PLUGIN)?;
+    let path = format!("plugins.deny[{denied}]");
+    Some(format!("openclaw config unset {}", fs::quoted(path.as_ref())))
 }
 
 pub(super) fn program(name: &'static str, facts: &Facts) -> Vec<Finding> {

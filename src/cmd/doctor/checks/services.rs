@@ -14,6 +14,8 @@ use crate::watch::status::WatchStatus;
 use rustix::fs::Access;
 use std::time::Duration;
 
+/// What has the OpenClaw gateway start the plugin's program anew.
+const RESTART: &str = "openclaw gateway restart";
 /// How long another program's lock on the database is waited for.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -62,7 +64,6 @@ pub(super) fn local_api(name: &'static str, facts: &Facts) -> Vec<Finding> {
 
 /// The program that a running OpenClaw gateway keeps for the plugin: what it says, not what lies on the disk.
 pub(super) fn running(name: &'static str, facts: &Facts) -> Vec<Finding> {
-    const RESTART: &str = "openclaw gateway restart";
     let Ok(installed) = &facts.plugin else {
         return Vec::new();
     };
@@ -150,15 +151,31 @@ fn watching(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Vec<Findi
         pid: watch.pid,
         starttime: watch.pid_starttime,
     };
-    if process.runs_a_removed_program() {
-        let text = format!(
-            "the watcher, process {}, runs a program that was replaced since",
-            watch.pid
-        );
+    let other = watch
+        .version
+        .as_deref()
+        .filter(|version| *version != env!("CARGO_PKG_VERSION"));
+    let old = match other {
+        Some(version) => Some(format!(
+            "is of version {version}, and this program of {}",
+            env!("CARGO_PKG_VERSION")
+        )),
+        None if process.runs_a_removed_program() => Some("runs a program that was replaced since".to_owned()),
+        None => None,
+    };
+    if let Some(old) = old {
+        let is_child = facts
+            .resident
+            .as_ref()
+            .is_some_and(|resident| resident.pid == watch.pid);
+        let next = match is_child {
+            true => RESTART.to_owned(),
+            false => format!("kill {}; {}", watch.pid, facts.command("watch")),
+        };
         found.push(Finding::warn(
             name,
-            text,
-            format!("kill {}, then: {}", watch.pid, facts.command("watch")),
+            format!("the watcher, process {}, {old}", watch.pid),
+            next,
         ));
     }
     for home in &watch.homes {
