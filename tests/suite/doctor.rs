@@ -824,8 +824,8 @@ fn tokens_and_what_stands_beside() {
             state: "warn",
             code: 0,
             text: "none runs: nothing renews the token",
-            next: "sigilum-authz-notify watch",
-            after: NotRun,
+            next: "sigilum-authz-notify watch --install-unit",
+            after: Stays,
             set_up: |_| (),
         },
         Row {
@@ -833,8 +833,8 @@ fn tokens_and_what_stands_beside() {
             state: "warn",
             code: 0,
             text: "the watcher, process 4000000, is gone: nothing renews the token",
-            next: "sigilum-authz-notify watch",
-            after: NotRun,
+            next: "sigilum-authz-notify watch --install-unit",
+            after: Stays,
             set_up: |home| watched(home, 4_000_000, &json!({})),
         },
         Row {
@@ -1191,4 +1191,31 @@ fn every_text_knows_that_it_is_the_plugin() {
         serve.0.id()
     );
     assert!(purged.stderr.contains(&note), "{}", purged.stderr);
+}
+
+/// Each command that is printed leads to the same home and config again.
+#[test]
+fn next_steps_lead_to_the_same_home_and_config() {
+    let env = TestEnv::new();
+    let (home, config) = (env.home().join("a home"), env.write("elsewhere/c.json", "{}"));
+    let place = [Path::new("--openclaw-home"), &home, Path::new("--config"), &config];
+    env.login().args(place).expect(0);
+    env.run(["hook", "install"]).args(place).expect(0);
+    std::fs::write(&config, "{}").unwrap();
+    let path = format!("{}:/usr/bin:/bin", Path::new(env::BINARY).parent().unwrap().display());
+    let doctor = || env.run(["doctor"]).args(place).env("PATH", &path).expect(0).stdout;
+    let flags = format!("--openclaw-home '{}' --config {}", home.display(), config.display());
+    let told = doctor();
+    let install = format!("sigilum-authz-notify hook install {flags}");
+    assert!(told.contains(&format!("next: {install}\n")), "{told}");
+    let watch = format!(
+        "next: OPENCLAW_CONFIG_PATH={} sigilum-authz-notify watch --install-unit --openclaw-home '{}'\n",
+        config.display(),
+        home.display()
+    );
+    assert!(told.contains(&watch), "{told}");
+    env.run_program("/bin/sh".as_ref(), ["-c", &install])
+        .env("PATH", &path)
+        .expect(0);
+    assert!(doctor().contains("ok    entry "), "{}", doctor());
 }

@@ -2,7 +2,7 @@
 
 use super::openclaw::OpenClaw;
 use super::token::{self, Other, TokenStatus};
-use crate::cli::ShowArgs;
+use crate::cli::{PlaceArgs, ShowArgs};
 use crate::cmd::context;
 use crate::cmd::resident::{self, Resident};
 use crate::env::Env;
@@ -39,6 +39,8 @@ pub struct Facts<'a> {
     pub env: &'a Env,
     /// The flags that lead to the same home: a blank and each.
     pub flags: String,
+    /// What installs a watcher for it.
+    pub install_watcher: String,
     /// The config; `None` where there is none.
     pub config: Result<Option<Config>>,
     /// The hook's entry; `None` where there is none, or no config that can be read.
@@ -85,6 +87,7 @@ impl<'a> Facts<'a> {
             place,
             env,
             flags: context::place_flags(&show.place),
+            install_watcher: install_watcher(&show.place),
             selection: entry::selection(&value, &entry::installs(&place.home)),
             hook: hook_files::look(place, Kind::Hook),
             plugin: hook_files::look(place, Kind::Plugin),
@@ -155,4 +158,22 @@ impl<'a> Facts<'a> {
     pub fn command(&self, words: &str) -> String {
         format!("sigilum-authz-notify {words}{}", self.flags)
     }
+}
+
+/// `watch` knows a config by the environment alone.
+fn install_watcher(args: &PlaceArgs) -> String {
+    let home = PlaceArgs {
+        config: None,
+        ..args.clone()
+    };
+    let config = context::place_flags(&PlaceArgs {
+        openclaw_home: None,
+        ..args.clone()
+    });
+    let config = config.replacen(" --config ", "OPENCLAW_CONFIG_PATH=", 1);
+    let command = format!(
+        "sigilum-authz-notify watch --install-unit{}",
+        context::place_flags(&home)
+    );
+    format!("{config} {command}").trim_start().to_owned()
 }

@@ -133,7 +133,7 @@ pub(super) fn gateway(name: &'static str, facts: &Facts) -> Vec<Finding> {
 
 pub(super) fn watcher(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let needs_one = facts.token.as_ref().is_ok_and(|token| token.why_not.is_none());
-    let start = || facts.command("watch");
+    let start = || facts.install_watcher.clone();
     vec![match &facts.watch {
         Some(watch) if watch.running => return watching(name, watch, facts),
         Some(watch) if needs_one => {
@@ -170,7 +170,7 @@ fn watching(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Vec<Findi
             .is_some_and(|resident| resident.pid == watch.pid);
         let next = match is_child {
             true => RESTART.to_owned(),
-            false => format!("kill {}; {}", watch.pid, facts.command("watch")),
+            false => format!("kill {}, then start it anew: {}", watch.pid, facts.install_watcher),
         };
         found.push(Finding::warn(
             name,
