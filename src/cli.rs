@@ -86,6 +86,7 @@ pub enum Command {
     /// Answer OpenClaw events, one JSON line in, one out, until standard input closes (what the plugin runs)
     Serve(ServeArgs),
     /// Go through everything that a notice needs, and say what to do about it
+    #[command(after_help = texts::DOCTOR)]
     Doctor(DoctorArgs),
     /// Show the whole job in a throw-away OpenClaw home: log in, two sample requests, the notice
     Demo,
@@ -286,6 +287,7 @@ pub enum HookCommand {
     /// Remove it and give openclaw.json back as it was
     Uninstall(HookUninstallArgs),
     /// Say what is installed, selected and in force
+    #[command(after_help = texts::HOOK_STATUS)]
     Status(HookStatusArgs),
 }
 

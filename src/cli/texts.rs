@@ -56,6 +56,19 @@ Examples:
 
 Exit codes: 3 openclaw.json cannot be read or edited, 5 a lock stayed held";
 
+pub(super) const DOCTOR: &str = "\
+Examples:
+  sigilum-authz-notify doctor
+  sigilum-authz-notify doctor --fix
+
+Environment: where the OpenClaw home is, SIGILUM_NAMESPACE, JWT_SECRET, GATEWAY_ADMIN_URL, GATEWAY_ADMIN_TOKEN
+
+Exit codes: that of the worst fault, 3 openclaw.json before 4 the owner token before 7 a secret or the local database
+before any other; warnings are none";
+
+pub(super) const HOOK_STATUS: &str = "\
+Exit codes: that of the worst fault, as of doctor";
+
 pub(super) const WATCH: &str = "\
 Examples:
   sigilum-authz-notify watch

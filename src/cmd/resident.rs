@@ -55,6 +55,14 @@ pub fn read(place: &OpenClawHome) -> Option<Resident> {
     FileLock::is_held(&path).then_some(resident)
 }
 
+/// Removes what a killed one left; what runs keeps it.
+pub fn clear(place: &OpenClawHome) {
+    let path = place.serve_status_file();
+    if !FileLock::is_held(&path) {
+        let _ = fs::remove(&path);
+    }
+}
+
 /// This process, as it shows itself until it is dropped.
 pub struct Presence {
     lock: FileLock,

@@ -1,6 +1,7 @@
 //! The one runner of child processes: no shell, a clean environment, a limit of time and caps on what is read, all of
 //! which hold whatever the child leaves running.
 
+use super::waiting::Waiting;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::ffi::{OsStr, OsString};
 use std::io::{ErrorKind, Read, Write};
@@ -91,6 +92,7 @@ impl Program<'_> {
         let mut pipes = Pipes::of(&mut running.0, self.stdin.unwrap_or_default())?;
         let mut read_until = None;
         let mut pause = FIRST_PAUSE;
+        let mut waiting = Waiting::begin(self.limit);
         loop {
             // Asked before reading: what it printed before its end is read below.
             let status = running.0.try_wait()?;
@@ -108,6 +110,7 @@ impl Program<'_> {
             } else if now >= end {
                 return Err(RunError::TooLong(self.limit));
             }
+            waiting.goes_on(|| self.path.display().to_string());
             pause = if moved { FIRST_PAUSE } else { pause };
             if !moved {
                 pipes.wait(pause)?;

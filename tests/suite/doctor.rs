@@ -1153,6 +1153,20 @@ fn what_runs_makes_nothing_where_nobody_is_logged_in() {
     assert!(!home.env.openclaw().exists());
 }
 
+/// A gateway that was killed took its child with it.
+#[test]
+fn an_uninstall_takes_away_what_a_killed_program_left() {
+    let home = Home::new();
+    plugin_alone(&home);
+    let file = home.env.sigilum("serve.json");
+    let serve = Serve::start(&home, env::BINARY.as_ref());
+    assert!(wait_until(|| file.exists()));
+    drop(serve);
+    assert!(file.exists());
+    home.env.run(["hook", "uninstall"]).expect(0);
+    assert!(!file.exists());
+}
+
 /// The plugin and the hook are two shapes of one thing, and every text knows which one is there.
 #[test]
 fn every_text_knows_that_it_is_the_plugin() {

@@ -202,6 +202,18 @@ fn what_openclaw_leaves_running_is_not_waited_for() {
     assert!(status.stdout.contains(said), "{}", status.stdout);
 }
 
+/// OpenClaw takes its time about a plugin: after a second it is said what is waited for.
+#[test]
+fn a_slow_openclaw_is_named_while_it_is_waited_for() {
+    let env = TestEnv::new();
+    log_in(&env);
+    let path = openclaw(&env, r#"sleep 1.3; echo '{"loadable":true}'"#);
+    let status = env.run(["hook", "status"]).env("PATH", path).expect(0);
+    let program = env.home().join("bin/openclaw");
+    let told = format!("note: waiting for {}; ", program.display());
+    assert_eq!(status.stderr.matches(&told).count(), 1, "{}", status.stderr);
+}
+
 #[test]
 fn the_watcher() {
     let env = TestEnv::new();

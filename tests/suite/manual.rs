@@ -31,7 +31,14 @@ fn help_is_there_in_both_forms() {
 #[test]
 fn help_names_variables_exit_codes_and_an_example() {
     let env = TestEnv::new();
-    for command in [&[][..], &["auth", "login"], &["login"], &["service", "add"], &["watch"]] {
+    for command in [
+        &[][..],
+        &["auth", "login"],
+        &["login"],
+        &["service", "add"],
+        &["watch"],
+        &["doctor"],
+    ] {
         let help = env.run(command).args(["--help"]).expect(0).stdout;
         for part in ["Examples:\n  sigilum-authz-notify ", "Environment", "Exit codes:"] {
             assert!(help.contains(part), "{command:?}: {part}\n{help}");

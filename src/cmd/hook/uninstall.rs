@@ -81,6 +81,7 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     if record::written_last(&place.sigilum_dir())?.is_none() {
         fs::remove(&place.hook_record_file())?;
     }
+    resident::clear(&place);
     if args.purge {
         purge(&place, lock, &secrets, out)?;
     } else if holds_nothing(&place.sigilum_dir()) {
