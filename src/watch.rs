@@ -1,4 +1,5 @@
-//! The watcher: owner tokens renewed before they expire, the token in openclaw.json kept up to date.
+//! The watcher: owner tokens renewed before they expire, the token in openclaw.json kept up to date, approvals taken back
+//! when their time is over.
 //!
 //! [`planner`] decides: what was seen of a home ([`planner::Snapshot`]), what is remembered of it ([`planner::Memory`])
 //! and the time in; one action, the next wake-up and lines for the log out. It touches nothing, and is tested with a
@@ -17,6 +18,7 @@ mod service_manager;
 pub mod service_unit;
 mod snapshot;
 pub mod status;
+mod take_back;
 mod wakeup;
 mod watcher_lock;
 

@@ -3,7 +3,7 @@
 
 use super::decision_log::{DecisionLog, How, Intent, Outcome};
 use super::timed::{self, TimedApproval};
-use crate::error::{Error, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::fs::FileLock;
 use crate::home::OpenClawHome;
 use crate::request::{AuthorizationRequest, Decision};
@@ -11,6 +11,7 @@ use crate::sigilum::api::{Api, ApiError};
 use crate::sigilum::decisions::Refusal;
 use crate::sigilum::http::HttpError;
 use secrecy::SecretString;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 /// Where decisions are made: whose requests, at which API, in which home.
@@ -73,6 +74,34 @@ pub enum Stopped {
     Unknown(ApiError),
     /// Something of ours stood in the way: nothing was sent.
     Ours(Error),
+}
+
+impl Stopped {
+    /// The exit code that goes with it.
+    pub fn code(&self) -> ExitCode {
+        match self {
+            Self::Changed(_) | Self::Refused(Refusal::NotFound | Refusal::AgentLimit | Refusal::ServiceLimit) => {
+                ExitCode::Failure
+            }
+            Self::Refused(Refusal::Api(error)) => match error {
+                ApiError::Expired | ApiError::Unauthorized | ApiError::Forbidden => ExitCode::Token,
+                _ => ExitCode::Unreachable,
+            },
+            Self::Unknown(_) => ExitCode::Unreachable,
+            Self::NotLogged(error) | Self::Ours(error) => error.code,
+        }
+    }
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Changed(_) => f.write_str("the request is not as it was"),
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Unknown(error) => write!(f, "it may have been done: {error}"),
+            Self::NotLogged(error) | Self::Ours(error) => error.fmt(f),
+        }
+    }
 }
 
 impl From<ApiError> for Stopped {

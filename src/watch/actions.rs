@@ -2,6 +2,7 @@
 
 use super::planner::{self, Action, By, Config, Now, Snapshot, Stored, TokenId};
 use super::snapshot::{self, SnapshotReader};
+use super::take_back;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
@@ -55,6 +56,13 @@ impl ActionContext<'_> {
     pub fn act(&self, action: &Action, lock: &OwnLock) -> Result<Outcome> {
         match (action, &self.reader.owner, self.printed) {
             (Action::Put(_), Some(_), _) => self.put(lock),
+            (Action::TakeBack(approval), _, _) => {
+                let taken = take_back::take_back(approval, self.place, self.env, self.seconds())?;
+                Ok(match taken {
+                    true => Outcome::Done { obtained: None },
+                    false => Outcome::Changed,
+                })
+            }
             (Action::Renew { by: By::Signing, .. }, Some(owner), _) => self.store(owner, &self.sign(owner)?, lock),
             (Action::Renew { by: By::Command, .. }, Some(owner), Some(token)) => {
                 let namespace = Some(owner.namespace.value.as_str());

@@ -268,7 +268,8 @@ impl Home {
     fn work(&mut self, id: HomeId, mut snapshot: Snapshot, shared: &mut Shared) -> Option<Snapshot> {
         // Taken for the first action and kept: a renewal and its way into the config are one change for everybody else.
         let mut lock: Option<OwnLock> = None;
-        for turn in 0.. {
+        let mut turns = 0;
+        loop {
             self.planned = plan(&snapshot, &mut self.memory, shared.clock.now(), &shared.rules);
             for line in std::mem::take(&mut self.planned.log_events) {
                 self.log(&line);
@@ -283,7 +284,9 @@ impl Home {
             if shared.waker.is_stopping() {
                 return None;
             }
-            if turn == TURNS {
+            // Of approvals that are taken back there is an end.
+            turns += usize::from(!matches!(action, Action::TakeBack(_)));
+            if turns > TURNS {
                 let error = Error::new(ExitCode::Failure, "could not keep up: the home changes all the time");
                 let now = shared.clock.now();
                 self.failed(&action, &error, now);
@@ -338,7 +341,7 @@ impl Home {
     fn perform(&mut self, action: &Action, snapshot: &Snapshot, lock: &OwnLock, shared: &Shared) -> bool {
         let printed = match action {
             Action::Renew { .. } => self.printed.take(),
-            Action::Put(_) => None,
+            Action::Put(_) | Action::TakeBack(_) => None,
         };
         let context = ActionContext {
             place: &self.place,

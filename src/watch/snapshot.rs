@@ -1,6 +1,7 @@
 //! Looks at a home: what planning needs to know of its files, and which files to watch.
 
 use super::planner::{self, Config, Entry, InConfig, Snapshot, Stored, TokenId};
+use crate::authz::timed;
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::home::OpenClawHome;
@@ -64,6 +65,7 @@ impl SnapshotReader {
             config,
             owner,
             file,
+            approvals: timed::read(place).map_err(|error| error.to_string()),
             read_only: place.read_only.map(str::to_owned),
             flags: self.flags.clone(),
         }

@@ -3,6 +3,7 @@
 mod decided;
 mod killed;
 mod listed;
+mod timed;
 
 use crate::env;
 

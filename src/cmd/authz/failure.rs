@@ -82,16 +82,6 @@ impl Site {
         }
     }
 
-    /// The same in a few words, where it is no more than told.
-    pub fn stopped(&self, stopped: &Stopped) -> String {
-        match stopped {
-            Stopped::Refused(refusal) => refusal.to_string(),
-            Stopped::Unknown(error) => error.to_string(),
-            Stopped::Ours(error) | Stopped::NotLogged(error) => error.to_string(),
-            Stopped::Changed(_) => "the request changed".to_owned(),
-        }
-    }
-
     /// A request that is not as it should be for this decision, or not as it was shown.
     pub fn not_as_shown(&self, decision: Decision, shown: &AuthorizationRequest, now: &AuthorizationRequest) -> Error {
         let id = now.id().unwrap_or_default();

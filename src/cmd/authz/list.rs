@@ -13,7 +13,6 @@ use crate::hook::seen::{self, Seen};
 use crate::mode::Mode;
 use crate::request::{AuthorizationRequest, Pending, STATUSES, Which};
 use crate::sigilum::api::ApiError;
-use crate::sigilum::checkout::Checkout;
 use crate::sigilum::http::HttpError;
 use crate::sigilum::local_db::LocalDb;
 use crate::time;
@@ -135,10 +134,12 @@ fn read(site: &Site, status: &str, service: Option<&str>) -> Result<Pending> {
 }
 
 fn database(site: &Site) -> Result<LocalDb> {
-    let path = match (&site.owner.api_db, &site.owner.source_home) {
-        (Some(path), _) => path.value.clone(),
-        (None, Some(checkout)) => Checkout::open(&checkout.value, &site.place.home)?.api_db()?,
-        (None, None) => site.place.embedded_db(),
+    let path = match &site.owner.api_db {
+        Some(path) => path.value.clone(),
+        None => match site.owner.checkout(&site.place)? {
+            Some(checkout) => checkout.api_db()?,
+            None => site.place.embedded_db(),
+        },
     };
     Ok(LocalDb::open_read_only(&path)?)
 }

@@ -183,8 +183,7 @@ impl Site {
     /// Completes our log where a run was killed; what stands in the way is a warning.
     pub fn settle_open(&self) {
         let api = self.api();
-        if let Err(stopped) = self.desk(&api).settle_open() {
-            let why = self.stopped(&stopped);
+        if let Err(why) = self.desk(&api).settle_open() {
             output::warn(format_args!(
                 "a decision that a killed run left open is still not known: {why}"
             ));

@@ -1,6 +1,7 @@
 //! What the watcher does.
 
 use super::types::TokenId;
+use crate::authz::timed::TimedApproval;
 use std::fmt;
 
 /// How a new token is got.
@@ -24,6 +25,8 @@ pub enum Action {
     },
     /// The stored token into the entry in openclaw.json.
     Put(TokenId),
+    /// An approval whose time is over.
+    TakeBack(TimedApproval),
 }
 
 impl Action {
@@ -35,9 +38,10 @@ impl Action {
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Renew { .. } => "renewing the token",
-            Self::Put(_) => "putting the token into openclaw.json",
-        })
+        match self {
+            Self::Renew { .. } => f.write_str("renewing the token"),
+            Self::Put(_) => f.write_str("putting the token into openclaw.json"),
+            Self::TakeBack(approval) => write!(f, "taking back the approval {}", approval.claim_id),
+        }
     }
 }

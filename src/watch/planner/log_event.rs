@@ -101,6 +101,7 @@ impl LogEvent {
     pub(super) fn undone(action: &Action, pause_seconds: i64) -> Self {
         let what = match action {
             Action::Put(_) => "openclaw.json",
+            Action::TakeBack(_) => "the list of timed approvals",
             Action::Renew { .. } => "the token file",
         };
         let pause = duration(pause_seconds);
@@ -113,6 +114,9 @@ impl LogEvent {
     pub(in crate::watch) fn done(action: &Action, expires: Option<i64>) -> Self {
         Self::info(match (action, expires) {
             (Action::Put(_), _) => "put the owner token into openclaw.json".to_owned(),
+            (Action::TakeBack(approval), _) => {
+                format!("took back the approval {}: its time is over", approval.claim_id)
+            }
             (Action::Renew { .. }, None) => "renewed the owner token".to_owned(),
             (Action::Renew { .. }, Some(at)) => format!("renewed the owner token; it expires {}", rfc3339(at)),
         })

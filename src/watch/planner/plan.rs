@@ -78,6 +78,7 @@ pub fn plan(snapshot: &Snapshot, memory: &mut Memory, now: Now, rules: &Rules) -
     planning.tell_of_owner();
     if let Some(owner) = &snapshot.owner {
         planning.keep_token(owner);
+        planning.take_back();
         if planning.plan.action.is_none() {
             planning.keep_entry(owner);
         }
@@ -273,6 +274,28 @@ impl Planning<'_> {
         }
     }
 
+    /// Approvals whose time is over, however long ago. One that cannot be taken back does not hold up the others.
+    fn take_back(&mut self) {
+        let approvals = match &self.snapshot.approvals {
+            Ok(approvals) => approvals,
+            Err(why) => {
+                if self.memory.no_approvals.replace(why.clone()).as_ref() != Some(why) {
+                    self.log(LogEvent::warning(format!("no approval is taken back: {why}")));
+                }
+                return;
+            }
+        };
+        self.memory.mind_approvals(approvals);
+        for approval in approvals {
+            let over = approval.until.saturating_mul(1000);
+            if over > self.now.wall {
+                self.plan.wake_wall(over);
+            } else if self.plan.action.is_none() {
+                self.attempt(Action::TakeBack(approval.clone()));
+            }
+        }
+    }
+
     /// Does it now, or says when it may be done.
     fn attempt(&mut self, action: Action) {
         let now = self.now;
@@ -280,8 +303,9 @@ impl Planning<'_> {
             Action::Put(_) => self.memory.entry.gate(&action, now, BETWEEN_CONFIG_WRITES_MS),
             Action::Renew { .. } if self.memory.asked_for.is_some() => Gate::Busy,
             Action::Renew { .. } => self.memory.file.gate(&action, now, 0),
+            Action::TakeBack(_) => self.memory.retry_state(&action).gate(&action, now, 0),
         };
-        if !action.writes_config() {
+        if matches!(action, Action::Renew { .. }) {
             self.plan.overdue = !matches!(gate, Gate::Go | Gate::Busy);
         }
         match gate {

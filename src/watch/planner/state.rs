@@ -3,8 +3,9 @@
 use super::action::Action;
 use super::log_event::LogEvent;
 use super::types::{Config, InConfig, Now, Snapshot, Stored, Token, TokenId};
+use crate::authz::timed::TimedApproval;
 use crate::token::lifetime::{self, Lifetime};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// A home's memory. Everything in it is of this process; nothing is lost by starting anew.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +35,10 @@ pub struct Memory {
     pub(super) file: RetryState,
     /// The entry in openclaw.json.
     pub(super) entry: RetryState,
+    /// Approvals that are to be taken back, by their requests' ids.
+    approvals: BTreeMap<String, RetryState>,
+    /// Why they cannot be read, as last told.
+    pub(super) no_approvals: Option<String>,
 }
 
 /// openclaw.json is gone or broken.
@@ -93,16 +98,24 @@ impl Memory {
 
     /// What fails at present, if anything does.
     pub fn trouble(&self) -> Option<&str> {
-        let failing = self.file.failing.as_ref().or(self.entry.failing.as_ref());
+        let states = [&self.file, &self.entry].into_iter().chain(self.approvals.values());
+        let failing = states.filter_map(|state| state.failing.as_ref()).next();
         failing.map(|failing| failing.why.as_str())
     }
 
-    fn retry_state(&mut self, action: &Action) -> &mut RetryState {
-        if action.writes_config() {
-            &mut self.entry
-        } else {
-            &mut self.file
+    pub(super) fn retry_state(&mut self, action: &Action) -> &mut RetryState {
+        match action {
+            Action::Put(_) => &mut self.entry,
+            Action::Renew { .. } => &mut self.file,
+            Action::TakeBack(approval) => self.approvals.entry(approval.claim_id.clone()).or_default(),
         }
+    }
+
+    /// Forgets about approvals that are not there any more.
+    pub(super) fn mind_approvals(&mut self, approvals: &[TimedApproval]) {
+        self.no_approvals = None;
+        self.approvals
+            .retain(|id, _| approvals.iter().any(|approval| approval.claim_id == *id));
     }
 
     /// The wall clock moved against the steady one since the last look (it was set, or the machine was suspended):
@@ -114,6 +127,7 @@ impl Memory {
         if moved.saturating_abs() >= NOTEWORTHY_MS {
             self.file.retry_now(now);
             self.entry.retry_now(now);
+            self.approvals.values_mut().for_each(|state| state.retry_now(now));
         }
     }
 

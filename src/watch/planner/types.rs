@@ -1,5 +1,6 @@
 //! What was seen of a home, as far as planning needs to know it. No token is in it, only what tells it from others.
 
+use crate::authz::timed::TimedApproval;
 use crate::mode::Mode;
 
 /// A moment on two clocks, in milliseconds.
@@ -55,6 +56,8 @@ pub struct Snapshot {
     pub owner: Option<Owner>,
     /// The token file.
     pub file: Stored,
+    /// The approvals that end; or why they cannot be read.
+    pub approvals: Result<Vec<TimedApproval>, String>,
     /// Why openclaw.json must not be written, where that is so.
     pub read_only: Option<String>,
     /// What a command is given to act on this home, with a blank before it; nothing where it would anyway.

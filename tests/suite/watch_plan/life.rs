@@ -1,9 +1,11 @@
 //! Random lives of a home: edits, deletions, clock jumps, failures. What must hold at every moment: the token in the
 //! config is never one that expired more than 30 s ago while renewing was possible, no two writes happen without a cause
-//! between them, and the token goes into no entry that is off, names another API, or is to hold none.
+//! between them, the token goes into no entry that is off, names another API, or is to hold none, and an approval is taken
+//! back when its time is over, not before.
 
 use super::{HOUR, WITH_COMMAND, at, chosen, entry, managed, nobodys, snapshot};
 use proptest::prelude::*;
+use sigilum_authz_notify::authz::timed::TimedApproval;
 use sigilum_authz_notify::mode::Mode;
 use sigilum_authz_notify::token::lifetime::{DEFAULT_FRACTION, Lifetime, MAX_JITTER};
 use sigilum_authz_notify::token::times::time_fault;
@@ -33,6 +35,8 @@ enum Event {
     FilesWritable(bool),
     Logout,
     Login,
+    Approve(i64),
+    ApiReachable(bool),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -58,6 +62,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<bool>().prop_map(Event::FilesWritable),
         1 => Just(Event::Logout),
         2 => Just(Event::Login),
+        2 => (60..5_000i64).prop_map(Event::Approve),
+        1 => any::<bool>().prop_map(Event::ApiReachable),
     ]
 }
 
@@ -83,6 +89,8 @@ struct Life {
     signing: bool,
     config_writable: bool,
     files_writable: bool,
+    reachable: bool,
+    approvals: Vec<TimedApproval>,
     made: u64,
 
     memory: Memory,
@@ -121,6 +129,8 @@ impl Life {
             signing: true,
             config_writable: true,
             files_writable: true,
+            reachable: true,
+            approvals: Vec::new(),
             made: 0,
             memory: Memory::new(seed, b"home"),
             planned: Plan::default(),
@@ -164,6 +174,7 @@ impl Life {
         {
             entry.api_url = Some("http://127.0.0.1:38911".to_owned());
         }
+        snapshot.approvals = Ok(self.approvals.clone());
         if self.record { snapshot } else { nobodys(snapshot) }
     }
 
@@ -179,8 +190,9 @@ impl Life {
 
     /// The watcher looks at the home until there is nothing left to do.
     fn look(&mut self) {
+        let most = 8 + self.approvals.len();
         for turn in 0.. {
-            assert!(turn < 8, "it goes round in circles");
+            assert!(turn < most, "it goes round in circles");
             if self.shape == Shape::Fine {
                 let held = self.in_config.as_ref().map(|token| token.id);
                 let stored = self.file.as_ref().map(|token| token.id);
@@ -261,6 +273,14 @@ impl Life {
                 }
                 self.before = self.in_config.replace(token);
             }
+            Action::TakeBack(approval) => {
+                assert!(approval.until * 1000 <= self.now.wall, "taken back before its time");
+                assert!(self.record, "taken back without a login");
+                if !self.reachable {
+                    return Err("the API cannot be reached");
+                }
+                self.approvals.retain(|known| known != approval);
+            }
         }
         Ok(None)
     }
@@ -279,6 +299,13 @@ impl Life {
         {
             let late = self.expired_for(token);
             assert!(late <= 30, "the token in the config expired {late} s ago");
+        }
+        let possible = self.record && self.reachable && self.files_writable;
+        if possible && self.now.steady > self.free_from {
+            for approval in &self.approvals {
+                let late = self.now.wall / 1000 - approval.until;
+                assert!(late <= 30, "an approval is over since {late} s");
+            }
         }
     }
 
@@ -332,6 +359,16 @@ impl Life {
             Event::Signing(works) => self.signing = works,
             Event::ConfigWritable(works) => self.config_writable = works,
             Event::FilesWritable(works) => self.files_writable = works,
+            Event::ApiReachable(works) => self.reachable = works,
+            Event::Approve(seconds) => {
+                self.made += 1;
+                self.approvals.push(TimedApproval {
+                    claim_id: format!("cl_{}", self.made),
+                    namespace: "alice".to_owned(),
+                    api: "http://127.0.0.1:8787".to_owned(),
+                    until: self.now.wall / 1000 + seconds,
+                });
+            }
             Event::Logout => (self.file, self.in_config, self.record) = (None, None, false),
             Event::Login => {
                 let token = self.make(0);
@@ -344,7 +381,7 @@ impl Life {
         match event {
             // Nobody tells the watcher: it finds out within a tick.
             Event::MoveClock(_) | Event::Suspend(_) => return self.hindered_for(25),
-            Event::Signing(_) | Event::ConfigWritable(_) | Event::FilesWritable(_) => {
+            Event::Signing(_) | Event::ConfigWritable(_) | Event::FilesWritable(_) | Event::ApiReachable(_) => {
                 return self.hindered_for(grace);
             }
             Event::UndoConfig | Event::TakeFromConfig | Event::DeleteToken | Event::StoreOther { .. } => {
@@ -376,11 +413,12 @@ proptest! {
         }
         // All hindrances gone and a quarter of an hour later: file and config agree, and the token is good.
         (life.shape, life.on, life.choice) = (Shape::Fine, true, Some(true));
-        (life.signing, life.config_writable, life.files_writable) = (true, true, true);
+        (life.signing, life.config_writable, life.files_writable, life.reachable) = (true, true, true, true);
         life.happen(&Event::Login);
         life.pass(900_000);
         prop_assert_eq!(&life.in_config, &life.file);
         prop_assert!(life.expired_for(life.file.as_ref().unwrap()) < 0);
+        prop_assert!(life.approvals.iter().all(|approval| approval.until * 1000 > life.now.wall));
         // And an hour in which nothing happens has the renewals of its tokens, and one config write for each.
         let made = life.made;
         life.pass(HOUR * 1000);

@@ -1,6 +1,7 @@
 //! Tables: each state has its action, its line and its next wake-up.
 
 use super::{HOUR, RULES, START_S, WITH_COMMAND, at, chosen, entry, id, managed, nobodys, snapshot, token, with};
+use sigilum_authz_notify::authz::timed::TimedApproval;
 use sigilum_authz_notify::token::lifetime::MAX_JITTER;
 use sigilum_authz_notify::token::times::TimeFault;
 use sigilum_authz_notify::watch::planner::{
@@ -781,4 +782,73 @@ fn a_logout_is_not_undone_where_it_could_not_write_the_config() {
     // Nor is a new token in the config a login.
     let pasted = nobodys(snapshot(entry(true, newer()), Stored::Missing));
     assert_eq!(plan(&pasted, &mut memory, at(3), &RULES).action, None);
+}
+
+fn approval(id: &str, until: i64) -> TimedApproval {
+    TimedApproval {
+        claim_id: id.to_owned(),
+        namespace: "alice".to_owned(),
+        api: "http://127.0.0.1:8787".to_owned(),
+        until: START_S + until,
+    }
+}
+
+fn approved(approvals: &[TimedApproval]) -> Snapshot {
+    with(snapshot(entry(true, same()), good()), |snapshot| {
+        snapshot.approvals = Ok(approvals.to_vec());
+    })
+}
+
+#[test]
+fn approvals_are_taken_back_when_their_time_is_over() {
+    let (over, later) = (approval("cl_over", 60), approval("cl_later", 61));
+    let take = |approval: &TimedApproval| Some(Action::TakeBack(approval.clone()));
+    let due_too = with(approved(std::slice::from_ref(&over)), |snapshot| snapshot.file = due());
+    check(
+        &RULES,
+        vec![
+            ("over", approved(&[later.clone(), over.clone()]), take(&over)),
+            ("not yet", approved(std::slice::from_ref(&later)), None),
+            ("the token first", due_too, renew(By::Signing, Some(1))),
+            (
+                "nobody is logged in",
+                nobodys(approved(std::slice::from_ref(&over))),
+                None,
+            ),
+        ],
+    );
+    let mut memory = fresh_memory();
+    let planned = plan(&approved(std::slice::from_ref(&later)), &mut memory, at(60), &RULES);
+    assert_eq!(planned.wake_wall, Some((START_S + 61) * 1000));
+    // One that fails waits, later and later, and does not hold up the others.
+    let mut memory = fresh_memory();
+    let (other, both) = (
+        approval("cl_other", 10),
+        approved(&[over.clone(), approval("cl_other", 10)]),
+    );
+    let line = memory.failed(&Action::TakeBack(over.clone()), "no answer", at(60));
+    assert_eq!(
+        line.unwrap().text,
+        "taking back the approval cl_over failed: no answer; trying again in 1 s"
+    );
+    assert_eq!(plan(&both, &mut memory, at(60), &RULES).action, take(&other));
+    memory.failed(&Action::TakeBack(other.clone()), "no answer", at(60));
+    let planned = plan(&both, &mut memory, at(60), &RULES);
+    assert_eq!(planned.action, None);
+    assert!(
+        planned.wait(at(60)).is_some_and(|wait| (1..2_000).contains(&wait)),
+        "{planned:?}"
+    );
+    assert!(!planned.overdue, "the token is not");
+    assert_eq!(plan(&both, &mut memory, at(62), &RULES).action, take(&over));
+    // A list that cannot be read is told of once; the token is kept all the same.
+    let unreadable = with(approved(&[]), |snapshot| snapshot.approvals = Err("broken".into()));
+    let mut memory = fresh_memory();
+    let texts = |plan: Plan| -> Vec<String> { plan.log_events.into_iter().map(|line| line.text).collect() };
+    let first = texts(plan(&unreadable, &mut memory, at(60), &RULES));
+    assert!(
+        first.contains(&"no approval is taken back: broken".to_owned()),
+        "{first:?}"
+    );
+    assert_eq!(texts(plan(&unreadable, &mut memory, at(61), &RULES)), [] as [&str; 0]);
 }

@@ -1,0 +1,83 @@
+//! An approval whose time is over, revoked with the token of its own namespace.
+
+use super::log::one_line;
+use crate::authz::decide::Desk;
+use crate::authz::timed::TimedApproval;
+use crate::env::Env;
+use crate::error::{Error, ExitCode, Result};
+use crate::fs;
+use crate::home::OpenClawHome;
+use crate::settings::{self, Owner, OwnerQuery};
+use crate::sigilum::api::Api;
+use crate::sigilum::http::{self, Http};
+use crate::token::claims;
+use secrecy::SecretString;
+use std::time::Duration;
+
+/// How long the API may take for each of two requests: homes wait, and a watcher that is to end.
+const BUDGET: Duration = Duration::from_secs(2);
+
+/// How long to wait for another process that is deciding: there is a next try.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// Takes it back; `false` where it does not stand any more. `now`: Unix seconds.
+pub(super) fn take_back(approval: &TimedApproval, place: &OpenClawHome, env: &Env, now: i64) -> Result<bool> {
+    let query = OwnerQuery {
+        namespace: Some(&approval.namespace),
+        ..OwnerQuery::default()
+    };
+    let owner = settings::owner(&query, env, place)?;
+    let http = Http::new(http::Options::from_env(env));
+    let url = http::check_url(&owner.api_url.value, http.options().insecure);
+    let url = url
+        .ok()
+        .filter(|url| url.origin().ascii_serialization() == approval.api);
+    let (Some(url), Some(_)) = (url, &owner.record) else {
+        return Err(no_token(approval, "no login is recorded for its namespace and API"));
+    };
+    let token = token(&owner, now).map_err(|why| no_token(approval, &why))?;
+    let api = Api {
+        http: &http,
+        url: &url,
+        namespace: &approval.namespace,
+        trust: owner.loopback_trust(place),
+    };
+    let desk = Desk {
+        place,
+        api: &api,
+        token: &token,
+        by: fs::account_name(),
+        budget: BUDGET,
+        patience: PATIENCE,
+    };
+    let taken = desk.take_back(approval).map_err(|stopped| {
+        let what = format!("could not revoke {}", approval.claim_id);
+        Error::new(stopped.code(), what).because(anyhow::Error::msg(stopped.to_string()))
+    })?;
+    let Some(decided) = taken else {
+        return Ok(false);
+    };
+    if let Some(error) = &decided.unlogged {
+        tracing::warn!(home = %place.home.display(), "not all of a decision is recorded: {}", one_line(error));
+    }
+    Ok(true)
+}
+
+fn token(owner: &Owner, now: i64) -> Result<SecretString, String> {
+    let token = owner.stored_token().map_err(|error| error.to_string())?;
+    let token = token.ok_or("there is no owner token")?;
+    let says = claims::inspect(&token).map_err(|invalid| invalid.to_string())?;
+    match says.namespace == owner.namespace.value && !says.is_expired(now) {
+        true => Ok(token),
+        false => Err("the owner token has expired, or is for another namespace".to_owned()),
+    }
+}
+
+fn no_token(approval: &TimedApproval, why: &str) -> Error {
+    let namespace = &approval.namespace;
+    Error::new(
+        ExitCode::Token,
+        format!("could not revoke {}: {why}", approval.claim_id),
+    )
+    .next(format!("sigilum-authz-notify auth login --namespace {namespace}"))
+}

@@ -1,0 +1,214 @@
+//! `authz approve --for`: approvals that the watcher takes back.
+
+use super::{World, entry, id, key};
+use crate::env::api::Fault;
+use crate::env::watching::{managed_token, wait_until};
+use crate::env::{mode, now};
+use serde_json::{Value, json};
+use std::process::Stdio;
+
+impl World {
+    /// The timed approvals: id, and the seconds that are left.
+    fn timed(&self) -> Vec<(String, i64)> {
+        let Ok(text) = std::fs::read_to_string(self.env.sigilum("approvals.json")) else {
+            return Vec::new();
+        };
+        let json: Value = serde_json::from_str(&text).unwrap();
+        let approvals = json["approvals"].as_array().unwrap().iter();
+        approvals
+            .map(|approval| {
+                let left = approval["until"].as_i64().unwrap() - now();
+                (approval["claim_id"].as_str().unwrap().to_owned(), left)
+            })
+            .collect()
+    }
+
+    /// As if so many seconds had passed since the approvals.
+    fn pass(&self, seconds: i64) {
+        let text = std::fs::read_to_string(self.env.sigilum("approvals.json")).unwrap();
+        let mut json: Value = serde_json::from_str(&text).unwrap();
+        for approval in json["approvals"].as_array_mut().unwrap() {
+            approval["until"] = (approval["until"].as_i64().unwrap() - seconds).into();
+        }
+        // By rename, as everything of ours.
+        self.env.write(".openclaw/.sigilum/new", json.to_string());
+        std::fs::rename(self.env.sigilum("new"), self.env.sigilum("approvals.json")).unwrap();
+    }
+
+    fn approve_for(&self, number: u32, time: &str) {
+        self.authz(&format!(
+            "approve {} --yes --for {time} --even-without-watcher",
+            id(number)
+        ))
+        .expect(0);
+    }
+}
+
+fn revoke(number: u32) -> String {
+    format!("POST /v1/claims/{}/revoke", id(number))
+}
+
+#[test]
+fn the_watcher_takes_an_approval_back_when_its_time_is_over() {
+    let world = World::with_three();
+    let watcher = world.env.watch();
+    let output = world.authz(&format!("approve {} --yes --for 30m", id(1))).expect(0);
+    assert!(output.stdout.contains(" until 20"), "{}", output.stdout);
+    world.authz(&format!("approve {} --yes", id(2))).expect(0);
+    let timed = world.timed();
+    assert_eq!(timed.len(), 1);
+    assert!(
+        timed[0].0 == id(1) && (1_700..=1_800).contains(&timed[0].1),
+        "{timed:?}"
+    );
+    assert_eq!(mode(world.env.sigilum("approvals.json")), 0o600);
+    let listed = world.authz("list --status approved --json").expect(0).stdout;
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    assert!(listed["requests"][0]["until"].is_string(), "{listed}");
+    assert_eq!(listed["requests"][1]["until"], Value::Null);
+    let table = world.authz("list --status approved").expect(0).stdout;
+    let lives = |row: usize| table.lines().nth(row).unwrap().rsplit("  ").next().unwrap();
+    assert!(
+        ["30 min", "29 min"].iter().any(|time| lives(1).starts_with(time)),
+        "{table}"
+    );
+    assert_eq!(lives(2), "no end");
+    let show = world.authz(&format!("show {}", id(1))).expect(0).stdout;
+    assert!(show.contains("taken back: 20"), "{show}");
+
+    world.pass(1_800);
+    watcher.wait_for(&format!("took back the approval {}: its time is over", id(1)));
+    assert_eq!([world.status(1), world.status(2)], ["revoked", "approved"]);
+    assert_eq!(world.api.posts().iter().filter(|post| **post == revoke(1)).count(), 1);
+    assert_eq!(world.timed(), []);
+    let last = world.log();
+    let intent = &last[last.len() - 2];
+    assert_eq!(
+        (&intent["decision"], &intent["how"]),
+        (&json!("revoke"), &json!("time-over"))
+    );
+    assert_eq!(world.decisions().last(), Some(&entry("revoke", 1, "done")));
+}
+
+/// A watcher that starts later does what is overdue; one that cannot keeps it.
+#[test]
+fn what_is_overdue_is_done_at_once_after_a_restart() {
+    let world = World::with_three();
+    world.approve_for(1, "30m");
+    world.approve_for(3, "40m");
+    world.pass(1_801);
+    let once = || world.env.run(["watch", "--once", "--seed", "1"]);
+    let busy = || Fault::Status(503, "DB_UNAVAILABLE");
+    world.api.next_faults([busy(), busy()]);
+    let output = once().expect(6);
+    assert!(output.stderr.contains("taking back the approval"), "{}", output.stderr);
+    assert_eq!((world.timed().len(), world.status(1)), (2, "approved".to_owned()));
+    once().expect(0);
+    assert_eq!([world.status(1), world.status(3)], ["revoked", "approved"]);
+    assert_eq!(world.timed().len(), 1);
+    once().expect(0);
+    assert_eq!(world.api.posts().iter().filter(|post| **post == revoke(1)).count(), 1);
+    // Without a token nothing can be revoked: it stays, and is told.
+    world.pass(1_000);
+    world
+        .env
+        .write(".openclaw/.sigilum/owner-token-alice.jwt", managed_token("alice", -5));
+    let output = once().expect(4);
+    assert!(
+        output.stderr.contains("the owner token has expired"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!((world.timed().len(), world.status(3)), (1, "approved".to_owned()));
+}
+
+/// What became of a request otherwise is left alone, and so is a later one of the same agent.
+#[test]
+fn only_the_very_approval_is_taken_back() {
+    let world = World::with_three();
+    for number in 1..=3 {
+        world.approve_for(number, "30m");
+    }
+    // By hand: forgotten at once.
+    world.authz(&format!("revoke {} --yes", id(1))).expect(0);
+    let left: Vec<String> = world.timed().into_iter().map(|(id, _)| id).collect();
+    assert_eq!(left, [id(2), id(3)]);
+    // Elsewhere; and one asked again and approved for ever.
+    world.api.change(&id(2), "status", "revoked");
+    world.api.change(&id(3), "status", "revoked");
+    assert_eq!(world.api.ask("alice", "files", &key(3), &id(9)), id(9));
+    world.authz(&format!("approve {} --yes", id(9))).expect(0);
+    world.pass(1_800);
+    let posts = world.api.posts().len();
+    world.env.run(["watch", "--once"]).expect(0);
+    assert_eq!(world.api.posts().len(), posts);
+    assert_eq!((world.status(9), world.timed()), ("approved".to_owned(), vec![]));
+}
+
+#[test]
+fn refused_where_nobody_would_take_it_back() {
+    let world = World::with_three();
+    let words = format!("approve {} --yes --for", id(1));
+    let output = world.authz(&format!("{words} 30m")).expect(1);
+    assert!(
+        output.stderr.contains("no watcher runs for this home"),
+        "{}",
+        output.stderr
+    );
+    assert!(
+        output
+            .stderr
+            .contains("next: sigilum-authz-notify watch, or add --even-without-watcher")
+    );
+    // The token lives an hour, and nothing renews it.
+    for extra in ["", "--even-without-watcher"] {
+        let watcher = extra.is_empty().then(|| world.env.watch());
+        let output = world.authz(&format!("{words} 3h {extra}")).expect(4);
+        assert!(output.stderr.contains("and nothing renews it"), "{}", output.stderr);
+        drop(watcher);
+    }
+    for bad in ["30s", "0h", "366d", "soon"] {
+        world.authz(&format!("{words} {bad}")).expect(2);
+    }
+    let alone = world
+        .authz(&format!("approve {} --yes --even-without-watcher", id(1)))
+        .expect(2);
+    assert!(alone.stderr.contains("--for"), "{}", alone.stderr);
+    assert_eq!((world.api.posts(), world.timed()), (vec![], vec![]));
+    // A watcher with a token command renews it.
+    let command = format!("printf {}", managed_token("alice", 3_600));
+    let watcher = crate::env::watching::Watcher::start(world.env.run(["watch", "--token-command", &command]));
+    world.authz(&format!("{words} 3h")).expect(0);
+    drop(watcher);
+}
+
+/// An approval that was not made is not kept; one that may have been is.
+#[test]
+fn what_was_not_approved_is_not_kept() {
+    let world = World::with_three();
+    world.api.agent_limit(0);
+    let words = format!("approve {} --yes --for 30m --even-without-watcher", id(1));
+    world.authz(&words).expect(1);
+    assert_eq!(world.timed(), []);
+    world.api.agent_limit(10);
+    for (was_done, kept) in [(false, 0), (true, 1)] {
+        world.api.next_faults([Fault::None, Fault::Stall]);
+        let posts = world.api.posts().len();
+        let mut command = world.authz(&words).into_command();
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        assert!(wait_until(|| world.api.posts().len() > posts));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(
+            world.timed().len(),
+            1,
+            "whatever became of it, it does not stay for ever"
+        );
+        if !was_done {
+            world.api.change(&id(1), "status", "pending");
+        }
+        world.authz("log").expect(0);
+        assert_eq!(world.timed().len(), kept);
+    }
+}
