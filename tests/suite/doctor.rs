@@ -963,6 +963,8 @@ fn what_is_safe_is_put_right_and_told() {
 #[test]
 fn another_users_home_is_looked_at_and_left_alone() {
     let home = Home::new();
+    std::fs::remove_file(installed_by_another(&home)).unwrap();
+    home.program("ours", r#"touch "$0.ran"; echo sigilum-authz-notify 0.0.9"#);
     // Only root can give a home away.
     if std::os::unix::fs::chown(home.env.openclaw(), Some(STRANGER), None).is_err() {
         return;
@@ -976,6 +978,12 @@ fn another_users_home_is_looked_at_and_left_alone() {
     );
     assert!(fixed.stderr.contains(&next), "{}", fixed.stderr);
     assert_eq!(mode(home.env.sigilum("")), 0o755);
+    let told = home.doctor(&[]).stdout;
+    assert!(
+        told.contains("bin/ours; in another user's home it is not asked for its version\n"),
+        "{told}"
+    );
+    assert!(!home.env.home().join("bin/ours.ran").exists());
 }
 
 /// The worst one counts: without a config nothing runs, without a token nothing is asked.

@@ -8,7 +8,7 @@ use crate::fs::{self, Folder};
 use crate::openclaw::hook_files::{self, Kind, Program};
 use crate::openclaw::lock;
 use crate::sigilum::secrets::Workspace;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -69,14 +69,12 @@ pub fn run(facts: &Facts) -> Result<Vec<String>> {
 /// A home is its owner's to change.
 fn refuse_anothers(facts: &Facts) -> Result<()> {
     let home = &facts.place.home;
-    let Ok(meta) = home.metadata() else { return Ok(()) };
-    if meta.uid() == rustix::process::geteuid().as_raw() {
+    let Some(uid) = fs::another_user(home) else {
         return Ok(());
-    }
+    };
     let what = format!("could not fix another user's home: {}", home.display());
     Err(Error::new(ExitCode::Failure, what).next(format!(
-        "sudo -u '#{}' sigilum-authz-notify doctor --fix --openclaw-home {}",
-        meta.uid(),
+        "sudo -u '#{uid}' sigilum-authz-notify doctor --fix --openclaw-home {}",
         fs::quoted(home)
     )))
 }

@@ -152,13 +152,13 @@ pub(super) fn program(name: &'static str, facts: &Facts) -> Vec<Finding> {
             continue;
         };
         if seen.insert(binary.clone()) {
-            findings.push(one_program(name, &binary, facts.command(install(kind))));
+            findings.push(one_program(name, &binary, facts, facts.command(install(kind))));
         }
     }
     findings
 }
 
-fn one_program(name: &'static str, binary: &Path, again: String) -> Finding {
+fn one_program(name: &'static str, binary: &Path, facts: &Facts, again: String) -> Finding {
     let path = binary.display();
     let Ok(meta) = binary.metadata() else {
         let text = format!("the program that OpenClaw is to start is not there: {path}");
@@ -179,6 +179,12 @@ fn one_program(name: &'static str, binary: &Path, again: String) -> Finding {
     let own = std::env::current_exe().and_then(|own| own.canonicalize()).ok();
     if own.is_some() && own == binary.canonicalize().ok() {
         return Finding::ok(name, format!("{path}, this one"));
+    }
+    if fs::another_user(&facts.place.home).is_some() {
+        return Finding::ok(
+            name,
+            format!("{path}; in another user's home it is not asked for its version"),
+        );
     }
     let ours = [0, rustix::process::geteuid().as_raw()].contains(&meta.uid());
     match ours.then(|| version_of(binary)).flatten() {
