@@ -205,7 +205,7 @@ pub fn loopback_trust(anyone: bool, place: &OpenClawHome) -> LoopbackTrust {
     home.map_or(LoopbackTrust::Ours, |home| LoopbackTrust::OursAnd(home.uid()))
 }
 
-/// The namespace owner in force. Precedence: [`authority::RULES`], as the README shows it.
+/// The namespace owner in force. Precedence: [`authority::RULES`], as docs/settings.md shows it.
 pub fn owner(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Owner> {
     let namespace = namespace(query, env, place)?;
     let record = match record::read(&place.record_file(&namespace.value)) {

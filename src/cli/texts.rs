@@ -8,7 +8,7 @@ Examples:
   sigilum-authz-notify watch --install-unit            tokens are renewed from now on
   sigilum-authz-notify doctor                          what is missing, and what to do about it
 
-Environment (the README has all; an empty variable counts as unset):
+Environment (docs/settings.md has all; an empty variable counts as unset):
   OPENCLAW_STATE_DIR, OPENCLAW_HOME, OPENCLAW_PROFILE  where the OpenClaw home is
   OPENCLAW_CONFIG_PATH                                 where its config is
   OPENCLAW_CONFIG_READONLY, OPENCLAW_NIX_MODE          the config is never written

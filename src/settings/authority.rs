@@ -78,7 +78,7 @@ pub enum Claimant {
 
 use Claimant as By;
 
-/// A setting: its name and, the strongest first, who may decide it, in the words of the README's table.
+/// A setting: its name and, the strongest first, who may decide it, in the words of docs/settings.md.
 pub struct Rule {
     /// What is set.
     pub setting: Setting,
@@ -441,14 +441,14 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn the_readme_shows_the_table() {
-        let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    fn the_docs_show_the_table() {
+        let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md")).unwrap();
         let row = |rule: &Rule| {
             let order: Vec<&str> = rule.order.iter().map(|(_, text)| *text).collect();
             format!("| {} | {} |\n", rule.name, order.join(" → "))
         };
         let table: String = RULES.iter().map(row).collect();
-        assert!(readme.contains(&table), "README.md lacks this table:\n{table}");
+        assert!(docs.contains(&table), "docs/settings.md lacks this table:\n{table}");
         let settings: HashSet<Setting> = RULES.iter().map(|rule| rule.setting).collect();
         assert_eq!(settings.len(), RULES.len(), "a setting stands in one row");
     }

@@ -45,10 +45,10 @@ fn help_names_variables_exit_codes_and_an_example() {
         }
     }
     let help = env.run(["--help"]).expect(0).stdout;
-    let readme = include_str!("../../README.md");
+    let readme = include_str!("../../docs/settings.md");
     let named = |word: &&str| word.contains('_') && word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
     for variable in help.split(|c: char| !c.is_alphanumeric() && c != '_').filter(named) {
-        assert!(readme.contains(variable), "{variable} is not in the README");
+        assert!(readme.contains(variable), "{variable} is not in docs/settings.md");
     }
     for code in 0..=8 {
         assert!(help.contains(&format!(" {code} ")), "{code}");
