@@ -92,11 +92,16 @@ impl Gateway {
         Ok((Self::Cli(cli), connection))
     }
 
-    /// The ids of all connections, through the admin API, which gets 5 s for that, or the CLI.
-    pub fn ids(target: &Target, http: http::Options) -> Result<HashSet<String>> {
-        match Admin::new(target, http)?.within(LIST_BUDGET).try_ids()? {
-            Ok(ids) => Ok(ids),
-            Err(gone) => cli::open(target).map_err(|why| unreachable(target, &gone, &why))?.ids(),
+    /// The ids of all connections, through the admin API, which gets 5 s for that, or the CLI. The inner error: no
+    /// gateway was reached, which is usual for one that is stopped.
+    pub fn ids(target: &Target, http: http::Options) -> Result<std::result::Result<HashSet<String>, Error>> {
+        let gone = match Admin::new(target, http)?.within(LIST_BUDGET).try_ids()? {
+            Ok(ids) => return Ok(Ok(ids)),
+            Err(gone) => gone,
+        };
+        match cli::open(target) {
+            Ok(cli) => cli.ids().map(Ok),
+            Err(why) => Ok(Err(unreachable(target, &gone, &why))),
         }
     }
 

@@ -40,25 +40,31 @@ pub fn run(args: &ServiceListArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
     db.close()?;
     options::warn_of_typed_secrets(None, &args.common.gateway);
     let connections = match services.is_empty() {
-        true => Ok(HashSet::new()),
-        false => connections(&site)?,
+        true => Ok(Ok(HashSet::new())),
+        false => Gateway::ids(&site.target, site.http.clone()),
     };
+    let connections = match connections {
+        Err(error) if error.code == ExitCode::Usage => return Err(error),
+        connections => connections,
+    };
+    let ids = connections.as_ref().ok().and_then(|reached| reached.as_ref().ok());
     let lines = services.iter().map(|service| Line {
         service_slug: &service.slug,
         service_name: &service.name,
         domain: service.domain.as_deref(),
         description: service.description.as_deref(),
         active_api_keys: service.active_api_keys,
-        mode: mode(&site, service, connections.as_ref().ok()),
+        mode: mode(&site, service, ids),
     });
     let report = Report {
         namespace: site.namespace(),
         services: lines.collect(),
     };
-    if let Err(why) = &connections
-        && report.services.iter().any(|line| line.mode == "unknown")
-    {
-        note_unknown(why);
+    let is_unknown = report.services.iter().any(|line| line.mode == "unknown");
+    match &connections {
+        Err(why) | Ok(Err(why)) if is_unknown => note_why(why, "unknown"),
+        Err(why) => note_why(why, "those of our own rows"),
+        Ok(_) => {}
     }
     if args.output.json {
         write_json(out, &report)?;
@@ -66,14 +72,6 @@ pub fn run(args: &ServiceListArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
         print(&report, out)?;
     }
     Ok(ExitCode::Ok)
-}
-
-/// The ids of the Sigilum gateway's connections, which are slugs; the inner error: it does not say, and why.
-fn connections(site: &Site) -> Result<std::result::Result<HashSet<String>, Error>> {
-    match Gateway::ids(&site.target, site.http.clone()) {
-        Err(error) if error.code == ExitCode::Usage => Err(error),
-        ids => Ok(ids),
-    }
 }
 
 /// The mode of a service. What the Sigilum gateway says comes first, then what our rows and files tell.
@@ -93,11 +91,11 @@ fn mode(site: &Site, service: &Service, connections: Option<&HashSet<String>>) -
     }
 }
 
-/// Why modes are unknown, in one short line.
-fn note_unknown(why: &Error) {
+/// Says in one short line why the Sigilum gateway's word is missing.
+fn note_why(why: &Error, modes_are: &str) {
     let text = why.to_string();
     let lines: Vec<&str> = text.lines().take(2).map(str::trim).collect();
-    output::note(format_args!("modes are unknown: {}", lines.join(": ")));
+    output::note(format_args!("modes are {modes_are}: {}", lines.join(": ")));
 }
 
 fn print(report: &Report<'_>, out: &mut dyn Write) -> Result<()> {
