@@ -10,3 +10,4 @@ mod report;
 pub mod rotate_key;
 pub mod secret_set;
 mod site;
+mod upstream_secret;

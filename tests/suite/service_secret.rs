@@ -217,3 +217,122 @@ fn a_connection_is_named_by_its_slug_whosever_account_this_is() {
     desk.add("linear", ["--namespace", "somebody"]).expect(0);
     set(&[]).expect(1);
 }
+
+#[test]
+fn what_a_paste_or_a_file_leaves_around_a_secret_is_left_out_and_told() {
+    let desk = desk();
+    let utf16: Vec<u8> = format!("\u{feff}{NEW}\r\n")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let padded = "QUJDREVGR0hJSktMTU5PUA==";
+    let cases: [(Vec<u8>, &str, &str); 17] = [
+        (format!("{NEW}\n").into_bytes(), NEW, ""),
+        (format!("\u{feff}{NEW}\n").into_bytes(), NEW, ""),
+        (utf16, NEW, "its encoding as UTF-16"),
+        (
+            format!("\u{1b}[200~{NEW}\u{1b}[201~").into_bytes(),
+            NEW,
+            "the terminal's marks around it",
+        ),
+        (
+            "a-new-\u{200b}secret-\u{ad}9876543210\u{200d}".to_owned().into_bytes(),
+            NEW,
+            "invisible characters",
+        ),
+        (format!("\"{NEW}\"\n").into_bytes(), NEW, "the quotes around it"),
+        (format!("' {NEW} '").into_bytes(), NEW, "the quotes around it"),
+        (format!("“{NEW}”").into_bytes(), NEW, "the quotes around it"),
+        (
+            format!("LINEAR_API_KEY={NEW}\n").into_bytes(),
+            NEW,
+            "the name and the = before it",
+        ),
+        (
+            format!("export KEY='{NEW}'\n").into_bytes(),
+            NEW,
+            "the name and the = before it, the quotes around it",
+        ),
+        (format!("Bearer {NEW}").into_bytes(), NEW, "\"Bearer\" before it"),
+        (format!("bearer  {NEW}").into_bytes(), NEW, "\"Bearer\" before it"),
+        (
+            format!("Authorization: Bearer {NEW}").into_bytes(),
+            NEW,
+            "the header's name before it",
+        ),
+        // What is a secret all the same.
+        (padded.into(), padded, ""),
+        (b"SESSION=0123456789abcdef".to_vec(), "SESSION=0123456789abcdef", ""),
+        (b"Bearer".to_vec(), "Bearer", ""),
+        (b"\"a\" and \"b\"".to_vec(), "\"a\" and \"b\"", ""),
+    ];
+    for (bytes, secret, told) in cases {
+        let file = desk.env.write("secret", &bytes);
+        let output = desk
+            .set("linear", ["--upstream-secret-file", file.to_str().unwrap()])
+            .expect(0);
+        let case = String::from_utf8_lossy(&bytes);
+        assert_eq!(desk.gateway.secrets("linear")["access_token"], secret, "{case}");
+        assert_eq!(desk.read("gateway-connection-secret-linear"), secret, "{case}");
+        let note = "left out of the upstream secret: ";
+        assert_eq!(
+            output.stderr.contains(note),
+            !told.is_empty(),
+            "{case}: {}",
+            output.stderr
+        );
+        assert!(output.stderr.contains(told), "{case}: {}", output.stderr);
+        assert!(!format!("{output:?}").contains(secret) || secret == "Bearer", "{case}");
+    }
+    for (bytes, words) in [
+        (&b"one\ntwo\n"[..], "a line break"),
+        (b"a\0b", "not text"),
+        ("a\u{a0}b".as_bytes(), "a blank of a kind"),
+        (b"\"\"", "it is empty"),
+        ("\u{feff}\u{200b}\n".as_bytes(), "it is empty"),
+    ] {
+        let file = desk.env.write("secret", bytes);
+        let output = desk
+            .set("linear", ["--upstream-secret-file", file.to_str().unwrap()])
+            .expect(7);
+        assert!(
+            output.stderr.contains(words) && output.stderr.contains("next: "),
+            "{words}: {}",
+            output.stderr
+        );
+    }
+}
+
+#[test]
+fn a_prefix_stands_once_before_a_secret_whatever_command_sets_it() {
+    let desk = Desk::new();
+    let url = ["--mode", "gateway", "--upstream-base-url", "https://a.test"];
+    // The connection's prefix as it will be, or as it is; the secret; what the gateway gets of it.
+    for (slug, args, given, sent) in [
+        ("one", &[][..], "Bearer abc", "abc"),
+        ("two", &["--auth-prefix", "Token "], "token abc", "abc"),
+        ("two", &[], "Token abcd", "abcd"),
+        ("two", &["--auth-prefix", "Key "], "Key abc", "abc"),
+        ("two", &["--auth-mode", "header_key"], "Bearer abc", "Bearer abc"),
+        (
+            "three",
+            &["--auth-mode", "header_key", "--upstream-header", "Authorization"],
+            "Bearer abc",
+            "Bearer abc",
+        ),
+        ("four", &["--auth-prefix", "Bearer"], "Bearerabc", "Bearerabc"),
+    ] {
+        let output = desk
+            .add(slug, [&url, args, &["--upstream-secret", given]].concat())
+            .expect(0);
+        let secrets = desk.gateway.secrets(slug);
+        let key = desk.gateway.connection(slug).unwrap()["auth_secret_key"].clone();
+        assert_eq!(secrets[key.as_str().unwrap()], sent, "{slug} {args:?}");
+        assert_eq!(
+            desk.read(&format!("gateway-connection-secret-{slug}")),
+            sent,
+            "{slug} {args:?}"
+        );
+        assert_eq!(output.stderr.contains("left out"), given != sent, "{}", output.stderr);
+    }
+}

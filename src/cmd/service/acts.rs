@@ -3,6 +3,7 @@
 
 use crate::cmd::service::connection::{self, Journal, Look, journal_file};
 use crate::cmd::service::site::{Site, Steps};
+use crate::cmd::service::upstream_secret;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::sigilum::gateway::{
@@ -143,7 +144,7 @@ impl Look {
             }
         }
         acts.list.push(Act::DeliverKey);
-        Ok(acts)
+        Ok(acts.without_doubled_prefix(self.existing.as_ref()))
     }
 }
 
@@ -155,6 +156,32 @@ impl Acts {
             secret: None,
             notes: Vec::new(),
         }
+    }
+
+    /// Leaves the connection's prefix out of a secret that was given with it: the Sigilum gateway puts it there itself.
+    pub fn without_doubled_prefix(mut self, existing: Option<&Connection>) -> Self {
+        let planned = self.list.iter().find_map(|act| match act {
+            Act::Create(new) => Some(new.auth_prefix.clone()),
+            Act::Patch(patch) => {
+                // With a new mode the gateway chooses the prefix anew.
+                let by_mode = |mode: &String| if mode == "bearer" { "Bearer " } else { "" }.to_owned();
+                patch.auth_prefix.clone().or(patch.auth_mode.as_ref().map(by_mode))
+            }
+            _ => None,
+        });
+        let prefix = planned
+            .or_else(|| Some(existing?.auth_prefix.clone()))
+            .unwrap_or_default();
+        if let Some((secret, Source::Given)) = &mut self.secret
+            && let Some(alone) = upstream_secret::without_prefix(secret, &prefix)
+        {
+            *secret = alone;
+            self.notes.push(format!(
+                "left out of the upstream secret: {:?} before it, which the Sigilum gateway puts there itself",
+                prefix.trim()
+            ));
+        }
+        self
     }
 
     /// Does them, in order.

@@ -6,6 +6,7 @@ use crate::cmd::service::connection::{self, Look};
 use crate::cmd::service::options;
 use crate::cmd::service::report::{self, AddReport, GatewayReport};
 use crate::cmd::service::site::{self, Site, Steps};
+use crate::cmd::service::upstream_secret;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::sigilum::gateway::Wanted;
@@ -19,7 +20,7 @@ use std::io::Write;
 /// Runs the command.
 pub fn run(args: &ServiceAddArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     options::check_add(args)?;
-    let given = options::given_secret(&args.secret, env)?;
+    let given = upstream_secret::given(&args.secret, env)?;
     let site = site::site(&args.common, args.email.as_deref(), env)?;
     options::warn_of_typed_secrets(Some(&args.secret), &args.common.gateway);
     let add = Add { args, site, given };

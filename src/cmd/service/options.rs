@@ -1,17 +1,10 @@
 //! What a person gives to a service command: checked before anything is looked at.
 
 use crate::cli::{GatewayArgs, ServiceAddArgs, ServiceArgs, ServiceMode, UpstreamSecretArgs};
-use crate::cmd::{context, output, secret};
-use crate::env::Env;
+use crate::cmd::{context, output};
 use crate::error::{Error, ExitCode, Result};
-use crate::fs;
 use crate::settings;
 use crate::sigilum::http;
-use secrecy::{ExposeSecret, SecretString};
-use std::path::Path;
-
-/// A secret is at most so long.
-const SECRET_CAP: u64 = 64 * 1024;
 
 /// `^[a-z0-9][a-z0-9-]{1,62}[a-z0-9]$`: what the Sigilum gateway takes as the name of a key file.
 pub(super) fn check_slug(slug: &str) -> Result<()> {
@@ -58,72 +51,6 @@ pub(super) fn rotate_key(slug: &str, flags: &str, common: &ServiceArgs) -> Strin
     )
 }
 
-/// The secret that a person gave, from at most one source. Gives a value only; warnings are [`warn_of_typed_secrets`]'s.
-///
-/// # Errors
-/// [`ExitCode::Usage`] for several sources, [`ExitCode::SecretOrDatabase`] for a source that holds no usable secret.
-pub(super) fn given_secret(args: &UpstreamSecretArgs, env: &Env) -> Result<Option<SecretString>> {
-    let from_stdin = Path::new("-");
-    let text = match (
-        &args.upstream_secret,
-        &args.upstream_secret_env,
-        &args.upstream_secret_file,
-    ) {
-        (None, None, None) => return Ok(None),
-        (Some(value), None, None) if value == "-" => read_stdin()?,
-        (Some(value), None, None) => value.clone(),
-        (None, Some(name), None) => env.var(name).map(str::to_owned).ok_or_else(|| {
-            bad_secret(format!("the variable {name:?} is not set, or is empty"))
-                .next("set it, or give the secret with --upstream-secret-file")
-        })?,
-        (None, None, Some(path)) if path == from_stdin => read_stdin()?,
-        (None, None, Some(path)) => read_secret_file(path)?,
-        _ => {
-            return Err(Error::new(
-                ExitCode::Usage,
-                "could not take the upstream secret: it is given more than once",
-            )
-            .next("give one of --upstream-secret, --upstream-secret-env and --upstream-secret-file"));
-        }
-    };
-    // The Sigilum gateway cuts white space around secrets; the file shall hold what the gateway holds.
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(bad_secret("it is empty"));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(bad_secret(
-            "it holds a line break or another control character, which no header can carry",
-        ));
-    }
-    Ok(Some(SecretString::from(text)))
-}
-
-fn bad_secret(why: impl std::fmt::Display) -> Error {
-    Error::new(
-        ExitCode::SecretOrDatabase,
-        format!("could not take the upstream secret: {why}"),
-    )
-    .next("give it with --upstream-secret-env <name> or --upstream-secret-file <path>")
-}
-
-fn read_secret_file(path: &Path) -> Result<String> {
-    let bytes = fs::read_named(path, SECRET_CAP).map_err(bad_secret)?;
-    let bytes = bytes.ok_or_else(|| bad_secret(format_args!("there is no such file: {}", path.display())))?;
-    String::from_utf8(bytes).map_err(|_| bad_secret(format_args!("the file is not UTF-8 text: {}", path.display())))
-}
-
-fn read_stdin() -> Result<String> {
-    let bytes = secret::from_stdin("upstream secret", SECRET_CAP as usize, |_| true)?;
-    let bytes = bytes.expose_secret();
-    if bytes.len() as u64 > SECRET_CAP {
-        return Err(bad_secret(format_args!(
-            "standard input holds more than {SECRET_CAP} bytes"
-        )));
-    }
-    String::from_utf8(bytes.to_vec()).map_err(|_| bad_secret("standard input is not UTF-8 text"))
-}
-
 /// One warning for all secrets that stand on the command line, where other users of the machine may see them.
 pub(super) fn warn_of_typed_secrets(secret: Option<&UpstreamSecretArgs>, gateway: &GatewayArgs) {
     let typed = |value: Option<&String>| value.is_some_and(|value| value != "-");
@@ -159,33 +86,13 @@ pub(super) fn warn_of_typed_secrets(secret: Option<&UpstreamSecretArgs>, gateway
     ));
 }
 
+/// What to read before the same command is given again.
+const ADD_HELP: &str = "sigilum-authz-notify service add --help";
+
 /// Refuses what needs no file and no network to be refused.
 pub(super) fn check_add(args: &ServiceAddArgs) -> Result<()> {
     check_slug_or(args.slug.get(), "give another one with --service-slug")?;
-    const HELP: &str = "sigilum-authz-notify service add --help";
-    let usage = |what: String| Err(Error::new(ExitCode::Usage, what).next(HELP));
-    for (flag, text) in [
-        ("--service-name", &args.service_name),
-        ("--domain", &args.domain),
-        ("--upstream-header", &args.upstream_header),
-        ("--upstream-secret-key", &args.secret.upstream_secret_key),
-    ] {
-        if text.as_ref().is_some_and(|text| text.trim().is_empty()) {
-            return usage(format!("could not take {flag}: it is empty"));
-        }
-    }
-    for (flag, text) in [
-        ("--service-name", &args.service_name),
-        ("--domain", &args.domain),
-        ("--description", &args.description),
-        ("--upstream-header", &args.upstream_header),
-        ("--auth-prefix", &args.auth_prefix),
-        ("--upstream-secret-key", &args.secret.upstream_secret_key),
-    ] {
-        if text.as_ref().is_some_and(|text| text.chars().any(char::is_control)) {
-            return usage(format!("could not take {flag}: it holds a control character"));
-        }
-    }
+    check_texts(args)?;
     if args.mode == ServiceMode::Native {
         return refuse_gateway_options(args);
     }
@@ -200,7 +107,7 @@ pub(super) fn check_add(args: &ServiceAddArgs) -> Result<()> {
         // Not the URL itself: it may hold a password.
         Error::new(ExitCode::Usage, "could not take --upstream-base-url")
             .because(error)
-            .next(HELP)
+            .next(ADD_HELP)
     })?;
     if url.scheme() == "http" && !http::is_this_machine(&url) {
         output::warn(format_args!(
@@ -208,18 +115,35 @@ pub(super) fn check_add(args: &ServiceAddArgs) -> Result<()> {
             url.host_str().unwrap_or_default()
         ));
     }
-    let token = |text: &str| {
-        text.bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
-    };
-    if args
-        .upstream_header
-        .as_ref()
-        .is_some_and(|header| !token(header.trim()))
-    {
-        return usage("could not take --upstream-header: it is not the name of a header or parameter".to_owned());
-    }
     check_secret_key(args.secret.upstream_secret_key.as_deref())
+}
+
+/// Texts of one line, which say something where they must.
+fn check_texts(args: &ServiceAddArgs) -> Result<()> {
+    let usage = |flag, why| Err(Error::new(ExitCode::Usage, format!("could not take {flag}: {why}")).next(ADD_HELP));
+    for (flag, text, may_be_blank) in [
+        ("--service-name", &args.service_name, false),
+        ("--domain", &args.domain, false),
+        ("--description", &args.description, true),
+        ("--upstream-header", &args.upstream_header, false),
+        ("--auth-prefix", &args.auth_prefix, true),
+        ("--upstream-secret-key", &args.secret.upstream_secret_key, false),
+    ] {
+        let Some(text) = text else { continue };
+        if text.trim().is_empty() && !may_be_blank {
+            return usage(flag, "it is empty");
+        }
+        if text.chars().any(char::is_control) {
+            return usage(flag, "it holds a control character");
+        }
+    }
+    let in_name = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    match &args.upstream_header {
+        Some(header) if args.mode == ServiceMode::Gateway && !header.trim().bytes().all(in_name) => {
+            usage("--upstream-header", "it is not the name of a header or parameter")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A secret's key name: no white space and no `=`, which the gateway's CLI takes for the end of the name.

@@ -6,6 +6,7 @@ use crate::cmd::service::connection::{self, Look};
 use crate::cmd::service::options;
 use crate::cmd::service::report::{self, GatewayReport};
 use crate::cmd::service::site::{self, Site, Steps};
+use crate::cmd::service::upstream_secret;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::sigilum::gateway::{Connection, PlanError, Wanted};
@@ -27,7 +28,7 @@ struct Report {
 pub fn run(args: &ServiceSecretSetArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     options::check_slug(args.slug.get())?;
     options::check_secret_key(args.secret.upstream_secret_key.as_deref())?;
-    let secret = options::given_secret(&args.secret, env)?.ok_or_else(|| {
+    let secret = upstream_secret::given(&args.secret, env)?.ok_or_else(|| {
         Error::new(ExitCode::Usage, "could not set the upstream secret: none is given")
             .next("add one of --upstream-secret-env, --upstream-secret-file and --upstream-secret")
     })?;
@@ -102,6 +103,7 @@ impl Set<'_> {
                 [look.finish(&wanted, None)?, self.rotate(key, own)]
             }
         };
+        let batches = batches.map(|acts| acts.without_doubled_prefix(look.existing.as_ref()));
         Ok((look, batches))
     }
 
