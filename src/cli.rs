@@ -205,9 +205,12 @@ pub struct LoginArgs {
     /// Print only the token
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
     pub token_only: bool,
-    /// Print the RFC 6902 patch of openclaw.json with the token masked, and write nothing
+    /// Print what would be made and changed, and write nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// With --dry-run: print the RFC 6902 patch of openclaw.json, with the token masked
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set, requires = "dry_run")]
+    pub json: bool,
     /// Do not ask the API whether it accepts the token
     #[arg(long)]
     pub no_check: bool,

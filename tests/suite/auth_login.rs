@@ -296,12 +296,29 @@ fn a_token_on_the_command_line_works_and_earns_a_warning() {
 fn a_dry_run_prints_the_patch_and_writes_nothing() {
     let env = TestEnv::new();
     let output = env
-        .run(local(&["--dry-run", "--enable-authz-notify", "true"]))
+        .run(local(&["--dry-run", "--json", "--enable-authz-notify", "true"]))
         .expect(0);
     let patch: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(patch[0]["op"], "add");
     assert_eq!(patch[0]["path"], "/hooks");
     assert!(output.stdout.contains("\"***\""), "{}", output.stdout);
+    assert!(!env.openclaw().exists());
+
+    let plan = env.run(local(&["--dry-run"])).expect(0).stdout;
+    for part in [
+        format!(
+            "Token file:    would make {}",
+            env.sigilum("owner-token-alice.jwt").display()
+        ),
+        format!(
+            "Record:        would make {}",
+            env.sigilum("owner-alice.json").display()
+        ),
+        format!("openclaw.json: would make {}", env.config().display()),
+        "enabled: false, as a login leaves it; to switch it on: sigilum-authz-notify hook install".to_owned(),
+    ] {
+        assert!(plan.contains(&part), "{part}\n{plan}");
+    }
     assert!(!env.openclaw().exists());
 
     env.run(local(&["--enable-authz-notify", "true"])).expect(0);
@@ -310,6 +327,8 @@ fn a_dry_run_prints_the_patch_and_writes_nothing() {
     let token = stored_token(&env);
     let output = env.run(local(&["--dry-run"])).expect(0);
     assert!(!output.stdout.contains(&token), "{}", output.stdout);
+    let stands = "the token would stand in the token file and in openclaw.json";
+    assert!(output.stdout.contains(stands), "{}", output.stdout);
     assert_eq!(
         before,
         (read(env.config()), files(&env.openclaw()), files(&env.sigilum("")))

@@ -429,18 +429,29 @@ impl Login {
     }
 }
 
-/// Prints the patch with the token masked, and what else would be written.
+/// Prints what would be made and changed, or the patch of openclaw.json with the token masked.
 fn dry_run(login: &Login, args: &LoginArgs, place: &OpenClawHome, out: &mut dyn Write) -> Result<ExitCode> {
-    let Some(reason) = &login.config_skipped else {
-        let done = login.edit_config(args, place, Tokens::tried(login), None)?;
+    let edited = match &login.config_skipped {
+        None => Some(login.edit_config(args, place, Tokens::tried(login), None)?),
+        Some(_) => None,
+    };
+    if let Some(done) = &edited {
         done.notes.iter().for_each(output::warn);
         if let Some(why) = &done.outcome.not_written {
             output::warn(format_args!("openclaw.json would not be written: {why}"));
         }
-        write_line(out, format_args!("{:#}", config::masked(&done.outcome.patch)))?;
+    }
+    if !args.json {
+        output::write_lines(out, &login.planned(edited.as_ref(), place))?;
         return Ok(ExitCode::Ok);
-    };
-    write_line(out, "[]")?;
-    output::warn(format_args!("openclaw.json is left alone: {reason}"));
+    }
+    match (&edited, &login.config_skipped) {
+        (Some(done), _) => write_line(out, format_args!("{:#}", config::masked(&done.outcome.patch)))?,
+        (None, reason) => {
+            write_line(out, "[]")?;
+            let reason = reason.as_deref().unwrap_or_default();
+            output::warn(format_args!("openclaw.json is left alone: {reason}"));
+        }
+    }
     Ok(ExitCode::Ok)
 }
