@@ -54,7 +54,7 @@ impl Decision {
 
 /// One request, as far as its owner is told of it. Every field is text that a stranger chose: show it only through
 /// [`crate::hook::notice`]. A field that is missing, null or no string is `None`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AuthorizationRequest {
     /// What Sigilum calls it: `cl_` and 24 hexadecimal digits.
@@ -106,6 +106,27 @@ impl AuthorizationRequest {
     /// When it was made, in Unix seconds. A request that is made again keeps the time of the first.
     pub fn created(&self) -> Option<i64> {
         seconds(self.created_at.as_deref()?)
+    }
+
+    /// What its owner goes by, each with its name for people.
+    pub fn fields(&self) -> [(&'static str, Option<&str>); 9] {
+        [
+            ("id", self.claim_id.as_deref()),
+            ("status", self.status.as_deref()),
+            ("namespace", self.namespace.as_deref()),
+            ("service", self.service.as_deref()),
+            ("subject", self.subject.as_deref()),
+            ("agent name", self.agent_name.as_deref()),
+            ("agent id", self.agent_id.as_deref()),
+            ("key", self.public_key.as_deref()),
+            ("ip", self.agent_ip.as_deref()),
+        ]
+    }
+
+    /// The agent's name, else its id.
+    pub fn agent(&self) -> Option<&str> {
+        let name = self.agent_name.as_deref().filter(|name| !name.trim().is_empty());
+        name.or(self.agent_id.as_deref())
     }
 
     /// Whether it has this status.

@@ -122,7 +122,7 @@ impl Desk<'_> {
         let _lock = self.lock()?;
         if !wanted.is_fresh {
             let now = self.read(wanted.shown)?;
-            if !now.as_ref().is_some_and(|now| is_same(wanted.shown, now)) {
+            if now.as_ref().is_none_or(|now| now.fields() != wanted.shown.fields()) {
                 return Err(Stopped::Changed(now.map(Box::new)));
             }
         }
@@ -302,22 +302,4 @@ fn forget_time(place: &OpenClawHome, intent: &Intent, outcome: Outcome) -> Resul
         true => Ok(()),
         false => timed::forget(place, &intent.claim_id),
     }
-}
-
-/// Whether a request is what its owner was shown: all that they go by.
-fn is_same(shown: &AuthorizationRequest, now: &AuthorizationRequest) -> bool {
-    fn fields(request: &AuthorizationRequest) -> [&str; 8] {
-        let fields = [
-            &request.claim_id,
-            &request.status,
-            &request.service,
-            &request.public_key,
-            &request.agent_ip,
-            &request.subject,
-            &request.agent_id,
-            &request.agent_name,
-        ];
-        fields.map(|field| field.as_deref().unwrap_or_default())
-    }
-    fields(shown) == fields(now)
 }

@@ -14,6 +14,7 @@ pub enum AuthzCommand {
     /// Show everything about one request
     Show(AuthzShowArgs),
     /// Approve requests
+    #[command(after_help = super::texts::AUTHZ_APPROVE)]
     Approve(AuthzApproveArgs),
     /// Reject requests
     Reject(AuthzRejectArgs),

@@ -79,3 +79,14 @@ Examples:
 Environment: SIGILUM_OWNER_TOKEN_COMMAND, RUST_LOG, and where the OpenClaw home is
 
 Exit codes: 8 another watcher serves this home; with --once the code of what could not be done";
+
+pub(super) const AUTHZ_APPROVE: &str = "\
+Examples:
+  sigilum-authz-notify authz approve cl_0a1b2c3d                 shown and asked
+  sigilum-authz-notify authz approve cl_0a1b2c3d --for 1h --yes
+  sigilum-authz-notify authz approve --service mail --key ed25519:MCow...
+
+Environment: SIGILUM_NAMESPACE, and where the OpenClaw home is; where OPENCLAW_SHELL is set nothing is decided
+
+Exit codes: 1 a request is not pending any more, or a limit is reached, 4 the owner token, 6 the API cannot be reached or
+did not say whether it was done";

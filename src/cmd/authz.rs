@@ -1,5 +1,6 @@
 //! `authz …`: the owner's requests, listed and decided.
 
+mod asked;
 pub mod decide;
 mod failure;
 pub mod list;
@@ -8,4 +9,3 @@ pub mod show;
 mod site;
 mod target;
 mod text;
-mod time_limit;

@@ -169,14 +169,10 @@ pub fn not_asked(why: &str) -> String {
 fn line(listed: &Listed, about: &About, field_max: usize) -> String {
     let request = listed.request;
     let plain = |text: &Option<String>| text.as_deref().map(|text| clean(text, field_max));
-    let agent = request.agent_name.as_ref().filter(|name| !name.trim().is_empty());
     let id = request.id().filter(|_| matches!(about.review, Review::LocalApi(_)));
     let fields = [
         ("service", plain(&request.service)),
-        (
-            "agent",
-            agent.or(request.agent_id.as_ref()).map(|name| clean(name, field_max)),
-        ),
+        ("agent", request.agent().map(|name| clean(name, field_max))),
         ("subject", plain(&request.subject)),
         ("key", request.public_key.as_deref().map(clean::key)),
         (

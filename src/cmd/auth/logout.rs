@@ -72,6 +72,7 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         }
         Err(error) => return Err(error),
     }
+    context::warn_of_timed_approvals(&place, Some(&owner.namespace.value));
     tell_of_the_others(args, &place, &owner.namespace.value, out)?;
     Ok(ExitCode::Ok)
 }

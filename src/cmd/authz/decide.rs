@@ -1,10 +1,11 @@
 //! `authz approve`, `reject`, `revoke`: shown, asked, decided one by one, and told what was done and what was not.
 
-use super::site::{self, Site};
-use super::{target, text, time_limit};
+use super::asked::Asked;
+use super::site::Site;
+use super::{target, text};
 use crate::authz::decide::{Decided, Desk, Stopped, Wanted};
 use crate::authz::decision_log::How;
-use crate::cli::{AuthzApproveArgs, AuthzRejectArgs, AuthzRevokeArgs, TargetArgs};
+use crate::cli::{AuthzApproveArgs, AuthzRejectArgs, AuthzRevokeArgs};
 use crate::cmd::output::{self, write_line};
 use crate::cmd::prompt;
 use crate::env::Env;
@@ -17,30 +18,28 @@ use std::io::Write;
 
 /// Runs `authz approve`.
 pub fn approve(args: &AuthzApproveArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    let site = open(Decision::Approve, &args.target, env)?;
-    let until = args.time.map(|seconds| {
-        let ids = args.target.ids.join(" ");
-        time_limit::until(&site, &ids, seconds, args.even_without_watcher)
-    });
-    let until = until.transpose()?;
+    let asked = Asked {
+        time: args.time,
+        even_without_watcher: args.even_without_watcher,
+        ..Asked::new(Decision::Approve, &args.target)
+    };
+    let site = asked.site(env)?;
+    let until = args.time.map(|seconds| asked.until(&site, seconds)).transpose()?;
     let requests = target::named(&site, &args.target)?;
-    Run {
-        site: &site,
-        decision: Decision::Approve,
-        args: &args.target,
-        until,
-    }
-    .run(requests, out)
+    Run { site, asked, until }.run(requests, out)
 }
 
 /// Runs `authz reject`.
 pub fn reject(args: &AuthzRejectArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    let site = open(Decision::Reject, &args.target, env)?;
+    let asked = Asked::new(Decision::Reject, &args.target);
+    let site = asked.site(env)?;
     let requests = match args.all {
         true => {
-            site.requests("pending", None)
-                .map_err(|error| site.not_asked(error))?
-                .requests
+            let found = site.requests("pending", None).map_err(|error| site.not_asked(error))?;
+            if !found.is_all() {
+                output::warn("more wait than could be read: run the command again for the rest");
+            }
+            found.requests
         }
         false => target::named(&site, &args.target)?,
     };
@@ -51,79 +50,43 @@ pub fn reject(args: &AuthzRejectArgs, env: &Env, out: &mut dyn Write) -> Result<
         )?;
         return Ok(ExitCode::Ok);
     }
-    Run {
-        site: &site,
-        decision: Decision::Reject,
-        args: &args.target,
-        until: None,
-    }
-    .run(requests, out)
+    let until = None;
+    Run { site, asked, until }.run(requests, out)
 }
 
 /// Runs `authz revoke`.
 pub fn revoke(args: &AuthzRevokeArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    let site = open(Decision::Revoke, &args.target, env)?;
+    let asked = Asked::new(Decision::Revoke, &args.target);
+    let site = asked.site(env)?;
     let requests = target::named(&site, &args.target)?;
-    Run {
-        site: &site,
-        decision: Decision::Revoke,
-        args: &args.target,
-        until: None,
-    }
-    .run(requests, out)
-}
-
-/// Where a person may decide.
-fn open(decision: Decision, args: &TargetArgs, env: &Env) -> Result<Site> {
-    let verb = decision.as_str();
-    if env.var("OPENCLAW_SHELL").is_some() {
-        let what =
-            format!("could not {verb}: this is an agent's shell (OPENCLAW_SHELL is set), and agents do not decide");
-        return Err(Error::new(ExitCode::Usage, what).next("run the command in a terminal of your own"));
-    }
-    if !args.yes && !prompt::may_ask() {
-        let what = format!("could not ask whether to {verb}: there is no terminal");
-        return Err(Error::new(ExitCode::Usage, what).next(with_yes(decision, args)));
-    }
-    let site = Site::open(&args.owner, env)?;
-    site.settle_open();
-    Ok(site)
-}
-
-/// The same command without a question.
-fn with_yes(decision: Decision, args: &TargetArgs) -> String {
-    let named = args.service.iter().zip(&args.key);
-    let named = named.flat_map(|(service, key)| ["--service", service, "--key", key]);
-    let words = shell_words::join(args.ids.iter().map(String::as_str).chain(named));
-    let flags = site::flags(&args.owner);
-    format!("sigilum-authz-notify authz {} {words} --yes{flags}", decision.as_str())
+    let until = None;
+    Run { site, asked, until }.run(requests, out)
 }
 
 /// One run over some requests.
 struct Run<'a> {
-    site: &'a Site,
-    decision: Decision,
-    args: &'a TargetArgs,
+    site: Site,
+    asked: Asked<'a>,
     until: Option<i64>,
 }
 
 impl Run<'_> {
     fn run(&self, requests: Vec<AuthorizationRequest>, out: &mut dyn Write) -> Result<ExitCode> {
-        let unfit = requests.iter().find(|request| !request.is(self.decision.from()));
+        let unfit = requests.iter().find(|request| !request.is(self.asked.decision.from()));
         if let Some(unfit) = unfit {
-            return Err(self.site.not_as_shown(self.decision, unfit, unfit));
+            return Err(self.site.not_as_shown(self.asked.decision, unfit, unfit));
         }
-        if !self.args.yes {
+        if !self.asked.args.yes {
             self.show(&requests)?;
             let count = match requests.len() {
                 1 => "this request".to_owned(),
                 count => format!("these {count} requests"),
             };
-            let (verb, end) = (self.decision.as_str(), self.end());
+            let (verb, end) = (self.asked.decision.as_str(), self.end());
             if !prompt::confirm(&format!("{} {count}{end}?", capital(verb)))? {
                 return Err(Error::new(
                     ExitCode::Failure,
-                    format!("nothing was {}", self.decision.to()),
+                    format!("nothing was {}", self.asked.decision.to()),
                 ));
             }
         }
@@ -140,7 +103,7 @@ impl Run<'_> {
                 Err(stopped) => stopped,
             };
             let hopeless = is_hopeless(&stopped);
-            let error = self.site.not_decided(self.decision, request, stopped);
+            let error = self.site.not_decided(self.asked.decision, request, stopped);
             failures.push((request.id().unwrap_or_default().to_owned(), error));
             if hopeless {
                 left.extend(requests[at + 1..].iter().filter_map(AuthorizationRequest::id));
@@ -152,12 +115,14 @@ impl Run<'_> {
 
     fn decide(&self, desk: &Desk, request: &AuthorizationRequest, count: usize) -> Result<Decided, Stopped> {
         desk.decide(&Wanted {
-            decision: self.decision,
+            decision: self.asked.decision,
             shown: request,
-            how: if self.args.yes { How::Yes } else { How::Asked },
+            how: if self.asked.args.yes { How::Yes } else { How::Asked },
             until: self.until,
             // A list is older than the answer about one.
-            is_fresh: self.args.yes && count == 1 && self.args.ids.first().map(String::as_str) == request.id(),
+            is_fresh: self.asked.args.yes
+                && count == 1
+                && self.asked.args.ids.first().map(String::as_str) == request.id(),
         })
     }
 
@@ -170,7 +135,7 @@ impl Run<'_> {
                     request.id().unwrap_or_default().to_owned(),
                     text::cell(request.service.as_deref()),
                     text::cell(request.subject.as_deref()),
-                    text::cell(text::agent(request)),
+                    text::cell(request.agent()),
                     text::shown(request.public_key.as_deref().unwrap_or("-")),
                     text::cell(request.agent_ip.as_deref()),
                 ]
@@ -190,9 +155,9 @@ impl Run<'_> {
         let request = &decided.request;
         write_line(
             out,
-            format_args!("{} {}{}", self.decision.to(), text::named(request), self.end()),
+            format_args!("{} {}{}", self.asked.decision.to(), text::named(request), self.end()),
         )?;
-        if self.decision == Decision::Approve {
+        if self.asked.decision == Decision::Approve {
             let back = self
                 .site
                 .command(&format!("authz revoke {}", request.id().unwrap_or_default()));
@@ -220,7 +185,7 @@ impl Run<'_> {
         let ids: Vec<String> = failures.into_iter().map(|(id, _)| id).collect();
         let mut what = format!(
             "{done} of {count} requests were {}, not {}",
-            self.decision.to(),
+            self.asked.decision.to(),
             ids.join(", ")
         );
         if !left.is_empty() {

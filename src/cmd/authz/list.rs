@@ -34,19 +34,10 @@ struct Report<'a> {
 /// One request. Times are RFC 3339.
 #[derive(Serialize)]
 struct Line<'a> {
-    claim_id: Option<&'a str>,
-    /// Enough of it to tell it from the others here.
+    #[serde(flatten)]
+    request: &'a AuthorizationRequest,
+    /// Enough of the id to tell it from the others here.
     short_id: Option<&'a str>,
-    status: &'a str,
-    service: Option<&'a str>,
-    subject: Option<&'a str>,
-    agent_id: Option<&'a str>,
-    agent_name: Option<&'a str>,
-    public_key: Option<&'a str>,
-    agent_ip: Option<&'a str>,
-    created_at: Option<&'a str>,
-    approved_at: Option<&'a str>,
-    revoked_at: Option<&'a str>,
     /// An older request that was made again.
     again: bool,
     /// When a notice first had it; only of pending ones.
@@ -94,8 +85,8 @@ pub fn run(args: &AuthzListArgs, env: &Env, out: &mut dyn Write) -> Result<ExitC
     for (status, requests) in &found {
         lines.extend(lines_of(&site, status, requests, &ids, now_ms));
     }
-    for line in lines.iter_mut().filter(|line| line.status == "approved") {
-        let over = line.claim_id.and_then(|id| until.get(id));
+    for line in lines.iter_mut().filter(|line| line.request.is("approved")) {
+        let over = line.request.id().and_then(|id| until.get(id));
         line.until = over.map(|at| time::rfc3339(*at));
         line.left = over.map_or_else(|| "no end".to_owned(), |at| left(at.saturating_sub(now_ms / 1000)));
     }
@@ -166,18 +157,8 @@ fn lines_of<'a>(
         let first_seen = listed.first_seen.div_euclid(1000);
         let expires = created.map(|at| at.saturating_add(LIFE)).filter(|_| pending);
         lines.push(Line {
-            claim_id: request.id(),
+            request,
             short_id: request.id().map(|id| short(id, ids)),
-            status,
-            service: request.service.as_deref(),
-            subject: request.subject.as_deref(),
-            agent_id: request.agent_id.as_deref(),
-            agent_name: request.agent_name.as_deref(),
-            public_key: request.public_key.as_deref(),
-            agent_ip: request.agent_ip.as_deref(),
-            created_at: request.created_at.as_deref(),
-            approved_at: request.approved_at.as_deref(),
-            revoked_at: request.revoked_at.as_deref(),
             again: pending && listed.again,
             first_seen_at: pending.then(|| time::rfc3339(first_seen)),
             expires_at: expires.map(|at| time::rfc3339(at.max(now))),
@@ -214,15 +195,15 @@ fn print(site: &Site, lines: &[Line], status: ListedStatus, out: &mut dyn Write)
     let rows: Vec<Vec<String>> = lines
         .iter()
         .map(|line| {
-            let agent = line.agent_name.filter(|name| !name.trim().is_empty()).or(line.agent_id);
+            let request = line.request;
             vec![
                 line.short_id.unwrap_or("-").to_owned(),
-                line.status.to_owned(),
-                text::cell(line.service),
-                text::cell(line.subject),
-                text::cell(agent),
-                text::key(line.public_key),
-                text::cell(line.agent_ip),
+                text::cell(request.status.as_deref()),
+                text::cell(request.service.as_deref()),
+                text::cell(request.subject.as_deref()),
+                text::cell(request.agent()),
+                text::key(request.public_key.as_deref()),
+                text::cell(request.agent_ip.as_deref()),
                 line.asked.clone(),
                 line.left.clone(),
             ]

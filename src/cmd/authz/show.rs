@@ -11,6 +11,7 @@ use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::request::AuthorizationRequest;
 use crate::sigilum::api::ApiError;
+use crate::sigilum::decisions::Usage;
 use crate::time;
 use std::io::Write;
 
@@ -58,25 +59,14 @@ pub fn run(args: &AuthzShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitC
 }
 
 fn fields(request: &AuthorizationRequest) -> Vec<String> {
-    let fields = [
-        ("id", &request.claim_id),
-        ("status", &request.status),
-        ("namespace", &request.namespace),
-        ("service", &request.service),
-        ("subject", &request.subject),
-        ("agent name", &request.agent_name),
-        ("agent id", &request.agent_id),
-        ("key", &request.public_key),
-        ("ip", &request.agent_ip),
-        ("first asked", &request.created_at),
-        ("approved", &request.approved_at),
-        ("revoked", &request.revoked_at),
+    let times = [
+        ("first asked", request.created_at.as_deref()),
+        ("approved", request.approved_at.as_deref()),
+        ("revoked", request.revoked_at.as_deref()),
     ];
-    let told = fields
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value.as_deref()?)));
-    told.map(|(name, value)| format!("{name}: {}", text::shown(value)))
-        .collect()
+    let fields = request.fields().into_iter().chain(times);
+    let told = fields.filter_map(|(name, value)| Some(format!("{name}: {}", text::shown(value?))));
+    told.collect()
 }
 
 fn used(site: &Site, request: &AuthorizationRequest) -> Result<String, ApiError> {
@@ -89,9 +79,7 @@ fn used(site: &Site, request: &AuthorizationRequest) -> Result<String, ApiError>
         .into_iter()
         .filter(|row| row.public_key == request.public_key)
         .collect();
-    let sum = |count: fn(&crate::sigilum::decisions::Usage) -> Option<u64>| {
-        rows.iter().filter_map(count).fold(0, u64::saturating_add)
-    };
+    let sum = |count: fn(&Usage) -> Option<u64>| rows.iter().filter_map(count).fold(0, u64::saturating_add);
     let last = rows.iter().filter_map(|row| row.last_used_at.as_deref()).max();
     Ok(match sum(|row| row.total_calls) {
         0 => "none".to_owned(),

@@ -24,12 +24,6 @@ pub fn key(key: Option<&str>) -> String {
     key.map_or_else(|| "-".to_owned(), clean::key)
 }
 
-/// The agent's name, else its id.
-pub fn agent(request: &AuthorizationRequest) -> Option<&str> {
-    let name = request.agent_name.as_deref().filter(|name| !name.trim().is_empty());
-    name.or(request.agent_id.as_deref())
-}
-
 /// `cl_… (service "mail", key "MCowBQYD..4rXAxZuE")`
 pub fn named(request: &AuthorizationRequest) -> String {
     format!(
@@ -42,27 +36,9 @@ pub fn named(request: &AuthorizationRequest) -> String {
 
 /// What is not as it was: `key was "a", is "b"`.
 pub fn differences(was: &AuthorizationRequest, is: &AuthorizationRequest) -> String {
-    let fields = |request: &AuthorizationRequest| {
-        [
-            ("status", request.status.clone()),
-            ("service", request.service.clone()),
-            ("key", request.public_key.clone()),
-            ("ip", request.agent_ip.clone()),
-            ("subject", request.subject.clone()),
-            ("agent id", request.agent_id.clone()),
-            ("agent name", request.agent_name.clone()),
-        ]
-    };
-    let pairs = fields(was).into_iter().zip(fields(is));
-    let changed =
-        pairs.filter(|((_, was), (_, is))| was.as_deref().unwrap_or_default() != is.as_deref().unwrap_or_default());
-    let told = changed.map(|((name, was), (_, is))| {
-        format!(
-            "{name} was \"{}\", is \"{}\"",
-            cell(was.as_deref()),
-            cell(is.as_deref())
-        )
-    });
+    let pairs = was.fields().into_iter().zip(is.fields());
+    let changed = pairs.filter(|(was, is)| was != is);
+    let told = changed.map(|((name, was), (_, is))| format!("{name} was \"{}\", is \"{}\"", cell(was), cell(is)));
     told.collect::<Vec<_>>().join("; ")
 }
 

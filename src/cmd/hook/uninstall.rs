@@ -83,6 +83,7 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     }
     resident::clear(&place);
     if args.purge {
+        context::warn_of_timed_approvals(&place, None);
         purge(&place, lock, &secrets, out)?;
     } else if holds_nothing(&place.sigilum_dir()) {
         remove_lock(&place, lock)?;

@@ -117,6 +117,12 @@ fn a_person_is_shown_the_request_and_asked() {
         .unwrap()
         .to_owned();
     world.authz(&words).expect(0);
+    // So does the time.
+    let output = world
+        .authz("approve cl_00000009 --for 2h --even-without-watcher")
+        .expect(2);
+    let next = "next: sigilum-authz-notify authz approve cl_00000009 --for 120m --even-without-watcher --yes\n";
+    assert!(output.stderr.ends_with(next), "{}", output.stderr);
 }
 
 #[test]

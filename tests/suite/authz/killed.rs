@@ -10,12 +10,22 @@ use std::time::Duration;
 /// An answer that never came: the request says what became of it, at once or with the next command.
 #[test]
 fn an_answer_that_got_lost_is_asked_for() {
-    // The API did it and its answer got lost: known by asking once.
-    let world = World::with_three();
-    world.api.next_faults([Fault::None, Fault::Drop]);
-    world.authz(&format!("approve {} --yes", id(1))).expect(0);
-    assert_eq!(world.decisions(), [entry("approve", 1, "done")]);
-    assert_eq!(world.api.posts().len(), 1, "never sent twice");
+    // The API did it and its answer got lost, or says nothing: known by asking once.
+    let odd = |body: &str| Fault::Body("application/json", body.to_owned());
+    let other = odd(&format!(r#"{{"claim_id":"{}","status":"rejected"}}"#, id(1)));
+    for fault in [
+        Fault::Drop,
+        odd("{}"),
+        odd("<html>"),
+        other,
+        Fault::Raw(b"what?".to_vec()),
+    ] {
+        let world = World::with_three();
+        world.api.next_faults([Fault::None, fault]);
+        world.authz(&format!("approve {} --yes", id(1))).expect(0);
+        assert_eq!(world.decisions(), [entry("approve", 1, "done")]);
+        assert_eq!(world.api.posts().len(), 1, "never sent twice");
+    }
 
     // Nor does it say so: told as not known, and settled by the next command.
     let world = World::with_three();

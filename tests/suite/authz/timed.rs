@@ -158,15 +158,22 @@ fn refused_where_nobody_would_take_it_back() {
     assert!(
         output
             .stderr
-            .contains("next: sigilum-authz-notify watch, or add --even-without-watcher")
+            .contains("next: sigilum-authz-notify watch, or with --even-without-watcher")
     );
     // The token lives an hour, and nothing renews it.
     for extra in ["", "--even-without-watcher"] {
         let watcher = extra.is_empty().then(|| world.env.watch());
         let output = world.authz(&format!("{words} 3h {extra}")).expect(4);
         assert!(output.stderr.contains("and nothing renews it"), "{}", output.stderr);
+        // The longest that goes, as a command that works.
+        let next = output.stderr.split("next: sigilum-authz-notify authz ").nth(1).unwrap();
+        assert!(next.contains("--for 58m") || next.contains("--for 59m"), "{next}");
+        world.authz(next).expect(0);
+        world.authz(&format!("revoke {} --yes", id(1))).expect(0);
+        world.api.change(&id(1), "status", "pending");
         drop(watcher);
     }
+    let posts = world.api.posts();
     for bad in ["30s", "0h", "366d", "soon"] {
         world.authz(&format!("{words} {bad}")).expect(2);
     }
@@ -174,7 +181,7 @@ fn refused_where_nobody_would_take_it_back() {
         .authz(&format!("approve {} --yes --even-without-watcher", id(1)))
         .expect(2);
     assert!(alone.stderr.contains("--for"), "{}", alone.stderr);
-    assert_eq!((world.api.posts(), world.timed()), (vec![], vec![]));
+    assert_eq!((world.api.posts(), world.timed()), (posts, vec![]));
     // A watcher with a token command renews it.
     let command = format!("printf {}", managed_token("alice", 3_600));
     let watcher = crate::env::watching::Watcher::start(world.env.run(["watch", "--token-command", &command]));
@@ -210,5 +217,19 @@ fn what_was_not_approved_is_not_kept() {
         }
         world.authz("log").expect(0);
         assert_eq!(world.timed().len(), kept);
+    }
+}
+
+#[test]
+fn who_takes_the_token_away_is_told_what_stays_approved() {
+    for words in ["auth logout", "hook uninstall --purge"] {
+        let world = World::with_three();
+        world.approve_for(1, "30m");
+        let output = world.env.run(words.split(' ')).expect(0);
+        let says = format!("nobody takes back these approvals when their time is over: {}", id(1));
+        assert!(output.stderr.contains(&says), "{words}: {}", output.stderr);
+        let purged = words.contains("purge");
+        assert_eq!(world.env.sigilum("decisions.jsonl").exists(), !purged, "{words}");
+        assert_eq!(world.timed().is_empty(), purged, "{words}");
     }
 }

@@ -1,0 +1,117 @@
+//! What a person typed to decide requests, and whether it may be done at all.
+
+use super::site::{self, Site};
+use crate::cli::TargetArgs;
+use crate::cmd::{context, prompt};
+use crate::env::Env;
+use crate::error::{Error, ExitCode, Result};
+use crate::mode::Mode;
+use crate::request::Decision;
+use crate::time;
+use crate::token::{claims, lifetime};
+use crate::watch::status::{self, HomeStatus};
+
+/// What a person asked for.
+pub struct Asked<'a> {
+    /// What is to be done.
+    pub decision: Decision,
+    /// About which requests.
+    pub args: &'a TargetArgs,
+    /// Seconds that an approval is to last.
+    pub time: Option<i64>,
+    /// Also where nobody runs who would end it.
+    pub even_without_watcher: bool,
+}
+
+impl<'a> Asked<'a> {
+    /// Without a time.
+    pub fn new(decision: Decision, args: &'a TargetArgs) -> Self {
+        Self {
+            decision,
+            args,
+            time: None,
+            even_without_watcher: false,
+        }
+    }
+
+    /// Where they may decide.
+    pub fn site(&self, env: &Env) -> Result<Site> {
+        let verb = self.decision.as_str();
+        if env.var("OPENCLAW_SHELL").is_some() {
+            let what =
+                format!("could not {verb}: this is an agent's shell (OPENCLAW_SHELL is set), and agents do not decide");
+            return Err(Error::new(ExitCode::Usage, what).next("run the command in a terminal of your own"));
+        }
+        if !self.args.yes && !prompt::may_ask() {
+            let what = format!("could not ask whether to {verb}: there is no terminal");
+            return Err(Error::new(ExitCode::Usage, what).next(self.command(self.time, true)));
+        }
+        let site = Site::open(&self.args.owner, env)?;
+        site.settle_open();
+        Ok(site)
+    }
+
+    /// The command again, with another time, asking or not.
+    fn command(&self, time: Option<i64>, yes: bool) -> String {
+        let named = self.args.service.iter().zip(&self.args.key);
+        let named = named.flat_map(|(service, key)| ["--service", service, "--key", key]);
+        let words = shell_words::join(self.args.ids.iter().map(String::as_str).chain(named));
+        let time = time.map_or_else(String::new, |seconds| format!(" --for {}m", seconds / 60));
+        let even = if self.even_without_watcher {
+            " --even-without-watcher"
+        } else {
+            ""
+        };
+        let yes = if yes { " --yes" } else { "" };
+        let flags = site::flags(&self.args.owner);
+        format!(
+            "sigilum-authz-notify authz {} {words}{time}{even}{yes}{flags}",
+            self.decision.as_str()
+        )
+    }
+
+    /// When an approval of so many seconds is over, Unix seconds.
+    ///
+    /// # Errors
+    /// Nobody would take it back: no watcher serves the home; or the token that revokes it then will have expired, and
+    /// nobody renews it.
+    pub fn until(&self, site: &Site, seconds: i64) -> Result<i64> {
+        let until = time::now().saturating_add(seconds);
+        let could_not = "could not approve for a time";
+        let watcher = status::read(&site.place).filter(|status| status.running);
+        if watcher.is_none() && !self.even_without_watcher {
+            let what = format!("{could_not}: no watcher runs for this home, which would take the approval back");
+            let next = format!(
+                "sigilum-authz-notify watch{}, or with --even-without-watcher the next watcher takes it back",
+                site.place_flags
+            );
+            return Err(Error::new(ExitCode::Failure, what).next(next));
+        }
+        let mine = |home: &&HomeStatus| home.namespace.as_deref() == Some(site.namespace());
+        let is_renewed = match &watcher {
+            Some(status) => status
+                .homes
+                .iter()
+                .find(mine)
+                .is_some_and(|home| home.next_due_at.is_some()),
+            None => site.owner.mode.value == Mode::OssLocal,
+        };
+        let says = claims::inspect(site.token()).ok();
+        match says.as_ref().and_then(lifetime::expires_at) {
+            Some(end) if end <= until && !is_renewed => {
+                let left = end.saturating_sub(time::now());
+                let what = format!(
+                    "{could_not}: the owner token expires in {}, before it would be taken back, and nothing renews it",
+                    time::duration(left)
+                );
+                // The watcher needs a moment before the end.
+                let next = match left - 60 {
+                    shorter @ 60.. => self.command(Some(shorter), self.args.yes),
+                    _ => context::login_command(&site.owner, &site.place_flags),
+                };
+                Err(Error::new(ExitCode::Token, what).next(next))
+            }
+            _ => Ok(until),
+        }
+    }
+}
