@@ -199,9 +199,9 @@ impl Desk<'_> {
         Instant::now() + self.budget
     }
 
-    /// A request as it is now; one of another namespace is as good as gone.
+    /// A request as it is now; one of another namespace, or without an id to ask by, is as good as gone.
     fn read(&self, request: &AuthorizationRequest) -> Result<Option<AuthorizationRequest>, ApiError> {
-        let id = request.id().unwrap_or_default();
+        let Some(id) = request.id() else { return Ok(None) };
         let found = self.api.request(self.token, id, self.deadline())?;
         Ok(found.filter(|now| now.id() == Some(id) && now.namespace.as_deref() == Some(self.api.namespace)))
     }

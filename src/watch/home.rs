@@ -416,6 +416,7 @@ impl Home {
             started_at: shared.started_at.clone(),
             updated_at: time::rfc3339(shared.clock.now().wall.div_euclid(1000)),
             homes_served: shared.homes_served,
+            takes_back: true,
             homes: vec![home.clone()],
         };
         match status::write(&self.place, &status) {

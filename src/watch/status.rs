@@ -29,6 +29,9 @@ pub struct WatchStatus {
     pub updated_at: String,
     /// How many homes it serves in all.
     pub homes_served: usize,
+    /// Whether it takes approvals back when their time is over; one of version 0.1.0 does not.
+    #[serde(default)]
+    pub takes_back: bool,
     /// This home; a list, so that one shape fits any number.
     pub homes: Vec<HomeStatus>,
 }
@@ -103,6 +106,7 @@ mod tests {
             started_at: "2026-11-22T06:20:37Z".to_owned(),
             updated_at: "2026-11-22T06:20:37Z".to_owned(),
             homes_served: 1,
+            takes_back: true,
             homes: vec![HomeStatus {
                 home: place.home.clone(),
                 config: place.config.clone(),

@@ -78,9 +78,9 @@ impl<'a> Asked<'a> {
     pub fn until(&self, site: &Site, seconds: i64) -> Result<i64> {
         let until = time::now().saturating_add(seconds);
         let could_not = "could not approve for a time";
-        let watcher = status::read(&site.place).filter(|status| status.running);
+        let watcher = status::read(&site.place).filter(|status| status.running && status.takes_back);
         if watcher.is_none() && !self.even_without_watcher {
-            let what = format!("{could_not}: no watcher runs for this home, which would take the approval back");
+            let what = format!("{could_not}: no watcher that would take the approval back runs for this home");
             let next = format!(
                 "sigilum-authz-notify watch{}, or with --even-without-watcher the next watcher takes it back",
                 site.place_flags

@@ -172,10 +172,7 @@ impl Site {
                     "could not use {id}: it is a request in another namespace than {}",
                     self.namespace()
                 );
-                Err(Error::new(ExitCode::Token, what).next(format!(
-                    "look which namespaces are stored: sigilum-authz-notify auth status{}",
-                    self.flags
-                )))
+                Err(Error::new(ExitCode::Token, what).next(self.command("auth status")))
             }
         }
     }

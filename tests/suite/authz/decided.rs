@@ -131,6 +131,16 @@ fn all_that_waits_is_rejected_at_once() {
     world.authz("reject --all --yes").expect(0);
     assert_eq!([world.status(1), world.status(2), world.status(3)], ["rejected"; 3]);
     assert_eq!(world.decisions().len(), 3);
+    // One that cannot be named in a request does not keep the others.
+    for (id, service) in [("../x", "mail"), (&id(9), "files")] {
+        world
+            .api
+            .add_claim("alice", json!({"claim_id": id, "service": service}));
+    }
+    let odd = world.authz("reject --all --yes").expect(1);
+    assert!(odd.stderr.contains("1 of 2 requests were rejected"), "{}", odd.stderr);
+    assert_eq!((world.status(9), world.api.posts().len()), ("rejected".to_owned(), 4));
+    world.api.clear();
     let nothing = world.authz("reject --all --yes").expect(0).stdout;
     assert_eq!(nothing, "Nothing waits for approval in namespace alice.\n");
 }

@@ -151,7 +151,9 @@ fn refused_where_nobody_would_take_it_back() {
     let words = format!("approve {} --yes --for", id(1));
     let output = world.authz(&format!("{words} 30m")).expect(1);
     assert!(
-        output.stderr.contains("no watcher runs for this home"),
+        output
+            .stderr
+            .contains("no watcher that would take the approval back runs"),
         "{}",
         output.stderr
     );
@@ -160,6 +162,12 @@ fn refused_where_nobody_would_take_it_back() {
             .stderr
             .contains("next: sigilum-authz-notify watch, or with --even-without-watcher")
     );
+    // Nor does one of version 0.1.0 that still runs: this process, as it were.
+    let old = json!({"pid": std::process::id(), "running": true, "started_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z", "homes_served": 1, "homes": []});
+    let file = world.env.write(".openclaw/.sigilum/watch-status.json", old.to_string());
+    world.authz(&format!("{words} 30m")).expect(1);
+    std::fs::remove_file(file).unwrap();
     // The token lives an hour, and nothing renews it.
     for extra in ["", "--even-without-watcher"] {
         let watcher = extra.is_empty().then(|| world.env.watch());
