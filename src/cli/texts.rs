@@ -88,5 +88,5 @@ Examples:
 
 Environment: SIGILUM_NAMESPACE, and where the OpenClaw home is; where OPENCLAW_SHELL is set nothing is decided
 
-Exit codes: 1 a request is not pending any more, or a limit is reached, 4 the owner token, 6 the API cannot be reached or
-did not say whether it was done";
+Exit codes: 1 a request is not pending any more, or a limit is reached, 4 the owner token,
+6 the API cannot be reached, or did not say whether it was done";
