@@ -265,7 +265,7 @@ fn file_name(path: &Path) -> Result<&str> {
         Error::new(
             ExitCode::Usage,
             format!(
-                "could not use the path, its last part is no UTF-8 file name: {}",
+                "could not use the path, its last part is not a valid UTF-8 file name: {}",
                 path.display()
             ),
         )

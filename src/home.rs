@@ -301,7 +301,7 @@ pub fn absolute(path: &Path) -> Result<PathBuf> {
     if absolute.to_str().is_none() {
         return Err(Error::new(
             ExitCode::Usage,
-            format!("could not use the path, it is no UTF-8: {}", absolute.display()),
+            format!("could not use the path, it is not valid UTF-8: {}", absolute.display()),
         )
         .next("rename what is on the way to it"));
     }

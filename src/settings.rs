@@ -391,7 +391,7 @@ fn check_email(email: &Sourced<String>) -> Result<()> {
     }
     Err(Error::new(
         ExitCode::Usage,
-        format!("could not take the e-mail {:?} (from {})", email.value, email.origin),
+        format!("invalid e-mail {:?} (from {})", email.value, email.origin),
     )
     .next("give a valid one with --email"))
 }
@@ -425,7 +425,7 @@ pub fn ttl_seconds(flag: Option<u64>, env: &Env, replaced: Option<u64>) -> Resul
     };
     Err(Error::new(
         ExitCode::Usage,
-        format!("could not take the token's life from {source}: a whole number of seconds, 1 to {LONGEST}"),
+        format!("invalid token life from {source}: use a whole number of seconds, 1 to {LONGEST}"),
     )
     .next("give --ttl-seconds 604800, for example"))
 }

@@ -33,11 +33,10 @@ pub fn run(args: &WatchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
 
 fn options(args: &WatchArgs, env: &Env) -> Result<Options> {
     if !(args.renew_at > 0.0 && args.renew_at < 1.0) {
-        return Err(Error::new(
-            ExitCode::Usage,
-            "could not take --renew-at: it is no fraction between 0 and 1",
-        )
-        .next("leave it out for a third of the token's life, or give for example --renew-at 0.25"));
+        return Err(
+            Error::new(ExitCode::Usage, "invalid --renew-at: use a fraction between 0 and 1")
+                .next("leave it out for a third of the token's life, or give for example --renew-at 0.25"),
+        );
     }
     let token_command = match (&args.token_command, env.var(TOKEN_COMMAND)) {
         (Some(text), _) => Some(TokenCommand::parse(text, "--token-command", env.pairs())?),

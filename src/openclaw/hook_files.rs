@@ -365,7 +365,7 @@ fn contents(kind: Kind, program: &Program) -> Result<Vec<(String, Vec<u8>)>> {
         return Err(Error::new(
             ExitCode::Failure,
             format!(
-                "could not record the binary, its path is no UTF-8: {}",
+                "could not record the binary, its path is not valid UTF-8: {}",
                 program.binary.display()
             ),
         ));

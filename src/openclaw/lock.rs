@@ -181,7 +181,7 @@ pub fn leftovers(config: &Path) -> Leftovers {
 fn split(config: &Path) -> io::Result<(&Path, String)> {
     match (config.parent(), config.file_name().and_then(|name| name.to_str())) {
         (Some(folder), Some(name)) => Ok((folder, format!("{name}.lock"))),
-        _ => Err(io::Error::other("its path has no UTF-8 file name")),
+        _ => Err(io::Error::other("its path has no valid UTF-8 file name")),
     }
 }
 

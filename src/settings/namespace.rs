@@ -165,7 +165,7 @@ pub(super) fn check_namespace(namespace: &Sourced<String>, mode: Mode) -> Result
     Err(Error::new(
         ExitCode::Usage,
         format!(
-            "could not take the namespace {:?} (from {}): 3 to 64 lower-case letters, digits and inner hyphens{}",
+            "invalid namespace {:?} (from {}): use 3 to 64 lower-case letters, digits and inner hyphens{}",
             namespace.value,
             namespace.origin,
             if mode == Mode::Managed {

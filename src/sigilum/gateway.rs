@@ -209,7 +209,7 @@ fn quote<'a>(words: &str, secrets: impl IntoIterator<Item = &'a SecretString>) -
         .map(|secret| secret.expose_secret().to_lowercase())
         .any(|secret| !secret.is_empty() && small.contains(&secret));
     if repeats {
-        return "its words are held back, they repeat a secret".to_owned();
+        return "message hidden: it contains a secret".to_owned();
     }
     let plain: String = text::plain(words.trim()).chars().take(200).collect();
     format!("\"{plain}\"")

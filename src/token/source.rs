@@ -57,6 +57,6 @@ pub fn check(token: &SecretString, namespace: Option<&str>, from: &str, now: i64
 }
 
 fn refuse(from: &str, why: &str) -> Error {
-    let what = format!("could not take the owner token from {from}: {why}");
+    let what = format!("could not use the owner token from {from}: {why}");
     Error::new(ExitCode::Token, what)
 }

@@ -67,7 +67,7 @@ pub fn refuse_foreign(path: &Path) -> Result<()> {
     Err(Error::new(
         ExitCode::Usage,
         format!(
-            "could not take the token file, it holds something that is no owner token: {}",
+            "invalid token file, it does not hold an owner token: {}",
             path.display()
         ),
     )

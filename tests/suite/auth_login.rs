@@ -230,7 +230,11 @@ fn a_token_file_that_is_no_regular_file_is_refused_and_not_waited_for() {
         let login = env.login().args(["--token-file"]).args([path]);
         let login = login.under("timeout", ["20"]);
         let output = login.expect(2);
-        assert!(output.stderr.contains("no owner token"), "{}", output.stderr);
+        assert!(
+            output.stderr.contains("does not hold an owner token"),
+            "{}",
+            output.stderr
+        );
     }
     assert!(device.is_symlink());
     assert!(!env.openclaw().exists());

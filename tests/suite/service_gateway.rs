@@ -91,7 +91,7 @@ fn without_a_given_secret_the_stored_one_is_taken_else_one_is_generated() {
     assert!(secret.starts_with("gw_") && secret.len() == 51);
     assert_eq!(desk.gateway.secrets("linear")["access_token"], secret);
     assert_eq!(report["gateway"]["secret_source"], "generated");
-    assert_eq!(report["gateway"]["did"], value!(["created"]));
+    assert_eq!(report["gateway"]["actions"], value!(["created"]));
 
     let other = Gateway::start();
     let run = desk.add("linear", args.into_iter().chain(["--json"]));
@@ -216,7 +216,7 @@ fn a_changed_base_url_keeps_everything_else_of_the_connection() {
         "{}",
         output.stderr
     );
-    assert_eq!(json(&output)["gateway"]["did"], value!(["recreated", "updated"]));
+    assert_eq!(json(&output)["gateway"]["actions"], value!(["recreated", "updated"]));
     assert_eq!(
         desk.gateway.changes(),
         [
@@ -483,7 +483,7 @@ fn a_gateway_without_a_home_is_explained() {
     let folder = desk.file("").display().to_string();
     let hint = format!("GATEWAY_SIGILUM_HOME={}", folder.trim_end_matches('/'));
     assert!(output.stderr.contains(&hint), "{}", output.stderr);
-    assert_eq!(json(&output)["gateway"]["service_key_handed_over"], false);
+    assert_eq!(json(&output)["gateway"]["service_key_delivered"], false);
     assert!(
         json(&output)["notes"][0]
             .as_str()

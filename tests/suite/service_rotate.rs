@@ -62,7 +62,7 @@ fn a_native_services_old_keys_stay_until_the_rotation_is_finished() {
         report["finish"],
         "sigilum-authz-notify service rotate-key linear --finish"
     );
-    assert!(report["service_key_handed_over"].is_null());
+    assert!(report["service_key_delivered"].is_null());
     assert!(!output.stdout.contains(&new));
 
     // Even where the service uses the new key: who knows how many of it there are.

@@ -51,7 +51,7 @@ fn the_gateway_first_then_the_file() {
     set().expect(6);
     assert_eq!(desk.read("gateway-connection-secret-linear"), NEW);
     let report = json(&set().expect(0));
-    assert_eq!(report["gateway"]["did"], value!([]));
+    assert_eq!(report["gateway"]["actions"], value!([]));
     assert_eq!(desk.read("gateway-connection-secret-linear"), SECRET);
 }
 

@@ -28,9 +28,9 @@ fn a_connection_is_made_rotated_changed_moved_and_removed_through_the_cli() {
     let (desk, stopped) = closed();
     let output = with(desk.add_linear(["--json"]), &stopped).expect(0);
     let report = json(&output);
-    assert_eq!(report["gateway"]["did"], serde_json::json!(["created"]));
+    assert_eq!(report["gateway"]["actions"], serde_json::json!(["created"]));
     assert_eq!(report["gateway"]["connection"]["auth_prefix"], "Bearer ");
-    assert_eq!(report["gateway"]["service_key_handed_over"], false);
+    assert_eq!(report["gateway"]["service_key_delivered"], false);
     assert!(output.stderr.contains("on its command line"), "{}", output.stderr);
     assert!(output.stderr.contains("GATEWAY_SIGILUM_HOME="), "{}", output.stderr);
     assert_eq!(stopped.read("conn/linear/secrets/access_token").unwrap(), SECRET);
@@ -46,7 +46,7 @@ fn a_connection_is_made_rotated_changed_moved_and_removed_through_the_cli() {
     assert_eq!(commands(&stopped.runs()[before..]), ["get"]);
     // The same secret: the CLI says that it wants one, which means unchanged.
     assert_eq!(
-        json(&with(desk.add_linear(["--json"]), &stopped).expect(0))["gateway"]["did"],
+        json(&with(desk.add_linear(["--json"]), &stopped).expect(0))["gateway"]["actions"],
         serde_json::json!([])
     );
 
@@ -160,7 +160,7 @@ fn its_traps_are_explained_and_its_words_never_passed_on_raw() {
                 run
             },
             1,
-            &["held back"],
+            &["message hidden: it contains a secret"],
         ),
         (
             |run, stopped| {

@@ -312,7 +312,7 @@ fn a_path_that_no_record_can_hold_is_refused_before_anything_is_written() {
     for variable in ["HOME", "OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH", "SIGILUM_API_DB"] {
         let output = env.run(login).env(variable, odd.join("x")).expect(2);
         assert!(
-            output.stderr.contains("it is no UTF-8"),
+            output.stderr.contains("it is not valid UTF-8"),
             "{variable}: {}",
             output.stderr
         );

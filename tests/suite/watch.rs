@@ -768,6 +768,6 @@ fn a_token_file_with_something_else_in_it_is_put_right_if_it_is_ours() {
     record["token_file"] = mine.to_str().unwrap().into();
     std::fs::write(env.sigilum("owner-alice.json"), record.to_string()).unwrap();
     let watcher = env.watch();
-    watcher.wait_for("holds something that is no owner token");
+    watcher.wait_for("does not hold an owner token");
     assert_eq!(std::fs::read_to_string(&mine).unwrap(), "my own words\n");
 }

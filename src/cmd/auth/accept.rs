@@ -50,7 +50,7 @@ impl NewToken<'_> {
         let refuse = |what: String| Error::new(ExitCode::Token, what);
         match self.verdict {
             Verdict::Refused(why) if self.verdict.is_wrong_signature() => Err(refuse(format!(
-                "could not take the owner token from {from}: the API refuses it: {api}"
+                "could not use the owner token from {from}: the API refuses it: {api}"
             ))
             .because(*why)
             .next(format!("{how}; to store it all the same, add --force"))),

@@ -191,7 +191,7 @@ fn check_api_url(owner: &Owner, env: &Env) -> Result<()> {
     http::check_url(&owner.api_url.value, insecure).map_err(|error| {
         Error::new(
             ExitCode::Usage,
-            format!("could not take the API URL (from {})", owner.api_url.origin),
+            format!("invalid API URL (from {})", owner.api_url.origin),
         )
         .because(error)
         .next("give the API's base URL with --api-url")

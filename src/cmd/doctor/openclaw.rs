@@ -122,7 +122,7 @@ impl OpenClaw {
         let Some(program) = &self.program else {
             return "nothing, it is not on PATH".to_owned();
         };
-        let unknown = || format!("nothing that we understand ({})", program.display());
+        let unknown = || format!("unrecognized output ({})", program.display());
         match self.asked {
             None => match &self.only_for {
                 Some(who) => format!("not asked; {who}"),

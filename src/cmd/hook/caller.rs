@@ -174,7 +174,7 @@ impl Caller {
             Some(text) => text.parse().ok().filter(|ms| *ms > 0).map(Duration::from_millis),
         };
         limit.map(|limit| self.begun + limit.min(longest)).ok_or_else(|| {
-            let what = format!("could not take the time limit ({NAME}, or timeout_ms of the hook's record)");
+            let what = format!("invalid time limit ({NAME}, or timeout_ms of the hook's record)");
             Error::new(ExitCode::Usage, what).next("give it in milliseconds, for example 4000")
         })
     }

@@ -107,7 +107,7 @@ fn refuse_another_config(place: &OpenClawHome) -> Result<()> {
         return Ok(());
     };
     let what = format!(
-        "could not take our part out of {}: it is no part of the config {}",
+        "could not remove our part from {}: it is no part of the config {}",
         file.display(),
         place.config.display()
     );

@@ -61,7 +61,7 @@ pub(super) struct Outcome {
     /// The connection as it is now.
     pub connection: Option<Connection>,
     /// `created`, `recreated`, `secret_rotated`, `updated`
-    pub did: Vec<&'static str>,
+    pub actions: Vec<&'static str>,
     pub key_delivery: Option<KeyDelivery>,
 }
 
@@ -70,14 +70,14 @@ impl Outcome {
     pub fn new(look: &Look) -> Self {
         Self {
             connection: look.existing.clone(),
-            did: Vec::new(),
+            actions: Vec::new(),
             key_delivery: None,
         }
     }
 
     fn patched(&mut self, connection: Connection) {
         self.connection = Some(connection);
-        self.did.push("updated");
+        self.actions.push("updated");
     }
 }
 
@@ -314,13 +314,13 @@ impl Act {
             (Self::WriteJournal(journal), _) => connection::write_journal(site, slug, journal)?,
             (Self::Delete, _) => {
                 gateway.delete(slug)?;
-                outcome.did.push("deleted");
+                outcome.actions.push("deleted");
             }
             (Self::Create(new), secret) => {
                 let pair = secret.map(|secret| (new.auth_secret_key.as_str(), secret));
                 outcome.connection = Some(gateway.create(new, pair)?);
-                let again = outcome.did.pop_if(|did| *did == "deleted").is_some();
-                outcome.did.push(if again { "recreated" } else { "created" });
+                let again = outcome.actions.pop_if(|did| *did == "deleted").is_some();
+                outcome.actions.push(if again { "recreated" } else { "created" });
             }
             (Self::Complete(journal), _) => {
                 let made = outcome.connection.as_ref();
@@ -332,7 +332,7 @@ impl Act {
             (Self::Rotate(key), Some(secret)) => {
                 if let Rotated::Changed(connection) = gateway.rotate(slug, key, secret)? {
                     outcome.connection = Some(connection);
-                    outcome.did.push("secret_rotated");
+                    outcome.actions.push("secret_rotated");
                 }
             }
             (Self::Patch(patch), _) => outcome.patched(gateway.patch(slug, patch)?),

@@ -20,7 +20,7 @@ fn check_slug_or(slug: &str, next: &str) -> Result<()> {
     }
     Err(Error::new(
         ExitCode::Usage,
-        format!("could not take the service slug {slug:?}: 3 to 64 lower-case letters, digits and inner hyphens"),
+        format!("invalid service slug {slug:?}: use 3 to 64 lower-case letters, digits and inner hyphens"),
     )
     .next(next))
 }
@@ -105,7 +105,7 @@ pub(super) fn check_add(args: &ServiceAddArgs) -> Result<()> {
     };
     let url = http::check_url(url.trim(), true).map_err(|error| {
         // Not the URL itself: it may hold a password.
-        Error::new(ExitCode::Usage, "could not take --upstream-base-url")
+        Error::new(ExitCode::Usage, "invalid --upstream-base-url")
             .because(error)
             .next(ADD_HELP)
     })?;
@@ -120,7 +120,7 @@ pub(super) fn check_add(args: &ServiceAddArgs) -> Result<()> {
 
 /// Texts of one line, which say something where they must.
 fn check_texts(args: &ServiceAddArgs) -> Result<()> {
-    let usage = |flag, why| Err(Error::new(ExitCode::Usage, format!("could not take {flag}: {why}")).next(ADD_HELP));
+    let usage = |flag, why| Err(Error::new(ExitCode::Usage, format!("invalid {flag}: {why}")).next(ADD_HELP));
     for (flag, text, may_be_blank) in [
         ("--service-name", &args.service_name, false),
         ("--domain", &args.domain, false),
@@ -157,7 +157,7 @@ pub(super) fn check_secret_key(key: Option<&str>) -> Result<()> {
     }
     Err(Error::new(
         ExitCode::Usage,
-        "could not take --upstream-secret-key: letters, digits, dots, hyphens and underscores only",
+        "invalid --upstream-secret-key: use letters, digits, dots, hyphens and underscores only",
     ))
 }
 

@@ -77,9 +77,9 @@ impl OtherKey {
 #[derive(Serialize)]
 pub(super) struct GatewayReport {
     /// Where the gateway is.
-    pub place: String,
+    pub gateway: String,
     /// `created`, `recreated`, `secret_rotated`, `updated`, in the order of their doing.
-    pub did: Vec<&'static str>,
+    pub actions: Vec<&'static str>,
     pub connection: Option<Connection>,
     /// The key of the secret that was set, if one was.
     pub secret_key: Option<String>,
@@ -89,7 +89,7 @@ pub(super) struct GatewayReport {
     /// The file that holds this secret, if one does.
     pub secret_file: Option<PathBuf>,
     /// Whether the gateway has taken the service key.
-    pub service_key_handed_over: bool,
+    pub service_key_delivered: bool,
 }
 
 impl GatewayReport {
@@ -105,14 +105,14 @@ impl GatewayReport {
         let source = acts.secret.as_ref().map(|(_, source)| *source);
         let in_file = acts.list.contains(&Act::StoreSecret) || source == Some(Source::Stored);
         Self {
-            place: at.look.gateway.place(),
-            did: outcome.did.clone(),
+            gateway: at.look.gateway.place(),
+            actions: outcome.actions.clone(),
             connection: outcome.connection.as_ref().map(|is| without(is, &known)),
             secret_key: secret_key.filter(|_| source.is_some()),
             secret: acts.secret.as_ref().map(|(secret, _)| shown(secret, reveal)),
             secret_source: source,
             secret_file: in_file.then(|| at.site.workspace.upstream_secret_file(&at.look.slug)),
-            service_key_handed_over: outcome.key_delivery == Some(KeyDelivery::Written),
+            service_key_delivered: outcome.key_delivery == Some(KeyDelivery::Written),
         }
     }
 
@@ -130,16 +130,16 @@ impl GatewayReport {
     pub fn rows(&self) -> Vec<Vec<String>> {
         let mut rows = Vec::new();
         if let Some(connection) = &self.connection {
-            let did = if self.did.is_empty() {
+            let did = if self.actions.is_empty() {
                 "unchanged".to_owned()
             } else {
-                self.did.join(", ").replace('_', " ")
+                self.actions.join(", ").replace('_', " ")
             };
             rows.push(row(
                 "connection",
                 format!(
                     "{did}: {}, {} in {}, at {}",
-                    connection.base_url, connection.auth_mode, connection.auth_header_name, self.place
+                    connection.base_url, connection.auth_mode, connection.auth_header_name, self.gateway
                 ),
             ));
         }

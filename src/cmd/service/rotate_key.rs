@@ -37,7 +37,7 @@ struct Report {
     /// The command that revokes them; `null` where there is none left.
     finish: Option<String>,
     /// Whether the Sigilum gateway has taken the new key; `null`: the service has no connection there.
-    service_key_handed_over: Option<bool>,
+    service_key_delivered: Option<bool>,
     notes: Vec<String>,
 }
 
@@ -116,7 +116,7 @@ impl Rotation<'_> {
             revoked_keys: revoked.iter().map(OtherKey::from).collect(),
             finish: (!old.is_empty()).then(|| self.command(" --finish")),
             old_keys: old.iter().map(OtherKey::from).collect(),
-            service_key_handed_over: delivery.map(|delivery| delivery == KeyDelivery::Written),
+            service_key_delivered: delivery.map(|delivery| delivery == KeyDelivery::Written),
             notes,
         })
     }

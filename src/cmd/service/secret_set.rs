@@ -203,8 +203,8 @@ impl report::Report for Report {
     }
 
     fn title(&self) -> String {
-        let did = if self.gateway.did.is_empty() {
-            "the Sigilum gateway had this very secret"
+        let did = if self.gateway.actions.is_empty() {
+            "the Sigilum gateway already had this secret"
         } else {
             "secret set"
         };

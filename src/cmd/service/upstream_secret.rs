@@ -37,11 +37,10 @@ pub(super) fn given(args: &UpstreamSecretArgs, env: &Env) -> Result<Option<Secre
         (None, None, Some(path)) if path == from_stdin => read_stdin()?,
         (None, None, Some(path)) => read_secret_file(path)?,
         _ => {
-            return Err(Error::new(
-                ExitCode::Usage,
-                "could not take the upstream secret: it is given more than once",
-            )
-            .next("give one of --upstream-secret, --upstream-secret-env and --upstream-secret-file"));
+            return Err(
+                Error::new(ExitCode::Usage, "invalid upstream secret: it is given more than once")
+                    .next("give one of --upstream-secret, --upstream-secret-env and --upstream-secret-file"),
+            );
         }
     };
     let (secret, left_out) = alone(&bytes).map_err(bad_secret)?;
@@ -132,11 +131,8 @@ pub(super) fn without_prefix(secret: &SecretString, prefix: &str) -> Option<Secr
 }
 
 fn bad_secret(why: impl std::fmt::Display) -> Error {
-    Error::new(
-        ExitCode::SecretOrDatabase,
-        format!("could not take the upstream secret: {why}"),
-    )
-    .next("give it with --upstream-secret-env <name> or --upstream-secret-file <path>")
+    Error::new(ExitCode::SecretOrDatabase, format!("invalid upstream secret: {why}"))
+        .next("give it with --upstream-secret-env <name> or --upstream-secret-file <path>")
 }
 
 fn read_secret_file(path: &Path) -> Result<Vec<u8>> {

@@ -120,7 +120,7 @@ impl Target {
             refuse_foreign_link(path, &link, &real)?;
         }
         let (Some(folder), Some(name)) = (real.parent(), real.file_name().and_then(|name| name.to_str())) else {
-            return Err(failed(io::Error::other("its path has no UTF-8 file name")));
+            return Err(failed(io::Error::other("its path has no valid UTF-8 file name")));
         };
         let name = name.to_owned();
         let folder = match Folder::open(folder) {

@@ -312,7 +312,7 @@ impl Admin {
                 ExitCode::Failure,
                 format!("could not {what}: {place} refused it: {words} (HTTP {status})"),
             )
-            .next("mend what it refuses, here or at the Sigilum gateway, then run the same command again"),
+            .next("fix the rejected value, here or at the Sigilum gateway, then run the same command again"),
             _ => Error::new(
                 ExitCode::Unreachable,
                 format!("could not {what}: {place} failed: {words} (HTTP {status})"),

@@ -330,7 +330,7 @@ mod tests {
             ),
             (
                 "error: invalid value \"k=master-0123456789\" for flag -secret\n",
-                Failure::Other("its words are held back, they repeat a secret".to_owned()),
+                Failure::Other("message hidden: it contains a secret".to_owned()),
             ),
         ];
         for (stderr, expected) in cases {

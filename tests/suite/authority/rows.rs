@@ -408,8 +408,8 @@ pub const ROWS: [Row; 32] = [
         value: |_| "0".to_owned(),
         record: Some(|world| world.hook_record(json!({"timeout_ms": 0}))),
         command: NOTICE,
-        person: Some(|_, output| says(output, "could not take the time limit")),
-        gateway: Some(|_, output| says(output, "could not take the time limit")),
+        person: Some(|_, output| says(output, "invalid time limit")),
+        gateway: Some(|_, output| says(output, "invalid time limit")),
         ..BARE
     },
     Row {
