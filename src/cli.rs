@@ -20,13 +20,16 @@ mod texts;
 pub use authz::*;
 pub use service::*;
 
+use crate::error::Called;
+use crate::fs;
+use crate::home;
 use crate::hook_record::Groups;
 use crate::mode::Mode;
 use crate::openclaw::entry::Enable;
 use crate::watch::log::LogFormat;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Tells a Sigilum namespace owner, in an OpenClaw chat, that agents wait for approval.
 #[derive(Debug, Parser)]
@@ -35,6 +38,9 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// What the command was told of the home and its owner.
+    #[arg(skip)]
+    pub called: Called,
 }
 
 /// Flags that may stand alone or before `true` or `false`, in commands that take a word of its own too.
@@ -56,7 +62,40 @@ impl Cli {
             }
             spelled_out.push(arg);
         }
-        Self::try_parse_from(spelled_out)
+        let matches = Self::command().try_get_matches_from(spelled_out)?;
+        let called = called(&matches);
+        Ok(Self {
+            called,
+            ..Self::from_arg_matches(&matches)?
+        })
+    }
+}
+
+/// A path that was typed, for a command that is printed: absolute, in a shell's quotes.
+pub fn quoted(path: &Path) -> String {
+    fs::quoted(&home::absolute(path).unwrap_or_else(|_| path.to_owned()))
+}
+
+/// What a command line says of the home and its owner.
+fn called(matches: &ArgMatches) -> Called {
+    let mut matches = matches;
+    while let Some((_, command)) = matches.subcommand() {
+        matches = command;
+    }
+    let path = |(flag, id)| {
+        let path = matches.try_get_one::<PathBuf>(id).ok()??;
+        Some((flag, quoted(path)))
+    };
+    let namespace = matches.try_get_one::<String>("namespace").ok().flatten();
+    let namespace = namespace.map(|text| ("--namespace", fs::quoted(text.as_ref())));
+    let local = [("--source-home", "source_home"), ("--api-db", "api_db")];
+    let place = [("--openclaw-home", "openclaw_home"), ("--config", "config")];
+    Called {
+        place: place.into_iter().filter_map(path).collect(),
+        owner: namespace
+            .into_iter()
+            .chain(local.into_iter().filter_map(path))
+            .collect(),
     }
 }
 

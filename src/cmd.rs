@@ -31,7 +31,12 @@ pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     if !matches!(cli.command, Command::Watch(_) | Command::Serve(_)) {
         waiting::tell_with(|text| output::note(text));
     }
-    match cli.command {
+    let called = cli.called;
+    run_command(cli.command, env, out).map_err(|error| error.called(&called))
+}
+
+fn run_command(command: Command, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    match command {
         Command::Auth(AuthCommand::Login(args)) | Command::Login(args) => {
             auth::login::run(&args, auth::accept::Action::Login, env, out)
         }

@@ -77,6 +77,64 @@ impl Error {
 }
 
 impl Error {
+    /// The same error, whose step is for the home that the command was called for.
+    #[must_use]
+    pub fn called(mut self, called: &Called) -> Self {
+        self.next = self.next.map(|step| called.complete(&step));
+        self
+    }
+}
+
+/// The flags with which a command was told where the home is and who its owner: each with its value in a shell's quotes.
+/// A command that a step names is told the same.
+#[derive(Debug, Clone, Default)]
+pub struct Called {
+    /// `--openclaw-home` and `--config`.
+    pub place: Vec<(&'static str, String)>,
+    /// `--namespace`, `--source-home` and `--api-db`: for a login, and for services.
+    pub owner: Vec<(&'static str, String)>,
+}
+
+impl Called {
+    /// A step that acts on the same home. A step is a command, or several with `&&` between them; words and a colon may
+    /// stand before them, a semicolon and more words behind them.
+    pub fn complete(&self, step: &str) -> String {
+        let (words, commands) = step.split_at(step.rfind(": ").map_or(0, |colon| colon + 2));
+        let (commands, more) = commands.split_at(commands.find("; ").unwrap_or(commands.len()));
+        let commands: Vec<String> = commands.split(" && ").map(|command| self.told(command)).collect();
+        format!("{words}{}{more}", commands.join(" && "))
+    }
+
+    fn told(&self, command: &str) -> String {
+        let mut words = command.split(' ');
+        let (program, name) = (words.next(), words.next().unwrap_or_default());
+        let takes = |flag: &str| match program {
+            Some("sigilum-authz-notify") => match flag {
+                "--openclaw-home" => true,
+                "--config" => name != "watch",
+                _ => command.contains(" auth login") || name == "service",
+            },
+            _ => false,
+        };
+        let variable = |flag: &str| match (program, flag) {
+            (Some("openclaw"), "--openclaw-home") => Some("OPENCLAW_STATE_DIR"),
+            (Some("openclaw" | "sigilum-authz-notify"), "--config") => Some("OPENCLAW_CONFIG_PATH"),
+            _ => None,
+        };
+        let (mut before, mut behind) = (String::new(), String::new());
+        let told = self.owner.iter().chain(&self.place);
+        for (flag, value) in told.filter(|(flag, _)| !command.contains(flag)) {
+            if takes(flag) {
+                behind += &format!(" {flag} {value}");
+            } else if let Some(variable) = variable(flag) {
+                before += &format!("{variable}={value} ");
+            }
+        }
+        before + command + &behind
+    }
+}
+
+impl Error {
     /// Whether it failed because the reader of its output is gone, as `head` is after its lines.
     pub fn is_broken_pipe(&self) -> bool {
         self.io_kind() == Some(std::io::ErrorKind::BrokenPipe)
@@ -128,5 +186,40 @@ pub trait OrFail<T> {
 impl<T, E: Into<anyhow::Error>> OrFail<T> for Result<T, E> {
     fn or_fail(self, code: ExitCode, what: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|error| Error::new(code, what()).because(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_takes_along_what_the_command_was_told() {
+        let called = Called {
+            place: vec![("--openclaw-home", "'/a b'".to_owned()), ("--config", "/c".to_owned())],
+            owner: vec![("--namespace", "alice".to_owned())],
+        };
+        for (step, whole) in [
+            ("add --force; or not", "add --force; or not"),
+            (
+                "rm '/a b/x' && sigilum-authz-notify auth login",
+                "rm '/a b/x' && sigilum-authz-notify auth login --namespace alice --openclaw-home '/a b' --config /c",
+            ),
+            (
+                "start it, then: sigilum-authz-notify watch; or leave it",
+                "start it, then: OPENCLAW_CONFIG_PATH=/c sigilum-authz-notify watch --openclaw-home '/a b'; or leave it",
+            ),
+            (
+                "sigilum-authz-notify hook install --openclaw-home /x",
+                "sigilum-authz-notify hook install --openclaw-home /x --config /c",
+            ),
+            (
+                "what OpenClaw thinks of it: openclaw config validate",
+                "what OpenClaw thinks of it: OPENCLAW_STATE_DIR='/a b' OPENCLAW_CONFIG_PATH=/c openclaw config validate",
+            ),
+        ] {
+            assert_eq!(called.complete(step), whole);
+            assert_eq!(Called::default().complete(step), step);
+        }
     }
 }

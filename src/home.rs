@@ -49,9 +49,9 @@ impl OpenClawHome {
         let next = if older.parent() == Some(&self.home) {
             // OpenClaw 2026.9.6's doctor leaves this one as it is.
             let words = ["mv".into(), older.to_string_lossy(), self.config.to_string_lossy()];
-            format!("{}, then: openclaw doctor", shell_words::join(words))
+            format!("{} && openclaw doctor", shell_words::join(words))
         } else {
-            "openclaw doctor, which moves it to its new place; then run the command again".to_owned()
+            "openclaw doctor; it moves that to its new place".to_owned()
         };
         Err(Error::new(ExitCode::Config, what).next(next))
     }

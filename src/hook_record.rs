@@ -102,10 +102,7 @@ pub fn read(path: &Path) -> Result<Option<HookRecord>> {
                 path.display()
             ),
         )
-        .next(format!(
-            "rm {}, then: sigilum-authz-notify hook install",
-            fs::quoted(path)
-        ))
+        .next(format!("rm {} && sigilum-authz-notify hook install", fs::quoted(path)))
     })
 }
 

@@ -121,7 +121,8 @@ impl LocalApi {
                     checkout.dev_vars().display()
                 )
             }
-            None => "set JWT_SECRET to the secret of the API that uses this database, or give --source-home".to_owned(),
+            None => "the secret of the API that uses this database: export JWT_SECRET=<secret>; or give --source-home"
+                .to_owned(),
         };
         Error::new(ExitCode::SecretOrDatabase, "Unable to resolve JWT_SECRET").next(next)
     }

@@ -20,4 +20,16 @@ impl Mode {
             Self::OssLocal => "oss-local",
         }
     }
+
+    /// The command that makes or stores a new token of a namespace.
+    pub fn login_command(self, namespace: &str) -> String {
+        let stdin = match self {
+            Self::Managed => " --owner-token-stdin",
+            Self::OssLocal => "",
+        };
+        format!(
+            "sigilum-authz-notify auth login --mode {} --namespace {namespace}{stdin}",
+            self.as_str()
+        )
+    }
 }

@@ -168,10 +168,14 @@ impl Owner {
     /// # Errors
     /// Where it cannot be read, or may be somebody else's work.
     pub fn stored_token(&self) -> Result<Option<SecretString>> {
-        match self.only_of {
+        let read = match self.only_of {
             Some(uid) => store::read_of(&self.token_file, uid),
             None => store::read(&self.token_file),
-        }
+        };
+        read.map_err(|error| match error.code {
+            ExitCode::Token => error.next(self.mode.value.login_command(&self.namespace.value)),
+            _ => error,
+        })
     }
 
     /// The Sigilum checkout in force.
@@ -427,5 +431,5 @@ pub fn ttl_seconds(flag: Option<u64>, env: &Env, replaced: Option<u64>) -> Resul
         ExitCode::Usage,
         format!("invalid token life from {source}: use a whole number of seconds, 1 to {LONGEST}"),
     )
-    .next("give --ttl-seconds 604800, for example"))
+    .next("add --ttl-seconds 604800, for example"))
 }

@@ -1,18 +1,18 @@
 //! What many commands begin with: the OpenClaw home, the hook's entry, the owner, and `openclaw` itself.
 
 use crate::authz::timed;
-use crate::cli::{LocalApiArgs, OwnerArgs, PlaceArgs};
+use crate::cli::{self, LocalApiArgs, OwnerArgs, PlaceArgs};
 use crate::cmd::output;
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Called, Error, ExitCode, Result};
 use crate::fs;
 use crate::home::{self, OpenClawHome};
-use crate::mode::Mode;
 use crate::openclaw::config::{self, EditOutcome};
 use crate::openclaw::entry::{self, Entry};
 use crate::openclaw::program;
 use crate::process::child::find_on_path;
 use crate::settings::{Owner, OwnerQuery};
+use crate::sigilum::http::{self, Url};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
@@ -38,10 +38,24 @@ pub fn place_flags(args: &PlaceArgs) -> String {
     path_flag("--openclaw-home", args.openclaw_home.as_deref()) + &path_flag("--config", args.config.as_deref())
 }
 
+/// What a command was told of the home, for the steps that it prints.
+pub fn called(args: &PlaceArgs) -> Called {
+    let told = [
+        ("--openclaw-home", args.openclaw_home.as_deref()),
+        ("--config", args.config.as_deref()),
+    ];
+    let told = told
+        .into_iter()
+        .filter_map(|(flag, path)| Some((flag, cli::quoted(path?))));
+    Called {
+        place: told.collect(),
+        owner: Vec::new(),
+    }
+}
+
 /// A flag that was given a path, for a command that is printed: a blank and the flag, or nothing.
 pub fn path_flag(name: &str, path: Option<&Path>) -> String {
-    let path = path.map(|path| home::absolute(path).unwrap_or_else(|_| path.to_owned()));
-    path.map_or_else(String::new, |path| format!(" {name} {}", fs::quoted(&path)))
+    path.map_or_else(String::new, |path| format!(" {name} {}", cli::quoted(path)))
 }
 
 /// What a command's options say of the owner.
@@ -115,14 +129,19 @@ pub fn warn_of_timed_approvals(place: &OpenClawHome, namespace: Option<&str>) {
 
 /// The command that makes or stores a new token for an owner; `flags` lead to the same home.
 pub fn login_command(owner: &Owner, flags: &str) -> String {
-    let (mode, namespace) = (owner.mode.value, &owner.namespace.value);
-    let stdin = if mode == Mode::Managed {
-        " --owner-token-stdin"
-    } else {
-        ""
-    };
-    format!(
-        "sigilum-authz-notify auth login --mode {} --namespace {namespace}{stdin}{flags}",
-        mode.as_str()
-    )
+    owner.mode.value.login_command(&owner.namespace.value) + flags
+}
+
+/// Where an owner's API is; `insecure` lets a token go over plain HTTP.
+///
+/// # Errors
+/// [`ExitCode::Usage`] for what no token may be sent to.
+pub fn api_url(owner: &Owner, insecure: bool) -> Result<Url> {
+    http::check_url(&owner.api_url.value, insecure).map_err(|error| {
+        let what = format!("could not use the API URL (from {})", owner.api_url.origin);
+        let log_in = login_command(owner, "");
+        Error::new(ExitCode::Usage, what)
+            .because(error)
+            .next(format!("log in with the right one: {log_in} --api-url <url>"))
+    })
 }

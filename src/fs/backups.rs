@@ -35,7 +35,8 @@ pub fn back_up(path: &Path, folder: &Path) -> Result<PathBuf> {
             Err(error) => return Err(failed(what(), error)),
         }
     }
-    Err(Error::new(ExitCode::Failure, what()).next(format!("tidy up the folder: {}", folder.display())))
+    Err(Error::new(ExitCode::Failure, what())
+        .next(format!("remove what you need no more: ls -l {}", super::quoted(folder))))
 }
 
 /// Links or copies; `false` where the name is taken by something else.

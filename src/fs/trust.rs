@@ -73,8 +73,7 @@ fn way_out(path: &Path, mode: Option<(u32, u32)>) -> String {
             };
             format!("chmod {who}-w {}", quoted(path))
         }
-        _ => "use a folder of your own; or, if you trust everybody who can write there: export SIGILUM_TRUST_HOME=1, \
-              and run the command again"
+        _ => "use a folder of your own, or, if you trust everybody who can write there: export SIGILUM_TRUST_HOME=1"
             .to_owned(),
     }
 }

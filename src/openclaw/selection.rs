@@ -263,5 +263,5 @@ pub(super) fn refusal(what: &str, changes: &[String]) -> Error {
         format!("could not {what} without changing which other hooks run"),
     )
     .because(anyhow::anyhow!("{}", changes.join("; ")))
-    .next("nothing was written; add --force to do it all the same")
+    .next("add --force; nothing was written")
 }

@@ -3,6 +3,9 @@
 use crate::error::{Error, ExitCode, Result};
 use serde_json::{Map, Value};
 
+/// What a person does about a config that OpenClaw refuses as well.
+pub(super) const CORRECT_IT: &str = "correct the file; what OpenClaw thinks of it: openclaw config validate";
+
 /// The object at a path; `None` where a part of the path is absent, an error where one is not an object.
 pub(super) fn object<'a>(config: &'a Value, path: &[&str]) -> Result<Option<&'a Map<String, Value>>> {
     let mut at = config;
@@ -46,7 +49,7 @@ pub(super) fn shape(path: &str, found: &str, wanted: &str) -> Error {
         ExitCode::Config,
         format!("could not use openclaw.json: {path} is {found}, OpenClaw wants {wanted}"),
     )
-    .next("correct it by hand; `openclaw config validate` says whether OpenClaw is content")
+    .next(CORRECT_IT)
 }
 
 /// A JSON value's kind, for messages.

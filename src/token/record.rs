@@ -102,10 +102,7 @@ pub fn read(path: &Path) -> Result<Option<Record>> {
                 path.display()
             ),
         )
-        .next(format!(
-            "rm {}, then: sigilum-authz-notify auth login",
-            fs::quoted(path)
-        ))
+        .next(format!("rm {} && {}", fs::quoted(path), log_in_again(path, &bytes)))
     })?;
     let record = stored.record.without(|path| stored.format < FORMAT && is_default(path));
     refuse_paths_of_others(&record, path)?;
@@ -126,12 +123,25 @@ fn refuse_paths_of_others(record: &Record, path: &Path) -> Result<()> {
         "could not use the record of another user's home, it names a file that is not that user's (number {uid}): {}",
         others.display()
     );
-    let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
     Err(Error::new(ExitCode::Failure, what).next(format!(
         "the home's owner runs: sigilum-authz-notify auth login --namespace {} --openclaw-home {}",
-        name.strip_prefix("owner-").unwrap_or_default(),
+        namespace_of(path),
         fs::quoted(home)
     )))
+}
+
+/// The namespace that a record's file is named after.
+fn namespace_of(path: &Path) -> &str {
+    let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+    name.strip_prefix("owner-").unwrap_or_default()
+}
+
+/// The login in place of a damaged record; its mode may still stand there.
+fn log_in_again(path: &Path, damaged: &[u8]) -> String {
+    let text = String::from_utf8_lossy(damaged);
+    let is_local = text.contains(Mode::OssLocal.as_str());
+    let mode = if is_local { Mode::OssLocal } else { Mode::Managed };
+    mode.login_command(namespace_of(path))
 }
 
 /// The record as it is written to `path`: what is a default there anyway is left out.

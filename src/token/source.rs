@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 /// Where a person gets an owner token of the hosted Sigilum from; there is no endpoint that renews one.
 pub const HOW_TO_GET_ONE: &str = "sign in at https://sigilum.id with your passkey, copy the owner JWT from your account \
-     page, then run: sigilum-authz-notify auth login --mode managed --namespace <namespace> --owner-token-stdin";
+     page, then run: sigilum-authz-notify auth login --mode managed --owner-token-stdin";
 
 /// A token that was taken, and what it says.
 #[derive(Debug)]

@@ -37,8 +37,7 @@ fn text(path: &Path, bytes: Option<Vec<u8>>) -> Result<Option<SecretString>> {
                 "could not read the token file, it is not UTF-8 text: {}",
                 path.display()
             ),
-        )
-        .next("log in again: sigilum-authz-notify auth login")),
+        )),
     }
 }
 

@@ -178,7 +178,7 @@ impl ActionContext<'_> {
         let api = LocalApi::find(owner, self.place)?;
         let Some(secret) = api.secret(self.env)?.filter(|_| api.database.exists()) else {
             return Err(cannot_sign("the local API's secret or database is gone")
-                .next("sigilum-authz-notify auth login --mode oss-local"));
+                .next(owner.mode.value.login_command(&owner.namespace.value) + &self.snapshot.flags));
         };
         let ttl = settings::ttl_seconds(None, self.env, None)?;
         api.issue(owner, &secret.value, ttl, self.seconds())

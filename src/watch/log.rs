@@ -23,7 +23,7 @@ pub fn to_stderr(format: LogFormat, env: &Env) -> Result<()> {
     let text = env.var("RUST_LOG").unwrap_or("info");
     let filter: Targets = text.parse().map_err(|_| {
         Error::new(ExitCode::Usage, "could not understand RUST_LOG")
-            .next("RUST_LOG=info, or for example RUST_LOG=sigilum_authz_notify=debug,warn")
+            .next("export RUST_LOG=info; or for example RUST_LOG=sigilum_authz_notify=debug,warn")
     })?;
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(filter);

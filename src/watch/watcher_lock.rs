@@ -18,13 +18,15 @@ impl WatcherLock {
         match FileLock::try_acquire(&path)? {
             Some(lock) => Ok(Self(lock)),
             None => {
-                let who = FileLock::holder(&path).map_or_else(String::new, |pid| format!(" (process {pid})"));
+                let holder = FileLock::holder(&path);
+                let who = holder.map_or_else(String::new, |pid| format!(" (process {pid})"));
+                let end = holder.map_or_else(|| "end it".to_owned(), |pid| format!("kill {pid}"));
                 let home = place.home.display();
                 Err(Error::new(
                     ExitCode::AnotherWatcher,
                     format!("could not watch, another watcher{who} serves this home: {home}"),
                 )
-                .next("end it first, or leave the home to it"))
+                .next(format!("{end}; or leave the home to it")))
             }
         }
     }

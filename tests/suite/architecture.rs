@@ -122,10 +122,15 @@ const SOLE: [Sole; 3] = [
 ];
 
 /// The modules, each with its shipped code.
-struct Source(BTreeMap<String, String>);
+pub struct Source(BTreeMap<String, String>);
 
 impl Source {
-    fn read() -> Self {
+    /// Each module with its shipped code.
+    pub fn modules(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, code)| (name.as_str(), code.as_str()))
+    }
+
+    pub fn read() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut modules = BTreeMap::new();
         let mut folders = vec![root.clone()];

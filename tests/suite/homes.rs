@@ -94,7 +94,7 @@ fn a_config_of_an_older_name_is_not_hidden_by_a_new_one() {
         }
         let output = env.run(LOGIN).env("OPENCLAW_STATE_DIR", &named).expect(3);
         let next = output.stderr.split_once("next: ").unwrap().1;
-        let (command, _) = next.split_once(", then").unwrap();
+        let (command, _) = next.split_once(" && ").unwrap();
         assert!(
             env.run_program("sh".as_ref(), ["-c", command])
                 .expect(0)

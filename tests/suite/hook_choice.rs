@@ -188,7 +188,7 @@ fn a_switch_needs_a_login_and_leaves_no_other_ones_token_in_the_config() {
     assert!(
         nobody
             .stderr
-            .ends_with("next: sigilum-authz-notify auth login --namespace alice\n")
+            .ends_with("next: sigilum-authz-notify auth login --mode managed --namespace alice --owner-token-stdin\n")
     );
     assert!(!env.openclaw().exists());
 

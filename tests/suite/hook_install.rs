@@ -334,7 +334,7 @@ fn a_key_that_stands_twice_is_refused_with_its_place() {
     assert!(
         output
             .stderr
-            .contains("next: correct the file, and run the command again"),
+            .contains("next: correct the file; what OpenClaw thinks of it: openclaw config validate"),
         "{}",
         output.stderr
     );

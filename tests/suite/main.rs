@@ -34,6 +34,7 @@ mod local_db;
 mod local_services;
 mod lock;
 mod manual;
+mod next_steps;
 mod notice;
 mod paste;
 mod selection;

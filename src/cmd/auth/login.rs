@@ -260,7 +260,7 @@ fn handed_over(args: &LoginArgs, env: &Env) -> Result<Option<(SecretSlice<u8>, &
     match (&args.owner_token, args.owner_token_stdin) {
         (Some(_), true) => Err(
             Error::new(ExitCode::Usage, "give --owner-token or --owner-token-stdin, not both")
-                .next("keep --owner-token-stdin: other users cannot see it in the process list"),
+                .next("leave out --owner-token; other users can see it in the process list"),
         ),
         (Some(token), false) => {
             output::warn("a token on the command line may be seen by other users; prefer --owner-token-stdin");

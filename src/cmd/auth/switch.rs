@@ -10,6 +10,7 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
+use crate::mode::Mode;
 use crate::openclaw::entry::Enable;
 use crate::settings::{self, Owner, OwnerQuery};
 use crate::time;
@@ -100,6 +101,9 @@ fn usable_token(owner: &Owner) -> Result<Option<SecretString>> {
 
 fn no_login(args: &SwitchArgs, place: &OpenClawHome) -> Error {
     let namespace = &args.namespace;
+    // As the one that the hook speaks for.
+    let mode =
+        settings::owner(&OwnerQuery::default(), &Env::default(), place).map_or(Mode::Managed, |owner| owner.mode.value);
     let stored = record::namespaces(&place.sigilum_dir()).unwrap_or_default();
     let logged_in = stored.iter().filter(|stored| place.record_file(stored).exists());
     let logged_in: Vec<&str> = logged_in.map(String::as_str).collect();
@@ -111,8 +115,5 @@ fn no_login(args: &SwitchArgs, place: &OpenClawHome) -> Error {
         ExitCode::Failure,
         format!("could not switch to {namespace}, it is not logged in; {who}"),
     )
-    .next(format!(
-        "sigilum-authz-notify auth login --namespace {namespace}{}",
-        context::place_flags(&args.place)
-    ))
+    .next(mode.login_command(namespace))
 }

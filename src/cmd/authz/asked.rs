@@ -81,10 +81,7 @@ impl<'a> Asked<'a> {
         let watcher = status::read(&site.place).filter(|status| status.running && status.takes_back);
         if watcher.is_none() && !self.even_without_watcher {
             let what = format!("{could_not}: no watcher that would take the approval back runs for this home");
-            let next = format!(
-                "sigilum-authz-notify watch{}, or with --even-without-watcher the next watcher takes it back",
-                site.place_flags
-            );
+            let next = "sigilum-authz-notify watch; or with --even-without-watcher the next watcher takes it back";
             return Err(Error::new(ExitCode::Failure, what).next(next));
         }
         let mine = |home: &&HomeStatus| home.namespace.as_deref() == Some(site.namespace());

@@ -58,12 +58,7 @@ impl Site {
         let owner = owner::owner(query, env, &place, false)?;
         let flags = flags(args);
         let http = Http::new(http::Options::from_env(env));
-        let url = http::check_url(&owner.api_url.value, http.options().insecure).map_err(|error| {
-            let what = format!("could not use the API URL (from {})", owner.api_url.origin);
-            Error::new(ExitCode::Usage, what)
-                .because(error)
-                .next("log in with the right one: sigilum-authz-notify auth login --api-url <url>")
-        })?;
+        let url = context::api_url(&owner, http.options().insecure)?;
         let found = owner_token::find(&owner, &url, None, time::now()).map_err(|no_token| {
             let what = format!("could not use an owner token of namespace {}", owner.namespace.value);
             Error::new(ExitCode::Token, what)

@@ -57,5 +57,10 @@ pub fn findings(facts: &Facts, view: View) -> Vec<Finding> {
     let shown = CHECKS
         .iter()
         .filter(|check| view == View::Doctor || check.views.contains(&view));
-    shown.flat_map(|check| (check.find)(check.name, facts)).collect()
+    let found = shown.flat_map(|check| (check.find)(check.name, facts));
+    let for_this_home = |finding: Finding| Finding {
+        next: finding.next.map(|step| facts.called.complete(&step)),
+        ..finding
+    };
+    found.map(for_this_home).collect()
 }

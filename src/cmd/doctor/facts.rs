@@ -2,11 +2,11 @@
 
 use super::openclaw::OpenClaw;
 use super::token::{self, Other, TokenStatus};
-use crate::cli::{PlaceArgs, ShowArgs};
+use crate::cli::ShowArgs;
 use crate::cmd::context;
 use crate::cmd::resident::{self, Resident};
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Called, Result};
 use crate::home::OpenClawHome;
 use crate::hook_record::HookRecord;
 use crate::openclaw::config::{self, Config};
@@ -37,10 +37,8 @@ pub struct Facts<'a> {
     pub place: &'a OpenClawHome,
     /// The person's environment.
     pub env: &'a Env,
-    /// The flags that lead to the same home: a blank and each.
-    pub flags: String,
-    /// What installs a watcher for it.
-    pub install_watcher: String,
+    /// What leads to the same home.
+    pub called: Called,
     /// The config; `None` where there is none.
     pub config: Result<Option<Config>>,
     /// The hook's entry; `None` where there is none, or no config that can be read.
@@ -86,8 +84,7 @@ impl<'a> Facts<'a> {
             view,
             place,
             env,
-            flags: context::place_flags(&show.place),
-            install_watcher: install_watcher(&show.place),
+            called: context::called(&show.place),
             selection: entry::selection(&value, &entry::installs(&place.home)),
             hook: hook_files::look(place, Kind::Hook),
             plugin: hook_files::look(place, Kind::Plugin),
@@ -156,24 +153,6 @@ impl<'a> Facts<'a> {
 
     /// A command of ours for this home.
     pub fn command(&self, words: &str) -> String {
-        format!("sigilum-authz-notify {words}{}", self.flags)
+        self.called.complete(&format!("sigilum-authz-notify {words}"))
     }
-}
-
-/// `watch` knows a config by the environment alone.
-fn install_watcher(args: &PlaceArgs) -> String {
-    let home = PlaceArgs {
-        config: None,
-        ..args.clone()
-    };
-    let config = context::place_flags(&PlaceArgs {
-        openclaw_home: None,
-        ..args.clone()
-    });
-    let config = config.replacen(" --config ", "OPENCLAW_CONFIG_PATH=", 1);
-    let command = format!(
-        "sigilum-authz-notify watch --install-unit{}",
-        context::place_flags(&home)
-    );
-    format!("{config} {command}").trim_start().to_owned()
 }

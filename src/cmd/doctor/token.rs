@@ -8,7 +8,7 @@ use crate::cmd::choice;
 use crate::cmd::context;
 use crate::cmd::hook::owner_token::{self, NoToken, OwnerToken, WhyNot};
 use crate::env::Env;
-use crate::error::{Error, ExitCode, Result};
+use crate::error::Result;
 use crate::fs;
 use crate::home::OpenClawHome;
 use crate::local_token::LocalApi;
@@ -157,12 +157,7 @@ fn in_force(
     now: i64,
 ) -> Result<Result<OwnerToken, NoToken>> {
     let insecure = http::Options::from_env(env).insecure;
-    let api = http::check_url(&owner.api_url.value, insecure).map_err(|error| {
-        let what = format!("could not use the API URL (from {})", owner.api_url.origin);
-        Error::new(ExitCode::Usage, what)
-            .because(error)
-            .next("log in with the right one: sigilum-authz-notify auth login --api-url <url>")
-    })?;
+    let api = context::api_url(owner, insecure)?;
     Ok(owner_token::find(owner, &api, entry_without_record, now))
 }
 

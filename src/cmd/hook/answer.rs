@@ -5,7 +5,7 @@ use crate::cmd::context;
 use crate::cmd::hook::caller::Caller;
 use crate::cmd::hook::owner_token::{self, NoToken, OwnerToken, WhyNot};
 use crate::env::Env;
-use crate::error::{Error, ExitCode, Result};
+use crate::error::{Error, Result};
 use crate::fs;
 use crate::hook::answer::{Answer, not_set_up};
 use crate::hook::event::{Asks, Audience, Event, Readers};
@@ -122,12 +122,7 @@ impl<'a> HookRequest<'a> {
         let deadline = caller.deadline()?;
         let entry = caller.entry_without_record()?;
         let owner = caller.owner(args, entry.as_ref())?;
-        let api = http::check_url(&owner.api_url.value, http.options().insecure).map_err(|error| {
-            let what = format!("could not use the API URL (from {})", owner.api_url.origin);
-            Error::new(ExitCode::Usage, what)
-                .because(error)
-                .next("log in with the right one: sigilum-authz-notify auth login --api-url <url>")
-        })?;
+        let api = context::api_url(&owner, http.options().insecure)?;
         let now_ms = time::now_ms();
         let typed_file = args.owner.token_file.is_some();
         let entry = entry.as_ref().filter(|_| !typed_file);

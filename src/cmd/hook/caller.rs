@@ -175,7 +175,7 @@ impl Caller {
         };
         limit.map(|limit| self.begun + limit.min(longest)).ok_or_else(|| {
             let what = format!("invalid time limit ({NAME}, or timeout_ms of the hook's record)");
-            Error::new(ExitCode::Usage, what).next("give it in milliseconds, for example 4000")
+            Error::new(ExitCode::Usage, what).next("give it in milliseconds: export SIGILUM_HOOK_TIMEOUT_MS=4000")
         })
     }
 

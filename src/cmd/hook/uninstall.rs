@@ -231,7 +231,7 @@ fn warn_of_what_runs(place: &OpenClawHome) {
     let watch = status::read(place).filter(|watch| watch.running);
     if let Some(watch) = watch.filter(|watch| resident.as_ref().is_none_or(|resident| resident.pid != watch.pid)) {
         output::warn(format_args!(
-            "a watcher still serves this home: process {}\n  next: kill {0}, or stop its service",
+            "a watcher still serves this home: process {}\n  next: kill {0}; or stop its service",
             watch.pid
         ));
     }

@@ -3,7 +3,7 @@
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, Content, Folder};
 use crate::openclaw::entry::{ENV_PATH, ENV_VARS};
-use crate::openclaw::shape::kind;
+use crate::openclaw::shape::{CORRECT_IT, kind};
 use json5_edit::{Document, MAX_BYTES};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -88,7 +88,7 @@ pub(super) fn unreadable(path: &Path, error: json5_edit::Error) -> Error {
         format!("could not use the config: {}", path.display()),
     )
     .because(error)
-    .next("correct the file, and run the command again; what OpenClaw thinks of it: openclaw config validate")
+    .next(CORRECT_IT)
 }
 
 /// The file that a config's path leads to: the path itself, or what it links to.
@@ -115,7 +115,10 @@ impl Target {
         let is_link = link.is_some();
         if let Some(link) = link {
             real = std::fs::canonicalize(path).map_err(|error| {
-                failed(error).next("it is a symbolic link to nothing: remove it, or make its target")
+                failed(error).next(format!(
+                    "it is a symbolic link to nothing, make its target or remove it: rm {}",
+                    fs::quoted(path)
+                ))
             })?;
             refuse_foreign_link(path, &link, &real)?;
         }

@@ -6,6 +6,7 @@ use crate::home::OpenClawHome;
 use crate::openclaw::document;
 use crate::openclaw::entry::ENV_PATH;
 use crate::openclaw::include::{Depth, Link, Links, includes};
+use crate::openclaw::shape::CORRECT_IT;
 use crate::text;
 use json5_edit::Document;
 use std::ffi::OsStr;
@@ -147,7 +148,7 @@ fn missing(path: &Path, depth: Depth) -> Error {
             path.display()
         ),
     )
-    .next("correct the $include, or make the file; what OpenClaw thinks of it: openclaw config validate")
+    .next(CORRECT_IT)
 }
 
 fn refused(home: &OpenClawHome, depth: Depth, what: &str) -> Error {
@@ -159,5 +160,5 @@ fn refused(home: &OpenClawHome, depth: Depth, what: &str) -> Error {
             home.config.display()
         ),
     )
-    .next("correct the $include; what OpenClaw thinks of it: openclaw config validate")
+    .next(CORRECT_IT)
 }

@@ -137,7 +137,7 @@ impl Plan {
                 ExitCode::Config,
                 format!("could not edit the config, {shrunk}: {}", file.display()),
             )
-            .next("if that is no matter, add --force; otherwise make the change with `openclaw config`"));
+            .next("add --force; or make the change with `openclaw config`"));
         }
         if kept != wanted
             && let Err(why) = self.change_to(&ask(false)?, false)?

@@ -6,6 +6,7 @@ use crate::error::{Error, ExitCode, Result};
 use crate::home::OpenClawHome;
 use crate::openclaw::document;
 use crate::openclaw::include::{Links, Sources, holds_include};
+use crate::openclaw::shape::CORRECT_IT;
 use serde_json::Value;
 
 /// The config as it was read, and where each part stands.
@@ -68,7 +69,7 @@ impl Seen {
                 ExitCode::Config,
                 format!("could not read the config, {why}: {}", config.display()),
             )
-            .next("correct the $include; what OpenClaw thinks of it: openclaw config validate")
+            .next(CORRECT_IT)
         })
     }
 }

@@ -160,7 +160,7 @@ fn refused_where_nobody_would_take_it_back() {
     assert!(
         output
             .stderr
-            .contains("next: sigilum-authz-notify watch, or with --even-without-watcher")
+            .contains("next: sigilum-authz-notify watch; or with --even-without-watcher")
     );
     // Nor does one of version 0.1.0 that still runs: this process, as it were.
     let old = json!({"pid": std::process::id(), "running": true, "started_at": "2026-01-01T00:00:00Z",

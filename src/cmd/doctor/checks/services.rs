@@ -133,7 +133,7 @@ pub(super) fn gateway(name: &'static str, facts: &Facts) -> Vec<Finding> {
 
 pub(super) fn watcher(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let needs_one = facts.token.as_ref().is_ok_and(|token| token.why_not.is_none());
-    let start = || facts.install_watcher.clone();
+    let start = || facts.command("watch --install-unit");
     vec![match &facts.watch {
         Some(watch) if watch.running => return watching(name, watch, facts),
         Some(watch) if needs_one => {
@@ -170,7 +170,11 @@ fn watching(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Vec<Findi
             .is_some_and(|resident| resident.pid == watch.pid);
         let next = match is_child {
             true => RESTART.to_owned(),
-            false => format!("kill {}, then start it anew: {}", watch.pid, facts.install_watcher),
+            false => format!(
+                "kill {}, then start it anew: {}",
+                watch.pid,
+                facts.command("watch --install-unit")
+            ),
         };
         found.push(Finding::warn(
             name,
@@ -184,7 +188,7 @@ fn watching(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Vec<Findi
             found.push(Finding::warn(name, text, facts.command("auth status")));
         } else if home.next_due_at.is_none() && home.expires_at.is_some() {
             let next = match facts.token.as_ref() {
-                Ok(token) => crate::cmd::context::login_command(&token.owner, &facts.flags),
+                Ok(token) => crate::cmd::context::login_command(&token.owner, ""),
                 Err(_) => facts.command("auth login"),
             };
             found.push(Finding::warn(name, "it runs, and nothing renews this token", next));

@@ -13,8 +13,8 @@ use crate::time;
 /// Tokens are made and judged by the clock: what may differ.
 const CLOCK_SECONDS: u64 = 300;
 
-fn log_in(token: &TokenStatus, facts: &Facts) -> String {
-    context::login_command(&token.owner, &facts.flags)
+fn log_in(token: &TokenStatus) -> String {
+    context::login_command(&token.owner, "")
 }
 
 pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
@@ -29,11 +29,11 @@ pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let whose = &token.namespace;
     if let Some(why) = &token.why_not {
         let text = format!("the hook has no token that it can use: {why}");
-        return vec![Finding::fail(name, ExitCode::Token, text, log_in(token, facts))];
+        return vec![Finding::fail(name, ExitCode::Token, text, log_in(token))];
     }
     if token.is_refused() {
         let text = "the API refuses the token that the hook uses";
-        return vec![Finding::fail(name, ExitCode::Token, text, log_in(token, facts))];
+        return vec![Finding::fail(name, ExitCode::Token, text, log_in(token))];
     }
     if !token.doubts.is_empty() {
         let text = format!("{whose}: {}", token.doubts.join("; "));
@@ -46,7 +46,7 @@ pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
 fn renew(token: &TokenStatus, facts: &Facts) -> String {
     match token.owner.mode.value {
         Mode::OssLocal => facts.command(&format!("auth refresh --namespace {}", token.namespace)),
-        Mode::Managed => log_in(token, facts),
+        Mode::Managed => log_in(token),
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) fn stored(name: &'static str, facts: &Facts) -> Vec<Finding> {
         let is_refused = check.is_some_and(|check| check.result == "refused");
         match other.stored.state {
             State::Valid | State::Due if !is_refused => Finding::ok(name, text),
-            _ => Finding::warn(name, text, format!("{}{}", other.log_in, facts.flags)),
+            _ => Finding::warn(name, text, &other.log_in),
         }
     });
     others.collect()

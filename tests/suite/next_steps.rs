@@ -1,0 +1,118 @@
+//! Every `next:` that the program prints: the list of the places in `src/` that give one, held against the code, and
+//! their steps, run as they are printed, in a home with a blank in its path as well.
+
+mod auth;
+mod homes;
+mod hook;
+mod sites;
+mod world;
+
+use crate::architecture::Source;
+use sites::{By, SITES, Site};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// What begins a next step in the code.
+const SIGNS: [&str; 6] = [
+    ".next(",
+    "\\n  next: ",
+    "Finding::warn(",
+    "Finding::fail(",
+    "Finding::warning_of(",
+    "Finding::fault_of(",
+];
+
+/// Each place in the shipped code that gives a next step: its module, and the code from there on, on one line.
+fn places() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (module, code) in Source::read().modules() {
+        // These only print what others give.
+        if ["error", "text"].contains(&module) {
+            continue;
+        }
+        for sign in SIGNS {
+            for (at, _) in code.match_indices(sign) {
+                let rest = code[at + sign.len()..].replace('\\', " ");
+                let rest = rest.split_whitespace().collect::<Vec<_>>().join(" ");
+                let rest = rest.replacen("format!( ", "format!(", 1);
+                if !rest.starts_with(')') {
+                    found.push((module.to_owned(), rest));
+                }
+            }
+        }
+    }
+    found
+}
+
+fn fits(site: &Site, (module, code): &(String, String)) -> bool {
+    let is_there = match site.0.ends_with("::") {
+        true => module.starts_with(site.0),
+        false => module == site.0,
+    };
+    is_there && code.starts_with(site.1)
+}
+
+#[test]
+fn each_place_that_gives_a_next_step_is_listed() {
+    let places = places();
+    let mut faults = Vec::new();
+    for place in &places {
+        if !SITES.iter().any(|site| fits(site, place)) {
+            let code: String = place.1.chars().take(90).collect();
+            faults.push(format!("not listed: {}: {code}", place.0));
+        }
+    }
+    for site in SITES {
+        if !places.iter().any(|place| fits(site, place)) {
+            faults.push(format!("listed, and not in the code: {}: {}", site.0, site.1));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn two_thirds_of_the_steps_are_carried_out() {
+    let places = places();
+    let is_left = |site: &Site| matches!(site.2, By::Person(_));
+    let of = |place| SITES.iter().find(|site| fits(site, place));
+    let left = places.iter().filter_map(of).filter(|site| is_left(site)).count();
+    assert!(left * 3 <= places.len(), "{left} of {}", places.len());
+}
+
+#[test]
+fn each_case_and_test_of_the_list_is_there() {
+    let cases: BTreeSet<&str> = [auth::CASES, homes::CASES, hook::CASES]
+        .concat()
+        .iter()
+        .map(|case| case.name)
+        .collect();
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite");
+    let files = std::fs::read_dir(tests).unwrap().map(|file| file.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|end| end == "rs"));
+    let tests: String = files.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let mut lacking = Vec::new();
+    for site in SITES {
+        match site.2 {
+            By::Case(name) if !cases.contains(name) => lacking.push(name),
+            By::Test(name) if !tests.contains(&format!("\nfn {name}()")) => lacking.push(name),
+            By::Person("") => lacking.push(site.1),
+            _ => {}
+        }
+    }
+    assert!(lacking.is_empty(), "{lacking:?}");
+}
+
+#[test]
+fn of_auth() {
+    world::try_all(auth::CASES);
+}
+
+#[test]
+fn of_homes_and_settings() {
+    world::try_all(homes::CASES);
+}
+
+#[test]
+fn of_the_hook_and_its_config() {
+    world::try_all(hook::CASES);
+}

@@ -1,0 +1,287 @@
+//! `auth`, the token and the record.
+
+use super::world::{Act, CASE, Case, Then, World, managed};
+use crate::env::api::Fault;
+
+fn alice(world: &World) {
+    world.log_in("alice");
+}
+
+fn alice_managed(world: &World) {
+    world.log_in_managed("alice", &managed("alice", 1800));
+}
+
+const SHOW: &[&str] = &["auth", "show", "--namespace", "alice"];
+const LOCAL: &str = "sigilum-authz-notify auth login --mode oss-local --namespace alice";
+const STORE: &str = "sigilum-authz-notify auth login --mode managed --namespace alice --owner-token-stdin";
+const TOKEN: &str = ".sigilum/owner-token-alice.jwt";
+
+pub const CASES: &[Case] = &[
+    Case {
+        name: "a damaged record",
+        set_up: |world| {
+            alice(world);
+            world.write(".sigilum/owner-alice.json", r#"{"mode": "oss-local", "#);
+        },
+        first: SHOW,
+        step: "rm ",
+        ..CASE
+    },
+    Case {
+        name: "a damaged record of the hosted Sigilum",
+        set_up: |world| {
+            alice_managed(world);
+            world.write(".sigilum/owner-alice.json", r#"{"mode": "managed", "#);
+        },
+        first: SHOW,
+        step: "rm ",
+        ..CASE
+    },
+    Case {
+        name: "a token that is not UTF-8",
+        set_up: |world| {
+            alice(world);
+            world.write(TOKEN, [0xff, 0xfe, 0x80]);
+        },
+        first: SHOW,
+        step: LOCAL,
+        ..CASE
+    },
+    Case {
+        name: "no token",
+        set_up: |world| {
+            alice(world);
+            world.remove(TOKEN);
+        },
+        first: SHOW,
+        step: LOCAL,
+        ..CASE
+    },
+    Case {
+        name: "no token of the hosted Sigilum",
+        first: SHOW,
+        step: STORE,
+        ..CASE
+    },
+    Case {
+        name: "an expired token",
+        set_up: |world| {
+            alice_managed(world);
+            world.write(TOKEN, managed("alice", -30));
+        },
+        first: SHOW,
+        step: STORE,
+        ..CASE
+    },
+    Case {
+        name: "switch to a stranger",
+        set_up: alice,
+        first: &["auth", "switch", "carol"],
+        step: "sigilum-authz-notify auth login --mode oss-local --namespace carol",
+        ..CASE
+    },
+    Case {
+        name: "switch to a namespace without a token",
+        set_up: |world| {
+            alice(world);
+            world.log_in("bob");
+            world.remove(TOKEN);
+        },
+        first: &["auth", "switch", "alice"],
+        step: LOCAL,
+        ..CASE
+    },
+    Case {
+        name: "login without a token",
+        first: &["auth", "login", "--mode", "managed", "--namespace", "alice"],
+        step: "sign in at https://sigilum.id",
+        then: Then::IsDone,
+        ..CASE
+    },
+    Case {
+        name: "login with something else",
+        first: &["auth", "login", "--mode", "managed", "--owner-token", "not a token"],
+        step: "sign in at https://sigilum.id",
+        then: Then::IsDone,
+        ..CASE
+    },
+    Case {
+        name: "login with another's token",
+        first: &[
+            "auth",
+            "login",
+            "--mode",
+            "managed",
+            "--namespace",
+            "carol",
+            "--owner-token-stdin",
+        ],
+        step: "sign in at https://sigilum.id",
+        act: Act::Type(&[
+            "auth",
+            "login",
+            "--mode",
+            "managed",
+            "--namespace",
+            "alice",
+            "--owner-token-stdin",
+        ]),
+        ..CASE
+    },
+    Case {
+        name: "a token that the API refuses",
+        first: &[
+            "auth",
+            "login",
+            "--mode",
+            "managed",
+            "--api-url",
+            "<api>",
+            "--owner-token",
+            "<forged>",
+        ],
+        step: "sign in at https://sigilum.id",
+        act: Act::Type(&[
+            "auth",
+            "login",
+            "--mode",
+            "managed",
+            "--api-url",
+            "<api>",
+            "--owner-token",
+            "<forged>",
+            "--force",
+        ]),
+        ..CASE
+    },
+    Case {
+        name: "refresh without an answer",
+        set_up: |world| {
+            alice_managed(world);
+            world.api.fault(Fault::Drop);
+        },
+        first: &["auth", "refresh", "--namespace", "alice", "--owner-token", "<token>"],
+        step: "see that the API can be reached; to store the new one all the same, add --no-check",
+        act: Act::Type(&[
+            "auth",
+            "refresh",
+            "--namespace",
+            "alice",
+            "--owner-token",
+            "<token>",
+            "--no-check",
+        ]),
+        ..CASE
+    },
+    Case {
+        name: "a secret that is not the API's",
+        first: &[
+            "auth",
+            "login",
+            "--mode",
+            "oss-local",
+            "--namespace",
+            "alice",
+            "--api-url",
+            "<api>",
+        ],
+        step: "name the Sigilum checkout that the API runs from: sigilum-authz-notify auth login --mode oss-local",
+        act: Act::Type(&[
+            "auth",
+            "login",
+            "--mode",
+            "oss-local",
+            "--namespace",
+            "alice",
+            "--api-url",
+            "<api>",
+            "--force",
+        ]),
+        ..CASE
+    },
+    Case {
+        name: "refresh with a token",
+        set_up: alice,
+        first: &["auth", "refresh", "--namespace", "alice", "--owner-token-stdin"],
+        step: "store this one with: sigilum-authz-notify auth login",
+        then: Then::IsDone,
+        ..CASE
+    },
+    Case {
+        name: "a database without its secret",
+        set_up: |world| {
+            alice(world);
+            let db = std::fs::read(world.home.join(".sigilum/local-api.sqlite")).unwrap();
+            world.write("api.sqlite", db);
+            world.remove(TOKEN);
+        },
+        first: &[
+            "auth",
+            "login",
+            "--mode",
+            "oss-local",
+            "--namespace",
+            "alice",
+            "--api-db",
+            "~/api.sqlite",
+        ],
+        step: "the secret of the API that uses this database: export JWT_SECRET=",
+        act: Act::Fill("<secret>", "a secret of thirty-two letters, or more"),
+        ..CASE
+    },
+    Case {
+        name: "two tokens",
+        first: &[
+            "auth",
+            "login",
+            "--mode",
+            "managed",
+            "--owner-token",
+            "<token>",
+            "--owner-token-stdin",
+        ],
+        step: "leave out --owner-token;",
+        act: Act::Type(&["auth", "login", "--mode", "managed", "--owner-token-stdin"]),
+        ..CASE
+    },
+    Case {
+        name: "an API URL that is none",
+        first: &[
+            "auth",
+            "login",
+            "--mode",
+            "oss-local",
+            "--namespace",
+            "alice",
+            "--api-url",
+            "ftp://x",
+        ],
+        step: "give the API's base URL with --api-url",
+        act: Act::Type(&[
+            "auth",
+            "login",
+            "--mode",
+            "oss-local",
+            "--namespace",
+            "alice",
+            "--api-url",
+            "<api>",
+            "--force",
+        ]),
+        ..CASE
+    },
+    Case {
+        name: "a recorded API URL that is none",
+        set_up: |world| {
+            alice(world);
+            world.write(
+                ".sigilum/owner-alice.json",
+                r#"{"format":2,"mode":"oss-local","api_url":"ftp://x","email":"a@b.example"}"#,
+            );
+        },
+        first: &["hook", "run", "--event", "command:new", "--namespace", "alice"],
+        step: "log in with the right one: sigilum-authz-notify auth login --mode oss-local --namespace alice",
+        act: Act::Fill("<url>", "http://127.0.0.1:9"),
+        ..CASE
+    },
+];

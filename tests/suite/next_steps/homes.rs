@@ -1,0 +1,211 @@
+//! Homes, their folders and files, and settings.
+
+use super::world::{Act, CASE, Case, Then, World};
+use std::os::unix::fs::symlink;
+
+fn alice(world: &World) {
+    world.log_in("alice");
+}
+
+const SHOW: &[&str] = &["auth", "show", "--namespace", "alice"];
+const LOGIN: &[&str] = &["auth", "login", "--mode", "oss-local", "--namespace", "alice"];
+
+pub const CASES: &[Case] = &[
+    Case {
+        name: "no HOME",
+        first: SHOW,
+        env: &[("HOME", "undefined")],
+        step: "give the folder with --openclaw-home",
+        act: Act::Type(&["auth", "show", "--namespace", "alice", "--openclaw-home", "~"]),
+        then: Then::Says("Token file not found"),
+        only_default: true,
+        ..CASE
+    },
+    Case {
+        name: "a profile that is none",
+        first: SHOW,
+        env: &[("OPENCLAW_PROFILE", "a b")],
+        step: "give the folder with --openclaw-home",
+        act: Act::Type(&["auth", "show", "--namespace", "alice", "--openclaw-home", "~"]),
+        then: Then::Says("Token file not found"),
+        only_default: true,
+        ..CASE
+    },
+    Case {
+        name: "an older home",
+        set_up: |world| {
+            world.env.write(".clawdbot/openclaw.json", "{}");
+            world.program("openclaw", r#"mv "$HOME/.clawdbot" "$HOME/.openclaw""#);
+        },
+        first: LOGIN,
+        step: "openclaw doctor",
+        only_default: true,
+        ..CASE
+    },
+    Case {
+        name: "an older config",
+        set_up: |world| drop(world.write("clawdbot.json", "{}")),
+        first: LOGIN,
+        step: "mv ",
+        only_default: true,
+        ..CASE
+    },
+    Case {
+        name: "a mode that is none",
+        first: &["auth", "login", "--namespace", "alice"],
+        env: &[("SIGILUM_MODE", "local")],
+        step: "give --mode managed or --mode oss-local",
+        act: Act::Type(&["auth", "login", "--namespace", "alice", "--mode", "oss-local"]),
+        ..CASE
+    },
+    Case {
+        name: "an e-mail that is none",
+        first: &[
+            "auth",
+            "login",
+            "--mode",
+            "oss-local",
+            "--namespace",
+            "alice",
+            "--email",
+            "x",
+        ],
+        step: "give a valid one with --email",
+        act: Act::Type(&[
+            "auth",
+            "login",
+            "--mode",
+            "oss-local",
+            "--namespace",
+            "alice",
+            "--email",
+            "x@y.example",
+        ]),
+        ..CASE
+    },
+    Case {
+        name: "a life that is none",
+        first: LOGIN,
+        env: &[("SIGILUM_OWNER_TOKEN_TTL_SECONDS", "a week")],
+        step: "add --ttl-seconds 604800",
+        act: Act::Add,
+        ..CASE
+    },
+    Case {
+        name: "no namespace",
+        first: &["auth", "show"],
+        env: &[("USER", "")],
+        step: "add --namespace <value>",
+        act: Act::Type(SHOW),
+        then: Then::Says("Token file not found"),
+        only_default: true,
+        ..CASE
+    },
+    Case {
+        name: "a guess beside what is stored",
+        set_up: |world| {
+            for name in ["carol", "dave"] {
+                world.write(&format!(".sigilum/owner-token-{name}.jwt"), "x.y.z");
+            }
+        },
+        first: &["auth", "show"],
+        step: "add --namespace carol",
+        act: Act::Add,
+        then: Then::Says("this is no owner token"),
+        only_default: true,
+        ..CASE
+    },
+    Case {
+        name: "a namespace that is none",
+        first: &["auth", "show", "--namespace", "a_b"],
+        step: "give a valid one with --namespace",
+        act: Act::Type(SHOW),
+        then: Then::Says("Token file not found"),
+        ..CASE
+    },
+    Case {
+        name: "a token file of two names",
+        set_up: |world| {
+            alice(world);
+            let token = world.home.join(".sigilum/owner-token-alice.jwt");
+            std::fs::hard_link(token, world.env.home().join("second")).unwrap();
+        },
+        first: SHOW,
+        step: "look at it, then remove it: rm ",
+        then: Then::Says("Token file not found"),
+        ..CASE
+    },
+    Case {
+        name: "a folder of ours that is a link",
+        set_up: |world| {
+            alice(world);
+            let (ours, moved) = (world.home.join(".sigilum"), world.env.home().join("moved"));
+            std::fs::rename(&ours, &moved).unwrap();
+            symlink(moved, ours).unwrap();
+        },
+        first: LOGIN,
+        step: "look at it, then remove it: rm ",
+        ..CASE
+    },
+    Case {
+        name: "a token file without a name",
+        first: &[
+            "auth",
+            "login",
+            "--mode",
+            "oss-local",
+            "--namespace",
+            "alice",
+            "--token-file",
+            "/tmp/..",
+            "--force",
+        ],
+        step: "give a path without .. in it",
+        act: Act::Type(LOGIN),
+        ..CASE
+    },
+    Case {
+        name: "a home for everybody",
+        set_up: |world| {
+            alice(world);
+            world.chmod("", 0o777);
+        },
+        first: LOGIN,
+        step: "chmod ",
+        ..CASE
+    },
+    Case {
+        name: "a token file that holds something else",
+        set_up: |world| drop(world.write("notes.txt", "milk, bread")),
+        first: &[
+            "auth",
+            "login",
+            "--mode",
+            "oss-local",
+            "--namespace",
+            "alice",
+            "--token-file",
+            "~/notes.txt",
+        ],
+        step: "name another file with --token-file",
+        act: Act::Type(&[
+            "auth",
+            "login",
+            "--mode",
+            "oss-local",
+            "--namespace",
+            "alice",
+            "--token-file",
+            "~/token.jwt",
+        ]),
+        ..CASE
+    },
+    Case {
+        name: "a manual page that is none",
+        first: &["man", "auth", "logon"],
+        step: "sigilum-authz-notify --help",
+        then: Then::IsDone,
+        only_default: true,
+        ..CASE
+    },
+];

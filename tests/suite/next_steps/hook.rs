@@ -1,0 +1,197 @@
+//! The hook, its files, and the config.
+
+use super::world::{Act, CASE, Case, Then, World};
+use std::os::unix::fs::symlink;
+
+const INSTALL: &[&str] = &["hook", "install"];
+const FOLDER: &str = "hooks/sigilum-authz-notify";
+
+fn installed(world: &World) {
+    world.log_in("alice");
+    world.run(INSTALL).expect(0);
+}
+
+fn watched(world: &World) {
+    world.log_in("alice");
+    world.watch();
+}
+
+const WATCH: &[&str] = &["watch"];
+/// A watcher does not end, but for this.
+const ANOTHER: Then = Then::Says("another watcher");
+
+pub const CASES: &[Case] = &[
+    Case {
+        name: "a damaged record of the hook",
+        set_up: |world| drop(world.write(".sigilum/hook.json", "{")),
+        first: INSTALL,
+        step: "rm ",
+        ..CASE
+    },
+    Case {
+        name: "a hook's namespace that is none",
+        set_up: |world| drop(world.write(".sigilum/hook.json", r#"{"namespace": "../x"}"#)),
+        first: &["auth", "show"],
+        step: "rm ",
+        then: Then::Says(""),
+        ..CASE
+    },
+    Case {
+        name: "changed files",
+        set_up: |world| {
+            installed(world);
+            world.write(&format!("{FOLDER}/handler.js"), "mine");
+        },
+        first: INSTALL,
+        step: "look at them, then run the command again with --force",
+        act: Act::Type(&["hook", "install", "--force"]),
+        ..CASE
+    },
+    Case {
+        name: "a linked folder",
+        set_up: |world| {
+            world.write("hooks/x", "");
+            symlink("/tmp", world.home.join(FOLDER)).unwrap();
+        },
+        first: INSTALL,
+        step: "remove the link: rm ",
+        ..CASE
+    },
+    Case {
+        name: "a file in place of the folder",
+        set_up: |world| drop(world.write(FOLDER, "")),
+        first: INSTALL,
+        step: "move it away: mv ",
+        ..CASE
+    },
+    Case {
+        name: "a damaged list",
+        set_up: |world| {
+            installed(world);
+            world.write(".sigilum/installed.json", "{");
+        },
+        first: INSTALL,
+        step: "remove it, and run the command again: rm ",
+        ..CASE
+    },
+    Case {
+        name: "a config that links to nothing",
+        set_up: |world| {
+            std::fs::create_dir_all(world.config.parent().unwrap()).unwrap();
+            let _ = std::fs::remove_file(&world.config);
+            symlink("nowhere", &world.config).unwrap();
+        },
+        first: INSTALL,
+        step: "it is a symbolic link to nothing, make its target or remove it: rm ",
+        ..CASE
+    },
+    Case {
+        name: "another config",
+        set_up: |world| {
+            let other = world.env.home().join("other config.json");
+            let install = world
+                .env
+                .run(["hook", "install", "--openclaw-home"])
+                .args([&world.home]);
+            install.args(["--config".as_ref(), other.as_os_str()]).expect(0);
+        },
+        first: &["hook", "uninstall"],
+        step: "add --config ",
+        act: Act::Add,
+        only_default: true,
+        ..CASE
+    },
+    Case {
+        name: "an event that is none",
+        set_up: installed,
+        first: &["hook", "run", "--event", "x"],
+        step: "give --event command:new",
+        act: Act::Type(&["hook", "run", "--event", "command:new"]),
+        ..CASE
+    },
+    Case {
+        name: "no event",
+        set_up: installed,
+        first: &["hook", "run"],
+        step: "give it a JSON object, or run: sigilum-authz-notify hook run --event command:new",
+        then: Then::IsDone,
+        ..CASE
+    },
+    Case {
+        name: "a time limit that is none",
+        set_up: installed,
+        first: &["hook", "run", "--event", "command:new"],
+        env: &[("SIGILUM_HOOK_TIMEOUT_MS", "soon")],
+        step: "give it in milliseconds: export SIGILUM_HOOK_TIMEOUT_MS=4000",
+        ..CASE
+    },
+    Case {
+        name: "a proxy that is none",
+        first: &["hook", "install", "--proxy", "proxy:3128"],
+        step: "give it as --proxy http://host:port",
+        act: Act::Type(&["hook", "install", "--proxy", "http://proxy:3128"]),
+        ..CASE
+    },
+    Case {
+        name: "certificates that are none",
+        set_up: |world| drop(world.write("ca.pem", "")),
+        first: &["hook", "install", "--ca-file", "~/none.pem"],
+        step: "give a file of PEM certificates with --ca-file",
+        act: Act::Type(&["hook", "install", "--ca-file", "~/ca.pem"]),
+        ..CASE
+    },
+    Case {
+        name: "other hooks that would run",
+        set_up: |world| world.write_config(r#"{"hooks":{"internal":{"enabled":false,"entries":{"other":{}}}}}"#),
+        first: INSTALL,
+        step: "add --force; nothing was written",
+        act: Act::Add,
+        ..CASE
+    },
+    Case {
+        name: "a watcher of a home that goes",
+        set_up: |world| {
+            installed(world);
+            world.watch();
+        },
+        first: &["hook", "uninstall", "--purge"],
+        step: "kill ",
+        then: Then::IsDone,
+        ..CASE
+    },
+    Case {
+        name: "another watcher",
+        set_up: watched,
+        first: WATCH,
+        step: "kill ",
+        then: Then::IsDone,
+        ..CASE
+    },
+    Case {
+        name: "a renewal that is none",
+        set_up: watched,
+        first: &["watch", "--renew-at", "3"],
+        step: "leave it out for a third of the token's life",
+        act: Act::Type(&["watch", "--renew-at", "0.25"]),
+        then: ANOTHER,
+        ..CASE
+    },
+    Case {
+        name: "a token command with an open quote",
+        set_up: watched,
+        first: &["watch", "--token-command", "get 'x"],
+        step: "write it as in a shell",
+        act: Act::Type(&["watch", "--token-command", "get 'x'"]),
+        then: ANOTHER,
+        ..CASE
+    },
+    Case {
+        name: "a filter that is none",
+        set_up: watched,
+        first: WATCH,
+        env: &[("RUST_LOG", "a=b=c")],
+        step: "export RUST_LOG=info",
+        then: ANOTHER,
+        ..CASE
+    },
+];

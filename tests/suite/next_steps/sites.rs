@@ -1,0 +1,333 @@
+//! The list: each place in `src/` that gives a next step, and who tries it.
+
+/// Who carries a step out.
+pub enum By {
+    /// A case beside this file.
+    Case(&'static str),
+    /// Another test of this crate, by its function.
+    Test(&'static str),
+    /// Nobody but a person, or the machine itself: why.
+    Person(&'static str),
+    /// Nobody yet.
+    Later,
+}
+
+/// A module, or with `::` at the end all in its folder; how the code begins after the sign; who tries the step.
+pub struct Site(pub &'static str, pub &'static str, pub By);
+
+use By::{Case, Later, Person, Test};
+
+const ANOTHER_USER: &str = "it is another user's to do";
+const BY_ITSELF: &str = "it passes by itself, and the same command works then";
+const EDIT: &str = "a person edits a file that OpenClaw refuses";
+const MACHINE: &str = "the machine is in the way: its disk, its modes, its limits";
+const OTHERS_PROGRAM: &str = "a person's own program must say something else";
+
+pub const SITES: &[Site] = &[
+    // auth
+    Site(
+        "cmd::auth::accept",
+        r#"format!("{how}; to store"#,
+        Case("a token that the API refuses"),
+    ),
+    Site(
+        "cmd::auth::accept",
+        r#""see that the API can"#,
+        Case("refresh without an answer"),
+    ),
+    Site(
+        "cmd::auth::accept",
+        r#"format!("name the Sigilum checkout"#,
+        Case("a secret that is not the API's"),
+    ),
+    Site(
+        "cmd::auth::login",
+        "source::HOW_TO_GET_ONE",
+        Case("login without a token"),
+    ),
+    Site(
+        "cmd::auth::login",
+        r#""give the API's base URL"#,
+        Case("an API URL that is none"),
+    ),
+    Site(
+        "cmd::auth::login",
+        r#"format!("store this one with"#,
+        Case("refresh with a token"),
+    ),
+    Site("cmd::auth::login", r#""leave out --owner-token"#, Case("two tokens")),
+    Site("cmd::auth::show", "log_in)", Case("no token of the hosted Sigilum")),
+    Site("cmd::auth::show", "{log_in}", Case("an expired token")),
+    Site("cmd::auth::switch", "mode.login_command", Case("switch to a stranger")),
+    Site(
+        "cmd::auth::switch",
+        "{}\", context::login_command",
+        Case("switch to a namespace without a token"),
+    ),
+    Site(
+        "cmd::context",
+        r#"format!("log in with the right one"#,
+        Case("a recorded API URL that is none"),
+    ),
+    Site(
+        "cmd::context",
+        "{}\", why.next()",
+        Person("a person writes the patch into a config that is made elsewhere"),
+    ),
+    Site(
+        "settings",
+        "self.mode.value.login_command",
+        Case("a token that is not UTF-8"),
+    ),
+    Site("settings", r#""give --mode"#, Case("a mode that is none")),
+    Site(
+        "settings",
+        r#""give a valid one with --email"#,
+        Case("an e-mail that is none"),
+    ),
+    Site("settings", r#""add --ttl-seconds"#, Case("a life that is none")),
+    Site(
+        "settings::namespace",
+        r#""add --namespace <value>"#,
+        Case("no namespace"),
+    ),
+    Site(
+        "settings::namespace",
+        r#"format!("rm {} && "#,
+        Case("a hook's namespace that is none"),
+    ),
+    Site(
+        "settings::namespace",
+        r#"format!("add --namespace {}"#,
+        Case("a guess beside what is stored"),
+    ),
+    Site(
+        "settings::namespace",
+        r#""give a valid one with --namespace"#,
+        Case("a namespace that is none"),
+    ),
+    Site("token::record", r#"format!("rm {} && {}"#, Case("a damaged record")),
+    Site(
+        "token::record",
+        r#"format!("the home's owner runs"#,
+        Person(ANOTHER_USER),
+    ),
+    Site("token::source", "next)", Case("login with something else")),
+    Site("token::source", "HOW_TO_GET_ONE", Case("login with another's token")),
+    Site(
+        "token::store",
+        r#""name another file with --token-file"#,
+        Case("a token file that holds something else"),
+    ),
+    Site(
+        "token::token_command",
+        r#""write it as in a shell"#,
+        Case("a token command with an open quote"),
+    ),
+    Site("token::token_command", "HOW_TO_TRY", Person(OTHERS_PROGRAM)),
+    Site("local_token", "next)", Case("a database without its secret")),
+    // homes, folders and files
+    Site(
+        "fs",
+        r#"format!("look at it, then remove it: rm {}", quoted(path))"#,
+        Case("a token file of two names"),
+    ),
+    Site(
+        "fs",
+        r#"format!("look at it, then remove it: rm {}", quoted(parent))"#,
+        Case("a folder of ours that is a link"),
+    ),
+    Site(
+        "fs",
+        r#""give a path without .. in it"#,
+        Case("a token file without a name"),
+    ),
+    Site("fs", "step)", Person(MACHINE)),
+    Site(
+        "fs::backups",
+        r#"format!("remove what you need no more"#,
+        Person("a person says what goes of a hundred copies"),
+    ),
+    Site("fs::own_lock", r#""wait for the other command"#, Person(BY_ITSELF)),
+    Site("fs::trust", "hole.next", Case("a home for everybody")),
+    Site("home", "next)", Case("an older home")),
+    Site("home", r#""give the folder with --openclaw-home") })"#, Case("no HOME")),
+    Site(
+        "home",
+        r#""give the folder with --openclaw-home"))"#,
+        Case("a profile that is none"),
+    ),
+    Site(
+        "home",
+        r#""rename what is on the way to it"#,
+        Person("a person gives a folder another name"),
+    ),
+    // the hook, its files and the config
+    Site(
+        "cmd::hook::caller",
+        r#""give it in milliseconds"#,
+        Case("a time limit that is none"),
+    ),
+    Site(
+        "cmd::hook::install_choices",
+        r#""give it as --proxy"#,
+        Case("a proxy that is none"),
+    ),
+    Site(
+        "cmd::hook::install_choices",
+        r#""give a file of PEM"#,
+        Case("certificates that are none"),
+    ),
+    Site(
+        "cmd::hook::install_choices",
+        r#""run it in a terminal of your own"#,
+        Person("it needs a person's terminal"),
+    ),
+    Site(
+        "cmd::hook::run",
+        r#""give --event command:new"#,
+        Case("an event that is none"),
+    ),
+    Site("cmd::hook::run", r#""give it a JSON object"#, Case("no event")),
+    Site(
+        "cmd::hook::uninstall",
+        r#"format!("add --config {}"#,
+        Case("another config"),
+    ),
+    Site("cmd::hook::uninstall", "kill", Case("a watcher of a home that goes")),
+    Site(
+        "hook_record",
+        r#"format!("rm {} && "#,
+        Case("a damaged record of the hook"),
+    ),
+    Site("openclaw::config", r#""end that program"#, Person(BY_ITSELF)),
+    Site("openclaw::config::commit", r#""look at the disk"#, Person(MACHINE)),
+    Site("openclaw::config::file", r#""run the command again"#, Person(BY_ITSELF)),
+    Site("openclaw::config::file", "CORRECT_IT", Person(EDIT)),
+    Site(
+        "openclaw::config::file",
+        r#"format!("it is a symbolic link to nothing"#,
+        Case("a config that links to nothing"),
+    ),
+    Site(
+        "openclaw::config::file",
+        r#""run the command as the user"#,
+        Person(ANOTHER_USER),
+    ),
+    Site("openclaw::config::included", "CORRECT_IT", Person(EDIT)),
+    Site(
+        "openclaw::config::plan",
+        r#""add --force; or"#,
+        Person("OpenClaw's own check of the size is tried with whole configs"),
+    ),
+    Site(
+        "openclaw::config::secret",
+        "",
+        Person("no command comes to this: each asks first"),
+    ),
+    Site("openclaw::config::seen", "CORRECT_IT", Person(EDIT)),
+    Site("openclaw::shape", "CORRECT_IT", Person(EDIT)),
+    Site(
+        "openclaw::hook_files",
+        r#""look at them, then run"#,
+        Case("changed files"),
+    ),
+    Site(
+        "openclaw::hook_files",
+        r#"format!("remove the link"#,
+        Case("a linked folder"),
+    ),
+    Site(
+        "openclaw::hook_files",
+        r#"format!("move it away"#,
+        Case("a file in place of the folder"),
+    ),
+    Site("openclaw::hook_files::manifest", "step)", Case("a damaged list")),
+    Site("openclaw::lock", r#"format!("wait for it to end"#, Person(BY_ITSELF)),
+    Site("openclaw::lock", r#""run the command again"#, Person(BY_ITSELF)),
+    Site(
+        "openclaw::lock",
+        r#"format!("if no OpenClaw command is running: rm -r"#,
+        Test("home_and_files"),
+    ),
+    Site(
+        "openclaw::lock",
+        r#"format!("if no OpenClaw command is running: {command}"#,
+        Test("home_and_files"),
+    ),
+    Site("openclaw::selection", "", Case("other hooks that would run")),
+    // the watcher
+    Site(
+        "cmd::watch",
+        r#""leave it out for a third"#,
+        Case("a renewal that is none"),
+    ),
+    Site("watch::actions", "HOW_TO_TRY", Person(OTHERS_PROGRAM)),
+    Site(
+        "watch::actions",
+        r#""see that the token command"#,
+        Person(OTHERS_PROGRAM),
+    ),
+    Site(
+        "watch::actions",
+        r#""see that the API can be reached"#,
+        Person(OTHERS_PROGRAM),
+    ),
+    Site(
+        "watch::actions",
+        r#""set JWT_SECRET"#,
+        Person("a person knows the secret"),
+    ),
+    Site(
+        "watch::actions",
+        r#""put the local API's own secret"#,
+        Person("a person knows the secret"),
+    ),
+    Site("watch::actions", "owner.mode.value.login_command", Case("no token")),
+    Site(
+        "watch::actions",
+        "why.next()",
+        Person("a person writes the patch into a config that is made elsewhere"),
+    ),
+    Site("watch::log", r#""export RUST_LOG=info"#, Case("a filter that is none")),
+    Site("watch::watcher_lock", r#"format!("{end}; or"#, Case("another watcher")),
+    // doctor
+    Site("cmd::doctor::fix", "", Person(ANOTHER_USER)),
+    Site(
+        "cmd::doctor::checks::config",
+        "name, error, validate)",
+        Test("config_and_entry"),
+    ),
+    Site(
+        "cmd::doctor::checks::config",
+        r#"name, format!("there is none yet"#,
+        Test("a_fresh_home"),
+    ),
+    Site("cmd::doctor::checks::config", "name, text, ", Test("config_and_entry")),
+    Site("cmd::doctor::checks::entry", "", Test("config_and_entry")),
+    Site("cmd::doctor::checks::files", "", Test("what_openclaw_loads_and_starts")),
+    Site(
+        "cmd::doctor::checks::home",
+        r#"name, text, "openclaw onboard""#,
+        Test("a_fresh_home"),
+    ),
+    Site("cmd::doctor::checks::home", "", Test("home_and_files")),
+    Site(
+        "cmd::doctor::checks::services",
+        "",
+        Test("tokens_and_what_stands_beside"),
+    ),
+    Site(
+        "cmd::doctor::checks::token",
+        r#"name, text, "timedatectl"#,
+        Person("it sets the machine's clock"),
+    ),
+    Site("cmd::doctor::checks::token", "", Test("tokens_and_what_stands_beside")),
+    // not tried here yet
+    Site("authz::", "", Later),
+    Site("cmd::authz::", "", Later),
+    Site("watch::take_back", "", Later),
+    Site("cmd::manual", "", Case("a manual page that is none")),
+    Site("cmd::service::", "", Later),
+    Site("sigilum::", "", Later),
+];
