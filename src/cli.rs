@@ -86,15 +86,26 @@ fn called(matches: &ArgMatches) -> Called {
         let path = matches.try_get_one::<PathBuf>(id).ok()??;
         Some((flag, quoted(path)))
     };
-    let namespace = matches.try_get_one::<String>("namespace").ok().flatten();
-    let namespace = namespace.map(|text| ("--namespace", fs::quoted(text.as_ref())));
-    let local = [("--source-home", "source_home"), ("--api-db", "api_db")];
+    let text = |(flag, id)| {
+        let text = matches.try_get_one::<String>(id).ok()??;
+        Some((flag, fs::quoted(text.as_ref())))
+    };
+    let texts = [
+        ("--namespace", "namespace"),
+        ("--gateway-admin-url", "gateway_admin_url"),
+    ];
+    let paths = [
+        ("--source-home", "source_home"),
+        ("--api-db", "api_db"),
+        ("--gateway-data-dir", "gateway_data_dir"),
+    ];
     let place = [("--openclaw-home", "openclaw_home"), ("--config", "config")];
     Called {
         place: place.into_iter().filter_map(path).collect(),
-        owner: namespace
+        owner: texts
             .into_iter()
-            .chain(local.into_iter().filter_map(path))
+            .filter_map(text)
+            .chain(paths.into_iter().filter_map(path))
             .collect(),
     }
 }

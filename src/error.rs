@@ -91,7 +91,8 @@ impl Error {
 pub struct Called {
     /// `--openclaw-home` and `--config`.
     pub place: Vec<(&'static str, String)>,
-    /// `--namespace`, `--source-home` and `--api-db`: for a login, and for services.
+    /// `--namespace`, `--source-home` and `--api-db`, for a login and for services; how to reach the Sigilum gateway, for
+    /// services.
     pub owner: Vec<(&'static str, String)>,
 }
 
@@ -112,6 +113,7 @@ impl Called {
             Some("sigilum-authz-notify") => match flag {
                 "--openclaw-home" => true,
                 "--config" => name != "watch",
+                "--gateway-admin-url" | "--gateway-data-dir" => name == "service",
                 _ => command.contains(" auth login") || name == "service",
             },
             _ => false,

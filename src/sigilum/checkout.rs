@@ -180,7 +180,10 @@ impl Checkout {
         let fail = |error: std::io::Error| {
             Error::new(ExitCode::SecretOrDatabase, what())
                 .because(error)
-                .next("see whether the checkout is whole: git status")
+                .next(format!(
+                    "see whether the checkout is whole: git -C {} status",
+                    fs::quoted(&self.root)
+                ))
         };
         if !folder.exists() {
             return Err(fail(std::io::ErrorKind::NotFound.into()));
@@ -247,14 +250,16 @@ impl Checkout {
     }
 
     fn believe(&self, path: &Path, about: &Metadata) -> Result<()> {
-        let reason = if !self.trusted.owns(about.uid()) {
-            format!("it belongs to another user (uid {})", about.uid())
-        } else if world_writable(about) {
-            "everybody may write to it".to_owned()
-        } else {
-            return Ok(());
-        };
-        Err(self.refused(path, &reason))
+        if !self.trusted.owns(about.uid()) {
+            let reason = format!("it belongs to another user (uid {})", about.uid());
+            let next = "name a checkout of your own with --source-home".to_owned();
+            return Err(self.refused(path, &reason, next));
+        }
+        if world_writable(about) {
+            let next = format!("look at what is in it, then: chmod -R o-w {}", fs::quoted(&self.root));
+            return Err(self.refused(path, "everybody may write to it", next));
+        }
+        Ok(())
     }
 
     /// Above the checkout only one thing matters: nobody else may put another folder in its place.
@@ -263,13 +268,14 @@ impl Checkout {
         for folder in self.root.ancestors().skip(1) {
             let Ok(about) = std::fs::metadata(folder) else { continue };
             if world_writable(&about) && about.permissions().mode() & STICKY == 0 {
-                return Err(self.refused(folder, "everybody may replace what is in it"));
+                let next = format!("look at what is in it, then: chmod o-w {}", fs::quoted(folder));
+                return Err(self.refused(folder, "everybody may replace what is in it", next));
             }
         }
         Ok(())
     }
 
-    fn refused(&self, path: &Path, reason: &str) -> Error {
+    fn refused(&self, path: &Path, reason: &str, next: String) -> Error {
         Error::new(
             ExitCode::SecretOrDatabase,
             format!(
@@ -278,10 +284,7 @@ impl Checkout {
                 path.display()
             ),
         )
-        .next(format!(
-            "check what is in it, then make it yours alone: chown -R and chmod -R o-w {}",
-            self.root.display()
-        ))
+        .next(next)
     }
 }
 

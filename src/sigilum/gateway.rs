@@ -197,7 +197,7 @@ fn invalid_response(what: &str, place: &str, id: &str, why: &str) -> Error {
         ExitCode::Unreachable,
         format!("could not {what}: {place} gave no connection {id} that can be used: {why}"),
     )
-    .next("see that it is the right gateway, and what it has: GET /api/admin/connections")
+    .next("see that it is the right gateway, and what its /api/admin/connections has")
 }
 
 /// Another program's words in a message of ours: one line, at most 200 characters, in quotes, and not at all where

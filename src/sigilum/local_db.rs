@@ -147,7 +147,7 @@ impl From<DbError> for Error {
             Problem::Busy => (ExitCode::SecretOrDatabase, "run the command again"),
             Problem::Migration { .. } => (
                 ExitCode::SecretOrDatabase,
-                "see whether the checkout is whole: git status",
+                "see whether the checkout is whole, with git status in it",
             ),
             Problem::EmailTaken { .. } => (ExitCode::Usage, "give another one with --email"),
             Problem::SlugTaken(_) => (ExitCode::SecretOrDatabase, "run the command again"),

@@ -70,7 +70,10 @@ impl Workspace {
                     path.display()
                 ),
             )
-            .next("move the file away, and run the command again: it makes a new key"));
+            .next(format!(
+                "look at it, then move it away: mv {0} {0}.old",
+                fs::quoted(&path)
+            )));
         }
         Ok(Some(key))
     }

@@ -4,6 +4,7 @@
 mod auth;
 mod homes;
 mod hook;
+mod service;
 mod sites;
 mod world;
 
@@ -81,7 +82,7 @@ fn two_thirds_of_the_steps_are_carried_out() {
 
 #[test]
 fn each_case_and_test_of_the_list_is_there() {
-    let cases: BTreeSet<&str> = [auth::CASES, homes::CASES, hook::CASES]
+    let cases: BTreeSet<&str> = [auth::CASES, homes::CASES, hook::CASES, service::CASES]
         .concat()
         .iter()
         .map(|case| case.name)
@@ -115,4 +116,9 @@ fn of_homes_and_settings() {
 #[test]
 fn of_the_hook_and_its_config() {
     world::try_all(hook::CASES);
+}
+
+#[test]
+fn of_services_and_the_gateway() {
+    world::try_all(service::CASES);
 }

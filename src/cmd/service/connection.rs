@@ -52,7 +52,10 @@ pub(super) fn look(site: &Site, slug: &str) -> Result<Look> {
                 ),
             )
             .because(error)
-            .next("look at it, then move it away, and run the same command again")
+            .next(format!(
+                "look at it, then move it away: mv {0} {0}.old",
+                fs::quoted(&path)
+            ))
         })?),
     };
     Ok(Look {

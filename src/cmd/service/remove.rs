@@ -46,7 +46,7 @@ pub fn run(args: &ServiceRemoveArgs, env: &Env, out: &mut dyn Write) -> Result<E
             ExitCode::Usage,
             "could not ask whether to remove the service: there is no terminal",
         )
-        .next(format!("sigilum-authz-notify service remove {} --yes", args.slug.get())));
+        .next("add --yes"));
     }
     let site = site::site(&args.common, None, env)?;
     options::warn_of_typed_secrets(None, &args.common.gateway);

@@ -17,6 +17,9 @@ pub struct Site(pub &'static str, pub &'static str, pub By);
 
 use By::{Case, Later, Person, Test};
 
+const GATEWAY: &str = "whoever runs the Sigilum gateway starts it, or starts it otherwise";
+const SECRET: &str = "a person has the secret";
+const UPSTREAM: &str = "a person knows what the upstream asks for";
 const ANOTHER_USER: &str = "it is another user's to do";
 const BY_ITSELF: &str = "it passes by itself, and the same command works then";
 const EDIT: &str = "a person edits a file that OpenClaw refuses";
@@ -323,11 +326,184 @@ pub const SITES: &[Site] = &[
         Person("it sets the machine's clock"),
     ),
     Site("cmd::doctor::checks::token", "", Test("tokens_and_what_stands_beside")),
+    // services, the local database and the Sigilum gateway
+    Site("cmd::service::acts", r#""give the secret"#, Person(SECRET)),
+    Site(
+        "cmd::service::add",
+        "options::rotate_key",
+        Test("a_native_services_old_keys_stay_until_the_rotation_is_finished"),
+    ),
+    Site(
+        "cmd::service::connection",
+        r#"format!("look at it, then move it away"#,
+        Case("a damaged journal"),
+    ),
+    Site(
+        "cmd::service::connection",
+        r#""add --upstream-base-url"#,
+        Case("no upstream"),
+    ),
+    Site("cmd::service::connection", r#""use --auth-mode"#, Person(UPSTREAM)),
+    Site(
+        "cmd::service::connection",
+        r#"format!("give the secret too"#,
+        Person(SECRET),
+    ),
+    Site("cmd::service::connection", r#""name the auth mode"#, Person(UPSTREAM)),
+    Site(
+        "cmd::service::connection",
+        r#""add --upstream-secret-key"#,
+        Person(UPSTREAM),
+    ),
+    Site("cmd::service::options", "next)", Case("a slug that is none")),
+    Site("cmd::service::options", "ADD_HELP", Case("an upstream that is none")),
+    Site(
+        "cmd::service::options",
+        r#""add --upstream-base-url"#,
+        Case("no upstream"),
+    ),
+    Site(
+        "cmd::service::options",
+        r#""add --mode gateway"#,
+        Case("a native service with an upstream"),
+    ),
+    Site(
+        "cmd::service::upstream_secret",
+        r#""set it, or give"#,
+        Case("a variable that is not set"),
+    ),
+    Site(
+        "cmd::service::upstream_secret",
+        r#""give one of"#,
+        Case("a secret given twice"),
+    ),
+    Site(
+        "cmd::service::upstream_secret",
+        r#""give it with"#,
+        Case("an empty secret"),
+    ),
+    Site(
+        "cmd::service::remove",
+        r#""add --yes"#,
+        Case("removed without a terminal"),
+    ),
+    Site(
+        "cmd::service::remove",
+        r#""sigilum-authz-notify service list"#,
+        Case("removed, and not there"),
+    ),
+    Site(
+        "cmd::service::report",
+        r#""choose another --service-slug"#,
+        Case("a slug that another has"),
+    ),
+    Site(
+        "cmd::service::rotate_key",
+        r#"format!("sigilum-authz-notify service add"#,
+        Case("a new key, and no service"),
+    ),
+    Site(
+        "cmd::service::rotate_key",
+        "self.command",
+        Case("an end of no rotation"),
+    ),
+    Site(
+        "cmd::service::rotate_key",
+        r#""start the Sigilum gateway"#,
+        Person(GATEWAY),
+    ),
+    Site(
+        "cmd::service::rotate_key",
+        r#""sigilum-authz-notify service list"#,
+        Case("removed, and not there"),
+    ),
+    Site("cmd::service::secret_set", r#""add one of"#, Case("no secret")),
+    Site("cmd::service::secret_set", "why)", Person(SECRET)),
+    Site(
+        "cmd::service::secret_set",
+        r#"format!("sigilum-authz-notify service add"#,
+        Case("a secret of no connection"),
+    ),
+    Site("cmd::service::site", r#""give --source-home"#, Case("no database")),
+    Site(
+        "cmd::service::site",
+        r#""run the same command again"#,
+        Test("whatever_goes_wrong_at_a_request_the_same_command_again_finishes_the_job"),
+    ),
+    Site("sigilum::checkout", r#""name one that is there"#, Case("no checkout")),
+    Site(
+        "sigilum::checkout",
+        r#""give the folder"#,
+        Case("a folder that is no checkout"),
+    ),
+    Site(
+        "sigilum::checkout",
+        r#"format!("see whether the checkout is whole"#,
+        Person("a person gets the missing files of a checkout"),
+    ),
+    Site("sigilum::checkout", "next)", Case("a checkout for everybody")),
+    Site(
+        "sigilum::gateway",
+        r#""start the Sigilum gateway"#,
+        Case("a gateway that does not run"),
+    ),
+    Site(
+        "sigilum::gateway",
+        r#""see that it is the right gateway"#,
+        Person(GATEWAY),
+    ),
+    Site("sigilum::local_db", "next)", Case("a database that is gone")),
+    Site("sigilum::secrets", "", Case("a key that is none")),
+    Site(
+        "sigilum::gateway::admin",
+        r#""give it as --gateway-admin-url"#,
+        Case("an admin address that is none"),
+    ),
+    Site(
+        "sigilum::gateway::admin",
+        "match why",
+        Test("a_gateway_of_another_user_gets_neither_admin_token_nor_secret_unless_a_login_said_so"),
+    ),
+    Site(
+        "sigilum::gateway::admin",
+        r#""run the same command again"#,
+        Person(BY_ITSELF),
+    ),
+    Site(
+        "sigilum::gateway::admin",
+        r#""see that --gateway-admin-url"#,
+        Case("an admin address of something else"),
+    ),
+    Site("sigilum::gateway::admin", "next)", Person(GATEWAY)),
+    Site("sigilum::gateway::admin", r#""start the gateway with"#, Person(GATEWAY)),
+    Site("sigilum::gateway::admin", r#""set the secret"#, Person(SECRET)),
+    Site("sigilum::gateway::admin", r#""fix the rejected value"#, Person(GATEWAY)),
+    Site(
+        "sigilum::gateway::admin",
+        r#""look into the Sigilum gateway's log"#,
+        Test("whatever_goes_wrong_at_a_request_the_same_command_again_finishes_the_job"),
+    ),
+    Site(
+        "sigilum::gateway::cli",
+        r#""start the Sigilum gateway"#,
+        Person(GATEWAY),
+    ),
+    Site("sigilum::gateway::cli", "THE_RIGHT_CLI", Person(GATEWAY)),
+    Site(
+        "sigilum::gateway::cli",
+        r#""give its admin API's address"#,
+        Person(GATEWAY),
+    ),
+    Site("sigilum::gateway::cli", r#""set GATEWAY_MASTER_KEY"#, Person(GATEWAY)),
+    Site(
+        "sigilum::gateway::cli",
+        r#""run the same command again"#,
+        Person(BY_ITSELF),
+    ),
+    Site("sigilum::gateway::cli", r#""give one with"#, Person(SECRET)),
     // not tried here yet
     Site("authz::", "", Later),
     Site("cmd::authz::", "", Later),
     Site("watch::take_back", "", Later),
     Site("cmd::manual", "", Case("a manual page that is none")),
-    Site("cmd::service::", "", Later),
-    Site("sigilum::", "", Later),
 ];

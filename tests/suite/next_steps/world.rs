@@ -1,6 +1,7 @@
 //! A person's machine, and one case tried on it.
 
 use crate::env::api::Api;
+use crate::env::gateway::Gateway;
 use crate::env::watching::{Watcher, token};
 use crate::env::{BINARY, Output, Run, TestEnv};
 use std::cell::RefCell;
@@ -10,6 +11,9 @@ use std::path::{Path, PathBuf};
 
 /// What signs the tokens that a case hands over.
 pub const SECRET: &str = "only Sigilum knows";
+
+/// What a step that fails leaves behind.
+const FAILED: &str = "the-step-failed";
 
 /// What is done with a step.
 #[derive(Clone, Copy)]
@@ -68,6 +72,7 @@ pub struct World {
     pub config: PathBuf,
     flags: Vec<String>,
     watchers: RefCell<Vec<Watcher>>,
+    gateway: Gateway,
 }
 
 impl World {
@@ -91,6 +96,7 @@ impl World {
             config,
             flags,
             watchers: RefCell::default(),
+            gateway: Gateway::start(),
         };
         world.program("openclaw", "exit 0");
         if !is_default {
@@ -140,6 +146,8 @@ impl World {
     fn whole(&self, text: &str) -> String {
         let text = text.replace("<api>", &self.api.url());
         let text = text.replace("<token>", &managed("alice", 3600));
+        let text = text.replace("<gateway>", &self.gateway.url());
+        let text = text.replace("<person>", self.env.home().to_str().unwrap());
         let text = text.replace("<forged>", &token("another's", "alice", 60, 3600));
         match text.strip_prefix('~') {
             Some(rest) => format!("{}{rest}", self.home.display()),
@@ -257,7 +265,11 @@ fn try_one(case: &Case, world: &World) {
         Act::Type(args) => (String::new(), world.command(args)),
     };
     let left = world.env.home().join("step");
-    let script = format!("{{ {step}\n:; }} >{0} 2>&1\n{1}", left.display(), quoted(&again));
+    let script = format!(
+        "{{ {step}\n:; }} >{0} 2>&1 || echo {FAILED} >>{0}\n{1}",
+        left.display(),
+        quoted(&again)
+    );
     let script = match case.then {
         Then::IsDone => format!("{step}\n"),
         _ => script.replace("\n:; }", "\n}").replace("{ \n}", "{ :; }"),
@@ -265,6 +277,7 @@ fn try_one(case: &Case, world: &World) {
     let now = world.sh(case, &script);
     let log = std::fs::read_to_string(&left).unwrap_or_default();
     let label = format!("{label}\nstep: {}\n{log}\nthen: {now:#?}", told.1);
+    assert!(!log.contains(FAILED), "{label}");
     match case.then {
         Then::Succeeds | Then::IsDone => assert_eq!(now.code, 0, "{label}"),
         Then::Says(text) => {
