@@ -2,6 +2,7 @@
 //! their steps, run as they are printed, in a home with a blank in its path as well.
 
 mod auth;
+mod doctor;
 mod homes;
 mod hook;
 mod service;
@@ -9,7 +10,7 @@ mod sites;
 mod world;
 
 use crate::architecture::Source;
-use sites::{By, SITES, Site};
+use sites::{By, SITES, Site, WHOLE};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -68,6 +69,23 @@ fn each_place_that_gives_a_next_step_is_listed() {
             faults.push(format!("listed, and not in the code: {}: {}", site.0, site.1));
         }
     }
+    for (module, count) in WHOLE {
+        let there = places.iter().filter(|(place, _)| place == module).count();
+        if there != *count {
+            faults.push(format!(
+                "{module}: {there} places, not {count}; see that each new one is tried"
+            ));
+        }
+    }
+    let whole = |site: &&Site| site.1.is_empty() && !matches!(site.2, By::Later);
+    let counted = |module| WHOLE.iter().any(|(whole, _)| *whole == module);
+    faults.extend(
+        SITES
+            .iter()
+            .filter(whole)
+            .filter(|site| !counted(site.0))
+            .map(|site| format!("not counted: {}", site.0)),
+    );
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
@@ -82,7 +100,7 @@ fn two_thirds_of_the_steps_are_carried_out() {
 
 #[test]
 fn each_case_and_test_of_the_list_is_there() {
-    let cases: BTreeSet<&str> = [auth::CASES, homes::CASES, hook::CASES, service::CASES]
+    let cases: BTreeSet<&str> = [auth::CASES, homes::CASES, hook::CASES, service::CASES, doctor::CASES]
         .concat()
         .iter()
         .map(|case| case.name)
@@ -121,4 +139,9 @@ fn of_the_hook_and_its_config() {
 #[test]
 fn of_services_and_the_gateway() {
     world::try_all(service::CASES);
+}
+
+#[test]
+fn of_what_is_found() {
+    world::try_all(doctor::CASES);
 }

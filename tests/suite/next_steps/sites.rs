@@ -507,3 +507,17 @@ pub const SITES: &[Site] = &[
     Site("watch::take_back", "", Later),
     Site("cmd::manual", "", Case("a manual page that is none")),
 ];
+
+/// The modules whose places are listed as one, and how many they have.
+pub const WHOLE: &[(&str, usize)] = &[
+    ("cmd::doctor::fix", 1),
+    ("cmd::doctor::checks::entry", 5),
+    ("cmd::doctor::checks::files", 19),
+    ("cmd::doctor::checks::home", 7),
+    ("cmd::doctor::checks::services", 12),
+    ("cmd::doctor::checks::token", 7),
+    ("cmd::manual", 1),
+    ("openclaw::config::secret", 1),
+    ("openclaw::selection", 1),
+    ("sigilum::secrets", 1),
+];

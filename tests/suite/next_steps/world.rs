@@ -46,7 +46,7 @@ pub struct Case {
     pub set_up: fn(&World),
     pub first: &'static [&'static str],
     pub env: &'static [(&'static str, &'static str)],
-    /// How the step begins; `~` is the OpenClaw home.
+    /// How the step begins, after variables for its program; `~` is the OpenClaw home.
     pub step: &'static str,
     pub act: Act,
     pub then: Then,
@@ -217,6 +217,11 @@ fn command_of(step: &str) -> &str {
     command.split("; ").next().unwrap()
 }
 
+/// Whether a step begins so, or does after the variables that say where OpenClaw's home is.
+fn begins(step: &str, wanted: &str) -> bool {
+    step.starts_with(wanted) || (step.starts_with("OPENCLAW_") && step.contains(&format!("' {wanted}")))
+}
+
 /// The flags of `add <flags>`.
 fn added(step: &str) -> Vec<String> {
     let flags = step.strip_prefix("add ").unwrap_or_else(|| panic!("no flags: {step}"));
@@ -250,7 +255,7 @@ fn try_one(case: &Case, world: &World) {
     let said = world.sh(case, &quoted(&first));
     let wanted = world.whole(case.step);
     let all = steps(&said);
-    let told = all.iter().find(|(_, step)| step.starts_with(&wanted));
+    let told = all.iter().find(|(_, step)| begins(step, &wanted));
     let told = told.unwrap_or_else(|| panic!("{label}: no step {wanted:?}: {said:#?}"));
     let (step, again) = match case.act {
         Act::Run => (command_of(&told.1).to_owned(), first),

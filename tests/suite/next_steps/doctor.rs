@@ -1,0 +1,111 @@
+//! `doctor`, `auth status` and `hook status` in another home too; `tests/suite/doctor.rs` has each finding of the default one.
+
+use super::world::{CASE, Case, Then, World, managed};
+
+fn installed(world: &World) {
+    world.log_in("alice");
+    world.run(&["auth", "switch", "alice"]).expect(0);
+    world.run(&["hook", "install"]).expect(0);
+}
+
+const DOCTOR: &[&str] = &["doctor"];
+const HANDLER: &str = "hooks/sigilum-authz-notify/handler.js";
+const TOKEN: &str = ".sigilum/owner-token-alice.jwt";
+const LOG_IN: &str = "sigilum-authz-notify auth login --mode oss-local --namespace alice";
+
+pub const CASES: &[Case] = &[
+    Case {
+        name: "found: no token",
+        set_up: |world| {
+            installed(world);
+            world.remove(TOKEN);
+        },
+        first: DOCTOR,
+        step: LOG_IN,
+        ..CASE
+    },
+    Case {
+        name: "shown: an expired token",
+        set_up: |world| {
+            installed(world);
+            world.write(TOKEN, managed("alice", -30));
+        },
+        first: &["auth", "status"],
+        step: LOG_IN,
+        ..CASE
+    },
+    Case {
+        name: "shown: a file that is missing",
+        set_up: |world| {
+            installed(world);
+            world.remove(HANDLER);
+        },
+        first: &["hook", "status"],
+        step: "sigilum-authz-notify hook install",
+        ..CASE
+    },
+    Case {
+        name: "found: a changed file",
+        set_up: |world| {
+            installed(world);
+            world.write(HANDLER, "mine");
+        },
+        first: DOCTOR,
+        step: "sigilum-authz-notify hook install --force",
+        ..CASE
+    },
+    Case {
+        name: "found: a folder of ours for others",
+        set_up: |world| {
+            installed(world);
+            world.chmod(".sigilum", 0o755);
+        },
+        first: DOCTOR,
+        step: "chmod 700 ",
+        ..CASE
+    },
+    Case {
+        name: "found: no entry",
+        set_up: |world| {
+            installed(world);
+            world.write_config("{}");
+        },
+        first: DOCTOR,
+        step: "sigilum-authz-notify hook install",
+        ..CASE
+    },
+    Case {
+        name: "found: a dead process's lock",
+        set_up: |world| {
+            installed(world);
+            let lock = format!("{}.lock", world.config.display());
+            world.env.write(lock, r#"{"pid":4000000,"starttime":5}"#);
+        },
+        first: DOCTOR,
+        step: "sigilum-authz-notify doctor --fix",
+        ..CASE
+    },
+    Case {
+        name: "found: a config that moves the home",
+        set_up: |world| {
+            installed(world);
+            world.write_config(r#"{"env":{"OPENCLAW_HOME":"/elsewhere"}}"#);
+            let unset = r#"echo '{}' >"${OPENCLAW_CONFIG_PATH:-$HOME/.openclaw/openclaw.json}""#;
+            world.program(
+                "openclaw",
+                &format!(r#"[ "$*" != "config unset env.OPENCLAW_HOME" ] || {unset}"#),
+            );
+        },
+        first: DOCTOR,
+        step: "openclaw config unset env.OPENCLAW_HOME",
+        ..CASE
+    },
+    Case {
+        name: "found: an API that does not answer",
+        set_up: installed,
+        first: DOCTOR,
+        step: "start the API that belongs at http://127.0.0.1:8787, then: sigilum-authz-notify auth status",
+        then: Then::IsDone,
+        ..CASE
+    },
+];
