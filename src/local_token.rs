@@ -114,17 +114,22 @@ impl LocalApi {
     }
 
     fn no_secret(&self) -> Error {
-        let next = match &self.checkout {
+        Error::new(ExitCode::SecretOrDatabase, "Unable to resolve JWT_SECRET").next(self.how_to_tell_the_secret())
+    }
+
+    /// What a person does where the secret is not known.
+    pub fn how_to_tell_the_secret(&self) -> String {
+        match &self.checkout {
             Some(checkout) => {
+                let file = checkout.dev_vars();
                 format!(
-                    "put JWT_SECRET=<the local API's secret> into {}, or set JWT_SECRET",
-                    checkout.dev_vars().display()
+                    "put JWT_SECRET=<secret>, the local API's, into {}, or: export JWT_SECRET=<secret>",
+                    file.display()
                 )
             }
             None => "the secret of the API that uses this database: export JWT_SECRET=<secret>; or give --source-home"
                 .to_owned(),
-        };
-        Error::new(ExitCode::SecretOrDatabase, "Unable to resolve JWT_SECRET").next(next)
+        }
     }
 
     /// Brings the database up, creates or finds the owner, and signs a token that lives `ttl` seconds from `now`.

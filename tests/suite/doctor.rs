@@ -801,8 +801,8 @@ fn tokens_and_what_stands_beside() {
             state: "fail",
             code: 7,
             text: "the secret that the local API signs with is not known, so nothing renews the token",
-            next: "sigilum-authz-notify auth login --mode oss-local --namespace alice",
-            after: Stays,
+            next: "the secret of the API that uses this database: export JWT_SECRET=<secret>; or give --source-home",
+            after: NotRun,
             set_up: |home| home.remove(".sigilum/jwt-secret"),
         },
         Row {

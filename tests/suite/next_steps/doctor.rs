@@ -1,6 +1,6 @@
 //! `doctor`, `auth status` and `hook status` in another home too; `tests/suite/doctor.rs` has each finding of the default one.
 
-use super::world::{CASE, Case, Then, World, managed};
+use super::world::{Act, CASE, Case, Then, World, managed};
 
 fn installed(world: &World) {
     world.log_in("alice");
@@ -106,6 +106,17 @@ pub const CASES: &[Case] = &[
         first: DOCTOR,
         step: "start the API that belongs at http://127.0.0.1:8787, then: sigilum-authz-notify auth status",
         then: Then::IsDone,
+        ..CASE
+    },
+    Case {
+        name: "found: a secret that is not known",
+        set_up: |world| {
+            installed(world);
+            world.remove(".sigilum/jwt-secret");
+        },
+        first: DOCTOR,
+        step: "the secret of the API that uses this database: export JWT_SECRET=",
+        act: Act::Fill("<secret>", "a secret of thirty-two letters, or more"),
         ..CASE
     },
 ];

@@ -128,7 +128,7 @@ pub const SITES: &[Site] = &[
         Case("a token command with an open quote"),
     ),
     Site("token::token_command", "HOW_TO_TRY", Person(OTHERS_PROGRAM)),
-    Site("local_token", "next)", Case("a database without its secret")),
+    Site("local_token", "self.how_to_tell", Case("a database without its secret")),
     // homes, folders and files
     Site(
         "fs",

@@ -45,13 +45,7 @@ pub(super) fn local_api(name: &'static str, facts: &Facts) -> Vec<Finding> {
         Ok(Some(_)) => {}
         Ok(None) => {
             let text = "the secret that the local API signs with is not known, so nothing renews the token";
-            let next = match &api.checkout {
-                Some(checkout) => format!(
-                    "put JWT_SECRET=<the API's secret> into {}",
-                    checkout.dev_vars().display()
-                ),
-                None => log_in,
-            };
+            let next = api.how_to_tell_the_secret();
             found.push(Finding::fail(name, ExitCode::SecretOrDatabase, text, next));
         }
         Err(error) => found.push(Finding::fault_of(name, &error, log_in)),
