@@ -247,7 +247,6 @@ pub const CASES: &[Case] = &[
         ],
         step: "sigilum-authz-notify service add --service-slug linear --mode gateway --upstream-base-url <url>",
         act: Act::Fill("<url>", "https://api.linear.app"),
-        then: Then::Says(""),
         ..CASE
     },
     Case {
