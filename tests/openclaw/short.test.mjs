@@ -100,10 +100,10 @@ test("where no hook was on, ours is the only one", async () => {
     world.writeConfig({ hooks: "" });
     const before = world.text();
     await world.login("--enable-authz-notify", "true");
-    world.sigilumOk("hook", "install");
+    await world.sigilumOk("hook", "install");
     await world.boot();
     await until("our hook alone", () => isDeepStrictEqual(world.hooks(), [HOOK]));
-    world.sigilumOk("hook", "uninstall");
+    await world.sigilumOk("hook", "uninstall");
     assert.equal(world.text(), before);
   } finally {
     await world.close();
