@@ -3,6 +3,7 @@
 use crate::cli::{Cli, CompletionsArgs, ManArgs};
 use crate::error::{Error, ExitCode, OrFail, Result};
 use clap::CommandFactory;
+use clap_complete::Shell;
 use clap_mangen::Man;
 use std::io::Write;
 
@@ -11,7 +12,17 @@ const PROGRAM: &str = "sigilum-authz-notify";
 /// Prints a shell's completions.
 pub fn completions(args: &CompletionsArgs, out: &mut dyn Write) -> Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), PROGRAM, &mut script);
+    if args.shell == Shell::Bash {
+        // clap_complete loses the commands of a program whose name has a hyphen: they are made for a name without one.
+        let plain = PROGRAM.replace('-', "_");
+        clap_complete::generate(args.shell, &mut Cli::command(), &plain, &mut script);
+        let text = String::from_utf8_lossy(&script);
+        script = text
+            .replace(&format!(" {plain}\n"), &format!(" {PROGRAM}\n"))
+            .into_bytes();
+    } else {
+        clap_complete::generate(args.shell, &mut Cli::command(), PROGRAM, &mut script);
+    }
     write(out, &script)
 }
 

@@ -69,11 +69,25 @@ fn every_shell_gets_completions() {
             assert!(script.contains(word), "{shell}: {word}");
         }
     }
-    // The shell takes it, and knows by it what completes the program.
+    // As bash asks: the words, the one that is completed, and the function that the script names for the program.
     let script = env.write("completions.bash", env.run(["completions", "bash"]).expect(0).stdout);
-    let ask = format!(". {}; complete -p sigilum-authz-notify", script.display());
-    let output = env.run_program("bash".as_ref(), ["-c", &ask]).expect(0);
-    assert!(output.stdout.starts_with("complete -o"), "{}", output.stdout);
+    for (line, wanted) in [
+        ("auth lo", "login logout"),
+        ("service secret se", "set"),
+        ("auth login --openclaw-ho", "--openclaw-home"),
+        ("auth login --mode oss", "oss-local"),
+    ] {
+        let ask = format!(
+            ". {}; COMP_WORDS=(sigilum-authz-notify {line})\n\
+             COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); set -- $(complete -p sigilum-authz-notify)\n\
+             while [ \"$1\" != -F ]; do shift; done\n\
+             $2 sigilum-authz-notify \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"\n\
+             echo ${{COMPREPLY[@]}}",
+            script.display(),
+        );
+        let output = env.run_program("bash".as_ref(), ["--norc", "-c", &ask]).expect(0);
+        assert_eq!(output.stdout.trim(), wanted, "{line}: {}", output.stderr);
+    }
 }
 
 #[test]
