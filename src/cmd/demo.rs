@@ -44,6 +44,7 @@ pub fn run(out: &mut dyn Write) -> Result<ExitCode> {
         place: place.clone(),
         enable_authz_notify: Some(Enable::True),
         write_openclaw: true,
+        print_token: Some(false),
         ..LoginArgs::default()
     };
     login::run(&login, accept::Action::Login, &env, out)?;
