@@ -40,7 +40,7 @@ fn openclaw(env: &TestEnv, script: &str) -> String {
 #[test]
 fn nothing_there() {
     let env = TestEnv::new();
-    let found = status(&env);
+    let found = status_and_code(&env, 4);
     assert_eq!(found["hook"]["state"], "absent");
     assert_eq!(found["plugin"]["state"], "absent");
     for key in ["entry", "watch"] {
@@ -49,6 +49,19 @@ fn nothing_there() {
     assert_eq!(found["selected"], json!({"ours": false, "every": false, "names": []}));
     assert_eq!(found["openclaw"], json!({"program": null, "hooks_info": null}));
     assert!(!env.openclaw().exists());
+}
+
+/// The token counts before any hook is installed, as for `auth status` and `doctor`.
+#[test]
+fn a_token_that_cannot_be_used_fails_where_no_hook_is_installed() {
+    let env = TestEnv::new();
+    log_in(&env);
+    status(&env);
+    let token = env.sigilum("owner-token-alice.jwt");
+    std::fs::write(&token, "no token").unwrap();
+    status_and_code(&env, 4);
+    std::fs::remove_file(&token).unwrap();
+    status_and_code(&env, 4);
 }
 
 #[test]

@@ -31,8 +31,6 @@ pub enum View {
 
 /// Everything that is known of a home. Holds no secret but the config's.
 pub struct Facts<'a> {
-    /// For whom they are.
-    pub view: View,
     /// The home.
     pub place: &'a OpenClawHome,
     /// The person's environment.
@@ -81,7 +79,6 @@ impl<'a> Facts<'a> {
         let loose = token::loose_files(place, env, owner.as_ref().ok(), in_entry.flatten());
         let token = owner.and_then(|owner| TokenStatus::of(owner, place, env, in_entry));
         let mut facts = Self {
-            view,
             place,
             env,
             called: context::called(&show.place),

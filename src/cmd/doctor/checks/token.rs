@@ -2,12 +2,11 @@
 
 use crate::cmd::auth::state::State;
 use crate::cmd::context;
-use crate::cmd::doctor::facts::{Facts, View};
+use crate::cmd::doctor::facts::Facts;
 use crate::cmd::doctor::finding::Finding;
 use crate::cmd::doctor::token::{ApiCheck, TokenStatus};
 use crate::error::ExitCode;
 use crate::mode::Mode;
-use crate::openclaw::hook_files::Kind;
 use crate::time;
 
 /// Tokens are made and judged by the clock: what may differ.
@@ -18,10 +17,6 @@ fn log_in(token: &TokenStatus) -> String {
 }
 
 pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
-    let is_installed = Kind::ALL.iter().any(|kind| facts.is_installed(*kind));
-    if facts.view == View::HookStatus && !is_installed {
-        return Vec::new(); // a hook that is not there needs none
-    }
     let token = match &facts.token {
         Ok(token) => token,
         Err(error) => return vec![Finding::fault_of(name, error, facts.command("auth login"))],
