@@ -155,7 +155,7 @@ fn long_notice() -> Row {
     let body =
         json!({"claims": vec![claim; 200], "pagination": {"limit": 200, "offset": 0, "total": 200, "has_more": false}});
     let body = body.to_string();
-    let review = Review::new(Mode::Managed, None, "https://api.sigilum.id");
+    let review = Review::new(Mode::Managed, None);
     many(100, &mut || {
         let pending = requests::decode(body.as_bytes()).expect("a good answer");
         let about = About {

@@ -178,7 +178,7 @@ fn is_invisible(c: char) -> bool {
 
 /// Where requests are answered: at a plain URL, the given one or the default.
 fn review(given: &str) -> Review {
-    let review = Review::new(Mode::Managed, Some(given), "");
+    let review = Review::new(Mode::Managed, Some(given));
     let Review::Dashboard(shown) = &review else {
         panic!("the hosted Sigilum has a dashboard");
     };

@@ -31,8 +31,8 @@ pub enum Form {
 pub enum Review {
     /// In a dashboard, at this URL.
     Dashboard(String),
-    /// By the API at this URL alone: a local Sigilum has no dashboard.
-    LocalApi(String),
+    /// In a terminal: a local Sigilum has no dashboard.
+    Terminal,
 }
 
 /// What a notice says besides the requests.
@@ -47,14 +47,12 @@ pub struct About<'a> {
 }
 
 impl Review {
-    /// What works for an API of this mode at `api`, its origin; a `dashboard` that a person named wins if it is a plain
-    /// web address of at most 120 letters, digits and `._:/~-`.
-    pub fn new(mode: Mode, dashboard: Option<&str>, api: &str) -> Self {
+    /// What works for an API of this mode; a `dashboard` that a person named wins if it is a plain web address of at most 120 letters, digits and `._:/~-`.
+    pub fn new(mode: Mode, dashboard: Option<&str>) -> Self {
         match (dashboard.filter(|url| is_plain_url(url)), mode) {
             (Some(url), _) => Self::Dashboard(url.trim_end_matches('/').to_owned()),
             (None, Mode::Managed) => Self::Dashboard(DASHBOARD.to_owned()),
-            (None, Mode::OssLocal) if is_plain_url(api) => Self::LocalApi(api.to_owned()),
-            (None, Mode::OssLocal) => Self::LocalApi(String::new()),
+            (None, Mode::OssLocal) => Self::Terminal,
         }
     }
 
@@ -62,7 +60,7 @@ impl Review {
     fn link(&self) -> String {
         match self {
             Self::Dashboard(url) => format!(" Review: {url}"),
-            Self::LocalApi(_) => String::new(),
+            Self::Terminal => String::new(),
         }
     }
 
@@ -72,10 +70,11 @@ impl Review {
                 "Review: {url}\nTo approve: sign in there, compare service and key with what you expect, and approve; \
                  reject what you do not know."
             ),
-            Self::LocalApi(api) => format!(
-                "A local Sigilum has no dashboard. To approve: compare service and key with what you expect, then, with the \
-                 owner token, POST {api}/v1/claims/ID/approve; reject what you do not know."
-            ),
+            Self::Terminal => {
+                "A local Sigilum has no dashboard. To approve: compare service and key with what you expect, \
+                               then, in a terminal: sigilum-authz-notify authz approve ID; reject what you do not know."
+                    .to_owned()
+            }
         }
     }
 }
@@ -169,7 +168,7 @@ pub fn not_asked(why: &str) -> String {
 fn line(listed: &Listed, about: &About, field_max: usize) -> String {
     let request = listed.request;
     let plain = |text: &Option<String>| text.as_deref().map(|text| clean(text, field_max));
-    let id = request.id().filter(|_| matches!(about.review, Review::LocalApi(_)));
+    let id = request.id().filter(|_| matches!(about.review, Review::Terminal));
     let fields = [
         ("service", plain(&request.service)),
         ("agent", request.agent().map(|name| clean(name, field_max))),
@@ -245,7 +244,7 @@ mod tests {
     }
 
     fn hosted() -> Review {
-        Review::new(Mode::Managed, None, "https://api.sigilum.id")
+        Review::new(Mode::Managed, None)
     }
 
     #[test]
@@ -279,14 +278,14 @@ mod tests {
             }],
             total: Some(1),
         };
-        let local = Review::new(Mode::OssLocal, None, "http://127.0.0.1:8787");
+        let local = Review::new(Mode::OssLocal, None);
         assert_eq!(
             notice(&only, &local, Form::Full).unwrap(),
             "Sigilum: 1 request waits for your approval in namespace alice.\n\
              1) new: service \"payments\", key \"MCowBQYD..4rXAxZuE\", ip \"10·0·0·7\", ID \
              \"cl_0123456789abcdef01234567\", 3 min ago\n\
-             A local Sigilum has no dashboard. To approve: compare service and key with what you expect, then, with the \
-             owner token, POST http://127.0.0.1:8787/v1/claims/ID/approve; reject what you do not know."
+             A local Sigilum has no dashboard. To approve: compare service and key with what you expect, then, in a \
+             terminal: sigilum-authz-notify authz approve ID; reject what you do not know."
         );
         assert_eq!(
             notice(&only, &local, Form::Brief).unwrap(),
@@ -413,22 +412,18 @@ mod tests {
             (Some("https:///x"), DASHBOARD),
             (Some("not a URL"), DASHBOARD),
         ];
-        let api = "http://127.0.0.1:8787";
         let at = |url: &str| Review::Dashboard(url.to_owned());
         for (given, shown) in cases {
-            assert_eq!(Review::new(Mode::Managed, given, api), at(shown), "{given:?}");
+            assert_eq!(Review::new(Mode::Managed, given), at(shown), "{given:?}");
             let local = match shown {
-                DASHBOARD => Review::LocalApi(api.to_owned()),
+                DASHBOARD => Review::Terminal,
                 shown => at(shown),
             };
-            assert_eq!(Review::new(Mode::OssLocal, given, api), local, "{given:?}");
+            assert_eq!(Review::new(Mode::OssLocal, given), local, "{given:?}");
         }
         let long = format!("https://{}.example", "x".repeat(120));
-        assert_eq!(Review::new(Mode::Managed, Some(&long), api), hosted());
-        assert_eq!(
-            Review::new(Mode::OssLocal, None, &long),
-            Review::LocalApi(String::new())
-        );
+        assert_eq!(Review::new(Mode::Managed, Some(&long)), hosted());
+        assert_eq!(Review::new(Mode::OssLocal, Some(&long)), Review::Terminal);
     }
 
     fn any_request() -> impl Strategy<Value = AuthorizationRequest> {
@@ -460,7 +455,7 @@ mod tests {
             now in any::<i64>(),
         ) {
             let all = Pending { requests, total };
-            let review = Review::new(Mode::Managed, Some(&"https://x.example/".repeat(6)), "");
+            let review = Review::new(Mode::Managed, Some(&"https://x.example/".repeat(6)));
             let about = About { namespace: "alice", review: &review, now };
             for form in [Form::Full, Form::Brief] {
                 let listed = Seen::default().list("alice", &all, now.saturating_mul(1000));
@@ -504,9 +499,12 @@ mod tests {
             total: Some(u64::MAX),
         };
         let url = format!("https://{}", "x".repeat(112));
-        // A long-winded local API takes its room.
-        for (mode, described) in [(Mode::Managed, 5), (Mode::OssLocal, 4)] {
-            let review = Review::new(mode, (mode == Mode::Managed).then_some(&url), &url);
+        // An ID for each takes its room.
+        for (mode, described, where_to) in [
+            (Mode::Managed, 5, url.as_str()),
+            (Mode::OssLocal, 4, "authz approve ID"),
+        ] {
+            let review = Review::new(mode, (mode == Mode::Managed).then_some(&url));
             let about = About {
                 namespace: &"n".repeat(64),
                 review: &review,
@@ -524,7 +522,7 @@ mod tests {
                 text.contains(&format!("\n{described}) asked again: service \"ss")),
                 "{text}"
             );
-            assert!(text.chars().count() <= MAX && text.contains(&url));
+            assert!(text.chars().count() <= MAX && text.contains(where_to));
         }
     }
 

@@ -15,7 +15,7 @@ const NOW: i64 = 1_795_330_800;
 fn notice(pending: &Pending, form: Form) -> Option<String> {
     let about = About {
         namespace: "alice",
-        review: &Review::new(Mode::Managed, None, "https://api.sigilum.id"),
+        review: &Review::new(Mode::Managed, None),
         now: NOW,
     };
     let listed = Seen::default().list("alice", pending, NOW * 1000);

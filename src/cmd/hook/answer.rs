@@ -127,11 +127,7 @@ impl<'a> HookRequest<'a> {
         let typed_file = args.owner.token_file.is_some();
         let entry = entry.as_ref().filter(|_| !typed_file);
         Ok(Self {
-            review: Review::new(
-                owner.mode.value,
-                caller.dashboard(),
-                &api.origin().ascii_serialization(),
-            ),
+            review: Review::new(owner.mode.value, caller.dashboard()),
             caller,
             http,
             token: owner_token::find(&owner, &api, entry, now_ms.div_euclid(1000)),

@@ -30,7 +30,7 @@ export async function fullNotice(world, person) {
   assert.match(text, /"198·51·100·23"/);
   assert.match(text, /"customer-7"/);
   assert.match(text, /2 more/);
-  assert.match(text, /A local Sigilum has no dashboard\. To approve: .* POST http:\/\/127\.0\.0\.1:\d+\/v1\/claims\/ID\/approve/);
+  assert.match(text, /A local Sigilum has no dashboard\. To approve: .* sigilum-authz-notify authz approve ID/);
   assert.doesNotMatch(text, /\*\*|\u0003|\u001b|\]\(/, "what strangers wrote must not format the chat");
   assert.equal(text.match(/Sigilum:/g).length, 1, "one notice");
   assert.doesNotMatch(text, ACKNOWLEDGED);
