@@ -2,6 +2,7 @@
 
 use crate::env;
 
+use env::api::Api;
 use env::{TestEnv, mode};
 use serde_json::{Value, json};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -510,5 +511,41 @@ fn plugin_keys_go_where_openclaw_reads_them() {
         env.run(["hook", "uninstall"]).expect(0);
         assert_eq!(std::fs::read_to_string(env.config()).unwrap(), config);
         assert_eq!(std::fs::read_to_string(&part).unwrap(), before);
+    }
+}
+
+/// A home of Sigilum's own installer, with a token file and no login of ours, whose entry an agent wrote: the stored token
+/// neither goes into that entry nor to the API that it names.
+#[test]
+fn without_a_login_the_stored_token_is_not_given_to_the_entrys_api() {
+    let elsewhere = Api::start("0123456789abcdef0123456789abcdef");
+    let token = elsewhere.token("alice", 3600);
+    for (held, more) in [
+        (Some("abc"), &[][..]),
+        (Some("no-token-yet"), &["--token-in-config", "true"]),
+        (None, &["--token-in-config", "true"]),
+        (Some("abc"), &["--namespace", "alice", "--token-in-config", "true"]),
+        (Some("abc"), &["--force", "--senders", "alice"]),
+    ] {
+        let env = TestEnv::new();
+        env.write(".openclaw/.sigilum/owner-token-alice.jwt", format!("{token}\n"));
+        let mut vars =
+            json!({"SIGILUM_NAMESPACE": "alice", "SIGILUM_MODE": "oss-local", "SIGILUM_API_URL": elsewhere.url()});
+        if let Some(held) = held {
+            vars["SIGILUM_OWNER_TOKEN"] = held.into();
+        }
+        let entries = json!({HOOK: {"enabled": true, "env": vars}});
+        env.write_config(json!({"hooks": {"internal": {"entries": entries}}}).to_string());
+        let output = env.run(["hook", "install"]).args(more).expect(0);
+        let why = format!("no login says that it is for {}", elsewhere.url());
+        assert!(output.stdout.contains(&why), "{held:?} {more:?}: {}", output.stdout);
+        assert!(!std::fs::read_to_string(env.config()).unwrap().contains(&token));
+        assert_eq!(
+            entry(&env)["env"].get("SIGILUM_OWNER_TOKEN").and_then(Value::as_str),
+            held
+        );
+        let event = json!({"type": "command", "action": "new", "sessionKey": "agent:main:main", "chatType": "direct"});
+        env.run(["hook", "run"]).stdin(event.to_string()).expect(0);
+        assert!(elsewhere.seen().is_empty(), "{held:?} {more:?}: {:?}", elsewhere.seen());
     }
 }

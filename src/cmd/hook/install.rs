@@ -15,7 +15,7 @@ use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use crate::openclaw::entry::{self, HOOK, Wanted};
 use crate::openclaw::hook_files::{self, Done, Kind, Program};
 use crate::openclaw::plugin;
-use crate::settings::{self, Owner, OwnerQuery};
+use crate::settings::{self, Origin, Owner, OwnerQuery};
 use crate::token::claims;
 use secrecy::SecretString;
 use serde_json::Value;
@@ -161,7 +161,7 @@ impl Job<'_> {
         let config = config::read(self.place)?;
         let value = config.map_or_else(|| Value::Object(serde_json::Map::new()), |config| config.value);
         match &self.owner {
-            Some(owner) if self.token.is_none() => {
+            Some(owner) if self.token.is_none() && entry::find(&value)?.is_none_or(|entry| entry.token().is_none()) => {
                 needs.push(format!("an owner token: {}", context::login_command(owner, &flags)));
             }
             Some(_) => {}
@@ -277,12 +277,20 @@ fn owner(args: &HookInstallArgs, env: &Env, place: &OpenClawHome) -> Result<Owne
     settings::owner(&query, env, place)
 }
 
-/// The stored token, if it can serve: one of this namespace that has not expired.
+/// The stored token, if it can serve: one of this namespace that has not expired, for an API that a person named.
 fn usable_token(owner: &Owner, notes: &mut Vec<String>) -> Result<Option<SecretString>> {
     let Some(token) = owner.stored_token()? else {
         return Ok(None);
     };
+    let is_entrys = |origin: &Origin| *origin == Origin::Entry;
     let why = match claims::inspect(&token) {
+        // Beside a URL that an agent may have written it would go there.
+        _ if is_entrys(&owner.api_url.origin) || is_entrys(&owner.mode.origin) => {
+            format!(
+                "no login says that it is for {}, which openclaw.json names",
+                owner.api_url.value
+            )
+        }
         Err(invalid) => invalid.to_string(),
         Ok(seen) if seen.namespace != owner.namespace.value => "it is for another namespace".to_owned(),
         Ok(seen) if seen.is_expired(crate::time::now()) => "it has expired".to_owned(),
