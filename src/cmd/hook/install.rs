@@ -161,7 +161,7 @@ impl Job<'_> {
         let config = config::read(self.place)?;
         let value = config.map_or_else(|| Value::Object(serde_json::Map::new()), |config| config.value);
         match &self.owner {
-            Some(owner) if self.token.is_none() && entry::find(&value)?.is_none_or(|entry| entry.token().is_none()) => {
+            Some(owner) if self.token.is_none() => {
                 needs.push(format!("an owner token: {}", context::login_command(owner, &flags)));
             }
             Some(_) => {}
