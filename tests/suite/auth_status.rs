@@ -434,7 +434,14 @@ fn a_config_that_cannot_be_read_is_told_once() {
     let env = TestEnv::new();
     env.login().expect(0);
     env.write_config("{ broken");
-    let output = env.run(["auth", "status", "--namespace", "alice"]).expect(0);
+    let output = env.run(["auth", "status", "--namespace", "alice"]).expect(3);
+    assert!(
+        output
+            .stderr
+            .contains("what OpenClaw thinks of it: openclaw config validate"),
+        "{}",
+        output.stderr
+    );
     assert_eq!(
         output.stderr.matches("could not use the config").count(),
         1,
@@ -454,4 +461,12 @@ fn a_config_that_cannot_be_read_is_told_once() {
         ),
         ("", 1)
     );
+    let json = env
+        .run(["auth", "status", "--json", "--namespace", "alice"])
+        .expect(3)
+        .stdout;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let faults = json["findings"].as_array().unwrap().iter();
+    let faults: Vec<_> = faults.filter(|finding| finding["state"] == "fail").collect();
+    assert_eq!((faults.len(), &faults[0]["check"]), (1, &json!("config")), "{json}");
 }

@@ -27,12 +27,6 @@ struct Status {
 pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.show.place, env)?;
     let facts = Facts::collect(&args.show, env, &place, View::AuthStatus);
-    for unreadable in [facts.config.as_ref().err(), facts.entry.as_ref().err()]
-        .into_iter()
-        .flatten()
-    {
-        output::warn(unreadable);
-    }
     let findings = checks::findings(&facts, View::AuthStatus);
     let status = Status {
         token: facts.token?,

@@ -33,7 +33,7 @@ const CHECKS: [Check; 20] = [
     check("home", HOOK, home::home),
     check("files", BOTH, home::files),
     check("leftovers", &[], home::leftovers),
-    check("config", HOOK, config::config),
+    check("config", BOTH, config::config),
     check("config-moves-home", HOOK, config::moves_home),
     check("config-loads-code", HOOK, config::loads_code),
     check("entry", BOTH, entry::entry),
