@@ -13,18 +13,13 @@ use crate::sigilum::local_db::LocalDb;
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 
 const NAMESPACE: &str = "demo";
 
 /// Runs the command. Nothing of the person's own environment reaches it, so that the real OpenClaw home is safe.
 pub fn run(out: &mut dyn Write) -> Result<ExitCode> {
-    let what = || "could not make a throw-away home".to_owned();
-    let home = tempfile::Builder::new()
-        .prefix("sigilum-authz-notify-demo-")
-        .permissions(std::fs::Permissions::from_mode(0o700))
-        .tempdir()
-        .or_fail(ExitCode::Failure, what)?
-        .keep();
+    let home = throw_away_home()?;
     let env = Env::from_pairs([("HOME", home.as_os_str())]);
     let place = PlaceArgs {
         openclaw_home: Some(home.join(".openclaw")),
@@ -78,6 +73,17 @@ pub fn run(out: &mut dyn Write) -> Result<ExitCode> {
         ),
     )?;
     Ok(ExitCode::Ok)
+}
+
+/// It stays, for a person to look at.
+fn throw_away_home() -> Result<PathBuf> {
+    let what = || "could not make a throw-away home".to_owned();
+    let home = tempfile::Builder::new()
+        .prefix("sigilum-authz-notify-demo-")
+        .permissions(std::fs::Permissions::from_mode(0o700))
+        .tempdir()
+        .or_fail(ExitCode::Failure, what)?;
+    Ok(home.keep())
 }
 
 /// A loopback URL where nothing listens, so that the hook reads the database.

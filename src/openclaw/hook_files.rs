@@ -125,15 +125,7 @@ pub fn install(place: &OpenClawHome, lock: &OwnLock, kind: Kind, program: &Progr
     let foreign_files = foreign_files(place, &dir, &files, &old)?;
     let older = kind == Kind::Hook && dir.join(OLDER_HANDLER).symlink_metadata().is_ok();
     if !foreign_files.is_empty() && !older && !force {
-        return Err(Error::new(
-            ExitCode::Failure,
-            format!(
-                "could not write the {}, somebody changed: {}",
-                kind.name(),
-                list(&dir, &foreign_files)
-            ),
-        )
-        .next("look at them, then run the command again with --force; the changed files are kept"));
+        return Err(changed_by_others(kind, &dir, &foreign_files));
     }
 
     let mut manifest = Manifest {
@@ -145,21 +137,19 @@ pub fn install(place: &OpenClawHome, lock: &OwnLock, kind: Kind, program: &Progr
         backups: old.backups.clone(),
         made: made(&old, &dir, place),
     };
-    let mut done = Done::default();
-    let replaced = place.home.join(replaced_dir(kind));
     let moved = foreign_files
         .iter()
         .map(String::as_str)
         .chain(older.then_some(OLDER_HANDLER));
+    let mut notes = Vec::new();
     for name in moved {
-        let kept = fs::back_up(&dir.join(name), &replaced)?;
+        let kept = fs::back_up(&dir.join(name), &place.home.join(replaced_dir(kind)))?;
         let verb = if name == OLDER_HANDLER {
             "moved"
         } else {
             "replaced; the old one is kept as"
         };
-        done.notes
-            .push(format!("{}: {verb} {}", dir.join(name).display(), kept.display()));
+        notes.push(format!("{}: {verb} {}", dir.join(name).display(), kept.display()));
         // An uninstall puts back what stood there before us, not what somebody made of our file.
         if !old.files.contains_key(name) {
             let kept = replaced_dir(kind).join(kept.file_name().unwrap_or_default());
@@ -169,9 +159,26 @@ pub fn install(place: &OpenClawHome, lock: &OwnLock, kind: Kind, program: &Progr
     *installed.of(kind) = Some(manifest);
     installed.uninstall_started = false;
     installed.write(place, lock)?;
+    let done = write_files(lock, &dir, &files, older)?;
+    Ok(Done { notes, ..done })
+}
 
-    fs::create_private_dir(&dir)?;
-    // Ours is there before the older handler goes, and what makes OpenClaw look comes last.
+fn changed_by_others(kind: Kind, dir: &Path, files: &[String]) -> Error {
+    Error::new(
+        ExitCode::Failure,
+        format!(
+            "could not write the {}, somebody changed: {}",
+            kind.name(),
+            list(dir, files)
+        ),
+    )
+    .next("look at them, then run the command again with --force; the changed files are kept")
+}
+
+/// Ours is there before the older handler goes, and what makes OpenClaw look comes last.
+fn write_files(lock: &OwnLock, dir: &Path, files: &[(String, Vec<u8>)], older: bool) -> Result<Done> {
+    let mut done = Done::default();
+    fs::create_private_dir(dir)?;
     let (last, first) = files
         .split_last()
         .ok_or_else(|| Error::new(ExitCode::Failure, "no files to install"))?;

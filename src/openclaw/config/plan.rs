@@ -116,8 +116,20 @@ impl Plan {
             self.notes.push(shrunk);
             return Ok(Ok(()));
         }
+        self.keep_the_length(&mut ask, &wanted, shrunk, options.force)
+    }
+
+    /// The same edit where OpenClaw would take the file for damaged: with a filler in place of a token that goes, or,
+    /// if it is forced, as it is.
+    fn keep_the_length(
+        &mut self,
+        ask: &mut dyn FnMut(bool) -> Result<Value>,
+        wanted: &Value,
+        shrunk: String,
+        force: bool,
+    ) -> Result<Result<(), String>> {
         let kept = ask(true)?;
-        if kept != wanted {
+        if kept != *wanted {
             // What stays, with a filler for a token, is still to be taken out one day: it is not forgotten.
             if let Err(why) = self.change_to(&kept, false)? {
                 return Ok(Err(why));
@@ -131,7 +143,7 @@ impl Plan {
                 return Ok(Ok(()));
             }
         }
-        if !options.force {
+        if !force {
             let file = self.seen.files[0].target.path();
             return Err(Error::new(
                 ExitCode::Config,
@@ -139,7 +151,7 @@ impl Plan {
             )
             .next("add --force; or make the change with `openclaw config`"));
         }
-        if kept != wanted
+        if kept != *wanted
             && let Err(why) = self.change_to(&ask(false)?, false)?
         {
             return Ok(Err(why));

@@ -103,34 +103,34 @@ impl Members {
             _ if self.members.contains_key(path) && self.members.get(path) != Some(&Member::Container) => {
                 self.change(path, Some(old), Some(new));
             }
-            (Value::Object(old), Value::Object(new)) => {
-                for (key, old) in old {
-                    match new.get(key) {
-                        Some(new) => self.compare(&join(path, key), old, new),
-                        None => self.change(&join(path, key), Some(old), None),
-                    }
-                }
-                for (key, new) in new.iter().filter(|(key, _)| !old.contains_key(*key)) {
-                    self.change(&join(path, key), None, Some(new));
-                }
-            }
+            (Value::Object(old), Value::Object(new)) => self.compare_members(path, old, new),
             (Value::Array(old_elements), Value::Array(new_elements)) => {
                 let (head, tail) = common(old_elements, new_elements);
-                match (old_elements.len() - head - tail, new_elements.len() - head - tail) {
-                    (0, added) => {
-                        for value in &new_elements[head..head + added] {
-                            self.element(path, value, None);
-                        }
-                    }
-                    (removed, 0) => {
-                        for (index, value) in old_elements.iter().enumerate().skip(head).take(removed) {
-                            self.element(path, value, Some(index));
-                        }
-                    }
-                    _ => self.change(path, Some(old), Some(new)),
+                let removed = head..old_elements.len() - tail;
+                let added = head..new_elements.len() - tail;
+                if !removed.is_empty() && !added.is_empty() {
+                    return self.change(path, Some(old), Some(new));
+                }
+                for index in removed {
+                    self.element(path, &old_elements[index], Some(index));
+                }
+                for value in &new_elements[added] {
+                    self.element(path, value, None);
                 }
             }
             _ => self.change(path, Some(old), Some(new)),
+        }
+    }
+
+    fn compare_members(&mut self, path: &str, old: &Map<String, Value>, new: &Map<String, Value>) {
+        for (key, old) in old {
+            match new.get(key) {
+                Some(new) => self.compare(&join(path, key), old, new),
+                None => self.change(&join(path, key), Some(old), None),
+            }
+        }
+        for (key, new) in new.iter().filter(|(key, _)| !old.contains_key(*key)) {
+            self.change(&join(path, key), None, Some(new));
         }
     }
 
@@ -195,6 +195,32 @@ impl Members {
         }
     }
 
+    fn restore_members(&self, path: &str, members: &mut Map<String, Value>) {
+        for key in self.keys_below(path) {
+            let path = join(path, &key);
+            let restored = match (members.get(&key), self.members.get(&path)) {
+                (Some(value), _) => self.restore_at(&path, value),
+                (None, Some(Member::Value { was, now: None })) => was.clone(),
+                (None, _) => None,
+            };
+            match restored {
+                Some(value) => drop(members.insert(key, value)),
+                None => drop(members.shift_remove(&key)),
+            }
+        }
+    }
+
+    fn restore_elements(&self, path: &str, elements: &mut Vec<Value>) {
+        for element in self.elements.iter().rev().filter(|element| element.array == path) {
+            let place = elements.iter().rposition(|value| *value == element.value);
+            match (element.removed_from, place) {
+                (None, Some(index)) => drop(elements.remove(index)),
+                (Some(index), None) => elements.insert(index.min(elements.len()), element.value.clone()),
+                _ => {}
+            }
+        }
+    }
+
     fn restore_at(&self, path: &str, value: &Value) -> Option<Value> {
         let member = self.members.get(path);
         match member {
@@ -205,32 +231,8 @@ impl Members {
         }
         let mut value = value.clone();
         match &mut value {
-            Value::Object(members) => {
-                for key in self.keys_below(path) {
-                    let path = join(path, &key);
-                    let restored = match members.get(&key) {
-                        Some(value) => self.restore_at(&path, value),
-                        None => match self.members.get(&path) {
-                            Some(Member::Value { was, now: None }) => was.clone(),
-                            _ => None,
-                        },
-                    };
-                    match restored {
-                        Some(value) => drop(members.insert(key, value)),
-                        None => drop(members.shift_remove(&key)),
-                    }
-                }
-            }
-            Value::Array(elements) => {
-                for element in self.elements.iter().rev().filter(|element| element.array == path) {
-                    let place = elements.iter().rposition(|value| *value == element.value);
-                    match (element.removed_from, place) {
-                        (None, Some(index)) => drop(elements.remove(index)),
-                        (Some(index), None) => elements.insert(index.min(elements.len()), element.value.clone()),
-                        _ => {}
-                    }
-                }
-            }
+            Value::Object(members) => self.restore_members(path, members),
+            Value::Array(elements) => self.restore_elements(path, elements),
             _ => {}
         }
         let empty = match &value {

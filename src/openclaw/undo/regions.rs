@@ -1,7 +1,8 @@
 //! Where our text stands in a file, and which text stood there before.
 
-use json5_edit::Edited;
+use json5_edit::{Edited, Splice};
 use serde::{Deserialize, Serialize};
+use std::iter::Peekable;
 
 /// How many bytes around a region tell where it is.
 const CONTEXT: usize = 64;
@@ -147,6 +148,63 @@ impl Region {
     }
 }
 
+/// Regions of before and splices of an edit that overlap or touch, as one.
+struct Merged {
+    /// Where it starts in the old file, in bytes.
+    start: usize,
+    /// What stood there before our first write.
+    original: Vec<u8>,
+    /// What stands there after the edit.
+    ours: Vec<u8>,
+    /// Part of it was ours before.
+    ours_already: bool,
+    /// By how many bytes it moves what comes after it.
+    shift: isize,
+}
+
+impl Merged {
+    /// The next of both, in the order of the old file.
+    fn next<'a>(
+        old: &[u8],
+        known: &mut Peekable<impl Iterator<Item = Region>>,
+        splices: &mut Peekable<impl Iterator<Item = &'a Splice>>,
+    ) -> Option<Self> {
+        let starts = [
+            known.peek().map(|region| region.offset),
+            splices.peek().map(|splice| splice.offset),
+        ];
+        let start = starts.into_iter().flatten().min()?;
+        let (mut end, mut original_to, mut ours_to) = (start, start, start);
+        let mut merged = Self {
+            start,
+            original: Vec::new(),
+            ours: Vec::new(),
+            ours_already: false,
+            shift: 0,
+        };
+        loop {
+            if let Some(region) = known.next_if(|region| region.offset <= end) {
+                merged.original.extend_from_slice(&old[original_to..region.offset]);
+                merged.original.extend_from_slice(region.original.as_bytes());
+                original_to = region.end();
+                end = end.max(region.end());
+                merged.ours_already = true;
+            } else if let Some(splice) = splices.next_if(|splice| splice.offset <= end) {
+                merged.ours.extend_from_slice(&old[ours_to..splice.offset]);
+                merged.ours.extend_from_slice(splice.inserted.as_bytes());
+                ours_to = splice.offset + splice.removed.len();
+                end = end.max(ours_to);
+                merged.shift += splice.inserted.len() as isize - splice.removed.len() as isize;
+            } else {
+                break;
+            }
+        }
+        merged.original.extend_from_slice(&old[original_to..end]);
+        merged.ours.extend_from_slice(&old[ours_to..end]);
+        Some(merged)
+    }
+}
+
 impl Regions {
     /// The regions at their places in `text`, and whether none is missing.
     fn locate(&self, text: &[u8]) -> (Vec<Region>, bool) {
@@ -177,53 +235,24 @@ impl Regions {
 
     /// Takes an edit of the file's text over.
     pub fn note(&mut self, old: &[u8], edited: &Edited) {
-        let (mut regions, complete) = self.locate(old);
+        let (known, complete) = self.locate(old);
         self.lost = !complete;
         self.shared |= self.file != Fingerprint::default() && !self.is_at(old);
-        // Regions and splices that overlap or touch become one region.
-        let mut known = std::mem::take(&mut regions).into_iter().peekable();
+        let mut regions = Vec::new();
+        let mut known = known.into_iter().peekable();
         let mut splices = edited.splices.iter().peekable();
         let mut shift = 0_isize;
-        while let Some(start) = [
-            known.peek().map(|region| region.offset),
-            splices.peek().map(|splice| splice.offset),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-        {
-            let mut end = start;
-            let (mut original, mut original_to) = (Vec::new(), start);
-            let (mut ours, mut ours_to) = (Vec::new(), start);
-            let mut ours_already = false;
-            let first_shift = shift;
-            loop {
-                if let Some(region) = known.next_if(|region| region.offset <= end) {
-                    original.extend_from_slice(&old[original_to..region.offset]);
-                    original.extend_from_slice(region.original.as_bytes());
-                    original_to = region.end();
-                    end = end.max(region.end());
-                    ours_already = true;
-                } else if let Some(splice) = splices.next_if(|splice| splice.offset <= end) {
-                    ours.extend_from_slice(&old[ours_to..splice.offset]);
-                    ours.extend_from_slice(splice.inserted.as_bytes());
-                    ours_to = splice.offset + splice.removed.len();
-                    end = end.max(ours_to);
-                    shift += splice.inserted.len() as isize - splice.removed.len() as isize;
-                } else {
-                    break;
-                }
-            }
-            original.extend_from_slice(&old[original_to..end]);
-            ours.extend_from_slice(&old[ours_to..end]);
+        while let Some(merged) = Merged::next(old, &mut known, &mut splices) {
+            let offset = merged.start.saturating_add_signed(shift);
+            shift += merged.shift;
             // Once a region was lost, what a new splice replaces may be our own text of before.
-            if original == ours || (self.lost && !ours_already) {
+            if merged.original == merged.ours || (self.lost && !merged.ours_already) {
                 continue;
             }
-            if let Ok(original) = String::from_utf8(original) {
+            if let Ok(original) = String::from_utf8(merged.original) {
                 regions.push(Region {
-                    offset: start.saturating_add_signed(first_shift),
-                    ours: Fingerprint::of(&ours),
+                    offset,
+                    ours: Fingerprint::of(&merged.ours),
                     before: Fingerprint::default(),
                     after: Fingerprint::default(),
                     original,
