@@ -23,7 +23,7 @@ pub use service::*;
 use crate::error::Called;
 use crate::fs;
 use crate::home;
-use crate::hook_record::Groups;
+use crate::hook_record::{self, ChatTarget, Groups};
 use crate::mode::Mode;
 use crate::openclaw::entry::Enable;
 use crate::watch::log::LogFormat;
@@ -392,6 +392,12 @@ pub struct HookInstallArgs {
     /// What is said outside direct chats [default: brief]
     #[arg(long, value_enum, value_name = "HOW")]
     pub groups: Option<Groups>,
+    /// Chat in which you are told at once of requests, such as matrix:@alice:localhost; "" for none
+    #[arg(long, value_name = "CHANNEL:TARGET")]
+    pub notify: Option<String>,
+    /// How often the API is asked for requests while there is such a chat: 5s to 60m, or off [default: 15s]
+    #[arg(long, value_name = "TIME", value_parser = hook_record::poll_requests)]
+    pub poll_requests: Option<u64>,
     /// Where requests are answered, for the notice; "" for the default
     #[arg(long, value_name = "URL")]
     pub dashboard: Option<String>,
@@ -469,6 +475,12 @@ pub struct WatchArgs {
     /// Seed of the jitter, for repeatable runs
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Chat in which the owner is told at once of requests, such as matrix:@alice:localhost [default: the recorded one]
+    #[arg(long, value_name = "CHANNEL:TARGET")]
+    pub notify: Option<ChatTarget>,
+    /// How often the API is asked for requests while there is such a chat: 5s to 60m, or off [default: recorded, or 15s]
+    #[arg(long, value_name = "TIME", value_parser = hook_record::poll_requests)]
+    pub poll_requests: Option<u64>,
     /// Look every 5 s instead of waiting for file events
     #[arg(long)]
     pub poll: bool,

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// A few short strings and lists; anything larger is no such record.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -35,6 +36,83 @@ impl Groups {
             Self::Off => "off",
         }
     }
+}
+
+/// How often the API is asked for requests where nobody chose, seconds; and the least that may be chosen.
+pub const POLL_REQUESTS: u64 = 15;
+/// See [`POLL_REQUESTS`].
+pub const LEAST_POLL_REQUESTS: u64 = 5;
+
+/// A chat of OpenClaw's: `matrix:@alice:localhost`, `irc:alice!~alice@host`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ChatTarget {
+    /// OpenClaw's name of the channel: `matrix`.
+    pub channel: String,
+    /// Whom or where, as that channel writes it: `@alice:localhost`.
+    pub to: String,
+}
+
+impl FromStr for ChatTarget {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let is_channel = |name: &str| {
+            name.starts_with(|c: char| c.is_ascii_lowercase())
+                && name.len() <= 40
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        let is_target =
+            |to: &str| (1..=256).contains(&to.len()) && !to.chars().any(|c| c.is_control() || c.is_whitespace());
+        match text.split_once(':') {
+            Some((channel, to)) if is_channel(channel) && is_target(to) => Ok(Self {
+                channel: channel.to_owned(),
+                to: to.to_owned(),
+            }),
+            _ => Err("give a channel and whom in it: matrix:@alice:localhost".to_owned()),
+        }
+    }
+}
+
+impl TryFrom<String> for ChatTarget {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<ChatTarget> for String {
+    fn from(target: ChatTarget) -> Self {
+        target.to_string()
+    }
+}
+
+impl fmt::Display for ChatTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.channel, self.to)
+    }
+}
+
+/// Seconds of `--poll-requests`: `15`, `15s`, `2m`; `0` and `off` are 0.
+///
+/// # Errors
+/// What to give instead.
+pub fn poll_requests(text: &str) -> std::result::Result<u64, String> {
+    let (number, unit) = match text {
+        "off" => ("0", 1),
+        text => match text.strip_suffix('m') {
+            Some(minutes) => (minutes, 60),
+            None => (text.strip_suffix('s').unwrap_or(text), 1),
+        },
+    };
+    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    let good = |seconds: &u64| *seconds == 0 || (LEAST_POLL_REQUESTS..=3_600).contains(seconds);
+    seconds
+        .filter(good)
+        .ok_or_else(|| format!("give {LEAST_POLL_REQUESTS}s to 60m, or off"))
 }
 
 /// The record. A field that is absent was not chosen, and its default counts. Fields of other versions are kept.
@@ -63,6 +141,15 @@ pub struct HookRecord {
     /// The program that hook and plugin start, absolute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub binary: Option<PathBuf>,
+    /// Where the owner is told at once of requests; absent: nobody is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<ChatTarget>,
+    /// How often the API is asked for requests, seconds; absent: [`POLL_REQUESTS`], 0: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll_requests: Option<u64>,
+    /// The `openclaw` program that takes messages for the chat from `watch`, absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub openclaw: Option<PathBuf>,
     /// The OpenClaw config, absolute, where it is not `<home>/openclaw.json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<PathBuf>,
@@ -120,6 +207,40 @@ mod tests {
     use super::*;
     use crate::env::Env;
     use crate::home;
+
+    #[test]
+    fn what_is_typed_for_messages() {
+        let targets = [
+            ("matrix:@alice:localhost", Some(("matrix", "@alice:localhost"))),
+            ("irc:alice!~alice@host", Some(("irc", "alice!~alice@host"))),
+            ("telegram:123456789", Some(("telegram", "123456789"))),
+            ("matrix", None),
+            ("matrix:", None),
+            (":@alice:localhost", None),
+            ("Matrix:@alice", None),
+            ("--params:x", None),
+            ("irc:a b", None),
+            ("irc:a\nb", None),
+        ];
+        for (text, wanted) in targets {
+            let parsed = text.parse::<ChatTarget>().ok();
+            let parts = parsed.as_ref().map(|target| (&target.channel[..], &target.to[..]));
+            assert_eq!(parts, wanted, "{text}");
+        }
+        let times = [
+            ("15", Some(15)),
+            ("5s", Some(5)),
+            ("2m", Some(120)),
+            ("0", Some(0)),
+            ("off", Some(0)),
+        ];
+        for (text, seconds) in times
+            .into_iter()
+            .chain(["4s", "1h", "61m", "-5", "s", ""].map(|bad| (bad, None)))
+        {
+            assert_eq!(poll_requests(text).ok(), seconds, "{text:?}");
+        }
+    }
 
     #[test]
     fn what_another_version_wrote_survives_a_rewrite() {

@@ -30,6 +30,9 @@ pub enum Setting {
     Dashboard,
     Senders,
     Groups,
+    Notify,
+    PollRequests,
+    Messenger,
     TimeLimit,
     InsecureHttp,
     Proxy,
@@ -93,7 +96,7 @@ const fn rule(setting: Setting, name: &'static str, order: &'static [(Claimant, 
 }
 
 /// Every setting. Who is not in its row decides nothing.
-pub const RULES: [Rule; 32] = [
+pub const RULES: [Rule; 35] = [
     rule(
         Setting::OpenClawHome,
         "OpenClaw home",
@@ -289,6 +292,29 @@ pub const RULES: [Rule; 32] = [
             (By::Record, "`hook.json` (`hook install --groups`)"),
             (By::Default, "`brief`"),
         ],
+    ),
+    rule(
+        Setting::Notify,
+        "who is told at once",
+        &[
+            (By::Flag, "`watch --notify`"),
+            (By::Record, "`hook.json` (`hook install --notify`)"),
+            (By::Default, "nobody"),
+        ],
+    ),
+    rule(
+        Setting::PollRequests,
+        "how often the API is asked for that",
+        &[
+            (By::Flag, "`watch --poll-requests`"),
+            (By::Record, "`hook.json` (`hook install --poll-requests`)"),
+            (By::Default, "15 s"),
+        ],
+    ),
+    rule(
+        Setting::Messenger,
+        "`openclaw` that takes the watcher's messages",
+        &[(By::Record, "`hook.json`: the one on the `PATH` of `hook install`")],
     ),
     rule(
         Setting::TimeLimit,

@@ -5,6 +5,7 @@ use crate::env;
 
 use env::{TestEnv, mode};
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 const HOOK: &str = "sigilum-authz-notify";
@@ -386,6 +387,47 @@ fn hook_install_records_who_reads_what_and_how_to_reach_the_api() {
         assert!(!output.stderr.contains("secret"), "{}", output.stderr);
         assert_eq!(record(&env), wanted);
     }
+}
+
+#[test]
+fn hook_install_records_who_is_told_at_once() {
+    let env = TestEnv::new();
+    env.run(login("alice")).expect(0);
+    let openclaw = env.write("bin/openclaw", "#!/bin/sh\n");
+    std::fs::set_permissions(&openclaw, PermissionsExt::from_mode(0o755)).unwrap();
+    let install = |args: &[&str]| {
+        let path = format!("{}:/usr/bin:/bin", openclaw.parent().unwrap().display());
+        env.run([&["hook", "install"], args].concat()).env("PATH", path)
+    };
+    let status = || env.run(["hook", "status"]).expect(0).stdout;
+    let kept = || ["notify", "poll_requests", "openclaw"].map(|field| record(&env)[field].clone());
+    install(&[]).expect(0);
+    assert_eq!(kept(), [json!(null), json!(null), json!(openclaw)]);
+    let nobody = "Told at once:  nobody; to be told of requests when they come: sigilum-authz-notify hook install --notify \
+                  <channel>:<target>";
+    assert!(status().contains(nobody), "{}", status());
+    install(&["--notify", "matrix:@alice:localhost"]).expect(0);
+    assert!(status().contains("Told at once:  matrix:@alice:localhost; asked for requests every 15 s\n"));
+    install(&["--poll-requests", "1m"]).expect(0);
+    assert_eq!(kept(), [json!("matrix:@alice:localhost"), json!(60), json!(openclaw)]);
+    install(&["--poll-requests", "off"]).expect(0);
+    assert!(status().contains("Told at once:  nobody, as --poll-requests is off; else matrix:@alice:localhost\n"));
+    // An agent's shell leads to whatever program the agent likes.
+    std::fs::rename(&openclaw, env.home().join("bin/else")).unwrap();
+    let other = env.write("evil/openclaw", "#!/bin/sh\n");
+    std::fs::set_permissions(&other, PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", other.parent().unwrap().display());
+    install(&[]).env("OPENCLAW_SHELL", "exec").env("PATH", path).expect(0);
+    assert_eq!(kept()[2], json!(openclaw));
+    for args in [
+        ["--notify", "alice"],
+        ["--notify", "irc:a b"],
+        ["--poll-requests", "4s"],
+    ] {
+        install(&args).expect(2);
+    }
+    install(&["--notify", "", "--poll-requests", "15"]).expect(0);
+    assert_eq!(kept()[..2], [json!(null), json!(15)]);
 }
 
 #[test]

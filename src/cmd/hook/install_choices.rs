@@ -2,6 +2,7 @@
 //! OpenClaw gateway starts.
 
 use crate::cli::HookInstallArgs;
+use crate::cmd::context;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::home;
@@ -53,6 +54,17 @@ pub fn choose(record: &mut HookRecord, args: &HookInstallArgs, env: &Env) -> Res
         record.senders = (!senders.is_empty()).then_some(senders);
     }
     record.groups = args.groups.or(record.groups);
+    if let Some(target) = &args.notify {
+        record.notify = match target.as_str() {
+            "" => None,
+            text => Some(text.parse().map_err(|_| invalid_target(text))?),
+        };
+    }
+    record.poll_requests = args.poll_requests.or(record.poll_requests);
+    // Of an agent's shell nobody knows which program its PATH leads to.
+    if env.var("OPENCLAW_SHELL").is_none() {
+        record.openclaw = context::openclaw_program(env).or(record.openclaw.take());
+    }
     if let Some(url) = &args.dashboard {
         record.dashboard = (!url.is_empty()).then(|| url.clone());
     }
@@ -76,6 +88,14 @@ fn put(record: &mut HookRecord, name: &str, value: &str) {
         "" => drop(record.env.remove(name)),
         value => drop(record.env.insert(name.to_owned(), value.to_owned())),
     }
+}
+
+fn invalid_target(text: &str) -> Error {
+    Error::new(
+        ExitCode::Usage,
+        format!("invalid --notify {text:?}: a channel, `:` and whom in it"),
+    )
+    .next("give it as --notify matrix:@alice:localhost")
 }
 
 fn check_proxy(url: &str) -> Result<()> {

@@ -12,8 +12,10 @@ use crate::cmd::output::{write_json, write_lines};
 use crate::cmd::resident::Resident;
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
+use crate::hook_record::{ChatTarget, POLL_REQUESTS};
 use crate::openclaw::entry::{Entry, Hooks, Selection};
-use crate::openclaw::hook_files::Found;
+use crate::openclaw::hook_files::{Found, Kind};
+use crate::time;
 use crate::watch::status::WatchStatus;
 use serde::Serialize;
 use std::io::Write;
@@ -37,6 +39,8 @@ struct Status {
     selected: Option<Selected>,
     /// `null` where no namespace is known.
     token: Option<TokenStatus>,
+    /// Who is told at once of requests; `null` where the record of that cannot be read.
+    notify: Option<NotifyStatus>,
     watch: Option<WatchStatus>,
     /// The program that an OpenClaw gateway keeps for the plugin; `null` where none is known.
     running: Option<Resident>,
@@ -73,6 +77,18 @@ struct EntryStatus {
 }
 
 #[derive(Serialize)]
+struct NotifyStatus {
+    /// `null`: nobody.
+    target: Option<ChatTarget>,
+    /// How often the API is asked, seconds; 0: never.
+    poll_requests: u64,
+    /// What takes the messages of `watch`.
+    openclaw: Option<PathBuf>,
+    #[serde(skip)]
+    how: String,
+}
+
+#[derive(Serialize)]
 struct Selected {
     /// Whether OpenClaw selects our hook.
     ours: bool,
@@ -103,6 +119,15 @@ impl Status {
         let entry = facts.entry();
         let entry_known = entry.is_some();
         let entry = entry.flatten().map(|entry| EntryStatus::of(entry, token_in_config));
+        let notify = facts.chosen.as_ref().ok().map(|chosen| NotifyStatus {
+            target: chosen.notify.clone(),
+            poll_requests: chosen.poll_requests.unwrap_or(POLL_REQUESTS),
+            openclaw: chosen.openclaw.clone(),
+            how: facts.command(match facts.is_installed(Kind::Plugin) {
+                true => "hook install --as plugin --notify <channel>:<target>",
+                false => "hook install --notify <channel>:<target>",
+            }),
+        });
         let state = facts.plugin_state.ok();
         let config_known = facts.config.is_ok();
         Ok(Self {
@@ -121,6 +146,7 @@ impl Status {
             entry,
             selected: facts.selection.ok().filter(|_| config_known).map(Selected::of),
             token: facts.token.ok(),
+            notify,
             watch: facts.watch,
             running: facts.resident,
             openclaw: facts.openclaw,
@@ -162,6 +188,8 @@ impl Status {
                 format!("Watcher:       {}", auth_status::watch_text(self.watch.as_ref())),
             ]),
         }
+        let notify = self.notify.iter();
+        lines.extend(notify.map(|notify| format!("Told at once:  {}", notify.text())));
         lines.push(format!("OpenClaw says: {}", self.openclaw.text()));
         lines.extend(finding::problem_lines(&self.findings));
         lines
@@ -232,6 +260,16 @@ impl EntryStatus {
         };
         let namespace = self.namespace.as_deref().unwrap_or("none");
         format!("{state}, namespace {namespace}, {token}")
+    }
+}
+
+impl NotifyStatus {
+    fn text(&self) -> String {
+        match (&self.target, self.poll_requests) {
+            (None, _) => format!("nobody; to be told of requests when they come: {}", self.how),
+            (Some(target), 0) => format!("nobody, as --poll-requests is off; else {target}"),
+            (Some(target), every) => format!("{target}; asked for requests every {}", time::duration(every as i64)),
+        }
     }
 }
 

@@ -136,6 +136,12 @@ pub fn unit(args: &WatchArgs, env: &Env, homes: &Homes) -> Result<Unit> {
     if let Some(command) = &args.token_command {
         words.extend(["--token-command".to_owned(), command.clone()]);
     }
+    if let Some(target) = &args.notify {
+        words.extend(["--notify".to_owned(), target.to_string()]);
+    }
+    if let Some(seconds) = args.poll_requests {
+        words.extend(["--poll-requests".to_owned(), seconds.to_string()]);
+    }
     if args.poll {
         words.push("--poll".to_owned());
     }

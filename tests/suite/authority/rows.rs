@@ -72,6 +72,11 @@ fn startup() -> Value {
     json!({"type": "gateway", "action": "startup"})
 }
 
+/// What the hook's record says after a command.
+fn chosen(world: &World, field: &str) -> Value {
+    world.json(".openclaw/.sigilum/hook.json")[field].clone()
+}
+
 fn says(output: &Output, text: &str) -> bool {
     format!("{}{}", output.stdout, output.stderr).contains(text)
 }
@@ -160,7 +165,7 @@ fn tls_front(world: &World) -> String {
     format!("https://localhost:{}", tls::front(world.api.port(), folder))
 }
 
-pub const ROWS: [Row; 32] = [
+pub const ROWS: [Row; 35] = [
     Row {
         setting: Setting::OpenClawHome,
         flag: Some("--openclaw-home"),
@@ -400,6 +405,35 @@ pub const ROWS: [Row; 32] = [
         record: Some(|world| world.hook_record(json!({"senders": null, "groups": "full"}))),
         gateway: Some(|_, output| says(output, "the agent")),
         event: || json!({"chatType": "group", "sessionKey": "agent:main:irc:group:#ops"}),
+        ..BARE
+    },
+    Row {
+        setting: Setting::Notify,
+        flag: Some("--notify"),
+        variable: "SIGILUM_NOTIFY",
+        value: |_| "irc:mallory".to_owned(),
+        record: Some(|world| world.hook_record(json!({"notify": "irc:mallory"}))),
+        command: "hook install",
+        person: Some(|world, _| chosen(world, "notify") == "irc:mallory"),
+        ..BARE
+    },
+    Row {
+        setting: Setting::PollRequests,
+        flag: Some("--poll-requests"),
+        variable: "SIGILUM_POLL_REQUESTS",
+        value: |_| "7".to_owned(),
+        record: Some(|world| world.hook_record(json!({"poll_requests": 7}))),
+        command: "hook install",
+        person: Some(|world, _| chosen(world, "poll_requests") == 7),
+        ..BARE
+    },
+    Row {
+        setting: Setting::Messenger,
+        variable: "SIGILUM_OPENCLAW",
+        value: |world| text(world.path("evil.sh")),
+        record: Some(|world| world.hook_record(json!({"openclaw": world.path("evil.sh")}))),
+        command: "hook install",
+        person: Some(|world, _| chosen(world, "openclaw") == text(world.path("evil.sh"))),
         ..BARE
     },
     Row {

@@ -128,6 +128,13 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "a chat that is none",
+        first: &["hook", "install", "--notify", "alice"],
+        step: "give it as --notify matrix:@alice:localhost",
+        act: Act::Type(&["hook", "install", "--notify", "matrix:@alice:localhost"]),
+        ..CASE
+    },
+    Case {
         name: "a proxy that is none",
         first: &["hook", "install", "--proxy", "proxy:3128"],
         step: "give it as --proxy http://host:port",

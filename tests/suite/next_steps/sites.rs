@@ -173,6 +173,11 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::hook::install_choices",
+        r#""give it as --notify"#,
+        Case("a chat that is none"),
+    ),
+    Site(
+        "cmd::hook::install_choices",
         r#""give it as --proxy"#,
         Case("a proxy that is none"),
     ),
