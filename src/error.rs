@@ -147,6 +147,11 @@ impl Error {
         self.io_kind() == Some(std::io::ErrorKind::NotFound)
     }
 
+    /// Whether this is the cause.
+    pub fn is_because_of<T: std::error::Error + Send + Sync + 'static>(&self) -> bool {
+        self.cause.as_ref().is_some_and(anyhow::Error::is::<T>)
+    }
+
     /// What kind of failure of a file or a folder it was, where it was one.
     pub fn io_kind(&self) -> Option<std::io::ErrorKind> {
         let cause = self.cause.as_ref()?;

@@ -143,6 +143,11 @@ fn read_at_most(path: &Path, limit: u64, regular: bool) -> Result<Option<Vec<u8>
     Ok(Some(bytes))
 }
 
+/// Why a file is not believed: somebody else may have put it there, or changed it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Disbelieved(String);
+
 /// The bytes of a file of ours; `None` where there is no such file. What someone else may have planted or changed is
 /// refused: a link, a file with a second name, one that a user who is not trusted owns or may write to. The folder is
 /// not asked about: who only reads has nothing to lose in it.
@@ -161,11 +166,16 @@ fn read_believed(path: &Path, limit: u64, only_of: Option<u32>) -> Result<Option
         _ => open_to_read(path)?,
     };
     let what = || format!("could not read the file: {}", path.display());
-    let Some(content) = folder
-        .read(file_name(path)?, limit)
-        .map_err(|error| failed(what(), error))?
-    else {
-        return Ok(None);
+    let not_ours = |why: String| {
+        let error = Error::new(ExitCode::Failure, what()).because(Disbelieved(why));
+        error.next(format!("look at it, then remove it: rm {}", quoted(path)))
+    };
+    let content = match folder.read(file_name(path)?, limit) {
+        Ok(Some(content)) => content,
+        Ok(None) => return Ok(None),
+        // A link, a pipe, something large: we write none of them.
+        Err(error) if error.kind() == io::ErrorKind::Other => return Err(not_ours(error.to_string())),
+        Err(error) => return Err(failed(what(), error)),
     };
     if let Some(uid) = only_of.filter(|uid| [folder.owner().uid, content.stat.st_uid] != [*uid; 2]) {
         let why = format!("it does not belong to the home's owner (user number {uid})");
@@ -173,9 +183,7 @@ fn read_believed(path: &Path, limit: u64, only_of: Option<u32>) -> Result<Option
     }
     match trust::disbelief(&folder, &content.stat) {
         None => Ok(Some(content.bytes)),
-        Some(why) => Err(Error::new(ExitCode::Failure, what())
-            .because(anyhow::Error::msg(why))
-            .next(format!("look at it, then remove it: rm {}", quoted(path)))),
+        Some(why) => Err(not_ours(why)),
     }
 }
 
@@ -197,19 +205,39 @@ pub fn refuse_open_to_others(folder: &Path) -> Result<()> {
     trust::refuse_open_to_others(&open_to_read(&folder.join("-"))?)
 }
 
-/// The files of those names in a folder that others may read, each with its mode; none where there is no such folder.
-pub fn readable_by_others(folder: &Path, is_ours: impl Fn(&str) -> bool) -> Vec<(PathBuf, u32)> {
+/// A file of ours that is not private.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loose {
+    /// The file.
+    pub path: PathBuf,
+    /// Its permission bits.
+    pub mode: u32,
+    /// Whether somebody who is not trusted may read it.
+    pub is_readable: bool,
+    /// Why it is not believed, where somebody else may have written it. To make it private would make it count.
+    pub doubt: Option<String>,
+}
+
+/// The regular files of those names in a folder that others may read, or may have written; none where there is no such
+/// folder.
+pub fn loose(folder: &Path, is_ours: impl Fn(&str) -> bool) -> Vec<Loose> {
     let Ok(folder) = Folder::open(folder) else {
         return Vec::new();
     };
     let mut names = folder.names().unwrap_or_default();
     names.retain(|name| is_ours(name));
     names.sort();
-    let open = |name: String| {
-        let stat = folder.stat(&name).ok()??;
-        Some((folder.join(&name), trust::readable_by_others(&folder, &stat)?))
+    let loose = |name: String| {
+        let stat = folder.stat(&name).ok()?.filter(is_regular)?;
+        let found = Loose {
+            path: folder.join(&name),
+            mode: permissions(&stat),
+            is_readable: trust::readable_by_others(&folder, &stat),
+            doubt: trust::disbelief(&folder, &stat),
+        };
+        (found.is_readable || found.doubt.is_some()).then_some(found)
     };
-    names.into_iter().filter_map(open).collect()
+    names.into_iter().filter_map(loose).collect()
 }
 
 /// Removes a file, or a link itself; says whether there was one.

@@ -175,9 +175,11 @@ impl fmt::Debug for HookRecord {
 
 /// The record in a file; `None` where there is none.
 pub fn read(path: &Path) -> Result<Option<HookRecord>> {
-    let Some(bytes) = fs::read_private(path, MAX_BYTES)? else {
-        return Ok(None);
-    };
+    let bytes = fs::read_private(path, MAX_BYTES).map_err(|error| match error.is_because_of::<fs::Disbelieved>() {
+        true => error.next(anew(path)),
+        false => error,
+    })?;
+    let Some(bytes) = bytes else { return Ok(None) };
     // serde_json's message may quote the file; its line and column are enough.
     serde_json::from_slice(&bytes).map(Some).map_err(|error| {
         Error::new(
@@ -189,8 +191,22 @@ pub fn read(path: &Path) -> Result<Option<HookRecord>> {
                 path.display()
             ),
         )
-        .next(format!("rm {} && sigilum-authz-notify hook install", fs::quoted(path)))
+        .next(install_anew(path))
     })
+}
+
+/// What to do about a record that somebody else may have written.
+pub fn anew(path: &Path) -> String {
+    let install = install_anew(path);
+    format!("look at it, then make it anew, with senders and groups: {install}")
+}
+
+fn install_anew(path: &Path) -> String {
+    let kind = match path.with_file_name("plugin").is_dir() {
+        true => " --as plugin",
+        false => "",
+    };
+    format!("rm {} && sigilum-authz-notify hook install{kind}", fs::quoted(path))
 }
 
 /// Replaces the record.

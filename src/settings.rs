@@ -174,6 +174,9 @@ impl Owner {
         };
         read.map_err(|error| match error.code {
             ExitCode::Token => error.next(self.mode.value.login_command(&self.namespace.value)),
+            _ if error.is_because_of::<fs::Disbelieved>() => {
+                error.next(store::anew(&self.token_file, self.mode.value, &self.namespace.value))
+            }
             _ => error,
         })
     }

@@ -112,12 +112,11 @@ pub(super) fn mend(folder: &Folder, is_ours: impl Fn(&str) -> bool) {
     }
 }
 
-/// Whether someone who is not trusted may read a regular file: its mode.
-pub(super) fn readable_by_others(folder: &Folder, stat: &Stat) -> Option<u32> {
+/// Whether someone who is not trusted may read a file.
+pub(super) fn readable_by_others(folder: &Folder, stat: &Stat) -> bool {
     let mode = permissions(stat);
     let group = mode & 0o040 != 0 && !Trusted::with(folder).group(stat.st_gid);
-    let open = is_regular(stat) && (group || mode & 0o004 != 0);
-    (open && !has_no_modes(folder.path())).then_some(mode)
+    (group || mode & 0o004 != 0) && !has_no_modes(folder.path())
 }
 
 /// Whom we trust with what is in a folder, besides root and ourselves.

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
+use crate::mode::Mode;
 use crate::token::claims::{self, MAX_BYTES};
 use crate::token::paste;
 use secrecy::{ExposeSecret, SecretString};
@@ -39,6 +40,12 @@ fn text(path: &Path, bytes: Option<Vec<u8>>) -> Result<Option<SecretString>> {
             ),
         )),
     }
+}
+
+/// What to do about a token file that somebody else may have written.
+pub fn anew(path: &Path, mode: Mode, namespace: &str) -> String {
+    let log_in = mode.login_command(namespace);
+    format!("look at it, then make it anew: rm {} && {log_in}", fs::quoted(path))
 }
 
 /// Refuses a token file that holds something else than a token: the path may be a slip, and a login would replace the

@@ -8,7 +8,7 @@ use env::{Output, STRANGER, TestEnv, mode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -300,6 +300,62 @@ fn home_and_files() {
             after: Gone,
             set_up: |home| home.chmod(".sigilum/hook.json", 0o644),
         },
+        // To make one private that somebody else may have written would make it count.
+        Row {
+            check: "files",
+            state: "fail",
+            code: 1,
+            text: "somebody else may have written this file, others may write to it (mode 0666): ~/.openclaw/.sigilum/hook.json",
+            next: "look at it, then make it anew, with senders and groups: rm ~/.openclaw/.sigilum/hook.json && \
+                   sigilum-authz-notify hook install",
+            after: Gone,
+            set_up: |home| home.chmod(".sigilum/hook.json", 0o666),
+        },
+        Row {
+            check: "files",
+            state: "fail",
+            code: 1,
+            text: "somebody else may have written this file, others may write to it (mode 0622): ~/.openclaw/.sigilum/owner-alice.json",
+            next: "look at it, then make it anew: rm ~/.openclaw/.sigilum/owner-alice.json && sigilum-authz-notify auth \
+                   login --mode oss-local --namespace alice",
+            after: Gone,
+            set_up: |home| home.chmod(".sigilum/owner-alice.json", 0o622),
+        },
+        Row {
+            check: "files",
+            state: "fail",
+            code: 4,
+            text: "somebody else may have written this file, it has 2 names (hard links): ~/.openclaw/.sigilum/owner-token-alice.jwt",
+            next: "look at it, then make it anew: rm ~/.openclaw/.sigilum/owner-token-alice.jwt && sigilum-authz-notify \
+                   auth login --mode oss-local --namespace alice",
+            after: Gone,
+            set_up: |home| {
+                let token = home.env.sigilum("owner-token-alice.jwt");
+                std::fs::hard_link(token, home.env.home().join("second")).unwrap();
+            },
+        },
+        Row {
+            check: "files",
+            state: "fail",
+            code: 1,
+            text: "somebody else may have written this file, others may write to it (mode 0602): ~/.openclaw/hooks/sigilum-authz-notify/install.json",
+            next: "look at it, then make it anew: rm ~/.openclaw/hooks/sigilum-authz-notify/install.json && \
+                   sigilum-authz-notify hook install",
+            after: Gone,
+            set_up: |home| home.chmod("hooks/sigilum-authz-notify/install.json", 0o602),
+        },
+        Row {
+            check: "files",
+            state: "fail",
+            code: 1,
+            text: "somebody else may have written this file, others may write to it (mode 0606): ~/.openclaw/.sigilum/seen.json",
+            next: "look at it, then remove it: rm ~/.openclaw/.sigilum/seen.json",
+            after: Gone,
+            set_up: |home| {
+                home.env.write(".openclaw/.sigilum/seen.json", "{}");
+                home.chmod(".sigilum/seen.json", 0o606);
+            },
+        },
         Row {
             check: "leftovers",
             state: "warn",
@@ -329,6 +385,62 @@ fn home_and_files() {
             },
         },
     ]);
+}
+
+/// A chmod, or a `--fix`, in place of a look would make a stranger's record count.
+#[test]
+fn nobody_is_told_to_make_private_what_somebody_else_may_have_written() {
+    const OWN_GROUP: u32 = 0;
+    let is_root = rustix::process::geteuid().is_root();
+    let names = [
+        ".sigilum/hook.json",
+        ".sigilum/owner-alice.json",
+        ".sigilum/owner-token-alice.jwt",
+        ".sigilum/undo.json",
+        "hooks/sigilum-authz-notify/install.json",
+        "hooks/sigilum-authz-notify/handler.js",
+    ];
+    for name in names {
+        for foreign in [false, true] {
+            if foreign && !is_root {
+                continue;
+            }
+            let home = Home::new();
+            let path = home.env.openclaw().join(name);
+            match foreign {
+                true => std::os::unix::fs::chown(&path, Some(STRANGER), None).unwrap(),
+                false => home.chmod(name, 0o666),
+            }
+            let before = (mode(&path), std::fs::metadata(&path).unwrap().uid());
+            let commands = [
+                &["doctor", "--fix"][..],
+                &["doctor"],
+                &["hook", "status"],
+                &["auth", "status"],
+                &["hook", "run", "--event", "command:new"],
+                &["auth", "show"],
+                &["auth", "refresh", "--no-check", "--dry-run"],
+            ];
+            for command in commands {
+                let output = home.env.run(command).env("PATH", home.path()).output();
+                let all = output.stdout + &output.stderr;
+                assert!(!all.contains("chmod"), "{name} {command:?}: {all}");
+                let status = ["doctor", "status"].iter().any(|status| command.contains(status));
+                let told = all.contains(path.to_str().unwrap()) && all.contains("look at it, then ");
+                assert!(told || !status, "{name} {command:?}: {all}");
+            }
+            let after = (mode(&path), std::fs::metadata(&path).unwrap().uid());
+            assert_eq!(after, before, "{name}");
+            // A group that is trusted is no stranger.
+            if is_root && !foreign {
+                std::os::unix::fs::chown(&path, None, Some(OWN_GROUP)).unwrap();
+                home.chmod(name, 0o660);
+                home.doctor(&["--fix"]);
+                let wanted = if name.starts_with(".sigilum") { 0o600 } else { 0o660 };
+                assert_eq!(mode(&path), wanted, "{name}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -207,7 +207,23 @@ fn a_file_that_others_may_write_to_is_not_believed_and_not_mended() {
         home.run(&["hook", "install"]).output();
         assert_eq!(mode(&record), 0o666);
     }
-    home.login().expect(0);
+    // To sign a token for what a stranger named, or for nobody, is no way out either.
+    let refused = home.run(&["auth", "refresh", "--namespace", "alice"]).expect(1);
+    let step = format!("look at it, then make it anew: rm {}", record.display());
+    for text in [
+        "others may write to it (mode 0666)",
+        &step,
+        " && sigilum-authz-notify auth login --mode oss-local",
+    ] {
+        assert!(refused.stderr.contains(text), "{text}: {}", refused.stderr);
+    }
+    let login = home.login().expect(0);
+    let told = format!(
+        "{}: others may write to it (mode 0666); nothing that stands in it counts",
+        record.display()
+    );
+    assert!(login.stderr.contains(&told), "{}", login.stderr);
+    assert!(!home.login().expect(0).stderr.contains("counts"));
     assert_eq!(mode(&record), 0o600);
     home.status().expect(0);
 }

@@ -112,6 +112,12 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     };
     let mut hook = HookPlan::read(action, place, entry)?;
     let (mut owner, given) = owner_and_token(args, action, env, place, &hook)?;
+    if let Err(error) = record::read(&place.record_file(&owner.namespace.value)) {
+        output::warn(format_args!(
+            "{}; nothing that stands in it counts, and this login writes it anew",
+            error.text()
+        ));
+    }
     tell_of_the_entrys_api(&owner, place, hook.entry.as_ref())?;
     check_api_url(&owner, env)?;
     if !args.force {
@@ -214,7 +220,7 @@ fn owner_and_token(
         token_namespace,
         adopted_namespace: hook.adopted_namespace(),
         entry_env: Some(&entry_env),
-        replaces_record: true,
+        replaces_record: action == Action::Login,
         ..context::owner_query(&args.owner, &args.local_api)
     };
     let owner = |token_namespace| owner::owner(query(token_namespace), env, place, true);

@@ -7,6 +7,7 @@ use crate::cmd::context;
 use crate::cmd::resident::{self, Resident};
 use crate::env::Env;
 use crate::error::{Called, Result};
+use crate::fs;
 use crate::home::OpenClawHome;
 use crate::hook_record::HookRecord;
 use crate::openclaw::config::{self, Config};
@@ -16,7 +17,6 @@ use crate::openclaw::plugin;
 use crate::settings;
 use crate::watch::status::{self, WatchStatus};
 use serde_json::{Value, json};
-use std::path::PathBuf;
 
 /// For whom the facts are: who shows less asks less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +55,8 @@ pub struct Facts<'a> {
     pub token: Result<TokenStatus>,
     /// Other stored namespaces, and what their API says.
     pub others: Vec<Other>,
-    /// Files of ours that others may read, each with its mode.
-    pub loose: Vec<(PathBuf, u32)>,
+    /// Files of ours that others may read or may have written.
+    pub loose: Vec<fs::Loose>,
     /// The watcher.
     pub watch: Option<WatchStatus>,
     /// The program that an OpenClaw gateway keeps for the plugin.

@@ -110,9 +110,9 @@ fn mend_files(facts: &Facts) -> Result<Vec<String>> {
         fs::mend(folder, |name| *file == *name)?;
     }
     let is_private = |path: &Path| path.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o077 == 0);
-    let mended = facts.loose.iter().filter(|(path, _)| is_private(path));
+    let mended = facts.loose.iter().filter(|loose| is_private(&loose.path));
     Ok(mended
-        .map(|(path, _)| format!("made private: {}", path.display()))
+        .map(|loose| format!("made private: {}", loose.path.display()))
         .collect())
 }
 

@@ -15,6 +15,7 @@ use crate::local_token::LocalApi;
 use crate::mode::Mode;
 use crate::openclaw::config;
 use crate::openclaw::entry::Entry;
+use crate::openclaw::hook_files::Kind;
 use crate::settings::{self, Owner, OwnerQuery};
 use crate::sigilum::http;
 use crate::sigilum::secrets::Workspace;
@@ -25,6 +26,7 @@ use crate::token_check::{TokenCheck, Verdict};
 use crate::watch::status::{self, WatchStatus};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What came of asking the API.
@@ -78,6 +80,8 @@ pub struct TokenStatus {
     pub stored: Vec<Stored>,
     /// Files with a token, a secret or a record that others may read.
     pub readable_by_others: Vec<PathBuf>,
+    /// Those that somebody else may have written, so that they do not count.
+    pub doubted: Vec<PathBuf>,
     /// Whose token it is.
     #[serde(skip)]
     pub owner: Owner,
@@ -138,7 +142,8 @@ impl TokenStatus {
             watch: status::read(place),
             stored: stored::all(place, hook.as_deref())?,
             hook_namespace: hook,
-            readable_by_others: loose.into_iter().map(|(path, _)| path).collect(),
+            readable_by_others: paths_of(&loose, |loose| loose.is_readable),
+            doubted: paths_of(&loose, |loose| loose.doubt.is_some()),
             owner,
         })
     }
@@ -216,27 +221,35 @@ impl Other {
     }
 }
 
-/// The files of a home with a token, a secret or a record that others may read, each with its mode. The next command
-/// that writes beside them mends them, but for openclaw.json.
-pub fn loose_files(
-    place: &OpenClawHome,
-    env: &Env,
-    owner: Option<&Owner>,
-    entry: Option<&Entry>,
-) -> Vec<(PathBuf, u32)> {
-    let mut found = fs::readable_by_others(&place.sigilum_dir(), |_| true);
+fn paths_of(loose: &[fs::Loose], which: fn(&fs::Loose) -> bool) -> Vec<PathBuf> {
+    let loose = loose.iter().filter(|loose| which(loose));
+    loose.map(|loose| loose.path.clone()).collect()
+}
+
+/// The files of a home with a token, a secret or a record that others may read or may have written, and what OpenClaw
+/// loads of ours. The next command that writes beside those that may only be read mends them, but for openclaw.json.
+pub fn loose_files(place: &OpenClawHome, env: &Env, owner: Option<&Owner>, entry: Option<&Entry>) -> Vec<fs::Loose> {
+    // What stands in the lock decides nothing.
+    let mut found = fs::loose(&place.sigilum_dir(), |name| name != "lock");
     let workspace = workspace(place, env, owner);
-    found.extend(fs::readable_by_others(workspace.dir(), Workspace::is_secret));
+    found.extend(fs::loose(workspace.dir(), Workspace::is_secret));
+    for kind in Kind::ALL {
+        // Of a second name of theirs the check of the hook tells; readers are no matter.
+        let one_name = |path: &Path| path.symlink_metadata().is_ok_and(|meta| meta.nlink() == 1);
+        let installed = fs::loose(&kind.dir(place), |_| true).into_iter();
+        found.extend(installed.filter(|file| file.doubt.is_some() && one_name(&file.path)));
+    }
+    let named = |path: &Path| {
+        let folder = path.parent().filter(|folder| *folder != place.sigilum_dir());
+        let loose = folder.map(|folder| fs::loose(folder, |name| path.ends_with(name)));
+        loose.unwrap_or_default()
+    };
+    found.extend(owner.iter().flat_map(|owner| named(&owner.token_file)));
     let held = entry.and_then(Entry::token);
-    let config = held.map(|token| config::files_with(place, &token));
-    let token_file = owner.map(|owner| owner.token_file.clone());
-    for file in token_file.iter().chain(config.iter().flatten()) {
-        let (folder, name) = (file.parent(), file.file_name());
-        if let Some(folder) = folder.filter(|folder| *folder != place.sigilum_dir()) {
-            found.extend(fs::readable_by_others(folder, |other| {
-                name.is_some_and(|name| name == other)
-            }));
-        }
+    for file in held.iter().flat_map(|token| config::files_with(place, token)) {
+        // What stands in the config decides nothing either.
+        let readable = named(&file).into_iter().filter(|file| file.is_readable);
+        found.extend(readable.map(|file| fs::Loose { doubt: None, ..file }));
     }
     found
 }

@@ -100,7 +100,7 @@ fn of_entry(entry: &Entry, owner: &Owner, api: &Url) -> Result<SecretString, Why
 fn of_file(owner: &Owner, api: &Url) -> Result<SecretString, WhyNot> {
     let token = owner
         .stored_token()
-        .map_err(|error| WhyNot::Unreadable(error.to_string().replace('\n', " ")))?
+        .map_err(|error| WhyNot::Unreadable(error.text()))?
         .ok_or(WhyNot::None)?;
     let is_recorded = |file: &Option<_>| file.as_ref().is_none_or(|file| *file == owner.token_file);
     match owner.record.as_ref().filter(|record| is_recorded(&record.token_file)) {

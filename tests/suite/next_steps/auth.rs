@@ -28,6 +28,16 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "a record that others may write to",
+        set_up: |world| {
+            alice(world);
+            world.chmod(".sigilum/owner-alice.json", 0o666);
+        },
+        first: SHOW,
+        step: "look at it, then make it anew: rm ",
+        ..CASE
+    },
+    Case {
         name: "a damaged record of the hosted Sigilum",
         set_up: |world| {
             alice_managed(world);

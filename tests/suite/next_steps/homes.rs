@@ -131,8 +131,19 @@ pub const CASES: &[Case] = &[
             std::fs::hard_link(token, world.env.home().join("second")).unwrap();
         },
         first: SHOW,
+        step: "look at it, then make it anew: rm ",
+        ..CASE
+    },
+    Case {
+        name: "a secret of two names",
+        set_up: |world| {
+            alice(world);
+            let secret = world.home.join(".sigilum/jwt-secret");
+            std::fs::hard_link(secret, world.env.home().join("second")).unwrap();
+        },
+        first: LOGIN,
         step: "look at it, then remove it: rm ",
-        then: Then::Says("Token file not found"),
+        then: Then::Says("what this secret signs"),
         ..CASE
     },
     Case {

@@ -29,6 +29,16 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "a record of the hook that others may write to",
+        set_up: |world| {
+            world.write(".sigilum/hook.json", r#"{"groups": "full"}"#);
+            world.chmod(".sigilum/hook.json", 0o666);
+        },
+        first: INSTALL,
+        step: "look at it, then make it anew, with senders and groups: rm ",
+        ..CASE
+    },
+    Case {
         name: "a hook's namespace that is none",
         set_up: |world| {
             world.log_in("alice");

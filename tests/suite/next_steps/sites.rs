@@ -82,6 +82,7 @@ pub const SITES: &[Site] = &[
         "self.mode.value.login_command",
         Case("a token that is not UTF-8"),
     ),
+    Site("settings", "store::anew(", Case("a token file of two names")),
     Site("settings", r#""give --mode"#, Case("a mode that is none")),
     Site(
         "settings",
@@ -110,6 +111,7 @@ pub const SITES: &[Site] = &[
         Case("a namespace that is none"),
     ),
     Site("token::record", r#"format!("rm {} && {}"#, Case("a damaged record")),
+    Site("token::record", "anew(path)", Case("a record that others may write to")),
     Site(
         "token::record",
         r#"format!("the home's owner runs"#,
@@ -133,7 +135,7 @@ pub const SITES: &[Site] = &[
     Site(
         "fs",
         r#"format!("look at it, then remove it: rm {}", quoted(path))"#,
-        Case("a token file of two names"),
+        Case("a secret of two names"),
     ),
     Site(
         "fs",
@@ -205,8 +207,13 @@ pub const SITES: &[Site] = &[
     Site("cmd::hook::uninstall", "kill", Case("a watcher of a home that goes")),
     Site(
         "hook_record",
-        r#"format!("rm {} && "#,
+        "install_anew(path)",
         Case("a damaged record of the hook"),
+    ),
+    Site(
+        "hook_record",
+        "anew(path)",
+        Case("a record of the hook that others may write to"),
     ),
     Site("openclaw::config", r#""end that program"#, Person(BY_ITSELF)),
     Site("openclaw::config::commit", r#""look at the disk"#, Person(MACHINE)),
@@ -518,7 +525,7 @@ pub const WHOLE: &[(&str, usize)] = &[
     ("cmd::doctor::fix", 1),
     ("cmd::doctor::checks::entry", 5),
     ("cmd::doctor::checks::files", 19),
-    ("cmd::doctor::checks::home", 7),
+    ("cmd::doctor::checks::home", 8),
     ("cmd::doctor::checks::services", 12),
     ("cmd::doctor::checks::token", 7),
     ("cmd::manual", 1),

@@ -17,7 +17,8 @@ const LAST_TO_RESTART: &str = "2026.8.2";
 /// Up to this version `hooks.internal.enabled: true` switches on every hook that comes with OpenClaw.
 const LAST_TO_OPEN_ALL: &str = "2026.7.1";
 
-fn install(kind: Kind) -> &'static str {
+/// The command that installs this kind.
+pub(super) fn install(kind: Kind) -> &'static str {
     match kind {
         Kind::Hook => "hook install",
         Kind::Plugin => "hook install --as plugin",

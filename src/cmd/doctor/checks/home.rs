@@ -1,11 +1,18 @@
 //! The home, its folder of ours, and what lies about.
 
+use crate::cmd::doctor::checks::files::install;
 use crate::cmd::doctor::facts::Facts;
 use crate::cmd::doctor::finding::Finding;
 use crate::cmd::doctor::fix;
+use crate::error::ExitCode;
 use crate::fs;
+use crate::hook_record;
+use crate::mode::Mode;
+use crate::openclaw::hook_files::Kind;
 use crate::openclaw::lock;
+use crate::token::{record, store};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 pub(super) fn home(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let place = facts.place;
@@ -34,15 +41,54 @@ pub(super) fn home(name: &'static str, facts: &Facts) -> Vec<Finding> {
 }
 
 pub(super) fn files(name: &'static str, facts: &Facts) -> Vec<Finding> {
-    let loose = facts.loose.iter().map(|(path, mode)| {
-        let text = format!("others may read this file (mode {mode:04o}): {}", path.display());
-        Finding::warn(name, text, format!("chmod 600 {}", fs::quoted(path)))
+    let loose = facts.loose.iter().map(|loose| {
+        let (path, mode) = (loose.path.display(), loose.mode);
+        match &loose.doubt {
+            Some(why) => {
+                let text = format!("somebody else may have written this file, {why}: {path}");
+                Finding::fail(name, ExitCode::Failure, text, anew(&loose.path, facts))
+            }
+            None => {
+                let text = format!("others may read this file (mode {mode:04o}): {path}");
+                Finding::warn(name, text, format!("chmod 600 {}", fs::quoted(&loose.path)))
+            }
+        }
     });
     let loose: Vec<Finding> = loose.collect();
     if loose.is_empty() {
         return vec![Finding::ok(name, "no file of ours can be read by others")];
     }
     loose
+}
+
+/// What makes a file anew that somebody else may have written. To take away their right to write it would make it count.
+fn anew(path: &Path, facts: &Facts) -> String {
+    let place = facts.place;
+    if path == place.hook_record_file() {
+        return hook_record::anew(path);
+    }
+    let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let between = |start, end| file.strip_prefix(start)?.strip_suffix(end);
+    let named = between("owner-token-", ".jwt");
+    let own = facts.token.as_ref().ok().map(|token| &token.owner);
+    let own = own.filter(|owner| owner.token_file == path);
+    if let Some(namespace) = named.or(own.map(|owner| owner.namespace.value.as_str())) {
+        let recorded = record::read(&place.record_file(namespace)).ok().flatten();
+        let mode = recorded.map_or(Mode::Managed, |record| record.mode);
+        return store::anew(path, own.map_or(mode, |owner| owner.mode.value), namespace);
+    }
+    if between("owner-", ".json").is_some() {
+        return record::anew(path);
+    }
+    let installed = Kind::ALL.into_iter().find(|kind| path.starts_with(kind.dir(place)));
+    let rm = format!("rm {}", fs::quoted(path));
+    match installed {
+        Some(kind) => format!(
+            "look at it, then make it anew: {rm} && sigilum-authz-notify {}",
+            install(kind)
+        ),
+        None => format!("look at it, then remove it: {rm}"),
+    }
 }
 
 pub(super) fn leftovers(name: &'static str, facts: &Facts) -> Vec<Finding> {
