@@ -23,7 +23,7 @@ use crate::hook::answer::Answer;
 use crate::hook::event::{self, Event, MAX_BYTES};
 use crate::sigilum::http::{self, Http};
 use crate::text;
-use crate::token::token_command::TokenCommand;
+use crate::token::token_command::{TokenCommand, VARIABLE};
 use crate::watch::log::LogFormat;
 use crate::watch::{self, Homes, Watching};
 use serde::Serialize;
@@ -296,12 +296,11 @@ impl Watch {
     }
 
     fn start(&self) -> Result<Watching> {
-        const TOKEN_COMMAND: &str = "SIGILUM_OWNER_TOKEN_COMMAND";
         let Caller { place, env, .. } = Caller::gateway(&self.args, &self.env)?;
-        let command = env.var(TOKEN_COMMAND);
+        let command = env.var(VARIABLE);
         watch::start(watch::Options {
             token_command: command
-                .map(|text| TokenCommand::parse(text, TOKEN_COMMAND, env.pairs()))
+                .map(|text| TokenCommand::parse(text, VARIABLE, env.pairs()))
                 .transpose()?,
             ..watch::Options::new(Homes::Listed(vec![place]), &env)
         })

@@ -7,12 +7,10 @@ use crate::cmd::context::place;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::home::{self, OpenClawHome};
-use crate::token::token_command::TokenCommand;
+use crate::token::token_command::{TokenCommand, VARIABLE};
 use crate::watch::{self, Homes, Options};
 use std::io::Write;
 use std::path::PathBuf;
-
-const TOKEN_COMMAND: &str = "SIGILUM_OWNER_TOKEN_COMMAND";
 
 /// Runs the command.
 pub fn run(args: &WatchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
@@ -38,9 +36,9 @@ fn options(args: &WatchArgs, env: &Env) -> Result<Options> {
                 .next("leave it out for a third of the token's life, or give for example --renew-at 0.25"),
         );
     }
-    let token_command = match (&args.token_command, env.var(TOKEN_COMMAND)) {
+    let token_command = match (&args.token_command, env.var(VARIABLE)) {
         (Some(text), _) => Some(TokenCommand::parse(text, "--token-command", env.pairs())?),
-        (None, Some(text)) => Some(TokenCommand::parse(text, TOKEN_COMMAND, env.pairs())?),
+        (None, Some(text)) => Some(TokenCommand::parse(text, VARIABLE, env.pairs())?),
         (None, None) => None,
     };
     Ok(Options {

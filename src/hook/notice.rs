@@ -159,6 +159,14 @@ pub fn problem(what: &str, command: &str, form: Form) -> String {
     }
 }
 
+/// What the owner must do before the token ends, since nothing renews it. Our own words only, for the owner alone.
+pub fn near_end(namespace: &str, when: &str, command: &str) -> String {
+    format!(
+        "Sigilum: the owner token of namespace {namespace} expires {when}, and nothing renews it. Log in again before \
+         then: {command}"
+    )
+}
+
 /// What the owner must know when Sigilum gave no answer, so that silence means that nothing waits. Our own words only.
 pub fn not_asked(why: &str) -> String {
     format!("Sigilum could not be asked: {why}.")

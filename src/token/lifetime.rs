@@ -39,6 +39,15 @@ pub fn expiry_text(says: &Inspected, now: i64) -> String {
     format!("{} ({left})", time::rfc3339(exp))
 }
 
+/// Whether a token ends so soon that a person should hear of it where nothing renews it: within a day, or within the last
+/// third of a life that is shorter than three.
+pub fn is_near_end(says: &Inspected, now: i64) -> bool {
+    const DAY: i64 = 24 * 3600;
+    let life = says.life().and_then(|life| i64::try_from(life).ok());
+    let left = expires_at(says).map(|exp| exp.saturating_sub(now));
+    left.is_some_and(|left| left <= life.map_or(DAY, |life| DAY.min(life / 3)))
+}
+
 /// When a token was issued and when it expires, in Unix seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetime {

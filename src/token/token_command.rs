@@ -12,6 +12,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+/// What names a person's command in the environment.
+pub const VARIABLE: &str = "SIGILUM_OWNER_TOKEN_COMMAND";
 /// How long the command may take.
 pub const LIMIT: Duration = Duration::from_secs(30);
 /// An owner token is about 400 bytes.

@@ -71,6 +71,16 @@ pub fn read(place: &OpenClawHome) -> Option<WatchStatus> {
     Some(status)
 }
 
+/// Whether a watcher that wrote this renews the token of a namespace: it runs, knows when, and does not fail.
+pub fn renews(watch: Option<&WatchStatus>, namespace: &str) -> bool {
+    let Some(watch) = watch.filter(|watch| watch.running) else {
+        return false;
+    };
+    watch.homes.iter().any(|home| {
+        home.namespace.as_deref() == Some(namespace) && home.next_due_at.is_some() && home.last_error.is_none()
+    })
+}
+
 /// Writes the home's status file, where there is anything new in it.
 pub fn write(place: &OpenClawHome, status: &WatchStatus) -> Result<()> {
     let path = place.watch_status_file();
@@ -121,6 +131,12 @@ mod tests {
         };
         write(&place, &status).unwrap();
         assert_eq!(read(&place), Some(status.clone()));
+        let renews = |status: &WatchStatus, whose| super::renews(Some(status), whose);
+        assert!(!renews(&status, "alice"), "nobody knows when");
+        status.homes[0].next_due_at = Some("2026-11-23T06:20:37Z".to_owned());
+        assert!(renews(&status, "alice") && !renews(&status, "bob"));
+        status.homes[0].last_error = Some("database busy".to_owned());
+        assert!(!renews(&status, "alice"));
         let mode = std::fs::metadata(place.watch_status_file())
             .unwrap()
             .permissions()
@@ -128,10 +144,12 @@ mod tests {
         assert_eq!(mode & 0o7777, 0o600);
 
         let mut child = std::process::Command::new("true").spawn().unwrap();
+        status.homes[0].last_error = None;
         (status.pid, status.pid_starttime) = (child.id(), None);
         child.wait().unwrap();
         write(&place, &status).unwrap();
-        assert!(!read(&place).unwrap().running);
+        let read_again = read(&place).unwrap();
+        assert!(!read_again.running && !renews(&read_again, "alice"));
         remove(&place);
         assert_eq!(read(&place), None);
     }

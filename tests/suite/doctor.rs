@@ -858,6 +858,21 @@ fn tokens_and_what_stands_beside() {
             },
         },
         Row {
+            check: "token",
+            state: "warn",
+            code: 0,
+            text: "alice: the token expires 20",
+            next: "sigilum-authz-notify auth refresh --namespace alice",
+            after: Gone,
+            set_up: |home| {
+                let (iat, exp) = (env::now() - 604_800, env::now() + 3600);
+                let token = home
+                    .api
+                    .token_with(json!({"namespace": "alice", "iat": iat, "exp": exp}));
+                home.env.write(".openclaw/.sigilum/owner-token-alice.jwt", token);
+            },
+        },
+        Row {
             check: "stored",
             state: "warn",
             code: 0,
@@ -968,6 +983,63 @@ fn tokens_and_what_stands_beside() {
             set_up: |home| watched(home, std::process::id(), &json!({"next_due_at": null})),
         },
     ]);
+}
+
+/// A token of the hosted Sigilum without a token command: what renews it, and when that becomes a warning.
+#[test]
+fn a_token_that_only_a_person_renews() {
+    let home = Home::new();
+    let log_in = "sigilum-authz-notify auth login --mode managed --namespace alice --owner-token-stdin";
+    for (hours, state) in [(30, "ok"), (20, "warn")] {
+        let now = env::now();
+        let token = home
+            .api
+            .token_with(json!({"namespace": "alice", "iat": now - 604_800, "exp": now + hours * 3600}));
+        let login = [
+            "auth",
+            "login",
+            "--mode",
+            "managed",
+            "--namespace",
+            "alice",
+            "--owner-token-stdin",
+        ];
+        home.env
+            .run(login)
+            .args(["--api-url", &home.api.url(), "--print-token", "false"])
+            .stdin(token)
+            .expect(0);
+        let _ = std::fs::remove_file(home.env.sigilum("watch-status.json"));
+        for watcher in ["none; ", "process 4000000 is gone; ", "runs; "] {
+            let found = home.findings();
+            let of = |check: &str| found.iter().find(|finding| finding["check"] == check).unwrap();
+            let (token, seen) = (of("token"), of("watcher"));
+            assert_eq!(
+                (&seen["state"], &token["state"]),
+                (&json!("ok"), &json!(state)),
+                "{found:#?}"
+            );
+            let text = seen["text"].as_str().unwrap();
+            let both = "log in again before then, or give a watcher a command that prints a fresh one \
+                        (sigilum-authz-notify watch --install-unit --token-command <command>)";
+            assert!(
+                text.contains(watcher) && text.contains("nothing renews this token, which expires 20"),
+                "{text}"
+            );
+            assert!(text.ends_with(both), "{text}");
+            if state == "warn" {
+                assert_eq!(token["next"], log_in);
+                let text = home.env.run(["auth", "status"]).expect(0).stdout;
+                assert!(text.contains("Problem:       alice: the token expires 20"), "{text}");
+            }
+            let status = home.env.run(["auth", "status"]).expect(0).stdout;
+            assert!(status.contains(", nothing renews this token\n"), "{status}");
+            match watcher {
+                "none; " => watched(&home, 4_000_000, &json!({})),
+                _ => watched(&home, std::process::id(), &json!({"next_due_at": null})),
+            }
+        }
+    }
 }
 
 /// A watcher that has written down this of the home.

@@ -180,6 +180,58 @@ fn the_notice() {
     assert_eq!(answer.message().matches(" new: ").count(), 2, "{answer:?}");
 }
 
+/// Seconds of life so far and left; whether the last day is told where nothing renews the token.
+#[test]
+fn the_tokens_last_day_is_told_to_the_owner_where_nothing_renews_it() {
+    const HOUR: i64 = 3600;
+    let person = Person::new();
+    let token = |lived: i64, left: i64| {
+        let times = json!({"namespace": NS, "iat": env::now() - lived, "exp": env::now() + left});
+        person.token_file(&person.api.token_with(times));
+    };
+    for (lived, left, told) in [
+        (6 * 24 * HOUR, 25 * HOUR, false),
+        (6 * 24 * HOUR, 23 * HOUR, true),
+        (0, 3 * HOUR, false),
+        (2 * HOUR, HOUR / 2, true),
+    ] {
+        token(lived, left);
+        let answer = person.ask(json!({}));
+        assert_eq!(answer.messages.len(), usize::from(told), "{left}: {answer:?}");
+        if told {
+            let says = answer.message();
+            assert!(
+                says.starts_with("Sigilum: the owner token of namespace alice expires 20")
+                    && says.contains(
+                        ", and nothing renews it. Log in again before then: sigilum-authz-notify auth login "
+                    ),
+                "{says}"
+            );
+        }
+    }
+    // A group is no place for it, and beside a notice it is a message of its own.
+    let group = json!({"chatType": "group", "sessionKey": "agent:main:irc:group:x"});
+    assert_eq!(person.ask(group).messages.len(), 0);
+    person.api.add_claim(NS, json!({"service": "mail"}));
+    let answer = person.ask(json!({}));
+    assert_eq!(answer.messages.len(), 2, "{answer:?}");
+    // Where a watcher renews the token, nobody need do anything.
+    let watched = |error: Value| {
+        let home = json!({"home": person.env.openclaw(), "config": person.env.config(), "namespace": NS,
+            "mode": "oss-local", "polled": false, "expires_at": null, "next_due_at": "2026-01-05T00:00:00Z",
+            "renewed_at": null, "last_error": error});
+        let status = json!({"pid": std::process::id(), "running": true, "started_at": "2026-01-01T00:00:00Z",
+            "updated_at": "2026-01-01T00:00:00Z", "homes_served": 1, "homes": [home]});
+        person
+            .env
+            .write(".openclaw/.sigilum/watch-status.json", status.to_string());
+    };
+    watched(Value::Null);
+    assert_eq!(person.ask(json!({})).messages.len(), 1);
+    watched(json!("database busy"));
+    assert_eq!(person.ask(json!({})).messages.len(), 2);
+}
+
 /// A request that is asked for again has a new id, the old time and the old place in the list.
 #[test]
 fn what_the_owner_has_not_been_told_of_comes_first() {

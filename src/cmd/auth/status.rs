@@ -92,14 +92,20 @@ pub fn lines(token: &TokenStatus) -> Vec<String> {
             .zip(&token.stored)
             .map(|(head, stored)| format!("{head}{}", stored.text())),
     );
-    lines.push(format!("Watcher:       {}", watch_text(token.watch.as_ref())));
+    let ends = token.why_not.is_none() && token.expires_at.is_some();
+    lines.push(format!("Watcher:       {}", watch_text(token.watch.as_ref(), ends)));
     lines
 }
 
 /// The watcher in one line; `none` where none ever served this home.
-pub fn watch_text(watch: Option<&WatchStatus>) -> String {
-    let Some(watch) = watch else { return "none".to_owned() };
-    let state = if watch.running { "runs" } else { "is gone" };
+pub fn watch_text(watch: Option<&WatchStatus>, has_token: bool) -> String {
+    let nothing_renews = if has_token { ", nothing renews this token" } else { "" };
+    let Some(watch) = watch else {
+        return format!("none{nothing_renews}");
+    };
+    if !watch.running {
+        return format!("process {} is gone{nothing_renews}", watch.pid);
+    }
     let homes = watch.homes.iter().map(|home| {
         let due = match (&home.next_due_at, &home.expires_at) {
             (Some(due), _) => format!(", next renewal {due}"),
@@ -112,5 +118,5 @@ pub fn watch_text(watch: Option<&WatchStatus>) -> String {
             .map_or_else(String::new, |error| format!(", fails: {error}"));
         format!("{due}{error}")
     });
-    format!("process {} {state}{}", watch.pid, homes.collect::<String>())
+    format!("process {} runs{}", watch.pid, homes.collect::<String>())
 }

@@ -67,6 +67,9 @@ pub struct TokenStatus {
     /// The expiry for people.
     #[serde(skip)]
     pub expiry: Option<String>,
+    /// See [`lifetime::is_near_end`].
+    #[serde(skip)]
+    pub is_near_end: bool,
     pub config: PathBuf,
     /// Whether openclaw.json holds the same token; absent where it cannot be read.
     pub config_has_same_token: Option<bool>,
@@ -133,6 +136,7 @@ impl TokenStatus {
             expires_at: expires_at.map(time::rfc3339),
             remaining_seconds: expires_at.map(|exp| exp.saturating_sub(now)),
             doubts: says.as_ref().map_or_else(Vec::new, |says| says.doubts(now)),
+            is_near_end: says.as_ref().is_some_and(|says| lifetime::is_near_end(says, now)),
             expiry: says.as_ref().map(|says| lifetime::expiry_text(says, now)),
             config: place.config.clone(),
             config_has_same_token: entry.map(|entry| holds(entry, shown.as_ref())),
@@ -146,6 +150,11 @@ impl TokenStatus {
             doubted: paths_of(&loose, |loose| loose.doubt.is_some()),
             owner,
         })
+    }
+
+    /// Whether a watcher renews the token.
+    pub fn is_renewed(&self) -> bool {
+        status::renews(self.watch.as_ref(), &self.namespace)
     }
 
     /// Whether the API refuses the token.

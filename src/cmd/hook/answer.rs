@@ -18,6 +18,7 @@ use crate::sigilum::api::{Api, ApiError};
 use crate::sigilum::http::{self, Http, HttpError, Url};
 use crate::sigilum::local_db::LocalDb;
 use crate::time;
+use crate::watch;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -213,6 +214,7 @@ impl<'a> HookRequest<'a> {
             }
             None => {}
         }
+        answer.messages.extend(self.near_end(audience));
         let shown = if audience.is_owner { described } else { 0 };
         let shown = listed.iter().take(shown).filter_map(|listed| listed.request.id());
         let answered = Answered {
@@ -225,6 +227,15 @@ impl<'a> HookRequest<'a> {
             answer,
             memory: Some(Box::new(Memory { file, answered })),
         }
+    }
+
+    /// The token's last day, where nothing renews it: whoever can is told while the notices still come.
+    fn near_end(&self, audience: Audience) -> Option<String> {
+        let is_told = audience.is_owner || self.caller.is_person();
+        let when = self.token.as_ref().ok().filter(|_| is_told)?.near_end(self.now())?;
+        let namespace = &self.owner.namespace.value;
+        let renewed = watch::status::renews(watch::status::read(&self.caller.place).as_ref(), namespace);
+        (!renewed).then(|| notice::near_end(namespace, &when, &self.log_in()))
     }
 
     fn about(&self) -> About<'_> {

@@ -9,7 +9,8 @@ use crate::openclaw::entry::Entry;
 use crate::settings::{self, Origin, Owner};
 use crate::sigilum::http::Url;
 use crate::time;
-use crate::token::{claims, lifetime};
+use crate::token::claims::{self, Inspected};
+use crate::token::lifetime;
 use secrecy::SecretString;
 use std::fmt;
 
@@ -22,7 +23,7 @@ pub struct OwnerToken {
     pub token: SecretString,
     /// Where it is from, for logs: `the token file`.
     pub source: &'static str,
-    exp: Option<i64>,
+    says: Inspected,
 }
 
 /// Why there is no token to send.
@@ -72,7 +73,12 @@ impl fmt::Display for NoToken {
 impl OwnerToken {
     /// How many seconds it has left at `now`; `None` where it never expires.
     pub fn left(&self, now: i64) -> Option<i64> {
-        Some(self.exp?.saturating_sub(now))
+        Some(lifetime::expires_at(&self.says)?.saturating_sub(now))
+    }
+
+    /// When it expires, where that is so soon that a person should hear of it.
+    pub fn near_end(&self, now: i64) -> Option<String> {
+        lifetime::is_near_end(&self.says, now).then(|| lifetime::expiry_text(&self.says, now))
     }
 }
 
@@ -83,8 +89,8 @@ pub fn find(owner: &Owner, api: &Url, entry_without_record: Option<&Entry>, now:
         Some(entry) => (IN_ENTRY, of_entry(entry, owner, api)),
         None => ("the token file", of_file(owner, api)),
     };
-    let exp = token.and_then(|token| Ok((check(&token, owner, now)?, token)));
-    exp.map(|(exp, token)| OwnerToken { token, source, exp })
+    let says = token.and_then(|token| Ok((check(&token, owner, now)?, token)));
+    says.map(|(says, token)| OwnerToken { token, source, says })
         .map_err(|why| NoToken { source, why })
 }
 
@@ -116,8 +122,8 @@ fn is_at(url: &str, api: &Url) -> bool {
     Url::parse(url).is_ok_and(|url| url.origin() == api.origin())
 }
 
-/// When it expires.
-fn check(token: &SecretString, owner: &Owner, now: i64) -> Result<Option<i64>, WhyNot> {
+/// What it says, where it may be sent.
+fn check(token: &SecretString, owner: &Owner, now: i64) -> Result<Inspected, WhyNot> {
     let says = claims::inspect(token).map_err(WhyNot::Invalid)?;
     if says.namespace != owner.namespace.value {
         return Err(WhyNot::OtherNamespace);
@@ -125,7 +131,7 @@ fn check(token: &SecretString, owner: &Owner, now: i64) -> Result<Option<i64>, W
     if says.is_expired(now) {
         return Err(WhyNot::Expired(says.exp.map_or(0, |exp| now.saturating_sub(exp))));
     }
-    Ok(lifetime::expires_at(&says))
+    Ok(says)
 }
 
 #[cfg(test)]

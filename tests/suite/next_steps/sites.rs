@@ -527,7 +527,7 @@ pub const WHOLE: &[(&str, usize)] = &[
     ("cmd::doctor::checks::files", 19),
     ("cmd::doctor::checks::home", 8),
     ("cmd::doctor::checks::services", 12),
-    ("cmd::doctor::checks::token", 7),
+    ("cmd::doctor::checks::token", 8),
     ("cmd::manual", 1),
     ("openclaw::config::secret", 1),
     ("openclaw::selection", 1),

@@ -1,5 +1,6 @@
 //! What stands beside the hook: the local API's database and secret, the Sigilum gateway, the watcher.
 
+use crate::cmd::context;
 use crate::cmd::doctor::facts::Facts;
 use crate::cmd::doctor::finding::Finding;
 use crate::cmd::doctor::token::TokenStatus;
@@ -10,6 +11,7 @@ use crate::process::Process;
 use crate::sigilum::gateway::{DEFAULT_ADMIN_URL, Gateway, Target};
 use crate::sigilum::http;
 use crate::sigilum::local_db::LocalDb;
+use crate::token::token_command;
 use crate::watch::status::WatchStatus;
 use rustix::fs::Access;
 use std::time::Duration;
@@ -128,6 +130,14 @@ pub(super) fn gateway(name: &'static str, facts: &Facts) -> Vec<Finding> {
 pub(super) fn watcher(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let needs_one = facts.token.as_ref().is_ok_and(|token| token.why_not.is_none());
     let start = || facts.command("watch --install-unit");
+    if let Some(by_hand) = by_hand(facts).filter(|_| facts.watch.as_ref().is_none_or(|watch| !watch.running)) {
+        let gone = facts
+            .watch
+            .as_ref()
+            .map(|watch| format!("process {} is gone", watch.pid));
+        let gone = gone.unwrap_or_else(|| "none".to_owned());
+        return vec![Finding::ok(name, format!("{gone}; {by_hand}"))];
+    }
     vec![match &facts.watch {
         Some(watch) if watch.running => return watching(name, watch, facts),
         Some(watch) if needs_one => {
@@ -137,6 +147,21 @@ pub(super) fn watcher(name: &'static str, facts: &Facts) -> Vec<Finding> {
         None if needs_one => Finding::warn(name, "none runs: nothing renews the token", start()),
         _ => Finding::ok(name, "none"),
     }]
+}
+
+/// What is so of a token of the hosted Sigilum, which only a person or a token command renews; `None` for any other. Its
+/// last day is the token's finding.
+fn by_hand(facts: &Facts) -> Option<String> {
+    let token = facts.token.as_ref().ok()?;
+    let is_hosted = token.why_not.is_none() && token.owner.mode.value == Mode::Managed;
+    let has_command =
+        facts.env.var(token_command::VARIABLE).is_some() && !facts.watch.as_ref().is_some_and(|watch| watch.running);
+    let expiry = token.expiry.as_ref().filter(|_| is_hosted && !has_command)?;
+    let renewed = facts.command("watch --install-unit --token-command <command>");
+    Some(format!(
+        "nothing renews this token, which expires {expiry}: log in again before then, or give a watcher a command that \
+         prints a fresh one ({renewed})"
+    ))
 }
 
 fn watching(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Vec<Finding> {
@@ -181,11 +206,17 @@ fn watching(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Vec<Findi
             let text = format!("it fails: {error}");
             found.push(Finding::warn(name, text, facts.command("auth status")));
         } else if home.next_due_at.is_none() && home.expires_at.is_some() {
-            let next = match facts.token.as_ref() {
-                Ok(token) => crate::cmd::context::login_command(&token.owner, ""),
-                Err(_) => facts.command("auth login"),
-            };
-            found.push(Finding::warn(name, "it runs, and nothing renews this token", next));
+            found.push(match by_hand(facts) {
+                Some(by_hand) => Finding::ok(name, format!("process {} runs; {by_hand}", watch.pid)),
+                None => {
+                    let log_in = facts
+                        .token
+                        .as_ref()
+                        .map(|token| context::login_command(&token.owner, ""));
+                    let next = log_in.unwrap_or_else(|_| facts.command("auth login"));
+                    Finding::warn(name, "it runs, and nothing renews this token", next)
+                }
+            });
         }
     }
     if found.is_empty() {

@@ -35,6 +35,10 @@ pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
         return vec![Finding::warn(name, text, renew(token, facts))];
     }
     let expiry = token.expiry.as_deref().unwrap_or("no expiry");
+    if token.is_near_end && !token.is_renewed() {
+        let text = format!("{whose}: the token expires {expiry}, and nothing renews it");
+        return vec![Finding::warn(name, text, renew(token, facts))];
+    }
     vec![Finding::ok(name, format!("{whose}: {}, {expiry}", token.state.text()))]
 }
 
