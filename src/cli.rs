@@ -389,6 +389,10 @@ pub struct HookInstallArgs {
     /// direct chat
     #[arg(long, value_name = "IDS")]
     pub senders: Option<String>,
+    /// Who may answer requests in the chat, with the plugin: sender ids with their channel such as telegram:123456789,
+    /// separated by commas; "" for nobody
+    #[arg(long, value_name = "IDS")]
+    pub deciders: Option<String>,
     /// What is said outside direct chats [default: brief]
     #[arg(long, value_enum, value_name = "HOW")]
     pub groups: Option<Groups>,

@@ -129,6 +129,9 @@ pub struct HookRecord {
     /// Absent: whoever is in a direct chat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub senders: Option<Vec<String>>,
+    /// Who may decide requests in the chat: sender ids with their channel, `telegram:123456789`. Absent: nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deciders: Option<Vec<String>>,
     /// How much is said elsewhere; absent: [`Groups::Brief`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<Groups>,

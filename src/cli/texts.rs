@@ -53,6 +53,7 @@ pub(super) const HOOK_INSTALL: &str = "\
 Examples:
   sigilum-authz-notify hook install
   sigilum-authz-notify hook install --as plugin --senders irc:alice!~alice@host
+  sigilum-authz-notify hook install --as plugin --deciders telegram:123456789
 
 Exit codes: 3 openclaw.json cannot be read or edited, 5 a lock stayed held";
 

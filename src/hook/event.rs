@@ -118,27 +118,29 @@ impl Event {
         }
     }
 
-    /// Whether the sender has one of these ids.
-    ///
-    /// An id is compared whole. On IRC, where an id is `nick!user@host`, a bare nick will do, in either case of
-    /// letters; anyone may take a nick that its owner is not using, so a network without registered nicks wants the
-    /// whole id. `irc:alice` is `alice` on that channel alone.
     fn is_from_one_of(&self, ids: &[String]) -> bool {
-        let Some(sender) = self.sender_id.as_deref().filter(|sender| !sender.is_empty()) else {
-            return false;
-        };
         let channel = self.command_source.as_deref().filter(|source| !source.is_empty());
-        // Elsewhere an id may hold anything before a `!`.
-        let nick = sender
-            .split_once('!')
-            .filter(|_| channel == Some("irc"))
-            .map(|(nick, _)| nick);
-        let is_sender = |id: &str| id == sender || nick.is_some_and(|nick| nick.eq_ignore_ascii_case(id));
-        ids.iter().filter(|id| !id.is_empty()).any(|id| {
-            let on_channel = |source: &str| id.strip_prefix(source)?.strip_prefix(':');
-            is_sender(id) || channel.and_then(on_channel).is_some_and(is_sender)
-        })
+        is_one_of(ids, self.sender_id.as_deref().unwrap_or_default(), channel)
     }
+}
+
+/// Whether a sender on a channel has one of these ids.
+///
+/// An id is compared whole. On IRC, where an id is `nick!user@host`, a bare nick will do, in either case of letters;
+/// anyone may take a nick that its owner is not using, so a network without registered nicks wants the whole id.
+/// `irc:alice` is `alice` on that channel alone.
+pub fn is_one_of(ids: &[String], sender: &str, channel: Option<&str>) -> bool {
+    // Elsewhere an id may hold anything before a `!`.
+    let nick = sender
+        .split_once('!')
+        .filter(|_| channel == Some("irc"))
+        .map(|(nick, _)| nick);
+    let is_sender = |id: &str| id == sender || nick.is_some_and(|nick| nick.eq_ignore_ascii_case(id));
+    let known = ids.iter().filter(|id| !id.is_empty() && !sender.is_empty());
+    known.into_iter().any(|id| {
+        let on_channel = |source: &str| id.strip_prefix(source)?.strip_prefix(':');
+        is_sender(id) || channel.and_then(on_channel).is_some_and(is_sender)
+    })
 }
 
 /// Sender ids in a text: separated by commas or white space.

@@ -29,6 +29,7 @@ pub enum Setting {
     Binary,
     Dashboard,
     Senders,
+    Deciders,
     Groups,
     Notify,
     PollRequests,
@@ -96,7 +97,7 @@ const fn rule(setting: Setting, name: &'static str, order: &'static [(Claimant, 
 }
 
 /// Every setting. Who is not in its row decides nothing.
-pub const RULES: [Rule; 35] = [
+pub const RULES: [Rule; 36] = [
     rule(
         Setting::OpenClawHome,
         "OpenClaw home",
@@ -283,6 +284,14 @@ pub const RULES: [Rule; 35] = [
         &[
             (By::Record, "`hook.json` (`hook install --senders`)"),
             (By::Default, "whoever is in a direct chat"),
+        ],
+    ),
+    rule(
+        Setting::Deciders,
+        "who decides in the chat",
+        &[
+            (By::Record, "`hook.json` (`hook install --deciders`)"),
+            (By::Default, "nobody"),
         ],
     ),
     rule(

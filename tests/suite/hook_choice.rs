@@ -431,6 +431,32 @@ fn hook_install_records_who_is_told_at_once() {
 }
 
 #[test]
+fn hook_install_records_who_decides_in_the_chat() {
+    let env = TestEnv::new();
+    env.run(login("alice")).expect(0);
+    let install = |args: &[&str]| env.run([&["hook", "install"], args].concat());
+    let output = install(&["--deciders", "telegram:123456789, matrix:@alice:example.org"]).expect(0);
+    let wanted = json!(["telegram:123456789", "matrix:@alice:example.org"]);
+    assert_eq!(record(&env)["deciders"], wanted);
+    let note = "only the plugin answers in the chat: sigilum-authz-notify hook install --as plugin";
+    assert!(output.stdout.contains(note), "{}", output.stdout);
+    // Neither another choice nor a login touches them, nor does what is refused.
+    assert!(!install(&["--as", "plugin"]).expect(0).stdout.contains(note));
+    env.run(login("alice")).expect(0);
+    for id in ["123456789", "telegram:", ":1", "telegram:1,@alice:example.org"] {
+        let output = install(&["--deciders", id]).expect(2);
+        assert!(output.stderr.contains("it names no channel"), "{}", output.stderr);
+    }
+    let of_agent = install(&["--deciders", "telegram:666"])
+        .env("OPENCLAW_SHELL", "exec")
+        .expect(2);
+    assert!(of_agent.stderr.contains("an agent's shell"), "{}", of_agent.stderr);
+    assert_eq!(record(&env)["deciders"], wanted);
+    install(&["--deciders", ""]).expect(0);
+    assert_eq!(record(&env).get("deciders"), None);
+}
+
+#[test]
 fn hook_install_records_the_environment_by_name_and_no_secret() {
     let vars = [
         ("HTTPS_PROXY", "http://proxy:3128"),

@@ -249,6 +249,46 @@ fn the_watcher() {
 }
 
 #[test]
+fn who_decides_in_the_chat_and_who_cannot() {
+    let env = TestEnv::new();
+    env.write_config(r#"{"meta":{"lastTouchedVersion":"2026.9.6"},"commands":{"ownerAllowFrom":["telegram:1","2"]}}"#);
+    log_in(&env);
+    let deciders = "telegram:1,telegram:2,matrix:@a'b:x,irc:alice!~a@host";
+    env.run(["hook", "install", "--deciders", deciders]).expect(0);
+    let why = |at: usize| status(&env)["deciders"][at]["only_reads"].clone();
+    for at in 0..3 {
+        let no_plugin = "only the plugin answers in the chat, run: sigilum-authz-notify hook install --as plugin";
+        assert_eq!(why(at), no_plugin);
+    }
+    env.run(["hook", "install", "--as", "plugin"]).expect(0);
+    assert_eq!([why(0), why(1)], [Value::Null, Value::Null]);
+    assert_eq!(
+        why(2),
+        r#"not an owner for OpenClaw, run: openclaw config set commands.ownerAllowFrom '["telegram:1","2","matrix:@a'\''b:x"]'"#
+    );
+    assert_eq!(why(3), "nobody vouches for an id on irc, so nothing is decided there");
+    let told = env
+        .run(["hook", "status"])
+        .env("PATH", "/usr/bin:/bin")
+        .expect(0)
+        .stdout;
+    assert!(told.contains("\nDecider:       telegram:1\n"), "{told}");
+    assert!(
+        told.contains("\nDecider:       irc:alice!~a@host (reads only: nobody vouches for"),
+        "{told}"
+    );
+
+    let config = std::fs::read_to_string(env.config()).unwrap();
+    env.write_config(config.replace("2026.9.6", "2026.8.2"));
+    assert_eq!(
+        why(0),
+        "OpenClaw 2026.8.2 cannot confirm an owner, which takes 2026.9 or later"
+    );
+    env.write_config(config.replace("ownerAllowFrom", "allowFrom"));
+    assert!(why(0).as_str().unwrap().ends_with(r#"ownerAllowFrom '["telegram:1"]'"#));
+}
+
+#[test]
 fn what_others_wrote_moves_no_terminal_and_adds_no_line() {
     let env = TestEnv::new();
     log_in(&env);

@@ -109,6 +109,12 @@ impl Job<'_> {
         let is_default = place.config == place.home.join("openclaw.json");
         record.config = (!is_default).then(|| place.config.clone());
         self.notes.extend(install_choices::choose(record, args, self.env)?);
+        let in_chat = record.deciders.is_some() && kind == Kind::Hook;
+        if in_chat && hook_files::look(place, Kind::Plugin)?.state == "absent" {
+            let plugin = context::called(&args.place).complete("sigilum-authz-notify hook install --as plugin");
+            self.notes
+                .push(format!("deciders: only the plugin answers in the chat: {plugin}"));
+        }
         if kind == Kind::Hook || args.token_in_config.is_some() {
             let entry = context::entry(place)?;
             let installed = || Ok(true);

@@ -6,6 +6,7 @@ use crate::cmd::context;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::home;
+use crate::hook::command::is_on_a_channel;
 use crate::hook::event::sender_ids;
 use crate::hook_record::{Groups, HookRecord};
 use clap::ValueEnum;
@@ -53,6 +54,10 @@ pub fn choose(record: &mut HookRecord, args: &HookInstallArgs, env: &Env) -> Res
         let senders = sender_ids(senders);
         record.senders = (!senders.is_empty()).then_some(senders);
     }
+    if let Some(text) = &args.deciders {
+        let deciders = deciders(text, env)?;
+        record.deciders = (!deciders.is_empty()).then_some(deciders);
+    }
     record.groups = args.groups.or(record.groups);
     if let Some(target) = &args.notify {
         record.notify = match target.as_str() {
@@ -96,6 +101,22 @@ fn invalid_target(text: &str) -> Error {
         format!("invalid --notify {text:?}: a channel, `:` and whom in it"),
     )
     .next("give it as --notify matrix:@alice:localhost")
+}
+
+/// Who may decide, each with the channel: an id alone could be somebody else's on another one.
+fn deciders(text: &str, env: &Env) -> Result<Vec<String>> {
+    if env.var("OPENCLAW_SHELL").is_some() {
+        let what = "could not record who decides: this is an agent's shell (OPENCLAW_SHELL is set)";
+        return Err(Error::new(ExitCode::Usage, what).next("run it in a terminal of your own"));
+    }
+    let deciders = sender_ids(text);
+    match deciders.iter().find(|id| !is_on_a_channel(id)) {
+        None => Ok(deciders),
+        Some(id) => {
+            let what = format!("could not use the decider {id:?}: it names no channel");
+            Err(Error::new(ExitCode::Usage, what).next("give it as --deciders <channel>:<sender id>"))
+        }
+    }
 }
 
 fn check_proxy(url: &str) -> Result<()> {

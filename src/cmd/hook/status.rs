@@ -8,6 +8,7 @@ use crate::cmd::doctor::facts::{Facts, View};
 use crate::cmd::doctor::finding::{self, Finding};
 use crate::cmd::doctor::openclaw::OpenClaw;
 use crate::cmd::doctor::token::TokenStatus;
+use crate::cmd::hook::deciders::{self, Decider};
 use crate::cmd::output::{write_json, write_lines};
 use crate::cmd::resident::Resident;
 use crate::env::Env;
@@ -44,6 +45,8 @@ struct Status {
     watch: Option<WatchStatus>,
     /// The program that an OpenClaw gateway keeps for the plugin; `null` where none is known.
     running: Option<Resident>,
+    /// Who is recorded to decide in the chat.
+    deciders: Vec<Decider>,
     openclaw: OpenClaw,
     /// What is wrong, or could not be found out, and why.
     problems: Vec<String>,
@@ -117,6 +120,7 @@ impl Status {
         let problems = findings.iter().filter(|finding| finding.is_problem());
         let token_in_config = facts.chosen.as_ref().ok().and_then(|chosen| chosen.token_in_config);
         let entry = facts.entry();
+        let deciders = deciders::deciders(&facts);
         let entry_known = entry.is_some();
         let entry = entry.flatten().map(|entry| EntryStatus::of(entry, token_in_config));
         let notify = facts.chosen.as_ref().ok().map(|chosen| NotifyStatus {
@@ -149,6 +153,7 @@ impl Status {
             notify,
             watch: facts.watch,
             running: facts.resident,
+            deciders,
             openclaw: facts.openclaw,
             problems: problems.map(|problem| problem.text.clone()).collect(),
             findings,
@@ -181,6 +186,8 @@ impl Status {
         lines.push(format!("Plugin:        {}", self.plugin.text()));
         let running = self.running.iter();
         lines.extend(running.map(|resident| format!("  running:     {}", resident.text())));
+        let deciders = self.deciders.iter().map(Decider::text);
+        lines.extend(deciders.map(|text| format!("Decider:       {text}")));
         match &self.token {
             Some(token) => lines.extend(auth_status::lines(token)),
             None => lines.extend([

@@ -165,7 +165,7 @@ fn tls_front(world: &World) -> String {
     format!("https://localhost:{}", tls::front(world.api.port(), folder))
 }
 
-pub const ROWS: [Row; 35] = [
+pub const ROWS: [Row; 36] = [
     Row {
         setting: Setting::OpenClawHome,
         flag: Some("--openclaw-home"),
@@ -395,6 +395,15 @@ pub const ROWS: [Row; 35] = [
         record: Some(|world| world.hook_record(json!({"senders": [SENDER]}))),
         gateway: Some(|_, output| says(output, "the agent")),
         not_tried: &[Place::UnrecordedEntry],
+        ..BARE
+    },
+    Row {
+        setting: Setting::Deciders,
+        variable: "SIGILUM_NOTIFY_DECIDERS",
+        value: |_| "telegram:1".to_owned(),
+        record: Some(|world| world.hook_record(json!({"deciders": ["telegram:1"]}))),
+        command: "hook status",
+        person: Some(|_, output| says(output, "telegram:1")),
         ..BARE
     },
     Row {

@@ -152,6 +152,13 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "a decider without a channel",
+        first: &["hook", "install", "--deciders", "12345"],
+        step: "give it as --deciders <channel>:<sender id>",
+        act: Act::Type(&["hook", "install", "--deciders", "telegram:12345"]),
+        ..CASE
+    },
+    Case {
         name: "certificates that are none",
         set_up: |world| drop(world.write("ca.pem", "")),
         first: &["hook", "install", "--ca-file", "~/none.pem"],

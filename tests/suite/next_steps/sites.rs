@@ -185,6 +185,11 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::hook::install_choices",
+        r#""give it as --deciders"#,
+        Case("a decider without a channel"),
+    ),
+    Site(
+        "cmd::hook::install_choices",
         r#""give a file of PEM"#,
         Case("certificates that are none"),
     ),

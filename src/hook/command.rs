@@ -1,0 +1,362 @@
+//! `/sigilum …` typed in a chat: what it asks for, and whether its sender may read requests there, or decide them.
+//!
+//! What OpenClaw says of a sender counts for refusing alone, as agents can edit its config: who decides is recorded.
+
+use crate::hook::event::is_one_of;
+use crate::request::Decision;
+use crate::time;
+use serde_json::Value;
+
+/// Channels whose own service vouches for the id of a sender. On any other (IRC, SMS, e-mail, whatever comes next) a
+/// stranger may have, or take, somebody's id, so that nothing is decided there.
+pub const VOUCHED: [&str; 9] = [
+    "discord",
+    "googlechat",
+    "matrix",
+    "mattermost",
+    "msteams",
+    "signal",
+    "slack",
+    "telegram",
+    "whatsapp",
+];
+
+/// OpenClaw's own web chat: whoever holds the OpenClaw gateway's token is an owner there.
+const WEB_CHAT: &str = "webchat";
+
+/// What was typed behind `/sigilum`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked<'a> {
+    /// What waits.
+    List,
+    /// Everything about one.
+    Show(&'a str),
+    /// One decision; an approval for so many seconds, where a time was given.
+    Decide(Decision, &'a str, Option<i64>),
+    /// How it stands.
+    Status,
+    /// What can be typed.
+    Help,
+    /// Nothing of these.
+    Unclear,
+}
+
+impl<'a> Asked<'a> {
+    /// What a text asks for.
+    pub fn parse(text: &'a str) -> Self {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let verb = words.first().map(|word| word.to_lowercase()).unwrap_or_default();
+        match (verb.as_str(), &words[words.len().min(1)..]) {
+            ("" | "help", []) => Self::Help,
+            ("list", []) => Self::List,
+            ("status", []) => Self::Status,
+            ("show", [id]) => Self::Show(id),
+            ("approve", [id]) => Self::Decide(Decision::Approve, id, None),
+            ("approve", [id, time]) => match time::parse_duration(time) {
+                Some(seconds) => Self::Decide(Decision::Approve, id, Some(seconds)),
+                None => Self::Unclear,
+            },
+            ("reject", [id]) => Self::Decide(Decision::Reject, id, None),
+            ("revoke", [id]) => Self::Decide(Decision::Revoke, id, None),
+            _ => Self::Unclear,
+        }
+    }
+}
+
+/// One command, as the plugin hands it over. Fields that are missing or of another type are as good as absent.
+#[derive(Debug, Clone, Default)]
+pub struct Command {
+    /// What was typed behind `/sigilum`.
+    pub text: String,
+    channel: Option<String>,
+    sender_id: Option<String>,
+    from: Option<String>,
+    chat_type: Option<String>,
+    is_owner: bool,
+    can_confirm: bool,
+    is_gateway_client: bool,
+}
+
+/// Who may what, as a person recorded it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct People {
+    /// Who decides: `telegram:123456789`.
+    pub deciders: Vec<String>,
+    /// Who reads; deciders do too.
+    pub senders: Vec<String>,
+}
+
+/// What a sender may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum May {
+    /// Read, and decide once OpenClaw has confirmed that they are an owner still.
+    Decide,
+    /// Read.
+    Read(NotDeciding),
+    /// Nothing: they are told no more than how it is set up.
+    Nothing,
+}
+
+/// Why one who may read does not decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotDeciding {
+    /// Not recorded for it.
+    NotRecorded,
+    /// Nobody vouches for ids on this channel.
+    Channel,
+    /// The web chat, or a client of the OpenClaw gateway.
+    GatewayClient,
+    /// OpenClaw does not call them an owner.
+    NotOwner,
+    /// OpenClaw is too old to confirm it.
+    OldOpenClaw,
+}
+
+impl Command {
+    /// The command in a JSON object.
+    pub fn from_value(value: &Value) -> Self {
+        let text = |name: &str| {
+            let text = value.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+            text.map(str::to_owned)
+        };
+        let is = |name: &str| value.get(name) == Some(&Value::Bool(true));
+        Self {
+            text: text("text").unwrap_or_default(),
+            channel: text("channel"),
+            sender_id: text("senderId"),
+            from: text("from"),
+            chat_type: text("chatType"),
+            is_owner: is("senderIsOwner"),
+            can_confirm: is("canAssertOwner"),
+            // Whoever leaves it out may be one.
+            is_gateway_client: value.get("gatewayClientScopes") != Some(&Value::Null),
+        }
+    }
+
+    /// `telegram:123456789`: the sender, as deciders are recorded.
+    pub fn sender(&self) -> Option<String> {
+        Some(format!("{}:{}", self.channel.as_deref()?, self.sender_id.as_deref()?))
+    }
+
+    /// What its sender may do where it was typed.
+    pub fn may(&self, people: &People) -> May {
+        let (Some(channel), Some("direct")) = (self.channel.as_deref(), self.chat_type.as_deref()) else {
+            return May::Nothing;
+        };
+        if self.is_gateway_client || channel == WEB_CHAT {
+            let is_on = *people != People::default();
+            return match is_on && self.is_owner {
+                true => May::Read(NotDeciding::GatewayClient),
+                false => May::Nothing,
+            };
+        }
+        let (Some(id), Some(sender)) = (self.sender_id.as_deref(), self.sender()) else {
+            return May::Nothing;
+        };
+        // The answer goes back to where it came from: to nobody but them. A room has an address of its own.
+        let is_direct = [Some(id), Some(sender.as_str())].contains(&self.from.as_deref());
+        let is_decider = people.deciders.contains(&sender);
+        if !is_direct || !(is_decider || is_one_of(&people.senders, id, Some(channel))) {
+            return May::Nothing;
+        }
+        match (is_decider, is_vouched(channel), self.is_owner, self.can_confirm) {
+            (false, ..) => May::Read(NotDeciding::NotRecorded),
+            (_, false, ..) => May::Read(NotDeciding::Channel),
+            (_, _, false, _) => May::Read(NotDeciding::NotOwner),
+            (_, _, _, false) => May::Read(NotDeciding::OldOpenClaw),
+            (true, true, true, true) => May::Decide,
+        }
+    }
+}
+
+/// Whether a channel's own service vouches for the ids of its senders.
+pub fn is_vouched(channel: &str) -> bool {
+    VOUCHED.contains(&channel)
+}
+
+/// The channel of a recorded decider: `telegram` of `telegram:123456789`.
+pub fn channel_of(decider: &str) -> &str {
+    decider.split_once(':').map_or("", |(channel, _)| channel)
+}
+
+/// Whether an id names its channel: `telegram:123456789`, `matrix:@alice:example.org`, but not `@alice:example.org`.
+pub fn is_on_a_channel(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let channel = channel_of(id);
+    !channel.is_empty() && channel.bytes().all(plain) && id.len() > channel.len() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_typed() {
+        use Decision::{Approve, Reject, Revoke};
+        let cases = [
+            ("", Asked::Help),
+            (" help ", Asked::Help),
+            ("LIST", Asked::List),
+            ("list all", Asked::Unclear),
+            ("status", Asked::Status),
+            ("show cl_1", Asked::Show("cl_1")),
+            ("show", Asked::Unclear),
+            ("show cl_1 cl_2", Asked::Unclear),
+            ("approve cl_1", Asked::Decide(Approve, "cl_1", None)),
+            ("Approve  cl_1\t1h", Asked::Decide(Approve, "cl_1", Some(3600))),
+            ("approve cl_1 3d", Asked::Decide(Approve, "cl_1", Some(3 * 86_400))),
+            ("approve cl_1 cl_2", Asked::Unclear),
+            ("approve cl_1 0h", Asked::Unclear),
+            ("approve cl_1 1h please", Asked::Unclear),
+            ("approve", Asked::Unclear),
+            ("approve --all", Asked::Decide(Approve, "--all", None)),
+            ("reject cl_1", Asked::Decide(Reject, "cl_1", None)),
+            ("reject cl_1 1h", Asked::Unclear),
+            ("revoke cl_1", Asked::Decide(Revoke, "cl_1", None)),
+            ("delete cl_1", Asked::Unclear),
+            ("\u{ff41}pprove cl_1", Asked::Unclear),
+        ];
+        for (text, asked) in cases {
+            assert_eq!(Asked::parse(text), asked, "{text:?}");
+        }
+    }
+
+    fn people() -> People {
+        People {
+            deciders: VOUCHED
+                .iter()
+                .chain(&["irc", "sms", "webchat"])
+                .map(|channel| format!("{channel}:me"))
+                .collect(),
+            senders: vec!["telegram:reader".to_owned()],
+        }
+    }
+
+    /// A command by a recorded decider on a channel, with some fields otherwise.
+    fn command(channel: &str, fields: Value) -> Command {
+        let mut value = json!({"text": "list", "channel": channel, "senderId": "me", "from": format!("{channel}:me"),
+            "chatType": "direct", "senderIsOwner": true, "canAssertOwner": true, "gatewayClientScopes": null});
+        for (name, field) in fields.as_object().unwrap() {
+            value[name] = field.clone();
+        }
+        Command::from_value(&value)
+    }
+
+    #[test]
+    fn every_channel() {
+        for channel in VOUCHED {
+            assert_eq!(command(channel, json!({})).may(&people()), May::Decide, "{channel}");
+        }
+        for channel in ["irc", "sms"] {
+            let may = command(channel, json!({})).may(&people());
+            assert_eq!(may, May::Read(NotDeciding::Channel), "{channel}");
+        }
+        let may = command("webchat", json!({})).may(&people());
+        assert_eq!(may, May::Read(NotDeciding::GatewayClient));
+    }
+
+    /// All conditions hold but one.
+    #[test]
+    fn one_condition_is_missing() {
+        use NotDeciding::{GatewayClient, NotOwner, NotRecorded, OldOpenClaw};
+        let cases = [
+            (json!({}), May::Decide),
+            (json!({"from": "me"}), May::Decide),
+            // who
+            (json!({"senderId": "you", "from": "telegram:you"}), May::Nothing),
+            (json!({"senderId": "ME", "from": "telegram:ME"}), May::Nothing),
+            (
+                json!({"senderId": "telegram:me", "from": "telegram:telegram:me"}),
+                May::Nothing,
+            ),
+            (json!({"channel": "discord:me", "from": "discord:me:me"}), May::Nothing),
+            (
+                json!({"senderId": "reader", "from": "telegram:reader"}),
+                May::Read(NotRecorded),
+            ),
+            (json!({"senderId": null}), May::Nothing),
+            (json!({"senderId": "", "from": ""}), May::Nothing),
+            (json!({"senderId": ["me"]}), May::Nothing),
+            (json!({"channel": null}), May::Nothing),
+            // an owner for OpenClaw
+            (json!({"senderIsOwner": false}), May::Read(NotOwner)),
+            (json!({"senderIsOwner": null}), May::Read(NotOwner)),
+            (json!({"senderIsOwner": "true"}), May::Read(NotOwner)),
+            (json!({"senderIsOwner": 1}), May::Read(NotOwner)),
+            (json!({"canAssertOwner": false}), May::Read(OldOpenClaw)),
+            (json!({"canAssertOwner": null}), May::Read(OldOpenClaw)),
+            // no client of the OpenClaw gateway
+            (json!({"gatewayClientScopes": []}), May::Read(GatewayClient)),
+            (
+                json!({"gatewayClientScopes": ["operator.admin"]}),
+                May::Read(GatewayClient),
+            ),
+            (
+                json!({"gatewayClientScopes": "none", "senderIsOwner": false}),
+                May::Nothing,
+            ),
+            (
+                json!({"channel": "webchat", "senderId": null, "from": null}),
+                May::Read(GatewayClient),
+            ),
+            (
+                json!({"channel": "webchat", "senderId": null, "senderIsOwner": false}),
+                May::Nothing,
+            ),
+            // a direct chat, by address and by session
+            (json!({"chatType": "group"}), May::Nothing),
+            (json!({"chatType": "channel"}), May::Nothing),
+            (json!({"chatType": null}), May::Nothing),
+            (json!({"chatType": "Direct"}), May::Nothing),
+            (json!({"from": "telegram:group:-1"}), May::Nothing),
+            (json!({"from": "channel:#ops"}), May::Nothing),
+            (json!({"from": "telegram:channel:me"}), May::Nothing),
+            (json!({"from": "telegram:you"}), May::Nothing),
+            (json!({"from": "discord:me"}), May::Nothing),
+            (json!({"from": null}), May::Nothing),
+            (
+                json!({"chatType": "group", "gatewayClientScopes": ["operator.admin"]}),
+                May::Nothing,
+            ),
+        ];
+        for (fields, may) in cases {
+            assert_eq!(command("telegram", fields.clone()).may(&people()), may, "{fields}");
+        }
+        // Nobody is recorded: off, whoever asks.
+        for fields in [json!({}), json!({"gatewayClientScopes": ["operator.admin"]})] {
+            assert_eq!(
+                command("telegram", fields.clone()).may(&People::default()),
+                May::Nothing,
+                "{fields}"
+            );
+        }
+        // A plugin that says nothing of clients.
+        let silent = json!({"channel": "telegram", "senderId": "me", "from": "telegram:me", "chatType": "direct",
+            "senderIsOwner": true, "canAssertOwner": true});
+        assert_eq!(
+            Command::from_value(&silent).may(&people()),
+            May::Read(NotDeciding::GatewayClient)
+        );
+        assert_eq!(Command::from_value(&json!([])).may(&people()), May::Nothing);
+    }
+
+    #[test]
+    fn ids_with_a_channel() {
+        let cases = [
+            ("telegram:1", true),
+            ("matrix:@alice:example.org", true),
+            ("irc:alice!~a@host", true),
+            ("nextcloud-talk:alice", true),
+            ("@alice:example.org", false),
+            ("12345", false),
+            ("telegram:", false),
+            (":1", false),
+            ("", false),
+            ("Telegram:1", false),
+        ];
+        for (id, is) in cases {
+            assert_eq!(is_on_a_channel(id), is, "{id}");
+        }
+    }
+}
