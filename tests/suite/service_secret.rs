@@ -284,6 +284,26 @@ fn what_a_paste_or_a_file_leaves_around_a_secret_is_left_out_and_told() {
         assert!(output.stderr.contains(told), "{case}: {}", output.stderr);
         assert!(!format!("{output:?}").contains(secret) || secret == "Bearer", "{case}");
     }
+    // What the upstream would get is odd, and may be meant.
+    for (secret, told) in [
+        ("Basic abc", r#"the upstream would get "Bearer Basic …""#),
+        ("token abc", r#"the upstream would get "Bearer Token …""#),
+        ("ApiKey abc", r#"the upstream would get "Bearer ApiKey …""#),
+        ("Bearer Basic abc", r#"the upstream would get "Bearer Basic …""#),
+        ("abc def", "a blank in it, which a bearer token cannot have"),
+        ("abcdef", ""),
+        ("Basic", ""),
+    ] {
+        let file = desk.env.write("secret", secret);
+        let output = desk
+            .set("linear", ["--upstream-secret-file", file.to_str().unwrap()])
+            .expect(0);
+        assert!(output.stderr.contains(told), "{secret}: {}", output.stderr);
+        let doubted = ["would get", "cannot have"]
+            .iter()
+            .any(|words| output.stderr.contains(words));
+        assert_eq!(doubted, !told.is_empty(), "{secret}: {}", output.stderr);
+    }
     for (bytes, words) in [
         (&b"one\ntwo\n"[..], "a line break"),
         (b"a\0b", "not text"),

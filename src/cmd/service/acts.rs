@@ -181,6 +181,9 @@ impl Acts {
                 prefix.trim()
             ));
         }
+        if let Some((secret, Source::Given)) = &self.secret {
+            self.notes.extend(upstream_secret::doubt(secret, &prefix));
+        }
         self
     }
 

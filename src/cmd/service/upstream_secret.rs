@@ -130,6 +130,39 @@ pub(super) fn without_prefix(secret: &SecretString, prefix: &str) -> Option<Secr
     secret.filter(|_| is_word).map(SecretString::from)
 }
 
+/// Words with which the value of an `Authorization` header begins (RFC 9110 §11.4, and what APIs made up).
+const SCHEMES: [&str; 10] = [
+    "Basic",
+    "Bearer",
+    "Digest",
+    "Token",
+    "Key",
+    "ApiKey",
+    "Api-Key",
+    "OAuth",
+    "Negotiate",
+    "Hawk",
+];
+
+/// What is odd about a secret that the Sigilum gateway puts `prefix` before: a header's word before it, a blank in a
+/// bearer token, which can have none (RFC 6750 §2.1).
+pub(super) fn doubt(secret: &SecretString, prefix: &str) -> Option<String> {
+    let (word, text) = (prefix.trim(), secret.expose_secret());
+    let (first, _) = text.split_once(' ').filter(|_| !word.is_empty())?;
+    let scheme = SCHEMES.into_iter().find(|scheme| scheme.eq_ignore_ascii_case(first));
+    Some(match scheme {
+        Some(scheme) => format!(
+            "the upstream would get \"{word} {scheme} …\", as the secret begins with {scheme:?} and the Sigilum gateway \
+             puts {word:?} before it; if that is not meant, give the secret without that word, or with \
+             --auth-mode header_key --upstream-header Authorization --auth-prefix '{scheme} '"
+        ),
+        None if word.eq_ignore_ascii_case("Bearer") => {
+            "the upstream secret has a blank in it, which a bearer token cannot have: is it one secret?".to_owned()
+        }
+        None => return None,
+    })
+}
+
 fn bad_secret(why: impl std::fmt::Display) -> Error {
     Error::new(ExitCode::SecretOrDatabase, format!("invalid upstream secret: {why}"))
         .next("give it with --upstream-secret-env <name> or --upstream-secret-file <path>")
