@@ -52,6 +52,87 @@ pub fn without_invisible(text: &str) -> Option<String> {
     text.contains(is_invisible).then(|| text.replace(is_invisible, ""))
 }
 
+/// The text as it was before a terminal, a mail program or a browser wrote it down, with what each of them did, in words
+/// that follow "left out"; `None` where none did.
+pub fn as_it_was(text: &str) -> Option<(String, Vec<&'static str>)> {
+    let steps: [(Undo, &'static str); 4] = [
+        (without_colours, "a terminal's colours"),
+        (without_quote_marks, "the quote marks before its lines"),
+        (from_quoted_printable, "its quoted-printable encoding"),
+        (from_percent, "its percent-encoding"),
+    ];
+    let (mut text, mut undone) = (text.to_owned(), Vec::new());
+    for (step, what) in steps {
+        if let Some(before) = step(&text) {
+            text = before;
+            undone.push(what);
+        }
+    }
+    (!undone.is_empty()).then_some((text, undone))
+}
+
+/// `None` where there is nothing to undo.
+type Undo = fn(&str) -> Option<String>;
+
+/// Without a terminal's control sequences for colours (ECMA-48 SGR, `ESC [ 1;32 m`), of which some programs swallow the
+/// escape.
+fn without_colours(text: &str) -> Option<String> {
+    let (mut plain, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find('[') {
+        let behind = &rest[at + 1..];
+        let digits = behind
+            .find(|c: char| !c.is_ascii_digit() && c != ';')
+            .unwrap_or(behind.len());
+        let is_colour = behind[digits..].starts_with('m');
+        let kept = if is_colour {
+            rest[..at].trim_end_matches('\u{1b}')
+        } else {
+            &rest[..=at]
+        };
+        plain.push_str(kept);
+        rest = if is_colour { &behind[digits + 1..] } else { behind };
+    }
+    plain.push_str(rest);
+    (plain != text).then_some(plain)
+}
+
+/// Without the `>` with which a mail or a chat quotes a line.
+fn without_quote_marks(text: &str) -> Option<String> {
+    let plain = |line| str::trim_start_matches(line, ['>', ' ', '\t']);
+    let quoted = text.lines().any(|line| line.trim_start().starts_with('>'));
+    quoted.then(|| text.lines().map(plain).collect::<Vec<_>>().join("\n"))
+}
+
+/// From the quoted-printable encoding of mails (RFC 2045 §6.7): soft line breaks, and what may stand in a token or around
+/// it.
+fn from_quoted_printable(text: &str) -> Option<String> {
+    let plain = text.replace("=\r\n", "").replace("=\n", "");
+    let plain = unescaped(&plain, '=');
+    (plain != text).then_some(plain)
+}
+
+/// From the percent-encoding of web addresses (RFC 3986 §2.1), as far as it may stand in a token or around it.
+fn from_percent(text: &str) -> Option<String> {
+    let plain = unescaped(text, '%');
+    (plain != text).then_some(plain)
+}
+
+fn unescaped(text: &str, sign: char) -> String {
+    let signs = [
+        ("2E", "."),
+        ("2D", "-"),
+        ("5F", "_"),
+        ("3D", "="),
+        ("20", " "),
+        ("22", "\""),
+        ("3A", ":"),
+    ];
+    signs.into_iter().fold(text.to_owned(), |text, (code, is)| {
+        let text = text.replace(&format!("{sign}{code}"), is);
+        text.replace(&format!("{sign}{}", code.to_lowercase()), is)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +160,30 @@ mod tests {
             b"\x89PNG\r\n\x1a\n",
         ] {
             assert_eq!(decode(bytes), None, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_programs_write_down_is_undone() {
+        for (text, was, undone) in [
+            (
+                "\u{1b}[1;32mabc\u{1b}[0m def[200]",
+                "abc def[200]",
+                "a terminal's colours",
+            ),
+            ("[32mabc[m", "abc", "a terminal's colours"),
+            (
+                "> abc\n> > def\nghi",
+                "abc\ndef\nghi",
+                "the quote marks before its lines",
+            ),
+            ("x=3Da=2eb=\r\nc=\nd", "x=a.bcd", "its quoted-printable encoding"),
+            ("a%2Eb%5fc%2D%zz", "a.b_c-%zz", "its percent-encoding"),
+        ] {
+            assert_eq!(as_it_was(text), Some((was.to_owned(), vec![undone])), "{text}");
+        }
+        for text in ["", "a.b-c_d", "a=b [x] 1 > 0", "100%"] {
+            assert_eq!(as_it_was(text), None, "{text}");
         }
     }
 

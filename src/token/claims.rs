@@ -81,7 +81,7 @@ pub enum Invalid {
     #[error("it is over {MAX_BYTES} bytes")]
     TooLong,
     /// Not three base64url parts with dots between.
-    #[error("it does not have three base64url parts with dots between them")]
+    #[error("it does not look like a token, which is one long word with two dots in it")]
     Shape,
     /// The first part is no JSON object, as of a text that was not copied from its beginning.
     #[error("its header is not a JSON object")]

@@ -27,6 +27,9 @@ const OTHER_SECRETS: [(&str, &str); 12] = [
     ("AKIA", "an access key of AWS"),
 ];
 
+/// What a local API signs with, pasted with its name.
+const SIGNING_SECRET: &str = "the signing secret of a local API (JWT_SECRET)";
+
 /// A token, and what of the text is not in it.
 #[derive(Debug)]
 pub struct Pasted {
@@ -45,9 +48,9 @@ pub enum NoToken {
     /// No text in UTF-8 or UTF-16.
     #[error("it is not text")]
     NotText,
-    /// Different ones.
-    #[error("it holds {0} tokens")]
-    Several(usize),
+    /// Different ones, of which none or more than one is Sigilum's: what each says of itself.
+    #[error("it holds {} tokens: {}", .0.len(), .0.join(", "))]
+    Several(Vec<String>),
     /// A JWE.
     #[error("it is an encrypted token (JWE, five parts), and an owner token is a signed one (JWT, three parts)")]
     Encrypted,
@@ -87,12 +90,15 @@ impl NoToken {
     /// What to do about it, where there is something better than to get a token.
     pub fn next(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Several(_) => "paste the owner token alone: of its parts the middle one, decoded, names a namespace",
+            Self::Several(_) => "paste the owner token alone, as your account page at https://sigilum.id shows it",
             Self::NoEnd | Self::NoBeginning | Self::LongEnd => {
                 "copy the whole token, from its first letter to its last"
             }
             Self::OtherSecret("the API key of a Sigilum service") => {
                 "leave it where the service has it; an owner token is copied from your account page at https://sigilum.id"
+            }
+            Self::OtherSecret(SIGNING_SECRET) => {
+                "export JWT_SECRET, and have a token signed with it: sigilum-authz-notify auth login --mode oss-local"
             }
             Self::Path => "have the file read: sigilum-authz-notify auth login --owner-token-stdin < the file's path",
             _ => return None,
@@ -113,6 +119,42 @@ pub fn read(bytes: &[u8]) -> Result<Pasted, NoToken> {
     let text = marks.as_deref().unwrap_or(&decoded.text);
     let invisible = pasted::without_invisible(text);
     let text = invisible.as_deref().unwrap_or(text).trim();
+    let (mut found, mut undone) = (find(text), Vec::new());
+    // Whatever a program did to it, there is no whole token in it then.
+    if found.is_err()
+        && let Some((was, steps)) = pasted::as_it_was(text)
+    {
+        (found, undone) = (find(was.trim()), steps);
+    }
+    let Sound {
+        token,
+        pieces,
+        is_around,
+    } = found?;
+    let left_out = [
+        (decoded.was_utf16, "its encoding as UTF-16"),
+        (marks.is_some(), "the terminal's marks around it"),
+        (invisible.is_some(), "invisible characters"),
+        (pieces > 1, "line breaks or blanks in it"),
+        (is_around, "what stands around it"),
+    ];
+    let left_out = left_out.into_iter().filter_map(|(is, what)| is.then_some(what));
+    Ok(Pasted {
+        token: token.into(),
+        left_out: undone.into_iter().chain(left_out).collect(),
+    })
+}
+
+/// The token of a text.
+struct Sound {
+    token: String,
+    /// Of how many pieces it was put together.
+    pieces: usize,
+    /// Whether there is more in the text.
+    is_around: bool,
+}
+
+fn find(text: &str) -> Result<Sound, NoToken> {
     let mut found: Vec<Found> = Vec::new();
     for one in chains(text).iter().flat_map(|chain| all_in(chain)) {
         if found.iter().all(|known| known.token != one.token) {
@@ -122,28 +164,58 @@ pub fn read(bytes: &[u8]) -> Result<Pasted, NoToken> {
     if found.iter().any(|one| one.fault.is_none()) {
         found.retain(|one| one.fault.is_none());
     }
+    if found.iter().filter(|one| is_sigilums(&one.token)).count() == 1 {
+        found.retain(|one| is_sigilums(&one.token));
+    }
     let one = match found.len() {
         0 => return Err(what_it_is(text)),
         1 => found.remove(0),
-        several => return Err(NoToken::Several(several)),
+        _ => {
+            return Err(NoToken::Several(
+                found.iter().map(|one| told(&one.token, text)).collect(),
+            ));
+        }
     };
     if let Some(fault) = one.fault.or_else(|| of_another_issuer(&one.token)) {
         return Err(fault);
     }
-    let is_around = text.split_whitespace().collect::<String>() != one.token;
-    let left_out = [
-        (decoded.was_utf16, "its encoding as UTF-16"),
-        (marks.is_some(), "the terminal's marks around it"),
-        (invisible.is_some(), "invisible characters"),
-        (one.pieces > 1, "line breaks or blanks in it"),
-        (is_around, "what stands around it"),
-    ];
-    let left_out = left_out
-        .into_iter()
-        .filter_map(|(is, what)| is.then_some(what))
-        .collect();
-    let token = one.token.into();
-    Ok(Pasted { token, left_out })
+    Ok(Sound {
+        is_around: text.split_whitespace().collect::<String>() != one.token,
+        token: one.token,
+        pieces: one.pieces,
+    })
+}
+
+fn claims_of(token: &str) -> Option<Map<String, Value>> {
+    claims::members(token.split('.').nth(1)?)
+}
+
+/// Whether a token says that it is Sigilum's: by issuer and audience.
+fn is_sigilums(token: &str) -> bool {
+    let says = claims::inspect(&token.into());
+    says.is_ok_and(|says| says.iss.as_deref() == Some(claims::ISSUER) && says.audience_ok)
+}
+
+/// What tells one of several tokens from the others: the member or variable that holds it, and its namespace or issuer.
+fn told(token: &str, text: &str) -> String {
+    let says = claims_of(token).unwrap_or_default();
+    let claim = |name| Some(says.get(name)?.as_str()?.chars().take(80).collect::<String>());
+    let of = match (claim("namespace"), claim("iss")) {
+        (Some(namespace), _) => format!("for namespace {namespace}"),
+        (None, Some(issuer)) => format!("of {issuer}"),
+        (None, None) => "of an issuer that is not named".to_owned(),
+    };
+    let before = text.find(token).map_or("", |at| &text[..at]);
+    let name = before.trim_end_matches(['"', '\'', ' ', ':', '=']);
+    let begin = name
+        .rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .map_or(0, |at| at + 1);
+    let name = match &name[begin..] {
+        _ if name == before => "one",
+        "" => "one",
+        name => name,
+    };
+    text::plain(&format!("{name} {of}"))
 }
 
 /// The runs of characters that a token may have. Those with nothing but white space between them are one chain: a token
@@ -244,7 +316,7 @@ fn signature_length(header: &Map<String, Value>) -> Option<usize> {
 }
 
 fn of_another_issuer(token: &str) -> Option<NoToken> {
-    let says = claims::members(token.split('.').nth(1)?)?;
+    let says = claims_of(token)?;
     let issuer = says.get("iss")?.as_str().filter(|issuer| *issuer != claims::ISSUER)?;
     let shown = text::plain(issuer).chars().take(80).collect();
     (!says.contains_key("namespace")).then_some(NoToken::OtherIssuer(shown))
@@ -265,6 +337,13 @@ fn what_it_is(text: &str) -> NoToken {
     }
     if begins(&["http://", "https://"]) {
         return NoToken::Address;
+    }
+    let named = lower
+        .split("jwt_secret")
+        .nth(1)
+        .map(|rest| rest.trim_start_matches(['"', '\'', ' ']));
+    if named.is_some_and(|rest| rest.starts_with(['=', ':'])) {
+        return NoToken::OtherSecret(SIGNING_SECRET);
     }
     if matches!(serde_json::from_str(text), Ok(Value::Object(_) | Value::Array(_))) {
         return NoToken::Json;

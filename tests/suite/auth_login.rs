@@ -246,7 +246,7 @@ fn a_token_that_cannot_be_right_is_refused_and_changes_nothing() {
     let other = foreign_token("bob", now(), 3600);
     let cases = [
         ("", "it is empty"),
-        ("not a token", "three base64url parts"),
+        ("not a token", "does not look like a token"),
         ("e30.e30.e30", "name no namespace"),
         ("e30.W10.e30", "not a JSON object"),
         (expired.as_str(), "it expired 1 h ago"),

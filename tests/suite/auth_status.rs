@@ -160,7 +160,7 @@ fn show_prints_what_is_stored_and_says_where_that_is_no_token_to_use() {
         (
             "garbage".to_owned(),
             4,
-            "warning: this is no owner token: it does not have three base64url parts",
+            "warning: this is no owner token: it does not look like a token",
         ),
     ];
     for (stored, code, says) in cases {

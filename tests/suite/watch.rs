@@ -540,7 +540,7 @@ fn a_managed_token_comes_from_the_token_command() {
 fn what_a_token_command_prints_is_checked() {
     let bobs = managed_token("bob", 5_000);
     let cases = [
-        ("echo nonsense".to_owned(), "three base64url parts"),
+        ("echo nonsense".to_owned(), "does not look like a token"),
         (format!("echo {bobs}"), "for the namespace \"bob\""),
         ("false".to_owned(), "exit status: 1"),
         ("/nonexistent".to_owned(), "cannot be run"),

@@ -7,6 +7,14 @@ use secrecy::ExposeSecret;
 
 const BLANKS: &str = "line breaks or blanks in it";
 const AROUND: &str = "what stands around it";
+const COLOURS: &str = "a terminal's colours";
+const QUOTED: &str = "the quote marks before its lines";
+const PRINTABLE: &str = "its quoted-printable encoding";
+const PERCENT: &str = "its percent-encoding";
+
+/// Of another issuer.
+const FOREIGN: &str =
+    "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL2FjY291bnRzLmdvb2dsZS5jb20iLCJzdWIiOiIxIn0.c2lnbmF0dXJl";
 
 fn token(namespace: &str) -> String {
     let claims = Claims::new("user_1", "alice@example.org", namespace, 1_800_000_000, 604_800);
@@ -29,6 +37,7 @@ fn utf16(text: &str, unit: fn(u16) -> [u8; 2]) -> Vec<u8> {
 #[test]
 fn a_token_as_people_paste_it_is_taken() {
     let jwt = &token("alice");
+    let dotted: Vec<&str> = jwt.split('.').collect();
     let (wide, narrow) = (broken(jwt, 80, "\n"), broken(jwt, 7, " "));
     let json = format!(r#"{{"token": "{jwt}", "expiresIn": 604800, "user": {{"name": "Eyvind"}}}}"#);
     let long = format!("\u{1b}[200~  export SIGILUM_OWNER_TOKEN=\"{wide}\"\r\n\u{1b}[201~\n");
@@ -56,6 +65,35 @@ fn a_token_as_people_paste_it_is_taken() {
         (
             format!("Welcome to corp!\nLast login: today\n{jwt}\n").into(),
             vec![AROUND],
+        ),
+        (
+            format!(r#"{{"id_token":"{FOREIGN}","access_token":"{jwt}"}}"#).into(),
+            vec![AROUND],
+        ),
+        (format!("\u{1b}[1;32m{jwt}\u{1b}[0m\n").into(), vec![COLOURS]),
+        (
+            format!("\u{1b}[33m{}\u{1b}[0m", dotted.join("\u{1b}[31m.\u{1b}[33m")).into(),
+            vec![COLOURS],
+        ),
+        (format!("token: [32m{jwt}[0m").into(), vec![COLOURS, AROUND]),
+        (format!("> {}\n", broken(jwt, 70, "\n> ")).into(), vec![QUOTED, BLANKS]),
+        (
+            format!(">> {}", broken(jwt, 70, "\r\n>> ")).into(),
+            vec![QUOTED, BLANKS],
+        ),
+        (broken(jwt, 75, "=\n").into(), vec![PRINTABLE]),
+        (
+            format!("TOKEN=3D{}", broken(jwt, 75, "=\r\n")).into(),
+            vec![PRINTABLE, AROUND],
+        ),
+        (
+            format!("> {}", broken(&dotted.join("=2E"), 75, "=\n> ")).into(),
+            vec![QUOTED, PRINTABLE],
+        ),
+        (dotted.join("%2E").into(), vec![PERCENT]),
+        (
+            format!("https://x.example/?token={}&x=1", dotted.join("%2e")).into(),
+            vec![PERCENT, AROUND],
         ),
         (format!("{jwt}.").into(), vec![AROUND]),
         (format!("\u{feff}{jwt}").into(), vec![]),
@@ -88,7 +126,7 @@ fn a_token_as_people_paste_it_is_taken() {
 #[test]
 fn what_is_no_token_is_named_for_what_it_is() {
     let jwt = &token("alice");
-    let foreign = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL2FjY291bnRzLmdvb2dsZS5jb20iLCJzdWIiOiIxIn0.c2lnbmF0dXJl";
+    let foreign = FOREIGN;
     let jwe = "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..aXY.Y2lwaGVy.dGFn";
     let key = "sk_live_0123456789abcdef0123456789abcdef0123456789ab34dc";
     let [header, said, _] = jwt.split('.').collect::<Vec<_>>()[..] else {
@@ -112,10 +150,32 @@ fn what_is_no_token_is_named_for_what_it_is() {
             format!("Bearer {foreign}"),
             "another issuer, https://accounts.google.com",
         ),
-        (format!("{jwt}\n{}", token("bob")), "it holds 2 tokens"),
         (
-            format!(r#"{{"id_token":"{foreign}","token":"{jwt}"}}"#),
-            "it holds 2 tokens",
+            format!("{jwt}\n{}", token("bob")),
+            "it holds 2 tokens: one for namespace alice, one for namespace bob",
+        ),
+        (
+            format!(r#"{{"access_token": "{}", "refresh_token":"{jwt}"}}"#, token("bob")),
+            "it holds 2 tokens: access_token for namespace bob, refresh_token for namespace alice",
+        ),
+        (
+            format!(
+                r#"{{"access_token":"{foreign}","id_token":"{}"}}"#,
+                foreign.replace("c2ln", "c2lm")
+            ),
+            "it holds 2 tokens: access_token of https://accounts.google.com, id_token of https://accounts.google.com",
+        ),
+        (
+            "JWT_SECRET=0123456789abcdef0123456789abcdef".to_owned(),
+            "it is the signing secret of a local API (JWT_SECRET), not an owner token",
+        ),
+        (
+            "export JWT_SECRET=\"0123456789abcdef\"".to_owned(),
+            "the signing secret of a local API",
+        ),
+        (
+            r#"{"JWT_SECRET": "0123456789abcdef"}"#.to_owned(),
+            "the signing secret of a local API",
         ),
         (jwe.to_owned(), "an encrypted token (JWE"),
         (jwt[..jwt.len() - 1].to_owned(), "the end of the token is missing"),
@@ -141,8 +201,8 @@ fn what_is_no_token_is_named_for_what_it_is() {
         (r#"{"error":"unauthorized"}"#.to_owned(), "JSON without an owner token"),
         ("~/Downloads/owner-token-alice.jwt".to_owned(), "it is a path"),
         ("token.jwt".to_owned(), "it is a path"),
-        ("<token>".to_owned(), "three base64url parts"),
-        ("not a token".to_owned(), "three base64url parts"),
+        ("<token>".to_owned(), "does not look like a token"),
+        ("not a token".to_owned(), "does not look like a token"),
         ("e30.W10.e30".to_owned(), "its claims are not a JSON object"),
         ("x".repeat(MAX_TEXT + 1), "it is over"),
     ];
