@@ -3,6 +3,7 @@
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
+use crate::origin::Origin;
 use std::path::{Path, PathBuf};
 
 /// Where things are: the OpenClaw home (its state folder), its config and our own folder in it.
@@ -141,8 +142,8 @@ impl OpenClawHome {
 /// Home: `--openclaw-home` → `OPENCLAW_STATE_DIR` → `OPENCLAW_HOME` → `~/.openclaw` (`~/.openclaw-p` with
 /// `OPENCLAW_PROFILE=p`). Config: `--config` → `OPENCLAW_CONFIG_PATH` → `<home>/openclaw.json`.
 pub fn find(dir: Option<&Path>, config: Option<&Path>, env: &Env) -> Result<OpenClawHome> {
-    let mut warnings = Vec::new();
-    let state_dir = env.trimmed_path("OPENCLAW_STATE_DIR");
+    let mut warnings = left_by_a_script(env);
+    let state_dir = folder(env, "OPENCLAW_STATE_DIR");
     let home = match (dir, &state_dir) {
         (Some(dir), _) => dir.to_owned(),
         (None, Some(state_dir)) => expand(state_dir, env),
@@ -155,7 +156,7 @@ pub fn find(dir: Option<&Path>, config: Option<&Path>, env: &Env) -> Result<Open
         }
     };
     let home = absolute(&home)?;
-    let config = match (config, env.trimmed_path("OPENCLAW_CONFIG_PATH")) {
+    let config = match (config, folder(env, "OPENCLAW_CONFIG_PATH")) {
         (Some(config), _) => Some(absolute(config)?),
         (None, Some(config)) => Some(absolute(&expand(&config, env))?),
         (None, None) => None,
@@ -182,11 +183,27 @@ pub fn person_home(env: &Env) -> Result<PathBuf> {
     })
 }
 
-/// A variable that names a person's home folder, as OpenClaw 2026.9.6 reads it: scripts leave `undefined` and `null`
-/// where they have no value.
+/// Whether a script left it where it had no value. OpenClaw 2026.9.6 takes it for none where a person's home folder is
+/// meant.
+fn is_no_value(text: &str) -> bool {
+    matches!(text, "undefined" | "null")
+}
+
+/// A variable that names a folder or a file.
 fn folder(env: &Env, name: &str) -> Option<PathBuf> {
     let value = env.trimmed_path(name)?;
-    (value != Path::new("undefined") && value != Path::new("null")).then_some(value)
+    (!value.to_str().is_some_and(is_no_value)).then_some(value)
+}
+
+/// What a person is told of variables that OpenClaw itself may take at their word.
+fn left_by_a_script(env: &Env) -> Vec<String> {
+    let value = |name| Some((name, env.var(name)?.trim()));
+    ["OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH", "OPENCLAW_PROFILE"]
+        .into_iter()
+        .filter_map(value)
+        .filter(|(_, value)| is_no_value(value))
+        .map(|(name, value)| format!("{name} is {value:?}, as a script leaves it: it counts as unset here"))
+        .collect()
 }
 
 /// `OPENCLAW_HOME`: what stands for a person's home folder in all that OpenClaw does.
@@ -252,7 +269,7 @@ pub fn read_only(env: &Env) -> Option<&'static str> {
 /// `.openclaw`, or `.openclaw-p` with `OPENCLAW_PROFILE=p`.
 fn state_folder_name(env: &Env) -> Result<String> {
     let name = env.var("OPENCLAW_PROFILE").map_or("", str::trim);
-    if name.is_empty() || name.eq_ignore_ascii_case("default") {
+    if name.is_empty() || name.eq_ignore_ascii_case("default") || is_no_value(name) {
         return Ok(".openclaw".to_owned());
     }
     let legal = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_');
@@ -261,7 +278,8 @@ fn state_folder_name(env: &Env) -> Result<String> {
     }
     let what = "could not find the OpenClaw home: OPENCLAW_PROFILE may hold up to 64 letters, digits, - and _, and \
                 begins with a letter or a digit";
-    Err(Error::new(ExitCode::Usage, what).next("give the folder with --openclaw-home"))
+    let step = Origin::Env("OPENCLAW_PROFILE").mend("", "work", "");
+    Err(Error::new(ExitCode::Usage, what).next(step))
 }
 
 /// What `OPENCLAW_HOME` means: OpenClaw takes it for the person's home folder, Sigilum's scripts for the state folder.

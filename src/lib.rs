@@ -13,7 +13,7 @@
 //! settings      what is in force, and who wins among flags, environment, records and config
 //! token · openclaw · sigilum · hook         know nothing of each other
 //! json5_edit    edits of JSON5 text, in crates/: a library of its own that knows nothing of all this
-//! env · error · fs · home · hook_record · mode · process · request · text · time         the ground
+//! env · error · fs · home · hook_record · mode · origin · process · request · text · time         the ground
 //! ```
 //!
 //! A room knows the ground and rooms below it, never one above it. Only [`env`](mod@env) reads the environment, only
@@ -55,6 +55,7 @@ pub mod fs;
 pub mod home;
 pub mod hook_record;
 pub mod mode;
+pub mod origin;
 pub mod process;
 pub mod request;
 pub mod text;

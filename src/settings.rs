@@ -14,86 +14,17 @@ use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::{OpenClawHome, absolute};
 use crate::mode::Mode;
+use crate::origin::Origin;
 use crate::sigilum::checkout::Checkout;
-use crate::sigilum::http::LoopbackTrust;
+use crate::sigilum::http::{self, LoopbackTrust, Url};
 use crate::text::is_unset;
 use crate::token::record::{self, Record};
 use crate::token::store;
 use crate::token::times::LONGEST;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-/// Where a setting came from, for messages: "namespace alice (from SIGILUM_NAMESPACE)".
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// A command-line flag.
-    Flag(&'static str),
-    /// The claims of an explicitly given token.
-    Token,
-    /// An environment variable.
-    Env(&'static str),
-    /// The hook's entry in openclaw.json.
-    Entry,
-    /// The record `<home>/.sigilum/owner-<ns>.json`.
-    Record,
-    /// The record `<home>/.sigilum/hook.json`.
-    HookRecord,
-    /// The hook's entry in a home of version 0.1.0, of a namespace that is logged in.
-    Adopted,
-    /// The record `<home>/.sigilum/owner-<ns>.json` that was written last.
-    LastRecord,
-    /// The only token file there is.
-    OnlyOne,
-    /// Sigilum's own `config.env`, this file.
-    SigilumConfig(PathBuf),
-    /// Around the working directory, and a person agreed.
-    Found,
-    /// What a person answered at the terminal.
-    Answer,
-    /// The source checkout's `.dev.vars`.
-    Checkout,
-    /// A file beside our own embedded database.
-    Embedded,
-    /// The specification's default.
-    Default,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Token => f.write_str("the token's claims"),
-            Self::Entry => f.write_str("the hook's entry in openclaw.json: a guess"),
-            Self::Env("USER") => f.write_str("USER: a guess"),
-            Self::Flag(name) | Self::Env(name) => f.write_str(name),
-            Self::Record => f.write_str("the record of the last login"),
-            Self::Adopted => f.write_str("the hook's entry, taken over"),
-            Self::HookRecord => f.write_str("the hook's record"),
-            Self::LastRecord => f.write_str("the newest record"),
-            Self::OnlyOne => f.write_str("the only token file there is"),
-            Self::SigilumConfig(file) => write!(f, "{}", file.display()),
-            Self::Answer => f.write_str("your answer"),
-            Self::Found => f.write_str("around the working directory"),
-            Self::Checkout => f.write_str("the checkout's .dev.vars"),
-            Self::Embedded => f.write_str("the embedded database's secret file"),
-            Self::Default => f.write_str("the default"),
-        }
-    }
-}
-
-impl Origin {
-    /// Whether a person said it just now, or has it in their environment.
-    pub fn is_said(&self) -> bool {
-        matches!(self, Self::Flag(_) | Self::Token | Self::Answer | Self::Env(_)) && !self.is_guess()
-    }
-
-    /// Whether nobody said it in so many words: a person is asked, or told.
-    pub fn is_guess(&self) -> bool {
-        matches!(self, Self::Entry | Self::Env("USER"))
-    }
-}
 
 /// A value and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,8 +43,8 @@ pub type AskEntry<'a> = &'a dyn Fn() -> Result<Option<BTreeMap<String, String>>>
 pub struct OwnerQuery<'a> {
     /// `--namespace`
     pub namespace: Option<&'a str>,
-    /// What a person answered when asked for it.
-    pub answered_namespace: Option<&'a str>,
+    /// The namespace where it is decided already: a person was asked for it, or it was resolved before.
+    pub decided_namespace: Option<&'a Sourced<String>>,
     /// `--mode`
     pub mode: Option<Mode>,
     /// `--api-url`
@@ -190,7 +121,25 @@ impl Owner {
             (Some(uid), Origin::Record) => Checkout::open_of(&named.value, uid),
             _ => Checkout::open(&named.value, &place.home),
         };
-        self.source_home.as_ref().map(open).transpose()
+        let opened = self.source_home.as_ref().map(|named| {
+            let blame = |error| named.origin.blame("the checkout", error);
+            open(named).map_err(blame)
+        });
+        opened.transpose()
+    }
+
+    /// Where the API is; `insecure` lets a token go over plain HTTP.
+    ///
+    /// # Errors
+    /// [`ExitCode::Usage`] for what no token may be sent to.
+    pub fn checked_api_url(&self, insecure: bool) -> Result<Url> {
+        let Sourced { value, origin } = &self.api_url;
+        http::check_url(value, insecure).map_err(|error| {
+            let log_in = self.mode.value.login_command(&self.namespace.value);
+            Error::new(ExitCode::Usage, format!("invalid API URL (from {origin})"))
+                .because(error)
+                .next(origin.mend("--api-url", default_api_url(self.mode.value), &log_in))
+        })
     }
 
     /// Whose servers on this machine this owner's secrets may be sent to, as the last login said.
@@ -224,6 +173,7 @@ pub fn owner(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Owne
     namespace::check_namespace(&namespace, mode.value)?;
     let api_url = api_url(query, env, record.as_ref(), &entry, mode.value)?;
     let email = email(query, env, record.as_ref(), &namespace.value)?;
+    check_email(&email, &mode.value.login_command(&namespace.value))?;
     let token_file = match (query.token_file, &record) {
         (Some(path), _) => absolute(path)?,
         (None, Some(record)) => record.token_file(place, &namespace.value),
@@ -276,8 +226,8 @@ fn from<T>(value: Option<T>, origin: Origin) -> Option<Sourced<T>> {
 }
 
 fn mode(query: &OwnerQuery, env: &Env, record: Option<&Record>, entry: &UnrecordedEntry) -> Result<Sourced<Mode>> {
-    let parsed = |text: Option<&str>, source: &str, origin: Origin| {
-        let mode = text.map(|text| parse_mode(text, source)).transpose()?;
+    let parsed = |text: Option<&str>, origin: Origin| {
+        let mode = text.map(|text| parse_mode(text, &origin)).transpose()?;
         Ok(from(mode, origin))
     };
     let found = decide(
@@ -286,17 +236,13 @@ fn mode(query: &OwnerQuery, env: &Env, record: Option<&Record>, entry: &Unrecord
             (Claimant::Flag, &|| Ok(from(query.mode, Origin::Flag("--mode")))),
             (Claimant::PersonEnvironment, &|| {
                 let name = "SIGILUM_MODE";
-                parsed(env.var(name), name, Origin::Env(name))
+                parsed(env.var(name), Origin::Env(name))
             }),
             (Claimant::Record, &|| {
                 Ok(from(record.map(|record| record.mode), Origin::Record))
             }),
             (Claimant::UnrecordedEntry, &|| {
-                parsed(
-                    entry.var("SIGILUM_MODE"),
-                    "SIGILUM_MODE in openclaw.json",
-                    Origin::Entry,
-                )
+                parsed(entry.var("SIGILUM_MODE"), Origin::Entry)
             }),
         ],
     )?;
@@ -362,20 +308,19 @@ fn email(query: &OwnerQuery, env: &Env, record: Option<&Record>, namespace: &str
         value: format!("{namespace}@local.sigilum"),
         origin: Origin::Default,
     });
-    check_email(&email)?;
     Ok(email)
 }
 
-fn parse_mode(text: &str, source: &str) -> Result<Mode> {
+fn parse_mode(text: &str, origin: &Origin) -> Result<Mode> {
     [Mode::Managed, Mode::OssLocal]
         .into_iter()
         .find(|mode| mode.as_str() == text)
         .ok_or_else(|| {
             Error::new(
                 ExitCode::Usage,
-                format!("could not tell the mode: {source} is neither managed nor oss-local"),
+                format!("invalid mode {text:?} (from {origin}): it is neither managed nor oss-local"),
             )
-            .next("give --mode managed or --mode oss-local")
+            .next(origin.mend("--mode", "oss-local", "sigilum-authz-notify auth login"))
         })
 }
 
@@ -387,7 +332,7 @@ pub fn default_api_url(mode: Mode) -> &'static str {
     }
 }
 
-fn check_email(email: &Sourced<String>) -> Result<()> {
+fn check_email(email: &Sourced<String>, log_in: &str) -> Result<()> {
     let good = email
         .value
         .split_once('@')
@@ -396,11 +341,9 @@ fn check_email(email: &Sourced<String>) -> Result<()> {
     if good {
         return Ok(());
     }
-    Err(Error::new(
-        ExitCode::Usage,
-        format!("invalid e-mail {:?} (from {})", email.value, email.origin),
-    )
-    .next("give a valid one with --email"))
+    let what = format!("invalid e-mail {:?} (from {})", email.value, email.origin);
+    let step = email.origin.mend("--email", "johndee@example.com", log_in);
+    Err(Error::new(ExitCode::Usage, what).next(step))
 }
 
 /// The life of a new token in seconds: flag → `SIGILUM_OWNER_TOKEN_TTL_SECONDS` → `replaced` (refresh: the replaced
@@ -426,13 +369,13 @@ pub fn ttl_seconds(flag: Option<u64>, env: &Env, replaced: Option<u64>) -> Resul
     if (1..=LONGEST).contains(&found.value) {
         return Ok(found.value);
     }
-    let source = match found.origin {
-        Origin::Record => "the replaced token".to_owned(),
-        origin => origin.to_string(),
+    let (source, step) = match found.origin {
+        Origin::Record => (
+            "the replaced token".to_owned(),
+            "add --ttl-seconds 604800, for example".to_owned(),
+        ),
+        origin => (origin.to_string(), origin.mend("--ttl-seconds", "604800", "")),
     };
-    Err(Error::new(
-        ExitCode::Usage,
-        format!("invalid token life from {source}: use a whole number of seconds, 1 to {LONGEST}"),
-    )
-    .next("add --ttl-seconds 604800, for example"))
+    let what = format!("invalid token life (from {source}): use a whole number of seconds, 1 to {LONGEST}");
+    Err(Error::new(ExitCode::Usage, what).next(step))
 }

@@ -4,7 +4,7 @@ use crate::authz::timed;
 use crate::cli::{self, LocalApiArgs, OwnerArgs, PlaceArgs};
 use crate::cmd::output;
 use crate::env::Env;
-use crate::error::{Called, Error, ExitCode, Result};
+use crate::error::{Called, Result};
 use crate::fs;
 use crate::home::{self, OpenClawHome};
 use crate::openclaw::config::{self, EditOutcome};
@@ -12,7 +12,6 @@ use crate::openclaw::entry::{self, Entry};
 use crate::openclaw::program;
 use crate::process::child::find_on_path;
 use crate::settings::{Owner, OwnerQuery};
-use crate::sigilum::http::{self, Url};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
@@ -130,18 +129,4 @@ pub fn warn_of_timed_approvals(place: &OpenClawHome, namespace: Option<&str>) {
 /// The command that makes or stores a new token for an owner; `flags` lead to the same home.
 pub fn login_command(owner: &Owner, flags: &str) -> String {
     owner.mode.value.login_command(&owner.namespace.value) + flags
-}
-
-/// Where an owner's API is; `insecure` lets a token go over plain HTTP.
-///
-/// # Errors
-/// [`ExitCode::Usage`] for what no token may be sent to.
-pub fn api_url(owner: &Owner, insecure: bool) -> Result<Url> {
-    http::check_url(&owner.api_url.value, insecure).map_err(|error| {
-        let what = format!("could not use the API URL (from {})", owner.api_url.origin);
-        let log_in = login_command(owner, "");
-        Error::new(ExitCode::Usage, what)
-            .because(error)
-            .next(format!("log in with the right one: {log_in} --api-url <url>"))
-    })
 }

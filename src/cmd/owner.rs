@@ -7,7 +7,8 @@ use crate::fs;
 use crate::home::OpenClawHome;
 use crate::mode::Mode;
 use crate::openclaw::{config, workspace};
-use crate::settings::{self, Origin, Owner, OwnerQuery, Sourced};
+use crate::origin::Origin;
+use crate::settings::{self, Owner, OwnerQuery, Sourced};
 
 /// The owner that a person's command means. A namespace that is a guess is asked for where `asks` and there is a
 /// terminal; elsewhere it is taken, and told.
@@ -17,15 +18,25 @@ pub fn owner(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, asks: bool)
         return settings::owner(&query, env, place);
     }
     let Sourced { value: guess, origin } = namespace;
+    let is_valid = settings::is_label(&guess, true);
     if !asks || !prompt::may_ask() {
-        output::warn(format_args!(
-            "nobody named a namespace: taking {guess} (from {origin}); to name it: --namespace {guess}"
-        ));
+        if is_valid {
+            output::warn(format_args!(
+                "nobody named a namespace: taking {guess} (from {origin}); to name it: --namespace {guess}"
+            ));
+        }
         return settings::owner(&query, env, place);
     }
-    let answer = prompt::ask(&format!("Namespace [{guess}]:"))?;
+    let answer = match is_valid {
+        true => prompt::ask(&format!("Namespace [{guess}]:"))?,
+        false => prompt::ask("Namespace:")?,
+    };
+    let decided = Sourced {
+        value: if answer.is_empty() { guess } else { answer },
+        origin: Origin::Answer,
+    };
     let query = OwnerQuery {
-        answered_namespace: Some(if answer.is_empty() { &guess } else { &answer }),
+        decided_namespace: Some(&decided),
         ..query
     };
     settings::owner(&query, env, place)

@@ -1,10 +1,11 @@
 //! What names a local API: the checkout and the database file.
 
 use super::authority::{Claimant, Setting, decide};
-use super::{Origin, OwnerQuery, Sourced, from};
+use super::{OwnerQuery, Sourced, from};
 use crate::env::Env;
 use crate::error::Result;
 use crate::home::{OpenClawHome, absolute};
+use crate::origin::Origin;
 use crate::sigilum::checkout;
 use crate::token::record::Record;
 use std::path::{Path, PathBuf};

@@ -1,13 +1,14 @@
 //! Whose token is meant.
 
 use super::authority::{Claimant, Setting, decide};
-use super::{Origin, OwnerQuery, Sourced};
+use super::{OwnerQuery, Sourced};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
 use crate::hook_record::{self, HookRecord};
 use crate::mode::Mode;
+use crate::origin::Origin;
 use crate::sigilum::dev_vars;
 use crate::text::is_unset;
 use crate::token::record;
@@ -35,8 +36,8 @@ pub fn namespace(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<
     let found = decide(
         Setting::Namespace,
         &[
+            (Claimant::Flag, &|| Ok(query.decided_namespace.cloned())),
             (Claimant::Flag, &|| some(query.namespace, Origin::Flag("--namespace"))),
-            (Claimant::Flag, &|| some(query.answered_namespace, Origin::Answer)),
             (Claimant::Flag, &|| some(query.token_namespace, Origin::Token)),
             (Claimant::PersonEnvironment, &|| var("SIGILUM_NAMESPACE")),
             (Claimant::PersonEnvironment, &|| var("GATEWAY_SIGILUM_NAMESPACE")),
@@ -60,7 +61,7 @@ pub fn namespace(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<
             ExitCode::Usage,
             "could not tell the namespace: no flag, variable or record names one",
         )
-        .next("add --namespace <value>")
+        .next("add --namespace johndee, for example")
     })
 }
 
@@ -172,7 +173,7 @@ pub(super) fn check_namespace(namespace: &Sourced<String>, mode: Mode) -> Result
             }
         ),
     )
-    .next("give a valid one with --namespace"))
+    .next(namespace.origin.mend("--namespace", "johndee", "")))
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ impl Checkout {
                 format!("could not open the Sigilum checkout: {}", root.display()),
             )
             .because(error)
-            .next("name one that is there with --source-home (SIGILUM_SOURCE_HOME)")
+            .next("name one that is there with --source-home")
         })?;
         let Some(wrangler) = wrangler_file(&root) else {
             return Err(Error::new(

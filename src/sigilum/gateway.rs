@@ -15,6 +15,7 @@ pub use plan::{Plan, PlanError, Wanted, overlay, plan, same_url, still_lacks};
 
 use super::http;
 use crate::error::{Error, ExitCode, Result};
+use crate::origin::Origin;
 use crate::text;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::HashSet;
@@ -35,6 +36,8 @@ const GLANCE_BUDGET: Duration = Duration::from_secs(1);
 pub struct Target {
     /// The admin API's base URL.
     pub admin_url: String,
+    /// Who named it.
+    pub admin_url_origin: Origin,
     /// Its token, where one is given.
     pub admin_token: Option<SecretString>,
     /// The gateway's data folder, for when it is stopped.

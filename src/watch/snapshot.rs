@@ -104,7 +104,7 @@ impl SnapshotReader {
             return Ok(NOBODY);
         };
         let query = OwnerQuery {
-            namespace: Some(&namespace.value),
+            decided_namespace: Some(&namespace),
             ..OwnerQuery::default()
         };
         let owner = settings::owner(&query, env, place)?;

@@ -9,13 +9,14 @@ use std::fs;
 use std::path::Path;
 
 /// What every room may know, and which knows nothing but itself.
-const GROUND: [&str; 10] = [
+const GROUND: [&str; 11] = [
     "env",
     "error",
     "fs",
     "home",
     "hook_record",
     "mode",
+    "origin",
     "process",
     "request",
     "text",

@@ -719,7 +719,7 @@ fn in_a_home_without_a_record_the_entrys_token_goes_to_the_entrys_api_and_no_oth
     assert!(answer.logs[0].contains("plain http to another machine"), "{answer:?}");
     for (name, value, why) in [
         ("SIGILUM_NAMESPACE", "No_Good!", "invalid namespace"),
-        ("SIGILUM_MODE", "nonsense", "could not tell the mode"),
+        ("SIGILUM_MODE", "nonsense", "invalid mode"),
     ] {
         person.only_an_entry(entry(json!({name: value})));
         assert!(person.ask(json!({})).logs[0].contains(why), "{name}");
@@ -1056,7 +1056,11 @@ fn people_get_text() {
     assert!(output.stdout.contains("service \"mail\""));
     // Wrong settings end it as in any other command.
     let output = ask(&[("SIGILUM_MODE", "nonsense")]).expect(2);
-    assert!(output.stderr.contains("SIGILUM_MODE is neither"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("(from SIGILUM_MODE): it is neither"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[test]

@@ -57,3 +57,4 @@ mod watch_events;
 mod watch_plan;
 mod watch_process;
 mod wire;
+mod wrong_values;

@@ -254,23 +254,23 @@ fn openclaws_variables_are_read_as_openclaw_reads_them() {
         "base/in/.openclaw",
         ".openclaw",
         ".openclaw-work",
-        "undefined",
     ] {
         token(&env, home, "alice");
     }
     let nothing = ["undefined", "null", " undefined ", " null\n", " ", "\t"];
     for value in nothing {
-        shows(&env, &[("OPENCLAW_HOME", value)], &[], ".openclaw:alice");
+        for name in ["OPENCLAW_HOME", "OPENCLAW_STATE_DIR", "OPENCLAW_PROFILE"] {
+            shows(&env, &[(name, value)], &[], ".openclaw:alice");
+        }
     }
     let base = ("OPENCLAW_HOME", "HOME/base");
-    let table: [(&[(&str, &str)], &str); 11] = [
+    let table: [(&[(&str, &str)], &str); 10] = [
         (&[("OPENCLAW_HOME", " HOME/base ")], "base/.openclaw"),
         (&[("OPENCLAW_HOME", "~/base")], "base/.openclaw"),
         (&[("OPENCLAW_HOME", "~/base/in")], "base/in/.openclaw"),
         (&[("OPENCLAW_HOME", "~")], ".openclaw"),
         (&[("OPENCLAW_STATE_DIR", " HOME/state\n")], "state"),
         (&[("OPENCLAW_STATE_DIR", "  ")], ".openclaw"),
-        (&[("OPENCLAW_STATE_DIR", "undefined")], "undefined"),
         (&[("OPENCLAW_STATE_DIR", "~/state"), base], "base/state"),
         (&[("OPENCLAW_PROFILE", " work ")], ".openclaw-work"),
         (&[("OPENCLAW_PROFILE", " Default ")], ".openclaw"),
@@ -296,7 +296,18 @@ fn openclaws_variables_are_read_as_openclaw_reads_them() {
         status["config"].as_str().unwrap().replace(home, "HOME")
     };
     let path = |value| ("OPENCLAW_CONFIG_PATH", value);
-    assert_eq!(config(&[path("  ")]), "HOME/.openclaw/openclaw.json");
+    for value in nothing {
+        assert_eq!(config(&[path(value)]), "HOME/.openclaw/openclaw.json");
+    }
+    // OpenClaw itself may take it at its word.
+    for name in ["OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH", "OPENCLAW_PROFILE"] {
+        let said = env
+            .run(["auth", "show", "--namespace", "alice"])
+            .env(name, "undefined")
+            .output();
+        let warning = format!("warning: {name} is \"undefined\", as a script leaves it: it counts as unset here\n");
+        assert!(said.stderr.starts_with(&warning), "{}", said.stderr);
+    }
     assert_eq!(config(&[path(" HOME/x.json ")]), "HOME/x.json");
     assert_eq!(config(&[path("~/x.json")]), "HOME/x.json");
     assert_eq!(config(&[path("~/x.json"), base]), "HOME/base/x.json");

@@ -119,7 +119,8 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
         ));
     }
     tell_of_the_entrys_api(&owner, place, hook.entry.as_ref())?;
-    check_api_url(&owner, env)?;
+    // A URL that the token could never be sent to is better known now than in the hook.
+    owner.checked_api_url(http::Options::from_env(env).insecure)?;
     if !args.force {
         store::refuse_foreign(&owner.token_file)?;
     }
@@ -188,20 +189,6 @@ fn tell_of_the_entrys_api(owner: &Owner, place: &OpenClawHome, entry: Option<&En
              --mode {mode} --api-url {url}"
         ));
     }
-    Ok(())
-}
-
-/// A URL that the token could never be sent to is better known now than in the hook.
-fn check_api_url(owner: &Owner, env: &Env) -> Result<()> {
-    let insecure = http::Options::from_env(env).insecure;
-    http::check_url(&owner.api_url.value, insecure).map_err(|error| {
-        Error::new(
-            ExitCode::Usage,
-            format!("invalid API URL (from {})", owner.api_url.origin),
-        )
-        .because(error)
-        .next("give the API's base URL with --api-url")
-    })?;
     Ok(())
 }
 

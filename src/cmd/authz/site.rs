@@ -58,7 +58,7 @@ impl Site {
         let owner = owner::owner(query, env, &place, false)?;
         let flags = flags(args);
         let http = Http::new(http::Options::from_env(env));
-        let url = context::api_url(&owner, http.options().insecure)?;
+        let url = owner.checked_api_url(http.options().insecure)?;
         let found = owner_token::find(&owner, &url, None, time::now()).map_err(|no_token| {
             let what = format!("could not use an owner token of namespace {}", owner.namespace.value);
             Error::new(ExitCode::Token, what)

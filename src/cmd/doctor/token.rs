@@ -95,12 +95,11 @@ pub fn owner(args: &ShowArgs, env: &Env, place: &OpenClawHome, entry: Option<&En
     let entry_env = || Ok(entry.map(|entry| entry.env.clone()));
     let namespace = settings::namespace(&show::query(args, &entry_env), env, place)?;
     let query = OwnerQuery {
-        namespace: Some(&namespace.value),
+        decided_namespace: Some(&namespace),
         is_hook: true,
         ..show::query(args, &entry_env)
     };
-    let owner = settings::owner(&query, env, place)?;
-    Ok(Owner { namespace, ..owner })
+    settings::owner(&query, env, place)
 }
 
 impl TokenStatus {
@@ -171,7 +170,7 @@ fn in_force(
     now: i64,
 ) -> Result<Result<OwnerToken, NoToken>> {
     let insecure = http::Options::from_env(env).insecure;
-    let api = context::api_url(owner, insecure)?;
+    let api = owner.checked_api_url(insecure)?;
     Ok(owner_token::find(owner, &api, entry_without_record, now))
 }
 

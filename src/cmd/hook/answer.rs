@@ -123,7 +123,7 @@ impl<'a> HookRequest<'a> {
         let deadline = caller.deadline()?;
         let entry = caller.entry_without_record()?;
         let owner = caller.owner(args, entry.as_ref())?;
-        let api = context::api_url(&owner, http.options().insecure)?;
+        let api = owner.checked_api_url(http.options().insecure)?;
         let now_ms = time::now_ms();
         let typed_file = args.owner.token_file.is_some();
         let entry = entry.as_ref().filter(|_| !typed_file);

@@ -6,7 +6,8 @@
 //! token out of a file.
 
 use crate::openclaw::entry::Entry;
-use crate::settings::{self, Origin, Owner};
+use crate::origin::Origin;
+use crate::settings::{self, Owner};
 use crate::sigilum::http::Url;
 use crate::time;
 use crate::token::claims::{self, Inspected};

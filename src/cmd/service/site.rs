@@ -9,6 +9,7 @@ use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, FileLock};
 use crate::home::OpenClawHome;
 use crate::mode::Mode;
+use crate::origin::Origin;
 use crate::process::child::find_on_path;
 use crate::settings::{self, Owner, OwnerQuery};
 use crate::sigilum::checkout::Checkout;
@@ -165,6 +166,7 @@ fn trust(owner: &Owner, place: &OpenClawHome) -> LoopbackTrust {
 /// How to reach the Sigilum gateway: flags, then environment, then its default address, and for a stopped one what the
 /// scripts of the checkout start it with.
 fn target(args: &GatewayArgs, env: &Env, checkout: Option<&Checkout>) -> Target {
+    const URL: &str = "GATEWAY_ADMIN_URL";
     let text = |flag: &Option<String>, name: &str| {
         flag.clone()
             .or_else(|| env.var(name).map(str::to_owned))
@@ -185,8 +187,14 @@ fn target(args: &GatewayArgs, env: &Env, checkout: Option<&Checkout>) -> Target 
         .flatten();
     let master_key = text(&args.gateway_master_key, "GATEWAY_MASTER_KEY");
     let scripts_key = scripts_data.as_ref().map(|_| SCRIPTS_MASTER_KEY.to_owned());
+    let typed = args.gateway_admin_url.as_deref().map(str::trim).unwrap_or_default();
     Target {
-        admin_url: text(&args.gateway_admin_url, "GATEWAY_ADMIN_URL").unwrap_or_else(|| DEFAULT_ADMIN_URL.to_owned()),
+        admin_url: text(&args.gateway_admin_url, URL).unwrap_or_else(|| DEFAULT_ADMIN_URL.to_owned()),
+        admin_url_origin: match (typed, env.var(URL)) {
+            ("", None) => Origin::Default,
+            ("", Some(_)) => Origin::Env(URL),
+            _ => Origin::Flag("--gateway-admin-url"),
+        },
         admin_token: text(&args.gateway_admin_token, "GATEWAY_ADMIN_TOKEN").map(SecretString::from),
         data_dir: data_dir.or(scripts_data),
         master_key: master_key.or(scripts_key).map(SecretString::from),

@@ -4,7 +4,7 @@
 //! ignores `base_url`; a rotation to the value that is there already is a 400 `secrets are required`.
 
 use super::connection::{self, Connection, NewConnection, Patch};
-use super::{KeyDelivery, Rotated, Target, invalid_response, quote};
+use super::{DEFAULT_ADMIN_URL, KeyDelivery, Rotated, Target, invalid_response, quote};
 use crate::error::{Error, ExitCode, Result};
 use crate::sigilum::http::{self, Http, HttpError, LoopbackTrust, Method, Request, Response, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -45,9 +45,13 @@ impl Admin {
     pub(super) fn new(target: &Target, mut http: http::Options) -> Result<Self> {
         let url = http::check_url(&target.admin_url, http.insecure).map_err(|error| {
             // The URL itself may hold a password.
-            Error::new(ExitCode::Usage, "could not use the Sigilum gateway's admin address")
-                .because(error)
-                .next("give it as --gateway-admin-url http://127.0.0.1:<port> or https://<host>")
+            let origin = &target.admin_url_origin;
+            let what = format!("invalid admin address of the Sigilum gateway (from {origin})");
+            Error::new(ExitCode::Usage, what).because(error).next(origin.mend(
+                "--gateway-admin-url",
+                DEFAULT_ADMIN_URL,
+                "",
+            ))
         })?;
         http.connect_timeout = Some(CONNECT);
         Ok(Self {

@@ -266,7 +266,7 @@ pub const CASES: &[Case] = &[
             "--api-url",
             "ftp://x",
         ],
-        step: "give the API's base URL with --api-url",
+        step: "give another one, for example: --api-url http://127.0.0.1:8787",
         act: Act::Type(&[
             "auth",
             "login",
@@ -290,8 +290,8 @@ pub const CASES: &[Case] = &[
             );
         },
         first: &["hook", "run", "--event", "command:new", "--namespace", "alice"],
-        step: "log in with the right one: sigilum-authz-notify auth login --mode oss-local --namespace alice",
-        act: Act::Fill("<url>", "http://127.0.0.1:9"),
+        step: "log in with another one, for example: sigilum-authz-notify auth login --mode oss-local --namespace alice \
+               --api-url http://127.0.0.1:8787",
         ..CASE
     },
 ];

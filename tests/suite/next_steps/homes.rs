@@ -25,8 +25,7 @@ pub const CASES: &[Case] = &[
         name: "a profile that is none",
         first: SHOW,
         env: &[("OPENCLAW_PROFILE", "a b")],
-        step: "give the folder with --openclaw-home",
-        act: Act::Type(&["auth", "show", "--namespace", "alice", "--openclaw-home", "~"]),
+        step: "unset OPENCLAW_PROFILE;",
         then: Then::Says("Token file not found"),
         only_default: true,
         ..CASE
@@ -54,8 +53,8 @@ pub const CASES: &[Case] = &[
         name: "a mode that is none",
         first: &["auth", "login", "--namespace", "alice"],
         env: &[("SIGILUM_MODE", "local")],
-        step: "give --mode managed or --mode oss-local",
-        act: Act::Type(&["auth", "login", "--namespace", "alice", "--mode", "oss-local"]),
+        step: "unset SIGILUM_MODE;",
+        then: Then::Says("Managed mode requires"),
         ..CASE
     },
     Case {
@@ -70,7 +69,7 @@ pub const CASES: &[Case] = &[
             "--email",
             "x",
         ],
-        step: "give a valid one with --email",
+        step: "give another one, for example: --email johndee@example.com",
         act: Act::Type(&[
             "auth",
             "login",
@@ -87,16 +86,15 @@ pub const CASES: &[Case] = &[
         name: "a life that is none",
         first: LOGIN,
         env: &[("SIGILUM_OWNER_TOKEN_TTL_SECONDS", "a week")],
-        step: "add --ttl-seconds 604800",
-        act: Act::Add,
+        step: "unset SIGILUM_OWNER_TOKEN_TTL_SECONDS;",
         ..CASE
     },
     Case {
         name: "no namespace",
         first: &["auth", "show"],
         env: &[("USER", "")],
-        step: "add --namespace <value>",
-        act: Act::Type(SHOW),
+        step: "add --namespace johndee",
+        act: Act::Add,
         then: Then::Says("Token file not found"),
         only_default: true,
         ..CASE
@@ -118,7 +116,7 @@ pub const CASES: &[Case] = &[
     Case {
         name: "a namespace that is none",
         first: &["auth", "show", "--namespace", "a_b"],
-        step: "give a valid one with --namespace",
+        step: "give another one, for example: --namespace johndee",
         act: Act::Type(SHOW),
         then: Then::Says("Token file not found"),
         ..CASE

@@ -317,7 +317,7 @@ pub const CASES: &[Case] = &[
             "--gateway-admin-url",
             "ftp://x",
         ],
-        step: "give it as --gateway-admin-url",
+        step: "give another one, for example: --gateway-admin-url http://127.0.0.1:38100",
         act: Act::Type(&[
             "service",
             "list",

@@ -50,11 +50,6 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::auth::login",
-        r#""give the API's base URL"#,
-        Case("an API URL that is none"),
-    ),
-    Site(
-        "cmd::auth::login",
         r#"format!("store this one with"#,
         Case("refresh with a token"),
     ),
@@ -69,11 +64,6 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::context",
-        r#"format!("log in with the right one"#,
-        Case("a recorded API URL that is none"),
-    ),
-    Site(
-        "cmd::context",
         "{}\", why.next()",
         Person("a person writes the patch into a config that is made elsewhere"),
     ),
@@ -83,16 +73,21 @@ pub const SITES: &[Site] = &[
         Case("a token that is not UTF-8"),
     ),
     Site("settings", "store::anew(", Case("a token file of two names")),
-    Site("settings", r#""give --mode"#, Case("a mode that is none")),
     Site(
         "settings",
-        r#""give a valid one with --email"#,
-        Case("an e-mail that is none"),
+        r#"origin.mend("--api-url""#,
+        Test("each_wrong_value_is_blamed_on_what_held_it"),
     ),
-    Site("settings", r#""add --ttl-seconds"#, Case("a life that is none")),
+    Site(
+        "settings",
+        r#"origin.mend("--mode""#,
+        Test("each_wrong_value_is_blamed_on_what_held_it"),
+    ),
+    Site("settings", "step)", Test("each_wrong_value_is_blamed_on_what_held_it")),
+    Site("origin", "format!(\"{step}; {what}", Case("no checkout")),
     Site(
         "settings::namespace",
-        r#""add --namespace <value>"#,
+        r#""add --namespace johndee"#,
         Case("no namespace"),
     ),
     Site(
@@ -107,8 +102,8 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "settings::namespace",
-        r#""give a valid one with --namespace"#,
-        Case("a namespace that is none"),
+        r#"namespace.origin.mend("#,
+        Test("each_wrong_value_is_blamed_on_what_held_it"),
     ),
     Site("token::record", r#"format!("rm {} && {}"#, Case("a damaged record")),
     Site("token::record", "anew(path)", Case("a record that others may write to")),
@@ -157,11 +152,7 @@ pub const SITES: &[Site] = &[
     Site("fs::trust", "hole.next", Case("a home for everybody")),
     Site("home", "next)", Case("an older home")),
     Site("home", r#""give the folder with --openclaw-home") })"#, Case("no HOME")),
-    Site(
-        "home",
-        r#""give the folder with --openclaw-home"))"#,
-        Case("a profile that is none"),
-    ),
+    Site("home", "step)", Case("a profile that is none")),
     Site(
         "home",
         r#""rename what is on the way to it"#,
@@ -473,8 +464,8 @@ pub const SITES: &[Site] = &[
     Site("sigilum::secrets", "", Case("a key that is none")),
     Site(
         "sigilum::gateway::admin",
-        r#""give it as --gateway-admin-url"#,
-        Case("an admin address that is none"),
+        "origin.mend(",
+        Test("each_wrong_value_is_blamed_on_what_held_it"),
     ),
     Site(
         "sigilum::gateway::admin",

@@ -7,6 +7,7 @@ use crate::cmd::doctor::token::TokenStatus;
 use crate::error::ExitCode;
 use crate::local_token::LocalApi;
 use crate::mode::Mode;
+use crate::origin::Origin;
 use crate::process::Process;
 use crate::sigilum::gateway::{DEFAULT_ADMIN_URL, Gateway, Target};
 use crate::sigilum::http;
@@ -109,6 +110,7 @@ pub(super) fn gateway(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let url = facts.env.var(URL).unwrap_or(DEFAULT_ADMIN_URL).to_owned();
     let target = Target {
         admin_url: url.clone(),
+        admin_url_origin: Origin::Env(URL),
         admin_token: facts.env.var("GATEWAY_ADMIN_TOKEN").map(Into::into),
         data_dir: None,
         master_key: None,
@@ -120,7 +122,9 @@ pub(super) fn gateway(name: &'static str, facts: &Facts) -> Vec<Finding> {
         match Gateway::count_of_admin(&target, http::Options::from_env(facts.env)) {
             Ok(count) => Finding::ok(name, format!("{url} answers, with {count} connections")),
             Err(error) => {
-                let next = format!("start the Sigilum gateway, then: {}", facts.command("service list"));
+                let start = || format!("start the Sigilum gateway, then: {}", facts.command("service list"));
+                let is_wrong = error.code == ExitCode::Usage;
+                let next = error.step().filter(|_| is_wrong).unwrap_or_else(start);
                 Finding::warn(name, format!("not checked: {}", error.text()), next)
             }
         },

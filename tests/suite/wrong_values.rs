@@ -1,0 +1,290 @@
+//! A value that cannot be used: the message names what held it, and the step mends it there.
+
+use crate::env::TestEnv;
+
+const LOGIN: &[&str] = &["auth", "login", "--mode", "oss-local", "--print-token", "false"];
+const LOCAL: &str = "sigilum-authz-notify auth login --mode oss-local --namespace alice";
+
+/// Where the value stands.
+enum Held {
+    Flag(&'static str, &'static str),
+    Variable(&'static str, &'static str),
+    /// A member of the record.
+    Record(&'static str, &'static str),
+    /// The hook's entry, in a home without a record.
+    Entry(&'static str, &'static str),
+    /// Sigilum's own `config.env`.
+    SigilumConfig(&'static str),
+    /// The name of a file in `.sigilum`.
+    FileName(&'static str),
+}
+
+use Held::{Entry, FileName, Flag, Record, SigilumConfig, Variable};
+
+/// What holds it, a command, the message's begin, and its step.
+type Row = (Held, &'static [&'static str], &'static str, &'static str);
+
+fn rows() -> Vec<Row> {
+    const SHOW: &[&str] = &["auth", "show"];
+    const STATUS: &[&str] = &["auth", "status"];
+    const RUN: &[&str] = &["hook", "run", "--event", "command:new"];
+    const LIST: &[&str] = &["authz", "list"];
+    const SERVICES: &[&str] = &["service", "list"];
+    const ALICES: &[&str] = &[
+        "service",
+        "add",
+        "linear",
+        "--mode",
+        "gateway",
+        "--upstream-base-url",
+        "https://a.example",
+        "--namespace",
+        "alice",
+    ];
+    const GUESS: &str = "add --namespace johndee, for example";
+    let mut rows: Vec<Row> = vec![
+        (
+            Flag("--namespace", "x"),
+            SHOW,
+            "invalid namespace \"x\" (from --namespace)",
+            "give another one, for example: --namespace johndee",
+        ),
+        (
+            SigilumConfig("x"),
+            SHOW,
+            "invalid namespace \"x\" (from PERSON/.sigilum/config.env)",
+            "add --namespace johndee, for example; or correct PERSON/.sigilum/config.env",
+        ),
+        (
+            Entry("SIGILUM_NAMESPACE", "x"),
+            RUN,
+            "invalid namespace \"x\" (from the hook's entry in openclaw.json: a guess)",
+            GUESS,
+        ),
+        (
+            FileName("owner-token-x.jwt"),
+            SHOW,
+            "invalid namespace \"x\" (from the only token file there is)",
+            GUESS,
+        ),
+        (
+            FileName("owner-x.json"),
+            STATUS,
+            "invalid namespace \"x\" (from the newest record)",
+            GUESS,
+        ),
+        (
+            Flag("--api-url", "foo"),
+            LOGIN,
+            "invalid API URL (from --api-url)",
+            "give another one, for example: --api-url http://127.0.0.1:8787",
+        ),
+        (
+            Record("api_url", "foo"),
+            RUN,
+            "invalid API URL (from the record of the last login)",
+            "log in with another one, for example: LOCAL --api-url http://127.0.0.1:8787",
+        ),
+        (
+            Record("email", "foo"),
+            SHOW,
+            "invalid e-mail \"foo\" (from the record of the last login)",
+            "log in with another one, for example: LOCAL --email johndee@example.com",
+        ),
+        (
+            Entry("SIGILUM_MODE", "foo"),
+            RUN,
+            "invalid mode \"foo\" (from the hook's entry in openclaw.json: a guess)",
+            "log in with another one, for example: sigilum-authz-notify auth login --mode oss-local",
+        ),
+        (
+            Flag("--email", "foo"),
+            LOGIN,
+            "invalid e-mail \"foo\" (from --email)",
+            "give another one, for example: --email johndee@example.com",
+        ),
+        (
+            Flag("--ttl-seconds", "0"),
+            LOGIN,
+            "invalid token life (from --ttl-seconds)",
+            "give another one, for example: --ttl-seconds 604800",
+        ),
+        (
+            Flag("--gateway-admin-url", "foo"),
+            ALICES,
+            "invalid admin address of the Sigilum gateway (from --gateway-admin-url)",
+            "give another one, for example: --gateway-admin-url http://127.0.0.1:38100",
+        ),
+    ];
+    for name in ["SIGILUM_NAMESPACE", "GATEWAY_SIGILUM_NAMESPACE"] {
+        for command in [
+            SHOW,
+            STATUS,
+            LOGIN,
+            RUN,
+            LIST,
+            SERVICES,
+            &["hook", "install"],
+            &["doctor"],
+        ] {
+            let step = "unset NAME; or set it to another, such as johndee";
+            rows.push((
+                Variable(name, "x"),
+                command,
+                "invalid namespace \"x\" (from NAME)",
+                step,
+            ));
+        }
+    }
+    for command in [SHOW, STATUS, LOGIN, RUN, LIST, SERVICES, &["hook", "install"]] {
+        let what = "invalid namespace \"x y\" (from USER: a guess)";
+        rows.push((Variable("USER", "x y"), command, what, GUESS));
+    }
+    for command in [LOGIN, RUN, LIST, STATUS] {
+        let step = "unset NAME; or set it to another, such as http";
+        let what = "invalid API URL (from NAME)";
+        rows.push((Variable("SIGILUM_API_URL", "foo"), command, what, step));
+    }
+    for (name, value, command, what, step) in [
+        (
+            "SIGILUM_MODE",
+            "foo",
+            SHOW,
+            "invalid mode \"foo\" (from NAME)",
+            "unset NAME; or set it to another, such as oss-local",
+        ),
+        (
+            "SIGILUM_OWNER_EMAIL",
+            "foo",
+            LOGIN,
+            "invalid e-mail \"foo\" (from NAME)",
+            "unset NAME; or set it to another, such as johndee@example.com",
+        ),
+        (
+            "SIGILUM_OWNER_TOKEN_TTL_SECONDS",
+            "a week",
+            LOGIN,
+            "invalid token life (from NAME)",
+            "unset NAME; or set it to another, such as 604800",
+        ),
+        (
+            "GATEWAY_ADMIN_URL",
+            "foo",
+            ALICES,
+            "invalid admin address of the Sigilum gateway (from NAME)",
+            "unset NAME; or set it to another, such as http://127.0.0.1:38100",
+        ),
+        (
+            "SIGILUM_SOURCE_HOME",
+            "/nowhere/at-all",
+            LOGIN,
+            "could not open the Sigilum checkout: /nowhere/at-all",
+            "name one that is there with --source-home; the checkout is named by NAME",
+        ),
+        (
+            "OPENCLAW_PROFILE",
+            "a b",
+            SHOW,
+            "could not find the OpenClaw home: OPENCLAW_PROFILE",
+            "unset NAME; or set it to another, such as work",
+        ),
+    ] {
+        rows.push((Variable(name, value), command, what, step));
+    }
+    rows
+}
+
+#[test]
+fn each_wrong_value_is_blamed_on_what_held_it() {
+    let mut faults = Vec::new();
+    for (held, command, what, step) in rows() {
+        let env = TestEnv::new();
+        let mut words = command.to_vec();
+        let mut name = "";
+        let logs_in = matches!(held, Record(..)) || words.contains(&"--namespace");
+        if logs_in {
+            env.run(LOGIN).args(["--namespace", "alice"]).expect(0);
+        }
+        match held {
+            Flag(flag, value) => words.extend([flag, value]),
+            Variable(variable, _) => name = variable,
+            Record(member, value) => {
+                let path = env.openclaw().join(".sigilum/owner-alice.json");
+                let text = std::fs::read(&path).unwrap();
+                let mut record: serde_json::Value = serde_json::from_slice(&text).unwrap();
+                record[member] = value.into();
+                std::fs::write(path, record.to_string()).unwrap();
+            }
+            Entry(variable, value) => {
+                let entry = serde_json::json!({"enabled": true, "env": {variable: value}});
+                let config = serde_json::json!({"hooks": {"internal": {"entries": {"sigilum-authz-notify": entry}}}});
+                env.write(env.config(), config.to_string());
+            }
+            SigilumConfig(value) => {
+                env.write(".sigilum/config.env", format!("SIGILUM_NAMESPACE={value}\n"));
+            }
+            FileName(file) => {
+                let record = r#"{"format":2,"mode":"oss-local","api_url":"http://127.0.0.1:9","email":"a@b.example"}"#;
+                env.write(env.openclaw().join(".sigilum").join(file), record);
+            }
+        }
+        let run = env.run(&words);
+        let run = match held {
+            Variable(variable, value) => run.env(variable, value),
+            _ => run,
+        };
+        let said = run.output();
+        let home = env.home().to_str().unwrap();
+        let whole = |text: &str| {
+            text.replace("NAME", name)
+                .replace("PERSON", home)
+                .replace("LOCAL", LOCAL)
+        };
+        let text = format!("{}{}", said.stdout, said.stderr);
+        let lines: Vec<&str> = text.lines().collect();
+        let at = lines.iter().position(|line| line.contains(&whole(what)));
+        let next = at.and_then(|at| lines.get(at + 1)).map(|line| line.trim_start());
+        let wanted = format!("next: {}", whole(step));
+        let is_right = next.is_some_and(|next| next.starts_with(&wanted));
+        // A guess that cannot be one is not told as taken.
+        if !is_right || text.contains("taking x y") || said.code == 0 {
+            faults.push(format!(
+                "{words:?} {name}: wanted {:?}, {wanted:?}\n{text}",
+                whole(what)
+            ));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Whatever a variable's step says is run as it is printed, and the same command then does not say it again.
+#[test]
+fn a_wrong_variable_is_gone_after_its_step() {
+    for (name, value) in [
+        ("SIGILUM_NAMESPACE", "x"),
+        ("SIGILUM_API_URL", "foo"),
+        ("SIGILUM_MODE", "foo"),
+        ("SIGILUM_OWNER_EMAIL", "foo"),
+        ("SIGILUM_OWNER_TOKEN_TTL_SECONDS", "a week"),
+    ] {
+        let env = TestEnv::new();
+        let mut words = LOGIN.to_vec();
+        if name == "SIGILUM_MODE" {
+            words.drain(2..4);
+        }
+        let said = env.run(&words).env(name, value).output();
+        let step = said.stderr.split_once("next: ").unwrap().1.trim_end();
+        let program = shell_words::quote(crate::env::BINARY).into_owned();
+        let script = format!(
+            "{}\nexec {program} {}",
+            step.split("; ").next().unwrap(),
+            shell_words::join(&words)
+        );
+        let again = env
+            .run_program("/bin/sh".as_ref(), ["-c", &script])
+            .env(name, value)
+            .output();
+        assert!(!again.stderr.contains(name), "{step}: {again:?}");
+        assert_ne!(again.code, 2, "{step}: {again:?}");
+    }
+}
