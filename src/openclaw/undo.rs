@@ -22,8 +22,9 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// The layout of the record. A record of another version is refused: its reader knows better what it means.
-const VERSION: u32 = 1;
+/// The layout of the record. A later one is refused: its reader knows better what it means. In the first, every file's
+/// name was absolute.
+const VERSION: u32 = 2;
 
 /// The undo record, `<home>/.sigilum/undo.json`: for each edited file how to take our edits back.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -110,7 +111,7 @@ impl Undo {
             // Not serde's own text: it may quote a value, and a value may be a token.
             UndoError::Record(format!("line {}, column {}", error.line(), error.column()))
         })?;
-        if undo.version != VERSION {
+        if !(1..=VERSION).contains(&undo.version) {
             return Err(UndoError::Record(format!("version {}", undo.version)));
         }
         Ok(undo)
@@ -134,6 +135,18 @@ impl Undo {
     /// The files that bear our edits.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         self.files.keys().map(String::as_str)
+    }
+
+    /// Whether the record was written before names were told from a home.
+    pub fn is_of_one_place(&self) -> bool {
+        self.version < 2
+    }
+
+    /// Gives the files other names.
+    pub fn rename(&mut self, name: impl Fn(&str) -> String) {
+        let files = std::mem::take(&mut self.files);
+        self.files = files.into_iter().map(|(old, file)| (name(&old), file)).collect();
+        self.version = VERSION;
     }
 
     /// Forgets a file, after it was restored or deleted.

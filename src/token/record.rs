@@ -59,6 +59,16 @@ impl Record {
     }
 }
 
+impl Record {
+    /// Gives the files and folders that it names other names.
+    fn rename(&mut self, name: impl Fn(&Path) -> PathBuf) {
+        let named = [&mut self.token_file, &mut self.api_db, &mut self.source_home];
+        for path in named.into_iter().flatten() {
+            *path = name(path);
+        }
+    }
+}
+
 /// The names of the default token file and of our own database, for a record's own name.
 fn default_names(path: &Path) -> [String; 2] {
     let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
@@ -66,8 +76,9 @@ fn default_names(path: &Path) -> [String; 2] {
     [format!("owner-token-{namespace}.jwt"), "local-api.sqlite".to_owned()]
 }
 
-/// How records are written now: without the paths that are this home's defaults.
-const FORMAT: u32 = 2;
+/// How records are written now: without the paths that are this home's defaults (2), and with other paths in the home
+/// told from there (3).
+const FORMAT: u32 = 3;
 
 /// A record as it stands in its file.
 #[derive(Serialize, Deserialize)]
@@ -106,7 +117,10 @@ pub fn read(path: &Path) -> Result<Option<Record>> {
         )
         .next(format!("rm {} && {}", fs::quoted(path), log_in_again(path, &bytes)))
     })?;
-    let record = stored.record.without(|path| stored.format < FORMAT && is_default(path));
+    let mut record = stored.record.without(|path| stored.format < 2 && is_default(path));
+    if let Some(home) = path.parent().and_then(Path::parent) {
+        record.rename(|named| home.join(named));
+    }
     refuse_paths_of_others(&record, path)?;
     Ok(Some(record))
 }
@@ -167,10 +181,11 @@ pub fn as_written(path: &Path, record: Record) -> Record {
 /// Replaces the record.
 pub fn write(lock: &OwnLock, path: &Path, record: Record) -> Result<()> {
     let what = || format!("could not write the record: {}", path.display());
-    let stored = Stored {
-        format: FORMAT,
-        record: as_written(path, record),
-    };
+    let mut record = as_written(path, record);
+    if let Some(home) = path.parent().and_then(Path::parent) {
+        record.rename(|named| named.strip_prefix(home).unwrap_or(named).to_owned());
+    }
+    let stored = Stored { format: FORMAT, record };
     let mut bytes = serde_json::to_vec_pretty(&stored).or_fail(ExitCode::Failure, what)?;
     bytes.push(b'\n');
     lock.write_private(path, &bytes)?;

@@ -584,3 +584,96 @@ fn purge_leaves_no_token_behind_and_tells_of_openclaws_copies() {
     env.run(["hook", "uninstall", "--purge"]).expect(0);
     assert!(!env.sigilum("").exists());
 }
+
+/// A home that was copied, and one that was moved: what our edits are recorded of is the config of that home, in the
+/// record of today and in that of 0.1.0, which had absolute names.
+#[test]
+fn an_uninstall_in_a_copied_home_never_touches_the_original() {
+    const BEFORE: &str = "{\n  // mine\n  gateway: {mode: 'local'},\n  hooks: {$include: './hooks.json5'},\n}\n";
+    const INCLUDED: &str = "{\n  // mine too\n  token: 'x',\n}\n";
+    let kinds = ["hook", "plugin"];
+    let cases = kinds.into_iter().flat_map(|kind| [1, 2].map(|version| (kind, version)));
+    for (kind, version) in cases {
+        for (removed, stays) in [("copy", ".openclaw"), (".openclaw", "copy"), ("moved", "")] {
+            let env = TestEnv::new();
+            env.write_config(BEFORE);
+            env.write(".openclaw/hooks.json5", INCLUDED);
+            let file = env.openclaw().join("tokens/alice.jwt");
+            env.login()
+                .args(["--token-file", file.to_str().unwrap(), "--enable-authz-notify", "true"])
+                .expect(0);
+            env.run(["hook", "install", "--as", kind]).expect(0);
+            let undo = std::fs::read_to_string(env.sigilum("undo.json")).unwrap();
+            let own = env.openclaw();
+            let mut undo: Value = serde_json::from_str(&undo).unwrap();
+            for name in undo["files"].as_object().unwrap().keys() {
+                assert!(Path::new(name).is_relative(), "{name}");
+            }
+            if version == 1 {
+                let files = undo["files"].as_object().unwrap().clone();
+                let real = own.canonicalize().unwrap();
+                let files = files
+                    .into_iter()
+                    .map(|(name, file)| (real.join(name).display().to_string(), file));
+                undo = json!({"version": 1, "files": files.collect::<serde_json::Map<_, _>>()});
+                env.write(".openclaw/.sigilum/undo.json", undo.to_string());
+            }
+            let other = env.home().join(if stays.is_empty() { "moved" } else { "copy" });
+            match stays {
+                "" => std::fs::rename(&own, &other).unwrap(),
+                _ => {
+                    let copied = std::process::Command::new("cp").arg("-a").args([&own, &other]).status();
+                    assert!(copied.unwrap().success());
+                }
+            }
+            let before = (!stays.is_empty()).then(|| tree(&env.home().join(stays)));
+            let there = env.home().join(removed);
+            let label = format!("{kind} of version {version}, {removed} removed");
+            env.run(["hook", "uninstall", "--purge"])
+                .args(["--openclaw-home".as_ref(), there.as_os_str()])
+                .expect(0);
+            if let Some(before) = before {
+                assert_eq!(tree(&env.home().join(stays)), before, "{label}");
+            }
+            let read = |name: &str| std::fs::read_to_string(there.join(name)).unwrap();
+            assert_eq!(
+                (read("openclaw.json").as_str(), read("hooks.json5").as_str()),
+                (BEFORE, INCLUDED),
+                "{label}"
+            );
+            assert!(
+                !there.join("tokens/alice.jwt").exists() && !there.join(".sigilum").exists(),
+                "{label}"
+            );
+        }
+    }
+}
+
+/// A config that is named outside of the home, as 0.1.0 recorded it, is no home that was moved.
+#[test]
+fn a_config_elsewhere_is_not_taken_for_the_homes_own() {
+    let env = TestEnv::new();
+    let config = env.write("etc/openclaw.json", "{}");
+    env.login()
+        .args(["--config", config.to_str().unwrap(), "--enable-authz-notify", "true"])
+        .expect(0);
+    let undo = std::fs::read_to_string(env.sigilum("undo.json")).unwrap();
+    assert!(
+        undo.contains(config.canonicalize().unwrap().to_str().unwrap()),
+        "{undo}"
+    );
+    env.write(
+        ".openclaw/.sigilum/undo.json",
+        undo.replace("\"version\": 2", "\"version\": 1"),
+    );
+    env.write_config("{}");
+    let refused = env.run(["hook", "uninstall"]).expect(3);
+    assert!(
+        refused.stderr.contains("it is no part of the config"),
+        "{}",
+        refused.stderr
+    );
+    env.run(["hook", "uninstall", "--config", config.to_str().unwrap()])
+        .expect(0);
+    assert_eq!(std::fs::read_to_string(config).unwrap(), "{}");
+}

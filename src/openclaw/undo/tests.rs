@@ -336,7 +336,7 @@ fn a_record_that_is_not_ours_is_refused() {
         "[]".to_owned(),
         "{}".to_owned(),
         text[..text.len() / 2].to_owned(),
-        text.replace("\"version\": 1", "\"version\": 2"),
+        text.replace("\"version\": 2", "\"version\": 3"),
         text.replace("\"offset\": ", "\"offset\": -"),
         text.replace("\"created\": ", "\"created\": 1"),
     ] {
