@@ -16,6 +16,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 100;
@@ -96,6 +97,10 @@ fn cases() -> Vec<Case> {
         looks("hook run, /new, five pending", five_pending, |desk| {
             hook_run(desk, &new_command(&desk.env))
         }),
+        looks("authz list, 1,000 pending", thousand_pending, |desk| {
+            alice(desk, "authz list")
+        }),
+        changes("authz approve, by its whole id", |desk| log_in_at(desk, asking()), approve),
         looks("watch --once, nothing due", scenes::logged_in, scenes::watch),
         changes("watch --once, a renewal", scenes::due, scenes::watch),
         looks("watch --print-unit systemd", scenes::logged_in, |desk| {
@@ -123,9 +128,40 @@ fn ten_thousand(desk: &Desk) {
 
 /// Logged in at an API that has five requests for alice.
 fn five_pending(desk: &Desk) {
+    log_in_at(desk, api());
+}
+
+/// Logged in at that API.
+fn log_in_at(desk: &Desk, api: &Api) {
     config(desk);
-    let login = scenes::login(desk).args(["--api-url", &api().url()]);
+    let login = scenes::login(desk).args(["--api-url", &api.url()]);
     login.env("JWT_SECRET", API_SECRET).expect(0);
+}
+
+fn thousand_pending(desk: &Desk) {
+    static API: OnceLock<Api> = OnceLock::new();
+    let api = API.get_or_init(|| {
+        let api = Api::start(API_SECRET);
+        for _ in 0..1000 {
+            api.add_claim("alice", json!({"agent_name": "worker"}));
+        }
+        api
+    });
+    log_in_at(desk, api);
+}
+
+/// An API of its own for what is approved: the next round asks anew.
+fn asking() -> &'static Api {
+    static API: OnceLock<Api> = OnceLock::new();
+    API.get_or_init(|| Api::start(API_SECRET))
+}
+
+/// Each round another request of the same agent, which took its last approval back.
+fn approve(desk: &Desk) -> Run {
+    static ROUND: AtomicU32 = AtomicU32::new(0);
+    let id = format!("cl_{:024x}", ROUND.fetch_add(1, Ordering::Relaxed));
+    asking().ask("alice", "github", "ed25519:AAAA", &id);
+    alice(desk, &format!("authz approve {id} --yes"))
 }
 
 /// A loopback API with five requests for alice; it ends with this process.

@@ -18,6 +18,7 @@ use sigilum_authz_notify::mode::Mode;
 use sigilum_authz_notify::openclaw::undo::{Change, Undo};
 use sigilum_authz_notify::sigilum::requests;
 use sigilum_authz_notify::token::claims::{self, Claims};
+use std::fs::File;
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -38,7 +39,8 @@ pub fn measure(only: &str) {
             }
         }
     }
-    let each: [Measure; 4] = [
+    let each: [Measure; 5] = [
+        ("two files written atomically: the least that `auth refresh` can take", two_files),
         ("the command line, `auth login` with 5 flags", command_line),
         ("signing a token", signing),
         ("an API's answer of 200 requests to a notice", long_notice),
@@ -166,6 +168,22 @@ fn long_notice() -> Row {
         let listed = Seen::default().list("alice", &pending, about.now * 1000);
         let notice = notice::pending(pending.count(), &listed, &about, Form::Full);
         assert!(black_box(notice).is_some());
+    })
+}
+
+/// A token file of 0.4 KB and a config of 10 KB, each: a file beside it, fsync, rename, fsync of the folder.
+fn two_files() -> Row {
+    // Not in /tmp, which may be memory.
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    many(10, &mut || {
+        for (name, length) in [("token", 400), ("config", 10_000)] {
+            let temp = dir.path().join("temp");
+            let mut file = File::create(&temp).expect("a file");
+            file.write_all(&vec![b'x'; length]).expect("a write");
+            file.sync_all().expect("a sync");
+            std::fs::rename(&temp, dir.path().join(name)).expect("a rename");
+            File::open(dir.path()).and_then(|dir| dir.sync_all()).expect("a sync");
+        }
     })
 }
 
