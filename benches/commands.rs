@@ -100,7 +100,11 @@ fn cases() -> Vec<Case> {
         looks("authz list, 1,000 pending", thousand_pending, |desk| {
             alice(desk, "authz list")
         }),
-        changes("authz approve, by its whole id", |desk| log_in_at(desk, asking()), approve),
+        changes(
+            "authz approve, by its whole id",
+            |desk| log_in_at(desk, asking()),
+            approve,
+        ),
         looks("watch --once, nothing due", scenes::logged_in, scenes::watch),
         changes("watch --once, a renewal", scenes::due, scenes::watch),
         looks("watch --print-unit systemd", scenes::logged_in, |desk| {

@@ -40,7 +40,10 @@ pub fn measure(only: &str) {
         }
     }
     let each: [Measure; 5] = [
-        ("two files written atomically: the least that `auth refresh` can take", two_files),
+        (
+            "two files written atomically: the least that `auth refresh` can take",
+            two_files,
+        ),
         ("the command line, `auth login` with 5 flags", command_line),
         ("signing a token", signing),
         ("an API's answer of 200 requests to a notice", long_notice),

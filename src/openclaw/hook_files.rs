@@ -208,7 +208,7 @@ pub fn uninstall(place: &OpenClawHome, lock: &OwnLock, kind: Kind, force: bool) 
         return Ok(done);
     }
     refuse_link(&dir)?;
-    let manifest = found.unwrap_or_default();
+    let mut manifest = found.unwrap_or_default();
     let files = kind
         .files()
         .iter()
@@ -218,29 +218,45 @@ pub fn uninstall(place: &OpenClawHome, lock: &OwnLock, kind: Kind, force: bool) 
     files.insert(0, (INSTALL.to_owned(), read(&dir.join(INSTALL))?.unwrap_or_default()));
     let foreign_files = foreign_files(place, &dir, &files, &manifest)?;
     let is_ours = |name: &String| files.iter().any(|(file, _)| file == name);
-    let older = manifest.backups.keys().filter(|name| !is_ours(name));
+    let backups = std::mem::take(&mut manifest.backups);
+    let older = backups.keys().filter(|name| !is_ours(name));
     // What makes OpenClaw look goes first.
     for name in files.iter().rev().map(|(name, _)| name).chain(older) {
         let path = dir.join(name);
         let may_go = force || !foreign_files.contains(name);
-        if let Some(kept) = manifest.backups.get(name) {
+        let mut stays = !may_go;
+        if let Some(kept) = backups.get(name) {
             let kept_bytes = read(&place.home.join(kept))?;
             // The install that kept it may have been killed before it replaced it.
             let untouched = kept_bytes.is_some() && read(&path)? == kept_bytes;
             let free = path.symlink_metadata().is_err() || untouched || (is_ours(name) && may_go);
+            stays = !free;
             if free && fs::put_back(&place.home.join(kept), &path)? {
                 done.changed = true;
                 done.notes
                     .push(format!("{}: put back as it was before the install", path.display()));
+            } else if stays {
+                manifest.backups.insert(name.clone(), kept.clone());
             }
         } else if may_go {
             done.changed |= fs::remove(&path)?;
-        } else {
-            done.notes.push(format!(
-                "{}: changed by somebody, so it stays; --force removes it",
-                path.display()
-            ));
         }
+        if stays {
+            let kept = backups.get(name).map(|kept| place.home.join(kept));
+            let what = match kept {
+                Some(kept) if is_ours(name) => {
+                    format!("changed by somebody, so it stays; --force puts back {}", kept.display())
+                }
+                Some(kept) => format!("somebody made it since; the one of before stays as {}", kept.display()),
+                None => "changed by somebody, so it stays; --force removes it".to_owned(),
+            };
+            done.notes.push(format!("{}: {what}", path.display()));
+        }
+    }
+    if !manifest.backups.is_empty() {
+        // What is kept is still to be given back one day.
+        manifest.files.clear();
+        *installed.of(kind) = Some(manifest.clone());
     }
     // What an install that was killed left there would keep the folders.
     for folder in [&dir, &place.home.join(replaced_dir(kind))] {

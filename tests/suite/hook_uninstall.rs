@@ -283,6 +283,33 @@ fn a_changed_file_stays_unless_forced() {
     assert!(!handler.exists());
 }
 
+/// The handler of before the install is given back once the one that took its place may go.
+#[test]
+fn what_stood_there_before_is_not_forgotten_beside_a_changed_file() {
+    let env = TestEnv::new();
+    log_in(&env, &[]);
+    let folder = env.openclaw().join("hooks").join(HOOK);
+    std::fs::create_dir_all(&folder).unwrap();
+    let handler = folder.join("handler.js");
+    std::fs::write(&handler, "// of before\n").unwrap();
+    env.run(["hook", "install", "--force"]).expect(0);
+    std::fs::write(&handler, "// changed\n").unwrap();
+
+    let output = env.run(["hook", "uninstall"]).expect(0);
+    assert!(
+        output
+            .stdout
+            .contains("changed by somebody, so it stays; --force puts back"),
+        "{}",
+        output.stdout
+    );
+    assert_eq!(std::fs::read_to_string(&handler).unwrap(), "// changed\n");
+    env.run(["hook", "uninstall"]).expect(0);
+    env.run(["hook", "uninstall", "--force"]).expect(0);
+    assert_eq!(std::fs::read_to_string(&handler).unwrap(), "// of before\n");
+    assert_eq!(tree(&env.sigilum("replaced")).len(), 0);
+}
+
 #[test]
 fn where_the_config_must_not_be_written_the_rest_goes_and_what_it_needs_is_told() {
     let env = TestEnv::new();
