@@ -230,7 +230,8 @@ pub fn uninstall(place: &OpenClawHome, lock: &OwnLock, kind: Kind, force: bool) 
             // The install that kept it may have been killed before it replaced it.
             let untouched = kept_bytes.is_some() && read(&path)? == kept_bytes;
             let free = path.symlink_metadata().is_err() || untouched || (is_ours(name) && may_go);
-            stays = !free;
+            // Where nothing is kept any more, it was put back already.
+            stays = !free && kept_bytes.is_some();
             if free && fs::put_back(&place.home.join(kept), &path)? {
                 done.changed = true;
                 done.notes

@@ -225,6 +225,9 @@ impl Home {
         if matches!(snapshot.config, Config::Broken(_)) {
             self.failures.insert(true, ExitCode::Config);
         }
+        if let Some(unreadable) = &snapshot.unreadable {
+            self.failures.insert(false, unreadable.code);
+        }
         let now = shared.clock.now();
         self.not_before = now.steady + (REST * (now.steady - begun.steady)).min(1_000);
         if !shared.rules.once {

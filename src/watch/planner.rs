@@ -12,4 +12,4 @@ pub use action::{Action, By};
 pub use log_event::LogEvent;
 pub use plan::{Plan, Rules, plan};
 pub use state::Memory;
-pub use types::{Config, Entry, InConfig, Now, Owner, Snapshot, Stored, Token, TokenId};
+pub use types::{Config, Entry, InConfig, Now, Owner, Snapshot, Stored, Token, TokenId, Unreadable};

@@ -1,6 +1,6 @@
 //! Looks at a home: what planning needs to know of its files, and which files to watch.
 
-use super::planner::{self, Config, Entry, InConfig, Snapshot, Stored, TokenId};
+use super::planner::{self, Config, Entry, InConfig, Snapshot, Stored, TokenId, Unreadable};
 use crate::authz::timed;
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
@@ -29,6 +29,8 @@ pub(super) fn environment(env: &Env) -> Env {
     env.without(&NOT_FROM_ENVIRONMENT)
 }
 
+const NOBODY: (Option<planner::Owner>, Stored) = (None, Stored::Missing);
+
 /// One home's files as last seen.
 pub(super) struct SnapshotReader {
     /// Those that openclaw.json is made of, as far as they are known.
@@ -54,16 +56,20 @@ impl SnapshotReader {
     /// Reads the home.
     pub fn read(&mut self, place: &OpenClawHome, env: &Env) -> Snapshot {
         let config = self.read_config(place);
+        let config = config.unwrap_or_else(|error| Config::Broken(error.to_string()));
         (self.owner, self.stored) = (None, None);
-        let owner = self.read_owner(place, env);
-        let (config, (owner, file)) = match (config, owner) {
-            (Ok(config), Ok(owner)) => (config, owner),
-            (_, Err(error)) => (Config::Broken(error.to_string()), (None, Stored::Missing)),
-            (Err(error), Ok(owner)) => (Config::Broken(error.to_string()), owner),
+        let (owner, unreadable) = match self.read_owner(place, env) {
+            Ok(owner) => (owner, None),
+            Err(error) => {
+                let (why, code) = (error.to_string(), error.code);
+                (NOBODY, Some(Unreadable { why, code }))
+            }
         };
+        let (owner, file) = owner;
         Snapshot {
             config,
             owner,
+            unreadable,
             file,
             approvals: timed::read(place).map_err(|error| error.to_string()),
             read_only: place.read_only.map(str::to_owned),
@@ -96,7 +102,6 @@ impl SnapshotReader {
 
     /// Whose token is kept, by the records of the home alone, and the token.
     fn read_owner(&mut self, place: &OpenClawHome, env: &Env) -> Result<(Option<planner::Owner>, Stored)> {
-        const NOBODY: (Option<planner::Owner>, Stored) = (None, Stored::Missing);
         if !place.home.is_dir() {
             return Ok(NOBODY);
         }

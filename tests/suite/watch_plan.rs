@@ -65,6 +65,7 @@ pub fn snapshot(config: Config, file: Stored) -> Snapshot {
             token_in_config: Some(true),
         }),
         file,
+        unreadable: None,
         approvals: Ok(Vec::new()),
         read_only: None,
         flags: String::new(),

@@ -140,6 +140,18 @@ fn once_does_what_is_due_and_says_whether_it_could() {
     assert_eq!(env.stored().as_ref(), Some(&stored));
     assert!(!env.sigilum("watch-status.json").exists());
 
+    // A record of ours that cannot be read is not openclaw.json's fault.
+    let record = std::fs::read(env.sigilum("hook.json")).unwrap();
+    std::fs::write(env.sigilum("hook.json"), "{").unwrap();
+    let output = env.run(["watch", "--once"]).expect(1);
+    assert!(
+        output.stderr.contains("could not read the hook's record"),
+        "{}",
+        output.stderr
+    );
+    assert!(!output.stderr.contains("openclaw.json"), "{}", output.stderr);
+    std::fs::write(env.sigilum("hook.json"), record).unwrap();
+
     let env = home(6);
     let stored = env.stored().unwrap();
     std::thread::sleep(Duration::from_millis(4_100));

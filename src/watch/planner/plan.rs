@@ -3,7 +3,7 @@
 use super::action::{Action, By};
 use super::entry::{Need, Past, need};
 use super::log_event::{LogEvent, NEW_TOKEN};
-use super::state::{ConfigTrouble, Gate, Memory};
+use super::state::{Gate, Memory, Trouble};
 use super::types::{Config, Now, Owner, Snapshot, Stored, Token};
 use crate::mode::Mode;
 use crate::token::lifetime::Lifetime;
@@ -75,6 +75,7 @@ pub fn plan(snapshot: &Snapshot, memory: &mut Memory, now: Now, rules: &Rules) -
     planning.memory.mind_the_clock(now);
     planning.memory.mind_the_entry(snapshot);
     planning.tell_of_config();
+    planning.tell_of_records();
     planning.tell_of_owner();
     if let Some(owner) = &snapshot.owner {
         planning.keep_token(owner);
@@ -100,7 +101,6 @@ impl Planning<'_> {
         self.plan.log_events.push(event);
     }
 
-    /// A config that is gone or broken is told of if it still is so a little later: somebody may be writing it just now.
     fn tell_of_config(&mut self) {
         let line = match &self.snapshot.config {
             Config::Missing => Some(LogEvent::info("there is no openclaw.json; waiting for it")),
@@ -108,18 +108,29 @@ impl Planning<'_> {
             Config::NoEntry | Config::Entry(_) => None,
         };
         let known = self.memory.config_trouble.take();
+        self.memory.config_trouble = self.trouble("openclaw.json", line, known);
+    }
+
+    fn tell_of_records(&mut self) {
+        let unreadable = self.snapshot.unreadable.as_ref();
+        let line = unreadable.map(|broken| LogEvent::warning(format!("{}; waiting until it changes", broken.why)));
+        let known = self.memory.record_trouble.take();
+        self.memory.record_trouble = self.trouble("the record of the login", line, known);
+    }
+
+    /// What is gone or broken is told of if it still is so a little later: somebody may be writing it just now.
+    fn trouble(&mut self, what: &str, line: Option<LogEvent>, known: Option<Trouble>) -> Option<Trouble> {
         let Some(line) = line else {
-            if let Some(over) = known.filter(|known| known.told) {
-                let again = if over.line.is_warning {
-                    "can be read again"
-                } else {
-                    "is back"
-                };
-                self.log(LogEvent::info(format!("openclaw.json {again}")));
-            }
-            return;
+            let over = known.filter(|known| known.told)?;
+            let again = if over.line.is_warning {
+                "can be read again"
+            } else {
+                "is back"
+            };
+            self.log(LogEvent::info(format!("{what} {again}")));
+            return None;
         };
-        let mut trouble = known.filter(|known| known.line == line).unwrap_or(ConfigTrouble {
+        let mut trouble = known.filter(|known| known.line == line).unwrap_or(Trouble {
             line,
             since: self.now.steady,
             told: false,
@@ -133,11 +144,14 @@ impl Planning<'_> {
         } else if !std::mem::replace(&mut trouble.told, true) {
             self.log(trouble.line.clone());
         }
-        self.memory.config_trouble = Some(trouble);
+        Some(trouble)
     }
 
     /// Whose token is kept, or why none is.
     fn tell_of_owner(&mut self) {
+        if self.snapshot.unreadable.is_some() {
+            return;
+        }
         // A broken or missing config says nothing about its entry: what was known stays known.
         let unknown = matches!(self.snapshot.config, Config::Broken(_) | Config::Missing);
         if unknown && self.memory.told_of_owner.is_some() {

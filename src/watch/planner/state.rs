@@ -24,7 +24,9 @@ pub struct Memory {
     pub(super) difference: Option<LogEvent>,
     /// There was an entry.
     pub(super) had_entry: bool,
-    pub(super) config_trouble: Option<ConfigTrouble>,
+    pub(super) config_trouble: Option<Trouble>,
+    /// Records or token file cannot be read.
+    pub(super) record_trouble: Option<Trouble>,
     pub(super) token_lost: bool,
     pub(super) told_that_nobody_renews: bool,
     /// The renewal that the token command runs for.
@@ -41,9 +43,9 @@ pub struct Memory {
     pub(super) no_approvals: Option<String>,
 }
 
-/// openclaw.json is gone or broken.
+/// A file is gone or broken.
 #[derive(Debug, Clone)]
-pub(super) struct ConfigTrouble {
+pub(super) struct Trouble {
     pub line: LogEvent,
     /// Steady time.
     pub since: i64,

@@ -1,6 +1,7 @@
 //! What was seen of a home, as far as planning needs to know it. No token is in it, only what tells it from others.
 
 use crate::authz::timed::TimedApproval;
+use crate::error::ExitCode;
 use crate::mode::Mode;
 
 /// A moment on two clocks, in milliseconds.
@@ -52,8 +53,10 @@ impl Token {
 pub struct Snapshot {
     /// openclaw.json.
     pub config: Config,
-    /// Whose token is kept, by the record of a login. `None`: nobody is logged in.
+    /// Whose token is kept, by the record of a login. `None`: nobody is logged in, or that is not known.
     pub owner: Option<Owner>,
+    /// Why records or token file cannot be read, where that is so.
+    pub unreadable: Option<Unreadable>,
     /// The token file.
     pub file: Stored,
     /// The approvals that end; or why they cannot be read.
@@ -62,6 +65,15 @@ pub struct Snapshot {
     pub read_only: Option<String>,
     /// What a command is given to act on this home, with a blank before it; nothing where it would anyway.
     pub flags: String,
+}
+
+/// A record of ours, or the token file, cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Which, why, and the next step.
+    pub why: String,
+    /// The exit code that goes with it.
+    pub code: ExitCode,
 }
 
 /// openclaw.json, as far as it concerns us.

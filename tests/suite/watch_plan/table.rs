@@ -2,10 +2,11 @@
 
 use super::{HOUR, RULES, START_S, WITH_COMMAND, at, chosen, entry, id, managed, nobodys, snapshot, token, with};
 use sigilum_authz_notify::authz::timed::TimedApproval;
+use sigilum_authz_notify::error::ExitCode;
 use sigilum_authz_notify::token::lifetime::MAX_JITTER;
 use sigilum_authz_notify::token::times::TimeFault;
 use sigilum_authz_notify::watch::planner::{
-    Action, By, Config, Entry, InConfig, LogEvent, Memory, Now, Plan, Rules, Snapshot, Stored, Token, plan,
+    Action, By, Config, Entry, InConfig, LogEvent, Memory, Now, Plan, Rules, Snapshot, Stored, Token, Unreadable, plan,
 };
 
 fn fresh_memory() -> Memory {
@@ -618,31 +619,50 @@ fn a_token_from_another_time_is_renewed_or_told_of_once() {
 }
 
 #[test]
-fn a_broken_config_is_told_once_when_it_stays_broken() {
+fn what_is_broken_is_told_once_when_it_stays_broken() {
     let stored = token(1, 0, HOUR);
-    let broken = snapshot(
-        Config::Broken("bad at line 3 column 7".into()),
+    let fine = snapshot(
+        entry(true, InConfig::Token(stored.clone())),
         Stored::Token(stored.clone()),
     );
-    let fine = snapshot(entry(true, InConfig::Token(stored.clone())), Stored::Token(stored));
-    let mut memory = fresh_memory();
-    plan(&fine, &mut memory, at(0), &RULES);
-    let first = plan(&broken, &mut memory, at(1), &RULES);
-    assert!(first.log_events.is_empty(), "{:?}", first.log_events);
-    let wait = first.wait(at(1)).unwrap();
-    assert!(wait <= 1000);
-    let second = plan(&broken, &mut memory, at(2), &RULES);
-    assert!(matches!(&warnings(&second)[..], [line] if line.contains("line 3 column 7")));
-    assert!(plan(&broken, &mut memory, at(3), &RULES).log_events.is_empty());
-    let mended = plan(&fine, &mut memory, at(4), &RULES).log_events;
-    assert!(matches!(&mended[..], [line] if !line.is_warning && line.text == "openclaw.json can be read again"));
-    // Half-written for a moment only: nothing to tell.
-    plan(&broken, &mut memory, at(5), &RULES);
-    let at_once = Now {
-        wall: at(5).wall + 20,
-        steady: at(5).steady + 20,
+    let config = Snapshot {
+        config: Config::Broken("bad at line 3 column 7".into()),
+        ..fine.clone()
     };
-    assert!(plan(&fine, &mut memory, at_once, &RULES).log_events.is_empty());
+    // Of a record that cannot be read nothing else is said: nobody knows whether somebody is logged in.
+    let record = Snapshot {
+        owner: None,
+        file: Stored::Missing,
+        unreadable: Some(Unreadable {
+            why: "bad at line 3 column 7".into(),
+            code: ExitCode::Failure,
+        }),
+        ..fine.clone()
+    };
+    for (broken, what) in [(config, "openclaw.json"), (record, "the record of the login")] {
+        let mut memory = fresh_memory();
+        plan(&fine, &mut memory, at(0), &RULES);
+        let first = plan(&broken, &mut memory, at(1), &RULES);
+        assert!(first.log_events.is_empty(), "{:?}", first.log_events);
+        let wait = first.wait(at(1)).unwrap();
+        assert!(wait <= 1000);
+        let second = plan(&broken, &mut memory, at(2), &RULES);
+        assert!(matches!(&warnings(&second)[..], [line] if line.contains("line 3 column 7")));
+        assert!(plan(&broken, &mut memory, at(3), &RULES).log_events.is_empty());
+        let mended = plan(&fine, &mut memory, at(4), &RULES).log_events;
+        let again = format!("{what} can be read again");
+        assert!(
+            matches!(&mended[..], [line] if !line.is_warning && line.text == again),
+            "{mended:?}"
+        );
+        // Half-written for a moment only: nothing to tell.
+        plan(&broken, &mut memory, at(5), &RULES);
+        let at_once = Now {
+            wall: at(5).wall + 20,
+            steady: at(5).steady + 20,
+        };
+        assert!(plan(&fine, &mut memory, at_once, &RULES).log_events.is_empty());
+    }
 }
 
 #[test]
