@@ -8,6 +8,7 @@ mod accounts;
 mod another_user;
 mod append;
 mod backups;
+mod failure;
 mod folder;
 mod own_lock;
 mod temp;
@@ -18,6 +19,7 @@ pub use accounts::account_name;
 pub use another_user::{another_user, is_of};
 pub use append::append_line;
 pub use backups::{back_up, drop_links, put_back, remove_empty_folder};
+pub use failure::{failed_as, own_mode};
 pub use folder::{Content, Folder, Owner, inode, is_regular, is_unsupported, owner, permissions};
 pub use own_lock::{FileLock, OwnLock, lock_existing_sigilum, lock_sigilum};
 pub use temp::Temp;
@@ -25,6 +27,7 @@ pub use temp_name::is_temp_name;
 pub use trust::{is_open_without_modes, others_can_write, quoted, trust_all_writers};
 
 use crate::error::{Error, ExitCode, OrFail, Result};
+use failure::failed;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::io;
@@ -67,7 +70,7 @@ fn replace_private(path: &Path, bytes: &[u8], sync: bool) -> Result<Option<Folde
     };
     match write() {
         Ok(written) => Ok(written.then_some(folder)),
-        Err(error) => Err(failed(could_not_write(path), error)),
+        Err(error) => Err(failed(could_not_write(path), path, error)),
     }
 }
 
@@ -98,10 +101,11 @@ pub fn create_private_dir(path: &Path) -> Result<()> {
     let what = || format!("could not make the folder: {}", path.display());
     let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.is_dir()).collect();
     for folder in missing.into_iter().rev() {
-        let parent = Folder::open(folder.parent().unwrap_or(Path::new("/"))).or_fail(ExitCode::Failure, what)?;
+        let above = folder.parent().unwrap_or(Path::new("/"));
+        let parent = Folder::open(above).map_err(|error| failed(what(), above, error))?;
         parent
             .make_folder(file_name(folder)?)
-            .map_err(|error| failed(what(), error))?;
+            .map_err(|error| failed(what(), folder, error))?;
     }
     Ok(())
 }
@@ -124,11 +128,11 @@ fn read_at_most(path: &Path, limit: u64, regular: bool) -> Result<Option<Vec<u8>
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(file) => std::fs::File::from(file),
         Err(Errno::NOENT) => return Ok(None),
-        Err(error) => return Err(failed(what(), error.into())),
+        Err(error) => return Err(failed(what(), path, error.into())),
     };
-    let about = file.metadata().map_err(|error| failed(what(), error))?;
+    let about = file.metadata().map_err(|error| failed(what(), path, error))?;
     if regular && !about.is_file() {
-        return Err(failed(what(), io::Error::other("it is not a regular file")));
+        return Err(failed(what(), path, io::Error::other("it is not a regular file")));
     }
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1))
@@ -175,7 +179,7 @@ fn read_believed(path: &Path, limit: u64, only_of: Option<u32>) -> Result<Option
         Ok(None) => return Ok(None),
         // A link, a pipe, something large: we write none of them.
         Err(error) if error.kind() == io::ErrorKind::Other => return Err(not_ours(error.to_string())),
-        Err(error) => return Err(failed(what(), error)),
+        Err(error) => return Err(failed(what(), path, error)),
     };
     if let Some(uid) = only_of.filter(|uid| [folder.owner().uid, content.stat.st_uid] != [*uid; 2]) {
         let why = format!("it does not belong to the home's owner (user number {uid})");
@@ -197,7 +201,7 @@ pub fn mend(folder: &Path, is_ours: impl Fn(&str) -> bool) -> Result<()> {
 pub fn mend_folder(folder: &Path) -> Result<()> {
     let what = || format!("could not change the mode of the folder: {}", folder.display());
     let opened = open_to_read(&folder.join("-"))?;
-    rustix::fs::fchmod(opened.fd(), Mode::RWXU).map_err(|error| failed(what(), error.into()))
+    rustix::fs::fchmod(opened.fd(), Mode::RWXU).map_err(|error| failed(what(), folder, error.into()))
 }
 
 /// Refuses a folder in which someone who is not trusted could replace files; looks, and changes nothing.
@@ -245,7 +249,11 @@ pub fn remove(path: &Path) -> Result<bool> {
     match std::fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(failed(format!("could not remove the file: {}", path.display()), error)),
+        Err(error) => Err(failed(
+            format!("could not remove the file: {}", path.display()),
+            path,
+            error,
+        )),
     }
 }
 
@@ -278,7 +286,7 @@ fn open_to_read(path: &Path) -> Result<Folder> {
         }),
         _ => Folder::open(parent),
     };
-    opened.map_err(|error| failed(what(), error))
+    opened.map_err(|error| failed(what(), parent, error))
 }
 
 fn parent(path: &Path) -> &Path {
@@ -301,32 +309,6 @@ fn file_name(path: &Path) -> Result<&str> {
     })
 }
 
-fn failed(what: String, error: io::Error) -> Error {
-    failed_as(ExitCode::Failure, what, error)
-}
-
-/// What failed on the disk and why, and what a person can do about it.
-pub fn failed_as(code: ExitCode, what: String, error: io::Error) -> Error {
-    let next = advise(&error);
-    let failed = Error::new(code, what).because(error);
-    match next {
-        Some(step) => failed.next(step),
-        None => failed,
-    }
-}
-
-/// What a person can do about a failed read or write.
-fn advise(error: &io::Error) -> Option<&'static str> {
-    match Errno::from_io_error(error)? {
-        Errno::NOSPC | Errno::DQUOT => Some("free some disk space, and run the command again"),
-        Errno::ACCESS | Errno::PERM => Some("run the command as the user whom the file and its folder belong to"),
-        Errno::NOTDIR => Some("correct the path: something in it that should be a folder is a file"),
-        Errno::ROFS => Some("mount the file system writable, and run the command again"),
-        Errno::MFILE | Errno::NFILE => Some("raise the limit of open files (ulimit -n), and run the command again"),
-        _ => None,
-    }
-}
-
 /// Makes a 0600 file with these bytes in one step; `false` where the name is taken. Whether the folder is to be trusted
 /// is the caller's to know: see [`check_folder`].
 pub fn create_private_file(path: &Path, bytes: &[u8]) -> Result<bool> {
@@ -346,7 +328,7 @@ pub fn create_private_file(path: &Path, bytes: &[u8]) -> Result<bool> {
     match make() {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(failed(what(), error)),
+        Err(error) => Err(failed(what(), path, error)),
     }
 }
 
@@ -358,7 +340,7 @@ pub fn check_folder(path: &Path) -> Result<()> {
 /// Waits until what was written to a file is on the disk; a file that is not there needs none of it.
 pub fn sync_file(path: &Path) -> Result<()> {
     match std::fs::File::open(path).and_then(|file| file.sync_data()) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(could_not_write(path), error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(could_not_write(path), path, error)),
         _ => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! `watch`: the long-running mode.
 
-mod unit;
+pub mod unit;
 
 use crate::cli::{PlaceArgs, WatchArgs};
 use crate::cmd::context::place;

@@ -19,8 +19,8 @@ pub fn append_line(path: &Path, line: &[u8]) -> Result<()> {
     let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = folder
         .open_file(name, flags, Mode::RUSR | Mode::WUSR)
-        .map_err(|error| failed(could_not_write(path), error))?;
-    let stat = rustix::fs::fstat(&file).map_err(|error| failed(could_not_write(path), error.into()))?;
+        .map_err(|error| failed(could_not_write(path), path, error))?;
+    let stat = rustix::fs::fstat(&file).map_err(|error| failed(could_not_write(path), path, error.into()))?;
     let why = match is_regular(&stat) {
         true => trust::disbelief(&folder, &stat),
         false => Some("it is not a regular file".to_owned()),
@@ -32,7 +32,7 @@ pub fn append_line(path: &Path, line: &[u8]) -> Result<()> {
     add(&folder, &file, length, line).map_err(|error| {
         // Half a line would be one more for every reader to doubt.
         let _ = file.set_len(length);
-        failed(could_not_write(path), error)
+        failed(could_not_write(path), path, error)
     })
 }
 

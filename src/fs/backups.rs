@@ -28,11 +28,11 @@ pub fn back_up(path: &Path, folder: &Path) -> Result<PathBuf> {
         };
         match keep(&from, name, &to, &free) {
             Ok(true) => {
-                to.sync().map_err(|error| failed(what(), error))?;
+                to.sync().map_err(|error| failed(what(), folder, error))?;
                 return Ok(to.join(&free));
             }
             Ok(false) => {}
-            Err(error) => return Err(failed(what(), error)),
+            Err(error) => return Err(failed(what(), folder, error)),
         }
     }
     Err(Error::new(ExitCode::Failure, what())
@@ -99,7 +99,7 @@ pub fn put_back(kept: &Path, path: &Path) -> Result<bool> {
         from.sync()?;
         Ok(true)
     };
-    put().map_err(|error| failed(what(), error))
+    put().map_err(|error| failed(what(), path, error))
 }
 
 /// Removes the names in `kept` of files that have a name in `folder` too: whoever linked them was killed before
@@ -133,6 +133,7 @@ pub fn remove_empty_folder(path: &Path) -> Result<bool> {
         }
         Err(error) => Err(failed(
             format!("could not remove the folder: {}", path.display()),
+            path,
             error,
         )),
     }

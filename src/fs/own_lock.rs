@@ -31,7 +31,7 @@ impl FileLock {
         let folder = open_folder(path)?;
         let name = file_name(path)?;
         loop {
-            let file = open_lock_file(&folder, name).map_err(|error| failed(what(), error))?;
+            let file = open_lock_file(&folder, name).map_err(|error| failed(what(), path, error))?;
             match fs2::FileExt::try_lock_exclusive(&file) {
                 Ok(()) => {}
                 Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => return Ok(None),
@@ -156,6 +156,7 @@ pub struct OwnLock {
 /// the process.
 pub fn lock_sigilum(place: &OpenClawHome) -> Result<OwnLock> {
     let end = Instant::now() + PATIENCE;
+    super::trust::refuse_new_among_others(&place.sigilum_dir())?;
     let is_new = !place.home.exists();
     let lock = loop {
         create_private_dir(&place.sigilum_dir())?;

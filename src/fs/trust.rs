@@ -4,6 +4,7 @@
 //! home works that a kubelet gave to its `fsGroup`, one of a random user in group 0, and one of a private group.
 
 use super::accounts::Accounts;
+use super::failure::failed;
 use super::folder::{Folder, is_regular, permissions};
 use crate::error::{Error, ExitCode, OrFail, Result};
 use rustix::fs::{Mode, Stat};
@@ -33,15 +34,28 @@ pub(super) fn refuse_open_to_others(folder: &Folder) -> Result<()> {
     let Some(hole) = Trusted::with(folder).hole(folder)? else {
         return Ok(());
     };
-    Err(Error::new(
-        ExitCode::Failure,
-        format!(
-            "could not use the folder, others could replace files in it: {}",
-            folder.path().display()
-        ),
-    )
-    .because(anyhow::Error::msg(hole.why))
-    .next(hole.next))
+    Err(hole.refusal(folder.path()))
+}
+
+/// The same of a folder that is not there yet, by what it would be made in: a refusal is to leave nothing behind.
+pub(super) fn refuse_new_among_others(path: &Path) -> Result<()> {
+    let there = path.ancestors().find(|path| path.is_dir());
+    let Some(there) = there.filter(|there| *there != path) else {
+        return Ok(());
+    };
+    let what = || format!("could not make the folder: {}", path.display());
+    let folder = Folder::open(there).map_err(|error| failed(what(), there, error))?;
+    let home = home_of(path).and_then(|home| rustix::fs::stat(home).ok());
+    let trusted = match home {
+        Some(stat) => Trusted {
+            owner: Some(stat.st_uid),
+        },
+        None => Trusted::with(&folder),
+    };
+    match trusted.hole_above(folder.path(), path)? {
+        Some(hole) => Err(hole.refusal(path)),
+        None => Ok(()),
+    }
 }
 
 /// Whether someone who is not trusted with this home may write to a folder, or could put another one in its place; also
@@ -59,6 +73,18 @@ struct Hole {
     why: String,
     /// What this user can do about it.
     next: String,
+}
+
+impl Hole {
+    fn refusal(self, folder: &Path) -> Error {
+        let what = format!(
+            "could not use the folder, others could replace files in it: {}",
+            folder.display()
+        );
+        Error::new(ExitCode::Failure, what)
+            .because(anyhow::Error::msg(self.why))
+            .next(self.next)
+    }
 }
 
 /// What this user can do about a folder. `mode`: the bits that let others write, and the folder's owner.
@@ -136,15 +162,20 @@ impl Trusted {
 
     /// How someone else could replace files in a folder; `None` where nobody could.
     fn hole(&self, folder: &Folder) -> Result<Option<Hole>> {
+        self.hole_above(folder.path(), folder.path())
+    }
+
+    /// The same of a folder that may not be there yet, from the one on that is.
+    fn hole_above(&self, there: &Path, folder: &Path) -> Result<Option<Hole>> {
         if is_lifted() {
             return Ok(None);
         }
-        for path in folder.path().ancestors() {
+        for path in there.ancestors() {
             let stat = rustix::fs::stat(path).or_fail(ExitCode::Failure, || {
                 format!("could not look at the folder: {}", path.display())
             })?;
             // What leads to the folder is root's as a rule, and in a sandbox root may have another number.
-            let roots = path != folder.path() && Some(stat.st_uid) == crate::process::root_seen_as();
+            let roots = path != folder && Some(stat.st_uid) == crate::process::root_seen_as();
             if !roots && !self.user(stat.st_uid) {
                 return Ok(Some(Hole {
                     why: format!("{} belongs to another user (number {})", path.display(), stat.st_uid),

@@ -100,7 +100,7 @@ pub fn lock_path(config: &Path) -> io::Result<PathBuf> {
 pub fn acquire(config: &Path, options: &LockOptions) -> Result<WriteLock> {
     let failed = |error: io::Error| {
         let text = format!("could not take OpenClaw's write lock: {}.lock", config.display());
-        fs::failed_as(ExitCode::Config, text, error)
+        fs::failed_as(ExitCode::Config, text, &config.with_extension("json.lock"), error)
     };
     let (folder, name) = split(config).map_err(failed)?;
     let folder = Folder::open(folder).map_err(failed)?;

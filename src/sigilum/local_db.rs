@@ -156,9 +156,11 @@ impl From<DbError> for Error {
                 "move the file service-api-key-… of the service away, and run the command again",
             ),
             Problem::UserIdTaken(_) | Problem::Around(_) | Problem::Sqlite(_) => {
-                return match error.problem {
-                    Problem::Around(inner) => inner,
-                    _ => Self::new(ExitCode::SecretOrDatabase, error.to_string()),
+                let failed = Self::new(ExitCode::SecretOrDatabase, error.to_string());
+                return match (error.problem, fs::own_mode(&error.path)) {
+                    (Problem::Around(inner), _) => inner,
+                    (_, Some(step)) => failed.next(step),
+                    (_, None) => failed,
                 };
             }
         };

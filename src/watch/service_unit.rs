@@ -119,6 +119,24 @@ impl Unit {
     }
 }
 
+/// Whether the text of an installed unit has a watcher serve this home: `Some(true)`, and no other one.
+pub fn serves(unit: &str, home: &Path) -> Option<bool> {
+    const FLAG: &str = "--openclaw-home";
+    let home = home.display().to_string();
+    let as_systemd = format!("{FLAG} {}", systemd_word(&home, true));
+    let words: String = unit.lines().map(str::trim).collect();
+    let as_launchd = format!("<string>{FLAG}</string><string>{}</string>", xml(&home));
+    let is_one = |line: &str| {
+        line.match_indices(&as_systemd).any(|(at, _)| {
+            let rest = &line[at + as_systemd.len()..];
+            rest.is_empty() || rest.starts_with(' ')
+        })
+    };
+    let named = unit.lines().any(is_one) || words.contains(&as_launchd);
+    let all = unit.contains("watch --all") || words.contains("<string>--all</string>");
+    (named || all).then(|| !all && unit.matches(FLAG).count() == 1)
+}
+
 /// A template, with a text for each `{{name}}`; a line that is nothing but an empty one goes.
 fn filled(template: &str, texts: &[(&str, String)]) -> String {
     let mut all = String::new();
@@ -183,6 +201,35 @@ fn xml(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn which_homes_a_unit_serves() {
+        let unit = |homes: &[&str], all: bool| {
+            let flags = homes.iter().flat_map(|home| ["--openclaw-home", home]);
+            let words = ["/bin/x", "watch"]
+                .into_iter()
+                .chain(flags)
+                .chain(all.then_some("--all"));
+            Unit {
+                words: words.map(str::to_owned).collect(),
+                token_command: false,
+                places: Vec::new(),
+                env: Env::default(),
+            }
+        };
+        for (homes, all, serves_it) in [
+            (&["/h/a b"][..], false, Some(true)),
+            (&["/h/a b", "/other"], false, Some(false)),
+            (&["/h/a b/c"], false, None),
+            (&["/h/a bc"], false, None),
+            (&[], true, Some(false)),
+        ] {
+            let unit = unit(homes, all);
+            for text in [unit.systemd(), unit.launchd()] {
+                assert_eq!(serves(&text, Path::new("/h/a b")), serves_it, "{text}");
+            }
+        }
+    }
 
     #[test]
     fn systemd_words() {

@@ -186,6 +186,76 @@ fn a_folder_that_everybody_may_write_to() {
     home.works();
 }
 
+/// A refusal changes nothing: no folder of ours is left in a home that everybody may write to, nor a home in such a
+/// folder.
+#[test]
+fn a_refused_command_leaves_nothing_in_an_open_folder() {
+    let commands: [&[&str]; 3] = [
+        &["auth", "login", "--mode", "oss-local", "--namespace", "alice"],
+        &["hook", "install"],
+        &["hook", "install", "--as", "plugin"],
+    ];
+    for home_exists in [true, false] {
+        let env = TestEnv::new();
+        let open = match home_exists {
+            true => env.openclaw(),
+            false => env.home().join("open"),
+        };
+        fs::create_dir(&open).unwrap();
+        chmod(&open, 0o777);
+        let home = if home_exists { open.clone() } else { open.join("home") };
+        for command in commands {
+            let run = env.run(command).args(["--openclaw-home".as_ref(), home.as_os_str()]);
+            let refused = run.expect(1);
+            assert!(
+                refused.stderr.contains("others could replace files in it"),
+                "{}",
+                refused.stderr
+            );
+            let step = next(&refused);
+            assert!(
+                step.starts_with("chmod ") && step.ends_with(&format!("-w {}", open.display())),
+                "{step}"
+            );
+            assert_eq!(tree(&open).len(), 1, "{command:?}");
+        }
+    }
+}
+
+/// What keeps a person out of his own home is no other user: `chmod` lets him in again, and then the command works.
+#[test]
+fn a_mode_of_ones_own_is_named() {
+    if !is_root() {
+        return;
+    }
+    const ME: u32 = 4242;
+    let closed: [(&str, u32, &str); 5] = [
+        ("", 0o500, "u+w"),
+        (".sigilum", 0o500, "u+w"),
+        (".sigilum", 0o600, "u+x"),
+        (".sigilum/owner-token-alice.jwt", 0o000, "u+r"),
+        ("openclaw.json", 0o000, "u+r"),
+    ];
+    for (path, mode, bits) in closed {
+        let home = Home::new(ME, &[ME], (ME, ME, 0o700));
+        if !path.is_empty() {
+            home.works();
+        }
+        let path = home.env.openclaw().join(path);
+        let path = Path::new(path.to_str().unwrap().trim_end_matches('/'));
+        chmod(path, mode);
+        let step = format!("chmod {bits} {}", path.display());
+        let refused = match path.ends_with("owner-token-alice.jwt") {
+            true => home.run(&["auth", "show", "--namespace", "alice"]).output(),
+            false => home.login().output(),
+        };
+        assert_ne!(refused.code, 0);
+        assert_eq!(next(&refused), step, "{}", refused.stderr);
+        shell(&home, &step);
+        home.works();
+    }
+}
+
 /// A file is not believed for the folder's sake.
 #[test]
 fn a_file_that_others_may_write_to_is_not_believed_and_not_mended() {

@@ -121,6 +121,22 @@ fn the_unit_is_installed_on_a_fresh_home_and_taken_out_again() {
     let output = env.run(["watch", "--install-unit", "--poll"]).expect(0);
     assert!(output.stdout.contains("Unit replaced:"), "{}", output.stdout);
     assert!(fs::read_to_string(&unit).unwrap().contains(" --poll"));
+    // Whoever takes the home down is told that the service stays.
+    env.login().expect(0);
+    let purged = env.run(["hook", "uninstall", "--purge"]).expect(0).stderr;
+    let told = format!(
+        "warning: a service runs a watcher for this home: {}\n  next: sigilum-authz-notify watch --uninstall-unit\n",
+        unit.display()
+    );
+    assert_eq!(purged, told);
+    let other = env.home().join("other");
+    env.run(["hook", "install", "--openclaw-home"])
+        .args([&other])
+        .env("SIGILUM_NAMESPACE", "alice")
+        .expect(0);
+    let purge = ["hook", "uninstall", "--purge", "--openclaw-home"];
+    let purged = env.run(purge).args([&other]).expect(0).stderr;
+    assert!(!purged.contains("a service"), "{purged}");
 
     let wanted = unit.parent().unwrap().join("default.target.wants");
     fs::create_dir(&wanted).unwrap();

@@ -4,6 +4,7 @@ use crate::cli::HookUninstallArgs;
 use crate::cmd::context::{self, place};
 use crate::cmd::output::{self, write_line};
 use crate::cmd::resident;
+use crate::cmd::watch::unit;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
@@ -84,7 +85,7 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     resident::clear(&place);
     if args.purge {
         context::warn_of_timed_approvals(&place, None);
-        purge(&place, lock, &secrets, out)?;
+        purge(&place, env, lock, &secrets, out)?;
     } else if holds_nothing(&place.sigilum_dir()) {
         remove_lock(&place, lock)?;
     }
@@ -226,10 +227,23 @@ impl Secrets {
 }
 
 /// What still runs for a home that is taken down: a watcher, or the OpenClaw gateway's child, which may be one too.
-fn warn_of_what_runs(place: &OpenClawHome) {
+fn warn_of_what_runs(place: &OpenClawHome, env: &Env) {
     let resident = resident::read(place);
     let watch = status::read(place).filter(|watch| watch.running);
-    if let Some(watch) = watch.filter(|watch| resident.as_ref().is_none_or(|resident| resident.pid != watch.pid)) {
+    let unit = unit::of_home(place, env);
+    if let Some((unit, alone)) = &unit {
+        let unit = unit.display();
+        match alone {
+            // It would start the watcher again.
+            true => output::warn(format_args!(
+                "a service runs a watcher for this home: {unit}\n  next: sigilum-authz-notify watch --uninstall-unit"
+            )),
+            false => output::note(format_args!(
+                "a service runs a watcher for this home and others, and passes it over from now on: {unit}"
+            )),
+        }
+    } else if let Some(watch) = watch.filter(|watch| resident.as_ref().is_none_or(|resident| resident.pid != watch.pid))
+    {
         output::warn(format_args!(
             "a watcher still serves this home: process {}\n  next: kill {0}; or stop its service",
             watch.pid
@@ -245,8 +259,8 @@ fn warn_of_what_runs(place: &OpenClawHome) {
 }
 
 /// Removes everything of ours, and tells where OpenClaw's own copies still hold tokens.
-fn purge(place: &OpenClawHome, lock: OwnLock, secrets: &Secrets, out: &mut dyn Write) -> Result<()> {
-    warn_of_what_runs(place);
+fn purge(place: &OpenClawHome, env: &Env, lock: OwnLock, secrets: &Secrets, out: &mut dyn Write) -> Result<()> {
+    warn_of_what_runs(place, env);
     let dir = place.sigilum_dir();
     let mut left = Vec::new();
     let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();

@@ -9,7 +9,7 @@ use crate::home::{self, OpenClawHome};
 use crate::token::lifetime::DEFAULT_FRACTION;
 use crate::watch::Homes;
 use crate::watch::log::LogFormat;
-use crate::watch::service_unit::Unit;
+use crate::watch::service_unit::{self, Unit};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -53,6 +53,14 @@ pub fn install(unit: &Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
         )?;
     }
     Ok(ExitCode::Ok)
+}
+
+/// The installed unit whose watcher serves a home, and whether it serves no other one.
+pub fn of_home(place: &OpenClawHome, env: &Env) -> Option<(PathBuf, bool)> {
+    let path = path(env).ok()?;
+    let text = fs::read_capped(&path, SIZE_CAP).ok()??;
+    let alone = service_unit::serves(&String::from_utf8(text).ok()?, &place.home)?;
+    Some((path, alone))
 }
 
 /// Removes the unit, and says what ends it.

@@ -251,7 +251,7 @@ fn swap_back(folder: &Folder, temp: &Temp<'_>, name: &str) -> io::Result<()> {
 
 fn not_written(path: &Path, error: io::Error) -> Error {
     let what = format!("could not write the config: {}", path.display());
-    fs::failed_as(ExitCode::Config, what, error)
+    fs::failed_as(ExitCode::Config, what, path, error)
 }
 
 #[cfg(test)]

@@ -106,7 +106,7 @@ impl Target {
     pub fn find(path: &Path) -> Result<Self> {
         let failed = |error: io::Error| {
             let what = format!("could not read the config: {}", path.display());
-            fs::failed_as(ExitCode::Config, what, error)
+            fs::failed_as(ExitCode::Config, what, path, error)
         };
         let link = std::fs::symlink_metadata(path)
             .ok()
@@ -151,7 +151,7 @@ impl Target {
         let Some(folder) = &self.folder else { return Ok(None) };
         folder.read(&self.name, MAX_BYTES as u64).map_err(|error| {
             let what = format!("could not read the config: {}", self.path.display());
-            fs::failed_as(ExitCode::Config, what, error)
+            fs::failed_as(ExitCode::Config, what, &self.path, error)
         })
     }
 }
