@@ -16,7 +16,7 @@ mod temp_name;
 mod trust;
 
 pub use accounts::account_name;
-pub use another_user::{another_user, is_of};
+pub use another_user::{another_user, is_of, not_its_owners};
 pub use append::append_line;
 pub use backups::{back_up, drop_links, put_back, remove_empty_folder};
 pub use failure::{failed_as, own_mode};
@@ -41,23 +41,23 @@ const PRIVATE: u32 = 0o600;
 /// that name is replaced, never written through. A folder where others could replace the file is refused. Nothing is
 /// written where the file already is what it should be.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
-    let Some(folder) = replace_private(path, bytes, true)? else {
+    let folder = open_folder(path)?;
+    if !replace_in(&folder, path, bytes, true)? {
         return Ok(());
-    };
+    }
     folder.sync().or_fail(ExitCode::Failure, || could_not_write(path))
 }
 
 /// As [`write_private`], but a power cut may leave the file old or empty: for what is worth nothing after one.
 pub fn write_passing(path: &Path, bytes: &[u8]) -> Result<()> {
-    replace_private(path, bytes, false).map(drop)
+    replace_in(&open_folder(path)?, path, bytes, false).map(drop)
 }
 
-/// The write without the folder's fsync; `None` where there was nothing to write.
-fn replace_private(path: &Path, bytes: &[u8], sync: bool) -> Result<Option<Folder>> {
-    let folder = open_folder(path)?;
+/// The write in a path's folder, without that folder's fsync; says whether there was anything to write.
+fn replace_in(folder: &Folder, path: &Path, bytes: &[u8], sync: bool) -> Result<bool> {
     let name = file_name(path)?;
     let write = || -> io::Result<bool> {
-        if is_already(&folder, name, bytes)? {
+        if is_already(folder, name, bytes)? {
             return Ok(false);
         }
         let mut temp = folder.temp()?;
@@ -68,10 +68,7 @@ fn replace_private(path: &Path, bytes: &[u8], sync: bool) -> Result<Option<Folde
         temp.replace(name)?;
         Ok(true)
     };
-    match write() {
-        Ok(written) => Ok(written.then_some(folder)),
-        Err(error) => Err(failed(could_not_write(path), path, error)),
-    }
+    write().map_err(|error| failed(could_not_write(path), path, error))
 }
 
 fn could_not_write(path: &Path) -> String {

@@ -23,6 +23,8 @@ pub struct OpenClawHome {
     pub include_roots: Vec<PathBuf>,
     /// What `~` means in the config, where that is known.
     pub person: Option<PathBuf>,
+    /// Whose home it was when it was found, as [`OpenClawHome::anothers`] says it.
+    pub found_anothers: Option<u32>,
 }
 
 impl OpenClawHome {
@@ -30,6 +32,7 @@ impl OpenClawHome {
     pub fn at(home: PathBuf) -> Self {
         Self {
             config: home.join("openclaw.json"),
+            found_anothers: served(&home),
             home,
             read_only: None,
             warnings: Vec::new(),
@@ -64,6 +67,28 @@ impl OpenClawHome {
         let home = (default.as_ref() != Some(&self.home)).then(|| flag("openclaw-home", &self.home));
         let config = (self.config != self.home.join("openclaw.json")).then(|| flag("config", &self.config));
         home.into_iter().chain(config).collect()
+    }
+
+    /// As root: the number of the user whom the home belongs to, where that is another user. One that was another user's
+    /// stays so, also where they have put a link in its place since.
+    pub fn anothers(&self) -> Option<u32> {
+        self.found_anothers.or_else(|| served(&self.home))
+    }
+
+    /// As root in another user's home: refuses to write where folders or links of theirs lead to what is not theirs. Who
+    /// owns the home may swap them at any time: what can be is checked once more on what was opened.
+    pub fn refuse_what_is_not_its_owners(&self) -> Result<()> {
+        let Some(uid) = self.anothers() else { return Ok(()) };
+        let plugin = self.sigilum_dir().join("plugin");
+        let parts = [
+            self.home.clone(),
+            self.sigilum_dir(),
+            self.hook_dir(),
+            plugin,
+            self.config.clone(),
+        ];
+        let strange = parts.into_iter().find(|path| !fs::is_of(path, uid));
+        strange.map_or(Ok(()), |path| Err(fs::not_its_owners(ExitCode::Failure, &path, uid)))
     }
 
     /// `<home>/.sigilum`: everything that is ours.
@@ -173,6 +198,11 @@ pub fn find(dir: Option<&Path>, config: Option<&Path>, env: &Env) -> Result<Open
         person: openclaw_home(env).or_else(|| folder(env, "HOME")),
         ..found
     })
+}
+
+/// The user whose home root serves.
+fn served(home: &Path) -> Option<u32> {
+    fs::another_user(home).filter(|_| rustix::process::geteuid().is_root())
 }
 
 /// A person's home folder, from `HOME`.

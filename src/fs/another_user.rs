@@ -1,6 +1,8 @@
 //! Another user's home: what its records name counts only where it is that user's own, or they would have us read and
 //! write in our own files for them.
 
+use super::quoted;
+use crate::error::{Error, ExitCode};
 use crate::process::root_seen_as;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -23,4 +25,13 @@ pub fn is_of(path: &Path, uid: u32) -> bool {
         return false;
     };
     owned(&real) && (real.is_dir() || real.parent().is_some_and(owned))
+}
+
+/// Why root writes nothing there: a path in this user's home that leads to what is not theirs.
+pub fn not_its_owners(code: ExitCode, path: &Path, uid: u32) -> Error {
+    let what = format!(
+        "could not write in another user's home, this, or the folder that it is really in, is not that user's (number {uid}): {}",
+        path.display()
+    );
+    Error::new(code, what).next(format!("look at where it leads: readlink -f {}", quoted(path)))
 }

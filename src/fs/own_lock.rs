@@ -146,6 +146,8 @@ fn open_lock_file(folder: &Folder, name: &str) -> std::io::Result<File> {
 pub struct OwnLock {
     // Declared before the lock, so that folders are synced while it is still held.
     unsynced: Mutex<BTreeMap<PathBuf, Folder>>,
+    /// As root in another user's home: that user.
+    anothers: Option<u32>,
     _lock: FileLock,
 }
 
@@ -155,6 +157,7 @@ pub struct OwnLock {
 /// Waits up to 20 s for another command of ours, then fails with [`ExitCode::LockHeld`]. A signal ends the wait with
 /// the process.
 pub fn lock_sigilum(place: &OpenClawHome) -> Result<OwnLock> {
+    place.refuse_what_is_not_its_owners()?;
     let end = Instant::now() + PATIENCE;
     super::trust::refuse_new_among_others(&place.sigilum_dir())?;
     let is_new = !place.home.exists();
@@ -174,22 +177,37 @@ pub fn lock_sigilum(place: &OpenClawHome) -> Result<OwnLock> {
 
 /// As [`lock_sigilum`], but waits so long, and makes no folder: where there is none, it fails.
 pub fn lock_existing_sigilum(place: &OpenClawHome, patience: Duration) -> Result<OwnLock> {
+    place.refuse_what_is_not_its_owners()?;
     let path = place.sigilum_dir().join("lock");
     let lock = FileLock::acquire(&path, patience)?;
     super::trust::mend(&open_to_read(&path)?, |_| true);
     Ok(OwnLock {
         unsynced: Mutex::default(),
+        anothers: place.anothers(),
         _lock: lock,
     })
 }
 
 impl OwnLock {
     /// As [`super::write_private`], but the folder's fsync waits for [`OwnLock::sync`]. Says whether there was
-    /// anything to write.
+    /// anything to write. In another user's home only a folder of that user's is written to.
     pub fn write_private(&self, path: &Path, bytes: &[u8]) -> Result<bool> {
-        let Some(folder) = super::replace_private(path, bytes, true)? else {
+        let folder = open_folder(path)?;
+        if let Some(uid) = self.anothers.filter(|uid| folder.owner().uid != *uid) {
+            return Err(super::not_its_owners(ExitCode::Failure, path, uid));
+        }
+        self.replace(folder, path, bytes)
+    }
+
+    /// The same in whatever folder: a person named it.
+    pub fn write_private_where_named(&self, path: &Path, bytes: &[u8]) -> Result<bool> {
+        self.replace(open_folder(path)?, path, bytes)
+    }
+
+    fn replace(&self, folder: Folder, path: &Path, bytes: &[u8]) -> Result<bool> {
+        if !super::replace_in(&folder, path, bytes, true)? {
             return Ok(false);
-        };
+        }
         if let Ok(mut unsynced) = self.unsynced.lock() {
             unsynced.insert(folder.path().to_owned(), folder);
         }

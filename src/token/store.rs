@@ -80,8 +80,12 @@ pub fn refuse_foreign(path: &Path) -> Result<()> {
     .next("name another file with --token-file, or go on all the same with --force"))
 }
 
-/// Replaces the token file.
-pub fn write(lock: &OwnLock, path: &Path, token: &SecretString) -> Result<()> {
-    lock.write_private(path, format!("{}\n", token.expose_secret()).as_bytes())?;
+/// Replaces the token file. `is_named`: a person named it just now, so that it may be in any folder.
+pub fn write(lock: &OwnLock, path: &Path, token: &SecretString, is_named: bool) -> Result<()> {
+    let text = format!("{}\n", token.expose_secret());
+    match is_named {
+        true => lock.write_private_where_named(path, text.as_bytes())?,
+        false => lock.write_private(path, text.as_bytes())?,
+    };
     Ok(())
 }

@@ -139,7 +139,7 @@ impl ActionContext<'_> {
             fs::create_private_dir(folder)?;
         }
         store::refuse_foreign(&owner.token_file)?;
-        store::write(lock, &owner.token_file, token)?;
+        store::write(lock, &owner.token_file, token, false)?;
         Ok(Outcome::Done {
             obtained: Some(snapshot::id(token)),
         })

@@ -254,6 +254,136 @@ fn root_follows_no_record_of_another_users_to_what_is_not_that_users() {
     }
 }
 
+/// What root writes in the user's home stays in folders and files of the user's, wherever links lead.
+#[test]
+fn root_writes_through_no_link_of_the_users() {
+    type Plant = fn(&Users) -> PathBuf;
+    /// Puts a link to something of root's in a path's place, as the user does, and as root's own link that the user got
+    /// hold of.
+    fn link(users: &Users, path: PathBuf, target: &Path, is_roots: bool) {
+        let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
+        symlink(target, &path).unwrap();
+        if !is_roots {
+            users.give(&path);
+        }
+    }
+    let plants: [(&str, Plant); 6] = [
+        ("the config is root's link to a file of root's", |users| {
+            let config = users
+                .env
+                .write("root/openclaw.json", fs::read(users.env.config()).unwrap());
+            link(users, users.env.config(), &config, true);
+            users.env.config()
+        }),
+        (
+            "the config is a link to a file of the user's in a folder of root's",
+            |users| {
+                let config = users
+                    .env
+                    .write("root/openclaw.json", fs::read(users.env.config()).unwrap());
+                users.give(&config);
+                link(users, users.env.config(), &config, false);
+                users.env.config()
+            },
+        ),
+        ("the config is root's own", |users| {
+            chown(users.env.config(), Some(0), Some(0)).unwrap();
+            users.env.config()
+        }),
+        ("the hooks are root's folder", |users| {
+            fs::create_dir_all(users.env.home().join("root/hooks")).unwrap();
+            link(
+                users,
+                users.env.openclaw().join("hooks"),
+                &users.env.home().join("root/hooks"),
+                false,
+            );
+            users.env.openclaw().join("hooks")
+        }),
+        ("our folder is root's", |users| {
+            chown(users.env.openclaw().join(".sigilum"), Some(0), Some(0)).unwrap();
+            users.env.openclaw().join(".sigilum")
+        }),
+        ("an included file is root's", |users| {
+            let hooks: Value = serde_json::from_slice(&fs::read(users.env.config()).unwrap()).unwrap();
+            let file = users.env.write(
+                ".openclaw/hooks.json",
+                hooks["hooks"].to_string().replace("alice", "bob"),
+            );
+            users.env.write_config(r#"{"hooks": {"$include": "./hooks.json"}}"#);
+            users.give(&users.env.config());
+            file
+        }),
+    ];
+    for (name, plant) in plants {
+        let Some(users) = users() else { return };
+        let path = plant(&users);
+        let before = tree(&users.env.home().join("root"));
+        let own = fs::read(&path).ok();
+        let mut told = 0;
+        for command in [
+            "watch --once",
+            "auth refresh --namespace alice --no-check --force --print-token false",
+            "auth login --mode oss-local --namespace alice --no-check --force --print-token false",
+            "hook install",
+            "hook install --as plugin",
+            "auth switch alice",
+            "auth logout --namespace alice",
+            "hook uninstall --purge",
+        ] {
+            let output = users.root(command).output();
+            let all = output.stdout + &output.stderr;
+            assert!(!all.contains(&users.roots_token), "{name}, {command}: {all}");
+            assert_eq!(tree(&users.env.home().join("root")), before, "{name}, {command}: {all}");
+            assert_eq!(fs::read(&path).ok(), own, "{name}, {command}: {all}");
+            told +=
+                usize::from(all.contains("is not that user's (number") && all.contains("next: look at where it leads"));
+        }
+        assert!(told >= 2, "{name}: told {told} times");
+    }
+}
+
+/// A home that is swapped for a link to root's own while a command works in it.
+#[test]
+fn a_home_that_was_anothers_never_becomes_roots() {
+    use sigilum_authz_notify::{fs as ours, home};
+    let Some(users) = users() else { return };
+    let env = sigilum_authz_notify::env::Env::from_pairs([("HOME", users.env.home().to_str().unwrap())]);
+    let place = home::find(None, None, &env).unwrap();
+    let lock = ours::lock_sigilum(&place).unwrap();
+    let (path, moved) = (place.token_file("alice"), users.env.home().join("moved"));
+    assert!(lock.write_private(&path, b"the user's").unwrap());
+    fs::rename(&place.home, &moved).unwrap();
+    users
+        .env
+        .write("root/.openclaw/.sigilum/owner-token-alice.jwt", "root's");
+    symlink(users.env.home().join("root/.openclaw"), &place.home).unwrap();
+    assert!(lock.write_private(&path, b"the user's").is_err());
+    assert!(ours::lock_sigilum(&place).is_err());
+    assert_eq!(fs::read_to_string(&path).unwrap(), "root's");
+    // A file that a person names now may be anywhere.
+    assert!(lock.write_private_where_named(&path, b"named").unwrap());
+}
+
+/// Every file below a folder with its bytes and owner.
+fn tree(folder: &Path) -> Vec<(PathBuf, u32, Option<Vec<u8>>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let about = path.symlink_metadata().unwrap();
+        found.push((
+            path.clone(),
+            about.uid(),
+            fs::read(&path).ok().filter(|_| about.is_file()),
+        ));
+        if about.is_dir() {
+            found.extend(tree(&path));
+        }
+    }
+    found.sort();
+    found
+}
+
 #[test]
 fn a_login_of_roots_replaces_such_a_record() {
     let Some(users) = users() else { return };

@@ -364,7 +364,8 @@ impl Login {
         if let Some(folder) = self.owner.token_file.parent() {
             fs::create_private_dir(folder)?;
         }
-        store::write(lock, &self.owner.token_file, token)?;
+        let is_named = self.owner.only_of.is_none();
+        store::write(lock, &self.owner.token_file, token, is_named)?;
         record::write(lock, &place.record_file(&self.owner.namespace.value), self.record())?;
         self.hook.write(place, lock)
     }

@@ -78,9 +78,24 @@ impl Plan {
             seen: seen.clone(),
         };
         match plan.work_out(place, options, want)? {
-            Ok(()) => Ok(plan),
+            Ok(()) => plan.refuse_what_is_not_its_owners(place).map(|()| plan),
             Err(why) => Self::make(place, options, want, Some(NotWritten::Included(why))),
         }
+    }
+
+    /// In another user's home, each file that is to be written, and its folder, must be that user's: those that were
+    /// opened, so that no swap of names can mislead us.
+    fn refuse_what_is_not_its_owners(&self, place: &OpenClawHome) -> Result<()> {
+        let Some(uid) = place.anothers() else { return Ok(()) };
+        for change in &self.changes {
+            let file = &self.seen.files[change.file];
+            let folder = file.target.folder.as_ref().map(|folder| folder.owner().uid);
+            let own = file.content.as_ref().map(|content| content.stat.st_uid);
+            if folder.into_iter().chain(own).any(|owner| owner != uid) {
+                return Err(fs::not_its_owners(ExitCode::Config, &file.target.path, uid));
+            }
+        }
+        Ok(())
     }
 
     /// The inner error says why no edit of the files can give what is wanted.

@@ -144,6 +144,11 @@ pub const SITES: &[Site] = &[
     ),
     Site("fs::failure", "step)", Person(MACHINE)),
     Site(
+        "fs::another_user",
+        r#"format!("look at where it leads"#,
+        Test("root_writes_through_no_link_of_the_users"),
+    ),
+    Site(
         "fs::backups",
         r#"format!("remove what you need no more"#,
         Person("a person says what goes of a hundred copies"),
