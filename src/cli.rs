@@ -16,6 +16,7 @@
 mod authz;
 mod service;
 mod texts;
+mod values;
 
 pub use authz::*;
 pub use service::*;
@@ -92,11 +93,13 @@ fn called(matches: &ArgMatches) -> Called {
     };
     let texts = [
         ("--namespace", "namespace"),
+        ("--api-url", "api_url"),
         ("--gateway-admin-url", "gateway_admin_url"),
     ];
     let paths = [
         ("--source-home", "source_home"),
         ("--api-db", "api_db"),
+        ("--token-file", "token_file"),
         ("--gateway-data-dir", "gateway_data_dir"),
     ];
     let place = [("--openclaw-home", "openclaw_home"), ("--config", "config")];
@@ -134,15 +137,19 @@ pub enum Command {
     #[command(after_help = texts::WATCH)]
     Watch(WatchArgs),
     /// Answer OpenClaw events, one JSON line in, one out, until standard input closes (what the plugin runs)
+    #[command(after_help = texts::SERVE)]
     Serve(ServeArgs),
     /// Go through everything that a notice needs, and say what to do about it
     #[command(after_help = texts::DOCTOR)]
     Doctor(DoctorArgs),
     /// Show the whole job in a throw-away OpenClaw home: log in, two sample requests, the notice
+    #[command(after_help = texts::DEMO)]
     Demo,
     /// Print the completions of a shell, for its completions folder
+    #[command(after_help = texts::COMPLETIONS)]
     Completions(CompletionsArgs),
     /// Print the manual page, of a command where one is named: `man auth login`
+    #[command(after_help = texts::MAN)]
     Man(ManArgs),
 }
 
@@ -169,14 +176,19 @@ pub enum AuthCommand {
     #[command(after_help = texts::LOGIN)]
     Login(LoginArgs),
     /// Issue a new local token (oss-local), or take a new one (managed), and store it
+    #[command(after_help = texts::AUTH_REFRESH)]
     Refresh(LoginArgs),
-    /// Print the stored token
+    /// Print the stored token, on a terminal too: whoever has it can decide in your place
+    #[command(after_help = texts::AUTH_SHOW)]
     Show(ShowArgs),
     /// Say which token is in force, until when, and whether openclaw.json holds the same one
+    #[command(after_help = texts::AUTH_STATUS)]
     Status(StatusArgs),
     /// Have the hook speak for another namespace that is logged in
+    #[command(after_help = texts::AUTH_SWITCH)]
     Switch(SwitchArgs),
     /// Remove the token from its file and from openclaw.json, and the record
+    #[command(after_help = texts::AUTH_LOGOUT)]
     Logout(LogoutArgs),
 }
 
@@ -238,7 +250,7 @@ pub struct LoginArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
     pub owner_token_stdin: bool,
     /// Token life in seconds [default: 604800, 7 days; refresh: the replaced token's]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::life, allow_negative_numbers = true)]
     pub ttl_seconds: Option<u64>,
     /// Update openclaw.json
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = true, default_missing_value = "true", action = ArgAction::Set)]
@@ -333,11 +345,13 @@ pub struct JsonArgs {
 #[command(defer = true)]
 pub enum HookCommand {
     /// Answer one OpenClaw event: JSON on standard input, JSON on standard output
+    #[command(after_help = texts::HOOK_RUN)]
     Run(HookRunArgs),
     /// Install the hook, or the plugin, into the OpenClaw home
     #[command(after_help = texts::HOOK_INSTALL)]
     Install(HookInstallArgs),
     /// Remove it and give openclaw.json back as it was
+    #[command(after_help = texts::HOOK_UNINSTALL)]
     Uninstall(HookUninstallArgs),
     /// Say what is installed, selected and in force
     #[command(after_help = texts::HOOK_STATUS)]
@@ -471,13 +485,13 @@ pub struct WatchArgs {
     #[arg(long, conflicts_with = "openclaw_home")]
     pub all: bool,
     /// Renew when this fraction of a token's life is left
-    #[arg(long, value_name = "FRACTION", default_value_t = 1.0 / 3.0)]
+    #[arg(long, value_name = "FRACTION", default_value_t = 1.0 / 3.0, value_parser = values::fraction, allow_negative_numbers = true)]
     pub renew_at: f64,
     /// Program that prints a fresh owner token (managed mode)
     #[arg(long, value_name = "CMD")]
     pub token_command: Option<String>,
     /// Seed of the jitter, for repeatable runs
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::seed, allow_negative_numbers = true)]
     pub seed: Option<u64>,
     /// Chat in which the owner is told at once of requests, such as matrix:@alice:localhost [default: the recorded one]
     #[arg(long, value_name = "CHANNEL:TARGET")]
@@ -519,28 +533,4 @@ pub struct ServeArgs {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn a_commands_own_help_begins_as_the_list_of_commands_says() {
-        fn compare(listed: &clap::Command, built: &clap::Command) {
-            for command in listed.get_subcommands() {
-                let name = command.get_name();
-                let own = built.find_subcommand(name).unwrap();
-                assert!(command.get_about().is_some(), "{name}");
-                assert_eq!(own.get_about(), command.get_about(), "{name}");
-                compare(command, own);
-            }
-        }
-        let mut built = Cli::command();
-        built.build();
-        compare(&Cli::command(), &built);
-    }
-
-    #[test]
-    fn every_flag_is_well_formed() {
-        Cli::command().debug_assert();
-    }
-}
+mod tests;

@@ -91,8 +91,8 @@ impl Error {
 pub struct Called {
     /// `--openclaw-home` and `--config`.
     pub place: Vec<(&'static str, String)>,
-    /// `--namespace`, `--source-home` and `--api-db`, for a login and for services; how to reach the Sigilum gateway, for
-    /// services.
+    /// `--namespace`, `--source-home` and `--api-db`, for a login and for services; `--api-url` and `--token-file`, for a
+    /// login; how to reach the Sigilum gateway, for services.
     pub owner: Vec<(&'static str, String)>,
 }
 
@@ -114,6 +114,7 @@ impl Called {
                 "--openclaw-home" => true,
                 "--config" => name != "watch",
                 "--gateway-admin-url" | "--gateway-data-dir" => name == "service",
+                "--api-url" | "--token-file" => command.contains(" auth login"),
                 _ => command.contains(" auth login") || name == "service",
             },
             _ => false,
@@ -204,13 +205,17 @@ mod tests {
     fn a_step_takes_along_what_the_command_was_told() {
         let called = Called {
             place: vec![("--openclaw-home", "'/a b'".to_owned()), ("--config", "/c".to_owned())],
-            owner: vec![("--namespace", "alice".to_owned())],
+            owner: vec![
+                ("--namespace", "alice".to_owned()),
+                ("--api-url", "http://127.0.0.1:9".to_owned()),
+            ],
         };
         for (step, whole) in [
             ("add --force; or not", "add --force; or not"),
             (
                 "rm '/a b/x' && sigilum-authz-notify auth login",
-                "rm '/a b/x' && sigilum-authz-notify auth login --namespace alice --openclaw-home '/a b' --config /c",
+                "rm '/a b/x' && sigilum-authz-notify auth login --namespace alice --api-url http://127.0.0.1:9 --openclaw-home \
+                 '/a b' --config /c",
             ),
             (
                 "start it, then: sigilum-authz-notify watch; or leave it",

@@ -175,7 +175,7 @@ pub fn owner(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Owne
     let email = email(query, env, record.as_ref(), &namespace.value)?;
     check_email(&email, &mode.value.login_command(&namespace.value))?;
     let token_file = match (query.token_file, &record) {
-        (Some(path), _) => absolute(path)?,
+        (Some(path), _) => named_token_file(path)?,
         (None, Some(record)) => record.token_file(place, &namespace.value),
         (None, None) => place.token_file(&namespace.value),
     };
@@ -195,6 +195,17 @@ pub fn owner(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Owne
         api_db,
         record,
     })
+}
+
+fn named_token_file(path: &Path) -> Result<PathBuf> {
+    let path = absolute(path)?;
+    if path.is_dir() {
+        let inside = fs::quoted(&path.join("owner-token.jwt"));
+        let what = format!("could not use the token file, it is a folder: {}", path.display());
+        let step = format!("give a file, for example: --token-file {inside}");
+        return Err(Error::new(ExitCode::Usage, what).next(step));
+    }
+    Ok(path)
 }
 
 /// What the hook's entry says of the API, where that may decide: for the hook of a home that has no record.
@@ -341,7 +352,10 @@ fn check_email(email: &Sourced<String>, log_in: &str) -> Result<()> {
     if good {
         return Ok(());
     }
-    let what = format!("invalid e-mail {:?} (from {})", email.value, email.origin);
+    let what = format!(
+        "invalid e-mail {:?} (from {}): it is not of the form name@host",
+        email.value, email.origin
+    );
     let step = email.origin.mend("--email", "johndee@example.com", log_in);
     Err(Error::new(ExitCode::Usage, what).next(step))
 }

@@ -10,17 +10,22 @@ use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 #[allow(clippy::large_enum_variant, reason = "one value a process")]
 pub enum AuthzCommand {
     /// List the requests of a namespace
+    #[command(after_help = super::texts::AUTHZ_LIST)]
     List(AuthzListArgs),
     /// Show everything about one request
+    #[command(after_help = super::texts::AUTHZ_SHOW)]
     Show(AuthzShowArgs),
     /// Approve requests
     #[command(after_help = super::texts::AUTHZ_APPROVE)]
     Approve(AuthzApproveArgs),
     /// Reject requests
+    #[command(after_help = super::texts::AUTHZ_REJECT)]
     Reject(AuthzRejectArgs),
     /// Take approvals back
+    #[command(after_help = super::texts::AUTHZ_REVOKE)]
     Revoke(AuthzRevokeArgs),
     /// List the decisions that were made here
+    #[command(after_help = super::texts::AUTHZ_LOG)]
     Log(AuthzLogArgs),
 }
 
@@ -88,7 +93,7 @@ pub struct AuthzApproveArgs {
     #[command(flatten)]
     pub target: TargetArgs,
     /// Take the approval back after so long (30m, 1h, 3d): the watcher does
-    #[arg(long = "for", value_name = "TIME", value_parser = parse_time)]
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_time, allow_hyphen_values = true)]
     pub time: Option<i64>,
     /// Do it even where no watcher runs that would take the approval back
     #[arg(long, requires = "time")]

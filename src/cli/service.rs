@@ -13,13 +13,17 @@ pub enum ServiceCommand {
     #[command(after_help = super::texts::SERVICE_ADD)]
     Add(ServiceAddArgs),
     /// List the services of a namespace
+    #[command(after_help = super::texts::SERVICE_LIST)]
     List(ServiceListArgs),
     /// Upstream secrets
     #[command(subcommand)]
     Secret(ServiceSecretCommand),
-    /// Make a new API key; the old ones are revoked once the Sigilum gateway uses the new one, or with --finish
+    /// Make a new API key; the old ones are revoked once the Sigilum gateway uses the new one, or, for a native service,
+    /// with --finish
+    #[command(after_help = super::texts::SERVICE_ROTATE_KEY)]
     RotateKey(ServiceRotateKeyArgs),
     /// Delete a service: its keys, its connection, its files, its row and its requests
+    #[command(after_help = super::texts::SERVICE_REMOVE)]
     Remove(ServiceRemoveArgs),
 }
 
@@ -27,7 +31,8 @@ pub enum ServiceCommand {
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub enum ServiceSecretCommand {
-    /// Rotate or set the upstream secret of a connection
+    /// Rotate or set the upstream secret of a connection: what the Sigilum gateway sends for a service in gateway mode
+    #[command(after_help = super::texts::SERVICE_SECRET_SET)]
     Set(ServiceSecretSetArgs),
 }
 
@@ -229,7 +234,7 @@ pub struct ServiceRotateKeyArgs {
     #[arg(long, conflicts_with = "wait")]
     pub finish: bool,
     /// How long the Sigilum gateway is given to use the new key before the command ends without revoking the old ones
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = super::values::wait, allow_negative_numbers = true)]
     pub wait: u64,
     #[command(flatten)]
     pub reveal: RevealArgs,

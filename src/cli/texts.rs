@@ -2,11 +2,16 @@
 
 pub(super) const PROGRAM: &str = "\
 Examples:
-  sigilum-authz-notify auth login                      the owner token is asked for
-  sigilum-authz-notify auth login --mode oss-local     a local Sigilum API: it is signed here
-  sigilum-authz-notify hook install                    then /new in a direct chat shows what waits
-  sigilum-authz-notify watch --install-unit            tokens are renewed from now on
-  sigilum-authz-notify doctor                          what is missing, and what to do about it
+  # Log in to the hosted Sigilum: the owner token is asked for
+  sigilum-authz-notify auth login
+  # Log in to a local Sigilum API: the token is signed here
+  sigilum-authz-notify auth login --mode oss-local
+  # From now on /new in a direct chat shows what waits for approval
+  sigilum-authz-notify hook install
+  # Renew tokens from now on
+  sigilum-authz-notify watch --install-unit
+  # What is missing, and what to do about it
+  sigilum-authz-notify doctor
 
 Environment (docs/settings.md has all; an empty variable counts as unset):
   OPENCLAW_STATE_DIR, OPENCLAW_HOME, OPENCLAW_PROFILE  where the OpenClaw home is
@@ -41,8 +46,8 @@ Exit codes: 3 openclaw.json cannot be read or edited, 4 the token is none, or th
 pub(super) const SERVICE_ADD: &str = "\
 Examples:
   sigilum-authz-notify service add --service-slug my-api
-  sigilum-authz-notify service add --service-slug linear --mode gateway --upstream-base-url https://api.linear.app \\
-    --upstream-secret-file -
+  sigilum-authz-notify service add --service-slug linear --mode gateway \\
+    --upstream-base-url https://api.linear.app --upstream-secret-file key.txt
 
 Environment: SIGILUM_NAMESPACE, SIGILUM_SOURCE_HOME, SIGILUM_API_DB, GATEWAY_SIGILUM_HOME, GATEWAY_ADMIN_URL,
 GATEWAY_ADMIN_TOKEN, GATEWAY_DATA_DIR, GATEWAY_MASTER_KEY; flags win over them
@@ -68,6 +73,10 @@ Exit codes: that of the worst fault, 3 openclaw.json before 4 the owner token be
 before any other; warnings are none";
 
 pub(super) const HOOK_STATUS: &str = "\
+Examples:
+  sigilum-authz-notify hook status
+  sigilum-authz-notify hook status --json
+
 Exit codes: that of the worst fault, as of doctor";
 
 pub(super) const WATCH: &str = "\
@@ -83,7 +92,8 @@ Exit codes: 8 another watcher serves this home; with --once the code of what cou
 
 pub(super) const AUTHZ_APPROVE: &str = "\
 Examples:
-  sigilum-authz-notify authz approve cl_0a1b2c3d                 shown and asked
+  # The request is shown, then asked about
+  sigilum-authz-notify authz approve cl_0a1b2c3d
   sigilum-authz-notify authz approve cl_0a1b2c3d --for 1h --yes
   sigilum-authz-notify authz approve --service mail --key ed25519:MCow...
 
@@ -91,3 +101,99 @@ Environment: SIGILUM_NAMESPACE, and where the OpenClaw home is; where OPENCLAW_S
 
 Exit codes: 1 a request is not pending any more, or a limit is reached, 4 the owner token,
 6 the API cannot be reached, or did not say whether it was done";
+
+pub(super) const AUTH_REFRESH: &str = "\
+Examples:
+  sigilum-authz-notify auth refresh
+  sigilum-authz-notify auth refresh --owner-token-stdin < token.txt";
+
+pub(super) const AUTH_SHOW: &str = "\
+Examples:
+  sigilum-authz-notify auth show
+  sigilum-authz-notify auth show --namespace johndee";
+
+pub(super) const AUTH_STATUS: &str = "\
+Examples:
+  sigilum-authz-notify auth status
+  sigilum-authz-notify auth status --json";
+
+pub(super) const AUTH_SWITCH: &str = "\
+Examples:
+  sigilum-authz-notify auth switch johndee";
+
+pub(super) const AUTH_LOGOUT: &str = "\
+Examples:
+  sigilum-authz-notify auth logout
+  sigilum-authz-notify auth logout --namespace johndee";
+
+pub(super) const AUTHZ_LIST: &str = "\
+Examples:
+  sigilum-authz-notify authz list
+  sigilum-authz-notify authz list --status all --json";
+
+pub(super) const AUTHZ_SHOW: &str = "\
+Examples:
+  sigilum-authz-notify authz show cl_0a1b2c3d";
+
+pub(super) const AUTHZ_REJECT: &str = "\
+Examples:
+  sigilum-authz-notify authz reject cl_0a1b2c3d
+  sigilum-authz-notify authz reject --all --yes";
+
+pub(super) const AUTHZ_REVOKE: &str = "\
+Examples:
+  sigilum-authz-notify authz revoke cl_0a1b2c3d
+  sigilum-authz-notify authz revoke --service mail --key ed25519:MCow...";
+
+pub(super) const AUTHZ_LOG: &str = "\
+Examples:
+  sigilum-authz-notify authz log
+  sigilum-authz-notify authz log --json";
+
+pub(super) const SERVICE_LIST: &str = "\
+Examples:
+  sigilum-authz-notify service list
+  sigilum-authz-notify service list --namespace johndee --json";
+
+pub(super) const SERVICE_SECRET_SET: &str = "\
+Examples:
+  sigilum-authz-notify service secret set linear --upstream-secret-file key.txt
+  sigilum-authz-notify service secret set linear --upstream-secret-env KEY";
+
+pub(super) const SERVICE_ROTATE_KEY: &str = "\
+Examples:
+  sigilum-authz-notify service rotate-key linear
+  sigilum-authz-notify service rotate-key linear --finish";
+
+pub(super) const SERVICE_REMOVE: &str = "\
+Examples:
+  sigilum-authz-notify service remove linear
+  sigilum-authz-notify service remove linear --yes";
+
+pub(super) const HOOK_RUN: &str = "\
+Examples:
+  sigilum-authz-notify hook run --event command:new
+  sigilum-authz-notify hook run < event.json";
+
+pub(super) const HOOK_UNINSTALL: &str = "\
+Examples:
+  sigilum-authz-notify hook uninstall
+  sigilum-authz-notify hook uninstall --purge";
+
+pub(super) const SERVE: &str = "\
+Examples:
+  sigilum-authz-notify serve --stdio";
+
+pub(super) const DEMO: &str = "\
+Examples:
+  sigilum-authz-notify demo";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  sigilum-authz-notify completions bash \\
+    > ~/.local/share/bash-completion/completions/sigilum-authz-notify";
+
+pub(super) const MAN: &str = "\
+Examples:
+  sigilum-authz-notify man > sigilum-authz-notify.1
+  sigilum-authz-notify man auth login | man -l -";

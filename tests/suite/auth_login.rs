@@ -134,11 +134,12 @@ fn a_login_that_wants_nothing_new_writes_nothing() {
 
 #[test]
 fn the_token_is_printed_where_asked_and_nowhere_else() {
-    let cases: [(&[&str], bool, bool); 4] = [
+    let cases: [(&[&str], bool, bool); 5] = [
         (&[], true, false),
         (&["--print-token", "false"], false, false),
         (&["--token-only"], true, true),
-        (&["--print-token=false", "--token-only=true"], true, true),
+        (&["--print-token=true", "--token-only=true"], true, true),
+        (&["--print-token=false", "--token-only=false"], false, false),
     ];
     for (flags, printed, alone) in cases {
         let env = TestEnv::new();
@@ -147,6 +148,18 @@ fn the_token_is_printed_where_asked_and_nowhere_else() {
         assert_eq!(output.stdout.contains(&token), printed, "{flags:?}");
         assert_eq!(output.stdout.trim_end() == token, alone, "{flags:?}");
         assert!(!output.stderr.contains(&token), "{flags:?}");
+    }
+    // What says both yes and no is refused before anything is made.
+    for flags in [
+        ["--print-token=false", "--token-only=true"],
+        ["--token-only", "--print-token=false"],
+    ] {
+        let env = TestEnv::new();
+        let output = env.run(local(&flags)).expect(2);
+        for flag in ["--token-only", "--print-token false"] {
+            assert!(output.stderr.contains(flag), "{}", output.stderr);
+        }
+        assert!(!env.openclaw().exists());
     }
 }
 

@@ -40,7 +40,12 @@ fn help_names_variables_exit_codes_and_an_example() {
         &["doctor"],
     ] {
         let help = env.run(command).args(["--help"]).expect(0).stdout;
-        for part in ["Examples:\n  sigilum-authz-notify ", "Environment", "Exit codes:"] {
+        for part in [
+            "Examples:\n  ",
+            "\n  sigilum-authz-notify ",
+            "Environment",
+            "Exit codes:",
+        ] {
             assert!(help.contains(part), "{command:?}: {part}\n{help}");
         }
     }

@@ -89,6 +89,19 @@ fn each_place_that_gives_a_next_step_is_listed() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// What the program knows is filled in.
+#[test]
+fn no_step_leaves_open_what_the_program_knows() {
+    let blanks = ["<namespace>", "<value>", "<slug>", "<id>", "<home>", "<config>"];
+    let is_open = |code: &str| {
+        blanks
+            .iter()
+            .any(|blank| code.chars().take(200).collect::<String>().contains(blank))
+    };
+    let faults: Vec<_> = places().into_iter().filter(|(_, code)| is_open(code)).collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
 #[test]
 fn two_thirds_of_the_steps_are_carried_out() {
     let places = places();

@@ -274,3 +274,31 @@ fn a_gateway_that_is_not_there_stops_a_rotation_only_where_it_serves() {
         output.stderr
     );
 }
+
+/// Without a gateway and with one: what a native service is, and which command applies.
+#[test]
+fn a_native_service_is_named_for_what_it_is_in_every_command() {
+    let is_native = "linear is a native service, which checks Sigilum's signatures itself";
+    for reached in [true, false] {
+        let desk = Desk::new();
+        if !reached {
+            desk.gateway.stop();
+        }
+        desk.add("linear", []).expect(0);
+        let set = ["service", "secret", "set", "linear", "--upstream-secret", "abc"];
+        let refused = desk.run(set).expect(2).stderr;
+        let next = "next: a new API key for it: sigilum-authz-notify service rotate-key linear\n";
+        assert!(refused.contains(is_native) && refused.ends_with(next), "{refused}");
+        let rotated = desk.run(["service", "rotate-key", "linear"]).expect(0);
+        let key = "with an API key of its own: give the service its new key, which is in";
+        assert!(
+            rotated.stderr.contains(is_native) && rotated.stderr.contains(key),
+            "{rotated:?}"
+        );
+        let removed = desk.run(["service", "remove", "linear", "--yes"]).expect(0);
+        assert!(removed.stderr.contains(is_native), "{removed:?}");
+        // One that there is not is no native one.
+        let unknown = desk.run(set).output();
+        assert!(!unknown.stderr.contains("native"), "{unknown:?}");
+    }
+}

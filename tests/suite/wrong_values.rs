@@ -288,3 +288,62 @@ fn a_wrong_variable_is_gone_after_its_step() {
         assert_ne!(again.code, 2, "{step}: {again:?}");
     }
 }
+
+#[test]
+fn a_value_of_a_flag_that_is_none_is_answered_with_what_is_expected_and_an_example() {
+    let seconds = "give a whole number of seconds, such as 604800 for 7 days";
+    let wait = "give a whole number of seconds from 0 to 3600, such as 60";
+    let time = "give a whole number of minutes, hours or days: 30m, 1h, 3d";
+    let fraction = "give a fraction between 0 and 1, such as 0.25";
+    for (words, expected) in [
+        ("watch --renew-at x", fraction),
+        ("watch --renew-at 1.5", "use a fraction between 0 and 1"),
+        ("watch --renew-at -1", "use a fraction between 0 and 1"),
+        ("watch --seed x", "give a whole number, such as 7"),
+        ("service rotate-key linear --wait abc", wait),
+        ("service rotate-key linear --wait -1", wait),
+        ("service rotate-key linear --wait 3601", wait),
+        ("auth login --ttl-seconds -5", seconds),
+        ("auth login --ttl-seconds=-5", seconds),
+        ("auth login --ttl-seconds week", seconds),
+        ("auth login --ttl-seconds 99999999999999999999999", seconds),
+        ("authz approve cl_0a1b2c3d --for -1h", time),
+        ("authz approve cl_0a1b2c3d --for soon", time),
+        ("auth login --mode local", "[possible values: managed, oss-local]"),
+        (
+            "auth login --mode oss-local --email nope",
+            "it is not of the form name@host",
+        ),
+        ("auth login --mode oss-local --token-file /", "it is a folder: /"),
+        ("auth show --token-file /", "--token-file /owner-token.jwt"),
+        ("auth show --token-file .", "it is a folder"),
+    ] {
+        let env = TestEnv::new();
+        let output = env.run(words.split(' ')).expect(2);
+        assert!(output.stderr.contains(expected), "{words}: {}", output.stderr);
+        for jargon in ["invalid digit", "float literal", "target type", "unexpected argument"] {
+            assert!(!output.stderr.contains(jargon), "{words}: {}", output.stderr);
+        }
+    }
+}
+
+/// What the person typed comes along: the API that the token is for, and the file that it is to lie in.
+#[test]
+fn a_login_that_a_step_names_is_for_the_same_api_and_file() {
+    let env = TestEnv::new();
+    let there = ["--api-url", "http://127.0.0.1:9", "--token-file"];
+    let file = env.home().join("a token.jwt");
+    let login = ["auth", "login", "--mode", "managed", "--namespace", "alice"];
+    let output = env.run(login).args(there).args([&file]).expect(4);
+    let step = output.stderr.split_once("--owner-token-stdin").unwrap().1;
+    for part in [
+        "--namespace alice",
+        "--api-url http://127.0.0.1:9",
+        &format!("--token-file '{}'", file.display()),
+    ] {
+        assert!(step.contains(part), "{part}: {step}");
+    }
+    let output = env.run(["auth", "show", "--token-file"]).args([&file]).output();
+    let step = output.stderr.split_once("next: ").unwrap().1;
+    assert!(step.contains(&format!("--token-file '{}'", file.display())), "{step}");
+}

@@ -38,6 +38,13 @@ const STAND_IN: usize = 400;
 
 /// Runs the command.
 pub fn run(args: &LoginArgs, action: Action, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    if args.token_only && args.print_token == Some(false) {
+        return Err(Error::new(
+            ExitCode::Usage,
+            "--token-only prints the token, and --print-token false does not",
+        )
+        .next("leave out --token-only, or --print-token false"));
+    }
     let place = place(&args.place, env)?;
     place.refuse_to_hide_an_older()?;
     let login = prepare(args, action, env, &place)?;

@@ -220,7 +220,23 @@ impl Rotation<'_> {
             self.slug().to_ascii_uppercase().replace('-', "_")
         );
         let todo = match delivery {
-            None => format!("give the service its new key, which is in {file}"),
+            None => {
+                let kind = slot
+                    .service
+                    .as_ref()
+                    .and_then(|service| connection::kind(&self.site, service));
+                let is_native = match kind {
+                    Some(ServiceKind::Native) => {
+                        format!(
+                            "{} {}, with an API key of its own: ",
+                            self.slug(),
+                            connection::IS_NATIVE
+                        )
+                    }
+                    _ => String::new(),
+                };
+                format!("{is_native}give the service its new key, which is in {file}")
+            }
             Some(_) if db.is_used(key)? => return Ok(None),
             Some(KeyDelivery::Written) if self.is_used_in_time(db, key)? => return Ok(None),
             Some(KeyDelivery::Written) => format!(

@@ -10,7 +10,7 @@ use crate::cmd::service::upstream_secret;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::sigilum::gateway::{Connection, PlanError, Wanted};
-use crate::sigilum::local_db::LocalDb;
+use crate::sigilum::local_db::{LocalDb, ServiceKind};
 use secrecy::SecretString;
 use serde::Serialize;
 use std::io::Write;
@@ -82,12 +82,16 @@ impl Set<'_> {
 
     /// An interrupted re-creation is finished first, with the new secret if it is meant for the connection's own key.
     fn plan(&self) -> Result<(Look, [Acts; 2])> {
-        let look = connection::look(&self.site, self.slug())?;
+        let look = match connection::look(&self.site, self.slug()) {
+            Err(error) if error.code == ExitCode::Unreachable && self.is_native()? => return Err(self.native()),
+            look => look?,
+        };
         let wanted = Wanted {
             id: self.slug().to_owned(),
             ..Wanted::default()
         };
         let batches = match (&look.existing, &look.journal) {
+            (None, None) if self.is_native()? => return Err(self.native()),
             (None, None) => return Err(self.unknown(&look)),
             (None, Some(journal)) => {
                 let in_use = journal.new.auth_secret_key.clone();
@@ -144,6 +148,22 @@ impl Set<'_> {
             ));
         }
         acts
+    }
+
+    fn is_native(&self) -> Result<bool> {
+        let slot = LocalDb::open_read_only(&self.site.database)?.slot(&self.namespace, self.slug())?;
+        let kind = slot.service.and_then(|service| connection::kind(&self.site, &service));
+        Ok(kind == Some(ServiceKind::Native))
+    }
+
+    fn native(&self) -> Error {
+        let what = format!(
+            "could not set the upstream secret: {} {}; only the Sigilum gateway sends secrets to an upstream",
+            self.slug(),
+            connection::IS_NATIVE
+        );
+        let rotate = options::rotate_key(self.slug(), "", &self.args.common);
+        Error::new(ExitCode::Usage, what).next(format!("a new API key for it: {rotate}"))
     }
 
     fn unknown(&self, look: &Look) -> Error {

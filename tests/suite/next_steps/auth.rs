@@ -240,6 +240,32 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "printed, and not printed",
+        first: &[
+            "auth",
+            "login",
+            "--mode",
+            "oss-local",
+            "--namespace",
+            "alice",
+            "--token-only",
+            "--print-token",
+            "false",
+        ],
+        step: "leave out --token-only",
+        act: Act::Type(&[
+            "auth",
+            "login",
+            "--mode",
+            "oss-local",
+            "--namespace",
+            "alice",
+            "--print-token",
+            "false",
+        ]),
+        ..CASE
+    },
+    Case {
         name: "two tokens",
         first: &[
             "auth",

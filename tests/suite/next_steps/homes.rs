@@ -166,7 +166,7 @@ pub const CASES: &[Case] = &[
             "--namespace",
             "alice",
             "--token-file",
-            "/tmp/..",
+            "~/nowhere/..",
             "--force",
         ],
         step: "give a path without .. in it",

@@ -250,6 +250,23 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "a secret of a native service",
+        set_up: linear,
+        first: &[
+            "service",
+            "secret",
+            "set",
+            "linear",
+            "--namespace",
+            "alice",
+            "--upstream-secret-env",
+            "USER",
+        ],
+        step: "a new API key for it: sigilum-authz-notify service rotate-key linear",
+        then: Then::IsDone,
+        ..CASE
+    },
+    Case {
         name: "removed without a terminal",
         set_up: linear,
         first: &["service", "remove", "linear", "--namespace", "alice", "--keep"],

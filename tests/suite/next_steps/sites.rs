@@ -83,6 +83,11 @@ pub const SITES: &[Site] = &[
         r#"origin.mend("--mode""#,
         Test("each_wrong_value_is_blamed_on_what_held_it"),
     ),
+    Site(
+        "cmd::auth::login",
+        r#""leave out --token-only"#,
+        Case("printed, and not printed"),
+    ),
     Site("settings", "step)", Test("each_wrong_value_is_blamed_on_what_held_it")),
     Site("origin", "format!(\"{step}; {what}", Case("no checkout")),
     Site(
@@ -438,6 +443,11 @@ pub const SITES: &[Site] = &[
     ),
     Site("cmd::service::secret_set", r#""add one of"#, Case("no secret")),
     Site("cmd::service::secret_set", "why)", Person(SECRET)),
+    Site(
+        "cmd::service::secret_set",
+        r#"format!("a new API key for it"#,
+        Case("a secret of a native service"),
+    ),
     Site(
         "cmd::service::secret_set",
         r#"format!("sigilum-authz-notify service add"#,
