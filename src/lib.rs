@@ -1,16 +1,17 @@
 //! The engine behind `sigilum-authz-notify`.
 //!
-//! One thing flows through: the **owner token**, from where it is made into its file, from its file into OpenClaw's
-//! config, from there into the hook, and with it a question to the Sigilum API, whose answer becomes a notice.
+//! One thing flows through: the **owner token**, from where it is made into its file, and from there with a question to
+//! the Sigilum API that the owner chose, whose answer becomes a notice, and the owner's answer to that a decision.
 //!
 //! ```text
 //! cmd           one file a command: read settings, call the parts, print
 //! cli           every flag, default and help text
 //! watch         renews tokens before they expire, keeps openclaw.json up to date, takes back approvals whose time is over
 //! authz         one decision of the owner from its intent to its result, the log of all, approvals that end
+//! owner_token   which token is sent to which API, or why none
 //! token_check   what the API says of a token or a secret, for the commands and the watcher
 //! local_token   a token signed here, for the same
-//! settings      what is in force, and who wins among flags, environment, records and config
+//! settings      what is in force, and who wins among flags, environment and records
 //! token · openclaw · sigilum · hook         know nothing of each other
 //! json5_edit    edits of JSON5 text, in crates/: a library of its own that knows nothing of all this
 //! env · error · fs · home · hook_record · mode · origin · process · request · text · time         the ground
@@ -41,6 +42,7 @@ pub mod watch;
 pub mod authz;
 
 pub mod local_token;
+pub mod owner_token;
 pub mod settings;
 pub mod token_check;
 

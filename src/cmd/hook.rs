@@ -6,7 +6,6 @@ pub mod caller;
 mod deciders;
 pub mod install;
 mod install_choices;
-pub mod owner_token;
 pub mod run;
 pub mod status;
 pub mod uninstall;

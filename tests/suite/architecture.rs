@@ -24,7 +24,7 @@ const GROUND: [&str; 11] = [
 ];
 
 /// Each room above the ground, and the rooms above the ground that it may know.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("token", &[]),
     ("openclaw", &[]),
     ("sigilum", &[]),
@@ -32,6 +32,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("authz", &["sigilum"]),
     ("settings", &["token", "openclaw", "sigilum"]),
     ("local_token", &["token", "openclaw", "sigilum", "settings"]),
+    ("owner_token", &["token", "openclaw", "sigilum", "settings"]),
     ("token_check", &["token", "sigilum", "settings"]),
     (
         "watch",
@@ -42,6 +43,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
             "authz",
             "settings",
             "local_token",
+            "owner_token",
             "token_check",
         ],
     ),
@@ -57,6 +59,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
             "authz",
             "settings",
             "local_token",
+            "owner_token",
             "token_check",
             "watch",
             "cli",

@@ -3,13 +3,13 @@
 use crate::authz::decide::Desk;
 use crate::cli::ShowArgs;
 use crate::cmd::context;
-use crate::cmd::hook::owner_token;
 use crate::cmd::{output, owner};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
 use crate::hook_record;
+use crate::owner_token;
 use crate::request::{AuthorizationRequest, Pending, STATUSES, Which};
 use crate::settings::{Owner, OwnerQuery};
 use crate::sigilum::api::{Api, ApiError};

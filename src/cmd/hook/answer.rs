@@ -3,7 +3,6 @@
 use crate::cli::HookRunArgs;
 use crate::cmd::context;
 use crate::cmd::hook::caller::Caller;
-use crate::cmd::hook::owner_token::{self, NoToken, OwnerToken, WhyNot};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::fs;
@@ -12,6 +11,7 @@ use crate::hook::event::{Asks, Audience, Event, Readers};
 use crate::hook::notice::{self, About, Form, Review};
 use crate::hook::seen::{self, Answered, Seen};
 use crate::mode::Mode;
+use crate::owner_token::{self, NoToken, OwnerToken, WhyNot};
 use crate::request::{Pending, Which};
 use crate::settings::Owner;
 use crate::sigilum::api::{Api, ApiError};
