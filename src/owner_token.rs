@@ -55,19 +55,25 @@ pub enum WhyNot {
     Unreadable(String),
 }
 
+impl fmt::Display for WhyNot {
+    /// `expired 3 h ago`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Invalid(invalid) => write!(f, "no token, {invalid}"),
+            Self::OtherNamespace => f.write_str("a token of another namespace"),
+            Self::OtherApi => f.write_str("a token for another mode or API"),
+            Self::UnknownApi => f.write_str("no login recorded which API it is for"),
+            Self::Expired(ago) => write!(f, "expired {} ago", time::duration(*ago)),
+            Self::Unreadable(why) => f.write_str(why),
+        }
+    }
+}
+
 impl fmt::Display for NoToken {
     /// `the token file: expired 3 h ago`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.source)?;
-        match &self.why {
-            WhyNot::None => f.write_str("none"),
-            WhyNot::Invalid(invalid) => write!(f, "no token, {invalid}"),
-            WhyNot::OtherNamespace => f.write_str("a token of another namespace"),
-            WhyNot::OtherApi => f.write_str("a token for another mode or API"),
-            WhyNot::UnknownApi => f.write_str("no login recorded which API its token is for"),
-            WhyNot::Expired(ago) => write!(f, "expired {} ago", time::duration(*ago)),
-            WhyNot::Unreadable(why) => f.write_str(why),
-        }
+        write!(f, "{}: {}", self.source, self.why)
     }
 }
 
@@ -93,6 +99,16 @@ pub fn find(owner: &Owner, api: &Url, entry_without_record: Option<&Entry>, now:
     let says = token.and_then(|token| Ok((check(&token, owner, now)?, token)));
     says.map(|(says, token)| OwnerToken { token, source, says })
         .map_err(|why| NoToken { source, why })
+}
+
+/// The stored token that may be sent to the owner's own API, unexpired at `now`.
+pub fn stored(owner: &Owner, now: i64) -> Result<OwnerToken, NoToken> {
+    let source = "the token file";
+    let api = Url::parse(&owner.api_url.value).map_err(|_| NoToken {
+        source,
+        why: WhyNot::UnknownApi,
+    })?;
+    find(owner, &api, None, now)
 }
 
 fn of_entry(entry: &Entry, owner: &Owner, api: &Url) -> Result<SecretString, WhyNot> {

@@ -7,11 +7,10 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
-use crate::settings::{self, Owner, OwnerQuery};
+use crate::owner_token;
+use crate::settings::{self, OwnerQuery};
 use crate::sigilum::api::Api;
 use crate::sigilum::http::{self, Http};
-use crate::token::claims;
-use secrecy::SecretString;
 use std::time::Duration;
 
 /// How long the API may take for each of two requests: homes wait, and a watcher that is to end.
@@ -35,7 +34,7 @@ pub(super) fn take_back(approval: &TimedApproval, place: &OpenClawHome, env: &En
     let (Some(url), Some(_)) = (url, &owner.record) else {
         return Err(no_token(approval, "no login is recorded for its namespace and API"));
     };
-    let token = token(&owner, now).map_err(|why| no_token(approval, &why))?;
+    let found = owner_token::find(&owner, &url, None, now).map_err(|why| no_token(approval, &why.to_string()))?;
     let api = Api {
         http: &http,
         url: &url,
@@ -45,7 +44,7 @@ pub(super) fn take_back(approval: &TimedApproval, place: &OpenClawHome, env: &En
     let desk = Desk {
         place,
         api: &api,
-        token: &token,
+        token: &found.token,
         by: fs::account_name(),
         budget: BUDGET,
         patience: PATIENCE,
@@ -61,16 +60,6 @@ pub(super) fn take_back(approval: &TimedApproval, place: &OpenClawHome, env: &En
         tracing::warn!(home = %place.home.display(), "not all of a decision is recorded: {}", one_line(error));
     }
     Ok(true)
-}
-
-fn token(owner: &Owner, now: i64) -> Result<SecretString, String> {
-    let token = owner.stored_token().map_err(|error| error.to_string())?;
-    let token = token.ok_or("there is no owner token")?;
-    let says = claims::inspect(&token).map_err(|invalid| invalid.to_string())?;
-    match says.namespace == owner.namespace.value && !says.is_expired(now) {
-        true => Ok(token),
-        false => Err("the owner token has expired, or is for another namespace".to_owned()),
-    }
 }
 
 fn no_token(approval: &TimedApproval, why: &str) -> Error {

@@ -680,7 +680,7 @@ fn a_status_tells_of_the_token_that_the_hook_uses() {
     assert!(
         texts
             .iter()
-            .all(|text| text.contains("no login recorded which API its token is for")),
+            .all(|text| text.contains("no login recorded which API it is for")),
         "{texts:?}"
     );
     assert_eq!(api.seen().len(), asked);

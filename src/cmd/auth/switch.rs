@@ -12,11 +12,10 @@ use crate::fs;
 use crate::home::OpenClawHome;
 use crate::mode::Mode;
 use crate::openclaw::entry::Enable;
+use crate::owner_token;
 use crate::settings::{self, Owner, OwnerQuery};
 use crate::time;
-use crate::token::claims;
 use crate::token::record;
-use secrecy::SecretString;
 use std::io::Write;
 use std::time::Duration;
 
@@ -28,7 +27,9 @@ pub fn run(args: &SwitchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         return Err(no_login(args, &place));
     }
     let owner = logged_in(namespace, &place)?;
-    let token = usable_token(&owner)?;
+    // One that cannot be read is an error; one that is not to be sent goes nowhere.
+    owner.stored_token()?;
+    let token = owner_token::stored(&owner, time::now()).ok().map(|found| found.token);
     let entry = context::entry(&place)?;
     let lock = fs::lock_sigilum(&place)?;
     let mut choice = Choice::of(&place, entry.as_ref())?;
@@ -88,15 +89,6 @@ fn logged_in(namespace: &str, place: &OpenClawHome) -> Result<Owner> {
         ..OwnerQuery::default()
     };
     settings::owner(&query, &Env::default(), place)
-}
-
-/// The stored token, if it can serve: one of this namespace that has not expired.
-fn usable_token(owner: &Owner) -> Result<Option<SecretString>> {
-    let token = owner.stored_token()?;
-    Ok(token.filter(|token| {
-        let says = claims::inspect(token);
-        says.is_ok_and(|says| says.namespace == owner.namespace.value && !says.is_expired(time::now()))
-    }))
 }
 
 fn no_login(args: &SwitchArgs, place: &OpenClawHome) -> Error {

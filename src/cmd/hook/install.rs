@@ -16,8 +16,9 @@ use crate::openclaw::entry::{self, HOOK, Wanted};
 use crate::openclaw::hook_files::{self, Done, Kind, Program};
 use crate::openclaw::plugin;
 use crate::origin::Origin;
+use crate::owner_token;
 use crate::settings::{self, Owner, OwnerQuery};
-use crate::token::claims;
+use crate::time;
 use secrecy::SecretString;
 use serde_json::Value;
 use std::io::Write;
@@ -284,28 +285,29 @@ fn owner(args: &HookInstallArgs, env: &Env, place: &OpenClawHome) -> Result<Owne
     settings::owner(&query, env, place)
 }
 
-/// The stored token, if it can serve: one of this namespace that has not expired, for an API that a person named.
+/// The stored token, if it can serve: one of this namespace that has not expired, for an API that a person named. Beside
+/// a URL that an agent may have written it would go there.
 fn usable_token(owner: &Owner, notes: &mut Vec<String>) -> Result<Option<SecretString>> {
-    let Some(token) = owner.stored_token()? else {
+    if owner.stored_token()?.is_none() {
         return Ok(None);
-    };
-    let is_entrys = |origin: &Origin| *origin == Origin::Entry;
-    let why = match claims::inspect(&token) {
-        // Beside a URL that an agent may have written it would go there.
-        _ if is_entrys(&owner.api_url.origin) || is_entrys(&owner.mode.origin) => {
-            format!(
-                "no login says that it is for {}, which openclaw.json names",
-                owner.api_url.value
-            )
+    }
+    match owner_token::stored(owner, time::now()) {
+        Ok(found) => Ok(Some(found.token)),
+        Err(no_token) => {
+            let is_entrys = |origin: &Origin| *origin == Origin::Entry;
+            let why = if is_entrys(&owner.api_url.origin) || is_entrys(&owner.mode.origin) {
+                format!(
+                    "no login says that it is for {}, which openclaw.json names",
+                    owner.api_url.value
+                )
+            } else {
+                no_token.why.to_string()
+            };
+            notes.push(format!(
+                "the stored token is not used, {why}: {}",
+                owner.token_file.display()
+            ));
+            Ok(None)
         }
-        Err(invalid) => invalid.to_string(),
-        Ok(seen) if seen.namespace != owner.namespace.value => "it is for another namespace".to_owned(),
-        Ok(seen) if seen.is_expired(crate::time::now()) => "it has expired".to_owned(),
-        Ok(_) => return Ok(Some(token)),
-    };
-    notes.push(format!(
-        "the stored token is not used, {why}: {}",
-        owner.token_file.display()
-    ));
-    Ok(None)
+    }
 }
