@@ -172,6 +172,15 @@ pub fn not_asked(why: &str) -> String {
     format!("Sigilum could not be asked: {why}.")
 }
 
+/// What the owner must know of who listens in the API's place, and was sent nothing: `who` does, on this port. For the
+/// owner alone.
+pub fn listener(who: &str, port: u16, log_in: &str) -> String {
+    format!(
+        "Sigilum: {who} listens on port {port} in place of the Sigilum API, so the owner token was not sent there. Look \
+         at who it is: ss -ltnp; if it is the API all the same: {log_in} --trust-loopback"
+    )
+}
+
 /// `new: service "mail", agent "bot", key "AbCdEfGh..uvwxyz12", ip "10·0·0·7", 3 min ago`
 fn line(listed: &Listed, about: &About, field_max: usize) -> String {
     let request = listed.request;

@@ -505,6 +505,69 @@ fn beside_another_users_server_the_requests_are_read_from_the_local_database() {
     assert_eq!(api.seen().len(), 0);
 }
 
+/// In each mode, and where the database answers in place of the API.
+#[test]
+fn the_owner_is_told_in_a_direct_chat_who_listens_in_the_apis_place() {
+    for (mode, database) in [("managed", false), ("oss-local", true), ("oss-local", false)] {
+        let Some(api) = strangers_api(SECRET) else { return };
+        let env = TestEnv::new();
+        let given = api.token("alice", 3600);
+        let login = [
+            "auth",
+            "login",
+            "--mode",
+            mode,
+            "--namespace",
+            "alice",
+            "--api-url",
+            &api.url(),
+        ];
+        let login = env.run(login).args(["--print-token", "false"]);
+        match mode {
+            "managed" => login.args(["--owner-token-stdin"]).stdin(given).expect(0),
+            _ => login.expect(0),
+        };
+        if !database && mode == "oss-local" {
+            std::fs::write(env.sigilum("local-api.sqlite"), "none").unwrap();
+        }
+        let line = format!(
+            "Sigilum: another user of this machine (number {}) listens on port {} in place of the Sigilum API, so the \
+             owner token was not sent there. Look at who it is: ss -ltnp; if it is the API all the same: \
+             sigilum-authz-notify auth login --mode {mode} --namespace alice",
+            env::STRANGER,
+            api.port()
+        );
+        let ask = |chat: &str, key: &str| {
+            let event = json!({"type": "command", "action": "new", "sessionKey": key, "chatType": chat});
+            let answer = env.run(["hook", "run"]).stdin(event.to_string()).expect(0).stdout;
+            let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+            answer["messages"].clone()
+        };
+        let direct = ask("direct", "agent:main:main");
+        let first = direct[0].as_str().unwrap();
+        assert!(
+            first.starts_with(&line) && first.ends_with(" --trust-loopback"),
+            "{mode}: {direct}"
+        );
+        assert_eq!(first.lines().count(), 1, "{mode}: {direct}");
+        let told = |text: &str| direct.to_string().contains(text);
+        assert_eq!(
+            told("Sigilum could not be asked"),
+            mode == "oss-local" && !database,
+            "{direct}"
+        );
+        // Nobody else need know which user and port.
+        let group = ask("group", "agent:main:irc:channel:#x").to_string();
+        assert!(
+            !group.contains("ss -ltnp") && !group.contains(&api.port().to_string()),
+            "{mode}: {group}"
+        );
+        let person = env.run(["hook", "run", "--event", "command:new"]).expect(0);
+        assert!(person.stdout.starts_with(&line), "{mode}: {}", person.stdout);
+        assert_eq!(api.seen().len(), 0);
+    }
+}
+
 #[test]
 fn the_hook_does_not_count_days_that_a_token_says_in_milliseconds() {
     let env = TestEnv::new();

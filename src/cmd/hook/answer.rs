@@ -15,7 +15,7 @@ use crate::owner_token::{self, NoToken, OwnerToken, WhyNot};
 use crate::request::{Pending, Which};
 use crate::settings::Owner;
 use crate::sigilum::api::{Api, ApiError};
-use crate::sigilum::http::{self, Http, HttpError, Url};
+use crate::sigilum::http::{self, Http, HttpError, ListenerError, Url};
 use crate::sigilum::local_db::LocalDb;
 use crate::time;
 use crate::watch;
@@ -249,7 +249,11 @@ impl<'a> HookRequest<'a> {
     /// oss-local without a running API that may be asked: the requests lie in its database.
     fn ask_the_database(&self, why: HttpError, audience: Audience) -> Outcome {
         let read = |db: LocalDb| Ok(db.requests(&self.owner.namespace.value, &Which::PENDING)?);
-        match self.database().and_then(read) {
+        let listener = match &why {
+            HttpError::Listener(listener) => self.listener(listener, audience),
+            _ => None,
+        };
+        let mut outcome = match self.database().and_then(read) {
             Ok(pending) => self.pending(pending, audience, &format!("{why}: read from the local database")),
             Err(error) => {
                 let log = format!(
@@ -259,7 +263,16 @@ impl<'a> HookRequest<'a> {
                 let what = format!("{why}, and the local database cannot be read");
                 self.not_asked(&what, log, audience).into()
             }
-        }
+        };
+        outcome.answer.messages.splice(0..0, listener);
+        outcome
+    }
+
+    /// What the owner must know of who listens in the API's place, also where the requests are read elsewhere.
+    fn listener(&self, listener: &ListenerError, audience: Audience) -> Option<String> {
+        let port = self.api.port_or_known_default()?;
+        let is_told = audience.is_owner || self.caller.is_person();
+        is_told.then(|| notice::listener(&listener.who(), port, &self.log_in()))
     }
 
     fn database(&self) -> anyhow::Result<LocalDb> {
@@ -310,7 +323,13 @@ impl<'a> HookRequest<'a> {
                 "the Sigilum API does not accept the owner token{}: it is for another one",
                 self.namespace(" for", form)
             ),
-            ApiError::Http(HttpError::Listener(_)) => {
+            ApiError::Http(HttpError::Listener(listener)) => {
+                if let Some(told) = self.listener(&listener, audience) {
+                    return Answer {
+                        messages: vec![told],
+                        ..Answer::log(log)
+                    };
+                }
                 "another user of this machine may be listening in place of the Sigilum API, so it was not asked"
                     .to_owned()
             }

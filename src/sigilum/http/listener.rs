@@ -34,6 +34,16 @@ pub enum ListenerError {
     Unreadable,
 }
 
+impl ListenerError {
+    /// Who listens there, for people.
+    pub fn who(&self) -> String {
+        match self {
+            Self::Stranger(uid) => format!("another user of this machine (number {uid})"),
+            Self::Unlisted | Self::Unreadable => "a program that may be another user's".to_owned(),
+        }
+    }
+}
+
 /// A list over this length (about 100,000 sockets) counts as unreadable: the request has a time limit.
 const LONGEST_LIST: u64 = 16 << 20;
 
