@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { definePluginEntry } from "openclaw/plugin-sdk/plugin-entry";
+import { command as chatCommand } from "./command.js";
 import { NAME, answer, command, homeOf, missing, shared } from "./handler.js";
 import { Resident } from "./resident.js";
 
@@ -14,6 +15,7 @@ export default definePluginEntry({
   name: "Sigilum authorization notices",
   description: "Says on /new and /reset which agents wait for approval in your Sigilum namespace.",
   register(api) {
+    api.registerCommand(chatCommand(api, missing(INSTALL)));
     if (api.registrationMode !== "full") return;
     const root = api.rootDir ?? dirname(fileURLToPath(import.meta.url)); // what runs may be a copy from elsewhere
     const installed = () => existsSync(join(root, "index.js"));

@@ -12,7 +12,7 @@ const MAX_LINE = 64 * 1024;
 export class Resident {
   #options;
   #child;
-  #waiting = new Map(); // id → { child, resolve, reject, timer }
+  #waiting = new Map(); // id → { child, resolve, reject, timer, confirmed }
   #lastId = 0;
   #pause = FIRST_PAUSE_MS;
   #restart;
@@ -97,6 +97,26 @@ export class Resident {
     });
   }
 
+  /**
+   * Sends a command of a chat; resolves with the child's answer, or within `ms` rejects with the code "busy", while the
+   * child goes on. `confirm()` says whether the sender is an owner still, when the child asks for that.
+   */
+  converse(command, confirm, ms) {
+    this.#launch();
+    const child = this.#child;
+    if (!child) return Promise.reject({ code: this.#missing ? "missing" : "stopped" });
+    const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#settle(id, (wait) => wait.reject({ code: "busy" })), ms);
+      const confirmed = async () => {
+        const yes = (await confirm()) && this.#waiting.has(id); // who was told to ask again has decided nothing
+        child.stdin.write(`${JSON.stringify({ id, confirmed: yes })}\n`);
+      };
+      this.#waiting.set(id, { child, resolve, reject, timer, confirmed });
+      child.stdin.write(`${JSON.stringify({ id, command })}\n`);
+    });
+  }
+
   /** Ends the child: by closing its standard input, then by force. Nothing starts until `start`. */
   async stop() {
     this.#stopped = true;
@@ -119,6 +139,7 @@ export class Resident {
     } catch {
       return; // not an answer
     }
+    if (reply?.confirm === true) return void this.#waiting.get(reply.id)?.confirmed?.();
     this.#settle(reply?.id, (wait) => wait.resolve(reply));
   }
 

@@ -22,7 +22,7 @@ pub struct Desk<'a> {
     pub api: &'a Api<'a>,
     /// Their token.
     pub token: &'a SecretString,
-    /// The account of who decides.
+    /// The account of who decides; in the chat channel and sender.
     pub by: String,
     /// How long the API may take for one decision; a quarter more where it has to be asked what became of it.
     pub budget: Duration,
@@ -42,6 +42,8 @@ pub struct Wanted<'a> {
     pub until: Option<i64>,
     /// It was read just now, and nobody was asked or decided about since.
     pub is_fresh: bool,
+    /// Asked when everything else is settled, right before it is logged and sent: whether it may be.
+    pub confirm: Option<&'a dyn Fn() -> bool>,
 }
 
 /// A decision that is made.
@@ -66,6 +68,8 @@ pub struct Decided {
 pub enum Stopped {
     /// The request is not as it was shown any more: as it is now, or gone.
     Changed(Option<Box<AuthorizationRequest>>),
+    /// It was not confirmed: nothing was sent.
+    NotConfirmed,
     /// Its intent could not be logged: nothing was sent.
     NotLogged(Error),
     /// The API refused.
@@ -80,9 +84,9 @@ impl Stopped {
     /// The exit code that goes with it.
     pub fn code(&self) -> ExitCode {
         match self {
-            Self::Changed(_) | Self::Refused(Refusal::NotFound | Refusal::AgentLimit | Refusal::ServiceLimit) => {
-                ExitCode::Failure
-            }
+            Self::Changed(_)
+            | Self::NotConfirmed
+            | Self::Refused(Refusal::NotFound | Refusal::AgentLimit | Refusal::ServiceLimit) => ExitCode::Failure,
             Self::Refused(Refusal::Api(error)) => match error {
                 ApiError::Expired | ApiError::Unauthorized | ApiError::Forbidden => ExitCode::Token,
                 _ => ExitCode::Unreachable,
@@ -97,6 +101,7 @@ impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Changed(_) => f.write_str("the request is not as it was"),
+            Self::NotConfirmed => f.write_str("it was not confirmed"),
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Unknown(error) => write!(f, "it may have been done: {error}"),
             Self::NotLogged(error) | Self::Ours(error) => error.fmt(f),
@@ -126,6 +131,9 @@ impl Desk<'_> {
                 return Err(Stopped::Changed(now.map(Box::new)));
             }
         }
+        if wanted.confirm.is_some_and(|confirm| !confirm()) {
+            return Err(Stopped::NotConfirmed);
+        }
         self.send(wanted)
     }
 
@@ -147,6 +155,7 @@ impl Desk<'_> {
             how: How::TimeOver,
             until: None,
             is_fresh: true,
+            confirm: None,
         };
         self.send(&wanted).map(Some)
     }

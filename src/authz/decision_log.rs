@@ -33,6 +33,8 @@ pub enum How {
     Asked,
     /// `--yes`.
     Yes,
+    /// A command in the chat.
+    Chat,
     /// The time of an approval was over; the watcher.
     TimeOver,
 }
@@ -43,6 +45,7 @@ impl How {
         match self {
             Self::Asked => "asked at a terminal",
             Self::Yes => "--yes",
+            Self::Chat => "in the chat",
             Self::TimeOver => "time over",
         }
     }
@@ -55,7 +58,7 @@ pub struct Intent {
     pub intent: String,
     /// When: RFC 3339.
     pub at: String,
-    /// The account of who decided.
+    /// The account of who decided; in the chat channel and sender, `telegram:123456789`.
     pub by: String,
     /// How.
     pub how: How,

@@ -1,6 +1,7 @@
-//! `authz …`: the owner's requests, listed and decided.
+//! `authz …`: the owner's requests, listed and decided; `chat` does so for `/sigilum …`.
 
 mod asked;
+pub mod chat;
 pub mod decide;
 mod failure;
 pub mod list;

@@ -7,27 +7,44 @@
 //! {"id":1,"messages":["…"],"logs":["…"]}
 //! ```
 //!
+//! So is a command that was typed in a chat; before it decides, the plugin is asked to confirm that its sender is an
+//! owner still:
+//!
+//! ```text
+//! {"id":2,"command":{"text":"approve cl_…","channel":"telegram","senderId":"1","from":"telegram:1","chatType":"direct",
+//!  "senderIsOwner":true,"canAssertOwner":true,"gatewayClientScopes":null}}
+//! {"id":2,"confirm":true}
+//! {"id":2,"confirmed":true}
+//! {"id":2,"reply":{"text":"…","presentation":{…}},"messages":[],"logs":["…"]}
+//! ```
+//!
 //! The event may also stand in a field `event`. A line that is no question is answered too: `error` says why. Answers
 //! come in the order in which they are ready. Files are read anew for each event; only the HTTP client is kept, for as long
 //! as what is recorded of the environment stays the same. Of the process's own environment HOME alone counts.
 //! It ends within a second when standard input closes, so that a killed gateway leaves no orphan, and on SIGTERM and
 //! SIGINT.
 
+mod confirm;
+
+use self::confirm::Chat;
 use crate::cli::{HookRunArgs, PlaceArgs, ServeArgs};
+use crate::cmd::authz::chat::{self, Means};
 use crate::cmd::hook::answer::{self, Outcome};
 use crate::cmd::hook::caller::Caller;
 use crate::cmd::resident::Presence;
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::hook::answer::Answer;
+use crate::hook::command::Command;
 use crate::hook::event::{self, Event, MAX_BYTES};
+use crate::hook::reply::Reply as ChatReply;
 use crate::sigilum::http::{self, Http};
 use crate::text;
 use crate::token::token_command::{TokenCommand, VARIABLE};
 use crate::watch::log::LogFormat;
 use crate::watch::{self, Homes, Watching};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
@@ -51,10 +68,22 @@ enum Message {
     Line(Vec<u8>),
     /// A line over the cap came in and was dropped.
     TooLong,
-    /// An event is answered.
+    /// An event or a command is answered.
     Answered(Reply),
+    /// A command is to be confirmed.
+    Confirm(Value),
     /// Standard input is closed, or a signal says to end.
     End,
+}
+
+/// What a line asks for.
+enum Question {
+    /// An answer to an event.
+    Event(Event),
+    /// An answer to a command that was typed in a chat.
+    Command(Command),
+    /// Nothing: it says whether a command's sender is an owner still.
+    Confirmed(bool),
 }
 
 /// A line out.
@@ -63,6 +92,8 @@ struct Reply {
     id: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply: Option<ChatReply>,
     #[serde(flatten)]
     outcome: Outcome,
 }
@@ -76,6 +107,7 @@ impl Reply {
         Self {
             id,
             error: Some(why),
+            reply: None,
             outcome: answer.into(),
         }
     }
@@ -86,6 +118,7 @@ struct EventServer {
     args: HookRunArgs,
     env: Env,
     client: Mutex<Option<Client>>,
+    chat: Chat,
 }
 
 /// The client, and the recorded environment that it was made for.
@@ -112,6 +145,7 @@ pub fn run(args: &ServeArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
         },
         env: env.clone(),
         client: Mutex::default(),
+        chat: Chat::default(),
     });
     let mut beside = Beside {
         watch: (!args.no_watch).then(|| Watch::new(&server)),
@@ -153,24 +187,34 @@ fn serve(
                 under_way -= 1;
                 reply
             }
+            Ok(Message::Confirm(id)) => {
+                if !write_line(out, &json!({"id": id, "confirm": true})) {
+                    return;
+                }
+                continue;
+            }
             Ok(Message::TooLong) => Reply::error(Value::Null, format!("the line is over {MAX_BYTES} bytes")),
             Ok(Message::Line(line)) => match question(&line) {
                 Err(why) => Reply::error(Value::Null, why),
+                Ok((id, Question::Confirmed(yes))) => {
+                    server.chat.confirmed(&id, yes);
+                    continue;
+                }
                 Ok((id, _)) if under_way == AT_A_TIME => {
                     Reply::error(id, format!("{AT_A_TIME} events are being answered already"))
                 }
-                Ok((id, event)) => {
+                Ok((id, question)) => {
                     under_way += 1;
                     let (server, sender) = (Arc::clone(server), sender.clone());
-                    std::thread::spawn(move || drop(sender.send(Message::Answered(server.answer(id, &event)))));
+                    std::thread::spawn(move || {
+                        let reply = server.answer(id, &question, &sender);
+                        drop(sender.send(Message::Answered(reply)));
+                    });
                     continue;
                 }
             },
         };
-        let mut line = serde_json::to_vec(&reply).unwrap_or_default();
-        line.push(b'\n');
-        // Nobody reads any more.
-        if out.write_all(&line).and_then(|()| out.flush()).is_err() {
+        if !write_line(out, &reply) {
             return;
         }
         reply.outcome.remember();
@@ -178,6 +222,13 @@ fn serve(
             beside.shown.answered();
         }
     }
+}
+
+/// `false`: nobody reads any more.
+fn write_line(out: &mut dyn Write, line: &impl Serialize) -> bool {
+    let mut line = serde_json::to_vec(line).unwrap_or_default();
+    line.push(b'\n');
+    out.write_all(&line).and_then(|()| out.flush()).is_ok()
 }
 
 /// What goes on beside the answers.
@@ -315,13 +366,40 @@ impl Watch {
 }
 
 impl EventServer {
-    fn answer(&self, id: Value, event: &Event) -> Reply {
-        let answer = || answer::for_gateway(event, &self.args, &self.env, &|caller| self.http(caller));
+    fn answer(&self, id: Value, question: &Question, sender: &Sender<Message>) -> Reply {
+        let http = |caller: &Caller| self.http(caller);
+        let answer = || match question {
+            Question::Event(event) => {
+                let outcome = answer::for_gateway(event, &self.args, &self.env, &http);
+                self.chat.remember(event, &outcome);
+                (None, outcome)
+            }
+            Question::Command(command) => {
+                let ask = || drop(sender.send(Message::Confirm(id.clone())));
+                let told = chat::answer(
+                    command,
+                    &Means {
+                        args: &self.args,
+                        env: &self.env,
+                        http: &http,
+                        shown: self.chat.shown(),
+                        confirm: &|| self.chat.confirm(&id, ask),
+                    },
+                );
+                let logs = Answer {
+                    messages: Vec::new(),
+                    logs: told.logs,
+                };
+                (Some(told.reply), logs.into())
+            }
+            Question::Confirmed(_) => Default::default(),
+        };
         // A bug in one answer must not take the watcher with it.
         match std::panic::catch_unwind(AssertUnwindSafe(answer)) {
-            Ok(outcome) => Reply {
+            Ok((reply, outcome)) => Reply {
                 id,
                 error: None,
+                reply,
                 outcome,
             },
             Err(_) => Reply::error(id, "an internal error".to_owned()),
@@ -343,17 +421,24 @@ impl EventServer {
 }
 
 /// The question in a line, or why it holds none.
-fn question(line: &[u8]) -> std::result::Result<(Value, Event), String> {
+fn question(line: &[u8]) -> std::result::Result<(Value, Question), String> {
     let mut value = event::parse(line)?;
     let id = match value.get_mut("id").map(Value::take) {
         Some(id) if id.is_number() || id.is_string() => id,
         _ => Value::Null,
     };
-    let event = match value.get("event") {
+    if let Some(command) = value.get("command").filter(|command| command.is_object()) {
+        return Ok((id, Question::Command(Command::from_value(command))));
+    }
+    if let Some(confirmed) = value.get("confirmed") {
+        return Ok((id, Question::Confirmed(*confirmed == Value::Bool(true))));
+    }
+    let mut event = match value.get("event") {
         Some(event) if event.is_object() => Event::from_value(event),
         _ => Event::from_value(&value),
     };
-    Ok((id, event))
+    event.by_plugin = true;
+    Ok((id, Question::Event(event)))
 }
 
 /// Sends the lines that come in, without more of one in memory than the cap.
@@ -420,7 +505,7 @@ mod tests {
             .map(|item| match item {
                 Message::Line(line) => String::from_utf8(line).unwrap(),
                 Message::TooLong => "too long".to_owned(),
-                Message::End | Message::Answered(_) => unreachable!(),
+                Message::End | Message::Answered(_) | Message::Confirm(_) => unreachable!(),
             })
             .collect();
         assert_eq!(lines, ["one", "too long", just.as_str(), "two"]);
@@ -428,7 +513,11 @@ mod tests {
 
     #[test]
     fn what_is_a_question() {
-        let id = |line: &str| question(line.as_bytes()).map(|(id, event)| (id, event.asks()));
+        let id = |line: &str| match question(line.as_bytes()) {
+            Ok((id, Question::Event(event))) => Ok((id, event.asks())),
+            Ok(_) => panic!("no event: {line}"),
+            Err(why) => Err(why),
+        };
         use crate::hook::event::Asks::{Nothing, Notice};
         let flat = r#"{"id":7,"type":"command","action":"new"}"#;
         assert_eq!(id(flat).unwrap(), (Value::from(7), Notice));

@@ -40,6 +40,11 @@ pub fn key(key: &str) -> String {
     format!("{}..{}", end(&first), end(&last))
 }
 
+/// A key as a whole, for who compares all of it.
+pub fn whole_key(key: &str) -> String {
+    with_signs(key, 120, "+=")
+}
+
 /// An internet address, whole; what is none is [`clean`].
 pub fn address(text: &str, max: usize) -> String {
     match text.parse::<IpAddr>() {

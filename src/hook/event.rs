@@ -31,6 +31,8 @@ pub struct Event {
     command_source: Option<String>,
     /// Asked by a person at a terminal, not by OpenClaw.
     pub by_hand: bool,
+    /// Handed over by the plugin, which takes commands in the chat.
+    pub by_plugin: bool,
 }
 
 /// Who reads an answer.
@@ -73,6 +75,7 @@ impl Event {
             sender_id: text("senderId"),
             command_source: text("commandSource"),
             by_hand: false,
+            by_plugin: false,
         }
     }
 
@@ -116,6 +119,15 @@ impl Event {
             (false, Groups::Full) if listed => is(Form::Full, false),
             _ => is(Form::Brief, false),
         }
+    }
+
+    /// `telegram:123456789`: the sender, as deciders are recorded.
+    pub fn sender(&self) -> Option<String> {
+        Some(format!(
+            "{}:{}",
+            self.command_source.as_deref()?,
+            self.sender_id.as_deref()?
+        ))
     }
 
     fn is_from_one_of(&self, ids: &[String]) -> bool {

@@ -33,6 +33,8 @@ pub enum Review {
     Dashboard(String),
     /// In a terminal: a local Sigilum has no dashboard.
     Terminal,
+    /// In this very chat, by command.
+    Chat,
 }
 
 /// What a notice says besides the requests.
@@ -60,8 +62,13 @@ impl Review {
     fn link(&self) -> String {
         match self {
             Self::Dashboard(url) => format!(" Review: {url}"),
-            Self::Terminal => String::new(),
+            Self::Terminal | Self::Chat => String::new(),
         }
+    }
+
+    /// Whether an answer names the request's id.
+    fn takes_ids(&self) -> bool {
+        matches!(self, Self::Terminal | Self::Chat)
     }
 
     fn advice(&self) -> String {
@@ -73,6 +80,11 @@ impl Review {
             Self::Terminal => {
                 "A local Sigilum has no dashboard. To approve: compare service and key with what you expect, \
                                then, in a terminal: sigilum-authz-notify authz approve ID; reject what you do not know."
+                    .to_owned()
+            }
+            Self::Chat => {
+                "To approve: compare service and key with what you expect, then type here: /sigilum approve ID; \
+                           what you do not know: /sigilum reject ID"
                     .to_owned()
             }
         }
@@ -116,6 +128,13 @@ pub fn pending((count, all): (u64, bool), listed: &[Listed], about: &About, form
         "Sigilum: {at_least}{count} {wait} for your approval in namespace {}.",
         about.namespace
     );
+    let id = |listed: &Listed<'_>| {
+        listed
+            .request
+            .id()
+            .filter(|_| about.review.takes_ids())
+            .map(str::to_owned)
+    };
     let most = listed.len().min(SHOWN);
     // Five requests with every field at its longest do not fit: then all fields get shorter, and then there are fewer.
     let tries = [FIELD_MAX, 32, 26, 20, 14, 8].map(|field_max| (most, field_max));
@@ -123,7 +142,12 @@ pub fn pending((count, all): (u64, bool), listed: &[Listed], about: &About, form
     let fitting = tries.into_iter().chain(fewer).find_map(|(described, field_max)| {
         let mut text = head.clone();
         for (index, listed) in listed[..described].iter().enumerate() {
-            let _ = write!(text, "\n{}) {}", index + 1, line(listed, about, field_max));
+            let _ = write!(
+                text,
+                "\n{}) {}",
+                index + 1,
+                details(listed, id(listed).as_deref(), about.now, field_max)
+            );
         }
         match count.saturating_sub(described as u64) {
             0 => {}
@@ -181,11 +205,14 @@ pub fn listener(who: &str, port: u16, log_in: &str) -> String {
     )
 }
 
-/// `new: service "mail", agent "bot", key "AbCdEfGh..uvwxyz12", ip "10·0·0·7", 3 min ago`
-fn line(listed: &Listed, about: &About, field_max: usize) -> String {
+/// `new: service "mail", agent "bot", key "AbCdEfGh..uvwxyz12", ip "10·0·0·7", 3 min ago`, at a time in Unix seconds.
+pub(super) fn line(listed: &Listed, now: i64, field_max: usize) -> String {
+    details(listed, None, now, field_max)
+}
+
+fn details(listed: &Listed, id: Option<&str>, now: i64, field_max: usize) -> String {
     let request = listed.request;
     let plain = |text: &Option<String>| text.as_deref().map(|text| clean(text, field_max));
-    let id = request.id().filter(|_| matches!(about.review, Review::Terminal));
     let fields = [
         ("service", plain(&request.service)),
         ("agent", request.agent().map(|name| clean(name, field_max))),
@@ -201,9 +228,9 @@ fn line(listed: &Listed, about: &About, field_max: usize) -> String {
         .into_iter()
         .filter_map(|(label, value)| Some(format!("{label} \"{}\"", value?)))
         .collect();
-    let since_seen = about.now.saturating_sub(listed.first_seen.div_euclid(1000));
+    let since_seen = now.saturating_sub(listed.first_seen.div_euclid(1000));
     match request.created().filter(|_| !listed.again) {
-        Some(created) => parts.push(age(about.now.saturating_sub(created))),
+        Some(created) => parts.push(age(now.saturating_sub(created))),
         None if listed.again || since_seen >= 60 => parts.push(format!("first seen {}", age(since_seen))),
         None => {}
     }
@@ -355,7 +382,7 @@ mod tests {
                 shown,
                 again,
             };
-            assert_eq!(line(&listed, &about, FIELD_MAX), expected);
+            assert_eq!(line(&listed, about.now, FIELD_MAX), expected);
         }
     }
 

@@ -72,6 +72,7 @@ impl Kind {
             ],
             Self::Plugin => &[
                 HANDLER,
+                ("command.js", include_str!("../../hooks/plugin/command.js")),
                 ("resident.js", include_str!("../../hooks/plugin/resident.js")),
                 ("index.js", include_str!("../../hooks/plugin/index.js")),
                 (

@@ -32,8 +32,17 @@ beforeEach(() => {
 import { appendFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 appendFileSync(${JSON.stringify(join(dir, "starts"))}, JSON.stringify({ pid: process.pid, args: process.argv.slice(2) }) + "\\n");
+const say = (line) => console.log(JSON.stringify(line));
 for await (const line of createInterface({ input: process.stdin })) {
-  console.log(JSON.stringify({ id: JSON.parse(line).id, messages: ["from " + process.pid], logs: [] }));
+  const { id, command, confirmed } = JSON.parse(line);
+  appendFileSync(${JSON.stringify(join(dir, "lines"))}, line + "\\n");
+  const presentation = { blocks: [] };
+  if (command?.text === "approve") say({ id, confirm: true });
+  else if (command?.text === "silent") continue;
+  else if (command?.text === "broken") say({ id, error: "an internal error", messages: [], logs: [] });
+  else if (command) say({ id, reply: { text: command.text + " from " + process.pid, presentation }, messages: [], logs: ["told"] });
+  else if (confirmed !== undefined) say({ id, reply: { text: "confirmed " + confirmed }, messages: [], logs: [] });
+  else say({ id, messages: ["from " + process.pid], logs: [] });
 }
 `,
     { mode: 0o700 },
@@ -58,6 +67,8 @@ async function register({ instance = "one", from = root, mode = "full" } = {}) {
     logger,
     registerService: ({ start, stop }) => (made.service = { start: () => (started.push(made.service), start({ stateDir: join(dir, "moved"), logger })), stop }),
     registerHook: (events, hook) => (made.hook = hook),
+    registerCommand: (command) => (made.command = command),
+    runtime: { agent: { session: { getSessionEntry: async ({ sessionKey }) => ({ chatType: sessionKey === "agent:main:main" ? "direct" : "group" }) } } },
   });
   return made;
 }
@@ -81,13 +92,52 @@ test("registered twice, the first one's service and the second one's hook: they 
   assert.deepEqual(alive(), [pid]);
 });
 
-test("another instance of the module finds the same child; one that only discovers registers nothing", async () => {
+test("another instance of the module finds the same child; one that only discovers registers the command alone", async () => {
   const first = await register();
   await first.service.start();
   const other = await register({ instance: "two" });
   assert.equal((await says(other.hook)).length, 1);
-  assert.deepEqual(await register({ instance: "three", mode: "discovery" }), {});
+  const third = await register({ instance: "three", mode: "discovery" });
+  assert.deepEqual(Object.keys(third), ["command"]);
+  assert.match((await third.command.handler({ args: "list" })).text, /^list from \d+$/);
   assert.equal(starts().length, 1);
+});
+
+test("a command is handed over as facts, confirmed when it is asked for, and answered with text whatever comes of it", async () => {
+  const { service, command } = await register();
+  assert.deepEqual([command.name, command.acceptsArgs, command.requiredScopes], ["sigilum", true, ["operator.approvals"]]);
+  assert.match((await command.handler({ args: "list" })).text, /^Sigilum: the program does not run\./);
+  await service.start();
+  const lines = () => readFileSync(join(dir, "lines"), "utf8").trim().split("\n").map((line) => JSON.parse(line));
+  const person = { args: "list", channel: "telegram", senderId: "1", from: "telegram:1", sessionKey: "agent:main:main", accountId: "default" };
+  const said = await command.handler({ ...person, senderIsOwner: true, assertOwnerCurrent() {}, config: { secret: "s" }, commandBody: "b" });
+  assert.deepEqual(said, { text: `list from ${starts()[0].pid}`, presentation: { blocks: [] } });
+  const { args, ...known } = person;
+  const facts = { text: "list", ...known, chatType: "direct", senderIsOwner: true, canAssertOwner: true, gatewayClientScopes: null };
+  assert.deepEqual(lines().at(-1).command, facts);
+  assert.ok(logged.includes("sigilum-authz-notify: told"));
+  // An old OpenClaw, a client of its gateway.
+  await command.handler({ args: undefined, sessionKey: "agent:main:x", gatewayClientScopes: [] });
+  assert.deepEqual(lines().at(-1).command, { text: "", sessionKey: "agent:main:x", chatType: "group", senderIsOwner: null, canAssertOwner: false, gatewayClientScopes: [] });
+
+  const approve = async (assertOwnerCurrent) => (await command.handler({ ...person, args: "approve", assertOwnerCurrent })).text;
+  assert.equal(await approve(() => {}), "confirmed true");
+  assert.equal(await approve(async () => {}), "confirmed true");
+  assert.equal(await approve(() => { throw new Error("no owner"); }), "confirmed false");
+  assert.equal(await approve(async () => { throw new Error("no owner"); }), "confirmed false");
+  assert.equal(await approve(undefined), "confirmed false");
+  assert.match((await command.handler({ args: "broken" })).text, /^Sigilum: no answer \(an internal error\)\. In a terminal: /);
+  const { pid } = starts()[0];
+  assert.equal((await command.handler({ args: "silent" })).text, "Sigilum: still working, ask again: /sigilum list");
+  // Who was told to ask again has decided nothing, however late the confirmation is; the child is not ended for it.
+  const before = lines().length;
+  const late = await approve(() => new Promise((resolve) => setTimeout(resolve, 4500)));
+  assert.equal(late, "Sigilum: still working, ask again: /sigilum list");
+  const answer = await until("the late confirmation", () => lines()[before + 1]);
+  assert.equal(answer.confirmed, false);
+  assert.deepEqual(alive(), [pid]);
+  await service.stop();
+  assert.match((await command.handler({ args: "list" })).text, /^Sigilum: the program does not run\./);
 });
 
 test("both services started: one child, whichever stops first", async () => {

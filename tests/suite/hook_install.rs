@@ -416,6 +416,7 @@ fn the_plugin() {
     for name in [
         "handler.js",
         "index.js",
+        "command.js",
         "resident.js",
         "openclaw.plugin.json",
         "package.json",

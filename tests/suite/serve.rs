@@ -14,13 +14,14 @@ use std::time::{Duration, Instant};
 const NS: &str = "alice";
 const SOON: Duration = Duration::from_secs(10);
 
-struct Home {
-    env: TestEnv,
-    api: Api,
+/// A home where alice is logged in at an API on loopback.
+pub struct Home {
+    pub env: TestEnv,
+    pub api: Api,
 }
 
 impl Home {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let home = Self {
             env: TestEnv::new(),
             api: Api::start("the-secret"),
@@ -39,7 +40,7 @@ impl Home {
             .write(".openclaw/.sigilum/owner-token-alice.jwt", format!("{token}\n"));
     }
 
-    fn serve(&self) -> Resident {
+    pub fn serve(&self) -> Resident {
         self.serve_with(&[])
     }
 
@@ -50,7 +51,7 @@ impl Home {
     }
 
     /// With the watcher inside.
-    fn serve_and_watch(&self) -> Resident {
+    pub fn serve_and_watch(&self) -> Resident {
         self.start(self.arguments(), &[])
     }
 
@@ -90,14 +91,15 @@ impl Home {
     }
 }
 
-struct Resident {
+/// The program that runs.
+pub struct Resident {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<Value>,
 }
 
 impl Resident {
-    fn say(&mut self, line: impl AsRef<[u8]>) {
+    pub fn say(&mut self, line: impl AsRef<[u8]>) {
         let stdin = self.stdin.as_mut().unwrap();
         stdin.write_all(line.as_ref()).unwrap();
         stdin.write_all(b"\n").unwrap();
@@ -112,7 +114,7 @@ impl Resident {
     }
 
     #[track_caller]
-    fn hear(&self) -> Value {
+    pub fn hear(&self) -> Value {
         self.lines.recv_timeout(SOON).expect("no answer")
     }
 

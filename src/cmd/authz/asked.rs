@@ -10,6 +10,7 @@ use crate::request::Decision;
 use crate::time;
 use crate::token::{claims, lifetime};
 use crate::watch::status::{self, HomeStatus};
+use std::fmt;
 
 /// What a person asked for.
 pub struct Asked<'a> {
@@ -73,41 +74,76 @@ impl<'a> Asked<'a> {
     /// When an approval of so many seconds is over, Unix seconds.
     ///
     /// # Errors
-    /// Nobody would take it back: no watcher serves the home; or the token that revokes it then will have expired, and
-    /// nobody renews it.
+    /// Nobody would take it back ([`NoEnd`]).
     pub fn until(&self, site: &Site, seconds: i64) -> Result<i64> {
-        let until = time::now().saturating_add(seconds);
-        let could_not = "could not approve for a time";
-        let watcher = status::read(&site.place).filter(|status| status.running && status.takes_back);
-        if watcher.is_none() && !self.even_without_watcher {
-            let what = format!("{could_not}: no watcher that would take the approval back runs for this home");
-            let next = "sigilum-authz-notify watch; or with --even-without-watcher the next watcher takes it back";
-            return Err(Error::new(ExitCode::Failure, what).next(next));
+        site.until(seconds, self.even_without_watcher).map_err(|no_end| {
+            let error = Error::new(no_end.code(), format!("could not approve for a time: {no_end}"));
+            error.next(match no_end {
+                NoEnd::NoWatcher => {
+                    "sigilum-authz-notify watch; or with --even-without-watcher the next watcher takes it back"
+                        .to_owned()
+                }
+                // The watcher needs a moment before the end.
+                NoEnd::NoToken(left) => match left - 60 {
+                    shorter @ 60.. => self.command(Some(shorter), self.args.yes),
+                    _ => context::login_command(&site.owner, &site.place_flags),
+                },
+            })
+        })
+    }
+}
+
+/// Why nobody would take an approval back when its time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoEnd {
+    /// No watcher serves the home.
+    NoWatcher,
+    /// The token that revokes it will have expired, in so many seconds, and nobody renews it.
+    NoToken(i64),
+}
+
+impl NoEnd {
+    fn code(self) -> ExitCode {
+        match self {
+            Self::NoWatcher => ExitCode::Failure,
+            Self::NoToken(_) => ExitCode::Token,
         }
-        let mine = |home: &&HomeStatus| home.namespace.as_deref() == Some(site.namespace());
+    }
+}
+
+impl fmt::Display for NoEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoWatcher => f.write_str("no watcher that would take the approval back runs for this home"),
+            Self::NoToken(left) => write!(
+                f,
+                "the owner token expires in {}, before it would be taken back, and nothing renews it",
+                time::duration(*left)
+            ),
+        }
+    }
+}
+
+impl Site {
+    /// When an approval of so many seconds is over, Unix seconds.
+    pub fn until(&self, seconds: i64, even_without_watcher: bool) -> Result<i64, NoEnd> {
+        let until = time::now().saturating_add(seconds);
+        let watcher = status::read(&self.place).filter(|status| status.running && status.takes_back);
+        if watcher.is_none() && !even_without_watcher {
+            return Err(NoEnd::NoWatcher);
+        }
+        let mine = |home: &&HomeStatus| home.namespace.as_deref() == Some(self.namespace());
         let is_renewed = match &watcher {
             Some(status) => status
                 .homes
                 .iter()
                 .find(mine)
                 .is_some_and(|home| home.next_due_at.is_some()),
-            None => site.owner.mode.value == Mode::OssLocal,
+            None => self.owner.mode.value == Mode::OssLocal,
         };
-        let says = claims::inspect(site.token()).ok();
+        let says = claims::inspect(self.token()).ok();
         match says.as_ref().and_then(lifetime::expires_at) {
-            Some(end) if end <= until && !is_renewed => {
-                let left = end.saturating_sub(time::now());
-                let what = format!(
-                    "{could_not}: the owner token expires in {}, before it would be taken back, and nothing renews it",
-                    time::duration(left)
-                );
-                // The watcher needs a moment before the end.
-                let next = match left - 60 {
-                    shorter @ 60.. => self.command(Some(shorter), self.args.yes),
-                    _ => context::login_command(&site.owner, &site.place_flags),
-                };
-                Err(Error::new(ExitCode::Token, what).next(next))
-            }
+            Some(end) if end <= until && !is_renewed => Err(NoEnd::NoToken(end.saturating_sub(time::now()))),
             _ => Ok(until),
         }
     }

@@ -123,6 +123,7 @@ impl Run<'_> {
             is_fresh: self.asked.args.yes
                 && count == 1
                 && self.asked.args.ids.first().map(String::as_str) == request.id(),
+            confirm: None,
         })
     }
 
@@ -200,7 +201,11 @@ fn is_hopeless(stopped: &Stopped) -> bool {
     match stopped {
         Stopped::Changed(_) | Stopped::Refused(Refusal::NotFound | Refusal::AgentLimit) => false,
         Stopped::Refused(Refusal::Api(ApiError::Decode(_))) => false,
-        Stopped::Refused(_) | Stopped::NotLogged(_) | Stopped::Unknown(_) | Stopped::Ours(_) => true,
+        Stopped::Refused(_)
+        | Stopped::NotConfirmed
+        | Stopped::NotLogged(_)
+        | Stopped::Unknown(_)
+        | Stopped::Ours(_) => true,
     }
 }
 

@@ -70,6 +70,7 @@ impl Site {
             Stopped::Refused(Refusal::AgentLimit) => self.limit(what, Refusal::AgentLimit, request.service.as_deref()),
             Stopped::Refused(Refusal::ServiceLimit) => self.limit(what, Refusal::ServiceLimit, None),
             Stopped::Refused(Refusal::Api(error)) => self.refused(what, error),
+            Stopped::NotConfirmed => Error::new(ExitCode::Failure, format!("{what}: it was not confirmed")),
             Stopped::NotLogged(error) => Error::new(error.code, format!("{what}, as the decision cannot be logged"))
                 .because(anyhow::Error::msg(error.to_string())),
             Stopped::Unknown(error) => Error::new(
@@ -86,22 +87,28 @@ impl Site {
     pub fn not_as_shown(&self, decision: Decision, shown: &AuthorizationRequest, now: &AuthorizationRequest) -> Error {
         let id = now.id().unwrap_or_default();
         let verb = decision.as_str();
-        let why = match now.status.as_deref() {
-            Some(status) if status != decision.from() => {
-                let is = match decision {
-                    _ if status == decision.to() => "already",
-                    Decision::Revoke => "not approved, but",
-                    Decision::Approve | Decision::Reject => "not pending any more, but",
-                };
-                format!("it is {is} {}{}", text::shown(status), self.who_did(id, status))
-            }
-            _ => format!("it is not as it was shown: {}", text::differences(shown, now)),
-        };
+        let why = self
+            .not_of_status(decision, now)
+            .unwrap_or_else(|| format!("it is not as it was shown: {}", text::differences(shown, now)));
         Error::new(ExitCode::Failure, format!("could not {verb} {id}: {why}"))
             .next(self.command(&format!("authz show {id}")))
     }
 
-    fn gone(&self, decision: Decision, id: &str) -> Error {
+    /// `it is already approved by alice at 2026-… (asked at a terminal)`, where a request is not of the status that a
+    /// decision needs.
+    pub fn not_of_status(&self, decision: Decision, now: &AuthorizationRequest) -> Option<String> {
+        let status = now.status.as_deref().filter(|status| *status != decision.from())?;
+        let is = match decision {
+            _ if status == decision.to() => "already",
+            Decision::Revoke => "not approved, but",
+            Decision::Approve | Decision::Reject => "not pending any more, but",
+        };
+        let who = self.who_did(now.id().unwrap_or_default(), status);
+        Some(format!("it is {is} {}{who}", text::shown(status)))
+    }
+
+    /// A request that is not there any more.
+    pub fn gone(&self, decision: Decision, id: &str) -> Error {
         let what = format!(
             "could not {} {id}: there is no such request; it may have been asked again under a new id",
             decision.as_str()

@@ -63,8 +63,21 @@ fn row(entry: &Entry) -> Vec<String> {
     ]
 }
 
+/// A decision in one line.
+pub fn line(entry: &Entry) -> String {
+    let intent = &entry.intent;
+    format!(
+        "{}: {} by {} ({}): {}",
+        intent.at,
+        intent.decision.as_str(),
+        intent.by,
+        intent.how.text(),
+        result(entry)
+    )
+}
+
 /// What came of a decision, for people.
-pub fn result(entry: &Entry) -> String {
+fn result(entry: &Entry) -> String {
     match &entry.result {
         None => "not known yet".to_owned(),
         Some(result) => match result.outcome {

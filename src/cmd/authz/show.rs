@@ -31,22 +31,10 @@ pub fn run(args: &AuthzShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitC
     {
         lines.push(format!("taken back: {}", time::rfc3339(approval.until)));
     }
-    lines.push(match used(&site, &request) {
-        Ok(used) => format!("use, last {DAYS} days: {used}"),
-        Err(error) => format!("use, last {DAYS} days: not known: {error}"),
-    });
+    lines.push(use_text(&site, &request));
     let entries = DecisionLog::of(&site.place).read()?;
-    for entry in entries.iter().filter(|entry| entry.intent.claim_id == id) {
-        let intent = &entry.intent;
-        lines.push(format!(
-            "{}: {} by {} ({}): {}",
-            intent.at,
-            intent.decision.as_str(),
-            intent.by,
-            intent.how.text(),
-            log::result(entry)
-        ));
-    }
+    let of_this = entries.iter().filter(|entry| entry.intent.claim_id == id);
+    lines.extend(of_this.map(log::line));
     write_lines(out, &lines)?;
     if request.is("pending") {
         output::note(format_args!(
@@ -67,6 +55,14 @@ fn fields(request: &AuthorizationRequest) -> Vec<String> {
     let fields = request.fields().into_iter().chain(times);
     let told = fields.filter_map(|(name, value)| Some(format!("{name}: {}", text::shown(value?))));
     told.collect()
+}
+
+/// How a request's key was used lately.
+pub fn use_text(site: &Site, request: &AuthorizationRequest) -> String {
+    match used(site, request) {
+        Ok(used) => format!("use, last {DAYS} days: {used}"),
+        Err(error) => format!("use, last {DAYS} days: not known: {error}"),
+    }
 }
 
 fn used(site: &Site, request: &AuthorizationRequest) -> Result<String, ApiError> {

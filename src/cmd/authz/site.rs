@@ -1,8 +1,9 @@
 //! Whose requests: the owner, their token, and the API that it goes to. `openclaw.json` says nothing of any of these.
 
 use crate::authz::decide::Desk;
-use crate::cli::ShowArgs;
+use crate::cli::{HookRunArgs, ShowArgs};
 use crate::cmd::context;
+use crate::cmd::hook::caller::Caller;
 use crate::cmd::{output, owner};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
@@ -16,13 +17,31 @@ use crate::sigilum::api::{Api, ApiError};
 use crate::sigilum::http::{self, Http, Url};
 use crate::time;
 use secrecy::SecretString;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long the API may take for all that is read, and for one decision.
-const READING: Duration = Duration::from_secs(30);
-const DECIDING: Duration = Duration::from_secs(15);
-/// How long to wait for another process that is deciding: it may take all its time, and a bit more.
-const PATIENCE: Duration = Duration::from_secs(25);
+/// How long things may take.
+struct Limits {
+    /// The API, for all that is read.
+    reading: Duration,
+    /// The API, for one decision.
+    deciding: Duration,
+    /// Another process that is deciding.
+    patience: Duration,
+}
+
+/// A process that is deciding may take all its time, and a bit more.
+const AT_A_TERMINAL: Limits = Limits {
+    reading: Duration::from_secs(30),
+    deciding: Duration::from_secs(15),
+    patience: Duration::from_secs(25),
+};
+/// Nobody in a chat waits for longer than 4 s; a decision that is sent is seen to its end all the same.
+const IN_A_CHAT: Limits = Limits {
+    reading: Duration::from_secs(3),
+    deciding: Duration::from_secs(10),
+    patience: Duration::from_secs(2),
+};
 /// The most requests of one status that are read.
 pub const MOST: usize = 10_000;
 
@@ -38,7 +57,9 @@ pub struct Site {
     pub place_flags: String,
     /// Where decisions are made by a person, for messages; `None`: nowhere else.
     pub dashboard: Option<String>,
-    http: Http,
+    by: String,
+    limits: Limits,
+    http: Arc<Http>,
     url: Url,
     token: SecretString,
 }
@@ -57,14 +78,9 @@ impl Site {
         };
         let owner = owner::owner(query, env, &place, false)?;
         let flags = flags(args);
-        let http = Http::new(http::Options::from_env(env));
-        let url = owner.checked_api_url(http.options().insecure)?;
-        let found = owner_token::find(&owner, &url, None, time::now()).map_err(|no_token| {
-            let what = format!("could not use an owner token of namespace {}", owner.namespace.value);
-            Error::new(ExitCode::Token, what)
-                .because(anyhow::Error::msg(no_token.to_string()))
-                .next(context::login_command(&owner, &context::place_flags(&args.place)))
-        })?;
+        let http = Arc::new(Http::new(http::Options::from_env(env)));
+        let place_flags = context::place_flags(&args.place);
+        let (url, token) = api_and_token(&owner, &http, &place_flags)?;
         let recorded = hook_record::read(&place.hook_record_file()).ok().flatten();
         let named = env.var("SIGILUM_DASHBOARD_URL").map(str::to_owned);
         Ok(Self {
@@ -72,10 +88,34 @@ impl Site {
             place,
             owner,
             flags,
-            place_flags: context::place_flags(&args.place),
+            place_flags,
+            by: fs::account_name(),
+            limits: AT_A_TERMINAL,
             http,
             url,
-            token: found.token,
+            token,
+        })
+    }
+
+    /// Finds it all for a sender in a chat, by the records alone.
+    ///
+    /// # Errors
+    /// As [`Site::open`].
+    pub fn in_chat(caller: &Caller, args: &HookRunArgs, http: Arc<Http>, sender: &str) -> Result<Self> {
+        let owner = caller.owner(args, None)?;
+        let place_flags = caller.place.flags(&caller.env);
+        let (url, token) = api_and_token(&owner, &http, &place_flags)?;
+        Ok(Self {
+            place: caller.place.clone(),
+            owner,
+            flags: place_flags.clone(),
+            place_flags,
+            dashboard: caller.dashboard().map(str::to_owned),
+            by: sender.to_owned(),
+            limits: IN_A_CHAT,
+            http,
+            url,
+            token,
         })
     }
 
@@ -105,9 +145,9 @@ impl Site {
             place: &self.place,
             api,
             token: &self.token,
-            by: fs::account_name(),
-            budget: DECIDING,
-            patience: PATIENCE,
+            by: self.by.clone(),
+            budget: self.limits.deciding,
+            patience: self.limits.patience,
         }
     }
 
@@ -118,7 +158,7 @@ impl Site {
 
     /// When the API must be through with what a command reads.
     pub fn deadline(&self) -> Instant {
-        Instant::now() + READING
+        Instant::now() + self.limits.reading
     }
 
     /// A command of this program's, with the flags that a person typed.
@@ -181,6 +221,18 @@ impl Site {
             ));
         }
     }
+}
+
+/// Where an owner's API is, and the token that may go there; `flags` lead to the same home.
+fn api_and_token(owner: &Owner, http: &Http, flags: &str) -> Result<(Url, SecretString)> {
+    let url = owner.checked_api_url(http.options().insecure)?;
+    let found = owner_token::find(owner, &url, None, time::now()).map_err(|no_token| {
+        let what = format!("could not use an owner token of namespace {}", owner.namespace.value);
+        Error::new(ExitCode::Token, what)
+            .because(anyhow::Error::msg(no_token.to_string()))
+            .next(context::login_command(owner, flags))
+    })?;
+    Ok((url, found.token))
 }
 
 /// The flags that a person typed for owner and home, each with a blank before it.

@@ -12,7 +12,7 @@ use crate::hook::notice::{self, About, Form, Review};
 use crate::hook::seen::{self, Answered, Seen};
 use crate::mode::Mode;
 use crate::owner_token::{self, NoToken, OwnerToken, WhyNot};
-use crate::request::{Pending, Which};
+use crate::request::{AuthorizationRequest, Pending, Which};
 use crate::settings::Owner;
 use crate::sigilum::api::{Api, ApiError};
 use crate::sigilum::http::{self, Http, HttpError, ListenerError, Url};
@@ -48,6 +48,18 @@ impl Outcome {
             seen.remember(&memory.answered);
             let _ = fs::write_passing(&memory.file, &seen.to_bytes());
         }
+    }
+}
+
+impl Outcome {
+    /// The requests that their owner was shown by it.
+    pub fn shown(&self) -> impl Iterator<Item = &AuthorizationRequest> {
+        let answered = self.memory.iter().map(|memory| &memory.answered);
+        answered.flat_map(|answered| {
+            let is_shown = |id: &str| answered.shown.contains(id);
+            let requests = answered.pending.requests.iter();
+            requests.filter(move |request| request.id().is_some_and(is_shown))
+        })
     }
 }
 
@@ -97,7 +109,13 @@ fn answer(
     caller: &Caller,
     http: &Http,
 ) -> Result<Outcome> {
-    let request = || HookRequest::new(args, caller, http);
+    let request = || {
+        let mut request = HookRequest::new(args, caller, http)?;
+        if audience.is_some_and(|audience| audience.is_owner) && caller.decides_in_chat(event) {
+            request.review = Review::Chat;
+        }
+        Ok::<_, Error>(request)
+    };
     Ok(match (event.asks(), audience) {
         (Asks::Startup, _) => request()?.startup().into(),
         (Asks::Notice, Some(audience)) => request()?.notice(audience),

@@ -9,7 +9,8 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::{self, OpenClawHome};
-use crate::hook::event::{Readers, sender_ids};
+use crate::hook::command::{People, channel_of, is_vouched};
+use crate::hook::event::{Event, Readers, sender_ids};
 use crate::hook_record::{Groups, HookRecord};
 use crate::openclaw::entry::Entry;
 use crate::origin::Origin;
@@ -126,6 +127,21 @@ impl Caller {
             },
             false => readers,
         }
+    }
+
+    /// Who may read and decide by command in a chat: only whom a person recorded.
+    pub fn people(&self) -> People {
+        People {
+            deciders: self.record.deciders.clone().unwrap_or_default(),
+            senders: self.record.senders.clone().unwrap_or_default(),
+        }
+    }
+
+    /// Whether the sender of an event, in a direct chat, can decide there by command.
+    pub fn decides_in_chat(&self, event: &Event) -> bool {
+        let people = self.people();
+        let recorded = |sender: &String| people.deciders.contains(sender) && is_vouched(channel_of(sender));
+        event.by_plugin && event.sender().as_ref().is_some_and(recorded)
     }
 
     fn senders_of_entry(&self) -> Option<Vec<String>> {

@@ -1,0 +1,65 @@
+// Hands `/sigilum …` of a chat to the resident program, and its answer back. No logic here: who may what is decided there.
+import { NAME, shared } from "./handler.js";
+
+const WITHIN_MS = 4000; // OpenClaw lets every direct chat wait for it
+const SEE = `In a terminal: ${NAME} hook status`;
+
+/** Registered in every mode: after a reload OpenClaw takes commands from the newest instance, the child from the first. */
+export function command(api, missing) {
+  return {
+    name: "sigilum",
+    description: "Sigilum: the agents that wait for approval. /sigilum help",
+    acceptsArgs: true,
+    requiredScopes: ["operator.approvals"],
+    async handler(ctx) {
+      // Always text: whatever else would read as a fault of OpenClaw's, or go to the model.
+      try {
+        const { resident } = shared;
+        if (!resident) return { text: `Sigilum: the program does not run. ${SEE}` };
+        const reply = await resident.converse(await facts(api, ctx), () => isOwnerStill(ctx), WITHIN_MS);
+        for (const line of reply.logs ?? []) api.logger.info(`${NAME}: ${line}`);
+        const { text, presentation } = reply.reply ?? {};
+        if (typeof text !== "string" || text === "") throw { code: reply.error ?? "no text" };
+        return presentation ? { text, presentation } : { text };
+      } catch (error) {
+        const why = error?.code ?? error?.name ?? "unknown error";
+        api.logger.warn(`${NAME}: no answer to /sigilum: ${why}`);
+        if (why === "busy") return { text: "Sigilum: still working, ask again: /sigilum list" };
+        return { text: `Sigilum: ${why === "missing" ? missing : `no answer (${why}). ${SEE}`}` };
+      }
+    },
+  };
+}
+
+/** What OpenClaw knows of who typed it, and where. */
+async function facts(api, ctx) {
+  const { args, channel, senderId, from, sessionKey, accountId, senderIsOwner, gatewayClientScopes, assertOwnerCurrent } = ctx;
+  return {
+    text: args ?? "",
+    channel,
+    senderId,
+    from,
+    sessionKey,
+    accountId,
+    chatType: await chatType(api, ctx),
+    senderIsOwner: senderIsOwner ?? null,
+    canAssertOwner: typeof assertOwnerCurrent === "function",
+    gatewayClientScopes: gatewayClientScopes ?? null,
+  };
+}
+
+async function chatType(api, { sessionKey, agentId }) {
+  try {
+    return (await api.runtime.agent.session.getSessionEntry({ sessionKey, agentId }))?.chatType;
+  } catch {} // an OpenClaw that has no such thing: then nobody knows
+}
+
+/** OpenClaw throws where the sender is an owner no more. */
+async function isOwnerStill(ctx) {
+  try {
+    await ctx.assertOwnerCurrent();
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,278 @@
+//! `/sigilum …` in a chat: the settings, the tokens and the Sigilum API joined for [`crate::hook::command`]. One command
+//! is answered with text whatever comes of it; a decision is made only where everything agrees, and confirmed last.
+
+use super::site::Site;
+use super::{log, show, target};
+use crate::authz::decide::{Stopped, Wanted};
+use crate::authz::decision_log::{DecisionLog, How};
+use crate::authz::short_id::short;
+use crate::authz::timed;
+use crate::cli::HookRunArgs;
+use crate::cmd::hook::caller::Caller;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::fs;
+use crate::hook::command::{Asked, Command, May};
+use crate::hook::reply::{self, Reply};
+use crate::hook::seen::{self, Seen};
+use crate::hook::shown::Shown;
+use crate::request::{AuthorizationRequest, Decision};
+use crate::sigilum::decisions::Refusal;
+use crate::sigilum::http::Http;
+use crate::text;
+use crate::time;
+use crate::token::{claims, lifetime};
+use crate::watch::status;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What goes back, and lines for the log of the OpenClaw gateway.
+pub struct Told {
+    /// For the chat.
+    pub reply: Reply,
+    /// For the log, each one line.
+    pub logs: Vec<String>,
+}
+
+/// What a command is answered with.
+pub struct Means<'a> {
+    /// What leads to the home.
+    pub args: &'a HookRunArgs,
+    /// The environment of this process.
+    pub env: &'a Env,
+    /// The client for a caller.
+    pub http: &'a dyn Fn(&Caller) -> Arc<Http>,
+    /// What everybody was shown.
+    pub shown: &'a Mutex<Shown>,
+    /// Asks OpenClaw whether the sender is an owner still.
+    pub confirm: &'a dyn Fn() -> bool,
+}
+
+/// Answers a command, whatever comes of it.
+pub fn answer(command: &Command, means: &Means) -> Told {
+    let caller = match Caller::gateway(&means.args.place, means.env) {
+        Ok(caller) => caller,
+        Err(error) => return not_set_up(&error),
+    };
+    let may = command.may(&caller.people());
+    let asked = Asked::parse(&command.text);
+    let sender = command.sender().unwrap_or_else(|| "an unknown sender".to_owned());
+    let refused = || {
+        let verb = match asked {
+            Asked::Decide(decision, ..) => decision.as_str(),
+            _ => "command",
+        };
+        let sender: String = sender.chars().take(100).collect();
+        vec![text::one_line(&format!("refused a /sigilum {verb} of {sender}"))]
+    };
+    let (reply, logs) = match (asked, may) {
+        (_, May::Nothing) => (Reply::text(reply::REFUSAL), refused()),
+        (Asked::Help | Asked::Unclear, _) => (reply::help(may), Vec::new()),
+        (Asked::Decide(decision, ..), May::Read(_)) => {
+            let flags = caller.place.flags(&caller.env);
+            let command = format!("sigilum-authz-notify authz {} ID{flags}", decision.as_str());
+            (reply::not_decided(may, &command), refused())
+        }
+        _ => {
+            let site = Site::in_chat(&caller, means.args, (means.http)(&caller), &sender);
+            let mut logs = Vec::new();
+            let told = site.and_then(|site| {
+                let (sender, shown) = (sender.as_str(), means.shown);
+                let room = Room {
+                    site,
+                    may,
+                    sender,
+                    shown,
+                    confirm: means.confirm,
+                };
+                room.answer(asked, &mut logs)
+            });
+            (told.unwrap_or_else(|error| failed(&error)), logs)
+        }
+    };
+    Told { reply, logs }
+}
+
+fn not_set_up(error: &Error) -> Told {
+    let text = "Sigilum: this is not set up right. Run in a terminal: sigilum-authz-notify hook status";
+    Told {
+        reply: Reply::text(text),
+        logs: vec![text::one_line(&error.to_string())],
+    }
+}
+
+/// What failed, why, and the next step.
+fn failed(error: &Error) -> Reply {
+    let step = error
+        .step()
+        .map_or_else(String::new, |step| match step.starts_with("sigilum-authz-notify") {
+            true => format!(". In a terminal: {step}"),
+            false => format!(". Next: {step}"),
+        });
+    Reply::text(format!("Sigilum: {}{step}", error.text()))
+}
+
+/// One command of one who may read at least.
+struct Room<'a> {
+    site: Site,
+    may: May,
+    sender: &'a str,
+    shown: &'a Mutex<Shown>,
+    confirm: &'a dyn Fn() -> bool,
+}
+
+impl Room<'_> {
+    fn answer(&self, asked: Asked, logs: &mut Vec<String>) -> Result<Reply> {
+        match asked {
+            Asked::List => self.list(),
+            Asked::Show(word) => {
+                self.site.settle_open();
+                let request = target::one(&self.site, word)?;
+                self.show(&request, "")
+            }
+            Asked::Decide(decision, word, seconds) => self.decide(decision, word, seconds, logs),
+            Asked::Status => self.status(),
+            Asked::Help | Asked::Unclear => Ok(reply::help(self.may)),
+        }
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn list(&self) -> Result<Reply> {
+        let site = &self.site;
+        let pending = site.requests("pending", None).map_err(|error| site.not_asked(error))?;
+        let seen = fs::read_private(&site.place.seen_file(), seen::MAX_BYTES)
+            .ok()
+            .flatten();
+        let seen = seen.map(|bytes| Seen::parse(&bytes)).unwrap_or_default();
+        let whose = format!("{} at {}", site.namespace(), site.origin());
+        let now_ms = time::now_ms();
+        let listed = seen.list(&whose, &pending, now_ms);
+        let ids = listed.iter().filter_map(|listed| listed.request.id()).collect();
+        let (reply, described) = reply::list(
+            site.namespace(),
+            pending.count(),
+            &listed,
+            (now_ms.div_euclid(1000), self.may),
+            &|id| short(id, &ids).to_owned(),
+        );
+        let mut shown = self.shown();
+        for listed in &listed[..described] {
+            shown.remember(self.sender, listed.request);
+        }
+        Ok(reply)
+    }
+
+    /// Everything about a request, which is then one that was shown.
+    fn show(&self, request: &AuthorizationRequest, before: &str) -> Result<Reply> {
+        let site = &self.site;
+        let id = request.id().unwrap_or_default();
+        let mut more = Vec::new();
+        let timed = timed::read(&site.place)?;
+        let timed = timed.into_iter().find(|approval| approval.claim_id == id);
+        more.extend(timed.map(|approval| format!("taken back {}", time::rfc3339(approval.until))));
+        more.push(show::use_text(site, request));
+        let entries = DecisionLog::of(&site.place).read()?;
+        let of_this = entries.iter().filter(|entry| entry.intent.claim_id == id);
+        more.extend(of_this.map(log::line));
+        self.shown().remember(self.sender, request);
+        Ok(reply::show(request, before, &more, self.may))
+    }
+
+    fn decide(&self, decision: Decision, word: &str, seconds: Option<i64>, logs: &mut Vec<String>) -> Result<Reply> {
+        let site = &self.site;
+        site.settle_open();
+        let known = self.shown().find(self.sender, word).cloned();
+        let Some(shown) = known else {
+            let now = target::one(site, word)?;
+            return self.again(decision, &now, "it was not shown here yet");
+        };
+        let id = shown.id().unwrap_or_default();
+        if !shown.is(decision.from()) {
+            return self.look_again(decision, id);
+        }
+        let until = match seconds.map(|seconds| site.until(seconds, false)).transpose() {
+            Ok(until) => until,
+            Err(no_end) => {
+                let without = "To approve it without an end";
+                return Ok(Reply::text(format!(
+                    "Sigilum: nothing was decided: {no_end}. {without}: /sigilum approve {id}"
+                )));
+            }
+        };
+        let api = site.api();
+        let made = site.desk(&api).decide(&Wanted {
+            decision,
+            shown: &shown,
+            how: How::Chat,
+            until,
+            is_fresh: false,
+            confirm: Some(self.confirm),
+        });
+        let (verb, done) = (decision.as_str(), decision.to());
+        logs.push(match &made {
+            Ok(_) => format!("{done} {id} for {} in the chat", self.sender),
+            Err(stopped) => format!("did not {verb} {id} for {} in the chat: {stopped}", self.sender),
+        });
+        match made {
+            Ok(made) => {
+                let now = AuthorizationRequest {
+                    status: Some(done.to_owned()),
+                    ..shown.clone()
+                };
+                self.shown().remember(self.sender, &now);
+                let unlogged = made.unlogged.map(|error| error.text());
+                Ok(reply::decided(decision, &shown, until, unlogged))
+            }
+            Err(Stopped::Changed(Some(now))) => self.again(decision, &now, "it is not as it was shown here"),
+            Err(Stopped::Refused(Refusal::NotFound)) => self.look_again(decision, id),
+            Err(Stopped::NotConfirmed) => Ok(Reply::text(format!(
+                "Sigilum: nothing was decided: OpenClaw did not confirm that you are an owner. Try again: /sigilum {verb} {id}"
+            ))),
+            Err(stopped) => Err(site.not_decided(decision, &shown, stopped)),
+        }
+    }
+
+    /// Nothing was decided: what the request is now.
+    fn look_again(&self, decision: Decision, id: &str) -> Result<Reply> {
+        match self.site.request(id)? {
+            Some(now) => self.again(decision, &now, "it is not as it was shown here"),
+            None => Err(self.site.gone(decision, id)),
+        }
+    }
+
+    fn again(&self, decision: Decision, now: &AuthorizationRequest, why: &str) -> Result<Reply> {
+        let id = now.id().unwrap_or_default();
+        match self.site.not_of_status(decision, now) {
+            Some(is) => Ok(Reply::text(format!("Sigilum: nothing was decided about {id}: {is}"))),
+            None => self.show(
+                now,
+                &format!("Sigilum: nothing was decided yet: {why}. Look at it, then send the command again.\n"),
+            ),
+        }
+    }
+
+    fn status(&self) -> Result<Reply> {
+        let site = &self.site;
+        let pending = site.requests("pending", None).map_err(|error| site.not_asked(error))?;
+        let (count, all) = pending.count();
+        let at_least = if all { "" } else { "at least " };
+        let says = claims::inspect(site.token()).ok();
+        let token = match says.as_ref().and_then(lifetime::expires_at) {
+            Some(end) => format!("valid for {}", time::duration(end.saturating_sub(time::now()))),
+            None => "without an expiry".to_owned(),
+        };
+        let watcher = match status::read(&site.place).is_some_and(|status| status.running) {
+            true => "runs",
+            false => "none runs",
+        };
+        let you = reply::not_deciding(self.may).unwrap_or("You may decide here.");
+        Ok(Reply::text(format!(
+            "Sigilum: namespace {} ({}, {})\n{at_least}{count} pending\nowner token {token}\nwatcher: {watcher}\n{you}",
+            site.namespace(),
+            site.owner.mode.value.as_str(),
+            site.origin()
+        )))
+    }
+}
