@@ -214,11 +214,16 @@ fn install_anew(path: &Path) -> String {
 
 /// Replaces the record.
 pub fn write(lock: &OwnLock, path: &Path, record: &HookRecord) -> Result<()> {
+    lock.write_private(path, &text(path, record)?)?;
+    Ok(())
+}
+
+/// The record as it stands in its file.
+pub fn text(path: &Path, record: &HookRecord) -> Result<Vec<u8>> {
     let what = || format!("could not write the hook's record: {}", path.display());
     let mut bytes = serde_json::to_vec_pretty(record).or_fail(ExitCode::Failure, what)?;
     bytes.push(b'\n');
-    lock.write_private(path, &bytes)?;
-    Ok(())
+    Ok(bytes)
 }
 
 #[cfg(test)]

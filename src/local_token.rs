@@ -8,7 +8,7 @@ use crate::home::OpenClawHome;
 use crate::origin::Origin;
 use crate::settings::Owner;
 use crate::sigilum::checkout::Checkout;
-use crate::sigilum::local_db::LocalDb;
+use crate::sigilum::local_db::{DbError, LocalDb};
 use crate::token::claims::{self, Claims};
 use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ pub struct LocalApi {
     /// Whether the database is our own, which no Sigilum API uses yet.
     pub embedded: bool,
     /// Where the embedded database's secret is kept.
-    secret_file: PathBuf,
+    pub secret_file: PathBuf,
 }
 
 /// A secret that owner tokens are signed with.
@@ -131,6 +131,17 @@ impl LocalApi {
             None => "the secret of the API that uses this database: export JWT_SECRET=<secret>; or give --source-home"
                 .to_owned(),
         }
+    }
+
+    /// Whether [`Self::issue`] would write to the database.
+    pub fn changes_database(&self, owner: &Owner) -> bool {
+        let is_ready = || {
+            let db = LocalDb::open_read_only(&self.database)?;
+            let has_owner = db.owner(&owner.namespace.value)?.is_some();
+            Ok::<_, DbError>(has_owner && !db.lacks_migrations(self.checkout.as_ref())?)
+        };
+        // What cannot be read for sure may be written.
+        !is_ready().unwrap_or(false)
     }
 
     /// Brings the database up, creates or finds the owner, and signs a token that lives `ttl` seconds from `now`.

@@ -38,6 +38,8 @@ pub struct EntryDone {
     pub notes: Vec<String>,
     /// Whether the hook's entry is off, and so got no token.
     pub hook_is_off: bool,
+    /// Whether the token stands in openclaw.json then.
+    pub holds_token: bool,
 }
 
 impl EntryEdit<'_> {
@@ -91,6 +93,7 @@ impl EntryEdit<'_> {
             }));
         }
         Ok(EntryDone {
+            holds_token: holds_token && outcome.not_written.is_none(),
             outcome,
             notes,
             hook_is_off,

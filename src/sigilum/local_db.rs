@@ -265,6 +265,17 @@ impl LocalDb {
         }
     }
 
+    /// Whether a checkout has migrations that have not run here yet.
+    ///
+    /// # Errors
+    /// Where the database or the checkout cannot be read.
+    pub fn lacks_migrations(&self, checkout: Option<&Checkout>) -> Result<bool, DbError> {
+        let missing = checkout.map(|checkout| schema::missing(&self.conn, checkout));
+        self.at(missing
+            .transpose()
+            .map(|missing| missing.is_some_and(|missing| !missing.is_empty())))
+    }
+
     /// The files that a database consists of: itself, and those beside it while it is open or after a crash. Whoever
     /// removes one must remove all.
     pub fn files(path: &Path) -> [PathBuf; 3] {

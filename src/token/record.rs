@@ -180,6 +180,12 @@ pub fn as_written(path: &Path, record: Record) -> Record {
 
 /// Replaces the record.
 pub fn write(lock: &OwnLock, path: &Path, record: Record) -> Result<()> {
+    lock.write_private(path, &text(path, record)?)?;
+    Ok(())
+}
+
+/// The record as it stands in its file.
+pub fn text(path: &Path, record: Record) -> Result<Vec<u8>> {
     let what = || format!("could not write the record: {}", path.display());
     let mut record = as_written(path, record);
     if let Some(home) = path.parent().and_then(Path::parent) {
@@ -188,8 +194,7 @@ pub fn write(lock: &OwnLock, path: &Path, record: Record) -> Result<()> {
     let stored = Stored { format: FORMAT, record };
     let mut bytes = serde_json::to_vec_pretty(&stored).or_fail(ExitCode::Failure, what)?;
     bytes.push(b'\n');
-    lock.write_private(path, &bytes)?;
-    Ok(())
+    Ok(bytes)
 }
 
 /// The namespaces that have a record or a default token file in our folder, sorted.

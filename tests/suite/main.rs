@@ -20,6 +20,7 @@ mod config_property;
 mod config_undo;
 mod docs;
 mod doctor;
+mod dry_run;
 mod entry;
 mod folders;
 mod fs;

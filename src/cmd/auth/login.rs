@@ -1,6 +1,7 @@
 //! `auth login` and `auth refresh`: make or take a token, store it, put it into openclaw.json.
 
 mod hook_plan;
+mod planned;
 mod report;
 
 use super::accept::{self, Action};
@@ -443,7 +444,7 @@ fn dry_run(login: &Login, args: &LoginArgs, place: &OpenClawHome, out: &mut dyn 
         }
     }
     if !args.json {
-        output::write_lines(out, &login.planned(edited.as_ref(), place))?;
+        output::write_lines(out, &login.planned(edited.as_ref(), place)?)?;
         return Ok(ExitCode::Ok);
     }
     match (&edited, &login.config_skipped) {

@@ -61,12 +61,7 @@ pub(super) fn create(conn: &mut Connection) -> Result<(), Problem> {
 
 /// Runs the checkout's migrations that are not recorded yet; returns how many.
 pub(super) fn migrate(conn: &mut Connection, checkout: &Checkout) -> Result<usize, Problem> {
-    let recorded = recorded(conn)?;
-    let missing: Vec<Migration> = checkout
-        .migrations()?
-        .into_iter()
-        .filter(|migration| !recorded.contains(&migration.name))
-        .collect();
+    let missing = missing(conn, checkout)?;
     if missing.is_empty() {
         return Ok(0);
     }
@@ -74,6 +69,13 @@ pub(super) fn migrate(conn: &mut Connection, checkout: &Checkout) -> Result<usiz
     let ran = run_all(conn, checkout, &missing);
     conn.set_limit(Limit::SQLITE_LIMIT_ATTACHED, attached)?;
     ran
+}
+
+/// The checkout's migrations that are not recorded yet.
+pub(super) fn missing(conn: &Connection, checkout: &Checkout) -> Result<Vec<Migration>, Problem> {
+    let recorded = recorded(conn)?;
+    let is_new = |migration: &Migration| !recorded.contains(&migration.name);
+    Ok(checkout.migrations()?.into_iter().filter(is_new).collect())
 }
 
 fn run_all(conn: &mut Connection, checkout: &Checkout, missing: &[Migration]) -> Result<usize, Problem> {

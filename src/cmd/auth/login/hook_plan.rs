@@ -78,10 +78,15 @@ impl HookPlan {
         }
     }
 
-    /// Writes the hook's record. What another command of ours has chosen meanwhile stays.
+    /// Writes the hook's record.
     pub fn write(&self, place: &OpenClawHome, lock: &OwnLock) -> Result<()> {
+        self.record(place)?.map_or(Ok(()), |choice| choice.write(place, lock))
+    }
+
+    /// What is written; `None` where nothing is. What another command of ours has chosen meanwhile stays.
+    fn record(&self, place: &OpenClawHome) -> Result<Option<Choice>> {
         if !self.writes {
-            return Ok(());
+            return Ok(None);
         }
         let settled = &self.choice.record;
         let mut choice = Choice {
@@ -91,7 +96,14 @@ impl HookPlan {
         choice.record.namespace.clone_from(&settled.namespace);
         choice.record.token_in_config = settled.token_in_config;
         choice.note_binary();
-        choice.write(place, lock)
+        Ok(Some(choice))
+    }
+
+    /// The text of the hook's record after the login; `None` where it is not written.
+    pub fn text(&self, place: &OpenClawHome) -> Result<Option<Vec<u8>>> {
+        let choice = self.record(place)?;
+        let text = |choice: Choice| hook_record::text(&place.hook_record_file(), &choice.record);
+        choice.map(text).transpose()
     }
 
     /// What a person should know.

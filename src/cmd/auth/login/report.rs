@@ -4,7 +4,6 @@ use super::{Done, Login, NewToken};
 use crate::cli::LoginArgs;
 use crate::cmd::choice;
 use crate::cmd::context;
-use crate::cmd::hook_entry::EntryDone;
 use crate::cmd::output::write_line;
 use crate::error::Result;
 use crate::home::OpenClawHome;
@@ -12,7 +11,6 @@ use crate::time;
 use crate::token::claims;
 use crate::token::lifetime;
 use std::io::Write;
-use std::path::Path;
 
 impl Done {
     pub(super) fn report(
@@ -89,43 +87,5 @@ fn hook_is_off(args: &LoginArgs, place: &OpenClawHome) -> String {
         Some(true) => "the plugin is on, and reads the token's file".to_owned(),
         Some(false) => switch_on("plugin is off", "hook install --as plugin"),
         None => switch_on("hook is off and holds no token", "hook install"),
-    }
-}
-
-impl Login {
-    /// What a dry run says.
-    pub(super) fn planned(&self, edited: Option<&EntryDone>, place: &OpenClawHome) -> Vec<String> {
-        let file = |path: &Path| {
-            let would = if path.exists() { "change" } else { "make" };
-            format!("would {would} {}", path.display())
-        };
-        let record = place.record_file(&self.owner.namespace.value);
-        let mut lines = vec![
-            "Nothing is written. A login".to_owned(),
-            format!("Token file:    {}", file(&self.owner.token_file)),
-            format!("Record:        {}", file(&record)),
-        ];
-        let Some(done) = edited else {
-            let reason = self.config_skipped.as_deref().unwrap_or_default();
-            lines.push(format!("openclaw.json: left alone, {reason}"));
-            return lines;
-        };
-        lines.push(match done.outcome.patch.0.is_empty() {
-            true => format!("openclaw.json: nothing to change in {}", place.config.display()),
-            false => format!("openclaw.json: {}", file(&place.config)),
-        });
-        lines.push("Entry:         hooks.internal.entries[\"sigilum-authz-notify\"]".to_owned());
-        lines.push(match (done.hook_is_off, self.hook.token_in_config()) {
-            (true, _) => {
-                "               enabled: false, as a login leaves it; to switch it on: sigilum-authz-notify hook \
-                          install"
-                    .to_owned()
-            }
-            (false, Some(true)) => {
-                "               the token would stand in the token file and in openclaw.json".to_owned()
-            }
-            (false, _) => "               the token would stand in the token file alone".to_owned(),
-        });
-        lines
     }
 }

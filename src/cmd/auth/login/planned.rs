@@ -1,0 +1,128 @@
+//! What a dry run says: each file and folder that the login would make or change, and those that would stay.
+
+use super::{Login, NewToken, stored};
+use crate::cmd::hook_entry::EntryDone;
+use crate::error::Result;
+use crate::home::OpenClawHome;
+use crate::token::record;
+use secrecy::ExposeSecret;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The lines of a dry run.
+struct Planned {
+    lines: Vec<String>,
+    /// The folders of what would be written.
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Planned {
+    /// A file, and whether its bytes would be others.
+    fn file(&mut self, label: &str, path: &Path, changes: bool) {
+        let would = match (path.exists(), changes) {
+            (false, _) => "would make",
+            (true, true) => "would change",
+            (true, false) => "unchanged:",
+        };
+        self.line(label, format_args!("{would} {}", path.display()));
+        self.folders.extend(path.parent().map(Path::to_owned));
+    }
+
+    /// A file that would hold this.
+    fn holding(&mut self, label: &str, path: &Path, bytes: &[u8]) {
+        let is = std::fs::read(path).ok();
+        self.file(label, path, is.as_deref() != Some(bytes));
+    }
+
+    fn line(&mut self, label: &str, text: impl std::fmt::Display) {
+        let label = if label.is_empty() {
+            String::new()
+        } else {
+            format!("{label}:")
+        };
+        self.lines.push(format!("{label:<15}{text}"));
+    }
+
+    /// The folders that would be made, the outermost first.
+    fn new_folders(&self) -> BTreeSet<&Path> {
+        let all = self.folders.iter().flat_map(|folder| folder.ancestors());
+        all.filter(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+            .collect()
+    }
+}
+
+impl Login {
+    /// What a dry run says; `edited` is what became of a try to edit openclaw.json.
+    pub(super) fn planned(&self, edited: Option<&EntryDone>, place: &OpenClawHome) -> Result<Vec<String>> {
+        let mut planned = Planned {
+            lines: Vec::new(),
+            folders: BTreeSet::new(),
+        };
+        // It holds who has it.
+        planned.file("Lock", &place.sigilum_dir().join("lock"), true);
+        if !place.home.exists() {
+            planned.file("Mark", &place.made_home_file(), true);
+        }
+        self.plan_token(&mut planned);
+        let record = place.record_file(&self.owner.namespace.value);
+        planned.holding("Record", &record, &record::text(&record, self.record())?);
+        if let Some(text) = self.hook.text(place)? {
+            planned.holding("Hook's record", &place.hook_record_file(), &text);
+        }
+        self.plan_config(&mut planned, edited, place);
+        let title = "Nothing is written. A login".to_owned();
+        let folder = |folder: &Path| format!("{:<15}would make {}", "Folder:", folder.display());
+        let folders: Vec<String> = planned.new_folders().into_iter().map(folder).collect();
+        Ok([vec![title], folders, planned.lines].concat())
+    }
+
+    fn plan_token(&self, planned: &mut Planned) {
+        let file = &self.owner.token_file;
+        match &self.token {
+            NewToken::Given(given) => {
+                let same =
+                    stored(&self.owner).is_some_and(|stored| stored.expose_secret() == given.token.expose_secret());
+                planned.file("Token file", file, !same);
+            }
+            NewToken::Signed(api, secret) => {
+                planned.file("Token file", file, true);
+                if secret.is_new {
+                    planned.file("Secret", &api.secret_file, true);
+                }
+                planned.file("Database", &api.database, api.changes_database(&self.owner));
+            }
+        }
+    }
+
+    fn plan_config(&self, planned: &mut Planned, edited: Option<&EntryDone>, place: &OpenClawHome) {
+        const CONFIG: &str = "openclaw.json";
+        let Some(done) = edited else {
+            let reason = self.config_skipped.as_deref().unwrap_or_default();
+            return planned.line(CONFIG, format_args!("left alone, {reason}"));
+        };
+        match &done.outcome.not_written {
+            Some(why) => planned.line(
+                CONFIG,
+                format_args!("not written, {why}; what it needs: --dry-run --json"),
+            ),
+            None if done.outcome.patch.0.is_empty() => {
+                planned.line(CONFIG, format_args!("nothing to change in {}", place.config.display()));
+            }
+            None => {
+                planned.file("Undo record", &place.undo_file(), true);
+                for file in &done.outcome.files {
+                    planned.file(CONFIG, file, true);
+                }
+            }
+        }
+        planned.line("Entry", "hooks.internal.entries[\"sigilum-authz-notify\"]");
+        planned.line(
+            "",
+            match (done.hook_is_off, done.holds_token) {
+                (true, _) => "enabled: false, as a login leaves it; to switch it on: sigilum-authz-notify hook install",
+                (false, true) => "the token would stand in the token file and in openclaw.json",
+                (false, false) => "the token would stand in the token file alone",
+            },
+        );
+    }
+}
