@@ -164,13 +164,30 @@ impl Error {
 impl Error {
     /// What failed and why.
     pub fn text(&self) -> String {
-        let cause = self.cause.as_ref().map(|cause| format!(": {cause:#}"));
-        text::plain_lines(&format!("{}{}", self.what, cause.unwrap_or_default()))
+        let mut text = self.what.clone();
+        for cause in self.causes() {
+            let own = cause.downcast_ref::<Self>();
+            let says = own.map_or_else(|| cause.to_string(), Self::text);
+            // Many a cause tells its own cause itself.
+            if !text.ends_with(&says) {
+                text.push_str(": ");
+                text.push_str(&says);
+            }
+            if own.is_some() {
+                break;
+            }
+        }
+        text::plain_lines(&text)
     }
 
-    /// The next command or step, where there is one.
+    /// The next command or step, where there is one: the cause's where there is none of its own.
     pub fn step(&self) -> Option<String> {
-        self.next.as_deref().map(text::plain_lines)
+        let of_cause = || self.causes().find_map(|cause| cause.downcast_ref::<Self>()?.step());
+        self.next.as_deref().map(text::plain_lines).or_else(of_cause)
+    }
+
+    fn causes(&self) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+        self.cause.iter().flat_map(|cause| cause.chain())
     }
 }
 
@@ -200,6 +217,45 @@ impl<T, E: Into<anyhow::Error>> OrFail<T> for Result<T, E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_told_once_and_its_step_is_kept() {
+        let denied = || anyhow::Error::from(std::io::Error::other("denied"));
+        let inner = || Error::new(ExitCode::Failure, "could not read b").because(denied());
+        for (cause, text) in [
+            (denied(), "could not do a: denied"),
+            (
+                denied().context("could not open c"),
+                "could not do a: could not open c: denied",
+            ),
+            (
+                denied().context("could not open c: denied"),
+                "could not do a: could not open c: denied",
+            ),
+            (inner().into(), "could not do a: could not read b: denied"),
+            (
+                Error::new(ExitCode::Failure, "in").because(inner()).into(),
+                "could not do a: in: could not read b: denied",
+            ),
+        ] {
+            assert_eq!(
+                Error::new(ExitCode::Failure, "could not do a")
+                    .because(cause)
+                    .to_string(),
+                text
+            );
+        }
+        let stepped = || inner().next("chmod b");
+        let outer = Error::new(ExitCode::Failure, "could not do a").because(stepped());
+        assert_eq!(
+            outer.to_string(),
+            "could not do a: could not read b: denied\n  next: chmod b"
+        );
+        let own = Error::new(ExitCode::Failure, "could not do a")
+            .because(stepped())
+            .next("x");
+        assert_eq!(own.to_string(), "could not do a: could not read b: denied\n  next: x");
+    }
 
     #[test]
     fn a_step_takes_along_what_the_command_was_told() {

@@ -107,6 +107,12 @@ impl LocalApi {
         Ok(secret.value.clone())
     }
 
+    /// Whether a watcher without `JWT_SECRET` in its environment finds this secret: in the checkout, or in our own file.
+    pub fn keeps(&self, secret: &SigningSecret) -> bool {
+        let kept = self.secret(&Env::default()).ok().flatten();
+        secret.is_new || kept.is_some_and(|kept| kept.value.expose_secret() == secret.value.expose_secret())
+    }
+
     fn embedded_secret(&self) -> Result<Option<SecretString>> {
         let bytes = fs::read_private(&self.secret_file, 4096)?;
         let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());

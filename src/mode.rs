@@ -21,6 +21,13 @@ impl Mode {
         }
     }
 
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Managed, Self::OssLocal]
+            .into_iter()
+            .find(|mode| mode.as_str() == name)
+    }
+
     /// The command that makes or stores a new token of a namespace.
     pub fn login_command(self, namespace: &str) -> String {
         let stdin = match self {

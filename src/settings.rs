@@ -323,16 +323,13 @@ fn email(query: &OwnerQuery, env: &Env, record: Option<&Record>, namespace: &str
 }
 
 fn parse_mode(text: &str, origin: &Origin) -> Result<Mode> {
-    [Mode::Managed, Mode::OssLocal]
-        .into_iter()
-        .find(|mode| mode.as_str() == text)
-        .ok_or_else(|| {
-            Error::new(
-                ExitCode::Usage,
-                format!("invalid mode {text:?} (from {origin}): it is neither managed nor oss-local"),
-            )
-            .next(origin.mend("--mode", "oss-local", "sigilum-authz-notify auth login"))
-        })
+    Mode::named(text).ok_or_else(|| {
+        Error::new(
+            ExitCode::Usage,
+            format!("invalid mode {text:?} (from {origin}): it is neither managed nor oss-local"),
+        )
+        .next(origin.mend("--mode", "oss-local", "sigilum-authz-notify auth login"))
+    })
 }
 
 /// Where the API of a mode is, unless something says otherwise.

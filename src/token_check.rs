@@ -25,8 +25,10 @@ pub enum Verdict {
     Accepted,
     /// The API refuses it, with 401 or 403.
     Refused(ApiError),
-    /// It is not known: why the API was not asked, or what it answered instead.
+    /// It is not known: why the API was not asked, or gave no answer.
     NotChecked(String),
+    /// It is not known: what the API, or something that is none, answered instead.
+    Answered(ApiError),
 }
 
 impl Verdict {
@@ -35,12 +37,30 @@ impl Verdict {
         matches!(self, Self::Refused(error) if error.refuses_the_token())
     }
 
+    /// That of an answer, or of none, that says nothing of the token.
+    fn of(error: ApiError) -> Self {
+        match error {
+            ApiError::Status(_) | ApiError::Decode(_) => Self::Answered(error),
+            error if error.is_strange() => Self::Answered(error),
+            error => Self::NotChecked(error.to_string()),
+        }
+    }
+
+    /// Why it is not known.
+    pub fn why_not_checked(&self) -> Option<String> {
+        match self {
+            Self::Accepted | Self::Refused(_) => None,
+            Self::NotChecked(why) => Some(why.clone()),
+            Self::Answered(error) => Some(error.to_string()),
+        }
+    }
+
     /// `accepted`, `refused` or `not_checked`, for JSON.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
             Self::Refused(_) => "refused",
-            Self::NotChecked(_) => "not_checked",
+            Self::NotChecked(_) | Self::Answered(_) => "not_checked",
         }
     }
 }
@@ -51,6 +71,13 @@ impl fmt::Display for Verdict {
             Self::Accepted => f.write_str("accepted"),
             Self::Refused(error) => write!(f, "refused: {error}"),
             Self::NotChecked(why) => write!(f, "not checked: {why}"),
+            Self::Answered(error) if error.is_strange() => {
+                write!(
+                    f,
+                    "not checked: {error}; this is perhaps not a Sigilum API, check the URL"
+                )
+            }
+            Self::Answered(error) => write!(f, "not checked: {error}"),
         }
     }
 }
@@ -99,7 +126,7 @@ impl<'a> TokenCheck<'a> {
             Ok(Err(error @ (ApiError::Expired | ApiError::Unauthorized | ApiError::Forbidden))) => {
                 Verdict::Refused(error)
             }
-            Ok(Err(error)) => Verdict::NotChecked(error.to_string()),
+            Ok(Err(error)) => Verdict::of(error),
             Err(why) => Verdict::NotChecked(why),
         }
     }
@@ -115,7 +142,7 @@ impl<'a> TokenCheck<'a> {
             Ok(Err(ApiError::Forbidden)) => Verdict::Accepted,
             Ok(Err(error @ (ApiError::Expired | ApiError::Unauthorized))) => Verdict::Refused(error),
             Ok(Ok(())) => Verdict::NotChecked("what answers there shows every namespace to anyone".to_owned()),
-            Ok(Err(error)) => Verdict::NotChecked(error.to_string()),
+            Ok(Err(error)) => Verdict::of(error),
             Err(why) => Verdict::NotChecked(why),
         }
     }

@@ -41,6 +41,17 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// Whether something answered, and not as a Sigilum API does, busy or not: another URL is probably meant.
+    pub fn is_strange(&self) -> bool {
+        match self {
+            Self::Status(status) => !matches!(status, 401 | 403 | 429 | 500..),
+            Self::Decode(_) | Self::Http(HttpError::NotHttp) => true,
+            _ => false,
+        }
+    }
+}
+
 /// The API of one namespace owner.
 pub struct Api<'a> {
     /// The client.

@@ -30,7 +30,17 @@ pub fn take(text: &[u8], namespace: Option<&str>, from: &str, now: i64) -> Resul
         let next = what.next().unwrap_or(HOW_TO_GET_ONE);
         refuse(from, &what.to_string()).next(next)
     })?;
-    let says = check(&pasted.token, namespace, from, now).map_err(|error| error.next(HOW_TO_GET_ONE))?;
+    let says = check(&pasted.token, namespace, from, now).map_err(|error| {
+        let other = claims::inspect(&pasted.token).ok().map(|says| says.namespace);
+        // What is not like a name of ours is no word for a command.
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        match other.filter(|other| namespace.is_some_and(|wanted| wanted != other) && other.chars().all(plain)) {
+            Some(other) => error.next(format!(
+                "give --namespace {other}, or a token of the namespace that is meant"
+            )),
+            None => error.next(HOW_TO_GET_ONE),
+        }
+    })?;
     Ok(Taken {
         token: pasted.token,
         says,

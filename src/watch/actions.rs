@@ -119,8 +119,8 @@ impl ActionContext<'_> {
         let code = match &verdict {
             Verdict::Accepted => return Ok(()),
             Verdict::Refused(_) => ExitCode::Token,
-            Verdict::NotChecked(_) if self.in_force().is_some() => ExitCode::Unreachable,
-            Verdict::NotChecked(_) => return Ok(()),
+            Verdict::NotChecked(_) | Verdict::Answered(_) if self.in_force().is_some() => ExitCode::Unreachable,
+            Verdict::NotChecked(_) | Verdict::Answered(_) => return Ok(()),
         };
         let what = format!(
             "could not renew the token, the API did not say that it takes what the token command printed: {}",

@@ -46,6 +46,68 @@ fn foreign_token(namespace: &str, iat: i64, ttl: u64) -> String {
         .to_owned()
 }
 
+/// A secret that only this command's environment has: the watcher does not, so nothing renews what it signs.
+#[test]
+fn a_secret_that_nobody_keeps_is_told_once() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let env = TestEnv::new();
+    let told = |output: env::Output| output.stderr.matches("nobody keeps the secret").count();
+    let output = env.login().env("JWT_SECRET", secret).expect(0);
+    let says = "warning: nobody keeps the secret (from JWT_SECRET), so nothing renews this token, which expires 20";
+    assert!(output.stderr.contains(says), "{}", output.stderr);
+    let next = "next: name the checkout that has it, with --source-home <folder>; or start the watcher with JWT_SECRET in \
+                its environment\n";
+    assert!(
+        output.stderr.contains(next) && !output.stderr.contains(secret),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(told(output), 1);
+    assert_eq!(
+        told(env.run(["auth", "refresh"]).env("JWT_SECRET", secret).expect(0)),
+        1
+    );
+    // One of our own is kept, and the same one is not lost where it is in the environment too.
+    let env = TestEnv::new();
+    assert_eq!(told(env.login().expect(0)), 0);
+    let kept = std::fs::read_to_string(env.sigilum("jwt-secret")).unwrap();
+    assert_eq!(told(env.login().env("JWT_SECRET", kept.trim()).expect(0)), 0);
+}
+
+#[test]
+fn what_is_guessed_is_told_once() {
+    let env = TestEnv::new();
+    let refresh = env.run(["auth", "refresh"]).env("USER", "alice").output();
+    assert_eq!(
+        refresh.stderr.matches("nobody named a namespace").count(),
+        1,
+        "{}",
+        refresh.stderr
+    );
+    // A token names its namespace itself.
+    let token = env::api::token("s", serde_json::json!({"namespace": "bob"}));
+    let refresh = env.run(["auth", "refresh", "--no-check"]).env("USER", "alice");
+    let refresh = refresh.env("SIGILUM_OWNER_TOKEN", token).expect(0);
+    assert!(!refresh.stderr.contains("nobody named"), "{}", refresh.stderr);
+}
+
+#[test]
+fn a_token_of_another_namespace_names_it() {
+    let env = TestEnv::new();
+    for (namespace, step) in [
+        (
+            "bob",
+            "next: give --namespace bob, or a token of the namespace that is meant\n",
+        ),
+        ("x; rm -rf ~", "next: sign in at https://sigilum.id"),
+    ] {
+        let token = env::api::token("s", serde_json::json!({"namespace": namespace}));
+        let login = env.run(["auth", "login", "--namespace", "alice", "--owner-token-stdin"]);
+        let refused = login.stdin(token).expect(4).stderr;
+        assert!(refused.contains(step), "{refused}");
+    }
+}
+
 #[test]
 fn the_first_login_leaves_owner_token_record_and_entry() {
     let env = TestEnv::new();

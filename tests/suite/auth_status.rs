@@ -54,7 +54,7 @@ fn status(env: &TestEnv, code: i32) -> Value {
 fn the_state_follows_the_tokens_life() {
     let now = now();
     let cases = [
-        (token("alice", now, 3600), "valid", 0),
+        (token("alice", now, 3600), "not_expired", 0),
         (token("alice", now - 3000, 3600), "due", 0),
         (token("alice", now - 3600, 3600), "expired", 4),
         (token("bob", now, 3600), "invalid", 4),
@@ -135,7 +135,7 @@ fn a_refresh_does_not_take_over_a_life_that_no_token_may_have() {
         env.write(".openclaw/.sigilum/owner-token-alice.jwt", odd);
         env.run(["auth", "refresh"]).expect(0);
         let seen = status(&env, 0);
-        assert_eq!((&seen["state"], &seen["doubts"]), (&json!("valid"), &json!([])));
+        assert_eq!((&seen["state"], &seen["doubts"]), (&json!("not_expired"), &json!([])));
         assert!(seen["remaining_seconds"].as_i64().unwrap() > 604_700, "{seen}");
     }
 }
@@ -255,7 +255,7 @@ fn status_tells_where_things_come_from_and_until_when() {
     let text = env.run(["auth", "status"]).expect(0).stdout;
     for part in [
         "alice",
-        "valid",
+        "not expired",
         "Expires:",
         "holds the same token",
         "Watcher:       none",

@@ -896,9 +896,39 @@ fn tokens_and_what_stands_beside() {
             state: "warn",
             code: 0,
             text: "<api>: not checked: the API answered with status 500",
-            next: "start the API that belongs at <api>, then: sigilum-authz-notify auth status --namespace alice",
+            next: "wait until the API is in order, then: sigilum-authz-notify auth status --namespace alice",
             after: Stays,
             set_up: |home| home.api.fault(Fault::Status(500, "INTERNAL")),
+        },
+        Row {
+            check: "api",
+            state: "warn",
+            code: 0,
+            text: "<api>: not checked: the API answered with status 302; this is perhaps not a Sigilum API, check the URL",
+            next: "check the URL; if another one is right: sigilum-authz-notify auth login --mode oss-local --namespace \
+                   alice --api-url <url>",
+            after: NotRun,
+            set_up: |home| home.api.fault(Fault::Redirect("http://127.0.0.1:1/".to_owned())),
+        },
+        Row {
+            check: "token",
+            state: "fail",
+            code: 4,
+            text: "the hook has no token that it can use: the token file: none",
+            next: "sigilum-authz-notify auth login --mode oss-local --namespace alice",
+            after: Gone,
+            set_up: |home| {
+                home.env.run(["auth", "logout"]).expect(0);
+                let status = home.env.run(["auth", "status"]).output().stdout;
+                for line in [
+                    "Mode:          not known, as nobody is logged in",
+                    "API:           not known, as",
+                ] {
+                    assert!(status.contains(line), "{status}");
+                }
+                let says = "on; no login is recorded that it could differ from";
+                assert!(home.findings().iter().any(|finding| finding["text"] == says));
+            },
         },
         Row {
             check: "clock",

@@ -238,7 +238,7 @@ fn a_switch_needs_a_login_and_leaves_no_other_ones_token_in_the_config() {
         .collect();
     let wanted = [
         (json!("alice"), json!(true), json!("missing")),
-        (json!("bob"), json!(false), json!("valid")),
+        (json!("bob"), json!(false), json!("not_expired")),
     ];
     assert_eq!(stored, wanted.each_ref().map(|(name, hook, state)| (name, hook, state)));
     let text = env.run(["auth", "status"]).expect(4).stdout;
@@ -247,7 +247,7 @@ fn a_switch_needs_a_login_and_leaves_no_other_ones_token_in_the_config() {
         text.contains("\nStored:        alice: missing; the hook speaks for it\n"),
         "{text}"
     );
-    assert!(text.contains("\n               bob: valid, "), "{text}");
+    assert!(text.contains("\n               bob: not expired, "), "{text}");
     let again = env.run(["auth", "switch", "alice"]).expect(0);
     assert!(
         again.stdout.starts_with("The hook speaks for alice already"),

@@ -406,7 +406,7 @@ fn startup_is_one_log_line_and_no_request() {
     let line = answer.only_log();
     assert!(
         line.contains(&format!(
-            "namespace alice (oss-local, {}), owner token valid for ",
+            "namespace alice (oss-local, {}), owner token expires in ",
             person.api.url()
         )),
         "{line}"

@@ -87,7 +87,7 @@ fn installed_and_selected() {
         found["selected"],
         json!({"ours": true, "every": false, "names": ["mine"]})
     );
-    assert_eq!(found["token"]["state"], "valid");
+    assert_eq!(found["token"]["state"], "not_expired");
     assert_eq!(found["problems"], json!([]));
     let output = env.run(["hook", "status"]).env("PATH", "/usr/bin:/bin").expect(0);
     for text in [
@@ -159,7 +159,7 @@ fn a_config_that_cannot_be_used_is_a_problem_among_others() {
         let output = env.run(["hook", "status"]).env("PATH", "/usr/bin:/bin").expect(3);
         assert!(output.stdout.contains("Entry:         unknown"), "{}", output.stdout);
         assert!(found["problems"].to_string().contains(problem), "{found}");
-        assert_eq!(found["token"]["state"], "valid", "{found}");
+        assert_eq!(found["token"]["state"], "not_expired", "{found}");
     }
 }
 

@@ -167,7 +167,7 @@ fn one_line_in_one_line_out() {
     let answer = resident.hear();
     assert_eq!((&answer["id"], &answer["messages"]), (&json!("x"), &json!([])));
     assert!(
-        answer["logs"][0].as_str().unwrap().contains("owner token valid for"),
+        answer["logs"][0].as_str().unwrap().contains("owner token expires in"),
         "{answer}"
     );
     resident.say(r#"{"id":4,"type":"command","action":"stop"}"#);

@@ -41,7 +41,7 @@ fn a_local_token_is_renewed_before_it_expires_and_put_into_the_config() {
     // The same owner, the same life.
     let output = env.run(["auth", "status", "--json", "--namespace", "alice"]).expect(0);
     let status: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
-    assert_eq!(status["state"], "valid");
+    assert_eq!(status["state"], "not_expired");
     assert_eq!(status["config_has_same_token"], true);
     let says = |token: &str| {
         let text = token.split('.').nth(1).unwrap();

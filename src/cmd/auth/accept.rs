@@ -55,14 +55,19 @@ impl NewToken<'_> {
             ))
             .because(*why)
             .next(format!("{how}; to store it all the same, add --force"))),
-            Verdict::NotChecked(why) if self.action == Action::Refresh && self.asked => match self.token_in_force() {
+            Verdict::NotChecked(_) | Verdict::Answered(_) if self.action == Action::Refresh && self.asked => match self
+                .token_in_force()
+            {
                 Some((old, says)) if old.expose_secret() != token.expose_secret() => Err(refuse(format!(
                     "could not replace the owner token, which expires {}: the API did not say that it takes the new \
                      one: {api}",
                     lifetime::expiry_text(&says, self.now)
                 ))
-                .because(anyhow::Error::msg(why.clone()))
-                .next("see that the API can be reached; to store the new one all the same, add --no-check")),
+                .because(anyhow::Error::msg(self.verdict.why_not_checked().unwrap_or_default()))
+                .next(format!(
+                    "{}; to store the new one all the same, add --no-check",
+                    self.reach()
+                ))),
                 _ => Ok(()),
             },
             _ => Ok(()),
@@ -92,7 +97,9 @@ impl NewToken<'_> {
                 );
                 Err(self.refused(ExitCode::Token, what).because(*why))
             }
-            (Verdict::NotChecked(why), Some((_, says))) if self.action == Action::Refresh || !self.is_named(secret) => {
+            (Verdict::NotChecked(_) | Verdict::Answered(_), Some((_, says)))
+                if self.action == Action::Refresh || !self.is_named(secret) =>
+            {
                 let what = format!(
                     "could not replace the owner token, which expires {}: the secret from {} did not sign it, and the \
                      API did not say that it takes what this secret signs: {}",
@@ -102,9 +109,18 @@ impl NewToken<'_> {
                 );
                 Err(self
                     .refused(ExitCode::SecretOrDatabase, what)
-                    .because(anyhow::Error::msg(why.clone())))
+                    .because(anyhow::Error::msg(self.verdict.why_not_checked().unwrap_or_default())))
             }
-            (Verdict::NotChecked(_), _) => Ok(()),
+            (Verdict::NotChecked(_) | Verdict::Answered(_), _) => Ok(()),
+        }
+    }
+
+    /// What has the API asked.
+    fn reach(&self) -> &'static str {
+        match self.verdict {
+            Verdict::Answered(error) if !error.is_strange() => "see that the API works",
+            Verdict::Answered(_) => "see that the URL is that of a Sigilum API",
+            _ => "see that the API can be reached",
         }
     }
 

@@ -53,6 +53,7 @@ pub fn run(args: &LoginArgs, action: Action, env: &Env, out: &mut dyn Write) -> 
         return dry_run(&login, args, &place, out);
     }
     let done = login.carry_out(args, &place)?;
+    done.warn_of_a_secret_that_nobody_keeps(&login);
     if args.token_only {
         done.report(&login, args, &place, &mut std::io::stderr())?;
         write_line(out, done.token.expose_secret())?;
@@ -220,18 +221,15 @@ fn owner_and_token(
     };
     let owner = |token_namespace| owner::owner(query(token_namespace), env, place, true);
     let typed = args.owner_token.is_some() || args.owner_token_stdin;
-    if action == Action::Refresh && !typed {
-        let owner = owner(None)?;
-        if owner.mode.value == Mode::OssLocal {
-            return Ok((owner, None));
-        }
+    // A guessed namespace is told of once, and not where the token names it.
+    let mode = || settings::owner(&query(None), env, place).map(|owner| owner.mode.value);
+    if action == Action::Refresh && !typed && mode()? == Mode::OssLocal {
+        return Ok((owner(None)?, None));
     }
     let (text, from) = match handed_over(args, env)? {
         Some(given) => given,
         // What it is for, a person at a terminal is asked for, and the token says itself.
-        None if prompt::may_ask() && settings::owner(&query(None), env, place)?.mode.value == Mode::Managed => {
-            (from_stdin()?, "the terminal")
-        }
+        None if prompt::may_ask() && mode()? == Mode::Managed => (from_stdin()?, "the terminal"),
         None => return Ok((owner(None)?, None)),
     };
     let Taken { token, says, left_out } =

@@ -6,8 +6,12 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// In force, with time to spare.
-    Valid,
+    /// The API accepts it, with time to spare.
+    Accepted,
+    /// The API refuses it.
+    Refused,
+    /// Not past its expiry, with time to spare; whether it is signed for its API nobody was asked, or nobody could say.
+    NotExpired,
     /// In force, and a renewal is due.
     Due,
     /// Past its expiry.
@@ -24,7 +28,9 @@ impl State {
     /// In words.
     pub fn text(self) -> &'static str {
         match self {
-            Self::Valid => "valid",
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+            Self::NotExpired => "not expired",
             Self::Due => "due for renewal",
             Self::Expired => "expired",
             Self::Missing => "missing",

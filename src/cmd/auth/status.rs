@@ -48,12 +48,15 @@ pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     Ok(finding::exit_code(&status.findings))
 }
 
+/// What is known of a login that there is not.
+const NOBODY: &str = "not known, as nobody is logged in";
+
 /// The token, line by line.
 pub fn lines(token: &TokenStatus) -> Vec<String> {
     let mut lines = vec![
         format!("Namespace:     {} (from {})", token.namespace, token.namespace_from),
-        format!("Mode:          {}", token.mode),
-        format!("API:           {}", token.api_url),
+        format!("Mode:          {}", token.mode.unwrap_or(NOBODY)),
+        format!("API:           {}", token.api_url.as_deref().unwrap_or(NOBODY)),
         format!("Token file:    {}", token.token_file.display()),
         format!("State:         {}", token.state.text()),
     ];

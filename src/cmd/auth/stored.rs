@@ -47,7 +47,7 @@ pub fn all(place: &OpenClawHome, hook: Option<&str>) -> Result<Vec<Stored>> {
                 Some(says) if says.namespace != namespace => State::Invalid,
                 Some(says) if says.is_expired(now) => State::Expired,
                 Some(says) if lifetime::is_due(says, now) => State::Due,
-                Some(_) => State::Valid,
+                Some(_) => State::NotExpired,
                 None => State::Invalid,
             },
             expires_at: says.as_ref().and_then(lifetime::expires_at).map(time::rfc3339),
@@ -59,11 +59,13 @@ pub fn all(place: &OpenClawHome, hook: Option<&str>) -> Result<Vec<Stored>> {
 }
 
 impl Stored {
-    /// `alice: valid, 2026-12-03T22:36:32Z (in 7 d); the hook speaks for it`
+    /// `alice: not expired, 2026-12-03T22:36:32Z (in 7 d); the hook speaks for it`
     pub fn text(&self) -> String {
         let state = self.state.text();
         let expiry = match self.state {
-            State::Valid | State::Due | State::Expired => self.expiry.as_deref(),
+            State::Accepted | State::Refused | State::NotExpired | State::Due | State::Expired => {
+                self.expiry.as_deref()
+            }
             State::Missing | State::Invalid | State::Unusable => None,
         };
         let expiry = expiry.map_or_else(String::new, |expiry| format!(", {expiry}"));

@@ -15,6 +15,7 @@ use crate::mode::Mode;
 use crate::openclaw::config;
 use crate::openclaw::entry::Entry;
 use crate::openclaw::hook_files::Kind;
+use crate::origin::Origin;
 use crate::owner_token::{self, NoToken, OwnerToken, WhyNot};
 use crate::settings::{self, Owner, OwnerQuery};
 use crate::sigilum::http;
@@ -36,6 +37,9 @@ pub struct ApiCheck {
     pub result: &'static str,
     /// The same, and why, for people.
     pub text: String,
+    /// Something answered that says nothing of the token; `true` where it is perhaps no Sigilum API.
+    #[serde(skip)]
+    pub is_strange: Option<bool>,
     /// By how many seconds our clock is ahead of the API's, where it said.
     #[serde(skip)]
     pub clock_ahead: Option<i64>,
@@ -46,8 +50,9 @@ pub struct ApiCheck {
 pub struct TokenStatus {
     pub namespace: String,
     pub namespace_from: String,
-    pub mode: &'static str,
-    pub api_url: String,
+    /// Absent where nobody is logged in and nothing says it, as with the API.
+    pub mode: Option<&'static str>,
+    pub api_url: Option<String>,
     pub token_file: PathBuf,
     /// Where the hook has its token from: `the token file`, or in a home without a record `openclaw.json`.
     pub token_from: &'static str,
@@ -120,17 +125,26 @@ impl TokenStatus {
         let expires_at = says.as_ref().and_then(lifetime::expires_at);
         let loose = loose_files(place, env, Some(&owner), entry.flatten());
         let hook = hook.map(|namespace| namespace.value);
+        let is_known = |origin: &Origin| owner.record.is_some() || *origin != Origin::Default || found.is_ok();
         let source = |no_token: &NoToken| no_token.source;
+        let asked = found.as_ref().ok().map(|found| ask(&owner, place, env, &found.token));
         Ok(Self {
             namespace: owner.namespace.value.clone(),
             namespace_from: owner.namespace.origin.to_string(),
-            mode: owner.mode.value.as_str(),
-            api_url: owner.api_url.value.clone(),
+            mode: is_known(&owner.mode.origin).then(|| owner.mode.value.as_str()),
+            api_url: is_known(&owner.api_url.origin).then(|| owner.api_url.value.clone()),
             token_file: owner.token_file.clone(),
             token_from: found.as_ref().map_or_else(source, |found| found.source),
-            state: state(&found, says.as_ref(), now),
             why_not: found.as_ref().err().map(NoToken::to_string),
-            api_check: found.ok().map(|found| ask(&owner, place, env, &found.token)),
+            state: match (
+                state(&found, says.as_ref(), now),
+                asked.as_ref().map(|asked| asked.result),
+            ) {
+                (State::NotExpired | State::Due, Some("refused")) => State::Refused,
+                (State::NotExpired, Some("accepted")) => State::Accepted,
+                (state, _) => state,
+            },
+            api_check: asked,
             issued_at: says.as_ref().and_then(|says| says.iat).map(time::rfc3339),
             expires_at: expires_at.map(time::rfc3339),
             remaining_seconds: expires_at.map(|exp| exp.saturating_sub(now)),
@@ -181,6 +195,10 @@ fn ask(owner: &Owner, place: &OpenClawHome, env: &Env, token: &SecretString) -> 
     ApiCheck {
         result: verdict.name(),
         text: verdict.to_string(),
+        is_strange: match &verdict {
+            Verdict::Answered(error) => Some(error.is_strange()),
+            _ => None,
+        },
         clock_ahead: check.clock_ahead(),
     }
 }
@@ -271,7 +289,7 @@ pub fn workspace(place: &OpenClawHome, env: &Env, owner: Option<&Owner>) -> Work
 fn state(found: &Result<OwnerToken, NoToken>, says: Option<&Inspected>, now: i64) -> State {
     match found.as_ref().map_err(|no_token| &no_token.why) {
         Ok(_) if says.is_some_and(|says| lifetime::is_due(says, now)) => State::Due,
-        Ok(_) => State::Valid,
+        Ok(_) => State::NotExpired,
         Err(WhyNot::None) => State::Missing,
         Err(WhyNot::Expired(_)) => State::Expired,
         Err(WhyNot::Invalid(_) | WhyNot::OtherNamespace) => State::Invalid,

@@ -180,7 +180,7 @@ impl<'a> HookRequest<'a> {
     fn startup(&self) -> Answer {
         let token = match &self.token {
             Ok(token) => match token.left(self.now()) {
-                Some(left) => format!("owner token valid for {}", time::duration(left)),
+                Some(left) => format!("owner token expires in {}", time::duration(left)),
                 None => "owner token without an expiry".to_owned(),
             },
             Err(no_token) => format!("no owner token to use ({no_token}); run: {}", self.log_in()),

@@ -52,10 +52,7 @@ impl LogEvent {
         if let Some(namespace) = entry.namespace.as_ref().filter(|name| is_label(name, true)) {
             command += &format!(" --namespace {namespace}");
         }
-        let modes = [Mode::Managed, Mode::OssLocal];
-        let mode = modes
-            .into_iter()
-            .find(|mode| entry.mode.as_deref() == Some(mode.as_str()));
+        let mode = entry.mode.as_deref().and_then(Mode::named);
         if let Some(mode) = mode {
             command += &format!(" --mode {}", mode.as_str());
         }

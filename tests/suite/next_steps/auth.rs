@@ -126,7 +126,7 @@ pub const CASES: &[Case] = &[
             "carol",
             "--owner-token-stdin",
         ],
-        step: "sign in at https://sigilum.id",
+        step: "give --namespace ",
         act: Act::Type(&[
             "auth",
             "login",

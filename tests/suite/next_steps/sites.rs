@@ -35,7 +35,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::auth::accept",
-        r#""see that the API can"#,
+        r#"format!("{}; to store the new one"#,
         Case("refresh without an answer"),
     ),
     Site(
@@ -118,7 +118,21 @@ pub const SITES: &[Site] = &[
         Person(ANOTHER_USER),
     ),
     Site("token::source", "next)", Case("login with something else")),
-    Site("token::source", "HOW_TO_GET_ONE", Case("login with another's token")),
+    Site(
+        "token::source",
+        "HOW_TO_GET_ONE",
+        Person("a person signs in with a passkey"),
+    ),
+    Site(
+        "token::source",
+        r#"format!("give --namespace {other}"#,
+        Case("login with another's token"),
+    ),
+    Site(
+        "cmd::auth::login::report",
+        "name the",
+        Test("a_secret_that_nobody_keeps_is_told_once"),
+    ),
     Site(
         "token::store",
         r#""name another file with --token-file"#,

@@ -4,7 +4,7 @@ use super::{Done, Login, NewToken};
 use crate::cli::LoginArgs;
 use crate::cmd::choice;
 use crate::cmd::context;
-use crate::cmd::output::write_line;
+use crate::cmd::output::{self, write_line};
 use crate::error::Result;
 use crate::home::OpenClawHome;
 use crate::time;
@@ -13,6 +13,23 @@ use crate::token::lifetime;
 use std::io::Write;
 
 impl Done {
+    /// A secret from the environment is in no file of ours, so nothing renews what it signs.
+    pub(super) fn warn_of_a_secret_that_nobody_keeps(&self, login: &Login) {
+        let NewToken::Signed(api, secret) = &login.token else {
+            return;
+        };
+        if api.keeps(secret) {
+            return;
+        }
+        let says = claims::inspect(&self.token).ok();
+        let expiry = says.map_or_else(String::new, |says| lifetime::expiry_text(&says, time::now()));
+        output::warn(format_args!(
+            "nobody keeps the secret (from {}), so nothing renews this token, which expires {expiry}\n  next: name the \
+             checkout that has it, with --source-home <folder>; or start the watcher with JWT_SECRET in its environment",
+            secret.origin
+        ));
+    }
+
     pub(super) fn report(
         &self,
         login: &Login,

@@ -24,6 +24,9 @@ pub(super) fn entry(name: &'static str, facts: &Facts) -> Vec<Finding> {
             }
             None if !entry.enabled && facts.plugin_runs() => Finding::ok(name, "off, as the plugin needs none"),
             None if !entry.enabled => Finding::ok(name, "off"),
+            None if facts.token.as_ref().is_ok_and(|token| token.owner.record.is_none()) => {
+                Finding::ok(name, "on; no login is recorded that it could differ from")
+            }
             None => Finding::ok(name, "on, as recorded"),
         },
     }]

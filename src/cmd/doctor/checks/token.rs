@@ -12,8 +12,13 @@ use crate::time;
 /// Tokens are made and judged by the clock: what may differ.
 const CLOCK_SECONDS: u64 = 300;
 
-fn log_in(token: &TokenStatus) -> String {
-    context::login_command(&token.owner, "")
+/// Where nobody is logged in, of the entry counts what a login would be told.
+fn log_in(token: &TokenStatus, facts: &Facts) -> String {
+    let of_entry = || facts.entry().flatten()?.mode().and_then(Mode::named);
+    match of_entry().filter(|_| token.mode.is_none()) {
+        Some(mode) => mode.login_command(&token.namespace),
+        None => context::login_command(&token.owner, ""),
+    }
 }
 
 pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
@@ -24,11 +29,11 @@ pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let whose = &token.namespace;
     if let Some(why) = &token.why_not {
         let text = format!("the hook has no token that it can use: {why}");
-        return vec![Finding::fail(name, ExitCode::Token, text, log_in(token))];
+        return vec![Finding::fail(name, ExitCode::Token, text, log_in(token, facts))];
     }
     if token.is_refused() {
         let text = "the API refuses the token that the hook uses";
-        return vec![Finding::fail(name, ExitCode::Token, text, log_in(token))];
+        return vec![Finding::fail(name, ExitCode::Token, text, log_in(token, facts))];
     }
     if !token.doubts.is_empty() {
         let text = format!("{whose}: {}", token.doubts.join("; "));
@@ -45,7 +50,7 @@ pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
 fn renew(token: &TokenStatus, facts: &Facts) -> String {
     match token.owner.mode.value {
         Mode::OssLocal => facts.command(&format!("auth refresh --namespace {}", token.namespace)),
-        Mode::Managed => log_in(token),
+        Mode::Managed => log_in(token, facts),
     }
 }
 
@@ -57,7 +62,7 @@ pub(super) fn stored(name: &'static str, facts: &Facts) -> Vec<Finding> {
         let text = format!("{}{}", other.stored.text(), check.map_or_else(String::new, told));
         let is_refused = check.is_some_and(|check| check.result == "refused");
         match other.stored.state {
-            State::Valid | State::Due if !is_refused => Finding::ok(name, text),
+            State::NotExpired | State::Due if !is_refused => Finding::ok(name, text),
             _ => Finding::warn(name, text, &other.log_in),
         }
     });
@@ -73,11 +78,16 @@ pub(super) fn api(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let Some((token, check)) = asked(facts) else {
         return Vec::new();
     };
-    let url = &token.api_url;
+    let url = &token.owner.api_url.value;
     vec![match (check.result, token.owner.mode.value) {
         ("not_checked", mode) => {
             let again = facts.command(&format!("auth status --namespace {}", token.namespace));
             let step = match mode {
+                _ if check.is_strange == Some(true) => {
+                    let log_in = log_in(token, facts);
+                    format!("check the URL; if another one is right: {log_in} --api-url <url>")
+                }
+                _ if check.is_strange.is_some() => format!("wait until the API is in order, then: {again}"),
                 Mode::OssLocal => format!("start the API that belongs at {url}, then: {again}"),
                 Mode::Managed => format!("see whether {url} can be reached from here, then: {again}"),
             };
