@@ -5,6 +5,7 @@
 //! Needs no strace; the handler is run where there is a `node`.
 
 mod edits;
+mod live;
 mod stage;
 
 use super::Report;
@@ -18,6 +19,9 @@ use std::sync::Mutex;
 /// Runs it, two kinds of homes at a time. `only`: the edits whose name holds it.
 pub fn all(only: &str, report: &mut Report) {
     reach(report);
+    live::events(report);
+    live::settings(report);
+    let https = live::https(report);
     let kinds = Mutex::new(Kind::ALL.iter());
     let whole = Mutex::new((Counts::default(), report));
     std::thread::scope(|scope| {
@@ -44,6 +48,9 @@ pub fn all(only: &str, report: &mut Report) {
         report.fault("the list", format!("{} edits only", counts.edits));
     }
     report.line(format!(
+        "{https} edits of proxies and certificates where the recorded API is reached by https"
+    ));
+    report.line(format!(
         "{} edits in {} kinds of homes, {} answers ({} by the handler): {} tokens sent elsewhere",
         counts.edits,
         Kind::ALL.len(),
@@ -69,7 +76,7 @@ fn attack(kind: Kind, only: &str, report: &mut Report) -> Counts {
         stage.apply(edit);
         let mut answers = vec![("serve", resident.ask(&stage.event(edit)))];
         answers.push(("hook run", stage.hook_run(edit)));
-        if matches!(edit.place, Place::GatewayEnvironment | Place::EnvVars) && stage.node.is_some() {
+        if matches!(edit.place, Place::GatewayEnvironment | Place::EnvVars | Place::DotEnv) && stage.node.is_some() {
             answers.push(("handler", stage.handler(edit)));
             counts.handlers += 1;
         }

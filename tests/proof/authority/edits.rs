@@ -22,6 +22,16 @@ pub enum Place {
     Text,
 }
 
+/// Each that takes a variable.
+pub const PLACES: [Place; 6] = [
+    Place::Entry,
+    Place::Include,
+    Place::EnvVars,
+    Place::DotEnv,
+    Place::Event,
+    Place::GatewayEnvironment,
+];
+
 /// One edit.
 #[derive(Debug, Clone)]
 pub struct Edit {
@@ -51,7 +61,7 @@ impl Edit {
         Self::new(Place::Event, "SIGILUM_PROOF_NOTHING", json!(""))
     }
 
-    fn new(place: Place, setting: &'static str, value: Value) -> Self {
+    pub fn new(place: Place, setting: &'static str, value: Value) -> Self {
         let shown: String = value.to_string().chars().take(50).collect();
         Self {
             name: format!("{place:?} {setting}={shown}"),
@@ -64,18 +74,10 @@ impl Edit {
 
 /// Every edit for this home.
 pub fn list(stage: &Stage) -> Vec<Edit> {
-    let places = [
-        Place::Entry,
-        Place::Include,
-        Place::EnvVars,
-        Place::DotEnv,
-        Place::Event,
-        Place::GatewayEnvironment,
-    ];
     let mut edits = Vec::new();
     for (setting, values) in settings(stage) {
         for value in values {
-            for place in places {
+            for place in PLACES {
                 let text = value.is_string();
                 // Only the config and the event can hold a value that is no text.
                 if text || matches!(place, Place::Entry | Place::Include | Place::Event) {

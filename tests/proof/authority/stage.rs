@@ -143,6 +143,16 @@ impl Stage {
         }
     }
 
+    /// A person logs in to this API, which need not answer.
+    pub fn record_api(&mut self, url: &str) {
+        let login = "auth login --mode managed --namespace alice --print-token false --no-check --force \
+                     --owner-token-stdin --api-url";
+        let login = self.env.run(login.split_whitespace()).args([url]);
+        login.stdin(self.token.clone()).expect(0);
+        self.records = self.read_records();
+        self.clean = std::fs::read_to_string(self.env.config()).unwrap();
+    }
+
     /// openclaw.json as the person left it.
     pub fn clean(&self) -> &str {
         &self.clean
