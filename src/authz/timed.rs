@@ -68,5 +68,5 @@ fn unreadable(path: &Path) -> String {
 
 fn advise(error: Error, path: &Path) -> Error {
     let list = "sigilum-authz-notify authz list --status approved";
-    error.next(format!("rm {}, and look at what is approved: {list}", fs::quoted(path)))
+    error.next(format!("rm {} && {list}", fs::quoted(path)))
 }

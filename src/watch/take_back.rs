@@ -31,10 +31,15 @@ pub(super) fn take_back(approval: &TimedApproval, place: &OpenClawHome, env: &En
     let url = url
         .ok()
         .filter(|url| url.origin().ascii_serialization() == approval.api);
-    let (Some(url), Some(_)) = (url, &owner.record) else {
-        return Err(no_token(approval, "no login is recorded for its namespace and API"));
+    let log_in = owner.mode.value.login_command(&approval.namespace) + &place.flags(env);
+    let no_token = |why: &str| {
+        let what = format!("could not revoke {}: {why}", approval.claim_id);
+        Error::new(ExitCode::Token, what).next(log_in.clone())
     };
-    let found = owner_token::find(&owner, &url, None, now).map_err(|why| no_token(approval, &why.to_string()))?;
+    let (Some(url), Some(_)) = (url, &owner.record) else {
+        return Err(no_token("no login is recorded for its namespace and API"));
+    };
+    let found = owner_token::find(&owner, &url, None, now).map_err(|why| no_token(&why.to_string()))?;
     let api = Api {
         http: &http,
         url: &url,
@@ -60,13 +65,4 @@ pub(super) fn take_back(approval: &TimedApproval, place: &OpenClawHome, env: &En
         tracing::warn!(home = %place.home.display(), "not all of a decision is recorded: {}", one_line(error));
     }
     Ok(true)
-}
-
-fn no_token(approval: &TimedApproval, why: &str) -> Error {
-    let namespace = &approval.namespace;
-    Error::new(
-        ExitCode::Token,
-        format!("could not revoke {}: {why}", approval.claim_id),
-    )
-    .next(format!("sigilum-authz-notify auth login --namespace {namespace}"))
 }

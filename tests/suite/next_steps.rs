@@ -2,6 +2,7 @@
 //! their steps, run as they are printed, in a home with a blank in its path as well.
 
 mod auth;
+mod authz;
 mod doctor;
 mod homes;
 mod hook;
@@ -77,7 +78,7 @@ fn each_place_that_gives_a_next_step_is_listed() {
             ));
         }
     }
-    let whole = |site: &&Site| site.1.is_empty() && !matches!(site.2, By::Later);
+    let whole = |site: &&Site| site.1.is_empty();
     let counted = |module| WHOLE.iter().any(|(whole, _)| *whole == module);
     faults.extend(
         SITES
@@ -113,11 +114,18 @@ fn two_thirds_of_the_steps_are_carried_out() {
 
 #[test]
 fn each_case_and_test_of_the_list_is_there() {
-    let cases: BTreeSet<&str> = [auth::CASES, homes::CASES, hook::CASES, service::CASES, doctor::CASES]
-        .concat()
-        .iter()
-        .map(|case| case.name)
-        .collect();
+    let cases: BTreeSet<&str> = [
+        auth::CASES,
+        authz::CASES,
+        homes::CASES,
+        hook::CASES,
+        service::CASES,
+        doctor::CASES,
+    ]
+    .concat()
+    .iter()
+    .map(|case| case.name)
+    .collect();
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite");
     let files = std::fs::read_dir(tests).unwrap().map(|file| file.unwrap().path());
     let files = files.filter(|path| path.extension().is_some_and(|end| end == "rs"));
@@ -137,6 +145,11 @@ fn each_case_and_test_of_the_list_is_there() {
 #[test]
 fn of_auth() {
     world::try_all(auth::CASES);
+}
+
+#[test]
+fn of_requests() {
+    world::try_all(authz::CASES);
 }
 
 #[test]

@@ -8,14 +8,12 @@ pub enum By {
     Test(&'static str),
     /// Nobody but a person, or the machine itself: why.
     Person(&'static str),
-    /// Nobody yet.
-    Later,
 }
 
 /// A module, or with `::` at the end all in its folder; how the code begins after the sign; who tries the step.
 pub struct Site(pub &'static str, pub &'static str, pub By);
 
-use By::{Case, Later, Person, Test};
+use By::{Case, Person, Test};
 
 const GATEWAY: &str = "whoever runs the Sigilum gateway starts it, or starts it otherwise";
 const SECRET: &str = "a person has the secret";
@@ -23,6 +21,7 @@ const UPSTREAM: &str = "a person knows what the upstream asks for";
 const ANOTHER_USER: &str = "it is another user's to do";
 const BY_ITSELF: &str = "it passes by itself, and the same command works then";
 const EDIT: &str = "a person edits a file that OpenClaw refuses";
+const TERMINAL: &str = "it needs a person's terminal";
 const MACHINE: &str = "the machine is in the way: its disk, its modes, its limits";
 const OTHERS_PROGRAM: &str = "a person's own program must say something else";
 
@@ -211,7 +210,7 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::hook::install_choices",
         r#""run it in a terminal of your own"#,
-        Person("it needs a person's terminal"),
+        Person(TERMINAL),
     ),
     Site(
         "cmd::hook::run",
@@ -544,10 +543,79 @@ pub const SITES: &[Site] = &[
         Person(BY_ITSELF),
     ),
     Site("sigilum::gateway::cli", r#""give one with"#, Person(SECRET)),
-    // not tried here yet
-    Site("authz::", "", Later),
-    Site("cmd::authz::", "", Later),
-    Site("watch::take_back", "", Later),
+    // requests and what is decided about them
+    Site(
+        "authz::timed",
+        r#"format!("rm {} && "#,
+        Case("a damaged list of approvals"),
+    ),
+    Site(
+        "cmd::authz::asked",
+        r#""run the command in a terminal"#,
+        Person(TERMINAL),
+    ),
+    Site(
+        "cmd::authz::asked",
+        "self.command(self.time, true)",
+        Case("a decision without a terminal"),
+    ),
+    Site("cmd::authz::asked", "match no_end", Case("an end that nobody keeps")),
+    Site("cmd::authz::failure", "next)", Case("an API that refuses the token")),
+    Site(
+        "cmd::authz::failure",
+        r#"self.command(&format!("authz show"#,
+        Case("a request that is decided"),
+    ),
+    Site(
+        "cmd::authz::failure",
+        r#"self.command("authz list --status all"#,
+        Case("a request that is gone meanwhile"),
+    ),
+    Site(
+        "cmd::authz::failure",
+        r#"format!("decide it in the dashboard"#,
+        Person("the owner has the passkey"),
+    ),
+    Site(
+        "cmd::authz::failure",
+        r#"self.command("authz list --status approved"#,
+        Case("a limit without an approval"),
+    ),
+    Site(
+        "cmd::authz::failure",
+        r#"self.command(&format!("authz revoke"#,
+        Person(TERMINAL),
+    ),
+    Site(
+        "cmd::authz::site",
+        "context::login_command",
+        Case("requests without a token"),
+    ),
+    Site(
+        "cmd::authz::site",
+        r#""give whole ids"#,
+        Person("it takes more requests than are read at once"),
+    ),
+    Site(
+        "cmd::authz::site",
+        r#"self.command("auth status"#,
+        Case("a request of another namespace"),
+    ),
+    Site(
+        "cmd::authz::target",
+        r#"site.command("authz list --status all"#,
+        Case("an id that is none"),
+    ),
+    Site(
+        "cmd::authz::target",
+        r#""give the whole id""#,
+        Case("an id of two requests"),
+    ),
+    Site(
+        "watch::take_back",
+        "log_in.clone()",
+        Case("an approval that nobody can take back"),
+    ),
     Site("cmd::manual", "", Case("a manual page that is none")),
 ];
 
