@@ -159,3 +159,24 @@ fn the_unit_is_installed_on_a_fresh_home_and_taken_out_again() {
         .expect(0);
     assert!(elsewhere.join("systemd/user/sigilum-authz-notify.service").exists());
 }
+
+/// Whether or not its output is a terminal.
+#[test]
+fn the_demo_prints_no_token() {
+    for at_a_terminal in [false, true] {
+        let env = TestEnv::new();
+        let run = env.run(["demo"]).env("TMPDIR", env.home());
+        let output = match at_a_terminal {
+            true => run.on_terminal(true).end(),
+            false => run.expect(0),
+        };
+        assert_eq!(output.code, 0, "{output:?}");
+        let homes = fs::read_dir(env.home()).unwrap().map(|entry| entry.unwrap().path());
+        let tokens = homes.map(|home| home.join(".openclaw/.sigilum/owner-token-demo.jwt"));
+        let tokens: Vec<String> = tokens.filter_map(|file| fs::read_to_string(file).ok()).collect();
+        assert_eq!(tokens.len(), 1, "{output:?}");
+        let signature = tokens[0].trim().rsplit('.').next().unwrap();
+        let shown = format!("{}{}", output.stdout, output.stderr);
+        assert!(!shown.contains(signature) && shown.contains("Sigilum: 2 "), "{shown}");
+    }
+}
