@@ -300,58 +300,153 @@ const FAILING: [&str; 6] = [
     "service add, admin token, a gateway that repeats secrets",
 ];
 
+/// What was seen of some commands.
+#[derive(Default)]
+struct Counts {
+    runs: usize,
+    calls: usize,
+    children: usize,
+    files: usize,
+}
+
 /// Every command, and what was seen.
 pub fn all(only: &str, report: &mut Report) {
-    let (mut runs, mut calls, mut children, mut files) = (0, 0, 0, 0);
-    for (name, may, prepare, run) in cases() {
-        if !name.contains(only) {
-            continue;
-        }
-        let desk = Desk::new();
-        desk.gateway.home(desk.env.home().join("gateway-home"));
-        prepare(&desk);
-        let before = tree::take(desk.env.home());
-        let log = tempfile::NamedTempFile::new().unwrap();
-        let (output, traced) = strace::watch(run(&desk), log.path());
-        let after = tree::take(desk.env.home());
-        let secrets = secrets(&before, &after);
-        let seen = Seen::look(&traced, &secrets, may);
-        runs += 1;
-        calls += seen.calls;
-        children += seen.children;
-        files += seen.files.len();
-        for fault in seen.faults {
-            report.fault(name, fault);
-        }
-        for secret in &secrets {
-            if output.stderr.contains(secret) {
-                report.fault(name, format!("a secret on standard error: {}", output.stderr));
-            }
-            if output.stdout.contains(secret) && may != May::Print {
-                report.fault(name, format!("a secret on standard output: {}", output.stdout));
-            }
-        }
-        if output.stderr.contains("panicked at") {
-            report.fault(name, output.stderr.clone());
-        }
-        // A case that ends before its time shows nothing.
-        if (output.code != 0) != FAILING.contains(&name) {
-            report.fault(name, format!("exit code {}: {}", output.code, output.stderr));
-        }
-        if ["hook run", "serve"].contains(&name) && !output.stdout.contains("mail") {
-            report.fault(name, format!("it did not ask the API: {}", output.stdout));
-        }
-        for fault in at_rest(&after, &secrets) {
-            report.fault(name, fault);
-        }
-        if ["auth logout", "hook uninstall, --purge"].contains(&name) {
-            left_behind(&after, name, report);
-        }
+    let mut counts = Counts::default();
+    for case in cases().into_iter().filter(|(name, ..)| name.contains(only)) {
+        look_at(case, &mut counts, report);
     }
+    let Counts {
+        runs,
+        calls,
+        children,
+        files,
+    } = counts;
     report.line(format!(
         "{runs} commands, {calls} calls, {children} programs started by them, {files} files that got a secret: all \
          made 0600 and new, none readable by others at any moment"
     ));
+    let planted = planted();
+    for (name, wanted, _) in planted
+        .iter()
+        .filter(|(_, wanted, found)| !found.iter().any(|fault| fault.contains(wanted)))
+    {
+        report.fault(name, format!("planted, and not found: {wanted}"));
+    }
+    report.line(format!("{} planted leaks found", planted.len()));
+}
+
+/// Commands that show a secret by their nature, looked at as if they must not: their names, what is to be found of them,
+/// and what was found. An experiment that finds nothing here is blind.
+fn planted() -> Vec<(&'static str, &'static str, Vec<String>)> {
+    let printed = "a secret on standard output";
+    let cases: [(Case, &str); 4] = [
+        (
+            (
+                "auth login, as if it were private",
+                May::Nothing,
+                scenes_config,
+                scenes::login,
+            ),
+            printed,
+        ),
+        (
+            (
+                "auth show, as if it were private",
+                May::Nothing,
+                scenes::logged_in,
+                |desk| person(desk, &["auth", "show"]),
+            ),
+            printed,
+        ),
+        (
+            // In a throw-away home of its own, as the demo works.
+            (
+                "a home of its own, as if it were private",
+                May::Nothing,
+                |_| (),
+                |desk| {
+                    let home = desk.env.home().join("throw-away");
+                    let flags = ["--mode", "oss-local", "--namespace", "demo", "--openclaw-home"];
+                    desk.env.run(["auth", "login"]).args(flags).args([home])
+                },
+            ),
+            printed,
+        ),
+        (
+            (
+                "auth login, a token that nobody may type",
+                May::Nothing,
+                scenes_config,
+                |desk| {
+                    let token = scenes::token(FOREIGN, 10, 604_800);
+                    person(
+                        desk,
+                        &["auth", "login", "--print-token", "false", "--owner-token", &token],
+                    )
+                },
+            ),
+            "the test itself typed a secret",
+        ),
+    ];
+    let look = |(case, wanted): (Case, &'static str)| {
+        let mut silent = Report {
+            is_silent: true,
+            ..Report::default()
+        };
+        let name = case.0;
+        look_at(case, &mut Counts::default(), &mut silent);
+        (name, wanted, silent.faults)
+    };
+    cases.into_iter().map(look).collect()
+}
+
+/// One command.
+fn look_at((name, may, prepare, run): Case, counts: &mut Counts, report: &mut Report) {
+    let desk = Desk::new();
+    desk.gateway.home(desk.env.home().join("gateway-home"));
+    prepare(&desk);
+    let before = tree::take(desk.env.home());
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let (output, traced) = strace::watch(run(&desk), log.path());
+    let after = tree::take(desk.env.home());
+    let secrets = secrets(&before, &after);
+    let seen = Seen::look(&traced, &secrets, may);
+    counts.runs += 1;
+    counts.calls += seen.calls;
+    counts.children += seen.children;
+    counts.files += seen.files.len();
+    for fault in seen.faults {
+        report.fault(name, fault);
+    }
+    for secret in &secrets {
+        if output.stderr.contains(secret) {
+            report.fault(name, format!("a secret on standard error: {}", output.stderr));
+        }
+        if output.stdout.contains(secret) && may != May::Print {
+            report.fault(name, format!("a secret on standard output: {}", output.stdout));
+        }
+    }
+    if output.stderr.contains("panicked at") {
+        report.fault(name, output.stderr.clone());
+    }
+    // A case that ends before its time shows nothing.
+    if (output.code != 0) != FAILING.contains(&name) {
+        report.fault(name, format!("exit code {}: {}", output.code, output.stderr));
+    }
+    if ["hook run", "serve"].contains(&name) && !output.stdout.contains("mail") {
+        report.fault(name, format!("it did not ask the API: {}", output.stdout));
+    }
+    // A demo that made no token of its own has none to show.
+    let is_demos = |path: &Path| path.ends_with("owner-token-demo.jwt");
+    if name == "demo" && !after.keys().any(|path| is_demos(path)) {
+        report.fault(name, "its throw-away home was not looked at".to_owned());
+    }
+    for fault in at_rest(&after, &secrets) {
+        report.fault(name, fault);
+    }
+    if ["auth logout", "hook uninstall, --purge"].contains(&name) {
+        left_behind(&after, name, report);
+    }
 }
 
 /// The known ones, those that the commands were given, be they stored or not, and what the commands made.
