@@ -502,7 +502,7 @@ pub struct WatchArgs {
     /// Look every 5 s instead of waiting for file events
     #[arg(long)]
     pub poll: bool,
-    /// Look, renew what is due, patch, exit
+    /// Look once, renew what is due, put it into openclaw.json, and end
     #[arg(long)]
     pub once: bool,
     /// How log lines look

@@ -76,6 +76,17 @@ pub fn entry(place: &OpenClawHome) -> Result<Option<Entry>> {
     Ok(config.map(|config| entry::find(&config.value)).transpose()?.flatten())
 }
 
+/// As [`entry`], for a command that sets something up in the config.
+///
+/// # Errors
+/// [`ExitCode::Config`] also where OpenClaw refuses the config although our part of it can be read.
+pub fn entry_to_set_up(place: &OpenClawHome) -> Result<Option<Entry>> {
+    if let Some(config) = config::read(place)? {
+        config.check()?;
+    }
+    entry(place)
+}
+
 /// The entry's env.
 pub fn entry_env(place: &OpenClawHome) -> Result<Option<BTreeMap<String, String>>> {
     Ok(entry(place)?.map(|entry| entry.env))

@@ -4,6 +4,7 @@ pub mod unit;
 
 use crate::cli::{PlaceArgs, WatchArgs};
 use crate::cmd::context::place;
+use crate::cmd::output;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::home::{self, OpenClawHome};
@@ -19,6 +20,9 @@ pub fn run(args: &WatchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
         return unit::uninstall(env, out);
     }
     if args.print_unit.is_some() || args.install_unit {
+        if let Some(trouble) = trouble(&options) {
+            output::warn(trouble);
+        }
         let unit = unit::unit(args, env, &options.homes)?;
         return match args.print_unit {
             Some(kind) => unit::print(kind, &unit, out),
@@ -26,7 +30,15 @@ pub fn run(args: &WatchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
         };
     }
     watch::log::to_stderr(args.log_format, env)?;
+    if let Some(trouble) = trouble(&options) {
+        tracing::warn!("{trouble}");
+    }
     watch::run(options)
+}
+
+/// A token command that is not there is better known now than in days, when a token is due.
+fn trouble(options: &Options) -> Option<String> {
+    options.token_command.as_ref()?.trouble()
 }
 
 fn options(args: &WatchArgs, env: &Env) -> Result<Options> {

@@ -15,6 +15,7 @@ mod seen;
 
 use super::entry::TOKEN;
 use super::lock::{self, LockOptions};
+use super::shape::CORRECT_IT;
 use super::undo::Undo;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
@@ -44,6 +45,24 @@ pub struct Config {
     pub files: Vec<PathBuf>,
     /// Why no owner token may be put into it; `None` where one may.
     pub barred: Option<String>,
+    /// Why OpenClaw refuses all of it although our part can be read: a file that it includes elsewhere cannot be.
+    pub refused: Option<String>,
+}
+
+impl Config {
+    /// Refuses a config that OpenClaw refuses.
+    ///
+    /// # Errors
+    /// [`ExitCode::Config`].
+    pub fn check(&self) -> Result<()> {
+        match &self.refused {
+            Some(why) => {
+                let what = format!("could not use the config, OpenClaw refuses all of it: {why}");
+                Err(Error::new(ExitCode::Config, what).next(CORRECT_IT))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 /// Reads the config without any lock (whoever writes it replaces it whole); `None` where there is no file.
@@ -55,6 +74,7 @@ pub fn read(place: &OpenClawHome) -> Result<Option<Config>> {
     Ok(seen.exists().then_some(Config {
         value: seen.value().clone(),
         barred: secret::barred(&seen, place),
+        refused: seen.unread,
         files,
     }))
 }

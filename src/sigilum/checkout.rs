@@ -122,7 +122,8 @@ impl Checkout {
         let what = || format!("could not find the API's database in: {}", self.wrangler.display());
         let text = self.read(&self.wrangler)?.unwrap_or_default();
         let name = d1_name(&text)
-            .map_err(|reason| Error::new(ExitCode::SecretOrDatabase, what()).because(anyhow::anyhow!(reason)))?;
+            .map_err(|reason| Error::new(ExitCode::SecretOrDatabase, what()).because(anyhow::anyhow!(reason)))
+            .map_err(|error| error.next("name the API's database with --api-db"))?;
         let mut path = self.root.join(API);
         for part in [".wrangler", "state", "v3", "d1", "miniflare-D1DatabaseObject"] {
             path.push(part);

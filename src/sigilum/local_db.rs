@@ -241,8 +241,12 @@ impl LocalDb {
             if !path.try_exists().is_ok_and(|exists| exists) {
                 return Err(Problem::Missing);
             }
-            // SQLite's own read-only mode would leave a -wal and a -shm file behind.
-            let conn = connect(path)?;
+            // SQLite's own read-only mode would leave a -wal and a -shm file behind, and needs a folder to put them in.
+            let closed = rustix::fs::access(folder_of(path), rustix::fs::Access::WRITE_OK).is_err();
+            let conn = match closed && !with_suffix(path, "-wal").exists() {
+                true => connect_as(path, true)?,
+                false => connect(path)?,
+            };
             if patience < BUSY_TIMEOUT {
                 conn.busy_timeout(patience)?;
             }
@@ -352,6 +356,11 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 fn connect(path: &Path) -> Result<Connection, Problem> {
+    connect_as(path, false)
+}
+
+/// `frozen`: nothing is written, and nothing beside the file is looked for or made: nobody has it open.
+fn connect_as(path: &Path, frozen: bool) -> Result<Connection, Problem> {
     // The folder may be reached through a link; the file itself must not be one, nor its -wal and -shm.
     let io = |error: std::io::Error| Problem::Sqlite(error.to_string());
     let file = folder_of(path)
@@ -371,7 +380,16 @@ fn connect(path: &Path) -> Result<Connection, Problem> {
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
-    let mut conn = Connection::open_with_flags(file, flags)?;
+    let mut conn = match frozen {
+        true => {
+            let name = file.to_string_lossy();
+            let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+            let flags = flags.difference(OpenFlags::SQLITE_OPEN_READ_WRITE);
+            let flags = flags | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+            Connection::open_with_flags(format!("file:{name}?immutable=1"), flags)?
+        }
+        false => Connection::open_with_flags(file, flags)?,
+    };
     conn.busy_handler(Some(waits))?;
     // What stands in the file, and in a checkout's migrations, shall not reach beyond the tables.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;

@@ -2,12 +2,13 @@
 //! git's credential helpers.
 
 use crate::error::{Error, ExitCode, Result};
-use crate::process::child::{Program, RunError};
+use crate::process::child::{Program, RunError, find_on_path};
 use crate::text;
 use crate::token::paste;
 use secrecy::{ExposeSecret, SecretString};
 use std::ffi::OsString;
 use std::fmt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -70,6 +71,26 @@ impl TokenCommand {
             }),
             _ => Err(refuse("it names no program")),
         }
+    }
+
+    /// Why it cannot be run as things are, for a look before it is needed; `None` where it could be.
+    pub fn trouble(&self) -> Option<String> {
+        let path = Path::new(&self.program);
+        let on_path = || {
+            let folders = self.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value);
+            folders.is_none_or(|folders| find_on_path(folders, &self.program).is_some())
+        };
+        let why = match self.program.contains('/') {
+            false if on_path() => return None,
+            false => "it is not on PATH",
+            true => match path.metadata() {
+                Err(_) => "there is no such program",
+                Ok(meta) if !meta.is_file() => "it is not a file",
+                Ok(meta) if meta.permissions().mode() & 0o111 == 0 => "it is not executable",
+                Ok(_) => return None,
+            },
+        };
+        Some(format!("the token command {} cannot be run, {why}", self.program))
     }
 
     /// The words again, for a unit file.

@@ -876,6 +876,24 @@ fn tokens_and_what_stands_beside() {
             check: "stored",
             state: "warn",
             code: 0,
+            text: "the token's issue time (iat) is in the future",
+            next: "sigilum-authz-notify auth login --mode oss-local --namespace bob",
+            after: NotRun,
+            set_up: |home| of_bob(home, &json!({"iat": env::now() + 4000, "exp": env::now() + 9000})),
+        },
+        Row {
+            check: "stored",
+            state: "warn",
+            code: 0,
+            text: "bob: due for renewal, not known: the token's times (iat, exp) are in milliseconds",
+            next: "sigilum-authz-notify auth login --mode oss-local --namespace bob",
+            after: NotRun,
+            set_up: |home| of_bob(home, &json!({"exp": env::now() * 1000})),
+        },
+        Row {
+            check: "stored",
+            state: "warn",
+            code: 0,
             text: "bob: expired",
             next: "sigilum-authz-notify auth login --mode oss-local --namespace bob",
             after: Gone,
@@ -1013,6 +1031,94 @@ fn tokens_and_what_stands_beside() {
             set_up: |home| watched(home, std::process::id(), &json!({"next_due_at": null})),
         },
     ]);
+}
+
+/// A login of bob's, whose hook it is not, with a token of these times.
+fn of_bob(home: &Home, times: &Value) {
+    let login = ["auth", "login", "--mode", "oss-local", "--namespace", "bob"];
+    let url = home.api.url();
+    home.env
+        .run(login)
+        .args(["--print-token", "false", "--api-url", &url])
+        .expect(0);
+    home.env.run(["auth", "switch", "alice"]).expect(0);
+    let mut claims = times.clone();
+    claims["namespace"] = "bob".into();
+    home.env
+        .write(".openclaw/.sigilum/owner-token-bob.jwt", home.api.token_with(claims));
+}
+
+/// What a checkout lacks, each with what is said of it; and a token command that is not there.
+#[test]
+fn a_checkout_that_is_not_whole_and_a_command_that_is_not_there() {
+    let wrangler = "[[d1_databases]]\nbinding = \"DB\"\ndatabase_name = \"sigilum-api\"\ndatabase_id = \"x\"\n";
+    for (files, says) in [
+        (&[][..], "could not find apps/api/wrangler.toml"),
+        (&[("wrangler.toml", "name = 1")], "could not find the API's database in"),
+        (
+            &[("wrangler.toml", wrangler)],
+            "the secret that the local API signs with is not known",
+        ),
+        (
+            &[("wrangler.toml", wrangler), (".dev.vars", "JWT_SECRET=x\n")],
+            ".sqlite",
+        ),
+    ] {
+        let home = Home::new();
+        let checkout = home.env.home().join("checkout");
+        for (name, text) in files {
+            home.env.write(format!("checkout/apps/api/{name}"), text);
+        }
+        std::fs::create_dir_all(&checkout).unwrap();
+        let record = home.env.sigilum("owner-alice.json");
+        let mut recorded: Value = serde_json::from_slice(&std::fs::read(&record).unwrap()).unwrap();
+        recorded["source_home"] = checkout.to_str().unwrap().into();
+        recorded.as_object_mut().unwrap().remove("api_db");
+        home.env
+            .write(".openclaw/.sigilum/owner-alice.json", recorded.to_string());
+        let told = home.doctor(&[]);
+        let told_of = |line: &str| line.starts_with("fail  local-api") && line.contains(says);
+        assert!(told.stdout.lines().any(told_of), "{says}: {}", told.stdout);
+        assert!(told.stdout.contains("next: ") && told.code != 0, "{}", told.stdout);
+    }
+    let home = Home::new();
+    for (command, why) in [
+        (
+            "/none/at/all --x",
+            "the token command /none/at/all cannot be run, there is no such program",
+        ),
+        (
+            "no-such-program",
+            "the token command no-such-program cannot be run, it is not on PATH",
+        ),
+        (
+            "/etc/passwd",
+            "the token command /etc/passwd cannot be run, it is not executable",
+        ),
+    ] {
+        let run = |args: &[&str]| home.env.run(args).env("SIGILUM_OWNER_TOKEN_COMMAND", command);
+        let told = run(&["doctor"]).output().stdout;
+        assert!(
+            told.lines()
+                .any(|line| line.starts_with("warn  watcher ") && line.ends_with(why)),
+            "{told}"
+        );
+        assert!(told.contains("next: correct SIGILUM_OWNER_TOKEN_COMMAND, or: unset SIGILUM_OWNER_TOKEN_COMMAND"));
+        let once = run(&["watch", "--once"]).output().stderr;
+        assert!(once.contains(why), "{once}");
+        let once = home
+            .env
+            .run(["watch", "--once", "--token-command", command])
+            .output()
+            .stderr;
+        assert_eq!(once.matches(why).count(), 1, "{once}");
+    }
+    let fine = home
+        .env
+        .run(["watch", "--once", "--token-command", "sh -c true"])
+        .output()
+        .stderr;
+    assert!(!fine.contains("cannot be run"), "{fine}");
 }
 
 /// A token of the hosted Sigilum without a token command: what renews it, and when that becomes a warning.

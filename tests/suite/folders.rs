@@ -256,6 +256,30 @@ fn a_mode_of_ones_own_is_named() {
     }
 }
 
+#[test]
+fn a_home_that_cannot_be_written_to_is_looked_at_all_the_same() {
+    if !is_root() {
+        return;
+    }
+    const ME: u32 = 4242;
+    let home = Home::new(ME, &[ME], (ME, ME, 0o700));
+    home.works();
+    let folders: Vec<PathBuf> = tree(&home.env.openclaw())
+        .into_iter()
+        .filter(|path| path.is_dir())
+        .collect();
+    let before = tree(&home.env.openclaw());
+    folders.iter().for_each(|folder| chmod(folder, 0o500));
+    let told = home.run(&["doctor"]).output();
+    assert_eq!((told.code, told.stderr.as_str()), (0, ""), "{}", told.stdout);
+    assert!(told.stdout.contains("ok    token "), "{}", told.stdout);
+    for command in [&["auth", "status"][..], &["hook", "status"], &["auth", "show"]] {
+        home.run(command).expect(0);
+    }
+    assert_eq!(tree(&home.env.openclaw()), before);
+    folders.iter().for_each(|folder| chmod(folder, 0o700));
+}
+
 /// A file is not believed for the folder's sake.
 #[test]
 fn a_file_that_others_may_write_to_is_not_believed_and_not_mended() {

@@ -59,6 +59,55 @@ fn handler(env: &TestEnv) -> bool {
     env.openclaw().join("hooks").join(HOOK).join("handler.js").exists()
 }
 
+/// OpenClaw refuses a config as a whole where a file that it includes cannot be read, wherever that stands.
+#[test]
+fn an_include_elsewhere_that_cannot_be_read_is_told_and_nothing_is_set_up() {
+    for (main, broken, why) in [
+        (
+            r#"{agents: {$include: "./none.json"}}"#,
+            None,
+            "could not find the file that the config includes",
+        ),
+        (
+            r#"{agents: {list: [{$include: "./bad.json"}]}}"#,
+            Some("{ a: 1 b: 2 }"),
+            "bad.json",
+        ),
+    ] {
+        let env = home(&[("openclaw.json", main)]);
+        if let Some(text) = broken {
+            env.write(".openclaw/bad.json", text);
+        }
+        for command in [
+            env.login(),
+            env.run(["hook", "install"]).env("SIGILUM_NAMESPACE", "alice"),
+        ] {
+            let refused = command.expect(3).stderr;
+            assert!(
+                refused.contains("OpenClaw refuses all of it: ") && refused.contains(why),
+                "{refused}"
+            );
+            assert!(refused.contains("openclaw config validate"), "{refused}");
+            assert!(!env.sigilum("").exists());
+            assert_eq!(fs::read_to_string(env.config()).unwrap(), main);
+        }
+        for command in [
+            &["doctor"][..],
+            &["hook", "status"],
+            &["auth", "status", "--namespace", "alice"],
+        ] {
+            let output = env.run(command).env("SIGILUM_NAMESPACE", "alice").expect(3);
+            let told = output.stdout + &output.stderr;
+            assert_eq!(told.matches("OpenClaw refuses all of it: ").count(), 1, "{told}");
+        }
+        // What is not of the config goes on, and so does whatever takes us out of it.
+        env.login().args(["--write-openclaw", "false"]).expect(0);
+        env.run(["auth", "refresh", "--print-token", "false"]).expect(0);
+        env.run(["hook", "uninstall", "--purge"]).expect(0);
+        assert!(!env.sigilum("").exists());
+    }
+}
+
 /// H3: where OpenClaw lays files over each other, every command works, and all that an include holds stays as it was.
 #[test]
 fn beside_an_include_every_command_works() {

@@ -116,6 +116,7 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     let now = time::now();
     let mut config_skipped = (!args.write_openclaw).then(|| "--write-openclaw is false".to_owned());
     let entry = match config_skipped {
+        None if action == Action::Login => context::entry_to_set_up(place)?,
         None => context::entry(place)?,
         Some(_) => context::entry(place).map_err(output::warn).ok().flatten(),
     };

@@ -23,6 +23,8 @@ pub struct Stored {
     /// The expiry for people.
     #[serde(skip)]
     expiry: Option<String>,
+    /// What is odd about the token.
+    pub doubts: Vec<String>,
 }
 
 /// All of them, sorted. `hook` is the one that the hook speaks for.
@@ -50,6 +52,7 @@ pub fn all(place: &OpenClawHome, hook: Option<&str>) -> Result<Vec<Stored>> {
                 Some(_) => State::NotExpired,
                 None => State::Invalid,
             },
+            doubts: says.as_ref().map_or_else(Vec::new, |says| says.doubts(now)),
             expires_at: says.as_ref().and_then(lifetime::expires_at).map(time::rfc3339),
             expiry: says.as_ref().map(|says| lifetime::expiry_text(says, now)),
             namespace,

@@ -241,7 +241,7 @@ fn whom(
     place: &OpenClawHome,
     kind: Kind,
 ) -> Result<(Option<Owner>, Option<String>, Option<String>)> {
-    let entry = context::entry(place)?;
+    let entry = context::entry_to_set_up(place)?;
     let mut choice = Choice::of(place, entry.as_ref())?;
     let owner_of = |named: Option<&str>, adopted: Option<&str>| {
         let query = OwnerQuery {

@@ -18,11 +18,13 @@ const MOST: usize = 200;
 /// Reads the files that a config includes, and those that they include. The config comes first in what is returned.
 ///
 /// # Errors
-/// A file on the way to the entry that OpenClaw could not read. One elsewhere leads nowhere.
-pub(super) fn read(home: &OpenClawHome, config: File) -> Result<(Vec<File>, Links)> {
+/// A file on the way to the entry that OpenClaw could not read. One elsewhere leads nowhere: why is the last part of what
+/// is returned, as OpenClaw then refuses the whole config.
+pub(super) fn read(home: &OpenClawHome, config: File) -> Result<(Vec<File>, Links, Option<String>)> {
     let mut files = vec![config];
     let mut names = vec![(normal(&home.config), Some(0))];
     let mut links = Links::new();
+    let mut unread = None;
     let mut from = 0;
     while from < files.len() {
         let (path, depth) = names[from].clone();
@@ -48,13 +50,17 @@ pub(super) fn read(home: &OpenClawHome, config: File) -> Result<(Vec<File>, Link
             };
             let link = match link() {
                 Err(error) if depth.is_some() => return Err(error),
-                link => link.ok(),
+                Err(error) => {
+                    unread.get_or_insert_with(|| error.text());
+                    None
+                }
+                Ok(link) => Some(link),
             };
             links.insert((from, name), link);
         }
         from += 1;
     }
-    Ok((files, links))
+    Ok((files, links, unread))
 }
 
 fn read_one(home: &OpenClawHome, path: &Path, depth: Depth) -> Result<File> {

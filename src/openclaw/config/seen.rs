@@ -16,6 +16,8 @@ pub(super) struct Seen {
     links: Links,
     /// The config's value with includes resolved, where there are any.
     resolved: Option<Value>,
+    /// Why OpenClaw refuses the config although our part of it can be read: an include elsewhere leads nowhere.
+    pub unread: Option<String>,
     /// The size of OpenClaw's own backup, in bytes.
     pub backup: u64,
 }
@@ -25,13 +27,14 @@ impl Seen {
         let config = &place.config;
         let main = File::read(config, document::parse)?;
         check_our_part(&main.document, 0).map_err(|error| unreadable(config, error))?;
-        let (files, links) = included::read(place, main)?;
+        let (files, links, unread) = included::read(place, main)?;
         let mut backup = config.clone().into_os_string();
         backup.push(".bak");
         let mut seen = Self {
             files,
             links,
             resolved: None,
+            unread,
             backup: std::fs::metadata(backup).map_or(0, |meta| meta.len()),
         };
         if holds_include(seen.files[0].document.value()) {

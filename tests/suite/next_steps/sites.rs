@@ -223,6 +223,13 @@ pub const SITES: &[Site] = &[
         "sigilum-authz-notify watch --uninstall-unit",
         Test("the_unit_is_installed_on_a_fresh_home_and_taken_out_again"),
     ),
+    Site("cmd::doctor::checks::config", "name, &refused, validate)", Person(EDIT)),
+    Site("openclaw::config", "CORRECT_IT", Person(EDIT)),
+    Site(
+        "sigilum::checkout",
+        r#""name the API's database with"#,
+        Person("a person knows which file it is"),
+    ),
     Site("sigilum::local_db", "step)", Test("a_mode_of_ones_own_is_named")),
     Site(
         "cmd::hook::uninstall",
@@ -625,7 +632,7 @@ pub const WHOLE: &[(&str, usize)] = &[
     ("cmd::doctor::checks::entry", 5),
     ("cmd::doctor::checks::files", 19),
     ("cmd::doctor::checks::home", 8),
-    ("cmd::doctor::checks::services", 12),
+    ("cmd::doctor::checks::services", 13),
     ("cmd::doctor::checks::token", 8),
     ("cmd::manual", 1),
     ("openclaw::config::secret", 1),

@@ -28,6 +28,9 @@ pub(super) fn config(name: &'static str, facts: &Facts) -> Vec<Finding> {
         }
         Ok(Some(config)) => config,
     };
+    if let Err(refused) = config.check() {
+        return vec![Finding::fault_of(name, &refused, validate)];
+    }
     let wrong = [facts.entry.as_ref().err(), facts.plugin_state.as_ref().err()];
     let wrong: Vec<Finding> = wrong
         .into_iter()

@@ -12,7 +12,7 @@ use crate::process::Process;
 use crate::sigilum::gateway::{DEFAULT_ADMIN_URL, Gateway, Target};
 use crate::sigilum::http;
 use crate::sigilum::local_db::LocalDb;
-use crate::token::token_command;
+use crate::token::token_command::{self, TokenCommand};
 use crate::watch::status::WatchStatus;
 use rustix::fs::Access;
 use std::time::Duration;
@@ -134,6 +134,12 @@ pub(super) fn gateway(name: &'static str, facts: &Facts) -> Vec<Finding> {
 pub(super) fn watcher(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let needs_one = facts.token.as_ref().is_ok_and(|token| token.why_not.is_none());
     let start = || facts.command("watch --install-unit");
+    let command = facts.env.var(token_command::VARIABLE);
+    let command = command.and_then(|text| TokenCommand::parse(text, token_command::VARIABLE, facts.env.pairs()).ok());
+    if let Some(trouble) = command.and_then(|command| command.trouble()) {
+        let next = format!("correct {}, or: unset {0}", token_command::VARIABLE);
+        return vec![Finding::warn(name, trouble, next)];
+    }
     if let Some(by_hand) = by_hand(facts).filter(|_| facts.watch.as_ref().is_none_or(|watch| !watch.running)) {
         let gone = facts
             .watch

@@ -59,10 +59,16 @@ pub(super) fn stored(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let others = facts.others.iter().map(|other| {
         let told = |check: &ApiCheck| format!("; API: {}", check.text);
         let check = other.check.as_ref();
-        let text = format!("{}{}", other.stored.text(), check.map_or_else(String::new, told));
+        let mut text = other.stored.text();
+        other
+            .stored
+            .doubts
+            .iter()
+            .for_each(|doubt| text += &format!("; {doubt}"));
+        text += &check.map_or_else(String::new, told);
         let is_refused = check.is_some_and(|check| check.result == "refused");
         match other.stored.state {
-            State::NotExpired | State::Due if !is_refused => Finding::ok(name, text),
+            State::NotExpired | State::Due if !is_refused && other.stored.doubts.is_empty() => Finding::ok(name, text),
             _ => Finding::warn(name, text, &other.log_in),
         }
     });
