@@ -1,11 +1,11 @@
-// A Sigilum API on loopback that keeps the contract of the local one for pending claims, and verifies tokens for real.
+// A Sigilum API on loopback that keeps the contract of the local one for claims, and verifies tokens for real.
 import { createHmac, timingSafeEqual } from "node:crypto";
 import http from "node:http";
 
 export class SigilumApi {
   /** What is pending: rows as the API gives them, newest first. */
   claims = [];
-  /** Every request: { path, token, status, took } (took in ms). */
+  /** Every request: { method, path, token, status, took } (took in ms). */
   requests = [];
   #secret;
   #server;
@@ -52,12 +52,15 @@ export class SigilumApi {
     const reply = (status, body) => {
       response.writeHead(status, { "content-type": "application/json" });
       response.end(JSON.stringify(body), () => {
-        this.requests.push({ path: request.url, token, status, took: performance.now() - began });
+        this.requests.push({ method: request.method, path: request.url, token, status, took: performance.now() - began });
       });
     };
     const url = new URL(request.url, this.url);
     if (url.pathname === "/health") return reply(200, { status: "ok", timestamp: new Date().toISOString() });
     if (url.pathname.endsWith("/")) return reply(401, { error: "Missing signature", code: "SIGNATURE_MISSING" });
+    const one = /^\/v1\/claims\/([^/]+)(?:\/(approve|reject|revoke))?$/.exec(url.pathname);
+    if (one) return this.#one(request.method, one[1], one[2], this.#verify(token ?? ""), reply);
+    if (/^\/v1\/namespaces\/[^/]+\/usage$/.test(url.pathname)) return reply(200, { rows: [] });
     const namespace = /^\/v1\/namespaces\/([^/]+)\/claims$/.exec(url.pathname)?.[1];
     if (!namespace || request.method !== "GET") return reply(404, { error: "Not found", code: "NOT_FOUND" });
     if (!token) return reply(401, { error: "No token", code: "UNAUTHORIZED" });
@@ -72,6 +75,17 @@ export class SigilumApi {
     const page = found.slice(offset, offset + limit).map((claim) => ({ ...claim, namespace }));
     const has_more = offset + page.length < found.length;
     reply(200, { claims: page, pagination: { limit, offset, total: found.length, has_more } });
+  }
+
+  /** One claim: read, or decided. */
+  #one(method, id, verb, owner, reply) {
+    if (!owner) return reply(401, { error: "Bad or expired token", code: "TOKEN_EXPIRED" });
+    const claim = this.claims.find((claim) => claim.claim_id === id);
+    const [from, to] = { approve: ["pending", "approved"], reject: ["pending", "rejected"], revoke: ["approved", "revoked"] }[verb] ?? [];
+    const fits = method === "POST" ? claim?.status === from : method === "GET" && claim && !verb;
+    if (!fits) return reply(404, { error: "Not found", code: "NOT_FOUND" });
+    if (method === "POST") claim.status = to;
+    reply(200, method === "POST" ? { claim_id: id, status: to } : { ...claim, namespace: owner.namespace });
   }
 
   /** The claims of a token that this API's secret signed and that holds now; undefined for any other. */

@@ -107,6 +107,11 @@ export class Person {
     }, { timeout: 60_000 });
   }
 
+  /** Says something. */
+  says(to, text) {
+    this.#send(`PRIVMSG ${to} :${text}`);
+  }
+
   /**
    * Says something and gives the bot's first answers: { text, took (ms to the first line), lines }.
    * An answer longer than a line of IRC comes in several: what follows within `quiet` ms belongs to it.
