@@ -7,11 +7,11 @@ import { command as chatCommand } from "./command.js";
 import { NAME, answer, command, homeOf, missing, shared } from "./handler.js";
 import { Resident } from "./resident.js";
 
-const ID = `${NAME}-plugin`;
+const HOOK_ID = `${NAME}-plugin`; // not the directory hook's, which has an entry of its own
 const INSTALL = "hook install --as plugin";
 
 export default definePluginEntry({
-  id: ID,
+  id: NAME,
   name: "Sigilum authorization notices",
   description: "Says on /new and /reset which agents wait for approval in your Sigilum namespace.",
   register(api) {
@@ -21,7 +21,7 @@ export default definePluginEntry({
     const installed = () => existsSync(join(root, "index.js"));
     let mine;
     api.registerService({
-      id: ID,
+      id: NAME,
       start({ stateDir, logger, serviceHealth }) {
         const resident = new Resident({
           command() {
@@ -54,7 +54,7 @@ export default definePluginEntry({
       return answer(event, (question) => resident.ask(question), log, INSTALL);
     };
     api.registerHook(["command:new", "command:reset"], hook, {
-      name: ID,
+      name: HOOK_ID,
       description: "Says which agents wait for approval in your Sigilum namespace",
     });
   },

@@ -1,10 +1,11 @@
-//! The native plugin's part of openclaw.json: `plugins.entries["sigilum-authz-notify-plugin"]`, our folder in
+//! The native plugin's part of openclaw.json: `plugins.entries["sigilum-authz-notify"]`, our folder in
 //! `plugins.load.paths`, and our id in `plugins.allow` where there is such a list. Pure functions from value to value.
 //!
 //! OpenClaw 2026.9.6 takes these keys up from an outside edit, while it runs too; `openclaw plugins install --link`
 //! writes the same ones and strips the comments.
 
-use super::entry::{PLUGIN, Planned, text_of};
+use super::entry::{Planned, text_of};
+use super::names::{PLUGIN, PLUGIN_0_1};
 use super::shape::{child, kind, object, shape};
 use crate::error::Result;
 use crate::openclaw::entry::Enable;
@@ -56,8 +57,9 @@ pub fn find(config: &Value, dir: &Path) -> Result<State> {
 /// The config with the plugin in it: on, off, or as it is (a new entry is then off). An empty `plugins.allow` allows
 /// everything and stays empty.
 pub fn wanted(config: &Value, enable: Enable, dir: &Path) -> Result<Planned> {
-    let before = find(config, dir)?;
     let mut value = config.clone();
+    rename(&mut value, dir)?;
+    let before = find(&value, dir)?;
     let on = match (enable, before.entry) {
         (Enable::True, _) => Some(true),
         (Enable::False, _) | (Enable::Preserve, None) => Some(false),
@@ -69,7 +71,7 @@ pub fn wanted(config: &Value, enable: Enable, dir: &Path) -> Result<Planned> {
     if !before.path {
         push(child(&mut value, &["plugins", "load"])?, "paths", &text_of(dir));
     }
-    let allow = texts(config, &["plugins"], "allow")?;
+    let allow = texts(&value, &["plugins"], "allow")?;
     if !allow.is_empty() && !allow.contains(&PLUGIN) {
         push(child(&mut value, &["plugins"])?, "allow", PLUGIN);
     }
@@ -89,7 +91,8 @@ pub fn wanted(config: &Value, enable: Enable, dir: &Path) -> Result<Planned> {
 /// The config without the plugin. Our id stays in a `plugins.allow` that names nobody else: an empty list allows all.
 pub fn removed(config: &Value, dir: &Path) -> Result<Planned> {
     let mut value = config.clone();
-    let before = find(config, dir)?;
+    rename(&mut value, dir)?;
+    let before = find(&value, dir)?;
     if before.entry.is_some() {
         take_member(&mut value, &["plugins", "entries"], PLUGIN)?;
     }
@@ -100,7 +103,7 @@ pub fn removed(config: &Value, dir: &Path) -> Result<Planned> {
             take_member(&mut value, &["plugins"], "load")?;
         }
     }
-    if names_us(config)? {
+    if names_us(&value)? {
         pull(child(&mut value, &["plugins"])?, "allow", PLUGIN);
     }
     Ok(Planned {
@@ -109,6 +112,26 @@ pub fn removed(config: &Value, dir: &Path) -> Result<Planned> {
         has_entry: false,
         holds_token: false,
     })
+}
+
+/// The plugin of version 0.1.0, whose folder ours is, under its new id.
+fn rename(config: &mut Value, dir: &Path) -> Result<()> {
+    let ours = text_of(dir);
+    let is_there = object(config, &["plugins", "entries", PLUGIN_0_1])?.is_some();
+    if !is_there || !texts(config, &["plugins", "load"], "paths")?.contains(&ours.as_str()) {
+        return Ok(());
+    }
+    let entries = child(config, &["plugins", "entries"])?;
+    if let Some(entry) = entries.shift_remove(PLUGIN_0_1) {
+        entries.entry(PLUGIN).or_insert(entry);
+    }
+    for list in ["allow", "deny"] {
+        let items = child(config, &["plugins"])?.get_mut(list).and_then(Value::as_array_mut);
+        for item in items.into_iter().flatten().filter(|item| *item == PLUGIN_0_1) {
+            *item = PLUGIN.into();
+        }
+    }
+    Ok(())
 }
 
 /// Whether `plugins.allow` names us beside others.

@@ -3,7 +3,7 @@
 //! The rules are those of OpenClaw 2026.9.6 (`src/hooks/configured.ts`, `policy.ts`, `loader.ts`), to the letter: our
 //! edits compare what runs before and after, and a rule guessed wrong would switch somebody's hooks off.
 
-use super::names::{HOOK, PLUGIN};
+use super::names::{HOOK, PLUGIN, PLUGIN_0_1};
 use super::shape::{kind, object, shape};
 use super::state_db;
 use crate::error::{Error, ExitCode, OrFail, Result};
@@ -233,7 +233,7 @@ fn declares_plugins(config: &Value) -> bool {
         && entries
             .into_iter()
             .flatten()
-            .any(|(id, entry)| id != PLUGIN && !off(entry))
+            .any(|(id, entry)| ![PLUGIN, PLUGIN_0_1].contains(&id.as_str()) && !off(entry))
 }
 
 /// The non-blank folders of `hooks.internal.load.extraDirs`.

@@ -657,7 +657,7 @@ fn what_openclaw_loads_and_starts() {
             set_up: |home| {
                 plugin_alone(home);
                 home.edit_config(|config| {
-                    config["plugins"]["entries"]["sigilum-authz-notify-plugin"]["enabled"] = false.into()
+                    config["plugins"]["entries"]["sigilum-authz-notify"]["enabled"] = false.into()
                 });
             },
         },
@@ -709,7 +709,7 @@ fn what_openclaw_loads_and_starts() {
             after: Gone,
             set_up: |home| {
                 plugin_alone(home);
-                home.edit_config(|config| config["plugins"]["deny"] = json!(["other", "sigilum-authz-notify-plugin"]));
+                home.edit_config(|config| config["plugins"]["deny"] = json!(["other", "sigilum-authz-notify"]));
                 home.openclaw_makes("config unset plugins.deny[1]", |config| {
                     config["plugins"]["deny"] = json!(["other"]);
                 });
@@ -1520,7 +1520,7 @@ fn every_text_knows_that_it_is_the_plugin() {
         || home.env.sigilum("watch-status.json").exists() && home.env.sigilum("serve.json").exists()
     ));
 
-    home.edit_config(|config| config["plugins"]["entries"]["sigilum-authz-notify-plugin"]["enabled"] = false.into());
+    home.edit_config(|config| config["plugins"]["entries"]["sigilum-authz-notify"]["enabled"] = false.into());
     let told = log_in();
     let next = "the plugin is off; to switch it on: sigilum-authz-notify hook install --as plugin\n";
     assert!(told.contains(next) && !told.contains("the hook is off"), "{told}");

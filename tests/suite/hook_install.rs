@@ -427,8 +427,8 @@ fn the_plugin() {
     assert_eq!(
         config(&env)["plugins"],
         json!({
-            "allow": ["irc", "sigilum-authz-notify-plugin"],
-            "entries": {"sigilum-authz-notify-plugin": {"enabled": true}},
+            "allow": ["irc", "sigilum-authz-notify"],
+            "entries": {"sigilum-authz-notify": {"enabled": true}},
             "load": {"paths": [dir.to_str().unwrap()]},
         })
     );
@@ -454,7 +454,7 @@ fn the_plugin() {
             "plugins.enabled is false",
         ),
         (
-            json!({"deny": ["sigilum-authz-notify-plugin"]}),
+            json!({"deny": ["sigilum-authz-notify"]}),
             "true",
             json!(true),
             "plugins.deny names it",
@@ -465,11 +465,37 @@ fn the_plugin() {
             .run(["hook", "install", "--as", "plugin", "--enable", enable])
             .expect(0);
         assert_eq!(
-            config(&env)["plugins"]["entries"]["sigilum-authz-notify-plugin"]["enabled"],
+            config(&env)["plugins"]["entries"]["sigilum-authz-notify"]["enabled"],
             after
         );
         assert_eq!(config(&env)["plugins"].get("allow"), plugins.get("allow"));
         assert!(output.stdout.contains(told), "{}", output.stdout);
+    }
+}
+
+/// Version 0.1.0 had another id, and the same folder.
+#[test]
+fn the_plugin_of_0_1_0_becomes_this_one() {
+    let env = logged_in(None);
+    env.run(["hook", "install", "--as", "plugin"]).expect(0);
+    let new = config(&env);
+    let mut old = new.clone();
+    old["plugins"]["entries"] = json!({"sigilum-authz-notify-plugin": {"enabled": true}});
+    old["plugins"]["allow"] = json!(["irc", "sigilum-authz-notify-plugin"]);
+    for (command, entries, allow) in [
+        (
+            &["hook", "install", "--as", "plugin"][..],
+            new["plugins"]["entries"].clone(),
+            json!(["irc", "sigilum-authz-notify"]),
+        ),
+        (&["hook", "uninstall"], json!({}), json!(["irc"])),
+    ] {
+        env.write_config(old.to_string());
+        let _ = std::fs::remove_file(env.sigilum("undo.json"));
+        env.run(command).expect(0);
+        let config = config(&env);
+        assert_eq!(config["plugins"]["entries"], entries, "{config}");
+        assert_eq!(config["plugins"]["allow"], allow, "{config}");
     }
 }
 

@@ -30,7 +30,7 @@ pub struct OpenClaw {
     pub version: Option<String>,
     /// What `openclaw hooks info sigilum-authz-notify --json` says; `null` where it was not asked.
     pub hooks_info: Option<Value>,
-    /// What `openclaw plugins inspect sigilum-authz-notify-plugin --json` says; absent where it was not asked.
+    /// What `openclaw plugins inspect sigilum-authz-notify --json` says; absent where it was not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plugin_info: Option<Value>,
     /// Why it said nothing.

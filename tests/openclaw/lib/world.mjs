@@ -14,7 +14,7 @@ export const JSON5 = createRequire(OPENCLAW_ENTRY)("json5");
 
 export const NAMESPACE = "alice-e2e";
 export const HOOK = "sigilum-authz-notify";
-export const PLUGIN = "sigilum-authz-notify-plugin";
+export const PLUGIN = "sigilum-authz-notify";
 /** All test homes are the same folder, as OpenClaw's records of the IRC plugin hold absolute paths. */
 const HOME = join(WORK, "home");
 const VERSION = process.env.OPENCLAW_VERSION;
