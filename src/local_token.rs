@@ -155,7 +155,11 @@ impl LocalApi {
     /// # Errors
     /// [`ExitCode::SecretOrDatabase`] for a database that is not to be had.
     pub fn issue(&self, owner: &Owner, secret: &SecretString, ttl: u64, now: i64) -> Result<SecretString> {
-        let mut opened = LocalDb::open_or_create(&self.database, self.checkout.as_ref())?;
+        let opened = LocalDb::open_or_create(&self.database, self.checkout.as_ref());
+        let mut opened = opened.map_err(|error| match &owner.api_db {
+            Some(named) => named.origin.blame("the database", error.into()),
+            None => error.into(),
+        })?;
         let row = opened.db.ensure_owner(&owner.namespace.value, &owner.email.value)?;
         opened.db.close()?;
         let claims = Claims::new(&row.id, &row.email, &row.namespace, now, ttl);

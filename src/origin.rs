@@ -94,11 +94,13 @@ impl Origin {
         }
     }
 
-    /// The same error, whose step says by what the value was named.
+    /// The same error about `what`, a file or a folder of this origin: its step takes back a variable that names it, and
+    /// tells of what else a person did not type just now.
     pub fn blame(&self, what: &str, error: Error) -> Error {
-        match error.step() {
-            Some(step) => error.next(format!("{step}; {what} is named by {self}")),
-            None => error,
+        match (self, error.step()) {
+            (Self::Env(name), Some(step)) => error.next(format!("unset {name}; or {step}")),
+            (Self::Flag(_), _) | (_, None) => error,
+            (_, Some(step)) => error.next(format!("{step}; {what} is named by {self}")),
         }
     }
 }

@@ -179,7 +179,14 @@ fn rows() -> Vec<Row> {
             "/nowhere/at-all",
             LOGIN,
             "could not open the Sigilum checkout: /nowhere/at-all",
-            "name one that is there with --source-home; the checkout is named by NAME",
+            "unset NAME; or name one that is there with --source-home",
+        ),
+        (
+            "SIGILUM_API_DB",
+            "/nowhere/at-all",
+            SERVICES,
+            "could not use the local API database: /nowhere/at-all",
+            "unset NAME; or sigilum-authz-notify auth login",
         ),
         (
             "OPENCLAW_PROFILE",
@@ -346,4 +353,18 @@ fn a_login_that_a_step_names_is_for_the_same_api_and_file() {
     let output = env.run(["auth", "show", "--token-file"]).args([&file]).output();
     let step = output.stderr.split_once("next: ").unwrap().1;
     assert!(step.contains(&format!("--token-file '{}'", file.display())), "{step}");
+}
+
+/// Nobody typed it just now: the step says where it is from.
+#[test]
+fn a_checkout_that_only_the_record_names_is_told_with_its_origin() {
+    let env = TestEnv::new();
+    let checkout = crate::env::local_api::FakeCheckout::new(&env);
+    let home = ["--namespace", "alice", "--source-home"];
+    env.run(LOGIN).args(home).args([&checkout.root]).expect(0);
+    std::fs::rename(&checkout.root, env.home().join("moved")).unwrap();
+    let output = env.run(["auth", "refresh", "--namespace", "alice"]).expect(7);
+    let step =
+        "next: name one that is there with --source-home; the checkout is named by the record of the last login\n";
+    assert!(output.stderr.ends_with(step), "{}", output.stderr);
 }

@@ -86,7 +86,7 @@ impl Add<'_> {
     fn carry_out(&self, out: &mut dyn Write) -> Result<ExitCode> {
         let plan = || {
             let gateway = self.plan()?;
-            let db = LocalDb::open_or_create(&self.site.database, self.site.checkout.as_ref())?.db;
+            let db = self.site.make_db()?;
             let slot = self.slot(&db)?;
             self.refuse_unfinished_rotation(&slot)?;
             Ok((gateway, db, slot))

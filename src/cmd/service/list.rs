@@ -8,7 +8,7 @@ use crate::cmd::service::site::{self, Site};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::sigilum::gateway::Gateway;
-use crate::sigilum::local_db::{LocalDb, Service, ServiceKind};
+use crate::sigilum::local_db::{Service, ServiceKind};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::io::Write;
@@ -35,7 +35,7 @@ struct Line<'a> {
 /// Runs the command.
 pub fn run(args: &ServiceListArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let site = site::site(&args.common, None, env)?;
-    let db = LocalDb::open_read_only(&site.database)?;
+    let db = site.read_db()?;
     let services = db.services(site.namespace())?;
     db.close()?;
     options::warn_of_typed_secrets(None, &args.common.gateway);

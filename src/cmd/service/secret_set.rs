@@ -10,7 +10,7 @@ use crate::cmd::service::upstream_secret;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::sigilum::gateway::{Connection, PlanError, Wanted};
-use crate::sigilum::local_db::{LocalDb, ServiceKind};
+use crate::sigilum::local_db::ServiceKind;
 use secrecy::SecretString;
 use serde::Serialize;
 use std::io::Write;
@@ -53,7 +53,7 @@ pub fn run(args: &ServiceSecretSetArgs, env: &Env, out: &mut dyn Write) -> Resul
 /// Whose connection the slug names: that of the namespace which had it first. Another namespace that a person named, or
 /// that has a service of this slug too, means something else.
 fn holder(site: &Site, slug: &str) -> Result<String> {
-    let slot = LocalDb::open_read_only(&site.database)?.slot(site.namespace(), slug)?;
+    let slot = site.read_db()?.slot(site.namespace(), slug)?;
     match slot.taken_by {
         Some(other) if site.owner.namespace.origin.is_said() || slot.service.is_some() => {
             Err(report::taken(slug, &other))
@@ -151,7 +151,7 @@ impl Set<'_> {
     }
 
     fn is_native(&self) -> Result<bool> {
-        let slot = LocalDb::open_read_only(&self.site.database)?.slot(&self.namespace, self.slug())?;
+        let slot = self.site.read_db()?.slot(&self.namespace, self.slug())?;
         let kind = slot.service.and_then(|service| connection::kind(&self.site, &service));
         Ok(kind == Some(ServiceKind::Native))
     }

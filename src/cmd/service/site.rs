@@ -136,16 +136,33 @@ impl Site {
     /// The database, which must be there.
     pub fn open_db(&self) -> Result<LocalDb> {
         if !self.database.exists() {
-            return Err(DbError {
+            return Err(self.blamed(DbError {
                 path: self.database.clone(),
                 problem: Problem::Missing,
-            }
-            .into());
+            }));
         }
-        Ok(LocalDb::open_or_create(&self.database, self.checkout.as_ref())?.db)
+        self.make_db()
     }
 
-    /// The same, in a folder that is made where there is none.
+    /// The database, for reading.
+    pub fn read_db(&self) -> Result<LocalDb> {
+        LocalDb::open_read_only(&self.database).map_err(|error| self.blamed(error))
+    }
+
+    /// The database, brought up, and made where there is none.
+    pub fn make_db(&self) -> Result<LocalDb> {
+        let opened = LocalDb::open_or_create(&self.database, self.checkout.as_ref());
+        Ok(opened.map_err(|error| self.blamed(error))?.db)
+    }
+
+    fn blamed(&self, error: DbError) -> Error {
+        match &self.owner.api_db {
+            Some(named) => named.origin.blame("the database", error.into()),
+            None => error.into(),
+        }
+    }
+
+    /// As [`Self::lock`], in a folder that is made where there is none.
     pub fn make_and_lock(&self) -> Result<FileLock> {
         let folder = self.workspace.dir();
         fs::create_private_dir(folder)?;

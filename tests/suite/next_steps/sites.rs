@@ -88,7 +88,16 @@ pub const SITES: &[Site] = &[
         Case("printed, and not printed"),
     ),
     Site("settings", "step)", Test("each_wrong_value_is_blamed_on_what_held_it")),
-    Site("origin", "format!(\"{step}; {what}", Case("no checkout")),
+    Site(
+        "origin",
+        r#"format!("unset {name}"#,
+        Test("each_wrong_value_is_blamed_on_what_held_it"),
+    ),
+    Site(
+        "origin",
+        r#"format!("{step}; {what}"#,
+        Test("a_checkout_that_only_the_record_names_is_told_with_its_origin"),
+    ),
     Site(
         "settings::namespace",
         r#""add --namespace johndee"#,
