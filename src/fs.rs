@@ -28,7 +28,7 @@ pub use trust::{is_open_without_modes, others_can_write, quoted, trust_all_write
 
 use crate::error::{Error, ExitCode, OrFail, Result};
 use failure::failed;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::io;
 use std::io::Read;
@@ -149,6 +149,13 @@ fn read_at_most(path: &Path, limit: u64, regular: bool) -> Result<Option<Vec<u8>
 #[error("{0}")]
 pub struct Disbelieved(String);
 
+/// The command that removes what has the name of a file of ours.
+pub fn removal(path: &Path) -> String {
+    let is_folder = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+    let flag = if is_folder { "-r " } else { "" };
+    format!("rm {flag}{}", quoted(path))
+}
+
 /// The bytes of a file of ours; `None` where there is no such file. What someone else may have planted or changed is
 /// refused: a link, a file with a second name, one that a user who is not trusted owns or may write to. The folder is
 /// not asked about: who only reads has nothing to lose in it.
@@ -169,7 +176,7 @@ fn read_believed(path: &Path, limit: u64, only_of: Option<u32>) -> Result<Option
     let what = || format!("could not read the file: {}", path.display());
     let not_ours = |why: String| {
         let error = Error::new(ExitCode::Failure, what()).because(Disbelieved(why));
-        error.next(format!("look at it, then remove it: rm {}", quoted(path)))
+        error.next(format!("look at it, then remove it: {}", removal(path)))
     };
     let content = match folder.read(file_name(path)?, limit) {
         Ok(Some(content)) => content,
@@ -219,8 +226,8 @@ pub struct Loose {
     pub doubt: Option<String>,
 }
 
-/// The regular files of those names in a folder that others may read, or may have written; none where there is no such
-/// folder.
+/// What has those names in a folder and others may read, or may have put there; folders aside. None where there is no
+/// such folder.
 pub fn loose(folder: &Path, is_ours: impl Fn(&str) -> bool) -> Vec<Loose> {
     let Ok(folder) = Folder::open(folder) else {
         return Vec::new();
@@ -229,12 +236,19 @@ pub fn loose(folder: &Path, is_ours: impl Fn(&str) -> bool) -> Vec<Loose> {
     names.retain(|name| is_ours(name));
     names.sort();
     let loose = |name: String| {
-        let stat = folder.stat(&name).ok()?.filter(is_regular)?;
+        let stat = folder.stat(&name).ok()??;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let doubt = match kind {
+            FileType::RegularFile => trust::disbelief(&folder, &stat),
+            FileType::Directory => return None,
+            FileType::Symlink => Some("it is a symbolic link".to_owned()),
+            _ => Some("it is not a regular file".to_owned()),
+        };
         let found = Loose {
             path: folder.join(&name),
             mode: permissions(&stat),
-            is_readable: trust::readable_by_others(&folder, &stat),
-            doubt: trust::disbelief(&folder, &stat),
+            is_readable: is_regular(&stat) && trust::readable_by_others(&folder, &stat),
+            doubt,
         };
         (found.is_readable || found.doubt.is_some()).then_some(found)
     };

@@ -209,7 +209,7 @@ fn install_anew(path: &Path) -> String {
         true => " --as plugin",
         false => "",
     };
-    format!("rm {} && sigilum-authz-notify hook install{kind}", fs::quoted(path))
+    format!("{} && sigilum-authz-notify hook install{kind}", fs::removal(path))
 }
 
 /// Replaces the record.

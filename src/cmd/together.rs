@@ -11,7 +11,8 @@ pub struct Together<'a> {
     /// Our lock on the home.
     pub lock: &'a OwnLock,
     change: &'a dyn Fn() -> Result<()>,
-    done: Cell<bool>,
+    begun: Cell<bool>,
+    succeeded: Cell<bool>,
     held: Cell<Option<Held>>,
 }
 
@@ -21,23 +22,26 @@ impl<'a> Together<'a> {
         Self {
             lock,
             change,
-            done: Cell::new(false),
+            begun: Cell::new(false),
+            succeeded: Cell::new(false),
             held: Cell::new(None),
         }
     }
 
     /// Does it, unless it is done.
     pub fn run(&self) -> Result<()> {
-        if self.done.replace(true) {
+        if self.begun.replace(true) {
             return Ok(());
         }
         let held = signals::hold().or_fail(ExitCode::Failure, || "could not handle signals".to_owned())?;
         self.held.set(Some(held));
-        (self.change)()
+        (self.change)()?;
+        self.succeeded.set(true);
+        Ok(())
     }
 
-    /// Whether it was begun.
+    /// Whether it was done, and did not fail.
     pub fn is_done(&self) -> bool {
-        self.done.get()
+        self.succeeded.get()
     }
 }

@@ -151,8 +151,8 @@ pub fn anew(path: &Path) -> String {
     // Which of the two modes it names is worth a guess, and no more.
     let text = fs::read_capped(path, MAX_BYTES).ok().flatten().unwrap_or_default();
     format!(
-        "look at it, then make it anew: rm {} && {}",
-        fs::quoted(path),
+        "look at it, then make it anew: {} && {}",
+        fs::removal(path),
         log_in_again(path, &text)
     )
 }

@@ -321,6 +321,31 @@ fn a_working_token_is_not_replaced_by_one_that_neither_its_secret_nor_the_api_ac
     }
 }
 
+/// W8 as it happened: a home of Sigilum's own installer, outside of the checkout, and nothing but the words.
+#[test]
+fn a_plain_refresh_in_a_home_of_sigilums_installer_keeps_the_token_and_asks_for_the_checkout() {
+    let home = Installed::new("http://127.0.0.1:8787", true, 3600);
+    let env = &home.env;
+    let before = files(&env.openclaw());
+    let refused = env.run(["auth", "refresh"]).expect(4);
+    let step = "next: name the Sigilum checkout that the API runs from: ";
+    let command = refused.stderr.split_once(step).unwrap().1.trim_end();
+    assert_eq!(
+        command,
+        "sigilum-authz-notify auth login --mode oss-local --namespace alice --source-home <folder>"
+    );
+    assert!(!refused.stderr.contains("passkey"), "{}", refused.stderr);
+    // Nor does what comes next by itself.
+    env.run(["watch", "--once"]).output();
+    env.run(["hook", "run", "--event", "command:new"]).output();
+    assert_eq!(files(&env.openclaw()), before);
+    assert!(!env.sigilum("jwt-secret").exists());
+    let command = command.replace("<folder>", home.checkout.root.to_str().unwrap());
+    env.run(command.split(' ').skip(1)).args(["--no-check"]).expect(0);
+    assert!(signed_by(&stored(env), JWT_SECRET));
+    assert_ne!(stored(env), home.token);
+}
+
 #[test]
 fn a_refresh_by_the_secret_that_signed_the_stored_token_needs_no_api() {
     let env = TestEnv::new();

@@ -51,6 +51,7 @@ mod service_rotate;
 mod service_secret;
 mod service_stopped;
 mod settings;
+mod swapped;
 mod terminal;
 mod uninstalled;
 mod waiting;

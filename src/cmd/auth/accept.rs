@@ -5,8 +5,9 @@ use crate::error::{Error, ExitCode, Result};
 use crate::home::OpenClawHome;
 use crate::local_token::SigningSecret;
 use crate::mode::Mode;
+use crate::openclaw::entry::Entry;
 use crate::origin::Origin;
-use crate::settings::{Owner, Sourced};
+use crate::settings::{self, Owner, Sourced};
 use crate::token::claims::{self, Inspected};
 use crate::token::{lifetime, source};
 use crate::token_check::Verdict;
@@ -20,6 +21,19 @@ pub enum Action {
     Login,
     /// `auth refresh`
     Refresh,
+}
+
+/// How a managed login gets its token; or, in a home that Sigilum's own installer made for a local API, how that API's
+/// secret is named. The entry decides nothing but which of the two is said.
+pub(super) fn how_to_get_a_token(owner: &Owner, place: &OpenClawHome, entry: Option<&Entry>) -> Result<String> {
+    let says_local = entry.and_then(Entry::mode) == Some(Mode::OssLocal.as_str());
+    if !says_local || owner.mode.origin != Origin::Default || settings::hook_namespace(place)?.0.is_some() {
+        return Ok(source::HOW_TO_GET_ONE.to_owned());
+    }
+    let log_in = Mode::OssLocal.login_command(&owner.namespace.value);
+    Ok(format!(
+        "name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>"
+    ))
 }
 
 /// A new token, and what the API says of it.

@@ -135,9 +135,8 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
         store::refuse_foreign(&owner.token_file)?;
     }
     if owner.mode.value == Mode::Managed && given.is_none() {
-        return Err(
-            Error::new(ExitCode::Token, "Managed mode requires an explicit owner JWT").next(source::HOW_TO_GET_ONE),
-        );
+        let error = Error::new(ExitCode::Token, "Managed mode requires an explicit owner JWT");
+        return Err(error.next(accept::how_to_get_a_token(&owner, place, hook.entry.as_ref())?));
     }
     for doubt in given.iter().flat_map(|given| given.says.doubts(now)) {
         output::warn(doubt);

@@ -44,7 +44,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::auth::login",
-        "source::HOW_TO_GET_ONE",
+        "accept::how_to_get_a_token(",
         Case("login without a token"),
     ),
     Site(
@@ -156,7 +156,7 @@ pub const SITES: &[Site] = &[
     // homes, folders and files
     Site(
         "fs",
-        r#"format!("look at it, then remove it: rm {}", quoted(path))"#,
+        r#"format!("look at it, then remove it: {}", removal(path))"#,
         Case("a secret of two names"),
     ),
     Site(
