@@ -156,10 +156,7 @@ impl LocalApi {
     /// [`ExitCode::SecretOrDatabase`] for a database that is not to be had.
     pub fn issue(&self, owner: &Owner, secret: &SecretString, ttl: u64, now: i64) -> Result<SecretString> {
         let opened = LocalDb::open_or_create(&self.database, self.checkout.as_ref());
-        let mut opened = opened.map_err(|error| match &owner.api_db {
-            Some(named) => named.origin.blame("the database", error.into()),
-            None => error.into(),
-        })?;
+        let mut opened = opened.map_err(|error| owner.blame_database(error))?;
         let row = opened.db.ensure_owner(&owner.namespace.value, &owner.email.value)?;
         opened.db.close()?;
         let claims = Claims::new(&row.id, &row.email, &row.namespace, now, ttl);

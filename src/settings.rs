@@ -17,6 +17,7 @@ use crate::mode::Mode;
 use crate::origin::Origin;
 use crate::sigilum::checkout::Checkout;
 use crate::sigilum::http::{self, LoopbackTrust, Url};
+use crate::sigilum::local_db::{DbError, Problem};
 use crate::text::is_unset;
 use crate::token::record::{self, Record};
 use crate::token::store;
@@ -140,6 +141,15 @@ impl Owner {
                 .because(error)
                 .next(origin.mend("--api-url", default_api_url(self.mode.value), &log_in))
         })
+    }
+
+    /// An error of the local API's database: where another one is meant, it tells what named this one.
+    pub fn blame_database(&self, error: DbError) -> Error {
+        let is_wrong_one = matches!(error.problem, Problem::Missing | Problem::NotSigilum);
+        match self.api_db.as_ref().filter(|_| is_wrong_one) {
+            Some(named) => named.origin.blame("the database", error.into()),
+            None => error.into(),
+        }
     }
 
     /// Whose servers on this machine this owner's secrets may be sent to, as the last login said.

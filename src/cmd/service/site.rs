@@ -136,7 +136,7 @@ impl Site {
     /// The database, which must be there.
     pub fn open_db(&self) -> Result<LocalDb> {
         if !self.database.exists() {
-            return Err(self.blamed(DbError {
+            return Err(self.owner.blame_database(DbError {
                 path: self.database.clone(),
                 problem: Problem::Missing,
             }));
@@ -146,20 +146,13 @@ impl Site {
 
     /// The database, for reading.
     pub fn read_db(&self) -> Result<LocalDb> {
-        LocalDb::open_read_only(&self.database).map_err(|error| self.blamed(error))
+        LocalDb::open_read_only(&self.database).map_err(|error| self.owner.blame_database(error))
     }
 
     /// The database, brought up, and made where there is none.
     pub fn make_db(&self) -> Result<LocalDb> {
         let opened = LocalDb::open_or_create(&self.database, self.checkout.as_ref());
-        Ok(opened.map_err(|error| self.blamed(error))?.db)
-    }
-
-    fn blamed(&self, error: DbError) -> Error {
-        match &self.owner.api_db {
-            Some(named) => named.origin.blame("the database", error.into()),
-            None => error.into(),
-        }
+        Ok(opened.map_err(|error| self.owner.blame_database(error))?.db)
     }
 
     /// As [`Self::lock`], in a folder that is made where there is none.
