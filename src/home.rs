@@ -88,7 +88,13 @@ impl OpenClawHome {
             self.config.clone(),
         ];
         let strange = parts.into_iter().find(|path| !fs::is_of(path, uid));
-        strange.map_or(Ok(()), |path| Err(fs::not_its_owners(ExitCode::Failure, &path, uid)))
+        strange.map_or(Ok(()), |path| {
+            let code = match path == self.config {
+                true => ExitCode::Config,
+                false => ExitCode::Failure,
+            };
+            Err(fs::not_its_owners(code, &path, uid))
+        })
     }
 
     /// `<home>/.sigilum`: everything that is ours.
