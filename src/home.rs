@@ -122,6 +122,11 @@ impl OpenClawHome {
         self.sigilum_dir().join("seen.json")
     }
 
+    /// `<home>/.sigilum/told.json`: what the owner was told of unasked.
+    pub fn told_file(&self) -> PathBuf {
+        self.sigilum_dir().join("told.json")
+    }
+
     /// `<home>/.sigilum/decisions.jsonl`: the owner's decisions, made here.
     pub fn decision_log_file(&self) -> PathBuf {
         self.sigilum_dir().join("decisions.jsonl")

@@ -6,7 +6,8 @@
 //! ```text
 //! cmd           one file a command: read settings, call the parts, print
 //! cli           every flag, default and help text
-//! watch         renews tokens before they expire, keeps openclaw.json up to date, takes back approvals whose time is over
+//! watch         renews tokens before they expire, keeps openclaw.json up to date, takes back approvals whose time is over,
+//!               tells the owner of requests at once
 //! authz         one decision of the owner from its intent to its result, the log of all, approvals that end
 //! owner_token   which token is sent to which API, or why none
 //! token_check   what the API says of a token or a secret, for the commands and the watcher

@@ -13,6 +13,7 @@ mod file_events;
 mod home;
 pub mod log;
 pub mod planner;
+pub mod push;
 mod run;
 mod service_manager;
 pub mod service_unit;

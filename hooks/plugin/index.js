@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { definePluginEntry } from "openclaw/plugin-sdk/plugin-entry";
 import { command as chatCommand } from "./command.js";
 import { NAME, answer, command, homeOf, missing, shared } from "./handler.js";
+import { push } from "./push.js";
 import { Resident } from "./resident.js";
 
 const HOOK_ID = `${NAME}-plugin`; // not the directory hook's, which has an entry of its own
@@ -30,6 +31,7 @@ export default definePluginEntry({
             return { program, args: ["serve", "--stdio", ...flags] };
           },
           installed,
+          push: (message) => push(message, () => api.runtime.config.current()),
           missing: missing(INSTALL),
           logger,
           health: serviceHealth,

@@ -21,7 +21,7 @@ export class Resident {
 
   /**
    * `command()` gives { program, args }, anew for each start, or throws { code }; `installed()` says whether our files
-   * are still there; `missing` is what to tell, once, where `command` throws the code "missing".
+   * are still there; `push(message)` sends a message that nobody asked for and says what became of it; `missing` is what to tell, once, where `command` throws the code "missing".
    */
   constructor(options) {
     this.#options = options;
@@ -140,7 +140,14 @@ export class Resident {
       return; // not an answer
     }
     if (reply?.confirm === true) return void this.#waiting.get(reply.id)?.confirmed?.();
+    if (reply?.push) return this.#push(reply.push);
     this.#settle(reply?.id, (wait) => wait.resolve(reply));
+  }
+
+  async #push(message) {
+    const child = this.#child;
+    const { status, code } = await this.#options.push(message);
+    if (this.#child === child) child?.stdin.write(`${JSON.stringify({ pushed: message.key, status, code })}\n`);
   }
 
   #settle(id, how) {

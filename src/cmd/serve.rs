@@ -18,6 +18,8 @@
 //! {"id":2,"reply":{"text":"…","presentation":{…}},"messages":[],"logs":["…"]}
 //! ```
 //!
+//! Messages that nobody asked for go out too, and what became of them comes in: `serve/pushes.rs`.
+//!
 //! The event may also stand in a field `event`. A line that is no question is answered too: `error` says why. Answers
 //! come in the order in which they are ready. Files are read anew for each event; only the HTTP client is kept, for as long
 //! as what is recorded of the environment stays the same. Of the process's own environment HOME alone counts.
@@ -25,8 +27,10 @@
 //! SIGINT.
 
 mod confirm;
+mod pushes;
 
 use self::confirm::Chat;
+use self::pushes::Pushes;
 use crate::cli::{HookRunArgs, PlaceArgs, ServeArgs};
 use crate::cmd::authz::chat::{self, Means};
 use crate::cmd::hook::answer::{self, Outcome};
@@ -42,6 +46,7 @@ use crate::sigilum::http::{self, Http};
 use crate::text;
 use crate::token::token_command::{TokenCommand, VARIABLE};
 use crate::watch::log::LogFormat;
+use crate::watch::push::{Push, Way};
 use crate::watch::{self, Homes, Watching};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -72,6 +77,8 @@ enum Message {
     Answered(Reply),
     /// A command is to be confirmed.
     Confirm(Value),
+    /// A message for the owner.
+    Push(Push),
     /// Standard input is closed, or a signal says to end.
     End,
 }
@@ -148,7 +155,7 @@ pub fn run(args: &ServeArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
         chat: Chat::default(),
     });
     let mut beside = Beside {
-        watch: (!args.no_watch).then(|| Watch::new(&server)),
+        watch: (!args.no_watch).then(|| Watch::new(&server, &sender)),
         shown: Shown::new(&server),
     };
     serve(&messages, &sender, &server, &mut beside, out);
@@ -166,6 +173,7 @@ fn serve(
     out: &mut dyn Write,
 ) {
     let mut under_way = 0;
+    let mut pushes = Pushes::default();
     let mut ending: Option<Instant> = None;
     loop {
         if ending.is_some() && under_way == 0 {
@@ -193,6 +201,13 @@ fn serve(
                 }
                 continue;
             }
+            Ok(Message::Push(push)) => {
+                if !write_line(out, &pushes.line(push)) {
+                    return;
+                }
+                continue;
+            }
+            Ok(Message::Line(line)) if pushes.heard(&line) => continue,
             Ok(Message::TooLong) => Reply::error(Value::Null, format!("the line is over {MAX_BYTES} bytes")),
             Ok(Message::Line(line)) => match question(&line) {
                 Err(why) => Reply::error(Value::Null, why),
@@ -313,16 +328,18 @@ impl Shown {
 struct Watch {
     args: PlaceArgs,
     env: Env,
+    sender: Sender<Message>,
     watching: Option<Watching>,
     pause: Duration,
     next: Instant,
 }
 
 impl Watch {
-    fn new(server: &EventServer) -> Self {
+    fn new(server: &EventServer, sender: &Sender<Message>) -> Self {
         Self {
             args: server.args.place.clone(),
             env: server.env.clone(),
+            sender: sender.clone(),
             watching: None,
             pause: FIRST_PAUSE,
             next: Instant::now(),
@@ -349,10 +366,15 @@ impl Watch {
     fn start(&self) -> Result<Watching> {
         let Caller { place, env, .. } = Caller::gateway(&self.args, &self.env)?;
         let command = env.var(VARIABLE);
+        let sender = self.sender.clone();
         watch::start(watch::Options {
             token_command: command
                 .map(|text| TokenCommand::parse(text, VARIABLE, env.pairs()))
                 .transpose()?,
+            push: watch::push::Options {
+                way: Way::HandedOver(Arc::new(move |push| drop(sender.send(Message::Push(push))))),
+                ..watch::push::Options::default()
+            },
             ..watch::Options::new(Homes::Listed(vec![place]), &env)
         })
     }
@@ -505,7 +527,7 @@ mod tests {
             .map(|item| match item {
                 Message::Line(line) => String::from_utf8(line).unwrap(),
                 Message::TooLong => "too long".to_owned(),
-                Message::End | Message::Answered(_) | Message::Confirm(_) => unreachable!(),
+                Message::End | Message::Answered(_) | Message::Confirm(_) | Message::Push(_) => unreachable!(),
             })
             .collect();
         assert_eq!(lines, ["one", "too long", just.as_str(), "two"]);

@@ -59,6 +59,11 @@ fn options(args: &WatchArgs, env: &Env) -> Result<Options> {
         seed: args.seed,
         poll: args.poll,
         once: args.once,
+        push: watch::push::Options {
+            target: args.notify.clone(),
+            every: args.poll_requests,
+            ..watch::push::Options::default()
+        },
         ..Options::new(homes(args, env)?, env)
     })
 }

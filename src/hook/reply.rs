@@ -43,8 +43,8 @@ impl Reply {
         }
     }
 
-    /// With commands as buttons, a row a list.
-    fn with_buttons(text: String, rows: Vec<Vec<(String, String)>>) -> Self {
+    /// With commands as buttons, a row a list; each with its label.
+    pub fn with_buttons(text: String, rows: Vec<Vec<(String, String)>>) -> Self {
         let button = |(label, command): (String, String)| json!({"label": label, "action": {"type": "command", "command": command}});
         let blocks: Vec<Value> = rows
             .into_iter()

@@ -73,6 +73,7 @@ impl Kind {
             Self::Plugin => &[
                 HANDLER,
                 ("command.js", include_str!("../../hooks/plugin/command.js")),
+                ("push.js", include_str!("../../hooks/plugin/push.js")),
                 ("resident.js", include_str!("../../hooks/plugin/resident.js")),
                 ("index.js", include_str!("../../hooks/plugin/index.js")),
                 (

@@ -33,6 +33,8 @@ pub struct Ran {
     pub ok: bool,
     /// Its standard output, as far as it is UTF-8.
     pub stdout: String,
+    /// The end of its standard error, likewise.
+    pub stderr: String,
 }
 
 /// Runs the program on this OpenClaw home, without a shell and with nothing to read, and kills it after `limit`.
@@ -67,5 +69,6 @@ pub fn run(
     Ok(Ran {
         ok: ended.status.success(),
         stdout: String::from_utf8_lossy(&ended.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&ended.stderr).into_owned(),
     })
 }

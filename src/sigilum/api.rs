@@ -5,6 +5,7 @@ use crate::sigilum::http::{self, Http, HttpError, LoopbackTrust, Method, Request
 use crate::sigilum::requests;
 use crate::sigilum::requests::DecodeError;
 use secrecy::SecretString;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -52,6 +53,34 @@ impl ApiError {
     }
 }
 
+/// Why there is no list, and for how many seconds the API asks to be left alone.
+#[derive(Debug, Clone, Copy)]
+pub struct Unanswered {
+    /// Why.
+    pub error: ApiError,
+    /// `Retry-After`
+    pub retry_after: Option<i64>,
+}
+
+impl From<ApiError> for Unanswered {
+    fn from(error: ApiError) -> Self {
+        Self {
+            error,
+            retry_after: None,
+        }
+    }
+}
+
+/// Tells an answer's bytes from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Print([u8; 32]);
+
+impl Print {
+    fn of(answer: &Response) -> Self {
+        Self(Sha256::digest(&answer.body).into())
+    }
+}
+
 /// The API of one namespace owner.
 pub struct Api<'a> {
     /// The client.
@@ -77,8 +106,37 @@ impl Api<'_> {
     /// The requests that are asked for, page by page, once more after a pause where the API is busy. What is known when a
     /// later page fails, or at the `deadline`, is told.
     pub fn requests(&self, token: &SecretString, which: &Which, deadline: Instant) -> Result<Pending, ApiError> {
+        let first = patiently(deadline, |left| self.page(token, which, 0, left))?;
+        Ok(self.to_its_end(first, token, which, deadline))
+    }
+
+    /// As [`Api::requests`] of what is pending, asked once, and not looked at further where the answer has the very bytes
+    /// of the one before, whose print is `known`: then there is no list.
+    pub fn pending_since(
+        &self,
+        token: &SecretString,
+        known: Option<Print>,
+        deadline: Instant,
+    ) -> Result<(Option<Pending>, Option<Print>), Unanswered> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let answer = self.ask(token, &Which::PENDING, 0, left).map_err(ApiError::from)?;
+        let print = Some(Print::of(&answer)).filter(|_| answer.status == 200);
+        if print.is_some() && print == known {
+            return Ok((None, print));
+        }
+        let first = listed(&answer).map_err(|error| Unanswered {
+            error,
+            retry_after: answer.retry_after,
+        })?;
+        // Of further pages the first one tells nothing.
+        let print = print.filter(|_| first.is_all());
+        let all = self.to_its_end(first, token, &Which::PENDING, deadline);
+        Ok((Some(all), print))
+    }
+
+    /// The list that begins with this page.
+    fn to_its_end(&self, mut all: Pending, token: &SecretString, which: &Which, deadline: Instant) -> Pending {
         let left = || deadline.saturating_duration_since(Instant::now());
-        let mut all = patiently(deadline, |left| self.page(token, which, 0, left))?;
         let mut received = all.requests.len();
         let mut ids = BTreeSet::new();
         let mut is_new = |id: &str| ids.insert(id.to_owned());
@@ -104,7 +162,7 @@ impl Api<'_> {
                 break;
             }
         }
-        Ok(all)
+        all
     }
 
     fn page(&self, token: &SecretString, which: &Which, offset: usize, budget: Duration) -> Result<Pending, ApiError> {

@@ -147,6 +147,8 @@ pub struct Response {
     pub body: Vec<u8>,
     /// `Date` in Unix seconds: the server's clock.
     pub date: Option<i64>,
+    /// `Retry-After`, in seconds from then.
+    pub retry_after: Option<i64>,
 }
 
 impl Response {
@@ -289,11 +291,17 @@ async fn exchange(client: &reqwest::Client, request: reqwest::Request, cap: usiz
         .and_then(|value| value.split(';').next())
         .map(|essence| essence.trim().to_ascii_lowercase())
         .unwrap_or_default();
+    let date = header(reqwest::header::DATE).and_then(time::of_http_date);
+    let retry_after = header(reqwest::header::RETRY_AFTER).and_then(|text| match text.trim().parse() {
+        Ok(seconds) => Some(seconds),
+        Err(_) => time::of_http_date(text).map(|at| at.saturating_sub(date.unwrap_or_else(time::now))),
+    });
     Ok(Response {
         status: response.status().as_u16(),
         content_type,
         body,
-        date: header(reqwest::header::DATE).and_then(time::of_http_date),
+        date,
+        retry_after,
     })
 }
 
@@ -397,6 +405,7 @@ mod tests {
             content_type: "application/json".into(),
             body: b"s3cret-token".to_vec(),
             date: None,
+            retry_after: None,
         };
         assert!(!format!("{response:?}").contains("s3cret"));
     }

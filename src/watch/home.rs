@@ -5,7 +5,9 @@ use super::clock::Clock;
 use super::commands::Commands;
 use super::file_events::{FileWatcher, HomeId};
 use super::log::one_line;
-use super::planner::{Action, By, Config, LogEvent, Memory, Now, Plan, Rules, Snapshot, Stored, plan};
+use super::planner::{Action, By, Config, LogEvent, Memory, Now, Plan, Rules, Snapshot, Stored, Token, plan};
+use super::push::teller::Facts;
+use super::push::{self, Poller, Way};
 use super::snapshot::SnapshotReader;
 use super::status::{self, HomeStatus, WatchStatus};
 use super::wakeup::Waker;
@@ -14,9 +16,12 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
+use crate::hook_record::POLL_REQUESTS;
+use crate::mode::Mode;
 use crate::openclaw::lock;
 use crate::process::Process;
 use crate::time;
+use crate::token::lifetime::Lifetime;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,6 +51,8 @@ pub(super) struct Shared {
     pub waker: Waker,
     pub started_at: String,
     pub homes_served: usize,
+    pub push: push::Options,
+    pub seed: u64,
 }
 
 /// A home that is served.
@@ -71,6 +78,10 @@ pub(super) struct Home {
     printed: Option<SecretString>,
     renewed_at: Option<String>,
     status: Option<HomeStatus>,
+    /// Who is told at once.
+    poller: Option<Poller>,
+    /// It was said that nobody can be told.
+    told_of_no_way: bool,
     /// What failed last, for `--once`: in openclaw.json (true), or in our own files.
     failures: BTreeMap<bool, ExitCode>,
 }
@@ -93,6 +104,8 @@ impl Home {
             printed: None,
             renewed_at: None,
             status: None,
+            poller: None,
+            told_of_no_way: false,
             failures: BTreeMap::new(),
         }
     }
@@ -215,6 +228,7 @@ impl Home {
             return;
         }
         if !self.is_locked(&snapshot, begun) {
+            self.poller = None;
             return;
         }
         let Some(snapshot) = self.work(id, snapshot, shared) else {
@@ -232,7 +246,71 @@ impl Home {
         self.not_before = now.steady + (REST * (now.steady - begun.steady)).min(1_000);
         if !shared.rules.once {
             self.write_status(&snapshot, shared);
+            self.mind_the_poller(&snapshot, shared);
         }
+    }
+
+    /// Sees to it that requests are asked for while somebody can be told of them.
+    fn mind_the_poller(&mut self, snapshot: &Snapshot, shared: &Shared) {
+        let wanted = self.push_settings(snapshot, shared);
+        if self.poller.as_ref().map(|poller| &poller.settings) != wanted.as_ref() {
+            self.poller = wanted.and_then(|settings| {
+                let (place, env) = (&self.place, &shared.env);
+                let poller = Poller::start(settings, &shared.push.way, place, env, &shared.clock, shared.seed);
+                poller.inspect_err(|error| tracing::warn!("{}", one_line(error))).ok()
+            });
+        }
+        let renews = shared.rules.token_command
+            || snapshot
+                .owner
+                .as_ref()
+                .is_some_and(|owner| owner.mode == Mode::OssLocal);
+        let facts = Facts {
+            answering: self.reader.answering.map(|what| what.map(str::to_owned)),
+            deciders: self.reader.chosen.deciders.is_some(),
+            token: match &snapshot.file {
+                Stored::Token(token) => Some((token.id.to_string(), life(token))),
+                _ => None,
+            },
+            renews,
+        };
+        if let Some(poller) = &mut self.poller {
+            poller.tell(facts);
+        }
+    }
+
+    /// Whom to tell, and how; `None` where nobody is to be told, or cannot be.
+    fn push_settings(&mut self, snapshot: &Snapshot, shared: &Shared) -> Option<push::Settings> {
+        let chosen = &self.reader.chosen;
+        let owner = snapshot.owner.as_ref().filter(|_| self.watcher_lock.is_some())?;
+        let target = shared.push.target.as_ref().or(chosen.notify.as_ref())?;
+        let every = shared.push.every.or(chosen.poll_requests).unwrap_or(POLL_REQUESTS);
+        let openclaw = match shared.push.way {
+            Way::Program => Some(chosen.openclaw.clone()),
+            Way::HandedOver(_) => None,
+        };
+        if every == 0 {
+            return None;
+        }
+        if let Some(None) = openclaw {
+            if !std::mem::replace(&mut self.told_of_no_way, true) {
+                tracing::warn!(
+                    home = %self.place.home.display(),
+                    "nobody is told at once, as no openclaw program is recorded; where there is one on PATH: \
+                     sigilum-authz-notify hook install{}",
+                    snapshot.flags
+                );
+            }
+            return None;
+        }
+        Some(push::Settings {
+            namespace: owner.namespace.clone(),
+            api_url: owner.api_url.clone(),
+            target: target.clone(),
+            every,
+            openclaw: openclaw.flatten(),
+            flags: snapshot.flags.clone(),
+        })
     }
 
     /// Looks, with watches on every folder that the look shows to matter.
@@ -435,6 +513,13 @@ impl Home {
             status::remove(&self.place);
         }
     }
+}
+
+/// The times of a token; `None` where it has no end. One that does not say when it was issued has lived for long.
+fn life(token: &Token) -> Option<Lifetime> {
+    let exp = token.exp?;
+    let iat = token.iat.unwrap_or(0);
+    Some(Lifetime { iat, exp })
 }
 
 /// When the stored token expires, Unix seconds.

@@ -5,6 +5,7 @@ use super::commands::Commands;
 use super::file_events::{FileWatcher, HomeId};
 use super::home::{Home, Shared};
 use super::planner::{Now, Rules};
+use super::push;
 use super::service_manager::ServiceManager;
 use super::snapshot;
 use super::wakeup::{self, WakeReceiver, Waker};
@@ -71,6 +72,8 @@ pub struct Options {
     pub poll: bool,
     /// `--once`.
     pub once: bool,
+    /// Who is told at once of requests.
+    pub push: push::Options,
     /// The process environment. Its namespace, mode, URL and token variables do not apply.
     pub env: Env,
     /// What time it is.
@@ -87,6 +90,7 @@ impl Options {
             seed: None,
             poll: false,
             once: false,
+            push: push::Options::default(),
             env: snapshot::environment(env),
             clock: Arc::new(SystemClock::default()),
         }
@@ -198,6 +202,8 @@ impl Watcher {
             waker: waker.clone(),
             started_at: time::rfc3339(now.wall.div_euclid(1000)),
             homes_served: places.len(),
+            push: options.push,
+            seed,
         };
         let mut watcher = Self {
             homes: places

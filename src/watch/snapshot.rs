@@ -5,7 +5,9 @@ use crate::authz::timed;
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::home::OpenClawHome;
-use crate::openclaw::{config, entry};
+use crate::hook_record::HookRecord;
+use crate::openclaw::hook_files::Kind;
+use crate::openclaw::{config, entry, plugin};
 use crate::settings::{self, Owner, OwnerQuery};
 use crate::sigilum::http;
 use crate::token::claims;
@@ -39,6 +41,10 @@ pub(super) struct SnapshotReader {
     pub owner: Option<Owner>,
     /// The token in its file.
     pub stored: Option<SecretString>,
+    /// What a person chose for the hook.
+    pub chosen: HookRecord,
+    /// What answers `/new`, `plugin` or `hook`, if anything does; `None` where that cannot be told.
+    pub answering: Option<Option<&'static str>>,
     /// As [`Snapshot::flags`].
     flags: String,
 }
@@ -49,6 +55,8 @@ impl SnapshotReader {
             files: vec![place.config.clone()],
             owner: None,
             stored: None,
+            chosen: HookRecord::default(),
+            answering: None,
             flags: place.flags(env),
         }
     }
@@ -57,7 +65,7 @@ impl SnapshotReader {
     pub fn read(&mut self, place: &OpenClawHome, env: &Env) -> Snapshot {
         let config = self.read_config(place);
         let config = config.unwrap_or_else(|error| Config::Broken(error.to_string()));
-        (self.owner, self.stored) = (None, None);
+        (self.owner, self.stored, self.chosen) = (None, None, HookRecord::default());
         let (owner, unreadable) = match self.read_owner(place, env) {
             Ok(owner) => (owner, None),
             Err(error) => {
@@ -89,6 +97,7 @@ impl SnapshotReader {
 
     /// openclaw.json, as far as it matters, and from now on the files that it is made of.
     fn read_config(&mut self, place: &OpenClawHome) -> Result<Config> {
+        self.answering = None;
         // Empty: about to be written, as a rule. Nobody's entry was taken out.
         let config = config::read(place)?.filter(|_| !is_blank(&place.config));
         let Some(config) = config else {
@@ -96,6 +105,7 @@ impl SnapshotReader {
             return Ok(Config::Missing);
         };
         let entry = entry_of(&config.value, config.barred.as_deref());
+        self.answering = answering(&config.value, place).ok();
         self.files = std::iter::once(place.config.clone()).chain(config.files).collect();
         Ok(entry?.map_or(Config::NoEntry, Config::Entry))
     }
@@ -130,15 +140,27 @@ impl SnapshotReader {
             },
         };
         self.stored = read.unwrap_or_default();
+        let token_in_config = chosen.token_in_config;
+        self.chosen = chosen;
         let planned = planner::Owner {
             namespace: owner.namespace.value.clone(),
             mode: owner.mode.value,
             api_url: plain_url(&owner.api_url.value),
-            token_in_config: chosen.token_in_config,
+            token_in_config,
         };
         self.owner = Some(owner);
         Ok((Some(planned), file))
     }
+}
+
+/// What answers `/new`, as far as the config says.
+fn answering(config: &Value, place: &OpenClawHome) -> Result<Option<&'static str>> {
+    if plugin::find(config, &Kind::Plugin.dir(place))?.runs() {
+        return Ok(Some("plugin"));
+    }
+    let is_on = entry::find(config)?.is_some_and(|entry| entry.enabled);
+    let runs = is_on && entry::selection(config, &entry::installs(&place.home))?.ours;
+    Ok(runs.then_some("hook"))
 }
 
 /// What planning may know of the entry. `barred`: why no token may be put into it.

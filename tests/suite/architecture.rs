@@ -40,6 +40,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
             "token",
             "openclaw",
             "sigilum",
+            "hook",
             "authz",
             "settings",
             "local_token",

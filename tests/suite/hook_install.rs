@@ -417,6 +417,7 @@ fn the_plugin() {
         "handler.js",
         "index.js",
         "command.js",
+        "push.js",
         "resident.js",
         "openclaw.plugin.json",
         "package.json",

@@ -39,6 +39,8 @@ mod manual;
 mod next_steps;
 mod notice;
 mod paste;
+mod push;
+mod push_life;
 mod selection;
 mod serve;
 mod service_add;

@@ -304,10 +304,11 @@ fn purge(place: &OpenClawHome, env: &Env, lock: OwnLock, secrets: &Secrets, out:
 
 /// Whether a name in `.sigilum/` is one that we give.
 fn is_ours(name: &str) -> bool {
-    const NAMES: [&str; 15] = [
+    const NAMES: [&str; 16] = [
         "hook.json",
         "serve.json",
         "seen.json",
+        "told.json",
         "decisions.jsonl",
         "decisions.1.jsonl",
         "decisions.lock",

@@ -3,6 +3,7 @@
 use crate::authz::timed::TimedApproval;
 use crate::error::ExitCode;
 use crate::mode::Mode;
+use std::fmt;
 
 /// A moment on two clocks, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,12 @@ pub struct Now {
 /// Tells tokens apart without being one: the first bytes of the SHA-256 of its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenId(pub [u8; 8]);
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
 
 /// What matters of a token that was seen. Times are Unix seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,44 @@
+//! Messages to the owner that nobody asked for: a line out for each, and a line in that says what became of it.
+//!
+//! ```text
+//! {"push":{"key":"sigilum-…","channel":"matrix","to":"@alice:localhost","text":"…","presentation":{…}}}
+//! {"pushed":"sigilum-…","status":"sent"}
+//! {"pushed":"sigilum-…","status":"failed","code":"…"}
+//! ```
+
+use crate::watch::push::{Push, Report};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Those on their way, by their keys.
+#[derive(Default)]
+pub struct Pushes(BTreeMap<String, Report>);
+
+#[derive(Deserialize)]
+struct Pushed {
+    pushed: String,
+    status: String,
+    #[serde(default)]
+    code: Option<String>,
+}
+
+impl Pushes {
+    /// The line that hands a message to the plugin.
+    pub fn line(&mut self, push: Push) -> Value {
+        let (push, report) = push.into_parts();
+        self.0.insert(report.key().to_owned(), report);
+        json!({"push": push})
+    }
+
+    /// Takes a line that says what became of a message; `false` for any other.
+    pub fn heard(&mut self, line: &[u8]) -> bool {
+        let Ok(pushed) = serde_json::from_slice::<Pushed>(line) else {
+            return false;
+        };
+        if let Some(report) = self.0.remove(&pushed.pushed) {
+            report.delivered(&pushed.status, pushed.code.as_deref());
+        }
+        true
+    }
+}

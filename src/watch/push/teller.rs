@@ -1,0 +1,456 @@
+//! The pure part: what was told, what the API answered, what became of a message and the time in; the next message and
+//! when to ask again out.
+
+use super::told::{Became, Known, News, Outgoing, Told, kept};
+use super::words;
+use crate::authz::decision_log::{Entry, How, Outcome};
+use crate::request::{AuthorizationRequest, Decision, Pending};
+use crate::token::lifetime::{self, Lifetime};
+use crate::watch::planner::Now;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Over so many messages about requests an hour, one that counts them all comes after each pause.
+pub const MOST_AN_HOUR: usize = 6;
+const HOUR_MS: i64 = 3_600_000;
+/// That pause.
+pub const DIGEST_MS: i64 = 600_000;
+/// An API that cannot be asked is told of after so long, and so many failures: a machine may just have slept.
+pub const OUTAGE_MS: i64 = 600_000;
+const OUTAGE_FAILURES: u32 = 3;
+/// The longest wait after failures, of the API and of the chat.
+pub const LONGEST_MS: i64 = 300_000;
+/// An API may ask for a longer one, up to this.
+const LONGEST_RETRY_AFTER_MS: i64 = HOUR_MS;
+/// After a message that OpenClaw did not take.
+const FIRST_RESEND_MS: i64 = 15_000;
+/// A message that nobody said anything of for so long is handed over again.
+const UNANSWERED_MS: i64 = 300_000;
+/// So many messages may be on their way.
+const MOST_OUTGOING: usize = 20;
+/// So many requests that are gone are asked about after each list.
+const READ_AT_A_TIME: usize = 5;
+/// This clock and the API's may differ by so many milliseconds.
+const CLOCKS_DIFFER: i64 = 60_000;
+/// A token that nobody renews is told of when so many seconds are left.
+const REMIND_AT_S: [i64; 3] = [86_400, 3_600, 0];
+
+/// What is the same all the time.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// How often the API is asked, milliseconds.
+    pub every: i64,
+    /// Whose requests.
+    pub namespace: String,
+    /// What a command is given to act on this home, with a blank before it.
+    pub flags: String,
+    /// Decides the jitter, and tells the messages of this process from those of others.
+    pub seed: u64,
+}
+
+/// What is known of the home besides.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// What answers `/new`: `Some("plugin")`, `Some("hook")`, nothing; `None` where that cannot be told.
+    pub answering: Option<Option<String>>,
+    /// The owner's chat decides.
+    pub deciders: bool,
+    /// The stored token: what tells it from others, and its times, Unix seconds.
+    pub token: Option<(String, Option<Lifetime>)>,
+    /// Somebody renews it.
+    pub renews: bool,
+}
+
+/// What came of asking the API.
+#[derive(Debug, Clone)]
+pub enum Heard {
+    /// The same bytes as before.
+    Same,
+    /// What is pending.
+    List(Pending),
+    /// Nothing.
+    Failed {
+        /// Why, for people.
+        why: String,
+        /// The API asked to be left alone for so many seconds.
+        retry_after: Option<i64>,
+        /// It was not asked: the token has expired.
+        expired: bool,
+    },
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// OpenClaw has it: sent, or kept for its own retries.
+    Taken,
+    /// It has not.
+    NotTaken,
+}
+
+/// What is told, and what is remembered of asking. Everything that must outlive the process is in [`Teller::told`].
+#[derive(Debug)]
+pub struct Teller {
+    told: Told,
+    rules: Rules,
+    facts: Facts,
+    pending: Vec<AuthorizationRequest>,
+    failures: u32,
+    failing_since: i64,
+    asked: i64,
+    messages: u64,
+    not_taken: u32,
+    next_poll: i64,
+    next_send: i64,
+    /// When the messages on their way were handed over, steady time.
+    handed: BTreeMap<String, i64>,
+}
+
+impl Teller {
+    /// At the start of a process.
+    pub fn new(told: Told, rules: Rules, now: Now) -> Self {
+        Self {
+            told,
+            rules,
+            facts: Facts::default(),
+            pending: Vec::new(),
+            failures: 0,
+            failing_since: 0,
+            asked: 0,
+            messages: 0,
+            not_taken: 0,
+            next_poll: now.steady,
+            next_send: now.steady,
+            handed: BTreeMap::new(),
+        }
+    }
+
+    /// What is to be kept.
+    pub fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// When the API is to be asked, steady milliseconds.
+    pub fn next_poll(&self) -> i64 {
+        self.next_poll
+    }
+
+    /// When something is to be done next.
+    pub fn wake(&self, now: Now) -> i64 {
+        let waits = self.next_send > now.steady && (!self.told.news.is_empty() || self.not_taken > 0);
+        if waits {
+            self.next_poll.min(self.next_send)
+        } else {
+            self.next_poll
+        }
+    }
+
+    /// Messages that are to be handed over again, under the same key, as nobody said whether OpenClaw took them: those of
+    /// a process before, and those that have waited long.
+    pub(super) fn unanswered(&self, now: Now) -> Vec<Outgoing> {
+        let is_due = |key: &String| self.handed.get(key).is_none_or(|at| at + UNANSWERED_MS <= now.steady);
+        let due = self.told.outgoing.iter().filter(|out| is_due(&out.key));
+        due.cloned().collect()
+    }
+
+    /// It is being handed over.
+    pub(super) fn handed_over(&mut self, key: &str, now: Now) {
+        self.handed.insert(key.to_owned(), now.steady);
+    }
+
+    /// What came of asking.
+    pub fn heard(&mut self, heard: Heard, now: Now) {
+        self.asked += 1;
+        let unit = Lifetime {
+            iat: self.asked,
+            exp: 0,
+        };
+        let unit = lifetime::jitter(self.rules.seed, b"poll", unit) / lifetime::MAX_JITTER;
+        let mut wait = self.rules.every;
+        let mut at_least = 0;
+        match heard {
+            Heard::Failed {
+                why,
+                retry_after,
+                expired,
+            } => {
+                self.failed(&why, expired, now);
+                wait = (wait << (self.failures - 1).min(10)).min(LONGEST_MS);
+                at_least = retry_after.map_or(0, |s| s.saturating_mul(1000).clamp(0, LONGEST_RETRY_AFTER_MS));
+            }
+            Heard::List(pending) => {
+                self.recovered();
+                self.listed(pending, now);
+            }
+            Heard::Same => self.recovered(),
+        }
+        let wait = (wait as f64 * (0.85 + 0.15 * unit)) as i64;
+        self.next_poll = now.steady + wait.max(at_least);
+    }
+
+    fn failed(&mut self, why: &str, expired: bool, now: Now) {
+        if self.failures == 0 {
+            self.failing_since = now.steady;
+        }
+        self.failures += 1;
+        let is_long = now.steady - self.failing_since >= OUTAGE_MS && self.failures >= OUTAGE_FAILURES;
+        // The end of the token is told by itself.
+        if is_long && !expired && !self.told.outage {
+            self.told.outage = true;
+            self.told.add(News::Outage(kept(why)));
+        }
+    }
+
+    fn recovered(&mut self) {
+        self.failures = 0;
+        if std::mem::take(&mut self.told.outage) {
+            let waiting = self.told.news.len();
+            self.told.news.retain(|news| !matches!(news, News::Outage(_)));
+            if waiting == self.told.news.len() {
+                self.told.add(News::Back);
+            }
+        }
+    }
+
+    fn listed(&mut self, pending: Pending, now: Now) {
+        let is_all = pending.is_all();
+        let last = self.told.last;
+        let is_again = |request: &AuthorizationRequest| {
+            let times = last.zip(request.created());
+            times.is_some_and(|(last, created)| created.saturating_mul(1000) < last.saturating_sub(CLOCKS_DIFFER))
+        };
+        let mut ids = BTreeSet::new();
+        for request in &pending.requests {
+            let Some(id) = request.id() else { continue };
+            ids.insert(id.to_owned());
+            let known = self.told.requests.entry(id.to_owned());
+            known.or_insert_with(|| Known::of(request, is_again(request))).gone = false;
+        }
+        if is_all {
+            self.told.last = Some(now.wall);
+            let requests = self.told.requests.iter_mut();
+            requests.for_each(|(id, known)| known.gone = !ids.contains(id));
+        }
+        self.pending = pending.requests;
+        self.told.bound();
+    }
+
+    /// The requests that are gone, some of them: to be asked about, each once.
+    pub fn gone(&self) -> Vec<String> {
+        let gone = self.told.requests.iter().filter(|(_, known)| known.gone);
+        gone.map(|(id, _)| id.clone()).take(READ_AT_A_TIME).collect()
+    }
+
+    /// What became of a request that is gone; `None`: nobody knows. `ours`: it was decided here.
+    pub fn became(&mut self, id: &str, now_is: Option<&AuthorizationRequest>, ours: bool, now: Now) {
+        let status = now_is.and_then(|request| request.status.as_deref());
+        if status == Some("pending") {
+            return self.told.requests.entry(id.to_owned()).or_default().gone = false;
+        }
+        let Some(known) = self.told.requests.remove(id) else {
+            return;
+        };
+        let is_again = || {
+            let mut others = self.pending.iter();
+            others.any(|other| other.id() != Some(id) && other.public_key.as_deref().map(kept) == known.key)
+        };
+        // Asked again so soon that the old id is gone: then it was rejected, as far as anybody can tell.
+        let is_rejected = status == Some("rejected") || (now_is.is_none() && is_again());
+        if let Some(key) = known.key.clone().filter(|_| is_rejected) {
+            self.told.rejected.entry(key).or_insert(None);
+            self.told.bound();
+        }
+        let Some(status) = status.filter(|_| !ours) else { return };
+        if status == "approved" {
+            self.told.add(News::Approved {
+                claim_id: id.to_owned(),
+                namespace: self.rules.namespace.clone(),
+                service: known.service.clone(),
+                key: known.key.clone(),
+                by: None,
+            });
+        }
+        self.told.add_outcome(Became {
+            at: now.wall,
+            status: kept(status),
+            service: known.service,
+            key: known.key,
+        });
+    }
+
+    /// Our own log, all of it: approvals that were not made in the chat are told. What it held at the very start is
+    /// history.
+    pub fn decided(&mut self, entries: &[Entry]) {
+        let Some(last) = &self.told.log else {
+            let last = entries.iter().rev().find(|entry| entry.result.is_some());
+            self.told.log = Some(last.map_or_else(String::new, |entry| entry.intent.intent.clone()));
+            return;
+        };
+        let at = entries.iter().position(|entry| entry.intent.intent == *last);
+        for entry in &entries[at.map_or(0, |at| at + 1)..] {
+            // Still under way.
+            let Some(result) = &entry.result else { break };
+            let intent = &entry.intent;
+            let elsewhere = matches!(intent.how, How::Asked | How::Yes);
+            if intent.decision == Decision::Approve && result.outcome == Outcome::Done && elsewhere {
+                self.told.add(News::Approved {
+                    claim_id: intent.claim_id.clone(),
+                    namespace: intent.namespace.clone(),
+                    service: intent.service.as_deref().map(kept),
+                    key: intent.public_key.as_deref().map(kept),
+                    by: Some(intent.by.clone()),
+                });
+            }
+            self.told.log = Some(intent.intent.clone());
+        }
+    }
+
+    /// What is known of the home now.
+    pub fn facts(&mut self, facts: Facts) {
+        if let Some(answering) = &facts.answering {
+            let before = std::mem::replace(&mut self.told.answering, answering.clone());
+            match (before, answering) {
+                (Some(before), None) => self.told.add(News::Off(before)),
+                (_, Some(_)) => self.told.news.retain(|news| !matches!(news, News::Off(_))),
+                (None, None) => {}
+            }
+        }
+        self.facts = facts;
+    }
+
+    /// Tells of the end of a token that nobody renews, once at each moment.
+    fn mind_the_token(&mut self, now: Now) {
+        let token = self.facts.token.as_ref().filter(|_| !self.facts.renews);
+        let Some((id, Some(life))) = token else {
+            self.told.news.retain(|news| !matches!(news, News::TokenEnds(_)));
+            return;
+        };
+        let left = life.exp.saturating_sub(now.wall.div_euclid(1000));
+        let moments = REMIND_AT_S.iter().filter(|moment| **moment < life.life());
+        let passed = moments.filter(|moment| left <= **moment).count();
+        let before = self
+            .told
+            .token
+            .as_ref()
+            .filter(|(known, _)| known == id)
+            .map(|(_, times)| *times);
+        if before.is_none() {
+            self.told.news.retain(|news| !matches!(news, News::TokenEnds(_)));
+        }
+        if passed > before.unwrap_or(0) {
+            self.told.add(News::TokenEnds(life.exp));
+        }
+        if passed > 0 && before != Some(passed) {
+            self.told.token = Some((id.clone(), passed));
+        }
+    }
+
+    /// The message that is to go out now, if any: once it is kept, in [`Teller::told`], and no sooner.
+    pub fn message(&mut self, now: Now) -> Option<Outgoing> {
+        self.mind_the_token(now);
+        if now.steady < self.next_send || self.told.outgoing.len() >= MOST_OUTGOING {
+            return None;
+        }
+        let hour = now.wall.saturating_sub(HOUR_MS)..=now.wall;
+        self.told.sent.retain(|at| hour.contains(at));
+        let is_digest = self.told.sent.len() >= MOST_AN_HOUR;
+        let pause = self.told.sent.last().is_some_and(|last| now.wall - last < DIGEST_MS);
+        let fresh = if is_digest && pause {
+            Vec::new()
+        } else {
+            self.fresh(now)
+        };
+        if fresh.is_empty() && self.told.news.is_empty() {
+            return None;
+        }
+        let says = words::Says {
+            namespace: &self.rules.namespace,
+            flags: &self.rules.flags,
+            chat: self.facts.deciders && self.told.answering.as_deref() == Some("plugin"),
+            now: now.wall.div_euclid(1000),
+        };
+        let (text, buttons) = says.message(&fresh, is_digest, &self.told.news);
+        let claims: Vec<String> = fresh
+            .iter()
+            .filter_map(|(request, _)| request.id())
+            .map(str::to_owned)
+            .collect();
+        for key in fresh
+            .iter()
+            .filter_map(|(request, _)| request.public_key.as_deref().map(kept))
+        {
+            self.told.rejected.entry(key).and_modify(|last| *last = Some(now.wall));
+        }
+        if !claims.is_empty() {
+            self.told.sent.push(now.wall);
+        }
+        self.messages += 1;
+        let outgoing = Outgoing {
+            key: format!("sigilum-{:x}-{:x}-{}", self.rules.seed, now.wall, self.messages),
+            text,
+            buttons,
+            claims,
+            news: std::mem::take(&mut self.told.news),
+        };
+        self.told.outgoing.push(outgoing.clone());
+        Some(outgoing)
+    }
+
+    /// The requests that were not told, each with whether it was asked again.
+    fn fresh(&self, now: Now) -> Vec<(AuthorizationRequest, bool)> {
+        let on_the_way = |id: &str| {
+            self.told
+                .outgoing
+                .iter()
+                .any(|out| out.claims.iter().any(|claim| claim == id))
+        };
+        let fresh = self.pending.iter().filter_map(|request| {
+            let id = request.id()?;
+            let known = self.told.requests.get(id).filter(|known| !known.told && !known.gone)?;
+            let is_fresh = !self.told.is_muted(known.key.as_deref(), now.wall) && !on_the_way(id);
+            is_fresh.then(|| (request.clone(), known.again))
+        });
+        fresh.collect()
+    }
+
+    /// What became of a message. What OpenClaw did not take is told again, by a later one.
+    pub fn delivered(&mut self, key: &str, delivery: Delivery, now: Now) {
+        let Some(at) = self.told.outgoing.iter().position(|out| out.key == key) else {
+            return;
+        };
+        let out = self.told.outgoing.remove(at);
+        self.handed.remove(key);
+        if delivery == Delivery::Taken {
+            self.not_taken = 0;
+            self.next_send = now.steady;
+            for id in &out.claims {
+                if let Some(known) = self.told.requests.get_mut(id) {
+                    known.told = true;
+                }
+            }
+            return;
+        }
+        for key in out
+            .claims
+            .iter()
+            .filter_map(|id| self.told.requests.get(id)?.key.clone())
+        {
+            self.told.rejected.entry(key).and_modify(|last| *last = None);
+        }
+        if !out.claims.is_empty() {
+            self.told.sent.pop();
+        }
+        let later = std::mem::take(&mut self.told.news);
+        for news in out.news.into_iter().chain(later) {
+            let is_over = match &news {
+                News::Outage(_) => !self.told.outage,
+                News::Off(_) => self.told.answering.is_some(),
+                _ => false,
+            };
+            if !is_over {
+                self.told.add(news);
+            }
+        }
+        self.next_send = now.steady + (FIRST_RESEND_MS << self.not_taken.min(10)).min(LONGEST_MS);
+        self.not_taken += 1;
+    }
+}

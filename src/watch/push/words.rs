@@ -1,0 +1,213 @@
+//! What the owner reads. Texts of strangers are cleaned, as in the notice.
+
+use super::told::News;
+use crate::hook::clean;
+use crate::request::AuthorizationRequest;
+use crate::time;
+use std::collections::BTreeMap;
+
+/// The longest message, in characters.
+const MAX: usize = 1500;
+/// How many requests one describes; the others are named by service and count.
+const SHOWN: usize = 3;
+/// So many services are named.
+const SERVICES: usize = 12;
+/// How long a request may wait, from when it was first asked for; seconds.
+const LIFE: i64 = 86_400;
+
+/// What every message goes by.
+pub(super) struct Says<'a> {
+    pub namespace: &'a str,
+    /// What a command is given to act on this home, with a blank before it.
+    pub flags: &'a str,
+    /// The owner decides in this chat.
+    pub chat: bool,
+    /// Unix seconds.
+    pub now: i64,
+}
+
+/// Commands of the chat, each with its label.
+type Buttons = Vec<(String, String)>;
+
+impl Says<'_> {
+    /// A message about requests that have come, each with whether it was asked again, and other news.
+    pub fn message(&self, fresh: &[(AuthorizationRequest, bool)], is_digest: bool, news: &[News]) -> (String, Buttons) {
+        let mut parts = Vec::new();
+        let mut buttons = Vec::new();
+        if !fresh.is_empty() {
+            let shown = if is_digest {
+                &[]
+            } else {
+                &fresh[..fresh.len().min(SHOWN)]
+            };
+            parts.push(self.requests(fresh, shown));
+            if self.chat {
+                let ids = shown.iter().filter_map(|(request, _)| request.id());
+                buttons.extend(ids.flat_map(|id| self.buttons(id, shown.len() > 1)));
+            }
+        }
+        parts.extend(news.iter().map(|news| self.news(news)));
+        let mut text = parts.join("\n");
+        if let Some((end, _)) = text.char_indices().nth(MAX) {
+            text.truncate(end);
+            text.push('…');
+        }
+        (text, buttons)
+    }
+
+    fn requests(&self, fresh: &[(AuthorizationRequest, bool)], shown: &[(AuthorizationRequest, bool)]) -> String {
+        let wait = match fresh.len() {
+            1 => "a new request waits".to_owned(),
+            count => format!("{count} new requests wait"),
+        };
+        let mut lines = vec![format!(
+            "Sigilum: {wait} for your approval in namespace {}.",
+            self.namespace
+        )];
+        for (at, (request, again)) in shown.iter().enumerate() {
+            let number = if fresh.len() > 1 {
+                format!("{}) ", at + 1)
+            } else {
+                String::new()
+            };
+            let mark = if *again { "asked again: " } else { "" };
+            lines.push(format!("{number}{mark}{}", self.request(request)));
+            if let Some(id) = request.id() {
+                lines.push(format!("To approve: {}", self.command("approve", id)));
+                lines.push(format!("To reject: {}", self.command("reject", id)));
+            }
+        }
+        let others = &fresh[shown.len()..];
+        if !others.is_empty() {
+            let more = if shown.is_empty() { "By service" } else { "And more" };
+            lines.push(format!("{more}: {}. To see them: {}", services(others), self.list()));
+        }
+        lines.join("\n")
+    }
+
+    /// `service "mail", agent "bot", subject "alice", key "MCow..", ip "10·0·0·7", id "cl_…", runs out in 23 h`
+    fn request(&self, request: &AuthorizationRequest) -> String {
+        const FIELD: usize = 40;
+        let plain = |text: Option<&str>| text.map(|text| clean::clean(text, FIELD));
+        let ip = request.agent_ip.as_deref();
+        let fields = [
+            ("service", plain(request.service.as_deref())),
+            ("agent", plain(request.agent())),
+            ("subject", plain(request.subject.as_deref())),
+            ("key", request.public_key.as_deref().map(clean::key)),
+            ("ip", ip.map(|ip| clean::address(ip, FIELD))),
+            ("id", request.id().map(str::to_owned)),
+        ];
+        let named = fields
+            .into_iter()
+            .filter_map(|(name, value)| Some(format!("{name} \"{}\"", value?)));
+        let left = request
+            .created()
+            .map(|at| at.saturating_add(LIFE).saturating_sub(self.now));
+        let left = left.map(|left| match left {
+            ..=0 => "runs out within 15 min".to_owned(),
+            left => format!("runs out in {}", time::duration(left.min(LIFE))),
+        });
+        named.chain(left).collect::<Vec<_>>().join(", ")
+    }
+
+    fn news(&self, news: &News) -> String {
+        match news {
+            News::Approved {
+                claim_id,
+                namespace,
+                service,
+                key,
+                by,
+            } => {
+                let service = service
+                    .as_deref()
+                    .map_or_else(|| "?".to_owned(), |text| clean::clean(text, 40));
+                let key = key.as_deref().map_or_else(|| "?".to_owned(), clean::key);
+                let place = match by {
+                    Some(account) => format!("on this machine, by the account {}", clean::clean(account, 40)),
+                    None => "elsewhere".to_owned(),
+                };
+                format!(
+                    "Sigilum: approved {place}, not in this chat: service \"{service}\", key \"{key}\", id \"{claim_id}\", in \
+                     namespace {namespace}. To take it back: {}",
+                    match namespace == self.namespace {
+                        true => self.command("revoke", claim_id),
+                        false => format!(
+                            "sigilum-authz-notify authz revoke {claim_id} --namespace {namespace}{}",
+                            self.flags
+                        ),
+                    }
+                )
+            }
+            News::Off(what) => {
+                let kind = if what == "plugin" { " --as plugin" } else { "" };
+                format!(
+                    "Sigilum: the {what} was switched off or taken out of openclaw.json, so /new says nothing of requests any \
+                     more. To switch it on: sigilum-authz-notify hook install{kind}{}",
+                    self.flags
+                )
+            }
+            News::TokenEnds(exp) => {
+                let left = exp.saturating_sub(self.now);
+                let when = match left {
+                    ..=0 => "has expired".to_owned(),
+                    left => format!("expires in {}", time::duration(left)),
+                };
+                format!(
+                    "Sigilum: the owner token of namespace {} {when}, and nothing renews it; without one nobody is told of \
+                     requests. To get a new one: sigilum-authz-notify auth refresh --owner-token-stdin{}",
+                    self.namespace, self.flags
+                )
+            }
+            News::Outage(why) => format!(
+                "Sigilum could not be asked for 10 minutes, so requests may wait that you are not told of: {why}. To look: \
+                 sigilum-authz-notify auth status{}",
+                self.flags
+            ),
+            News::Back => "Sigilum answers again: you are told of requests.".to_owned(),
+        }
+    }
+
+    fn command(&self, verb: &str, id: &str) -> String {
+        match self.chat {
+            true => format!("/sigilum {verb} {id}"),
+            false => format!("sigilum-authz-notify authz {verb} {id}{}", self.flags),
+        }
+    }
+
+    fn list(&self) -> String {
+        match self.chat {
+            true => "/sigilum list".to_owned(),
+            false => format!("sigilum-authz-notify authz list{}", self.flags),
+        }
+    }
+
+    fn buttons(&self, id: &str, several: bool) -> Buttons {
+        let which = if several {
+            format!(" {}", &id[..id.len().min(7)])
+        } else {
+            String::new()
+        };
+        let button = |label: &str, verb: &str| (format!("{label}{which}"), self.command(verb, id));
+        vec![button("Approve", "approve"), button("Reject", "reject")]
+    }
+}
+
+/// `"mail" 3, "linear" 1`, the most first.
+fn services(requests: &[(AuthorizationRequest, bool)]) -> String {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for (request, _) in requests {
+        let service = request.service.as_deref().unwrap_or("?");
+        *counts.entry(clean::clean(service, 40)).or_default() += 1;
+    }
+    let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let rest: usize = counts.iter().skip(SERVICES).map(|(_, count)| count).sum();
+    let named = counts
+        .iter()
+        .take(SERVICES)
+        .map(|(service, count)| format!("\"{service}\" {count}"));
+    let rest = (rest > 0).then(|| format!("others {rest}"));
+    named.chain(rest).collect::<Vec<_>>().join(", ")
+}

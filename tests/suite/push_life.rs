@@ -1,0 +1,549 @@
+//! Telling at once, without a thread, a network or a clock: random lives of requests, API, chat, disk and processes.
+//! Each request that waits and could be told is told, and none twice.
+
+use proptest::prelude::*;
+use sigilum_authz_notify::authz::decision_log::Entry;
+use sigilum_authz_notify::request::{AuthorizationRequest, Pending};
+use sigilum_authz_notify::watch::planner::Now;
+use sigilum_authz_notify::watch::push::Surroundings;
+use sigilum_authz_notify::watch::push::teller::{
+    DIGEST_MS, Delivery, Facts, Heard, LONGEST_MS, MOST_AN_HOUR, Rules, Teller,
+};
+use sigilum_authz_notify::watch::push::told::{News, Outgoing, Told};
+use std::collections::{BTreeMap, BTreeSet};
+
+const START: i64 = 1_800_000_000_000;
+const EVERY: i64 = 15_000;
+const HOUR: i64 = 3_600_000;
+
+#[derive(Debug, Clone)]
+enum Act {
+    /// An agent asks, with one of a few keys; where its request is over it gets a new id and the old time.
+    Ask(u8),
+    /// The owner decides elsewhere: the n-th of those that wait.
+    Approve(u8),
+    Reject(u8),
+    Expire(u8),
+    /// The API answers, or does not.
+    Api(bool),
+    Chat(bool),
+    Disk(bool),
+    Restart,
+    /// The process dies the next time it hands a message over: before it went out, or after.
+    DieSending(bool),
+    /// Seconds.
+    Wait(u32),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        4 => (0..40_u8).prop_map(Act::Ask),
+        1 => any::<u8>().prop_map(Act::Approve),
+        1 => any::<u8>().prop_map(Act::Reject),
+        1 => any::<u8>().prop_map(Act::Expire),
+        1 => any::<bool>().prop_map(Act::Api),
+        1 => any::<bool>().prop_map(Act::Chat),
+        1 => any::<bool>().prop_map(Act::Disk),
+        1 => Just(Act::Restart),
+        1 => any::<bool>().prop_map(Act::DieSending),
+        4 => (1..60_u32).prop_map(Act::Wait),
+        2 => (60..1200_u32).prop_map(Act::Wait),
+        1 => (1200..25_000_u32).prop_map(Act::Wait),
+    ]
+}
+
+struct Claim {
+    id: String,
+    key: u8,
+    created: i64,
+    status: &'static str,
+    since: i64,
+}
+
+/// Everything outside of the teller.
+struct World {
+    now: i64,
+    claims: Vec<Claim>,
+    made: usize,
+    api: bool,
+    chat: bool,
+    disk: bool,
+    kept: Told,
+    /// What the chat got, by key, and how often each request was told.
+    sent: BTreeSet<String>,
+    told: BTreeMap<String, usize>,
+    /// When the last message about requests went out, and when each key was last told.
+    messages: Vec<i64>,
+    told_keys: BTreeMap<u8, i64>,
+    rejected: BTreeSet<u8>,
+    die: Option<bool>,
+    dead: bool,
+    asked: usize,
+    /// When something stood in the way for the last time.
+    trouble: i64,
+}
+
+impl World {
+    fn waiting(&self) -> Vec<usize> {
+        let claims = self.claims.iter().enumerate();
+        claims
+            .filter(|(_, claim)| claim.status == "pending")
+            .map(|(at, _)| at)
+            .collect()
+    }
+
+    fn request(claim: &Claim) -> AuthorizationRequest {
+        AuthorizationRequest {
+            claim_id: Some(claim.id.clone()),
+            namespace: Some("alice".to_owned()),
+            status: Some(claim.status.to_owned()),
+            service: Some(format!("service-{}", claim.key % 5)),
+            public_key: Some(format!("ed25519:{}", claim.key)),
+            created_at: Some(jiff::Timestamp::from_millisecond(claim.created).unwrap().to_string()),
+            ..AuthorizationRequest::default()
+        }
+    }
+
+    fn ask(&mut self, key: u8) {
+        let known = self.claims.iter().position(|claim| claim.key == key);
+        if known.is_some_and(|at| ["pending", "approved"].contains(&self.claims[at].status)) {
+            return;
+        }
+        let created = known.map_or(self.now, |at| self.claims.remove(at).created);
+        self.made += 1;
+        self.claims.push(Claim {
+            id: format!("cl_{:024x}", self.made),
+            key,
+            created,
+            status: "pending",
+            since: self.now,
+        });
+    }
+
+    fn end(&mut self, which: u8, status: &'static str) {
+        let waiting = self.waiting();
+        let Some(at) = waiting.get(usize::from(which) % waiting.len().max(1)) else {
+            return;
+        };
+        self.claims[*at].status = status;
+        if status == "rejected" {
+            self.rejected.insert(self.claims[*at].key);
+        }
+    }
+}
+
+impl Surroundings for World {
+    fn ask(&mut self) -> Heard {
+        self.asked += 1;
+        if !self.api || self.dead {
+            return Heard::Failed {
+                why: "no answer".to_owned(),
+                retry_after: None,
+                expired: false,
+            };
+        }
+        let requests: Vec<_> = self
+            .waiting()
+            .into_iter()
+            .map(|at| Self::request(&self.claims[at]))
+            .collect();
+        Heard::List(Pending {
+            total: Some(requests.len() as u64),
+            requests,
+        })
+    }
+
+    fn request(&mut self, id: &str) -> Result<Option<AuthorizationRequest>, Heard> {
+        if !self.api || self.dead {
+            return Err(failed(false));
+        }
+        Ok(self.claims.iter().find(|claim| claim.id == id).map(Self::request))
+    }
+
+    fn decisions(&mut self, _: bool) -> Option<Vec<Entry>> {
+        Some(Vec::new())
+    }
+
+    fn keep(&mut self, told: &Told) -> bool {
+        if self.disk && !self.dead && self.kept != *told {
+            // As a file keeps it.
+            self.kept = Told::parse(&told.to_bytes());
+        }
+        self.disk && !self.dead
+    }
+
+    fn hand_over(&mut self, message: &Outgoing) -> Option<Delivery> {
+        if self.dead {
+            return None;
+        }
+        let dies = self.die.take();
+        self.dead = dies.is_some();
+        if dies == Some(false) {
+            return None;
+        }
+        if !self.chat {
+            return (!self.dead).then_some(Delivery::NotTaken);
+        }
+        // OpenClaw and the plugin know a message by its key.
+        if self.sent.insert(message.key.clone()) {
+            for id in &message.claims {
+                *self.told.entry(id.clone()).or_default() += 1;
+                if let Some(claim) = self.claims.iter().find(|claim| claim.id == *id) {
+                    self.told_keys.insert(claim.key, self.now);
+                }
+            }
+            if !message.claims.is_empty() {
+                self.messages.push(self.now);
+            }
+        }
+        (!self.dead).then_some(Delivery::Taken)
+    }
+}
+
+fn new_world() -> World {
+    World {
+        now: START,
+        claims: Vec::new(),
+        made: 0,
+        api: true,
+        chat: true,
+        disk: true,
+        kept: Told::default(),
+        sent: BTreeSet::new(),
+        told: BTreeMap::new(),
+        messages: Vec::new(),
+        told_keys: BTreeMap::new(),
+        rejected: BTreeSet::new(),
+        die: None,
+        dead: false,
+        asked: 0,
+        trouble: START - 10 * HOUR,
+    }
+}
+
+fn start(world: &World) -> Teller {
+    let rules = Rules {
+        every: EVERY,
+        namespace: "alice".to_owned(),
+        flags: String::new(),
+        seed: world.now as u64,
+    };
+    Teller::new(world.kept.clone().about("alice at the API"), rules, at(world.now))
+}
+
+fn at(now: i64) -> Now {
+    Now {
+        wall: now,
+        steady: now - START,
+    }
+}
+
+/// Lets time pass: the teller turns when it wants to.
+fn pass(world: &mut World, teller: &mut Teller, seconds: u32) {
+    let end = world.now + i64::from(seconds) * 1000;
+    loop {
+        if world.dead {
+            world.dead = false;
+            world.trouble = world.now;
+            *teller = start(world);
+        }
+        if !(world.api && world.chat && world.disk) {
+            world.trouble = world.now;
+        }
+        let wake = START + teller.wake(at(world.now));
+        if wake > end {
+            break;
+        }
+        world.now = world.now.max(wake);
+        let now = at(world.now);
+        teller.turn(world, now);
+        if !world.dead {
+            check(world);
+        }
+    }
+    world.now = end;
+    if !(world.api && world.chat && world.disk) {
+        world.trouble = end;
+    }
+}
+
+/// What holds at any time.
+fn check(world: &World) {
+    for (id, times) in &world.told {
+        assert_eq!(*times, 1, "{id} was told {times} times");
+    }
+    for window in world.messages.windows(MOST_AN_HOUR + 1) {
+        let (first, before, last) = (window[0], window[MOST_AN_HOUR - 1], window[MOST_AN_HOUR]);
+        let many = last - first < HOUR;
+        assert!(
+            !many || last - before >= DIGEST_MS,
+            "over {MOST_AN_HOUR} messages an hour without a pause"
+        );
+    }
+    for at in world.waiting() {
+        let claim = &world.claims[at];
+        if world.told.contains_key(&claim.id) {
+            continue;
+        }
+        let recent = |at: &i64| world.now - *at < 6 * HOUR;
+        if world.rejected.contains(&claim.key) && world.told_keys.get(&claim.key).is_some_and(recent) {
+            continue;
+        }
+        let begun = claim.since.max(world.trouble);
+        let mut wait = 30_000;
+        if world.now - world.trouble < 2 * LONGEST_MS {
+            wait += LONGEST_MS;
+        }
+        if world
+            .messages
+            .iter()
+            .filter(|at| world.now - **at < HOUR + wait)
+            .count()
+            >= MOST_AN_HOUR
+        {
+            wait += DIGEST_MS;
+        }
+        // A key that was silenced is looked at again at the next turn.
+        if world.rejected.contains(&claim.key) {
+            wait += 6 * HOUR;
+        }
+        assert!(
+            world.now - begun <= wait,
+            "{} waits since {} s and is not told",
+            claim.id,
+            (world.now - begun) / 1000
+        );
+    }
+}
+
+fn live(acts: &[Act]) -> World {
+    let mut world = new_world();
+    let mut teller = start(&world);
+    for act in acts {
+        match *act {
+            Act::Ask(key) => world.ask(key),
+            Act::Approve(which) => world.end(which, "approved"),
+            Act::Reject(which) => world.end(which, "rejected"),
+            Act::Expire(which) => world.end(which, "expired"),
+            Act::Api(on) => world.api = on,
+            Act::Chat(on) => world.chat = on,
+            Act::Disk(on) => world.disk = on,
+            Act::Restart => {
+                world.trouble = world.now;
+                teller = start(&world);
+            }
+            Act::DieSending(sent) => world.die = Some(sent),
+            Act::Wait(seconds) => pass(&mut world, &mut teller, seconds),
+        }
+    }
+    (world.api, world.chat, world.disk) = (true, true, true);
+    pass(&mut world, &mut teller, 3_600);
+    check(&world);
+    world
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn each_request_that_waits_is_told_once(acts in prop::collection::vec(act(), 1..120)) {
+        live(&acts);
+    }
+}
+
+#[test]
+fn many_at_once_are_one_message_and_many_an_hour_a_digest() {
+    let mut acts: Vec<Act> = (0..30).map(Act::Ask).collect();
+    acts.push(Act::Wait(60));
+    let world = live(&acts);
+    assert_eq!((world.messages.len(), world.told.len()), (1, 30));
+    let one_a_minute = (0..40)
+        .flat_map(|key| [Act::Ask(key), Act::Wait(60)])
+        .collect::<Vec<_>>();
+    let world = live(&one_a_minute);
+    assert_eq!(world.told.len(), 40);
+    assert_eq!(world.messages.len(), MOST_AN_HOUR + 4, "{:?}", world.messages);
+}
+
+#[test]
+fn a_rejected_key_that_asks_again_and_again_is_told_every_six_hours() {
+    let again = [Act::Ask(1), Act::Wait(600), Act::Reject(0), Act::Wait(60)];
+    let day: Vec<Act> = again.iter().cycle().take(4 * 6 * 24).cloned().collect();
+    let world = live(&day);
+    let first_and_then = 1 + 26 / 6;
+    let count = world.messages.len();
+    assert!(
+        (first_and_then..=first_and_then + 1).contains(&count),
+        "{:?}",
+        world.messages
+    );
+}
+
+/// The texts of the messages of a teller that hears this.
+fn texts(teller: &mut Teller, now: i64) -> Vec<String> {
+    let mut texts = Vec::new();
+    while let Some(message) = teller.message(at(now)) {
+        texts.push(message.text);
+        teller.delivered(&message.key, Delivery::Taken, at(now));
+    }
+    texts
+}
+
+fn failed(expired: bool) -> Heard {
+    Heard::Failed {
+        why: "no connection".to_owned(),
+        retry_after: None,
+        expired,
+    }
+}
+
+#[test]
+fn an_api_that_cannot_be_asked_is_told_once_and_so_is_its_return() {
+    let world = new_world();
+    let mut teller = start(&world);
+    let mut told = Vec::new();
+    let mut now = START;
+    for _ in 0..20 {
+        now = START + teller.next_poll();
+        teller.heard(failed(false), at(now));
+        told.extend(texts(&mut teller, now));
+    }
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("Sigilum could not be asked for 10 minutes"),
+        "{told:?}"
+    );
+    assert!(told[0].contains("no connection"), "{told:?}");
+    teller.heard(Heard::Same, at(now));
+    teller.heard(Heard::Same, at(now));
+    assert_eq!(
+        texts(&mut teller, now),
+        ["Sigilum answers again: you are told of requests."]
+    );
+    // A short one, one that nobody could be told of, and one that is the token's: nothing.
+    teller.heard(failed(false), at(now));
+    teller.heard(Heard::Same, at(now));
+    for expired in [false, true] {
+        for _ in 0..10 {
+            now = START + teller.next_poll();
+            teller.heard(failed(expired), at(now));
+        }
+        teller.heard(Heard::Same, at(now));
+        assert_eq!(texts(&mut teller, now), [""; 0]);
+    }
+}
+
+#[test]
+fn failures_are_waited_out_longer_and_longer_or_as_the_api_says() {
+    let mut teller = start(&new_world());
+    let mut waits = Vec::new();
+    let mut now = START;
+    for _ in 0..8 {
+        teller.heard(failed(false), at(now));
+        let next = START + teller.next_poll();
+        waits.push((next - now) / 1000);
+        now = next;
+    }
+    for (wait, longest) in waits.iter().zip([15, 30, 60, 120, 240, 300, 300, 300]) {
+        assert!((longest * 85 / 100..=longest).contains(wait), "{waits:?}");
+    }
+    let busy = Heard::Failed {
+        why: "429".to_owned(),
+        retry_after: Some(900),
+        expired: false,
+    };
+    teller.heard(busy, at(now));
+    assert!(START + teller.next_poll() - now >= 900_000);
+}
+
+#[test]
+fn what_is_told_of_the_hook_and_the_token() {
+    use sigilum_authz_notify::token::lifetime::Lifetime;
+    let mut teller = start(&new_world());
+    let now = START;
+    let facts = |answering: Option<Option<&str>>, left_hours: i64, renews| Facts {
+        answering: answering.map(|what| what.map(str::to_owned)),
+        deciders: false,
+        token: Some((
+            format!("token-{left_hours}"),
+            Some(Lifetime {
+                iat: START / 1000 - 7 * 86_400,
+                exp: START / 1000 + left_hours * 3_600,
+            }),
+        )),
+        renews,
+    };
+    teller.heard(Heard::Same, at(now));
+    teller.facts(facts(Some(Some("hook")), 48, false));
+    assert_eq!(texts(&mut teller, now), [""; 0]);
+    // What cannot be told has not changed.
+    teller.facts(facts(None, 48, false));
+    teller.facts(facts(Some(None), 48, false));
+    let told = texts(&mut teller, now);
+    assert_eq!(told.len(), 1);
+    assert!(
+        told[0].contains("the hook was switched off or taken out of openclaw.json"),
+        "{told:?}"
+    );
+    assert!(told[0].ends_with("sigilum-authz-notify hook install"), "{told:?}");
+    teller.facts(facts(Some(Some("plugin")), 48, false));
+    for (hour, wanted) in [
+        (24, "expires in 1 d"),
+        (30, ""),
+        (47, "expires in 1 h"),
+        (48, "has expired"),
+        (60, ""),
+    ] {
+        let told = texts(&mut teller, now + hour * HOUR);
+        match wanted {
+            "" => assert_eq!(told, [""; 0], "after {hour} h"),
+            text => assert!(told.len() == 1 && told[0].contains(text), "after {hour} h: {told:?}"),
+        }
+    }
+    // Another token, and one that is renewed by itself.
+    let now = now + 60 * HOUR;
+    teller.facts(facts(Some(Some("plugin")), 60 + 23, true));
+    assert_eq!(texts(&mut teller, now), [""; 0]);
+    teller.facts(facts(Some(Some("plugin")), 60 + 22, false));
+    assert!(texts(&mut teller, now)[0].contains("expires in 22 h"));
+}
+
+#[test]
+fn an_approval_elsewhere_is_told_with_the_command_that_takes_it_back() {
+    let mut world = new_world();
+    let mut teller = start(&world);
+    world.ask(1);
+    teller.turn(&mut world, at(START));
+    assert_eq!(world.told.len(), 1);
+    let id = world.claims[0].id.clone();
+    world.end(0, "approved");
+    world.now += EVERY;
+    let now = at(world.now);
+    teller.turn(&mut world, now);
+    let became = &teller.told().outcomes;
+    assert_eq!(
+        became.iter().map(|one| one.status.as_str()).collect::<Vec<_>>(),
+        ["approved"]
+    );
+    // It went out at once; the next turn has nothing to say.
+    assert!(teller.told().news.is_empty() && teller.told().outgoing.is_empty());
+    assert_eq!(world.sent.len(), 2);
+    teller.became(&id, Some(&World::request(&world.claims[0])), false, at(world.now));
+    assert_eq!(texts(&mut teller, world.now), [""; 0], "asked about once");
+    let news = News::Approved {
+        claim_id: id.clone(),
+        namespace: "alice".to_owned(),
+        service: Some("mail".to_owned()),
+        key: None,
+        by: None,
+    };
+    let mut told = teller.told().clone();
+    told.news.push(news);
+    world.kept = told;
+    let text = &texts(&mut start(&world), world.now)[0];
+    assert!(text.contains("approved elsewhere, not in this chat"), "{text}");
+    assert!(
+        text.ends_with(&format!("To take it back: sigilum-authz-notify authz revoke {id}")),
+        "{text}"
+    );
+}
