@@ -117,6 +117,17 @@ test("after a reload the command is there still, and finds the one child", async
   assert.deepEqual(ours().map(({ pid }) => pid), before);
 });
 
+test("during a reload the command is answered too, and by us", async () => {
+  const from = world.gateway.here();
+  world.save(world.text().replace('heartbeat: { every: "0m" }', 'heartbeat: { every: "0s" }'));
+  let done = false;
+  const applied = world.gateway.logged(/\[reload\] config hot reload applied/, { from }).then(() => (done = true));
+  for (let asked = 0; !done || asked < 3; asked++) {
+    assert.match((await alice.ask("ocbot", "/sigilum help", { quiet: 100 })).text, /what you can type/);
+  }
+  await applied;
+});
+
 test("nothing was decided", () => {
   assert.deepEqual(posts(), []);
   assert.equal(world.api.claims[0].status, "pending");

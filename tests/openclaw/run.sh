@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# End to end against the real OpenClaw, a real IRC server and a loopback Sigilum API.
+# End to end against the real OpenClaw, a real IRC server, a real Matrix homeserver and a loopback Sigilum API.
 #
 #   run.sh            everything on the newest OpenClaw, the short path on an old one
 #   run.sh versions   the short path on each OpenClaw that we serve
@@ -18,6 +18,10 @@ versions=(2026.5.5 "$old" 2026.7.1 2026.8.2 "$newest")
 # The Node of each (of an old one the oldest that it takes), and its IRC plugin (the first two bring their own).
 declare -A node_of=([2026.5.5]=22.14.0 [2026.6.6]=22.19.0 [2026.7.1]=22.22.3 [2026.8.2]=22.22.3 [2026.9.6]=24.21.0)
 declare -A irc_of=([2026.5.5]='' [2026.6.6]='' [2026.7.1]=2026.7.1 [2026.8.2]=2026.7.35 [2026.9.6]=2026.9.5)
+
+# The Matrix plugin for the newest, and the homeserver.
+matrix=2026.9.6
+synapse=1.163.2
 
 die() { echo "tests/openclaw: $*" >&2; exit 1; }
 need() { command -v "$1" >/dev/null || die "'$1' is missing: $2"; }
@@ -95,6 +99,19 @@ if [ -z "$ngircd" ]; then
 fi
 export NGIRCD=$ngircd
 
+# The Matrix homeserver, from PyPI, for the tests that talk to one.
+need_synapse() {
+  local folder=$work/synapse
+  need python3 "install Python 3 with venv"
+  if [ "$(cat "$folder/.done" 2>/dev/null)" != "$synapse" ]; then
+    echo "installing matrix-synapse $synapse"
+    rm -rf "$folder" && python3 -m venv "$folder" || die "python3 could not make a venv"
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "matrix-synapse==$synapse" || die "pip could not install matrix-synapse"
+    echo "$synapse" >"$folder/.done"
+  fi
+  export SYNAPSE_PYTHON=$folder/bin/python E2E_MATRIX=$matrix
+}
+
 if [ -z "${SIGILUM_E2E_BIN:-}" ]; then
   (cd "$root" && cargo build --locked --quiet) || die "could not build the binary"
   SIGILUM_E2E_BIN=${CARGO_TARGET_DIR:-$root/target}/debug/sigilum-authz-notify
@@ -113,6 +130,7 @@ on() { # version, names…
     export PATH="$work/node-$node/node_modules/$node_package/bin:$PATH"
     npm_install "openclaw-$version" "openclaw@$version"
     export OPENCLAW_VERSION=$version IRC_VERSION=${irc_of[$version]}
+    case " $* " in *-matrix\ *) need_synapse ;; esac
     echo "OpenClaw $version, Node $node: $*"
     cd "$here"
     node --test --test-concurrency=1 --test-reporter=spec "${@/%/.test.mjs}"
@@ -121,7 +139,7 @@ on() { # version, names…
 
 case ${1-} in
   '')
-    on "$newest" handler resident registration install plugin chat authority writers pack
+    on "$newest" handler resident registration install plugin chat chat-matrix authority writers pack
     on "$old" short
     ;;
   versions) for version in "${versions[@]}"; do on "$version" short; done ;;

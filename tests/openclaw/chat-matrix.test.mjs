@@ -1,0 +1,108 @@
+// `/sigilum` in the real OpenClaw over the real Matrix, whose senders are authenticated: here a request is decided.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { startMatrixServer } from "./lib/matrix.mjs";
+import { OPENCLAW_ENTRY, ours, run, until } from "./lib/process.mjs";
+import { World } from "./lib/world.mjs";
+
+const REFUSED = /Sigilum: requests are answered here in a direct chat, by whom the namespace's owner recorded/;
+let world;
+let server;
+let bot;
+let alice;
+let bob;
+let mallory;
+let direct; // alice's chat with the bot
+
+before(async () => {
+  world = await World.create();
+  const install = ["plugins", "install", `@openclaw/matrix@${process.env.E2E_MATRIX}`, "--accept-capabilities", "--force"];
+  // npm may need the machine's registry, proxy and certificates.
+  const installed = await run(process.execPath, [OPENCLAW_ENTRY, ...install], { env: { ...process.env, ...world.env }, cwd: world.home });
+  assert.equal(installed.code, 0, `${installed.stdout}\n${installed.stderr}`);
+  server = await startMatrixServer(world.home);
+  [bot, alice, bob, mallory] = await Promise.all(["ocbot", "alice", "bob", "mallory"].map((name) => server.register(name)));
+  const matrix = {
+    enabled: true,
+    homeserver: server.url,
+    network: { dangerouslyAllowPrivateNetwork: true },
+    accessToken: bot.token,
+    autoJoin: "always",
+    dm: { policy: "open", allowFrom: ["*"] },
+    groupPolicy: "open",
+    groupAllowFrom: [alice.id, bob.id],
+    groups: { "*": { requireMention: false } },
+  };
+  const owners = [alice, bob].map(({ id }) => `matrix:${id}`);
+  world.writeConfig({ more: `  commands: { ownerAllowFrom: ${JSON.stringify(owners)} },\n` });
+  const text = world.text().replace("  channels: {\n", `  channels: {\n    matrix: ${JSON.stringify(matrix)},\n`);
+  world.save(text.replace("plugins: { entries: { irc", "plugins: { entries: { matrix: { enabled: true }, irc"));
+  await world.login("--enable-authz-notify", "false");
+  await world.sigilumOk("hook", "install", "--as", "plugin", "--deciders", `matrix:${alice.id}`);
+  world.api.add({ service: "mail", agent: "bot" }, { service: "files", agent: "bot" });
+  await world.boot();
+  await until("the plugin's child", () => ours().some(({ args }) => args[1] === "serve"));
+  direct = await chat(alice);
+});
+after(async () => {
+  await world?.close();
+  await server?.stop();
+});
+
+/** A direct chat with the bot. */
+async function chat(person) {
+  const room = await person.room({ isDirect: true, people: [bot] });
+  await person.sees(bot, room);
+  return room;
+}
+
+const posts = () => world.api.requests.filter(({ method }) => method === "POST").map(({ path }) => path);
+const claim = (service) => world.api.claims.find((claim) => claim.service === service);
+const buttons = (content) => content["com.openclaw.presentation"].blocks.filter(({ type }) => type === "buttons").flatMap(({ buttons }) => buttons);
+const command = (content, label) => buttons(content).find((button) => button.label.startsWith(label)).action;
+
+test("who is not recorded, or in a room, decides nothing", async () => {
+  const id = claim("mail").claim_id;
+  const theirs = await chat(bob);
+  for (const what of ["list", `approve ${id}`]) assert.match((await bob.ask(bot, theirs, `/sigilum ${what}`)).body, REFUSED);
+  const strangers = await chat(mallory);
+  assert.doesNotMatch((await mallory.ask(bot, strangers, `/sigilum approve ${id}`)).body, /approved|mail/);
+  const room = await alice.room({ isDirect: false, people: [bot, bob] });
+  await bob.join(room);
+  await alice.sees(bot, room);
+  for (const what of ["list", `approve ${id}`]) assert.match((await alice.ask(bot, room, `/sigilum ${what}`)).body, REFUSED);
+  assert.deepEqual(posts(), []);
+});
+
+test("a decider lists, and approves with the command of a button: one POST", async () => {
+  const list = await alice.ask(bot, direct, "/sigilum list");
+  assert.match(list.body, /Sigilum: 2 requests wait for your approval in namespace alice-e2e\./);
+  const approve = buttons(list).map(({ action }) => action).find(({ command }) => command === `/sigilum approve ${claim("mail").claim_id}`);
+  assert.equal(approve?.type, "command");
+  const approved = await alice.ask(bot, direct, approve.command);
+  assert.match(approved.body, new RegExp(`Sigilum: approved ${claim("mail").claim_id} \\(service "mail"`));
+  assert.deepEqual(posts(), [`/v1/claims/${claim("mail").claim_id}/approve`]);
+  assert.equal(claim("mail").status, "approved");
+  const again = await alice.ask(bot, direct, approve.command);
+  assert.match(again.body, new RegExp(`it is already approved by matrix:${alice.id} at .* \\(in the chat\\)`));
+  assert.equal(posts().length, 1);
+  const back = command(approved, "Revoke").command;
+  assert.match((await alice.ask(bot, direct, back)).body, /Sigilum: revoked/);
+  assert.equal(claim("mail").status, "revoked");
+});
+
+test("what changed since it was shown is shown again; an approval for a time", async () => {
+  const { claim_id: id } = claim("files");
+  claim("files").agent_ip = "203.0.113.99";
+  assert.match((await alice.ask(bot, direct, `/sigilum approve ${id}`)).body, /nothing was decided yet: it is not as it was shown here/);
+  assert.equal(claim("files").status, "pending");
+  assert.match((await alice.ask(bot, direct, `/sigilum approve ${id} 1h`)).body, /Sigilum: approved .* until \d{4}-/);
+  assert.equal(posts().length, 3);
+});
+
+test("our log has who and how", async () => {
+  const log = JSON.parse(await world.sigilumOk("authz", "log", "--json"));
+  const decided = log.decisions.map(({ by, how, decision, result }) => [by, how, decision, result.outcome]);
+  const me = `matrix:${alice.id}`;
+  assert.deepEqual(decided, ["approve", "revoke", "approve"].map((decision) => [me, "chat", decision, "done"]));
+});
