@@ -16,6 +16,7 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
+use crate::hook::command::is_vouched;
 use crate::hook_record::POLL_REQUESTS;
 use crate::mode::Mode;
 use crate::openclaw::lock;
@@ -267,7 +268,7 @@ impl Home {
                 .is_some_and(|owner| owner.mode == Mode::OssLocal);
         let facts = Facts {
             answering: self.reader.answering.map(|what| what.map(str::to_owned)),
-            deciders: self.reader.chosen.deciders.is_some(),
+            deciders: self.decides_there(shared),
             token: match &snapshot.file {
                 Stored::Token(token) => Some((token.id.to_string(), life(token))),
                 _ => None,
@@ -277,6 +278,16 @@ impl Home {
         if let Some(poller) = &mut self.poller {
             poller.tell(facts);
         }
+    }
+
+    /// Whether who is told may decide in that very chat.
+    fn decides_there(&self, shared: &Shared) -> bool {
+        let chosen = &self.reader.chosen;
+        let target = shared.push.target.as_ref().or(chosen.notify.as_ref());
+        target.is_some_and(|target| {
+            let mut deciders = chosen.deciders.iter().flatten();
+            is_vouched(&target.channel) && deciders.any(|decider| *decider == target.to_string())
+        })
     }
 
     /// Whom to tell, and how; `None` where nobody is to be told, or cannot be.

@@ -224,6 +224,21 @@ fn what_openclaw_did_not_take_is_told_again_and_what_it_keeps_is_not() {
     served.pushed(&second, "failed", Some("ECONNREFUSED"));
     assert!(wait_until(|| home.told()["requests"]["cl_1"]["told"] == true));
     assert_eq!(home.told()["outgoing"], json!([]));
+    // Who decides somewhere else, or on a channel where anybody could take their id, does not type it here.
+    let elsewhere = json!({"deciders": ["matrix:@bob:localhost"]});
+    let on_irc = json!({"deciders": ["irc:alice"], "notify": "irc:alice"});
+    for (fields, id) in [(elsewhere, "cl_2"), (on_irc, "cl_3")] {
+        drop(served);
+        home.choose(fields);
+        served = home.serve();
+        home.api.add_claim(NS, json!({"claim_id": id, "service": "mail"}));
+        let push = served.push();
+        let command = format!("To approve: sigilum-authz-notify authz approve {id}\n");
+        assert!(text(&push).contains(&command), "{push}");
+        assert_eq!(push["presentation"], Value::Null);
+        served.pushed(&push, "sent", None);
+        assert!(wait_until(|| home.told()["requests"][id]["told"] == true));
+    }
 }
 
 #[test]

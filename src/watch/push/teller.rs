@@ -52,7 +52,7 @@ pub struct Rules {
 pub struct Facts {
     /// What answers `/new`: `Some("plugin")`, `Some("hook")`, nothing; `None` where that cannot be told.
     pub answering: Option<Option<String>>,
-    /// The owner's chat decides.
+    /// Who is told may decide in that chat, where the plugin answers.
     pub deciders: bool,
     /// The stored token: what tells it from others, and its times, Unix seconds.
     pub token: Option<(String, Option<Lifetime>)>,
