@@ -56,6 +56,7 @@ pub fn check(input: &[u8]) {
 fn remembered(mut seen: Seen, pending: Pending, now: i64) {
     let shown = pending.requests.iter().step_by(2).filter_map(|request| request.id());
     let answered = Answered {
+        by_owner: true,
         whose: "alice".to_owned(),
         now,
         shown: shown.map(str::to_owned).collect(),

@@ -160,6 +160,25 @@ pub fn pending((count, all): (u64, bool), listed: &[Listed], about: &About, form
     Some(fitting.unwrap_or_else(brief))
 }
 
+/// What became of requests since the owner last looked, each with its status, service and key: those that were not
+/// answered here. `None` where there are none.
+pub fn since(became: &[(&str, Option<&str>, Option<&str>)]) -> Option<String> {
+    let line = |(status, service, key): &(&str, Option<&str>, Option<&str>)| {
+        let what = match *status {
+            "expired" => "ran out".to_owned(),
+            status => format!("{} elsewhere", clean(status, FIELD_MAX)),
+        };
+        let service = service.map_or_else(|| "?".to_owned(), |text| clean(text, FIELD_MAX));
+        let key = key.map_or_else(|| "?".to_owned(), clean::key);
+        format!("\n{what}: service \"{service}\", key \"{key}\"")
+    };
+    let more = became.len().saturating_sub(SHOWN);
+    let more =
+        (more > 0).then(|| format!("\nAnd {more} more; in a terminal: sigilum-authz-notify authz list --status all"));
+    let lines = became.iter().rev().take(SHOWN).map(line).chain(more);
+    (!became.is_empty()).then(|| format!("Sigilum: since you last looked:{}", lines.collect::<String>()))
+}
+
 /// What the operator must know when the answer was too long to be read. It may be long because of a stranger's request,
 /// made so that the others are not seen.
 pub fn too_long(about: &About, form: Form) -> String {

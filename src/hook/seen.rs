@@ -30,6 +30,9 @@ struct Looked {
     /// When the list was last read to its end; Unix milliseconds, as all times here.
     #[serde(default)]
     last: Option<i64>,
+    /// When the owner last read a notice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<i64>,
     /// By their ids.
     #[serde(default)]
     requests: BTreeMap<String, Memory>,
@@ -71,6 +74,8 @@ pub struct Answered {
     pub pending: Pending,
     /// The ids of those that the owner was shown.
     pub shown: BTreeSet<String>,
+    /// The owner read it.
+    pub by_owner: bool,
 }
 
 impl Seen {
@@ -109,6 +114,11 @@ impl Seen {
         listed
     }
 
+    /// When the owner last read an answer; Unix milliseconds.
+    pub fn owner_looked(&self, whose: &str) -> Option<i64> {
+        self.0.get(whose)?.owner
+    }
+
     /// Takes an answer in. Of a whole list it forgets what is not in it any more: an id never comes back.
     pub fn remember(&mut self, answered: &Answered) {
         let listed = self.list(&answered.whose, &answered.pending, answered.now);
@@ -125,6 +135,9 @@ impl Seen {
             })
             .collect();
         let looked = self.0.entry(answered.whose.clone()).or_default();
+        if answered.by_owner {
+            looked.owner = Some(answered.now);
+        }
         if answered.pending.is_all() {
             looked.requests.clear();
             looked.last = Some(answered.now);
@@ -208,6 +221,7 @@ mod tests {
             whose: ALICE.to_owned(),
             now,
             shown: ids.map(str::to_owned).collect(),
+            by_owner: false,
             pending: pending.clone(),
         };
         seen.remember(&answered);
@@ -284,6 +298,7 @@ mod tests {
                 whose: format!("n{namespace}"),
                 now: NOW + namespace,
                 shown: BTreeSet::new(),
+                by_owner: false,
                 pending: all(&requests),
             };
             seen.remember(&answered);

@@ -288,6 +288,17 @@ fn an_approval_that_was_not_made_in_the_chat_is_told_there() {
     assert_eq!(read, 1, "asked about once");
     // Only by a person's act.
     assert_eq!(home.api.posts().len(), 1);
+    // `/new` adds what was not decided here, until it was read.
+    assert!(wait_until(|| home.told()["outcomes"][0]["status"] == "approved"));
+    let since = "Sigilum: since you last looked:\napproved elsewhere: service \"mail\", key \"KEY00000..00000002\"";
+    for wanted in [json!([since]), json!([])] {
+        served.say(
+            json!({"id": 1, "type": "command", "action": "new", "sessionKey": "agent:main:main",
+            "chatType": "direct"}),
+        );
+        let answer = served.lines.recv_timeout(watching::PATIENCE).unwrap();
+        assert_eq!(answer["messages"], wanted);
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ use crate::sigilum::http::{self, Http, HttpError, ListenerError, Url};
 use crate::sigilum::local_db::LocalDb;
 use crate::time;
 use crate::watch;
+use crate::watch::push::told::{self, Told};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -221,7 +222,8 @@ impl<'a> HookRequest<'a> {
         let namespace = &self.owner.namespace.value;
         let whose = format!("{namespace} at {}", self.api.origin().ascii_serialization());
         let file = self.caller.place.seen_file();
-        let listed = read_seen(&file).list(&whose, &pending, self.now_ms);
+        let seen = read_seen(&file);
+        let listed = seen.list(&whose, &pending, self.now_ms);
         let notice = notice::pending((count, all), &listed, &self.about(), audience.form);
         let described = notice.as_ref().map_or(0, |notice| notice.described);
         match notice {
@@ -232,6 +234,9 @@ impl<'a> HookRequest<'a> {
             }
             None => {}
         }
+        if audience.is_owner {
+            answer.messages.extend(self.since(seen.owner_looked(&whose)));
+        }
         answer.messages.extend(self.near_end(audience));
         let shown = if audience.is_owner { described } else { 0 };
         let shown = listed.iter().take(shown).filter_map(|listed| listed.request.id());
@@ -239,12 +244,26 @@ impl<'a> HookRequest<'a> {
             whose,
             now: self.now_ms,
             shown: shown.map(str::to_owned).collect(),
+            by_owner: audience.is_owner,
             pending,
         };
         Outcome {
             answer,
             memory: Some(Box::new(Memory { file, answered })),
         }
+    }
+
+    /// What became of requests since the owner last looked, as far as somebody asked the API meanwhile.
+    fn since(&self, last: Option<i64>) -> Option<String> {
+        let bytes = fs::read_private(&self.caller.place.told_file(), told::MAX_BYTES).ok()??;
+        let told = Told::parse(&bytes);
+        let is_ours = told.whose.starts_with(&format!("{} at ", self.owner.namespace.value));
+        let is_new = |at: i64| is_ours && last.is_none_or(|last| at > last);
+        let news = told.outcomes.iter().filter(|became| is_new(became.at));
+        let news: Vec<_> = news
+            .map(|became| (became.status.as_str(), became.service.as_deref(), became.key.as_deref()))
+            .collect();
+        notice::since(&news)
     }
 
     /// The token's last day, where nothing renews it: whoever can is told while the notices still come.
