@@ -21,6 +21,13 @@ use std::process::{Command, Stdio};
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_sigilum-authz-notify");
 
+/// Copies the binary under test. By a program of its own: a test that starts one meanwhile would take our open file
+/// along, and no busy file can be run.
+pub fn copy_binary(to: &Path) {
+    let copied = std::process::Command::new("cp").args([Path::new(BINARY), to]).status();
+    assert!(copied.unwrap().success());
+}
+
 /// A person's home folder with nothing in it, removed at the end.
 pub struct TestEnv {
     dir: tempfile::TempDir,

@@ -35,7 +35,7 @@ fn users() -> Option<Users> {
     let env = TestEnv::new();
     chmod(env.home(), 0o755);
     let binary = env.home().join("binary");
-    fs::copy(env::BINARY, &binary).unwrap();
+    env::copy_binary(&binary);
     let roots_token = token(
         "root's own secret, of 32 bytes and more",
         json!({"namespace": "alice", "sub": "root"}),

@@ -38,7 +38,7 @@ impl Chat {
     fn with(serve: fn(&Home) -> Resident) -> Self {
         let home = Home::new();
         home.api.clear();
-        let created = crate::env::api::iso(now() - 60);
+        let created = crate::env::api::iso(now() - 90);
         home.api.add_claim(
             "alice",
             json!({"claim_id": ID, "service": "mail", "agent_name": "bot", "created_at": created}),
@@ -137,7 +137,7 @@ fn a_request_is_listed_approved_and_taken_back() {
                   ID cl_00000001: new: service \"mail\", agent \"bot\", key \"";
     assert!(text.starts_with(begins), "{text}");
     assert!(
-        text.contains("1 min ago, runs out in 23 h 59 min\nTo answer, with an ID from above: /sigilum approve ID"),
+        text.contains("1 min ago, runs out in 23 h 58 min\nTo answer, with an ID from above: /sigilum approve ID"),
         "{text}"
     );
     let buttons = &list["reply"]["presentation"]["blocks"][0]["buttons"];

@@ -670,11 +670,13 @@ fn a_full_or_read_only_disk_leaves_the_old_file_whole() {
     assert!(home.names().iter().all(|name| !is_temp_name(name)));
     assert!(!home.path("openclaw.json.lock").exists());
 
-    let remounted = std::process::Command::new("mount")
-        .args(["-o", "remount,ro"])
-        .arg(&home.place.home)
-        .status();
-    assert!(remounted.unwrap().success());
+    let remount = || {
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-o", "remount,ro"]).arg(&home.place.home);
+        mount.output().unwrap().status.success()
+    };
+    // A program that another test has just started may have our open files for a moment.
+    assert!(crate::env::watching::wait_until(remount));
     assert!(
         home.edit(put("t2"))
             .unwrap_err()

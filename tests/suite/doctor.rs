@@ -800,7 +800,7 @@ fn plugin_alone(home: &Home) {
 /// Has another copy of the program install the hook, and says where that is.
 fn installed_by_another(home: &Home) -> PathBuf {
     let copy = home.env.home().join("bin/ours");
-    std::fs::copy(env::BINARY, &copy).unwrap();
+    env::copy_binary(&copy);
     home.env.run_program(&copy, ["hook", "install"]).expect(0);
     copy
 }
@@ -1196,7 +1196,7 @@ fn watched(home: &Home, pid: u32, also: &Value) {
 fn a_watcher_of_another_program() {
     let home = Home::new();
     let copy = home.env.home().join("bin/ours");
-    std::fs::copy(env::BINARY, &copy).unwrap();
+    env::copy_binary(&copy);
     let mut watcher = home.env.run_program(&copy, ["watch"]).into_command();
     let mut watcher = watcher.stderr(Stdio::null()).spawn().unwrap();
     let finds = |state: &str, text: &str| {
@@ -1442,7 +1442,7 @@ fn the_program_that_the_gateway_runs() {
     );
 
     let copy = home.env.home().join("bin/ours");
-    std::fs::copy(env::BINARY, &copy).unwrap();
+    env::copy_binary(&copy);
     let mut third = Serve::start(&home, &copy);
     assert!(wait_until(|| is("warn", "recorded is the program ")), "{:?}", running());
     home.env

@@ -28,7 +28,7 @@ impl Home {
     fn new(user: u32, groups: &[u32], folder: (u32, u32, u32)) -> Self {
         let env = TestEnv::new();
         let binary = env.home().join("binary");
-        fs::copy(env::BINARY, &binary).unwrap();
+        env::copy_binary(&binary);
         chmod(env.home(), 0o755);
         let (uid, gid, mode) = folder;
         fs::create_dir(env.openclaw()).unwrap();

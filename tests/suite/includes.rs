@@ -429,7 +429,7 @@ fn a_link_into_a_read_only_store() {
     const ME: u32 = 4242;
     let env = TestEnv::new();
     let binary = env.home().join("binary");
-    fs::copy(crate::env::BINARY, &binary).unwrap();
+    crate::env::copy_binary(&binary);
     let store = env.write("store/abc-openclaw.json", r#"{"gateway": {"mode": "local"}}"#);
     for (path, bits) in [(env.home(), 0o755), (store.parent().unwrap(), 0o555), (&store, 0o444)] {
         fs::set_permissions(path, fs::Permissions::from_mode(bits)).unwrap();
