@@ -3,9 +3,11 @@
 //! CPU time and wake-ups are those of the watcher's process as the kernel counts them, over all its threads.
 
 use crate::env::BINARY;
+use crate::env::api::Api;
 use crate::kernel::{Usage, memory_of};
 use crate::table::{self, Measure, Row, millis};
 use secrecy::ExposeSecret;
+use serde_json::json;
 use sigilum_authz_notify::env::Env;
 use sigilum_authz_notify::home::OpenClawHome;
 use sigilum_authz_notify::mode::Mode;
@@ -27,8 +29,9 @@ const SECRET: &str = "the secret of the measured homes";
 
 /// What can be seen in a minute.
 pub fn measure(only: &str) {
-    let scenarios: [Measure; 4] = [
+    let scenarios: [Measure; 5] = [
         ("watch, idle for 10 s, 1 home", || idle(1, 10)),
+        ("watch, asks for requests every 5 s, each time", || asked(30)),
         ("watch, token file to openclaw.json, 10 rounds", || latency(10)),
         ("watch, 200 changes of the token in a second", burst),
         ("watch, a day in simulated time", day),
@@ -166,6 +169,30 @@ fn idle(count: usize, seconds: u64) -> Row {
         cpu: Some(after.cpu - before.cpu),
         peak: memory_of(watcher.child.id()),
         note: format!("{} wake-ups; memory: now", after.wake_ups - before.wake_ups),
+        ..Row::default()
+    }
+}
+
+/// What it costs to ask the API for requests, where nothing has changed and somebody could be told.
+fn asked(seconds: u64) -> Row {
+    let api = Api::start(SECRET);
+    api.add_claim("alice", json!({}));
+    let (dir, homes) = homes(1, 604_800);
+    let ours = homes[0].join(".sigilum");
+    let record = json!({"mode": "oss-local", "api_url": api.url(), "email": "alice@local.sigilum"});
+    let hook = json!({"namespace": "alice", "notify": "irc:alice", "poll_requests": 5, "openclaw": "/bin/true"});
+    replace(&ours.join("owner-alice.json"), &record.to_string());
+    replace(&ours.join("hook.json"), &hook.to_string());
+    let watcher = Running::start(dir.path());
+    // The first request is told, and the hook's entry, which names another API, is warned of.
+    std::thread::sleep(Duration::from_secs(8));
+    let (before, first) = (watcher.usage(), api.seen().len());
+    std::thread::sleep(Duration::from_secs(seconds));
+    let (after, last) = (watcher.usage(), api.seen().len());
+    let count = u32::try_from(last - first).unwrap_or(1).max(1);
+    Row {
+        cpu: Some((after.cpu - before.cpu) / count),
+        note: format!("{count} requests; CPU time of each"),
         ..Row::default()
     }
 }
