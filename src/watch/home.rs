@@ -1,13 +1,14 @@
 //! One home that is served: looked at, planned for, acted on.
 
+mod telling;
+
 use super::actions::{ActionContext, Outcome, PATIENCE};
 use super::clock::Clock;
 use super::commands::Commands;
 use super::file_events::{FileWatcher, HomeId};
 use super::log::one_line;
-use super::planner::{Action, By, Config, LogEvent, Memory, Now, Plan, Rules, Snapshot, Stored, Token, plan};
-use super::push::teller::Facts;
-use super::push::{self, Poller, Way};
+use super::planner::{Action, By, Config, LogEvent, Memory, Now, Plan, Rules, Snapshot, Stored, plan};
+use super::push::{self, Poller};
 use super::snapshot::SnapshotReader;
 use super::status::{self, HomeStatus, WatchStatus};
 use super::wakeup::Waker;
@@ -16,13 +17,9 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
-use crate::hook::command::is_vouched;
-use crate::hook_record::POLL_REQUESTS;
-use crate::mode::Mode;
 use crate::openclaw::lock;
 use crate::process::Process;
 use crate::time;
-use crate::token::lifetime::Lifetime;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -251,79 +248,6 @@ impl Home {
         }
     }
 
-    /// Sees to it that requests are asked for while somebody can be told of them.
-    fn mind_the_poller(&mut self, snapshot: &Snapshot, shared: &Shared) {
-        let wanted = self.push_settings(snapshot, shared);
-        if self.poller.as_ref().map(|poller| &poller.settings) != wanted.as_ref() {
-            self.poller = wanted.and_then(|settings| {
-                let (place, env) = (&self.place, &shared.env);
-                let poller = Poller::start(settings, &shared.push.way, place, env, &shared.clock, shared.seed);
-                poller.inspect_err(|error| tracing::warn!("{}", one_line(error))).ok()
-            });
-        }
-        let renews = shared.rules.token_command
-            || snapshot
-                .owner
-                .as_ref()
-                .is_some_and(|owner| owner.mode == Mode::OssLocal);
-        let facts = Facts {
-            answering: self.reader.answering.map(|what| what.map(str::to_owned)),
-            deciders: self.decides_there(shared),
-            token: match &snapshot.file {
-                Stored::Token(token) => Some((token.id.to_string(), life(token))),
-                _ => None,
-            },
-            renews,
-        };
-        if let Some(poller) = &mut self.poller {
-            poller.tell(facts);
-        }
-    }
-
-    /// Whether who is told may decide in that very chat.
-    fn decides_there(&self, shared: &Shared) -> bool {
-        let chosen = &self.reader.chosen;
-        let target = shared.push.target.as_ref().or(chosen.notify.as_ref());
-        target.is_some_and(|target| {
-            let mut deciders = chosen.deciders.iter().flatten();
-            is_vouched(&target.channel) && deciders.any(|decider| *decider == target.to_string())
-        })
-    }
-
-    /// Whom to tell, and how; `None` where nobody is to be told, or cannot be.
-    fn push_settings(&mut self, snapshot: &Snapshot, shared: &Shared) -> Option<push::Settings> {
-        let chosen = &self.reader.chosen;
-        let owner = snapshot.owner.as_ref().filter(|_| self.watcher_lock.is_some())?;
-        let target = shared.push.target.as_ref().or(chosen.notify.as_ref())?;
-        let every = shared.push.every.or(chosen.poll_requests).unwrap_or(POLL_REQUESTS);
-        let openclaw = match shared.push.way {
-            Way::Program => Some(chosen.openclaw.clone()),
-            Way::HandedOver(_) => None,
-        };
-        if every == 0 {
-            return None;
-        }
-        if let Some(None) = openclaw {
-            if !std::mem::replace(&mut self.told_of_no_way, true) {
-                tracing::warn!(
-                    home = %self.place.home.display(),
-                    "nobody is told at once, as no openclaw program is recorded; where there is one on PATH: \
-                     sigilum-authz-notify hook install{}",
-                    snapshot.flags
-                );
-            }
-            return None;
-        }
-        Some(push::Settings {
-            namespace: owner.namespace.clone(),
-            api_url: owner.api_url.clone(),
-            target: target.clone(),
-            every,
-            openclaw: openclaw.flatten(),
-            flags: snapshot.flags.clone(),
-        })
-    }
-
     /// Looks, with watches on every folder that the look shows to matter.
     fn look(&mut self, id: HomeId, shared: &mut Shared) -> Snapshot {
         let mut snapshot = self.read_snapshot(shared);
@@ -524,13 +448,6 @@ impl Home {
             status::remove(&self.place);
         }
     }
-}
-
-/// The times of a token; `None` where it has no end. One that does not say when it was issued has lived for long.
-fn life(token: &Token) -> Option<Lifetime> {
-    let exp = token.exp?;
-    let iat = token.iat.unwrap_or(0);
-    Some(Lifetime { iat, exp })
 }
 
 /// When the stored token expires, Unix seconds.
