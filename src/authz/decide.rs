@@ -139,6 +139,8 @@ impl Desk<'_> {
 
     /// Takes an approval back whose time is over. `None`: it does not stand any more, and is forgotten.
     pub fn take_back(&self, approval: &TimedApproval) -> Result<Option<Decided>, Stopped> {
+        // What a killed run did not send must not be taken for done once this one has.
+        self.settle_open()?;
         let _lock = self.lock()?;
         let asked = AuthorizationRequest {
             claim_id: Some(approval.claim_id.clone()),

@@ -174,5 +174,6 @@ pub fn again(scene: &Scene, stage: &Stage, new: &tree::Tree, faults: &mut Vec<St
 /// The scenes by name, two at a time.
 pub fn all(only: &str, report: &mut Report) {
     super::two_at_a_time(scenes::all(), only, report, sweep);
+    super::decided::all(only, report);
     report.total("killed");
 }

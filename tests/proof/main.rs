@@ -7,6 +7,7 @@
 //! ```
 
 mod authority;
+mod decided;
 #[path = "../env/mod.rs"]
 mod env;
 mod faults;
