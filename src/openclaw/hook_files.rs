@@ -199,6 +199,53 @@ fn write_files(lock: &OwnLock, dir: &Path, files: &[(String, Vec<u8>)], older: b
     Ok(done)
 }
 
+/// A file that is to go.
+struct Leaving {
+    path: PathBuf,
+    /// Where the one of before the install is kept.
+    kept: Option<PathBuf>,
+    /// It has a name of ours.
+    is_ours: bool,
+    /// Nobody changed it, or that does not matter.
+    may_go: bool,
+}
+
+impl Leaving {
+    /// Removes it, or puts the one of before in its place; says whether it stays instead.
+    fn go(&self, done: &mut Done) -> Result<bool> {
+        let path = &self.path;
+        let Some(kept) = &self.kept else {
+            if self.may_go {
+                done.changed |= fs::remove(path)?;
+            } else {
+                let what = "changed by somebody, so it stays; --force removes it";
+                done.notes.push(format!("{}: {what}", path.display()));
+            }
+            return Ok(!self.may_go);
+        };
+        let kept_bytes = read(kept)?;
+        // The install that kept it may have been killed before it replaced it.
+        let untouched = kept_bytes.is_some() && read(path)? == kept_bytes;
+        let free = path.symlink_metadata().is_err() || untouched || (self.is_ours && self.may_go);
+        if free && fs::put_back(kept, path)? {
+            done.changed = true;
+            done.notes
+                .push(format!("{}: put back as it was before the install", path.display()));
+        }
+        // Where nothing is kept any more, it was put back already.
+        let stays = !free && kept_bytes.is_some();
+        if stays {
+            let what = match self.is_ours {
+                true => "changed by somebody, so it stays; --force puts back",
+                false => "somebody made it since; the one of before stays as",
+            };
+            done.notes
+                .push(format!("{}: {what} {}", path.display(), kept.display()));
+        }
+        Ok(stays)
+    }
+}
+
 /// Removes the files of one kind, and puts back what stood there before. A file that somebody changed stays, unless
 /// `force` is set. Nothing installed is fine.
 pub fn uninstall(place: &OpenClawHome, lock: &OwnLock, kind: Kind, force: bool) -> Result<Done> {
@@ -219,41 +266,21 @@ pub fn uninstall(place: &OpenClawHome, lock: &OwnLock, kind: Kind, force: bool) 
     // Without our list, the record of the binary is known by its name alone.
     files.insert(0, (INSTALL.to_owned(), read(&dir.join(INSTALL))?.unwrap_or_default()));
     let foreign_files = foreign_files(place, &dir, &files, &manifest)?;
-    let is_ours = |name: &String| files.iter().any(|(file, _)| file == name);
     let backups = std::mem::take(&mut manifest.backups);
+    let is_ours = |name: &String| files.iter().any(|(file, _)| file == name);
     let older = backups.keys().filter(|name| !is_ours(name));
     // What makes OpenClaw look goes first.
     for name in files.iter().rev().map(|(name, _)| name).chain(older) {
-        let path = dir.join(name);
-        let may_go = force || !foreign_files.contains(name);
-        let mut stays = !may_go;
-        if let Some(kept) = backups.get(name) {
-            let kept_bytes = read(&place.home.join(kept))?;
-            // The install that kept it may have been killed before it replaced it.
-            let untouched = kept_bytes.is_some() && read(&path)? == kept_bytes;
-            let free = path.symlink_metadata().is_err() || untouched || (is_ours(name) && may_go);
-            // Where nothing is kept any more, it was put back already.
-            stays = !free && kept_bytes.is_some();
-            if free && fs::put_back(&place.home.join(kept), &path)? {
-                done.changed = true;
-                done.notes
-                    .push(format!("{}: put back as it was before the install", path.display()));
-            } else if stays {
-                manifest.backups.insert(name.clone(), kept.clone());
-            }
-        } else if may_go {
-            done.changed |= fs::remove(&path)?;
-        }
-        if stays {
-            let kept = backups.get(name).map(|kept| place.home.join(kept));
-            let what = match kept {
-                Some(kept) if is_ours(name) => {
-                    format!("changed by somebody, so it stays; --force puts back {}", kept.display())
-                }
-                Some(kept) => format!("somebody made it since; the one of before stays as {}", kept.display()),
-                None => "changed by somebody, so it stays; --force removes it".to_owned(),
-            };
-            done.notes.push(format!("{}: {what}", path.display()));
+        let leaving = Leaving {
+            path: dir.join(name),
+            kept: backups.get(name).map(|kept| place.home.join(kept)),
+            is_ours: is_ours(name),
+            may_go: force || !foreign_files.contains(name),
+        };
+        if leaving.go(&mut done)?
+            && let Some(kept) = backups.get(name)
+        {
+            manifest.backups.insert(name.clone(), kept.clone());
         }
     }
     if !manifest.backups.is_empty() {
