@@ -112,6 +112,27 @@ struct Done {
     config: Option<EntryDone>,
 }
 
+/// The token that a person gave, or what one is signed with.
+fn new_token(
+    owner: &mut Owner,
+    given: Option<Given>,
+    env: &Env,
+    place: &OpenClawHome,
+    hook: &HookPlan,
+) -> Result<NewToken> {
+    if let Some(given) = given {
+        return Ok(NewToken::Given(given));
+    }
+    if owner.mode.value == Mode::Managed {
+        let error = Error::new(ExitCode::Token, "Managed mode requires an explicit owner JWT");
+        return Err(error.next(accept::how_to_get_a_token(owner, place, hook.entry.as_ref())?));
+    }
+    owner::agree_on_checkout(owner, place)?;
+    let api = LocalApi::find(owner, place)?;
+    let secret = api.secret_or_new(env)?;
+    Ok(NewToken::Signed(api, secret))
+}
+
 fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) -> Result<Login> {
     let now = time::now();
     let mut config_skipped = (!args.write_openclaw).then(|| "--write-openclaw is false".to_owned());
@@ -134,22 +155,10 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     if !args.force {
         store::refuse_foreign(&owner.token_file)?;
     }
-    if owner.mode.value == Mode::Managed && given.is_none() {
-        let error = Error::new(ExitCode::Token, "Managed mode requires an explicit owner JWT");
-        return Err(error.next(accept::how_to_get_a_token(&owner, place, hook.entry.as_ref())?));
+    let token = new_token(&mut owner, given, env, place, &hook)?;
+    if let NewToken::Given(given) = &token {
+        given.says.doubts(now).into_iter().for_each(output::warn);
     }
-    for doubt in given.iter().flat_map(|given| given.says.doubts(now)) {
-        output::warn(doubt);
-    }
-    let token = match given {
-        Some(given) => NewToken::Given(given),
-        None => {
-            owner::agree_on_checkout(&mut owner, place)?;
-            let api = LocalApi::find(&owner, place)?;
-            let secret = api.secret_or_new(env)?;
-            NewToken::Signed(api, secret)
-        }
-    };
     let recorded = owner.record.as_ref().is_some_and(|record| record.trust_loopback);
     let trust_loopback = args.trust_loopback.unwrap_or(recorded);
     let replaced = match action {

@@ -3,7 +3,7 @@
 use crate::cli::SwitchArgs;
 use crate::cmd::choice::Choice;
 use crate::cmd::context::{self, place};
-use crate::cmd::hook_entry::EntryEdit;
+use crate::cmd::hook_entry::{EntryDone, EntryEdit};
 use crate::cmd::output::{self, write_line};
 use crate::cmd::together::Together;
 use crate::env::Env;
@@ -69,17 +69,20 @@ pub fn run(args: &SwitchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
             context::login_command(&owner, &context::place_flags(&args.place))
         ));
     }
-    let Some(done) = edited else {
-        return Ok(ExitCode::Ok);
-    };
+    if let Some(done) = edited {
+        tell_of_config(&done, &place, out)?;
+    }
+    Ok(ExitCode::Ok)
+}
+
+fn tell_of_config(done: &EntryDone, place: &OpenClawHome, out: &mut dyn Write) -> Result<()> {
     if done.outcome.changed {
         write_line(out, format_args!("Updated {}", done.outcome.written()))?;
     }
     for note in &done.notes {
         write_line(out, format_args!("  {note}"))?;
     }
-    context::tell_not_written(&done.outcome, &place, out)?;
-    Ok(ExitCode::Ok)
+    context::tell_not_written(&done.outcome, place, out)
 }
 
 /// The owner as the last login recorded it, whatever the environment says.

@@ -64,28 +64,7 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
     let files = hook_files::install(&place, &lock, kind, &program, args.force)?;
     job.choice.write(&place, &lock)?;
     let edited = job.edit(kind, &options(false))?;
-
-    let dir = kind.dir(&place);
-    let verb = if files.changed {
-        "installed"
-    } else {
-        "already installed"
-    };
-    write_line(out, format!("{} {verb}: {}", kind.name(), dir.display()))?;
-    write_line(out, format!("it runs: {}", binary.display()))?;
-    if let Some(owner) = &job.owner {
-        write_line(
-            out,
-            format!("namespace: {} (from {})", owner.namespace.value, owner.namespace.origin),
-        )?;
-    }
-    for note in files.notes.iter().chain(&edited.notes).chain(&job.notes) {
-        write_line(out, format!("note: {note}"))?;
-    }
-    context::tell_not_written(&edited, &place, out)?;
-    for need in job.needs(kind, &files, &edited)? {
-        write_line(out, format!("still needed: {need}"))?;
-    }
+    job.tell(kind, &binary, (&files, &edited), out)?;
     Ok(ExitCode::Ok)
 }
 
@@ -102,6 +81,38 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// Says what was done, and what is still needed.
+    fn tell(
+        &self,
+        kind: Kind,
+        binary: &Path,
+        (files, edited): (&Done, &EditOutcome),
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        let verb = if files.changed {
+            "installed"
+        } else {
+            "already installed"
+        };
+        let dir = kind.dir(self.place);
+        write_line(out, format!("{} {verb}: {}", kind.name(), dir.display()))?;
+        write_line(out, format!("it runs: {}", binary.display()))?;
+        if let Some(owner) = &self.owner {
+            write_line(
+                out,
+                format!("namespace: {} (from {})", owner.namespace.value, owner.namespace.origin),
+            )?;
+        }
+        for note in files.notes.iter().chain(&edited.notes).chain(&self.notes) {
+            write_line(out, format!("note: {note}"))?;
+        }
+        context::tell_not_written(edited, self.place, out)?;
+        for need in self.needs(kind, files, edited)? {
+            write_line(out, format!("still needed: {need}"))?;
+        }
+        Ok(())
+    }
+
     /// Settles what is recorded of the hook.
     fn choose(&mut self, kind: Kind, namespace: Option<String>, binary: &Path) -> Result<()> {
         let (args, place) = (self.args, self.place);

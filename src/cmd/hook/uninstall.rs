@@ -43,21 +43,7 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     }
     let mut notes = Vec::new();
     let outcome = take_back(args, &place, &lock, secrets.in_entry, &mut notes)?;
-    if outcome.deleted {
-        write_line(
-            out,
-            format_args!("Removed {}, which we had made", place.config.display()),
-        )?;
-    } else if outcome.changed {
-        write_line(out, format_args!("Took our part out of {}", outcome.written()))?;
-    }
-    for note in notes.iter().chain(&outcome.notes) {
-        write_line(out, format_args!("  {note}"))?;
-    }
-    context::tell_not_written(&outcome, &place, out)?;
-    if outcome.not_written.is_some() {
-        output::warn("until then a running OpenClaw takes up no change of its config: the entry leads to no hook");
-    }
+    tell_of_config(&outcome, &notes, &place, out)?;
     let mut nothing = !outcome.changed && notes.is_empty() && outcome.notes.is_empty() && outcome.not_written.is_none();
     for kind in Kind::ALL {
         let done = hook_files::uninstall(&place, &lock, kind, args.force)?;
@@ -189,6 +175,25 @@ fn without_us(ask: &Ask<'_>, args: &HookUninstallArgs, place: &OpenClawHome, fil
     planned.value = plugin.value;
     planned.notes.extend(plugin.notes);
     Ok(planned)
+}
+
+fn tell_of_config(outcome: &EditOutcome, notes: &[String], place: &OpenClawHome, out: &mut dyn Write) -> Result<()> {
+    if outcome.deleted {
+        write_line(
+            out,
+            format_args!("Removed {}, which we had made", place.config.display()),
+        )?;
+    } else if outcome.changed {
+        write_line(out, format_args!("Took our part out of {}", outcome.written()))?;
+    }
+    for note in notes.iter().chain(&outcome.notes) {
+        write_line(out, format_args!("  {note}"))?;
+    }
+    context::tell_not_written(outcome, place, out)?;
+    if outcome.not_written.is_some() {
+        output::warn("until then a running OpenClaw takes up no change of its config: the entry leads to no hook");
+    }
+    Ok(())
 }
 
 /// What `--purge` looks for in other people's files.

@@ -7,6 +7,7 @@ use crate::cmd::context;
 use crate::cmd::output::{self, write_line};
 use crate::error::Result;
 use crate::home::OpenClawHome;
+use crate::openclaw::config::EditOutcome;
 use crate::time;
 use crate::token::claims;
 use crate::token::lifetime;
@@ -74,16 +75,7 @@ impl Done {
         lines.extend(login.hook.lines(args, &owner.namespace.value));
         lines.push(format!("API check:     {}", login.verdict));
         let outcome = self.config.as_ref().map(|done| &done.outcome);
-        lines.push(match (outcome, &login.config_skipped) {
-            (Some(outcome), _) if outcome.created => format!("openclaw.json: created {}", place.config.display()),
-            (Some(outcome), _) if outcome.changed => format!("openclaw.json: updated {}", outcome.written()),
-            (Some(outcome), _) => match &outcome.not_written {
-                Some(why) => format!("openclaw.json: not written, {why}"),
-                None => format!("openclaw.json: nothing to change in {}", place.config.display()),
-            },
-            (None, Some(reason)) => format!("openclaw.json: left alone, {reason}"),
-            (None, None) => "openclaw.json: left alone".to_owned(),
-        });
+        lines.push(format!("openclaw.json: {}", what_became(outcome, login, place)));
         if self.config.as_ref().is_some_and(|done| done.hook_is_off) {
             lines.push(format!("               {}", hook_is_off(args, place)));
         }
@@ -104,5 +96,20 @@ fn hook_is_off(args: &LoginArgs, place: &OpenClawHome) -> String {
         Some(true) => "the plugin is on, and reads the token's file".to_owned(),
         Some(false) => switch_on("plugin is off", "hook install --as plugin"),
         None => switch_on("hook is off and holds no token", "hook install"),
+    }
+}
+
+/// What became of the config.
+fn what_became(outcome: Option<&EditOutcome>, login: &Login, place: &OpenClawHome) -> String {
+    let config = place.config.display();
+    match (outcome, &login.config_skipped) {
+        (Some(outcome), _) if outcome.created => format!("created {config}"),
+        (Some(outcome), _) if outcome.changed => format!("updated {}", outcome.written()),
+        (Some(outcome), _) => match &outcome.not_written {
+            Some(why) => format!("not written, {why}"),
+            None => format!("nothing to change in {config}"),
+        },
+        (None, Some(reason)) => format!("left alone, {reason}"),
+        (None, None) => "left alone".to_owned(),
     }
 }

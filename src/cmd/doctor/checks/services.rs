@@ -174,8 +174,8 @@ fn by_hand(facts: &Facts) -> Option<String> {
     ))
 }
 
-fn watching(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Vec<Finding> {
-    let mut found = Vec::new();
+/// A watcher that is not this very program.
+fn another_program(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Option<Finding> {
     let process = Process {
         pid: watch.pid,
         starttime: watch.pid_starttime,
@@ -185,32 +185,31 @@ fn watching(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Vec<Findi
         .as_deref()
         .filter(|version| *version != env!("CARGO_PKG_VERSION"));
     let old = match other {
-        Some(version) => Some(format!(
+        Some(version) => format!(
             "is of version {version}, and this program of {}",
             env!("CARGO_PKG_VERSION")
-        )),
-        None if process.runs_a_removed_program() => Some("runs a program that was replaced since".to_owned()),
-        None => None,
+        ),
+        None if process.runs_a_removed_program() => "runs a program that was replaced since".to_owned(),
+        None => return None,
     };
-    if let Some(old) = old {
-        let is_child = facts
-            .resident
-            .as_ref()
-            .is_some_and(|resident| resident.pid == watch.pid);
-        let next = match is_child {
-            true => RESTART.to_owned(),
-            false => format!(
-                "kill {}, then start it anew: {}",
-                watch.pid,
-                facts.command("watch --install-unit")
-            ),
-        };
-        found.push(Finding::warn(
-            name,
-            format!("the watcher, process {}, {old}", watch.pid),
-            next,
-        ));
-    }
+    let is_child = facts
+        .resident
+        .as_ref()
+        .is_some_and(|resident| resident.pid == watch.pid);
+    let next = match is_child {
+        true => RESTART.to_owned(),
+        false => format!(
+            "kill {}, then start it anew: {}",
+            watch.pid,
+            facts.command("watch --install-unit")
+        ),
+    };
+    let what = format!("the watcher, process {}, {old}", watch.pid);
+    Some(Finding::warn(name, what, next))
+}
+
+fn watching(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Vec<Finding> {
+    let mut found: Vec<Finding> = another_program(name, watch, facts).into_iter().collect();
     for home in &watch.homes {
         if let Some(error) = &home.last_error {
             let text = format!("it fails: {error}");
