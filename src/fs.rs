@@ -24,7 +24,7 @@ pub use folder::{Content, Folder, Owner, inode, is_regular, is_unsupported, owne
 pub use own_lock::{FileLock, OwnLock, lock_existing_sigilum, lock_sigilum};
 pub use temp::Temp;
 pub use temp_name::is_temp_name;
-pub use trust::{is_open_without_modes, others_can_write, quoted, trust_all_writers};
+pub use trust::{is_open_without_modes, others_can_write, quoted, refuse_anothers_program, trust_all_writers};
 
 use crate::error::{Error, ExitCode, OrFail, Result};
 use failure::failed;

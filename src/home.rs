@@ -83,6 +83,9 @@ impl OpenClawHome {
         let parts = [
             self.home.clone(),
             self.sigilum_dir(),
+            self.sigilum_dir().join("replaced"),
+            self.sigilum_dir().join("replaced/hook"),
+            self.sigilum_dir().join("replaced/plugin"),
             self.hook_dir(),
             plugin,
             self.config.clone(),

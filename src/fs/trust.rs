@@ -37,6 +37,28 @@ pub(super) fn refuse_open_to_others(folder: &Folder) -> Result<()> {
     Err(hole.refusal(folder.path()))
 }
 
+/// Refuses a program that a record names, if somebody else than root and ourselves could have put it there, or could
+/// change it.
+pub fn refuse_anothers_program(path: &Path) -> Result<()> {
+    let trusted = Trusted { owner: None };
+    let what = || format!("could not trust the program: {}", path.display());
+    let real = path.canonicalize().or_fail(ExitCode::Failure, what)?;
+    let stat = rustix::fs::stat(&real).or_fail(ExitCode::Failure, what)?;
+    let mut hole = trusted.hole_in(&real, &stat);
+    for folder in [path.parent(), real.parent()].into_iter().flatten() {
+        hole = match hole {
+            None => trusted.hole_above(folder, folder)?,
+            known => known,
+        };
+    }
+    match hole {
+        None => Ok(()),
+        Some(hole) => Err(Error::new(ExitCode::Failure, what())
+            .because(anyhow::Error::msg(hole.why))
+            .next(hole.next)),
+    }
+}
+
 /// The same of a folder that is not there yet, by what it would be made in: a refusal is to leave nothing behind.
 pub(super) fn refuse_new_among_others(path: &Path) -> Result<()> {
     let there = path.ancestors().find(|path| path.is_dir());
@@ -157,6 +179,27 @@ impl Trusted {
         let own = || geteuid().is_root().then(|| folder.owner().uid);
         Self {
             owner: home.map(|stat| stat.st_uid).or_else(own),
+        }
+    }
+
+    /// How someone else could have written a file.
+    fn hole_in(&self, file: &Path, stat: &Stat) -> Option<Hole> {
+        let bits = self.open_bits(stat);
+        if is_lifted() {
+            None
+        } else if !self.user(stat.st_uid) {
+            Some(Hole {
+                why: format!("{} belongs to another user (number {})", file.display(), stat.st_uid),
+                next: way_out(file, None),
+            })
+        } else if bits != 0 && !has_no_modes(file) {
+            let mode = permissions(stat);
+            Some(Hole {
+                why: format!("others may write to {} (mode {mode:04o})", file.display()),
+                next: way_out(file, Some((bits, stat.st_uid))),
+            })
+        } else {
+            None
         }
     }
 

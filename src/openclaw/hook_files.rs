@@ -120,7 +120,7 @@ pub struct Program {
 /// being forced: a `handler.ts` would win over our handler.
 pub fn install(place: &OpenClawHome, lock: &OwnLock, kind: Kind, program: &Program, force: bool) -> Result<Done> {
     let dir = kind.dir(place);
-    refuse_link(&dir)?;
+    refuse_links(&dir, place, kind)?;
     let mut installed = Installed::read(place)?;
     let old = installed.of(kind).take().unwrap_or_default();
     let files = contents(kind, program)?;
@@ -256,7 +256,7 @@ pub fn uninstall(place: &OpenClawHome, lock: &OwnLock, kind: Kind, force: bool) 
     if dir.symlink_metadata().is_err() && found.is_none() {
         return Ok(done);
     }
-    refuse_link(&dir)?;
+    refuse_links(&dir, place, kind)?;
     let mut manifest = found.unwrap_or_default();
     let files = kind
         .files()
@@ -431,12 +431,21 @@ fn contents(kind: Kind, program: &Program) -> Result<Vec<(String, Vec<u8>)>> {
     Ok(std::iter::once((INSTALL.to_owned(), install)).chain(files).collect())
 }
 
-/// OpenClaw ignores a linked hook folder without a word.
-fn refuse_link(dir: &Path) -> Result<()> {
+/// OpenClaw ignores a linked hook folder without a word; and what is kept must not come to lie elsewhere.
+fn refuse_links(dir: &Path, place: &OpenClawHome, kind: Kind) -> Result<()> {
+    refuse_link(dir, "it is a symbolic link, and OpenClaw ignores those")?;
+    let replaced = place.home.join(replaced_dir(kind));
+    for folder in replaced.ancestors().take(2) {
+        refuse_link(folder, "it is a symbolic link, so it could lead anywhere")?;
+    }
+    Ok(())
+}
+
+fn refuse_link(dir: &Path, why: &'static str) -> Result<()> {
     let what = || format!("could not use the folder: {}", dir.display());
     match dir.symlink_metadata() {
         Ok(meta) if meta.is_symlink() => Err(Error::new(ExitCode::Failure, what())
-            .because(anyhow::anyhow!("it is a symbolic link, and OpenClaw ignores those"))
+            .because(anyhow::anyhow!(why))
             .next(format!("remove the link: rm {}", fs::quoted(dir)))),
         Ok(meta) if !meta.is_dir() => Err(Error::new(ExitCode::Failure, what())
             .because(anyhow::anyhow!("it is no folder"))

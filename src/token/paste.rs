@@ -206,16 +206,22 @@ fn told(token: &str, text: &str) -> String {
         (None, None) => "of an issuer that is not named".to_owned(),
     };
     let before = text.find(token).map_or("", |at| &text[..at]);
-    let name = before.trim_end_matches(['"', '\'', ' ', ':', '=']);
+    let name = name_before(before).unwrap_or("one");
+    text::plain(&format!("{name} {of}"))
+}
+
+/// `NAME` of `NAME=` or `"name": "` at the end of a text. A word without such a sign may be the end of another token.
+fn name_before(text: &str) -> Option<&str> {
+    const LONGEST: usize = 40;
+    let around = ['"', '\'', ' '];
+    let name = text.trim_end_matches(around).strip_suffix(['=', ':'])?;
+    let name = name.trim_end_matches(around);
     let begin = name
         .rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .map_or(0, |at| at + 1);
-    let name = match &name[begin..] {
-        _ if name == before => "one",
-        "" => "one",
-        name => name,
-    };
-    text::plain(&format!("{name} {of}"))
+    // After one of these it would be the rest of something longer.
+    let is_rest = name[..begin].ends_with(['-', '.']);
+    Some(&name[begin..]).filter(|name| !name.is_empty() && name.len() <= LONGEST && !is_rest)
 }
 
 /// The runs of characters that a token may have. Those with nothing but white space between them are one chain: a token

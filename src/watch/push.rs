@@ -12,6 +12,7 @@ mod turn;
 mod words;
 
 use crate::hook_record::ChatTarget;
+pub(in crate::watch) use messenger::may_run;
 pub use messenger::{Push, Report, Way};
 pub(super) use poller::{Poller, Settings};
 pub use turn::Surroundings;

@@ -3,7 +3,7 @@
 
 use crate::env::api::{Api, token};
 use crate::env::local_api::{FakeCheckout, JWT_SECRET};
-use crate::env::watching::wait_until;
+use crate::env::watching::{Watcher, wait_until};
 use crate::env::{self, Output, Run, STRANGER, TestEnv};
 use serde_json::{Value, json};
 use std::fs;
@@ -455,6 +455,97 @@ fn a_recorded_program_is_not_run_as_root() {
         drop(input);
         child.wait().unwrap();
     }
+}
+
+/// Root's watcher tells nobody through a program that the user recorded; the user's own does.
+#[test]
+fn a_recorded_openclaw_is_not_run_as_root() {
+    let Some(users) = users() else { return };
+    let api = Api::start(SECRET);
+    users.record(json!({"api_url": api.url(), "trust_loopback": true}));
+    let life = json!({"namespace": "alice", "iat": env::now(), "exp": env::now() + 36_000});
+    users.write("owner-token-alice.jwt", token(SECRET, life));
+    api.add_claim("alice", json!({"claim_id": "cl_1", "service": "mail"}));
+    let marker = users.folder.join("ran");
+    let program = users
+        .env
+        .write("bin/openclaw", format!("#!/bin/sh\nid -u >> '{}'\n", marker.display()));
+    chmod(program.parent().unwrap(), 0o755);
+    chmod(&program, 0o755);
+    users.give(program.parent().unwrap());
+    users.write(
+        "hook.json",
+        json!({"namespace": "alice", "notify": "telegram:1", "poll_requests": 5, "openclaw": program}).to_string(),
+    );
+    let mut watcher = Watcher::start(users.root("watch"));
+    watcher.wait_for("in another user's home no recorded program is run; that user runs: sigilum-authz-notify watch");
+    assert!(
+        api.seen().iter().all(|seen| !seen.line.contains("/claims?")),
+        "nobody can be told"
+    );
+    assert_eq!(watcher.stop(), 0);
+    assert!(!marker.exists());
+    let mut watcher = Watcher::start(users.user("watch"));
+    assert!(wait_until(|| marker.exists()));
+    assert_eq!(watcher.stop(), 0);
+}
+
+/// What a list of installed files names lies in the hook's folder, and copies in ours: nothing else is moved.
+#[test]
+fn a_list_of_installed_files_moves_nothing_elsewhere() {
+    let Some(users) = users() else { return };
+    users.user("hook install --token-in-config false").expect(0);
+    let roots = users.env.write("roots/key", "root's");
+    let elsewhere = roots.parent().unwrap().join("taken");
+    let list = users.env.sigilum("installed.json");
+    let good: Value = serde_json::from_slice(&fs::read(&list).unwrap()).unwrap();
+    let kept = users.write("replaced/hook/p", "planted");
+    users.give(&users.env.sigilum("replaced"));
+    for (name, copy, made) in [
+        (elsewhere.to_str().unwrap(), ".sigilum/replaced/hook/p", None),
+        ("../../../roots/taken", ".sigilum/replaced/hook/p", None),
+        ("handler.ts", roots.to_str().unwrap(), None),
+        ("handler.ts", "../roots/key", None),
+        ("handler.ts", ".sigilum/replaced/hook/../../../../roots/key", None),
+        ("handler.ts", ".sigilum/replaced/p", None),
+        ("handler.ts", ".sigilum/replaced/hook/p", Some("../roots")),
+        ("handler.ts", ".sigilum/replaced/hook/p", Some("/roots")),
+    ] {
+        let mut bad = good.clone();
+        bad["hook"]["aside"] = json!({name: copy});
+        if let Some(made) = made {
+            bad["hook"]["made"] = json!([made]);
+        }
+        users.write("installed.json", bad.to_string());
+        for command in ["hook uninstall", "hook uninstall --force", "hook install --force"] {
+            let output = users.root(command).output();
+            assert_eq!(output.code, 1, "{name} {copy}: {}{}", output.stdout, output.stderr);
+            assert!(
+                output.stderr.contains("it names what no install of ours does"),
+                "{}",
+                output.stderr
+            );
+        }
+        assert_eq!(fs::read_to_string(&roots).unwrap(), "root's");
+        assert!(!elsewhere.exists() && kept.exists());
+    }
+    users.write("installed.json", good.to_string());
+    // Nor through a link where the copies are kept.
+    fs::remove_dir_all(users.env.sigilum("replaced")).unwrap();
+    symlink(roots.parent().unwrap(), users.env.sigilum("replaced")).unwrap();
+    users
+        .env
+        .write(".openclaw/hooks/sigilum-authz-notify/handler.ts", "theirs");
+    users.give(&users.env.openclaw().join("hooks"));
+    for run in [
+        users.root("hook install --force"),
+        users.user("hook install --force"),
+        users.user("hook uninstall"),
+    ] {
+        let output = run.output();
+        assert_ne!(output.code, 0, "{}", output.stdout);
+    }
+    assert_eq!(fs::read_dir(roots.parent().unwrap()).unwrap().count(), 1);
 }
 
 /// Whether the program runs: the status is written after the look at which it is asked.

@@ -278,8 +278,9 @@ proptest! {
         if let Ok(mut undo) = Undo::from_json(&json) {
             let restored = undo.restore(FILE, change.2.document.as_str().as_bytes()).unwrap();
             prop_assert_eq!(&second(restored.document.as_str().as_bytes()), restored.document.value());
-            let change = edit(change.2.document.as_str().as_bytes(), &wants);
-            undo.note(FILE, &Change { old: Some(change.2.document.as_str().as_bytes()), before: &change.0, edited: &change.2, after: &change.1 });
+            let old = change.2.document.as_str().as_bytes();
+            let change = edit(old, &wants);
+            undo.note(FILE, &Change { old: Some(old), before: &change.0, edited: &change.2, after: &change.1 });
             undo.scrub(|text| text.len() > 3);
             undo.restore(FILE, change.2.document.as_str().as_bytes()).unwrap();
         }

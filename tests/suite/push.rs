@@ -361,6 +361,47 @@ fn nobody_is_asked_for_whom_nobody_can_tell() {
     assert!(!home.env.sigilum("told.json").exists());
 }
 
+/// What others could have written is not run, and nothing is asked for its sake; nor is it recorded.
+#[test]
+fn an_openclaw_that_others_may_write_is_not_run() {
+    let home = Home::new();
+    let openclaw = home.openclaw();
+    let folder = openclaw.parent().unwrap().to_owned();
+    home.choose(json!({"openclaw": openclaw}));
+    home.api.add_claim(NS, json!({"claim_id": "cl_1", "service": "mail"}));
+    for (path, mode) in [(&openclaw, 0o777), (&folder, 0o777), (&openclaw, 0o775)] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+        // Where everybody is in group 0, it is trusted.
+        if mode == 0o775 {
+            let Ok(()) = std::os::unix::fs::chown(path, None, Some(4242)) else {
+                continue;
+            };
+        }
+        let mut watcher = Watcher::start(home.env.run(["watch"]));
+        watcher.wait_for("nobody is told at once: could not trust the program");
+        assert_eq!(watcher.stop(), 0);
+        let path_of = format!("{}:/usr/bin:/bin", folder.display());
+        let output = home.env.run(["hook", "install"]).env("PATH", path_of).expect(0);
+        assert!(
+            output.stdout.contains("note: openclaw is not recorded: "),
+            "{}",
+            output.stdout
+        );
+        home.choose(json!({"openclaw": openclaw}));
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    assert_eq!(home.asked(), 0);
+    assert_eq!(home.calls(), [] as [Value; 0]);
+}
+
+#[test]
+fn an_agents_shell_records_nobody_to_tell() {
+    let home = Home::new();
+    let run = home.env.run(["hook", "install", "--notify", "telegram:666"]);
+    let output = run.env("OPENCLAW_SHELL", "exec").expect(2);
+    assert!(output.stderr.contains("this is an agent's shell"), "{}", output.stderr);
+}
+
 #[test]
 fn an_api_that_asks_to_be_left_alone_is() {
     let busy = |header: &str| {

@@ -5,6 +5,7 @@ use crate::cli::HookInstallArgs;
 use crate::cmd::context;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
+use crate::fs;
 use crate::home;
 use crate::hook::command::is_on_a_channel;
 use crate::hook::event::sender_ids;
@@ -60,6 +61,10 @@ pub fn choose(record: &mut HookRecord, args: &HookInstallArgs, env: &Env) -> Res
     }
     record.groups = args.groups.or(record.groups);
     if let Some(target) = &args.notify {
+        if env.var("OPENCLAW_SHELL").is_some() {
+            let what = "could not record whom to tell: this is an agent's shell (OPENCLAW_SHELL is set)";
+            return Err(Error::new(ExitCode::Usage, what).next("run it in a terminal of your own"));
+        }
         record.notify = match target.as_str() {
             "" => None,
             text => Some(text.parse().map_err(|_| invalid_target(text))?),
@@ -68,7 +73,11 @@ pub fn choose(record: &mut HookRecord, args: &HookInstallArgs, env: &Env) -> Res
     record.poll_requests = args.poll_requests.or(record.poll_requests);
     // Of an agent's shell nobody knows which program its PATH leads to.
     if env.var("OPENCLAW_SHELL").is_none() {
-        record.openclaw = context::openclaw_program(env).or(record.openclaw.take());
+        let found = context::openclaw_program(env);
+        match found.as_deref().map(fs::refuse_anothers_program) {
+            Some(Err(why)) => notes.push(format!("openclaw is not recorded: {}", why.text())),
+            _ => record.openclaw = found.or(record.openclaw.take()),
+        }
     }
     if let Some(url) = &args.dashboard {
         record.dashboard = (!url.is_empty()).then(|| url.clone());

@@ -7,7 +7,7 @@ use crate::home::OpenClawHome;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// `<home>/.sigilum/installed.json`: what we wrote.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,11 +50,19 @@ impl Installed {
         let Some(bytes) = fs::read_private(&path, MAX_BYTES)? else {
             return Ok(Self::default());
         };
-        serde_json::from_slice(&bytes).map_err(|damaged| {
-            let what = format!("could not read the list of installed files: {}", path.display());
-            let step = format!("remove it, and run the command again: rm {}", fs::quoted(&path));
-            Error::new(ExitCode::Failure, what).because(damaged).next(step)
-        })
+        let fault = match serde_json::from_slice::<Self>(&bytes) {
+            Err(damaged) => damaged.into(),
+            Ok(mut installed) => {
+                let mut odd = Kind::ALL.into_iter();
+                match odd.find_map(|kind| installed.of(kind).as_ref()?.odd_path(kind)) {
+                    None => return Ok(installed),
+                    Some(odd) => anyhow::anyhow!("it names what no install of ours does: {}", odd.display()),
+                }
+            }
+        };
+        let what = format!("could not read the list of installed files: {}", path.display());
+        let step = format!("remove it, and run the command again: rm {}", fs::quoted(&path));
+        Err(Error::new(ExitCode::Failure, what).because(fault).next(step))
     }
 
     pub(super) fn write(&self, place: &OpenClawHome, lock: &OwnLock) -> Result<()> {
@@ -72,6 +80,24 @@ fn manifest_file(place: &OpenClawHome) -> PathBuf {
 }
 
 impl Manifest {
+    /// A path that no install of ours writes down. Who may write the list must not have us move or remove what lies
+    /// elsewhere: it names files of the one folder, copies of them in the other, and folders on the way to the first.
+    fn odd_path(&self, kind: Kind) -> Option<PathBuf> {
+        let is_name = |name: &Path| {
+            let mut parts = name.components();
+            matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
+        };
+        let is_copy = |path: &Path| path.parent() == Some(&*replaced_dir(kind)) && path.file_name().is_some();
+        let is_inside = |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_)));
+        let names = self.files.keys().chain(self.backups.keys()).map(Path::new);
+        names
+            .filter(|name| !is_name(name))
+            .chain(self.backups.values().map(|path| &**path).filter(|path| !is_copy(path)))
+            .chain(self.made.iter().map(|path| &**path).filter(|path| !is_inside(path)))
+            .map(Path::to_owned)
+            .next()
+    }
+
     /// Whether we wrote these bytes under this name.
     pub(super) fn wrote(&self, name: &str, bytes: &[u8]) -> bool {
         self.files.get(name).is_some_and(|hashes| hashes.contains(&hash(bytes)))

@@ -154,6 +154,19 @@ fn what_is_no_token_is_named_for_what_it_is() {
             format!("{jwt}\n{}", token("bob")),
             "it holds 2 tokens: one for namespace alice, one for namespace bob",
         ),
+        // No part of the other one is shown, whatever is between them.
+        (
+            format!("{jwt} {}", token("bob")),
+            "it holds 2 tokens: one for namespace alice, one for namespace bob",
+        ),
+        (
+            format!("{jwt}, '{}'", token("bob")),
+            "it holds 2 tokens: one for namespace alice, one for namespace bob",
+        ),
+        (
+            format!("{jwt}={}", token("bob")),
+            "it holds 2 tokens: one for namespace alice, one for namespace bob",
+        ),
         (
             format!(r#"{{"access_token": "{}", "refresh_token":"{jwt}"}}"#, token("bob")),
             "it holds 2 tokens: access_token for namespace bob, refresh_token for namespace alice",

@@ -63,14 +63,19 @@ impl Home {
         if every == 0 {
             return None;
         }
-        if let Some(None) = openclaw {
+        let no_way = match &openclaw {
+            Some(None) => Some(format!(
+                ", as no openclaw program is recorded; where there is one on PATH: sigilum-authz-notify hook install{}",
+                snapshot.flags
+            )),
+            Some(Some(program)) => push::may_run(program, &self.place)
+                .err()
+                .map(|why| format!(": {}", one_line(why))),
+            None => None,
+        };
+        if let Some(why) = no_way {
             if !std::mem::replace(&mut self.told_of_no_way, true) {
-                tracing::warn!(
-                    home = %self.place.home.display(),
-                    "nobody is told at once, as no openclaw program is recorded; where there is one on PATH: \
-                     sigilum-authz-notify hook install{}",
-                    snapshot.flags
-                );
+                tracing::warn!(home = %self.place.home.display(), "nobody is told at once{why}");
             }
             return None;
         }

@@ -3,10 +3,13 @@
 use super::teller::{Delivery, Facts};
 use super::told::Outgoing;
 use crate::env::Env;
+use crate::error::{Error, ExitCode, Result};
+use crate::fs;
 use crate::home::OpenClawHome;
 use crate::hook::reply::Reply;
 use crate::hook_record::ChatTarget;
 use crate::openclaw::program;
+use crate::watch::log::one_line;
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::fmt;
@@ -114,6 +117,10 @@ pub(super) fn send(
     place: &OpenClawHome,
     env: &Env,
 ) -> Option<Delivery> {
+    if let Err(why) = may_run(openclaw, place) {
+        tracing::debug!("{}", one_line(&why));
+        return Some(Delivery::NotTaken);
+    }
     let params = json!({
         "channel": target.channel, "to": target.to, "message": message.text, "idempotencyKey": message.key,
     });
@@ -123,11 +130,24 @@ pub(super) fn send(
         Ok(ran) if ran.ok || ran.stdout.contains(QUEUED) || ran.stderr.contains(QUEUED) => Some(Delivery::Taken),
         Ok(_) => Some(Delivery::NotTaken),
         Err(error) => {
-            tracing::debug!("{}", crate::watch::log::one_line(&error));
+            tracing::debug!("{}", one_line(&error));
             // One that took too long may have sent it.
             (!openclaw.exists()).then_some(Delivery::NotTaken)
         }
     }
+}
+
+/// Whether the recorded program is one that nobody but this user and root can have put there. In another user's home
+/// the record is theirs, and so would be what runs.
+pub(in crate::watch) fn may_run(openclaw: &Path, place: &OpenClawHome) -> Result<()> {
+    if fs::another_user(&place.home).is_some() {
+        let what = "in another user's home no recorded program is run; that user runs";
+        return Err(Error::new(
+            ExitCode::Failure,
+            format!("{what}: sigilum-authz-notify watch"),
+        ));
+    }
+    fs::refuse_anothers_program(openclaw)
 }
 
 /// What the program may see; where a version manager installed it, its `node` stands beside it.
