@@ -2,7 +2,7 @@
 
 use crate::cmd::{output, prompt};
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
 use crate::mode::Mode;
@@ -30,6 +30,10 @@ pub fn owner(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, asks: bool)
     let answer = match is_valid {
         true => prompt::ask(&format!("Namespace [{guess}]:"))?,
         false => prompt::ask("Namespace:")?,
+    };
+    let Some(answer) = answer else {
+        let what = "no namespace was named, and the answer ended without one";
+        return Err(Error::new(ExitCode::Usage, what).next("add --namespace, and yours"));
     };
     let decided = Sourced {
         value: if answer.is_empty() { guess } else { answer },

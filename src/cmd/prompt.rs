@@ -9,22 +9,22 @@ pub fn may_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// The answer to a question, without the white space around it.
-pub fn ask(question: &str) -> Result<String> {
+/// The answer to a question, without the white space around it; `None` at the end of the input, which is no answer.
+pub fn ask(question: &str) -> Result<Option<String>> {
     let what = || "could not ask on the terminal".to_owned();
     let mut err = std::io::stderr();
     write!(err, "{} ", text::plain_lines(question)).or_fail(ExitCode::Failure, what)?;
     err.flush().or_fail(ExitCode::Failure, what)?;
     let mut answer = String::new();
-    std::io::stdin()
+    let length = std::io::stdin()
         .lock()
         .read_line(&mut answer)
         .or_fail(ExitCode::Failure, what)?;
-    Ok(answer.trim().to_owned())
+    Ok((length > 0).then(|| answer.trim().to_owned()))
 }
 
 /// Whether a question is answered with yes; anything else is a no.
 pub fn confirm(question: &str) -> Result<bool> {
-    let answer = ask(&format!("{question} [y/N]"))?;
+    let answer = ask(&format!("{question} [y/N]"))?.unwrap_or_default();
     Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
 }

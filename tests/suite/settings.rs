@@ -153,6 +153,16 @@ fn a_guessed_namespace_is_asked_for_at_a_terminal_and_told_elsewhere() {
     let output = env.run(login).at_a_terminal("No Good\n");
     assert_eq!(output.code, 2);
     assert!(output.stderr.contains("(from your answer)"), "{}", output.stderr);
+    // Ctrl-D is no answer.
+    let env = TestEnv::new();
+    let output = env.run(login).at_a_terminal("\x04");
+    assert_eq!(output.code, 2);
+    assert!(
+        output.stderr.contains("the answer ended without one"),
+        "{}",
+        output.stderr
+    );
+    assert!(!env.openclaw().exists());
 }
 
 #[test]

@@ -114,11 +114,12 @@ impl Target {
         let mut real = path.to_owned();
         let is_link = link.is_some();
         if let Some(link) = link {
-            real = std::fs::canonicalize(path).map_err(|error| {
-                failed(error).next(format!(
+            real = std::fs::canonicalize(path).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => failed(error).next(format!(
                     "it is a symbolic link to nothing, make its target or remove it: rm {}",
                     fs::quoted(path)
-                ))
+                )),
+                _ => failed(error),
             })?;
             refuse_foreign_link(path, &link, &real)?;
         }

@@ -26,6 +26,11 @@ const MACHINE: &str = "the machine is in the way: its disk, its modes, its limit
 const OTHERS_PROGRAM: &str = "a person's own program must say something else";
 
 pub const SITES: &[Site] = &[
+    Site(
+        "cmd::owner",
+        r#""add --namespace, and yours"#,
+        Test("a_guessed_namespace_is_asked_for_at_a_terminal_and_told_elsewhere"),
+    ),
     // auth
     Site(
         "cmd::auth::accept",
