@@ -132,6 +132,9 @@ pub struct HookRecord {
     /// Who may decide requests in the chat: sender ids with their channel, `telegram:123456789`. Absent: nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deciders: Option<Vec<String>>,
+    /// What tells the settings of the deciders' channels in openclaw.json from others, as they were then, by channel.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub decider_channels: BTreeMap<String, String>,
     /// How much is said elsewhere; absent: [`Groups::Brief`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<Groups>,

@@ -15,6 +15,7 @@
 //! Everything said here of OpenClaw is OpenClaw 2026.9.6, read in its code or seen from outside.
 
 pub mod backups;
+pub mod channel;
 pub mod config;
 pub mod document;
 pub mod entry;

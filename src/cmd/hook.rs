@@ -3,7 +3,7 @@
 
 pub mod answer;
 pub mod caller;
-mod deciders;
+pub mod deciders;
 pub mod install;
 mod install_choices;
 pub mod run;

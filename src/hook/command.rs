@@ -108,6 +108,8 @@ pub enum NotDeciding {
     GatewayClient,
     /// OpenClaw does not call them an owner.
     NotOwner,
+    /// The settings of the channel are not those that were recorded.
+    Settings,
     /// OpenClaw is too old to confirm it.
     OldOpenClaw,
 }

@@ -253,6 +253,7 @@ pub fn not_deciding(may: May) -> Option<&'static str> {
             "OpenClaw's web chat and the clients of its gateway only list: who holds the gateway's token may be an agent."
         }
         NotDeciding::NotOwner => "OpenClaw does not call you an owner (commands.ownerAllowFrom), so it only lists.",
+        NotDeciding::Settings => "The settings of this channel are not those that were recorded, so it only lists.",
         NotDeciding::OldOpenClaw => {
             "This OpenClaw cannot confirm that you are an owner right before a decision, which takes 2026.9 or later, so \
              it only lists."

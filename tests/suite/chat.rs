@@ -10,6 +10,8 @@ const ME: &str = "telegram:1";
 const ID: &str = "cl_000000010000000000000001";
 const OTHER: &str = "cl_000000020000000000000002";
 
+const CONFIG: &str = r#"{"channels": {"telegram": {"botToken": "t0p", "dm": {"policy": "open", "allow": [1]}}}, "env": {"vars": {"A": "1"}}}"#;
+
 /// Alice's home with a request that waits, and the program that the plugin keeps.
 struct Chat {
     home: Home,
@@ -43,6 +45,7 @@ impl Chat {
             "alice",
             json!({"claim_id": ID, "service": "mail", "agent_name": "bot", "created_at": created}),
         );
+        home.env.write_config(CONFIG);
         record(&home, json!({}));
         let resident = serve(&home);
         Self {
@@ -117,7 +120,13 @@ impl Chat {
 
 /// The hook's record with some fields otherwise.
 fn record(home: &Home, fields: Value) {
-    let mut record = json!({"namespace": "alice", "deciders": [ME, "irc:alice!~a@host"], "senders": ["telegram:2"]});
+    let env = sigilum_authz_notify::env::Env::from_pairs([("HOME", home.env.home().to_str().unwrap())]);
+    let place = sigilum_authz_notify::home::find(Some(&home.env.openclaw()), None, &env).unwrap();
+    let channels = match sigilum_authz_notify::openclaw::channel::fingerprint(&place, "telegram") {
+        Some(fingerprint) => json!({"telegram": fingerprint}),
+        None => json!({}),
+    };
+    let mut record = json!({"decider_channels": channels, "namespace": "alice", "deciders": [ME, "irc:alice!~a@host"], "senders": ["telegram:2"]});
     for (name, field) in fields.as_object().unwrap() {
         record[name] = field.clone();
     }
@@ -377,6 +386,78 @@ fn what_openclaw_does_not_confirm_is_not_decided() {
     chat.confirms(json!(true));
     assert!(chat.asks("status").contains("1 pending"));
     chat.nothing_was_decided();
+}
+
+/// An agent that edits openclaw.json can have a server of its own say that the owner typed a command.
+#[test]
+fn a_channel_that_is_set_otherwise_decides_nothing() {
+    let mut chat = Chat::new();
+    chat.env.write(
+        ".openclaw/part.json",
+        r#"{"botToken": "t0p", "dm": {"policy": "open", "allow": [1]}}"#,
+    );
+    let telegram = r#"{"botToken": "t0p", "dm": {"policy": "open", "allow": [1]}}"#;
+    let cases = [
+        CONFIG.replace("t0p", "other"),
+        CONFIG.replace("\"botToken\"", "\"apiRoot\": \"http://127.0.0.1:9\", \"botToken\""),
+        CONFIG.replace("[1]", "[1, 2]"),
+        CONFIG.replace("\"botToken\": \"t0p\", ", ""),
+        CONFIG.replace("telegram", "matrix"),
+        CONFIG.replace(r#""A": "1""#, r#""A": "1", "HTTPS_PROXY": "http://127.0.0.1:9""#),
+        CONFIG.replace("\"env\"", "\"proxy\": {\"enabled\": true}, \"env\""),
+        CONFIG.replace(telegram, r#"{"$include": "./none.json"}"#),
+        CONFIG.replace(
+            telegram,
+            r#"{"$include": "./part.json", "apiRoot": "http://127.0.0.1:9"}"#,
+        ),
+        "{".to_owned(),
+        "{}".to_owned(),
+    ];
+    let refusal = "Sigilum: nothing was decided: the settings of channel telegram (or env, or proxy) in openclaw.json changed \
+                   since the deciders were recorded; if that was you: sigilum-authz-notify hook install --as plugin --deciders \
+                   'telegram:1,irc:alice!~a@host'";
+    for config in &cases {
+        chat.env.write_config(config);
+        assert!(chat.asks("list").starts_with("Sigilum: 1 request waits"), "{config}");
+        assert_eq!(chat.asks("approve cl_00000001"), refusal, "{config}");
+        chat.nothing_was_decided();
+    }
+    // Changed while OpenClaw confirms.
+    chat.env.write_config(CONFIG);
+    chat.types("approve cl_00000001", json!({}));
+    assert_eq!(chat.hears()["confirm"], true);
+    chat.env.write_config(&cases[0]);
+    chat.confirms(json!(true));
+    assert_eq!(chat.hears()["reply"]["text"], refusal);
+    chat.nothing_was_decided();
+    // A record of before.
+    chat.env.write_config(CONFIG);
+    record(&chat, json!({"decider_channels": {}}));
+    let text = chat.asks("approve cl_00000001");
+    assert!(
+        text.contains("in openclaw.json were not recorded with the deciders"),
+        "{text}"
+    );
+    chat.nothing_was_decided();
+    record(&chat, json!({}));
+    // The same, written otherwise; the included file counts as it is.
+    chat.env
+        .write_config(CONFIG.replace(telegram, r#"{"$include": "./part.json"}"#));
+    let otherwise = r#"{"allow": [2], "policy": "open"}"#;
+    chat.env.write(
+        ".openclaw/part.json",
+        format!(r#"{{"dm": {otherwise}, "botToken": "t0p"}}"#),
+    );
+    assert_eq!(chat.asks("approve cl_00000001"), refusal);
+    chat.env.write(
+        ".openclaw/part.json",
+        format!(
+            "// mine\n{{\"dm\": {},\n \"botToken\": \"t0p\"}}",
+            otherwise.replace('2', "1")
+        ),
+    );
+    chat.decides("approve cl_00000001");
+    assert_eq!(chat.api.posts().len(), 1);
 }
 
 /// The request is read again and everything else is settled before it is confirmed: the POST comes right behind.

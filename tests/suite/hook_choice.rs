@@ -435,7 +435,23 @@ fn hook_install_records_who_decides_in_the_chat() {
     let env = TestEnv::new();
     env.run(login("alice")).expect(0);
     let install = |args: &[&str]| env.run([&["hook", "install"], args].concat());
+    let config = r#"{"channels":{"telegram":{"botToken":"t0p"}}}"#;
+    env.write_config(config);
     let output = install(&["--deciders", "telegram:123456789, matrix:@alice:example.org"]).expect(0);
+    let channels = record(&env)["decider_channels"].clone();
+    assert_eq!(channels["telegram"].as_str().unwrap().len(), 64);
+    assert_eq!(channels.as_object().unwrap().len(), 1);
+    let vouches = "decisions come over channel telegram as openclaw.json sets it now";
+    assert!(output.stdout.contains(vouches), "{}", output.stdout);
+    assert!(
+        output
+            .stdout
+            .contains("openclaw.json has no settings of channel matrix"),
+        "{}",
+        output.stdout
+    );
+    assert!(!output.stdout.contains("t0p") && !record(&env).to_string().contains("t0p"));
+    env.write_config(config.replace("t0p", "other"));
     let wanted = json!(["telegram:123456789", "matrix:@alice:example.org"]);
     assert_eq!(record(&env)["deciders"], wanted);
     let note = "only the plugin answers in the chat: sigilum-authz-notify hook install --as plugin";
@@ -452,8 +468,12 @@ fn hook_install_records_who_decides_in_the_chat() {
         .expect(2);
     assert!(of_agent.stderr.contains("an agent's shell"), "{}", of_agent.stderr);
     assert_eq!(record(&env)["deciders"], wanted);
+    assert_eq!(record(&env)["decider_channels"], channels);
+    install(&["--deciders", "telegram:123456789"]).expect(0);
+    assert_ne!(record(&env)["decider_channels"], channels);
     install(&["--deciders", ""]).expect(0);
     assert_eq!(record(&env).get("deciders"), None);
+    assert_eq!(record(&env).get("decider_channels"), None);
 }
 
 #[test]

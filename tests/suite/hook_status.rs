@@ -251,7 +251,7 @@ fn the_watcher() {
 #[test]
 fn who_decides_in_the_chat_and_who_cannot() {
     let env = TestEnv::new();
-    env.write_config(r#"{"meta":{"lastTouchedVersion":"2026.9.6"},"commands":{"ownerAllowFrom":["telegram:1","2"]}}"#);
+    env.write_config(r#"{"meta":{"lastTouchedVersion":"2026.9.6"},"channels":{"telegram":{"botToken":"t0p"},"matrix":{}},"commands":{"ownerAllowFrom":["telegram:1","2"]}}"#);
     log_in(&env);
     let deciders = "telegram:1,telegram:2,matrix:@a'b:x,irc:alice!~a@host";
     env.run(["hook", "install", "--deciders", deciders]).expect(0);
@@ -279,6 +279,13 @@ fn who_decides_in_the_chat_and_who_cannot() {
     );
 
     let config = std::fs::read_to_string(env.config()).unwrap();
+    env.write_config(config.replace("t0p", "other"));
+    let changed = why(0);
+    let changed = changed.as_str().unwrap();
+    assert!(
+        changed.starts_with("the settings of channel telegram (or env, or proxy) in openclaw.json changed"),
+        "{changed}"
+    );
     env.write_config(config.replace("2026.9.6", "2026.8.2"));
     assert_eq!(
         why(0),

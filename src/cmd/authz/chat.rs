@@ -12,7 +12,7 @@ use crate::cmd::hook::caller::Caller;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::fs;
-use crate::hook::command::{Asked, Command, May};
+use crate::hook::command::{Asked, Command, May, NotDeciding, channel_of};
 use crate::hook::reply::{self, Reply};
 use crate::hook::seen::{self, Seen};
 use crate::hook::shown::Shown;
@@ -23,6 +23,7 @@ use crate::text;
 use crate::time;
 use crate::token::{claims, lifetime};
 use crate::watch::status;
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What goes back, and lines for the log of the OpenClaw gateway.
@@ -53,7 +54,18 @@ pub fn answer(command: &Command, means: &Means) -> Told {
         Ok(caller) => caller,
         Err(error) => return not_set_up(&error),
     };
-    let may = command.may(&caller.people());
+    let mut may = command.may(&caller.people());
+    let channel = command
+        .sender()
+        .as_deref()
+        .map(channel_of)
+        .unwrap_or_default()
+        .to_owned();
+    let unvouched = || caller.unvouched(&channel);
+    let differs = (may == May::Decide).then(unvouched).flatten();
+    if differs.is_some() {
+        may = May::Read(NotDeciding::Settings);
+    }
     let asked = Asked::parse(&command.text);
     let sender = command.sender().unwrap_or_else(|| "an unknown sender".to_owned());
     let refused = || {
@@ -67,6 +79,7 @@ pub fn answer(command: &Command, means: &Means) -> Told {
     let (reply, logs) = match (asked, may) {
         (_, May::Nothing) => (Reply::text(reply::REFUSAL), refused()),
         (Asked::Help | Asked::Unclear, _) => (reply::help(may), Vec::new()),
+        (Asked::Decide(..), May::Read(NotDeciding::Settings)) => (not_vouched(&differs.unwrap_or_default()), refused()),
         (Asked::Decide(decision, ..), May::Read(_)) => {
             let flags = caller.place.flags(&caller.env);
             let command = format!("sigilum-authz-notify authz {} ID{flags}", decision.as_str());
@@ -83,6 +96,7 @@ pub fn answer(command: &Command, means: &Means) -> Told {
                     sender,
                     shown,
                     confirm: means.confirm,
+                    unvouched: &unvouched,
                 };
                 room.answer(asked, &mut logs)
             });
@@ -98,6 +112,10 @@ fn not_set_up(error: &Error) -> Told {
         reply: Reply::text(text),
         logs: vec![text::one_line(&error.to_string())],
     }
+}
+
+fn not_vouched(why: &str) -> Reply {
+    Reply::text(format!("Sigilum: nothing was decided: {why}"))
 }
 
 /// What failed, why, and the next step.
@@ -118,6 +136,8 @@ struct Room<'a> {
     sender: &'a str,
     shown: &'a Mutex<Shown>,
     confirm: &'a dyn Fn() -> bool,
+    /// Why nothing is decided on the sender's channel now.
+    unvouched: &'a dyn Fn() -> Option<String>,
 }
 
 impl Room<'_> {
@@ -202,13 +222,20 @@ impl Room<'_> {
             }
         };
         let api = site.api();
+        // Before OpenClaw is asked, and again right before it is sent.
+        let differs = RefCell::new(None);
+        let vouched = || {
+            *differs.borrow_mut() = (self.unvouched)();
+            differs.borrow().is_none()
+        };
+        let confirm = || vouched() && (self.confirm)() && vouched();
         let made = site.desk(&api).decide(&Wanted {
             decision,
             shown: &shown,
             how: How::Chat,
             until,
             is_fresh: false,
-            confirm: Some(self.confirm),
+            confirm: Some(&confirm),
         });
         let (verb, done) = (decision.as_str(), decision.to());
         logs.push(match &made {
@@ -227,6 +254,9 @@ impl Room<'_> {
             }
             Err(Stopped::Changed(Some(now))) => self.again(decision, &now, "it is not as it was shown here"),
             Err(Stopped::Refused(Refusal::NotFound)) => self.look_again(decision, id),
+            Err(Stopped::NotConfirmed) if differs.borrow().is_some() => {
+                Ok(not_vouched(&differs.take().unwrap_or_default()))
+            }
             Err(Stopped::NotConfirmed) => Ok(Reply::text(format!(
                 "Sigilum: nothing was decided: OpenClaw did not confirm that you are an owner. Try again: /sigilum {verb} {id}"
             ))),

@@ -5,6 +5,7 @@
 
 use crate::cli::{HookRunArgs, PlaceArgs};
 use crate::cmd::context;
+use crate::cmd::hook::deciders;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
@@ -141,7 +142,13 @@ impl Caller {
     pub fn decides_in_chat(&self, event: &Event) -> bool {
         let people = self.people();
         let recorded = |sender: &String| people.deciders.contains(sender) && is_vouched(channel_of(sender));
-        event.by_plugin && event.sender().as_ref().is_some_and(recorded)
+        let sender = event.sender().filter(|sender| event.by_plugin && recorded(sender));
+        sender.is_some_and(|sender| self.unvouched(channel_of(&sender)).is_none())
+    }
+
+    /// Why nothing is decided on a channel, where its settings are not as they were recorded.
+    pub fn unvouched(&self, channel: &str) -> Option<String> {
+        deciders::unvouched(&self.record, &self.place, channel, &self.place.flags(&self.env))
     }
 
     fn senders_of_entry(&self) -> Option<Vec<String>> {

@@ -1,7 +1,10 @@
 //! Who is recorded to decide in the chat, and why one of them could not. `openclaw.json` is read to be told of it alone.
 
 use crate::cmd::doctor::facts::Facts;
+use crate::home::OpenClawHome;
 use crate::hook::command::{channel_of, is_vouched};
+use crate::hook_record::HookRecord;
+use crate::openclaw::channel;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -39,6 +42,29 @@ pub fn deciders(facts: &Facts) -> Vec<Decider> {
         .collect()
 }
 
+/// Why nothing is decided on a channel: its settings in openclaw.json are not those that the deciders were recorded with,
+/// so that another server may speak there. `flags` lead to the home.
+pub fn unvouched(record: &HookRecord, place: &OpenClawHome, channel: &str, flags: &str) -> Option<String> {
+    let recorded = record.decider_channels.get(channel);
+    let now = channel::fingerprint(place, channel);
+    if recorded.is_some() && recorded == now.as_ref() {
+        return None;
+    }
+    let list = record.deciders.as_deref().unwrap_or_default().join(",");
+    let list = shell_words::quote(&list);
+    let install = format!("sigilum-authz-notify hook install --as plugin --deciders {list}{flags}");
+    Some(match recorded {
+        Some(_) => format!(
+            "the settings of channel {channel} (or env, or proxy) in openclaw.json changed since the deciders were \
+             recorded; if that was you: {install}"
+        ),
+        None => format!(
+            "the settings of channel {channel} in openclaw.json were not recorded with the deciders; once they are right: \
+             {install}"
+        ),
+    })
+}
+
 fn only_reads(id: &str, facts: &Facts) -> Option<String> {
     let channel = channel_of(id);
     if !is_vouched(channel) {
@@ -55,6 +81,11 @@ fn only_reads(id: &str, facts: &Facts) -> Option<String> {
         return Some(format!(
             "OpenClaw {version} cannot confirm an owner, which takes 2026.9 or later"
         ));
+    }
+    let flags = facts.place.flags(facts.env);
+    let record = facts.chosen.as_ref().ok();
+    if let Some(why) = record.and_then(|record| unvouched(record, facts.place, channel, &flags)) {
+        return Some(why);
     }
     let owners = facts.config_value()?.pointer("/commands/ownerAllowFrom");
     let owners: Vec<&str> = owners

@@ -121,7 +121,8 @@ impl Job<'_> {
         record.binary = Some(binary.to_owned());
         let is_default = place.config == place.home.join("openclaw.json");
         record.config = (!is_default).then(|| place.config.clone());
-        self.notes.extend(install_choices::choose(record, args, self.env)?);
+        self.notes
+            .extend(install_choices::choose(record, args, place, self.env)?);
         let in_chat = record.deciders.is_some() && kind == Kind::Hook;
         if in_chat && hook_files::look(place, Kind::Plugin)?.state == "absent" {
             let plugin = context::called(&args.place).complete("sigilum-authz-notify hook install --as plugin");

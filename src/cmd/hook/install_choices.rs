@@ -7,10 +7,13 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home;
-use crate::hook::command::is_on_a_channel;
+use crate::home::OpenClawHome;
+use crate::hook::command::{channel_of, is_on_a_channel, is_vouched};
 use crate::hook::event::sender_ids;
 use crate::hook_record::{Groups, HookRecord};
+use crate::openclaw::channel;
 use clap::ValueEnum;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What `--from-env` records under its own name.
@@ -46,7 +49,7 @@ const SECRETS: [&str; 4] = [
 ///
 /// # Errors
 /// [`ExitCode::Usage`] for a value that cannot be used, and for `--from-env` inside OpenClaw.
-pub fn choose(record: &mut HookRecord, args: &HookInstallArgs, env: &Env) -> Result<Vec<String>> {
+pub fn choose(record: &mut HookRecord, args: &HookInstallArgs, place: &OpenClawHome, env: &Env) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     if args.from_env {
         notes.extend(from_env(record, env)?);
@@ -57,6 +60,7 @@ pub fn choose(record: &mut HookRecord, args: &HookInstallArgs, env: &Env) -> Res
     }
     if let Some(text) = &args.deciders {
         let deciders = deciders(text, env)?;
+        notes.extend(vouch(record, &deciders, place));
         record.deciders = (!deciders.is_empty()).then_some(deciders);
     }
     record.groups = args.groups.or(record.groups);
@@ -126,6 +130,29 @@ fn deciders(text: &str, env: &Env) -> Result<Vec<String>> {
             Err(Error::new(ExitCode::Usage, what).next("give it as --deciders <channel>:<sender id>"))
         }
     }
+}
+
+/// Records what the channels are set to now, and says for which.
+fn vouch(record: &mut HookRecord, deciders: &[String], place: &OpenClawHome) -> Vec<String> {
+    let channels: BTreeSet<&str> = deciders.iter().map(|id| channel_of(id)).collect();
+    record.decider_channels.clear();
+    let mut notes = Vec::new();
+    for channel in channels.into_iter().filter(|channel| is_vouched(channel)) {
+        notes.push(match channel::fingerprint(place, channel) {
+            Some(fingerprint) => {
+                record.decider_channels.insert(channel.to_owned(), fingerprint);
+                format!(
+                    "decisions come over channel {channel} as openclaw.json sets it now; look at it: openclaw config get \
+                     channels.{channel}"
+                )
+            }
+            None => format!(
+                "deciders: openclaw.json has no settings of channel {channel}, so nothing is decided there; set it up, \
+                 then give --deciders again"
+            ),
+        });
+    }
+    notes
 }
 
 fn check_proxy(url: &str) -> Result<()> {
