@@ -139,6 +139,7 @@ export class Resident {
     } catch {
       return; // not an answer
     }
+    if (Array.isArray(reply)) return; // which has a `push` of its own
     if (reply?.confirm === true) return void this.#waiting.get(reply.id)?.confirmed?.();
     if (reply?.push) return this.#push(reply.push);
     this.#settle(reply?.id, (wait) => wait.resolve(reply));
