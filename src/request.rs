@@ -9,6 +9,9 @@ pub const PAGE: usize = 200;
 /// The most requests that we ask for.
 pub const MOST: usize = 1_000;
 
+/// How long a request may wait, from when it was first asked for, in seconds: the Sigilum API then lets it run out.
+pub const LIFE: i64 = 86_400;
+
 /// What a request can be, in the API's words.
 pub const STATUSES: [&str; 5] = ["pending", "approved", "rejected", "revoked", "expired"];
 
@@ -106,6 +109,11 @@ impl AuthorizationRequest {
     /// When it was made, in Unix seconds. A request that is made again keeps the time of the first.
     pub fn created(&self) -> Option<i64> {
         seconds(self.created_at.as_deref()?)
+    }
+
+    /// When it runs out, unless it is answered, in Unix seconds; [`LIFE`].
+    pub fn runs_out(&self) -> Option<i64> {
+        Some(self.created()?.saturating_add(LIFE))
     }
 
     /// What its owner goes by, each with its name for people.

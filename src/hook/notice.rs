@@ -6,6 +6,8 @@
 use crate::hook::clean::{self, clean};
 use crate::hook::seen::Listed;
 use crate::mode::Mode;
+use crate::request::AuthorizationRequest;
+use crate::time;
 use std::fmt::Write;
 
 /// The longest notice, in characters.
@@ -229,24 +231,33 @@ pub(super) fn line(listed: &Listed, now: i64, field_max: usize) -> String {
     details(listed, None, now, field_max)
 }
 
+/// `service "mail"`, `agent "bot"`, `subject "alice"`, `key "AbCdEfGh..uvwxyz12"`, `ip "10·0·0·7"`: those that there are.
+pub fn fields(request: &AuthorizationRequest, field_max: usize) -> Vec<String> {
+    let plain = |text: Option<&str>| text.map(|text| clean(text, field_max));
+    let ip = request.agent_ip.as_deref();
+    let fields = [
+        ("service", plain(request.service.as_deref())),
+        ("agent", plain(request.agent())),
+        ("subject", plain(request.subject.as_deref())),
+        ("key", request.public_key.as_deref().map(clean::key)),
+        ("ip", ip.map(|ip| clean::address(ip, field_max))),
+    ];
+    let named = |(label, value): (&str, Option<String>)| Some(format!("{label} \"{}\"", value?));
+    fields.into_iter().filter_map(named).collect()
+}
+
+/// How long a request still waits: so many seconds. What is over ends when the API next looks.
+pub fn runs_out(left: i64) -> String {
+    match left {
+        ..=0 => "runs out within 15 min".to_owned(),
+        left => format!("runs out in {}", time::duration(left)),
+    }
+}
+
 fn details(listed: &Listed, id: Option<&str>, now: i64, field_max: usize) -> String {
     let request = listed.request;
-    let plain = |text: &Option<String>| text.as_deref().map(|text| clean(text, field_max));
-    let fields = [
-        ("service", plain(&request.service)),
-        ("agent", request.agent().map(|name| clean(name, field_max))),
-        ("subject", plain(&request.subject)),
-        ("key", request.public_key.as_deref().map(clean::key)),
-        (
-            "ip",
-            request.agent_ip.as_deref().map(|ip| clean::address(ip, field_max)),
-        ),
-        ("ID", id.map(|id| clean(id, FIELD_MAX))),
-    ];
-    let mut parts: Vec<String> = fields
-        .into_iter()
-        .filter_map(|(label, value)| Some(format!("{label} \"{}\"", value?)))
-        .collect();
+    let mut parts = fields(request, field_max);
+    parts.extend(id.map(|id| format!("ID \"{}\"", clean(id, FIELD_MAX))));
     let since_seen = now.saturating_sub(listed.first_seen.div_euclid(1000));
     match request.created().filter(|_| !listed.again) {
         Some(created) => parts.push(age(now.saturating_sub(created))),

@@ -9,7 +9,6 @@ use crate::request::{AuthorizationRequest, Decision};
 use crate::time;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// The longest text, in characters; no channel takes less.
@@ -17,8 +16,6 @@ pub const MAX: usize = 3500;
 /// How many requests a list describes, and how many of them have buttons.
 const LISTED: usize = 10;
 const WITH_BUTTONS: usize = 4;
-/// How long a request may wait, from when it was first asked for; seconds.
-const LIFE: i64 = 86_400;
 
 /// The answer to whom the owner did not record, or who is not alone with the bot. It tells nothing but how it is set up.
 pub const REFUSAL: &str = "Sigilum: requests are answered here in a direct chat, by whom the namespace's owner recorded \
@@ -116,14 +113,11 @@ pub fn list(
 
 /// `new: service "mail", agent "bot", key "AbCd..wxyz", ip "10·0·0·7", 3 min ago, runs out in 23 h`
 fn line(listed: &Listed, now: i64) -> String {
-    let mut line = notice::line(listed, now, FIELD_MAX);
-    if let Some(created) = listed.request.created() {
-        match created.saturating_add(LIFE).saturating_sub(now) {
-            ..=0 => line += ", runs out within 15 min",
-            left => drop(write!(line, ", runs out in {}", time::duration(left))),
-        }
+    let line = notice::line(listed, now, FIELD_MAX);
+    match listed.request.runs_out() {
+        Some(at) => format!("{line}, {}", notice::runs_out(at.saturating_sub(now))),
+        None => line,
     }
-    line
 }
 
 /// The commands that answer a pending request.
@@ -259,9 +253,4 @@ pub fn not_deciding(may: May) -> Option<&'static str> {
              it only lists."
         }
     })
-}
-
-/// What is enough of an id to tell it from the others.
-pub fn ids<'a>(listed: &[Listed<'a>]) -> BTreeSet<&'a str> {
-    listed.iter().filter_map(|listed| listed.request.id()).collect()
 }

@@ -8,13 +8,12 @@ use crate::authz::decision_log::{DecisionLog, How};
 use crate::authz::short_id::short;
 use crate::authz::timed;
 use crate::cli::HookRunArgs;
+use crate::cmd::hook::answer::read_seen;
 use crate::cmd::hook::caller::Caller;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::fs;
 use crate::hook::command::{Asked, Command, May, NotDeciding, channel_of};
 use crate::hook::reply::{self, Reply};
-use crate::hook::seen::{self, Seen};
 use crate::hook::shown::Shown;
 use crate::request::{AuthorizationRequest, Decision};
 use crate::sigilum::decisions::Refusal;
@@ -162,10 +161,7 @@ impl Room<'_> {
     fn list(&self) -> Result<Reply> {
         let site = &self.site;
         let pending = site.requests("pending", None).map_err(|error| site.not_asked(error))?;
-        let seen = fs::read_private(&site.place.seen_file(), seen::MAX_BYTES)
-            .ok()
-            .flatten();
-        let seen = seen.map(|bytes| Seen::parse(&bytes)).unwrap_or_default();
+        let seen = read_seen(&site.place.seen_file());
         let whose = format!("{} at {}", site.namespace(), site.origin());
         let now_ms = time::now_ms();
         let listed = seen.list(&whose, &pending, now_ms);

@@ -5,11 +5,10 @@ use super::text;
 use crate::authz::short_id::short;
 use crate::authz::timed;
 use crate::cli::{AuthzListArgs, ListedStatus};
+use crate::cmd::hook::answer::read_seen;
 use crate::cmd::output::{self, write_json, write_line};
 use crate::env::Env;
 use crate::error::{ExitCode, OrFail, Result};
-use crate::fs;
-use crate::hook::seen::{self, Seen};
 use crate::mode::Mode;
 use crate::request::{AuthorizationRequest, Pending, STATUSES, Which};
 use crate::sigilum::api::ApiError;
@@ -20,8 +19,6 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
-/// How long a request may wait, from when it was first asked for.
-const LIFE: i64 = 86_400;
 /// How often Sigilum looks which requests have run out.
 const EVERY: i64 = 900;
 
@@ -142,10 +139,7 @@ fn lines_of<'a>(
     ids: &BTreeSet<&str>,
     now_ms: i64,
 ) -> Vec<Line<'a>> {
-    let bytes = fs::read_private(&site.place.seen_file(), seen::MAX_BYTES)
-        .ok()
-        .flatten();
-    let seen = bytes.map(|bytes| Seen::parse(&bytes)).unwrap_or_default();
+    let seen = read_seen(&site.place.seen_file());
     let whose = format!("{} at {}", site.namespace(), site.origin());
     let pending = status == "pending";
     let now = now_ms.div_euclid(1000);
@@ -155,7 +149,7 @@ fn lines_of<'a>(
         let created = request.created();
         let ago = |at: i64| format!("{} ago", time::duration(now.saturating_sub(at).max(0)));
         let first_seen = listed.first_seen.div_euclid(1000);
-        let expires = created.map(|at| at.saturating_add(LIFE)).filter(|_| pending);
+        let expires = request.runs_out().filter(|_| pending);
         lines.push(Line {
             request,
             short_id: request.id().map(|id| short(id, ids)),

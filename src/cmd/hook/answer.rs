@@ -50,9 +50,7 @@ impl Outcome {
             let _ = fs::write_passing(&memory.file, &seen.to_bytes());
         }
     }
-}
 
-impl Outcome {
     /// The requests that their owner was shown by it.
     pub fn shown(&self) -> impl Iterator<Item = &AuthorizationRequest> {
         let answered = self.memory.iter().map(|memory| &memory.answered);
@@ -70,7 +68,8 @@ impl From<Answer> for Outcome {
     }
 }
 
-fn read_seen(file: &Path) -> Seen {
+/// What a home's owner was shown, as far as that can be read.
+pub fn read_seen(file: &Path) -> Seen {
     let bytes = fs::read_private(file, seen::MAX_BYTES).ok().flatten();
     bytes.map(|bytes| Seen::parse(&bytes)).unwrap_or_default()
 }

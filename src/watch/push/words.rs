@@ -2,7 +2,8 @@
 
 use super::told::News;
 use crate::hook::clean;
-use crate::request::AuthorizationRequest;
+use crate::hook::notice::{self, FIELD_MAX};
+use crate::request::{AuthorizationRequest, LIFE};
 use crate::time;
 use std::collections::BTreeMap;
 
@@ -12,8 +13,6 @@ const MAX: usize = 1500;
 const SHOWN: usize = 3;
 /// So many services are named.
 const SERVICES: usize = 12;
-/// How long a request may wait, from when it was first asked for; seconds.
-const LIFE: i64 = 86_400;
 
 /// What every message goes by.
 pub(super) struct Says<'a> {
@@ -87,28 +86,11 @@ impl Says<'_> {
 
     /// `service "mail", agent "bot", subject "alice", key "MCow..", ip "10·0·0·7", id "cl_…", runs out in 23 h`
     fn request(&self, request: &AuthorizationRequest) -> String {
-        const FIELD: usize = 40;
-        let plain = |text: Option<&str>| text.map(|text| clean::clean(text, FIELD));
-        let ip = request.agent_ip.as_deref();
-        let fields = [
-            ("service", plain(request.service.as_deref())),
-            ("agent", plain(request.agent())),
-            ("subject", plain(request.subject.as_deref())),
-            ("key", request.public_key.as_deref().map(clean::key)),
-            ("ip", ip.map(|ip| clean::address(ip, FIELD))),
-            ("id", request.id().map(str::to_owned)),
-        ];
-        let named = fields
-            .into_iter()
-            .filter_map(|(name, value)| Some(format!("{name} \"{}\"", value?)));
-        let left = request
-            .created()
-            .map(|at| at.saturating_add(LIFE).saturating_sub(self.now));
-        let left = left.map(|left| match left {
-            ..=0 => "runs out within 15 min".to_owned(),
-            left => format!("runs out in {}", time::duration(left.min(LIFE))),
-        });
-        named.chain(left).collect::<Vec<_>>().join(", ")
+        let mut parts = notice::fields(request, FIELD_MAX);
+        parts.extend(request.id().map(|id| format!("id \"{id}\"")));
+        let left = request.runs_out().map(|at| at.saturating_sub(self.now).min(LIFE));
+        parts.extend(left.map(notice::runs_out));
+        parts.join(", ")
     }
 
     fn news(&self, news: &News) -> String {
@@ -122,10 +104,10 @@ impl Says<'_> {
             } => {
                 let service = service
                     .as_deref()
-                    .map_or_else(|| "?".to_owned(), |text| clean::clean(text, 40));
+                    .map_or_else(|| "?".to_owned(), |text| clean::clean(text, FIELD_MAX));
                 let key = key.as_deref().map_or_else(|| "?".to_owned(), clean::key);
                 let place = match by {
-                    Some(account) => format!("on this machine, by the account {}", clean::clean(account, 40)),
+                    Some(account) => format!("on this machine, by the account {}", clean::clean(account, FIELD_MAX)),
                     None => "elsewhere".to_owned(),
                 };
                 format!(
@@ -199,7 +181,7 @@ fn services(requests: &[(AuthorizationRequest, bool)]) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for (request, _) in requests {
         let service = request.service.as_deref().unwrap_or("?");
-        *counts.entry(clean::clean(service, 40)).or_default() += 1;
+        *counts.entry(clean::clean(service, FIELD_MAX)).or_default() += 1;
     }
     let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
