@@ -216,7 +216,8 @@ pub fn find(dir: Option<&Path>, config: Option<&Path>, env: &Env) -> Result<Open
 
 /// The user whose home root serves.
 fn served(home: &Path) -> Option<u32> {
-    fs::another_user(home).filter(|_| rustix::process::geteuid().is_root())
+    let is_root = rustix::process::geteuid().is_root();
+    is_root.then(|| fs::another_user(home)).flatten()
 }
 
 /// A person's home folder, from `HOME`.

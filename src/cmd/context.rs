@@ -9,11 +9,9 @@ use crate::fs;
 use crate::home::{self, OpenClawHome};
 use crate::openclaw::config::{self, EditOutcome};
 use crate::openclaw::entry::{self, Entry};
-use crate::openclaw::program;
 use crate::process::child::find_on_path;
 use crate::settings::{Owner, OwnerQuery};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -103,12 +101,6 @@ pub fn entry_env_if_readable(place: &OpenClawHome) -> Option<BTreeMap<String, St
 /// `openclaw` on PATH.
 pub(super) fn openclaw_program(env: &Env) -> Option<PathBuf> {
     find_on_path(env.path("PATH")?.as_os_str(), "openclaw")
-}
-
-/// The part of our environment that the `openclaw` program may see.
-pub fn openclaw_env(env: &Env) -> Vec<(&'static str, OsString)> {
-    let value = |name| Some((name, env.path(name)?.into_os_string()));
-    program::ENV.into_iter().filter_map(value).collect()
 }
 
 /// Tells what openclaw.json needs that was not written: a person puts it there.

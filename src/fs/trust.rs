@@ -51,12 +51,7 @@ pub fn refuse_anothers_program(path: &Path) -> Result<()> {
             known => known,
         };
     }
-    match hole {
-        None => Ok(()),
-        Some(hole) => Err(Error::new(ExitCode::Failure, what())
-            .because(anyhow::Error::msg(hole.why))
-            .next(hole.next)),
-    }
+    hole.map_or(Ok(()), |hole| Err(hole.error(what())))
 }
 
 /// The same of a folder that is not there yet, by what it would be made in: a refusal is to leave nothing behind.
@@ -99,10 +94,13 @@ struct Hole {
 
 impl Hole {
     fn refusal(self, folder: &Path) -> Error {
-        let what = format!(
+        self.error(format!(
             "could not use the folder, others could replace files in it: {}",
             folder.display()
-        );
+        ))
+    }
+
+    fn error(self, what: String) -> Error {
         Error::new(ExitCode::Failure, what)
             .because(anyhow::Error::msg(self.why))
             .next(self.next)
@@ -182,25 +180,28 @@ impl Trusted {
         }
     }
 
+    /// Whose it is, where that is somebody who is not trusted.
+    fn hole_of_owner(&self, path: &Path, stat: &Stat) -> Option<Hole> {
+        (!self.user(stat.st_uid)).then(|| Hole {
+            why: format!("{} belongs to another user (number {})", path.display(), stat.st_uid),
+            next: way_out(path, None),
+        })
+    }
+
+    /// Who else may write to it.
+    fn hole_of_mode(&self, path: &Path, stat: &Stat) -> Option<Hole> {
+        let bits = self.open_bits(stat);
+        let mode = permissions(stat);
+        (bits != 0 && !has_no_modes(path)).then(|| Hole {
+            why: format!("others may write to {} (mode {mode:04o})", path.display()),
+            next: way_out(path, Some((bits, stat.st_uid))),
+        })
+    }
+
     /// How someone else could have written a file.
     fn hole_in(&self, file: &Path, stat: &Stat) -> Option<Hole> {
-        let bits = self.open_bits(stat);
-        if is_lifted() {
-            None
-        } else if !self.user(stat.st_uid) {
-            Some(Hole {
-                why: format!("{} belongs to another user (number {})", file.display(), stat.st_uid),
-                next: way_out(file, None),
-            })
-        } else if bits != 0 && !has_no_modes(file) {
-            let mode = permissions(stat);
-            Some(Hole {
-                why: format!("others may write to {} (mode {mode:04o})", file.display()),
-                next: way_out(file, Some((bits, stat.st_uid))),
-            })
-        } else {
-            None
-        }
+        let hole = || self.hole_of_owner(file, stat).or_else(|| self.hole_of_mode(file, stat));
+        (!is_lifted()).then(hole).flatten()
     }
 
     /// How someone else could replace files in a folder; `None` where nobody could.
@@ -219,19 +220,11 @@ impl Trusted {
             })?;
             // What leads to the folder is root's as a rule, and in a sandbox root may have another number.
             let roots = path != folder && Some(stat.st_uid) == crate::process::root_seen_as();
-            if !roots && !self.user(stat.st_uid) {
-                return Ok(Some(Hole {
-                    why: format!("{} belongs to another user (number {})", path.display(), stat.st_uid),
-                    next: way_out(path, None),
-                }));
-            }
-            let bits = self.open_bits(&stat);
-            if bits != 0 && permissions(&stat) & 0o1000 == 0 && !has_no_modes(path) {
-                let mode = permissions(&stat);
-                return Ok(Some(Hole {
-                    why: format!("others may write to {} (mode {mode:04o})", path.display()),
-                    next: way_out(path, Some((bits, stat.st_uid))),
-                }));
+            let of_owner = || self.hole_of_owner(path, &stat).filter(|_| !roots);
+            let is_sticky = permissions(&stat) & 0o1000 != 0;
+            let of_mode = || self.hole_of_mode(path, &stat).filter(|_| !is_sticky);
+            if let Some(hole) = of_owner().or_else(of_mode) {
+                return Ok(Some(hole));
             }
         }
         Ok(None)

@@ -27,7 +27,7 @@ fn of_value(config: &Value, channel: &str) -> Option<String> {
     let bytes = serde_json::to_vec(&sorted(&all))
         .ok()
         .filter(|_| !holds_include(&all))?;
-    Some(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+    Some(hex::encode(Sha256::digest(bytes)))
 }
 
 fn sorted(value: &Value) -> Value {

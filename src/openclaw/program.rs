@@ -1,5 +1,6 @@
 //! The `openclaw` program itself, where it is on PATH: asked what only it knows, told to write what only it may.
 
+use crate::env::Env;
 use crate::error::{ExitCode, OrFail, Result};
 use crate::home::OpenClawHome;
 use crate::process::child::Program;
@@ -11,7 +12,7 @@ use std::time::Duration;
 const MAX_OUTPUT: usize = 4 * 1024 * 1024;
 
 /// What the program may see of our environment: nothing that could be a secret.
-pub const ENV: [&str; 12] = [
+const ENV: [&str; 12] = [
     "PATH",
     "HOME",
     "USER",
@@ -25,6 +26,12 @@ pub const ENV: [&str; 12] = [
     "OPENCLAW_CONFIG_READONLY",
     "XDG_RUNTIME_DIR",
 ];
+
+/// The part of our environment that the program may see.
+pub fn environment(env: &Env) -> Vec<(&'static str, OsString)> {
+    let value = |name| Some((name, env.path(name)?.into_os_string()));
+    ENV.into_iter().filter_map(value).collect()
+}
 
 /// How a run of the program ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

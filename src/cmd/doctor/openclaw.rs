@@ -72,13 +72,7 @@ impl OpenClaw {
             self.only_for = Some(format!("the home's owner (user number {uid}) runs: openclaw {words}"));
             return;
         }
-        let ran = program::run(
-            program,
-            &args.map(Into::into),
-            &context::openclaw_env(env),
-            place,
-            limit,
-        );
+        let ran = program::run(program, &args.map(Into::into), &program::environment(env), place, limit);
         self.asked = Some(kind);
         match ran {
             // It says what is wrong as JSON too, and then ends with another exit code.

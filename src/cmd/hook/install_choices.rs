@@ -6,8 +6,7 @@ use crate::cmd::context;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
-use crate::home;
-use crate::home::OpenClawHome;
+use crate::home::{self, OpenClawHome};
 use crate::hook::command::{channel_of, is_on_a_channel, is_vouched};
 use crate::hook::event::sender_ids;
 use crate::hook_record::{Groups, HookRecord};
@@ -65,10 +64,7 @@ pub fn choose(record: &mut HookRecord, args: &HookInstallArgs, place: &OpenClawH
     }
     record.groups = args.groups.or(record.groups);
     if let Some(target) = &args.notify {
-        if env.var("OPENCLAW_SHELL").is_some() {
-            let what = "could not record whom to tell: this is an agent's shell (OPENCLAW_SHELL is set)";
-            return Err(Error::new(ExitCode::Usage, what).next("run it in a terminal of your own"));
-        }
+        refuse_an_agents_shell("whom to tell", env)?;
         record.notify = match target.as_str() {
             "" => None,
             text => Some(text.parse().map_err(|_| invalid_target(text))?),
@@ -108,6 +104,14 @@ fn put(record: &mut HookRecord, name: &str, value: &str) {
     }
 }
 
+fn refuse_an_agents_shell(what: &str, env: &Env) -> Result<()> {
+    if env.var("OPENCLAW_SHELL").is_none() {
+        return Ok(());
+    }
+    let what = format!("could not record {what}: this is an agent's shell (OPENCLAW_SHELL is set)");
+    Err(Error::new(ExitCode::Usage, what).next("run it in a terminal of your own"))
+}
+
 fn invalid_target(text: &str) -> Error {
     Error::new(
         ExitCode::Usage,
@@ -118,10 +122,7 @@ fn invalid_target(text: &str) -> Error {
 
 /// Who may decide, each with the channel: an id alone could be somebody else's on another one.
 fn deciders(text: &str, env: &Env) -> Result<Vec<String>> {
-    if env.var("OPENCLAW_SHELL").is_some() {
-        let what = "could not record who decides: this is an agent's shell (OPENCLAW_SHELL is set)";
-        return Err(Error::new(ExitCode::Usage, what).next("run it in a terminal of your own"));
-    }
+    refuse_an_agents_shell("who decides", env)?;
     let deciders = sender_ids(text);
     match deciders.iter().find(|id| !is_on_a_channel(id)) {
         None => Ok(deciders),

@@ -89,6 +89,12 @@ pub(super) fn served(site: &Site, slot: &Slot, notes: &mut Vec<String>) -> Resul
 /// What a native service is, in words that follow its slug.
 pub(super) const IS_NATIVE: &str = "is a native service, which checks Sigilum's signatures itself";
 
+/// Whether a slug's service is one.
+pub(super) fn is_native(site: &Site, slot: &Slot) -> bool {
+    let service = slot.service.as_ref();
+    service.and_then(|service| kind(site, service)) == Some(ServiceKind::Native)
+}
+
 /// Who checks a service's signatures, as far as its rows and our files tell.
 pub(super) fn kind(site: &Site, service: &Service) -> Option<ServiceKind> {
     if service.goes_by_slug && has_files(site, &service.slug) {

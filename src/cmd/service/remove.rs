@@ -8,7 +8,7 @@ use crate::cmd::service::report;
 use crate::cmd::service::site::{self, Site, Steps};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
-use crate::sigilum::local_db::{ApiKey, LocalDb, ServiceKind, Slot};
+use crate::sigilum::local_db::{ApiKey, LocalDb, Slot};
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
@@ -94,11 +94,7 @@ fn find(site: &Site, db: &LocalDb, args: &ServiceRemoveArgs) -> Result<Found> {
     }
     let mut notes = Vec::new();
     let gateway = connection::served(site, &slot, &mut notes)?;
-    let kind = slot
-        .service
-        .as_ref()
-        .and_then(|service| connection::kind(site, service));
-    if gateway.is_none() && kind == Some(ServiceKind::Native) {
+    if gateway.is_none() && connection::is_native(site, &slot) {
         notes.push(format!(
             "{slug} {}: its own settings still hold the API key, which is worth nothing now",
             connection::IS_NATIVE

@@ -221,21 +221,14 @@ impl Rotation<'_> {
         );
         let todo = match delivery {
             None => {
-                let kind = slot
-                    .service
-                    .as_ref()
-                    .and_then(|service| connection::kind(&self.site, service));
-                let is_native = match kind {
-                    Some(ServiceKind::Native) => {
-                        format!(
-                            "{} {}, with an API key of its own: ",
-                            self.slug(),
-                            connection::IS_NATIVE
-                        )
+                let what = match connection::is_native(&self.site, slot) {
+                    true => {
+                        let slug = self.slug();
+                        format!("{slug} {}, with an API key of its own: ", connection::IS_NATIVE)
                     }
-                    _ => String::new(),
+                    false => String::new(),
                 };
-                format!("{is_native}give the service its new key, which is in {file}")
+                format!("{what}give the service its new key, which is in {file}")
             }
             Some(_) if db.is_used(key)? => return Ok(None),
             Some(KeyDelivery::Written) if self.is_used_in_time(db, key)? => return Ok(None),

@@ -10,7 +10,6 @@ use crate::cmd::service::upstream_secret;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::sigilum::gateway::{Connection, PlanError, Wanted};
-use crate::sigilum::local_db::ServiceKind;
 use secrecy::SecretString;
 use serde::Serialize;
 use std::io::Write;
@@ -152,8 +151,7 @@ impl Set<'_> {
 
     fn is_native(&self) -> Result<bool> {
         let slot = self.site.read_db()?.slot(&self.namespace, self.slug())?;
-        let kind = slot.service.and_then(|service| connection::kind(&self.site, &service));
-        Ok(kind == Some(ServiceKind::Native))
+        Ok(connection::is_native(&self.site, &slot))
     }
 
     fn native(&self) -> Error {

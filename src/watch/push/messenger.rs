@@ -152,8 +152,7 @@ pub(in crate::watch) fn may_run(openclaw: &Path, place: &OpenClawHome) -> Result
 
 /// What the program may see; where a version manager installed it, its `node` stands beside it.
 fn environment(openclaw: &Path, env: &Env) -> Vec<(&'static str, OsString)> {
-    let value = |name| Some((name, env.path(name)?.into_os_string()));
-    let mut pairs: Vec<(&str, OsString)> = program::ENV.into_iter().filter_map(value).collect();
+    let mut pairs = program::environment(env);
     if let Some(folder) = openclaw.parent() {
         let path = pairs.iter().position(|(name, _)| *name == "PATH");
         let others = path

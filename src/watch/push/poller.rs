@@ -179,7 +179,7 @@ impl Around {
         let owner = self.owner().map_err(|error| failed(one_line(error)))?;
         let url = self.url(&owner).map_err(failed)?;
         let now = crate::time::now();
-        let found = owner_token::stored(&owner, now).map_err(|none| Heard::Failed {
+        let found = owner_token::find(&owner, &url, None, now).map_err(|none| Heard::Failed {
             why: none.to_string(),
             retry_after: None,
             expired: matches!(none.why, WhyNot::Expired(_)),

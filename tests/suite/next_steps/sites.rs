@@ -187,7 +187,6 @@ pub const SITES: &[Site] = &[
     ),
     Site("fs::own_lock", r#""wait for the other command"#, Person(BY_ITSELF)),
     Site("fs::trust", "self.next", Case("a home for everybody")),
-    Site("fs::trust", "hole.next", Person(MACHINE)),
     Site("home", "next)", Case("an older home")),
     Site("home", r#""give the folder with --openclaw-home") })"#, Case("no HOME")),
     Site("home", "step)", Case("a profile that is none")),
