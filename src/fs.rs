@@ -149,6 +149,19 @@ fn read_at_most(path: &Path, limit: u64, regular: bool) -> Result<Option<Vec<u8>
 #[error("{0}")]
 pub struct Disbelieved(String);
 
+/// As [`read_private`], of a record; `anew` says what to do about one that somebody else may have written.
+pub fn read_record(path: &Path, limit: u64, anew: impl Fn(&Path) -> String) -> Result<Option<Vec<u8>>> {
+    read_private(path, limit).map_err(|error| match error.is_because_of::<Disbelieved>() {
+        true => error.next(anew(path)),
+        false => error,
+    })
+}
+
+/// What to do about a file that somebody else may have written: `make` is the command that makes it.
+pub fn remake(path: &Path, make: &str) -> String {
+    format!("look at it, then make it anew: {} && {make}", removal(path))
+}
+
 /// The command that removes what has the name of a file of ours.
 pub fn removal(path: &Path) -> String {
     let is_folder = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());

@@ -181,11 +181,9 @@ impl fmt::Debug for HookRecord {
 
 /// The record in a file; `None` where there is none.
 pub fn read(path: &Path) -> Result<Option<HookRecord>> {
-    let bytes = fs::read_private(path, MAX_BYTES).map_err(|error| match error.is_because_of::<fs::Disbelieved>() {
-        true => error.next(anew(path)),
-        false => error,
-    })?;
-    let Some(bytes) = bytes else { return Ok(None) };
+    let Some(bytes) = fs::read_record(path, MAX_BYTES, anew)? else {
+        return Ok(None);
+    };
     // serde_json's message may quote the file; its line and column are enough.
     serde_json::from_slice(&bytes).map(Some).map_err(|error| {
         Error::new(

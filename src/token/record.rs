@@ -93,11 +93,9 @@ struct Stored {
 /// The record in a file; `None` where there is none. In a record of version 0.1.0, which wrote the absolute paths of the
 /// home as it then stood, a path that ends as a home's defaults do counts as the default of this one.
 pub fn read(path: &Path) -> Result<Option<Record>> {
-    let bytes = fs::read_private(path, MAX_BYTES).map_err(|error| match error.is_because_of::<fs::Disbelieved>() {
-        true => error.next(anew(path)),
-        false => error,
-    })?;
-    let Some(bytes) = bytes else { return Ok(None) };
+    let Some(bytes) = fs::read_record(path, MAX_BYTES, anew)? else {
+        return Ok(None);
+    };
     let names = default_names(path);
     let is_default = |path: &Path| {
         names
@@ -150,11 +148,7 @@ fn refuse_paths_of_others(record: &Record, path: &Path) -> Result<()> {
 pub fn anew(path: &Path) -> String {
     // Which of the two modes it names is worth a guess, and no more.
     let text = fs::read_capped(path, MAX_BYTES).ok().flatten().unwrap_or_default();
-    format!(
-        "look at it, then make it anew: {} && {}",
-        fs::removal(path),
-        log_in_again(path, &text)
-    )
+    fs::remake(path, &log_in_again(path, &text))
 }
 
 /// The namespace that a record's file is named after.

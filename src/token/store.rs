@@ -44,8 +44,7 @@ fn text(path: &Path, bytes: Option<Vec<u8>>) -> Result<Option<SecretString>> {
 
 /// What to do about a token file that somebody else may have written.
 pub fn anew(path: &Path, mode: Mode, namespace: &str) -> String {
-    let log_in = mode.login_command(namespace);
-    format!("look at it, then make it anew: {} && {log_in}", fs::removal(path))
+    fs::remake(path, &mode.login_command(namespace))
 }
 
 /// Refuses a token file that holds something else than a token: the path may be a slip, and a login would replace the

@@ -124,7 +124,7 @@ pub const SITES: &[Site] = &[
         Test("each_wrong_value_is_blamed_on_what_held_it"),
     ),
     Site("token::record", r#"format!("rm {} && {}"#, Case("a damaged record")),
-    Site("token::record", "anew(path)", Case("a record that others may write to")),
+    Site("fs", "anew(path)", Case("a record that others may write to")),
     Site(
         "token::record",
         r#"format!("the home's owner runs"#,
@@ -257,7 +257,7 @@ pub const SITES: &[Site] = &[
         Case("a damaged record of the hook"),
     ),
     Site(
-        "hook_record",
+        "fs",
         "anew(path)",
         Case("a record of the hook that others may write to"),
     ),

@@ -81,13 +81,9 @@ fn anew(path: &Path, facts: &Facts) -> String {
         return record::anew(path);
     }
     let installed = Kind::ALL.into_iter().find(|kind| path.starts_with(kind.dir(place)));
-    let rm = format!("rm {}", fs::quoted(path));
     match installed {
-        Some(kind) => format!(
-            "look at it, then make it anew: {rm} && sigilum-authz-notify {}",
-            install(kind)
-        ),
-        None => format!("look at it, then remove it: {rm}"),
+        Some(kind) => fs::remake(path, &format!("sigilum-authz-notify {}", install(kind))),
+        None => format!("look at it, then remove it: {}", fs::removal(path)),
     }
 }
 
