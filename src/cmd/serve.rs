@@ -83,14 +83,20 @@ enum Message {
     End,
 }
 
-/// What a line asks for.
-enum Question {
-    /// An answer to an event.
-    Event(Event),
-    /// An answer to a command that was typed in a chat.
-    Command(Command),
-    /// Nothing: it says whether a command's sender is an owner still.
+/// A line that came in.
+enum Line {
+    /// It is answered.
+    Question(Question),
+    /// Whether a command's sender is an owner still.
     Confirmed(bool),
+}
+
+/// What is answered.
+enum Question {
+    /// An event.
+    Event(Event),
+    /// A command that was typed in a chat.
+    Command(Command),
 }
 
 /// A line out.
@@ -172,70 +178,93 @@ fn serve(
     beside: &mut Beside,
     out: &mut dyn Write,
 ) {
-    let mut under_way = 0;
-    let mut pushes = Pushes::default();
+    let mut lines = Lines {
+        server,
+        sender,
+        under_way: 0,
+        pushes: Pushes::default(),
+    };
     let mut ending: Option<Instant> = None;
     loop {
-        if ending.is_some() && under_way == 0 {
+        if ending.is_some() && lines.under_way == 0 {
             return;
         }
         let next = match ending.or_else(|| beside.keep()) {
             None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
             Some(until) => messages.recv_timeout(until.saturating_duration_since(Instant::now())),
         };
-        let reply = match next {
-            Err(RecvTimeoutError::Timeout) if ending.is_none() => continue,
+        let is_read = match next {
+            Err(RecvTimeoutError::Timeout) if ending.is_none() => true,
             Err(_) => return,
             Ok(Message::End) => {
                 ending.get_or_insert(Instant::now() + LAST_ANSWERS);
                 beside.stop();
-                continue;
+                true
             }
             Ok(Message::Answered(reply)) => {
-                under_way -= 1;
-                reply
+                lines.under_way -= 1;
+                give(&reply, beside, out)
             }
-            Ok(Message::Confirm(id)) => {
-                if !write_line(out, &json!({"id": id, "confirm": true})) {
-                    return;
-                }
-                continue;
+            Ok(Message::Confirm(id)) => write_line(out, &json!({"id": id, "confirm": true})),
+            Ok(Message::Push(push)) => write_line(out, &lines.pushes.line(push)),
+            Ok(Message::TooLong) => {
+                let why = format!("the line is over {MAX_BYTES} bytes");
+                give(&Reply::error(Value::Null, why), beside, out)
             }
-            Ok(Message::Push(push)) => {
-                if !write_line(out, &pushes.line(push)) {
-                    return;
-                }
-                continue;
-            }
-            Ok(Message::Line(line)) if pushes.heard(&line) => continue,
-            Ok(Message::TooLong) => Reply::error(Value::Null, format!("the line is over {MAX_BYTES} bytes")),
-            Ok(Message::Line(line)) => match question(&line) {
-                Err(why) => Reply::error(Value::Null, why),
-                Ok((id, Question::Confirmed(yes))) => {
-                    server.chat.confirmed(&id, yes);
-                    continue;
-                }
-                Ok((id, _)) if under_way == AT_A_TIME => {
-                    Reply::error(id, format!("{AT_A_TIME} events are being answered already"))
-                }
-                Ok((id, question)) => {
-                    under_way += 1;
-                    let (server, sender) = (Arc::clone(server), sender.clone());
-                    std::thread::spawn(move || {
-                        let reply = server.answer(id, &question, &sender);
-                        drop(sender.send(Message::Answered(reply)));
-                    });
-                    continue;
-                }
-            },
+            Ok(Message::Line(line)) => lines.take(&line).is_none_or(|reply| give(&reply, beside, out)),
         };
-        if !write_line(out, &reply) {
+        if !is_read {
             return;
         }
-        reply.outcome.remember();
-        if reply.error.is_none() {
-            beside.shown.answered();
+    }
+}
+
+/// Gives an answer; `false`: nobody reads any more.
+fn give(reply: &Reply, beside: &mut Beside, out: &mut dyn Write) -> bool {
+    if !write_line(out, reply) {
+        return false;
+    }
+    reply.outcome.remember();
+    if reply.error.is_none() {
+        beside.shown.answered();
+    }
+    true
+}
+
+/// The lines that come in.
+struct Lines<'a> {
+    server: &'a Arc<EventServer>,
+    sender: &'a Sender<Message>,
+    /// How many are being answered.
+    under_way: usize,
+    pushes: Pushes,
+}
+
+impl Lines<'_> {
+    /// Takes one; gives an answer that is ready at once.
+    fn take(&mut self, line: &[u8]) -> Option<Reply> {
+        if self.pushes.heard(line) {
+            return None;
         }
+        let (id, question) = match read(line) {
+            Err(why) => return Some(Reply::error(Value::Null, why)),
+            Ok((id, Line::Confirmed(yes))) => {
+                self.server.chat.confirmed(&id, yes);
+                return None;
+            }
+            Ok((id, Line::Question(question))) => (id, question),
+        };
+        if self.under_way == AT_A_TIME {
+            let why = format!("{AT_A_TIME} events are being answered already");
+            return Some(Reply::error(id, why));
+        }
+        self.under_way += 1;
+        let (server, sender) = (Arc::clone(self.server), self.sender.clone());
+        std::thread::spawn(move || {
+            let reply = server.answer(id, &question, &sender);
+            drop(sender.send(Message::Answered(reply)));
+        });
+        None
     }
 }
 
@@ -414,7 +443,6 @@ impl EventServer {
                 };
                 (Some(told.reply), logs.into())
             }
-            Question::Confirmed(_) => Default::default(),
         };
         // A bug in one answer must not take the watcher with it.
         match std::panic::catch_unwind(AssertUnwindSafe(answer)) {
@@ -442,25 +470,25 @@ impl EventServer {
     }
 }
 
-/// The question in a line, or why it holds none.
-fn question(line: &[u8]) -> std::result::Result<(Value, Question), String> {
+/// What a line says, and of what; or why it says nothing.
+fn read(line: &[u8]) -> std::result::Result<(Value, Line), String> {
     let mut value = event::parse(line)?;
     let id = match value.get_mut("id").map(Value::take) {
         Some(id) if id.is_number() || id.is_string() => id,
         _ => Value::Null,
     };
     if let Some(command) = value.get("command").filter(|command| command.is_object()) {
-        return Ok((id, Question::Command(Command::from_value(command))));
+        return Ok((id, Line::Question(Question::Command(Command::from_value(command)))));
     }
     if let Some(confirmed) = value.get("confirmed") {
-        return Ok((id, Question::Confirmed(*confirmed == Value::Bool(true))));
+        return Ok((id, Line::Confirmed(*confirmed == Value::Bool(true))));
     }
     let mut event = match value.get("event") {
         Some(event) if event.is_object() => Event::from_value(event),
         _ => Event::from_value(&value),
     };
     event.by_plugin = true;
-    Ok((id, Question::Event(event)))
+    Ok((id, Line::Question(Question::Event(event))))
 }
 
 /// Sends the lines that come in, without more of one in memory than the cap.
@@ -535,8 +563,8 @@ mod tests {
 
     #[test]
     fn what_is_a_question() {
-        let id = |line: &str| match question(line.as_bytes()) {
-            Ok((id, Question::Event(event))) => Ok((id, event.asks())),
+        let id = |line: &str| match read(line.as_bytes()) {
+            Ok((id, Line::Question(Question::Event(event)))) => Ok((id, event.asks())),
             Ok(_) => panic!("no event: {line}"),
             Err(why) => Err(why),
         };

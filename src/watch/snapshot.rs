@@ -43,7 +43,7 @@ pub(super) struct SnapshotReader {
     pub stored: Option<SecretString>,
     /// What a person chose for the hook.
     pub chosen: HookRecord,
-    /// What answers `/new`, `plugin` or `hook`, if anything does; `None` where that cannot be told.
+    /// What answers `/new`, `plugin` or `hook`, if anything does; `None` where that cannot be told, or nobody is to be told.
     pub answering: Option<Option<&'static str>>,
     /// As [`Snapshot::flags`].
     flags: String,
@@ -61,10 +61,8 @@ impl SnapshotReader {
         }
     }
 
-    /// Reads the home.
-    pub fn read(&mut self, place: &OpenClawHome, env: &Env) -> Snapshot {
-        let config = self.read_config(place);
-        let config = config.unwrap_or_else(|error| Config::Broken(error.to_string()));
+    /// Reads the home. `is_told`: somebody is told at once of what happens in it, whatever is recorded.
+    pub fn read(&mut self, place: &OpenClawHome, env: &Env, is_told: bool) -> Snapshot {
         (self.owner, self.stored, self.chosen) = (None, None, HookRecord::default());
         let (owner, unreadable) = match self.read_owner(place, env) {
             Ok(owner) => (owner, None),
@@ -74,6 +72,8 @@ impl SnapshotReader {
             }
         };
         let (owner, file) = owner;
+        let config = self.read_config(place, is_told || self.chosen.notify.is_some());
+        let config = config.unwrap_or_else(|error| Config::Broken(error.to_string()));
         Snapshot {
             config,
             owner,
@@ -95,8 +95,9 @@ impl SnapshotReader {
         folders.chain([place.sigilum_dir(), place.home.clone()]).collect()
     }
 
-    /// openclaw.json, as far as it matters, and from now on the files that it is made of.
-    fn read_config(&mut self, place: &OpenClawHome) -> Result<Config> {
+    /// openclaw.json, as far as it matters, and from now on the files that it is made of. `asks`: also what answers
+    /// `/new`, which takes a look at OpenClaw's own state.
+    fn read_config(&mut self, place: &OpenClawHome, asks: bool) -> Result<Config> {
         self.answering = None;
         // Empty: about to be written, as a rule. Nobody's entry was taken out.
         let config = config::read(place)?.filter(|_| !is_blank(&place.config));
@@ -105,7 +106,7 @@ impl SnapshotReader {
             return Ok(Config::Missing);
         };
         let entry = entry_of(&config.value, config.barred.as_deref());
-        self.answering = answering(&config.value, place).ok();
+        self.answering = asks.then(|| answering(&config.value, place).ok()).flatten();
         self.files = std::iter::once(place.config.clone()).chain(config.files).collect();
         Ok(entry?.map_or(Config::NoEntry, Config::Entry))
     }

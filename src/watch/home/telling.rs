@@ -6,7 +6,7 @@ use crate::hook_record::POLL_REQUESTS;
 use crate::mode::Mode;
 use crate::token::lifetime::Lifetime;
 use crate::watch::log::one_line;
-use crate::watch::planner::{Snapshot, Stored, Token};
+use crate::watch::planner::{Owner, Snapshot, Stored, Token};
 use crate::watch::push::teller::Facts;
 use crate::watch::push::{self, Poller, Way};
 
@@ -21,22 +21,22 @@ impl Home {
                 poller.inspect_err(|error| tracing::warn!("{}", one_line(error))).ok()
             });
         }
-        let renews = shared.rules.token_command
-            || snapshot
-                .owner
-                .as_ref()
-                .is_some_and(|owner| owner.mode == Mode::OssLocal);
-        let facts = Facts {
+        if let Some(mut poller) = self.poller.take() {
+            poller.tell(self.facts(snapshot, shared));
+            self.poller = Some(poller);
+        }
+    }
+
+    fn facts(&self, snapshot: &Snapshot, shared: &Shared) -> Facts {
+        let is_local = |owner: &Owner| owner.mode == Mode::OssLocal;
+        Facts {
             answering: self.reader.answering.map(|what| what.map(str::to_owned)),
             deciders: self.decides_there(shared),
             token: match &snapshot.file {
                 Stored::Token(token) => Some((token.id.to_string(), life(token))),
                 _ => None,
             },
-            renews,
-        };
-        if let Some(poller) = &mut self.poller {
-            poller.tell(facts);
+            renews: shared.rules.token_command || snapshot.owner.as_ref().is_some_and(is_local),
         }
     }
 
