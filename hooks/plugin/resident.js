@@ -12,7 +12,7 @@ const MAX_LINE = 64 * 1024;
 export class Resident {
   #options;
   #child;
-  #waiting = new Map(); // id → { child, resolve, reject, timer, confirmed }
+  #waiting = new Map(); // id → { child, resolve, reject, timer, confirm }
   #lastId = 0;
   #pause = FIRST_PAUSE_MS;
   #restart;
@@ -21,7 +21,8 @@ export class Resident {
 
   /**
    * `command()` gives { program, args }, anew for each start, or throws { code }; `installed()` says whether our files
-   * are still there; `push(message)` sends a message that nobody asked for and says what became of it; `missing` is what to tell, once, where `command` throws the code "missing".
+   * are still there; `push(message)` sends a message that nobody asked for and says what became of it; `missing` is what
+   * to tell, once, where `command` throws the code "missing".
    */
   constructor(options) {
     this.#options = options;
@@ -83,18 +84,8 @@ export class Resident {
 
   /** Sends one question; resolves with the child's answer. */
   ask(question) {
-    this.#launch(); // an event does not wait for the backoff
-    const child = this.#child;
-    if (!child) return Promise.reject({ code: this.#missing ? "missing" : "stopped" });
-    const id = ++this.#lastId;
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#settle(id, (wait) => wait.reject({ code: "deadline" }));
-        child.kill("SIGKILL"); // stuck: its own budget is shorter
-      }, DEADLINE_MS);
-      this.#waiting.set(id, { child, resolve, reject, timer });
-      child.stdin.write(`${JSON.stringify({ id, ...question })}\n`);
-    });
+    // Stuck: its own budget is shorter.
+    return this.#send(question, DEADLINE_MS, "deadline", (child) => child.kill("SIGKILL"));
   }
 
   /**
@@ -102,19 +93,34 @@ export class Resident {
    * child goes on. `confirm()` says whether the sender is an owner still, when the child asks for that.
    */
   converse(command, confirm, ms) {
-    this.#launch();
+    return this.#send({ command }, ms, "busy", undefined, confirm);
+  }
+
+  /** Rejects with the code `late` after `ms`; then `onLate` is called. */
+  #send(question, ms, late, onLate, confirm) {
+    this.#launch(); // nobody waits for the backoff
     const child = this.#child;
     if (!child) return Promise.reject({ code: this.#missing ? "missing" : "stopped" });
     const id = ++this.#lastId;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#settle(id, (wait) => wait.reject({ code: "busy" })), ms);
-      const confirmed = async () => {
-        const yes = (await confirm()) && this.#waiting.has(id); // who was told to ask again has decided nothing
-        child.stdin.write(`${JSON.stringify({ id, confirmed: yes })}\n`);
-      };
-      this.#waiting.set(id, { child, resolve, reject, timer, confirmed });
-      child.stdin.write(`${JSON.stringify({ id, command })}\n`);
+      const timer = setTimeout(() => {
+        this.#settle(id, (wait) => wait.reject({ code: late }));
+        onLate?.(child);
+      }, ms);
+      this.#waiting.set(id, { child, resolve, reject, timer, confirm });
+      this.#say(child, { id, ...question });
     });
+  }
+
+  async #confirm(id) {
+    const { child, confirm } = this.#waiting.get(id) ?? {};
+    if (!confirm) return;
+    const confirmed = (await confirm()) && this.#waiting.has(id); // who was told to ask again has decided nothing
+    this.#say(child, { id, confirmed });
+  }
+
+  #say(child, line) {
+    child.stdin.write(`${JSON.stringify(line)}\n`);
   }
 
   /** Ends the child: by closing its standard input, then by force. Nothing starts until `start`. */
@@ -139,16 +145,16 @@ export class Resident {
     } catch {
       return; // not an answer
     }
-    if (Array.isArray(reply)) return; // which has a `push` of its own
-    if (reply?.confirm === true) return void this.#waiting.get(reply.id)?.confirmed?.();
-    if (reply?.push) return this.#push(reply.push);
-    this.#settle(reply?.id, (wait) => wait.resolve(reply));
+    if (reply === null || typeof reply !== "object" || Array.isArray(reply)) return; // nor is this
+    if (reply.confirm === true) return this.#confirm(reply.id);
+    if (reply.push) return this.#push(reply.push);
+    this.#settle(reply.id, (wait) => wait.resolve(reply));
   }
 
   async #push(message) {
     const child = this.#child;
     const { status, code } = await this.#options.push(message);
-    if (this.#child === child) child?.stdin.write(`${JSON.stringify({ pushed: message.key, status, code })}\n`);
+    if (child && this.#child === child) this.#say(child, { pushed: message.key, status, code });
   }
 
   #settle(id, how) {
