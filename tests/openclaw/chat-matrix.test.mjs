@@ -1,5 +1,7 @@
 // `/sigilum` in the real OpenClaw over the real Matrix, whose senders are authenticated: here a request is decided.
 import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { startMatrixServer } from "./lib/matrix.mjs";
 import { OPENCLAW_ENTRY, ours, run, until } from "./lib/process.mjs";
@@ -105,4 +107,16 @@ test("our log has who and how", async () => {
   const decided = log.decisions.map(({ by, how, decision, result }) => [by, how, decision, result.outcome]);
   const me = `matrix:${alice.id}`;
   assert.deepEqual(decided, ["approve", "revoke", "approve"].map((decision) => [me, "chat", decision, "done"]));
+});
+
+test("the README's picture shows what is said here", async () => {
+  const id = "cl_5d0c41fb7a92e36081cd4f27";
+  world.api.add({ id, service: "linear", agent: "research-bot", subject: "weekly report", age: 130 });
+  const said = [];
+  for (const [text, fits] of [["/new", /Sigilum/], [`/sigilum approve ${id}`, /approved/]]) {
+    said.push({ from: "you", text }, { from: "openclaw", text: (await alice.ask(bot, direct, text, fits)).body });
+  }
+  const file = join(process.env.E2E_ROOT, "docs/chat.json");
+  if (process.env.WRITE_DOCS) writeFileSync(file, `${JSON.stringify(said, null, 2)}\n`);
+  assert.deepEqual(said, JSON.parse(readFileSync(file, "utf8")));
 });

@@ -27,8 +27,8 @@ export class SigilumApi {
 
   /** Adds pending claims, the newest last; age in seconds. */
   add(...claims) {
-    for (const { service, agent, ip = "203.0.113.7", subject = null, age = 60 } of claims) {
-      const id = `claim_${this.requests.length}_${this.claims.length}`;
+    for (const { service, agent, ip = "203.0.113.7", subject = null, age = 60, ...given } of claims) {
+      const id = given.id ?? `claim_${this.requests.length}_${this.claims.length}`;
       this.claims.unshift({
         claim_id: id,
         namespace: "",

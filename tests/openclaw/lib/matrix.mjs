@@ -104,15 +104,15 @@ export class MatrixPerson {
     await until(`${person.id} in the room`, async () => person.id in (await joined()), { timeout: 120_000, every: 200 });
   }
 
-  /** Says something and gives the bot's first answer to it: the event's content. */
-  async ask(bot, room, body) {
+  /** Says something and gives the bot's first answer to it that fits: the event's content. */
+  async ask(bot, room, body, fits = /(?:)/) {
     const path = `rooms/${encodeURIComponent(room)}`;
     const { event_id } = await this.#call("PUT", `${path}/send/m.room.message/${++this.#sent}`, { msgtype: "m.text", body });
     const answer = async () => {
       const { chunk } = await this.#call("GET", `${path}/messages?dir=b&limit=30`);
       const later = chunk.slice(0, chunk.findIndex((event) => event.event_id === event_id));
       const said = later.filter(({ type, sender }) => type === "m.room.message" && sender === bot.id).map(({ content }) => content);
-      return said.findLast(({ body }) => !body.startsWith("This Matrix DM is sharing a session")); // OpenClaw's own
+      return said.findLast(({ body }) => fits.test(body) && !body.startsWith("This Matrix DM is sharing a session")); // OpenClaw's own
     };
     const first = await until(`an answer to ${body}`, answer, { timeout: 120_000, every: 100 });
     await sleep(300);
