@@ -4,6 +4,7 @@
 
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs::{self, OwnLock};
+use crate::home::OpenClawHome;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -156,9 +157,12 @@ pub struct HookRecord {
     /// The `openclaw` program that takes messages for the chat from `watch`, absolute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub openclaw: Option<PathBuf>,
-    /// The OpenClaw config, absolute, where it is not `<home>/openclaw.json`.
+    /// The OpenClaw config where it is not `<home>/openclaw.json`: from the home where it lies in it, else absolute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<PathBuf>,
+    /// The home whose config one outside of it is: a copy of that home must leave it alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_of: Option<PathBuf>,
     /// All of the environment that counts for what the OpenClaw gateway starts: proxies, CA, and what `hook install
     /// --from-env` recorded.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -166,6 +170,35 @@ pub struct HookRecord {
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub others: Map<String, Value>,
+}
+
+impl HookRecord {
+    /// Notes the config of a home.
+    pub fn name_config(&mut self, place: &OpenClawHome) {
+        let inside = place.config.strip_prefix(&place.home);
+        self.config_of = inside.is_err().then(|| place.home.clone());
+        self.config = match inside {
+            Ok(name) if name == Path::new("openclaw.json") => None,
+            Ok(name) => Some(name.to_owned()),
+            Err(_) => Some(place.config.clone()),
+        };
+    }
+
+    /// The config that is recorded for this home, absolute.
+    pub fn config_for(&self, home: &Path) -> Option<PathBuf> {
+        let named = home.join(self.config.as_ref()?);
+        (!self.is_config_anothers(home)).then_some(named)
+    }
+
+    /// Whether the config that is recorded is another home's, of which this one is a copy, or was before it moved.
+    pub fn is_config_anothers(&self, home: &Path) -> bool {
+        let is_outside = self
+            .config
+            .as_ref()
+            .is_some_and(|config| !home.join(config).starts_with(home));
+        let is = |other: &PathBuf| other == home || other.canonicalize().ok() == home.canonicalize().ok();
+        is_outside && !self.config_of.as_ref().is_some_and(is)
+    }
 }
 
 impl fmt::Debug for HookRecord {

@@ -75,8 +75,7 @@ export function command(dir, home) {
   const kept = place ? record(join(place, ".sigilum/hook.json")) : {};
   const program = [installed.binary, kept.binary].find((file) => file && statSync(file, { throwIfNoEntry: false })?.isFile());
   if (!program) throw { code: "missing" };
-  const config = installed.config ?? kept.config;
-  return { program, flags: [...(place ? ["--openclaw-home", place] : []), ...(config ? ["--config", config] : [])] };
+  return { program, flags: place ? ["--openclaw-home", place] : [] }; // the config the program finds by the same record
 }
 
 /** The absolute paths in a record; none where it is not a regular file of ours or root's that they alone can write. */

@@ -108,9 +108,6 @@ pub struct Done {
 pub struct Program {
     /// The binary, absolute.
     pub binary: PathBuf,
-    /// The OpenClaw config, absolute, where it is not `<home>/openclaw.json`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub config: Option<PathBuf>,
 }
 
 /// Writes the files of one kind: regular files with one name, 0600, in 0700. `program` is what they run.

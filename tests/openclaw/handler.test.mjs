@@ -154,17 +154,17 @@ test("gateway:startup is handed on, without a chat", async () => {
   assert.deepEqual(JSON.parse(noted("input")), { type: "gateway", action: "startup", sessionKey: "agent:main:main" });
 });
 
-test("a record says which home and which config", async () => {
+test("a record says which home; the config is the program's to find, by the home's own record", async () => {
   record(witness(), { home: "/some/home", config: "/some/config.json" });
   await says();
-  assert.deepEqual(list("args").slice(-6), ["hook", "run", "--openclaw-home", "/some/home", "--config", "/some/config.json"]);
+  assert.deepEqual(list("args").slice(-4), ["hook", "run", "--openclaw-home", "/some/home"]);
   record(witness(), { home: "relative", config: 7 });
   await says();
   assert.deepEqual(list("args").slice(-4), ["hook", "run", "--openclaw-home", state]);
   rmSync(installed());
   record(witness(), { config: "/some/config.json" }, kept());
   await says();
-  assert.deepEqual(list("args").slice(-6), ["hook", "run", "--openclaw-home", state, "--config", "/some/config.json"]);
+  assert.deepEqual(list("args").slice(-4), ["hook", "run", "--openclaw-home", state]);
 });
 
 test("the program: of install.json, else of the home's hook.json, and of nothing else", async () => {

@@ -1,8 +1,11 @@
 //! Homes of other ages, and homes that we make.
 
-use crate::env::{Output, TestEnv};
+use crate::env::{self, Output, TestEnv};
+use env::watching::wait_until;
+use serde_json::Value;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 const CONFIG: &str = r#"{"gateway": {"mode": "local"}}"#;
 
@@ -179,4 +182,77 @@ fn an_uninstall_takes_away_a_home_that_we_made_and_no_other() {
     assert!(env.sigilum("owner-token-alice.jwt").exists());
     env.run(["hook", "uninstall", "--purge"]).expect(0);
     assert!(!env.openclaw().exists());
+}
+
+/// The config that the watcher inside of `serve` serves in a home.
+fn served_config(env: &TestEnv, home: &Path) -> PathBuf {
+    let status = home.join(".sigilum/watch-status.json");
+    let _ = std::fs::remove_file(&status);
+    let args = ["serve", "--stdio", "--openclaw-home", home.to_str().unwrap()];
+    let mut child = env
+        .run(args)
+        .into_command()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut served = None;
+    wait_until(|| {
+        let bytes = std::fs::read(&status).unwrap_or_default();
+        let status = serde_json::from_slice::<Value>(&bytes).unwrap_or_default();
+        served = status["homes"][0]["config"].as_str().map(PathBuf::from);
+        served.is_some()
+    });
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    served.unwrap()
+}
+
+/// `hook install --config` names a config; what becomes of it where the home is copied and where it is moved.
+#[test]
+fn a_copied_home_leaves_the_originals_config_alone_and_a_moved_one_keeps_its_own() {
+    for (named, inside) in [("elsewhere/mine.json", false), (".openclaw/conf/mine.json", true)] {
+        let env = TestEnv::new();
+        let config = env.write(named, env::watching::CONFIG);
+        let flags = ["--config", config.to_str().unwrap(), "--token-in-config", "true"];
+        env.login().args(flags).args(["--ttl-seconds", "600"]).expect(0);
+        env.run(["hook", "install"]).args(flags).expect(0);
+        let before = std::fs::read(&config).unwrap();
+        let copy = env.home().join("copy");
+        let copied = std::process::Command::new("cp")
+            .arg("-a")
+            .args([&env.openclaw(), &copy])
+            .status();
+        assert!(copied.unwrap().success());
+
+        let there = ["--openclaw-home", copy.to_str().unwrap()];
+        env.run(["auth", "refresh", "--ttl-seconds", "900"])
+            .args(there)
+            .expect(0);
+        let own = match inside {
+            true => copy.join("conf/mine.json"),
+            false => copy.join("openclaw.json"),
+        };
+        assert_eq!(served_config(&env, &copy), own);
+        assert_eq!(std::fs::read(&config).unwrap(), before);
+        assert_eq!(served_config(&env, &env.openclaw()), config);
+
+        let moved = env.home().join("moved");
+        std::fs::rename(env.openclaw(), &moved).unwrap();
+        let own = match inside {
+            true => moved.join("conf/mine.json"),
+            false => moved.join("openclaw.json"),
+        };
+        assert_eq!(served_config(&env, &moved), own);
+        let findings = env
+            .run(["doctor", "--openclaw-home", moved.to_str().unwrap()])
+            .output()
+            .stdout;
+        assert_eq!(
+            findings.contains("names the config of another home"),
+            !inside,
+            "{findings}"
+        );
+    }
 }

@@ -128,7 +128,6 @@ fn update(facts: &Facts, lock: &fs::OwnLock, kind: Kind) -> Result<Vec<String>> 
     let binary = found.binary.clone().filter(|binary| binary.is_file());
     let program = Program {
         binary: binary.map_or_else(own, Ok)?,
-        config: facts.chosen.as_ref().ok().and_then(|record| record.config.clone()),
     };
     let done = hook_files::install(facts.place, lock, kind, &program, false)?;
     let version = env!("CARGO_PKG_VERSION");

@@ -89,9 +89,10 @@ impl Caller {
         if env.is_on("SIGILUM_TRUST_HOME") {
             fs::trust_all_writers();
         }
-        let believed = |path: &&PathBuf| others.is_none_or(|uid| fs::is_of(path, uid));
-        let config = args.config.as_ref().or(record.config.as_ref().filter(believed));
-        let place = home::find(Some(&found.home), config.map(|path| path.as_path()), &env)?;
+        let believed = |path: &PathBuf| others.is_none_or(|uid| fs::is_of(path, uid));
+        let recorded = || record.config_for(&found.home).filter(believed);
+        let config = args.config.clone().or_else(recorded);
+        let place = home::find(Some(&found.home), config.as_deref(), &env)?;
         Ok(Self {
             place,
             env,

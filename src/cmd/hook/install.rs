@@ -57,10 +57,7 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
     };
     // What is refused is refused before the first file is written.
     job.edit(kind, &options(true))?;
-    let program = Program {
-        binary: binary.clone(),
-        config: job.choice.record.config.clone(),
-    };
+    let program = Program { binary: binary.clone() };
     let files = hook_files::install(&place, &lock, kind, &program, args.force)?;
     job.choice.write(&place, &lock)?;
     let edited = job.edit(kind, &options(false))?;
@@ -119,8 +116,7 @@ impl Job<'_> {
         let record = &mut self.choice.record;
         record.namespace = namespace.or(record.namespace.take());
         record.binary = Some(binary.to_owned());
-        let is_default = place.config == place.home.join("openclaw.json");
-        record.config = (!is_default).then(|| place.config.clone());
+        record.name_config(place);
         self.notes
             .extend(install_choices::choose(record, args, place, self.env)?);
         let in_chat = record.deciders.is_some() && kind == Kind::Hook;

@@ -187,7 +187,7 @@ pub const ROWS: [Row; 36] = [
             world.env.write("other.json", config.to_string());
         },
         record: Some(|world| {
-            let record = json!({"config": world.path("other.json")});
+            let record = json!({"config": world.path("other.json"), "config_of": world.path(".openclaw")});
             world.env.write(".openclaw/.sigilum/hook.json", record.to_string());
         }),
         recorded_for_the_hook: true,

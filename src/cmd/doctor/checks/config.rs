@@ -7,9 +7,16 @@ use crate::fs;
 use crate::openclaw::hook_files::Kind;
 use crate::openclaw::workspace;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(super) fn config(name: &'static str, facts: &Facts) -> Vec<Finding> {
+    let mut found = itself(name, facts);
+    found.extend(anothers(name, facts));
+    found
+}
+
+/// The config that is in force here.
+fn itself(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let validate = "openclaw config validate";
     let path = facts.place.config.display();
     let config = match &facts.config {
@@ -52,6 +59,30 @@ pub(super) fn config(name: &'static str, facts: &Facts) -> Vec<Finding> {
         read_only.unwrap_or_default()
     );
     vec![Finding::ok(name, text)]
+}
+
+/// A home that is a copy of another, or was moved, leaves a config outside of it alone.
+fn anothers(name: &'static str, facts: &Facts) -> Option<Finding> {
+    let record = facts
+        .chosen
+        .as_ref()
+        .ok()
+        .filter(|record| record.is_config_anothers(&facts.place.home))?;
+    let named = record.config.as_deref().unwrap_or(Path::new(""));
+    let text = format!(
+        "the hook's record names the config of another home, which is left alone: {}",
+        named.display()
+    );
+    let kind = match facts.is_installed(Kind::Plugin) {
+        true => Kind::Plugin,
+        false => Kind::Hook,
+    };
+    let this = facts.command(super::files::install(kind));
+    let next = format!(
+        "{this}; if this home moved and the config is its own still, with --config {}",
+        fs::quoted(named)
+    );
+    Some(Finding::warn(name, text, next))
 }
 
 /// OpenClaw fills its gateway's environment from the config: these move the home that the gateway works in.
