@@ -8,6 +8,7 @@ mod homes;
 mod hook;
 mod service;
 mod sites;
+mod troubleshooting;
 mod world;
 
 use crate::architecture::Source;
