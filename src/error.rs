@@ -3,7 +3,7 @@
 use crate::text;
 use std::fmt;
 
-/// The process exit codes, as the README documents them. The numbers are a contract: never renumber.
+/// The process exit codes, as docs/exit-codes.md documents them. The numbers are a contract: never renumber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitCode {

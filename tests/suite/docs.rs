@@ -1,5 +1,6 @@
 //! What the documents promise, held against the sources.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
@@ -82,4 +83,200 @@ fn the_texts_beside_hook_and_plugin_name_what_decides() {
             assert!(help.contains(&format!("--{flag}")), "{} names --{flag}", path.display());
         }
     }
+}
+
+/// Every page of ours, from the root of the repository.
+fn pages() -> Vec<PathBuf> {
+    const NOT_OURS: [&str; 4] = ["target", ".git", ".work", "node_modules"];
+    let mut folders = vec![root()];
+    let mut pages = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                folders.extend((!NOT_OURS.iter().any(|not| name == *not)).then_some(path));
+            } else if path.extension().is_some_and(|end| end == "md") {
+                pages.push(path.strip_prefix(root()).unwrap().to_owned());
+            }
+        }
+    }
+    pages.sort();
+    pages
+}
+
+/// The lines of a page outside of its blocks of code.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut in_block = false;
+    text.lines().filter(move |line| {
+        let fence = line.trim_start().starts_with("```");
+        in_block ^= fence;
+        !in_block && !fence
+    })
+}
+
+/// The parts of a line within backticks, and those without.
+fn by_backticks(line: &str) -> (Vec<&str>, String) {
+    let parts: Vec<&str> = line.split('`').collect();
+    let inside = parts.iter().skip(1).step_by(2).copied().collect();
+    let outside: Vec<&str> = parts.iter().step_by(2).copied().collect();
+    (inside, outside.join("`"))
+}
+
+/// What GitHub makes of a heading, to be linked to.
+fn anchor(heading: &str) -> String {
+    let kept = |c: &char| c.is_alphanumeric() || "-_ ".contains(*c);
+    let slug: String = heading.trim().to_lowercase().chars().filter(kept).collect();
+    slug.replace(' ', "-")
+}
+
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = prose(text).filter(|line| line.starts_with('#'));
+    headings.map(|line| anchor(line.trim_start_matches('#'))).collect()
+}
+
+/// What is wrong with the links of a page, and with the files that it names in backticks by their path from the root.
+fn faults(page: &Path, text: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut fault = |what: String| faults.push(format!("{}: {what}", page.display()));
+    for line in prose(text) {
+        let (named, words) = by_backticks(line);
+        for link in words.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.starts_with("https://") {
+                continue;
+            }
+            let (file, wanted) = link.split_once('#').map_or((link, None), |(file, at)| (file, Some(at)));
+            let target = page.parent().unwrap_or(Path::new("")).join(file);
+            let there = match file {
+                "" => text.to_owned(),
+                _ if target.extension().is_some_and(|end| end == "md") => {
+                    std::fs::read_to_string(root().join(&target)).unwrap_or_default()
+                }
+                _ => String::new(),
+            };
+            if !file.is_empty() && !root().join(&target).exists() {
+                fault(format!("a link to what is not there: {link}"));
+            } else if wanted.is_some_and(|at| !anchors(&there).contains(at)) {
+                fault(format!("a link to a heading that is not there: {link}"));
+            }
+        }
+        for path in named {
+            let is_path = path.contains('/') && !path.contains([' ', '<', '*', '{', '…', ':', '$', '|', '"']);
+            let folder = path.split('/').next().unwrap_or_default();
+            let of_ours = [
+                "src",
+                "docs",
+                "tests",
+                "crates",
+                "packaging",
+                "benches",
+                "fuzz",
+                "fixtures",
+                ".ci",
+                ".github",
+            ];
+            if is_path && of_ours.contains(&folder) && !root().join(path).exists() {
+                fault(format!("a file that is not there: {path}"));
+            }
+        }
+    }
+    faults
+}
+
+#[test]
+fn every_link_leads_somewhere_and_every_file_that_is_named_is_there() {
+    let pages = pages();
+    for wanted in [
+        "README.md",
+        "docs/security.md",
+        "crates/json5-edit/README.md",
+        "fuzz/README.md",
+    ] {
+        assert!(
+            pages.iter().any(|page| page.ends_with(wanted)),
+            "{wanted} is not looked at"
+        );
+    }
+    let faults: Vec<String> = pages.iter().flat_map(|page| faults(page, &read(page))).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn a_link_or_a_path_that_leads_nowhere_is_found() {
+    let page = Path::new("docs/here.md");
+    for good in [
+        "[a](files.md), [b](../README.md), [c](files.md#if-a-file-is-stolen), [d](https://sigilum.id)",
+        "`src/main.rs`, `.ci/run`, `docs/`, `src/<name>.rs`, `[x](nowhere.md)`",
+        "## Here `and` there's\n[a](#here-and-theres)",
+        "```\n[a](nowhere.md)\n```",
+    ] {
+        assert_eq!(faults(page, good), Vec::<String>::new(), "{good}");
+    }
+    for bad in [
+        "[a](nowhere.md)",
+        "[a](files.md) [b](files.md#nowhere)",
+        "[a](#nowhere)",
+        "`src/nowhere.rs`",
+    ] {
+        assert_eq!(faults(page, bad).len(), 1, "{bad}");
+    }
+}
+
+#[test]
+fn each_exit_code_of_the_program_is_documented() {
+    let codes = read("src/error.rs");
+    let codes = codes
+        .split("pub enum ExitCode {")
+        .nth(1)
+        .unwrap()
+        .split('}')
+        .next()
+        .unwrap();
+    let codes = codes
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix(',')?.split_once(" = "));
+    let table = read("docs/exit-codes.md");
+    let mut count = 0;
+    for (name, code) in codes {
+        let words: String = name
+            .char_indices()
+            .map(|(at, c)| match c.is_uppercase() && at > 0 {
+                true => format!(" {}", c.to_lowercase()),
+                false => c.to_lowercase().to_string(),
+            })
+            .collect();
+        assert!(table.contains(&format!("| {code} | {words} |")), "| {code} | {words} |");
+        count += 1;
+    }
+    assert_eq!(count, table.lines().filter(|line| line.starts_with("| ")).count() - 1);
+}
+
+/// The names of a command's commands, as its help lists them.
+fn commands(of: &str) -> Vec<String> {
+    let words: Vec<&str> = of.split_whitespace().chain(["--help"]).collect();
+    let help = crate::env::TestEnv::new().run(words).expect(0).stdout;
+    let list = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let list = list.take_while(|line| !line.is_empty());
+    let names = list.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let names = names.filter(|name| !name.is_empty() && *name != "help");
+    names.map(str::to_owned).collect()
+}
+
+#[test]
+fn each_command_is_in_the_table_of_commands() {
+    let page = read("docs/commands.md");
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    assert!(commands("authz").iter().any(|name| name == "approve"));
+    let mut lacking = Vec::new();
+    for name in commands("") {
+        let mut all: Vec<(String, String)> = vec![(format!("`{name}"), format!("`{name}"))];
+        // `auth login`, or in one row `service add`, `list`, `secret set`.
+        let inner = commands(&name).into_iter();
+        all.extend(inner.map(|inner| (format!("`{name} {inner}"), format!("`{inner}"))));
+        lacking.extend(all.into_iter().filter_map(|(whole, short)| {
+            let is_of_the_group = |row: &&str| row.starts_with(&format!("| `{name} "));
+            let is_there = |row: &&str| row.contains(&whole) || (is_of_the_group(row) && row.contains(&short));
+            (!rows.iter().any(is_there)).then_some(whole)
+        }));
+    }
+    assert!(lacking.is_empty(), "not in the table of commands: {lacking:?}");
 }
