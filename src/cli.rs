@@ -511,12 +511,12 @@ pub struct WatchArgs {
     /// Print a ready unit for a service manager, and exit
     #[arg(long, value_enum, value_name = "KIND")]
     pub print_unit: Option<UnitKind>,
-    /// Write that unit to where systemd's user manager, on macOS launchd, looks; say what starts it, and exit
+    /// Write that unit to where systemd's user manager, on macOS launchd, looks, start it, and exit
     #[arg(long, conflicts_with_all = ["print_unit", "once"])]
     pub install_unit: bool,
-    /// Remove that unit, and exit
+    /// Stop that unit and remove it, and exit
     #[arg(long, conflicts_with_all = ["install_unit", "print_unit", "once"])]
-    pub uninstall_unit: bool,
+    pub remove_unit: bool,
 }
 
 // Options of `serve`.

@@ -157,6 +157,9 @@ pub struct HookRecord {
     /// The `openclaw` program that takes messages for the chat from `watch`, absolute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub openclaw: Option<PathBuf>,
+    /// The unit of the service that runs the watcher of this home, absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<PathBuf>,
     /// The OpenClaw config where it is not `<home>/openclaw.json`: from the home where it lies in it, else absolute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! `watch`: the long-running mode.
 
+mod manager;
 pub mod unit;
 
 use crate::cli::{PlaceArgs, WatchArgs};
@@ -16,8 +17,8 @@ use std::path::PathBuf;
 /// Runs the command.
 pub fn run(args: &WatchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let options = options(args, env)?;
-    if args.uninstall_unit {
-        return unit::uninstall(env, out);
+    if args.remove_unit {
+        return unit::remove(&options.homes.places(), env, out);
     }
     if args.print_unit.is_some() || args.install_unit {
         if let Some(trouble) = trouble(&options) {

@@ -56,6 +56,7 @@ mod settings;
 mod swapped;
 mod terminal;
 mod uninstalled;
+mod unit;
 mod waiting;
 mod watch;
 mod watch_events;

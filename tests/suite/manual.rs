@@ -1,8 +1,7 @@
-//! Help, completions and the manual page; the watcher's unit.
+//! Help, completions and the manual page; the demo.
 
-use crate::env::{self, TestEnv};
+use crate::env::TestEnv;
 
-use env::mode;
 use std::fs;
 
 /// The program's commands, the deepest of each.
@@ -105,59 +104,6 @@ fn every_command_has_a_manual_page() {
     }
     let output = env.run(["man", "auth", "nonsense"]).expect(2);
     assert!(output.stderr.contains("there is no command"), "{}", output.stderr);
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn the_unit_is_installed_on_a_fresh_home_and_taken_out_again() {
-    let env = TestEnv::new();
-    let unit = env.home().join(".config/systemd/user/sigilum-authz-notify.service");
-    let output = env.run(["watch", "--install-unit"]).expect(0);
-    let next = "next: systemctl --user daemon-reload && systemctl --user enable sigilum-authz-notify.service && \
-                systemctl --user restart sigilum-authz-notify.service";
-    assert!(output.stdout.contains(next), "{}", output.stdout);
-    assert!(output.stdout.contains(&format!("Unit installed: {}", unit.display())));
-    let printed = env.run(["watch", "--print-unit", "systemd"]).expect(0).stdout;
-    assert_eq!(fs::read_to_string(&unit).unwrap(), printed);
-    assert_eq!(mode(&unit), 0o600);
-    // Again the same; then with other options.
-    let output = env.run(["watch", "--install-unit"]).expect(0);
-    assert!(output.stdout.contains("Unit there already:"), "{}", output.stdout);
-    let output = env.run(["watch", "--install-unit", "--poll"]).expect(0);
-    assert!(output.stdout.contains("Unit replaced:"), "{}", output.stdout);
-    assert!(fs::read_to_string(&unit).unwrap().contains(" --poll"));
-    // Whoever takes the home down is told that the service stays.
-    env.login().expect(0);
-    let purged = env.run(["hook", "uninstall", "--purge"]).expect(0).stderr;
-    let told = format!(
-        "warning: a service runs a watcher for this home: {}\n  next: sigilum-authz-notify watch --uninstall-unit\n",
-        unit.display()
-    );
-    assert_eq!(purged, told);
-    let other = env.home().join("other");
-    env.run(["hook", "install", "--openclaw-home"])
-        .args([&other])
-        .env("SIGILUM_NAMESPACE", "alice")
-        .expect(0);
-    let purge = ["hook", "uninstall", "--purge", "--openclaw-home"];
-    let purged = env.run(purge).args([&other]).expect(0).stderr;
-    assert!(!purged.contains("a service"), "{purged}");
-
-    let wanted = unit.parent().unwrap().join("default.target.wants");
-    fs::create_dir(&wanted).unwrap();
-    std::os::unix::fs::symlink(&unit, wanted.join("sigilum-authz-notify.service")).unwrap();
-    let output = env.run(["watch", "--uninstall-unit"]).expect(0);
-    assert!(output.stdout.contains("systemctl --user stop"), "{}", output.stdout);
-    assert!(!unit.exists() && fs::read_dir(&wanted).unwrap().next().is_none());
-    let output = env.run(["watch", "--uninstall-unit"]).expect(0);
-    assert!(output.stdout.contains("There is no unit"), "{}", output.stdout);
-    assert!(!env.openclaw().exists());
-
-    let elsewhere = env.home().join("xdg");
-    env.run(["watch", "--install-unit"])
-        .env("XDG_CONFIG_HOME", &elsewhere)
-        .expect(0);
-    assert!(elsewhere.join("systemd/user/sigilum-authz-notify.service").exists());
 }
 
 /// Whether or not its output is a terminal.

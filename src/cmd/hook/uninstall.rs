@@ -41,8 +41,15 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     if !args.force {
         refuse_another_config(&place)?;
     }
-    let mut notes = Vec::new();
-    let outcome = take_back(args, &place, &lock, secrets.in_entry, &mut notes)?;
+    let removal = Removal::new(args, &place, &lock, secrets.in_entry)?;
+    // What is refused is refused before anything is noted.
+    removal.edit(true)?;
+    if args.purge {
+        // A watcher would answer every change.
+        end_the_watcher(&place, env, out)?;
+    }
+    hook_files::begin_to_leave(&place, &lock)?;
+    let (outcome, notes) = removal.edit(false)?;
     tell_of_config(&outcome, &notes, &place, out)?;
     let mut nothing = !outcome.changed && notes.is_empty() && outcome.notes.is_empty() && outcome.not_written.is_none();
     for kind in Kind::ALL {
@@ -71,7 +78,7 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     resident::clear(&place);
     if args.purge {
         context::warn_of_timed_approvals(&place, None);
-        purge(&place, env, lock, &secrets, out)?;
+        purge(&place, lock, &secrets, out)?;
     } else if holds_nothing(&place.sigilum_dir()) {
         remove_lock(&place, lock)?;
     }
@@ -104,37 +111,51 @@ fn refuse_another_config(place: &OpenClawHome) -> Result<()> {
     )))
 }
 
-/// Takes the hook and the plugin out of openclaw.json. `token_in_entry`: a token that goes is in it.
-fn take_back(
-    args: &HookUninstallArgs,
-    place: &OpenClawHome,
-    lock: &OwnLock,
-    token_in_entry: bool,
-    notes: &mut Vec<String>,
-) -> Result<EditOutcome> {
-    let options = |dry_run| EditOptions {
-        dry_run,
-        force: args.force,
-        give_back: true,
-        own_lock: Some(lock),
-        ..EditOptions::default()
-    };
-    let leaves = hook_files::leaves(place, args.force)?;
-    let files = Files {
-        handler_back: leaves.handler,
-        ours: leaves.installed || token_in_entry || args.force,
-    };
-    let mut edit = |dry_run| {
-        config::edit(place, &options(dry_run), &mut |ask| {
-            let planned = without_us(ask, args, place, files)?;
-            *notes = planned.notes;
-            Ok(planned.value)
+/// Takes the hook and the plugin out of openclaw.json.
+struct Removal<'a> {
+    args: &'a HookUninstallArgs,
+    place: &'a OpenClawHome,
+    lock: &'a OwnLock,
+    files: Files,
+}
+
+impl<'a> Removal<'a> {
+    /// `token_in_entry`: a token that goes is in it.
+    fn new(
+        args: &'a HookUninstallArgs,
+        place: &'a OpenClawHome,
+        lock: &'a OwnLock,
+        token_in_entry: bool,
+    ) -> Result<Self> {
+        let leaves = hook_files::leaves(place, args.force)?;
+        let files = Files {
+            handler_back: leaves.handler,
+            ours: leaves.installed || token_in_entry || args.force,
+        };
+        Ok(Self {
+            args,
+            place,
+            lock,
+            files,
         })
-    };
-    // What is refused is refused before anything is noted.
-    edit(true)?;
-    hook_files::begin_to_leave(place, lock)?;
-    edit(false)
+    }
+
+    fn edit(&self, dry_run: bool) -> Result<(EditOutcome, Vec<String>)> {
+        let options = EditOptions {
+            dry_run,
+            force: self.args.force,
+            give_back: true,
+            own_lock: Some(self.lock),
+            ..EditOptions::default()
+        };
+        let mut notes = Vec::new();
+        let outcome = config::edit(self.place, &options, &mut |ask| {
+            let planned = without_us(ask, self.args, self.place, self.files)?;
+            notes = planned.notes;
+            Ok(planned.value)
+        })?;
+        Ok((outcome, notes))
+    }
 }
 
 /// What lies in the hook's folder.
@@ -231,24 +252,22 @@ impl Secrets {
     }
 }
 
-/// What still runs for a home that is taken down: a watcher, or the OpenClaw gateway's child, which may be one too.
-fn warn_of_what_runs(place: &OpenClawHome, env: &Env) {
+/// Stops and removes the unit whose watcher serves this home alone; says what else still runs for it: a watcher that
+/// somebody started, or the OpenClaw gateway's child, which may be one too.
+fn end_the_watcher(place: &OpenClawHome, env: &Env, out: &mut dyn Write) -> Result<()> {
+    match unit::of_home(place, env) {
+        // It would start the watcher again.
+        Some((unit, true)) => drop(unit::take_out(&unit, env, out)?),
+        Some((unit, false)) => output::note(format_args!(
+            "a service runs a watcher for this home and others, and passes it over from now on: {}",
+            unit.display()
+        )),
+        None => {}
+    }
     let resident = resident::read(place);
-    let watch = status::read(place).filter(|watch| watch.running);
-    let unit = unit::of_home(place, env);
-    if let Some((unit, alone)) = &unit {
-        let unit = unit.display();
-        match alone {
-            // It would start the watcher again.
-            true => output::warn(format_args!(
-                "a service runs a watcher for this home: {unit}\n  next: sigilum-authz-notify watch --uninstall-unit"
-            )),
-            false => output::note(format_args!(
-                "a service runs a watcher for this home and others, and passes it over from now on: {unit}"
-            )),
-        }
-    } else if let Some(watch) = watch.filter(|watch| resident.as_ref().is_none_or(|resident| resident.pid != watch.pid))
-    {
+    let is_resident = |pid| resident.as_ref().is_some_and(|resident| resident.pid == pid);
+    let of_a_unit = unit::of_home(place, env).is_some();
+    if let Some(watch) = status::read(place).filter(|watch| watch.running && !of_a_unit && !is_resident(watch.pid)) {
         output::warn(format_args!(
             "a watcher still serves this home: process {}\n  next: kill {0}; or stop its service",
             watch.pid
@@ -261,11 +280,11 @@ fn warn_of_what_runs(place: &OpenClawHome, env: &Env) {
             resident.pid
         ));
     }
+    Ok(())
 }
 
 /// Removes everything of ours, and tells where OpenClaw's own copies still hold tokens.
-fn purge(place: &OpenClawHome, env: &Env, lock: OwnLock, secrets: &Secrets, out: &mut dyn Write) -> Result<()> {
-    warn_of_what_runs(place, env);
+fn purge(place: &OpenClawHome, lock: OwnLock, secrets: &Secrets, out: &mut dyn Write) -> Result<()> {
     let dir = place.sigilum_dir();
     let mut left = Vec::new();
     let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();

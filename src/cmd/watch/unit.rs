@@ -1,11 +1,13 @@
-//! `watch --print-unit`, `--install-unit`, `--uninstall-unit`: the watcher as a service of the person's own.
+//! `watch --print-unit`, `--install-unit`, `--remove-unit`: the watcher as a service of the person's own.
 
+use super::manager::{KIND, LABEL, Manager, SYSTEMD_UNIT};
 use crate::cli::{UnitKind, WatchArgs};
 use crate::cmd::output::write_line;
 use crate::env::Env;
 use crate::error::{ExitCode, OrFail, Result};
 use crate::fs;
 use crate::home::{self, OpenClawHome};
+use crate::hook_record;
 use crate::token::lifetime::DEFAULT_FRACTION;
 use crate::watch::Homes;
 use crate::watch::log::LogFormat;
@@ -13,24 +15,17 @@ use crate::watch::service_unit::{self, Unit};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-const SYSTEMD_UNIT: &str = "sigilum-authz-notify.service";
 const LAUNCHD_AGENT: &str = "sigilum-authz-notify.plist";
 /// A unit is a few kilobytes.
 const SIZE_CAP: u64 = 1 << 20;
-/// This machine's service manager.
-const KIND: UnitKind = if cfg!(target_os = "macos") {
-    UnitKind::Launchd
-} else {
-    UnitKind::Systemd
-};
-
 /// Prints the unit.
 pub fn print(kind: UnitKind, unit: &Unit, out: &mut dyn Write) -> Result<ExitCode> {
     write_line(out, text(kind, unit).trim_end())?;
     Ok(ExitCode::Ok)
 }
 
-/// Writes the unit to where this machine's service manager looks, and says what starts it.
+/// Writes the unit to where this machine's service manager looks, notes it in the homes' records, and starts it; where
+/// that cannot be done from here, it says what does.
 pub fn install(unit: &Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let path = path(env)?;
     let text = text(KIND, unit);
@@ -44,9 +39,16 @@ pub fn install(unit: &Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
         fs::create_private_dir(folder)?;
     }
     fs::write_private(&path, text.as_bytes())?;
+    for place in &unit.places {
+        note(place, &path, true)?;
+    }
     write_line(out, format_args!("Unit {done} {}", path.display()))?;
-    write_line(out, format_args!("  next: {}", start(before.is_some(), &path)))?;
-    if KIND == UnitKind::Systemd {
+    let manager = Manager { env, unit: &path };
+    match manager.start()? {
+        true => write_line(out, "  it runs, and starts with every session of yours")?,
+        false => write_line(out, format_args!("  next: {}", start(before.is_some(), &path)))?,
+    }
+    if KIND == UnitKind::Systemd && !lingers() {
         write_line(
             out,
             "  to have it run while you are not logged in: loginctl enable-linger",
@@ -55,28 +57,91 @@ pub fn install(unit: &Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
     Ok(ExitCode::Ok)
 }
 
-/// The installed unit whose watcher serves a home, and whether it serves no other one.
-pub fn of_home(place: &OpenClawHome, env: &Env) -> Option<(PathBuf, bool)> {
-    let path = path(env).ok()?;
-    let text = fs::read_capped(&path, SIZE_CAP).ok()??;
-    let alone = service_unit::serves(&String::from_utf8(text).ok()?, &place.home)?;
-    Some((path, alone))
+/// Whether systemd runs this user's services without a session.
+fn lingers() -> bool {
+    Path::new("/var/lib/systemd/linger").join(fs::account_name()).exists()
 }
 
-/// Removes the unit, and says what ends it.
-pub fn uninstall(env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    let path = path(env)?;
-    if !fs::remove(&path)? {
-        write_line(out, format_args!("There is no unit: {}", path.display()))?;
-        return Ok(ExitCode::Ok);
+/// Notes a unit in a home's record, or that it is gone. A home without a record has nothing that a watcher would serve.
+fn note(place: &OpenClawHome, unit: &Path, is_there: bool) -> Result<()> {
+    let file = place.hook_record_file();
+    if !file.exists() {
+        return Ok(());
     }
+    let lock = fs::lock_sigilum(place)?;
+    let Some(mut record) = hook_record::read(&file)? else {
+        return Ok(());
+    };
+    let was = record.unit.take();
+    record.unit = match is_there {
+        true => Some(unit.to_owned()),
+        false => was.clone().filter(|was| was != unit),
+    };
+    if record.unit == was {
+        return Ok(());
+    }
+    hook_record::write(&lock, &file, &record)
+}
+
+/// The installed unit whose watcher serves a home, and whether it serves no other one: the one that the home's record
+/// names, or the one that is looked for in this environment. Only a unit of ours counts, whatever a record says.
+pub fn of_home(place: &OpenClawHome, env: &Env) -> Option<(PathBuf, bool)> {
+    let serving = |path: PathBuf| {
+        let text = fs::read_capped(&path, SIZE_CAP).ok()??;
+        let alone = service_unit::serves(&String::from_utf8(text).ok()?, &place.home)?;
+        Some((path, alone))
+    };
+    recorded(place).and_then(serving).or_else(|| serving(path(env).ok()?))
+}
+
+/// The unit that a home's record names. Root takes nobody else's word for it.
+fn recorded(place: &OpenClawHome) -> Option<PathBuf> {
+    if place.anothers().is_some() {
+        return None;
+    }
+    let unit = hook_record::read(&place.hook_record_file()).ok()??.unit?;
+    (unit.file_name() == Some(file_name().as_ref())).then_some(unit)
+}
+
+/// Stops and removes the unit: that of this environment, or the one that the home's record names.
+pub fn remove(places: &[OpenClawHome], env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    let path = path(env)?;
+    let named = places.iter().find_map(|place| Some(of_home(place, env)?.0));
+    let path = match fs::read_capped(&path, SIZE_CAP)? {
+        Some(_) => path,
+        None => named.unwrap_or(path),
+    };
+    if !take_out(&path, env, out)? {
+        write_line(out, format_args!("There is no unit: {}", path.display()))?;
+    }
+    for place in places {
+        note(place, &path, false)?;
+    }
+    Ok(ExitCode::Ok)
+}
+
+/// Stops a unit and removes its file; `false` where there is none.
+pub fn take_out(path: &Path, env: &Env, out: &mut dyn Write) -> Result<bool> {
+    if fs::read_capped(path, SIZE_CAP)?.is_none() {
+        return Ok(false);
+    }
+    let manager = Manager { env, unit: path };
+    let stopped = manager.stop();
+    fs::remove(path)?;
     if let (UnitKind::Systemd, Some(folder)) = (KIND, path.parent()) {
         // What `systemctl enable` made.
         fs::remove(&folder.join("default.target.wants").join(SYSTEMD_UNIT))?;
     }
-    write_line(out, format_args!("Unit removed: {}", path.display()))?;
-    write_line(out, format_args!("  next: {}", stop()))?;
-    Ok(ExitCode::Ok)
+    manager.forget();
+    match stopped {
+        Some(true) => write_line(out, format_args!("Unit stopped and removed: {}", path.display()))?,
+        Some(false) => write_line(out, format_args!("Unit removed: {}", path.display()))?,
+        None => {
+            write_line(out, format_args!("Unit removed: {}", path.display()))?;
+            write_line(out, format_args!("  next: {}", stop()))?;
+        }
+    }
+    Ok(true)
 }
 
 fn text(kind: UnitKind, unit: &Unit) -> String {
@@ -86,7 +151,15 @@ fn text(kind: UnitKind, unit: &Unit) -> String {
     }
 }
 
-fn path(env: &Env) -> Result<PathBuf> {
+fn file_name() -> &'static str {
+    match KIND {
+        UnitKind::Systemd => SYSTEMD_UNIT,
+        UnitKind::Launchd => LAUNCHD_AGENT,
+    }
+}
+
+/// Where this machine's service manager looks for the unit.
+pub fn path(env: &Env) -> Result<PathBuf> {
     let person = || home::person_home(env);
     let config = env.path("XDG_CONFIG_HOME").filter(|folder| folder.is_absolute());
     Ok(match (KIND, config) {
@@ -121,7 +194,7 @@ fn start(was_there: bool, path: &Path) -> String {
 fn stop() -> String {
     match KIND {
         UnitKind::Systemd => format!("systemctl --user stop {SYSTEMD_UNIT}; systemctl --user daemon-reload"),
-        UnitKind::Launchd => "launchctl bootout gui/$(id -u)/sigilum-authz-notify".to_owned(),
+        UnitKind::Launchd => format!("launchctl bootout gui/$(id -u)/{LABEL}"),
     }
 }
 

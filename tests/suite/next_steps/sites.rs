@@ -233,9 +233,9 @@ pub const SITES: &[Site] = &[
     ),
     Site("cmd::hook::run", r#""give it a JSON object"#, Case("no event")),
     Site(
-        "cmd::hook::uninstall",
-        "sigilum-authz-notify watch --uninstall-unit",
-        Test("the_unit_is_installed_on_a_fresh_home_and_taken_out_again"),
+        "cmd::watch::manager",
+        r#"format!("journalctl"#,
+        Person("the service's own log says why, where there is systemd"),
     ),
     Site("cmd::doctor::checks::config", "name, &refused, validate)", Person(EDIT)),
     Site("openclaw::config", "CORRECT_IT", Person(EDIT)),

@@ -1,0 +1,234 @@
+//! The watcher's unit: where systemd's user manager looks for it, started and stopped by that, named in the home's
+//! record, taken out with all of ours.
+#![cfg(target_os = "linux")]
+
+use crate::env::{self, Run, TestEnv};
+
+use env::mode;
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+const UNIT: &str = "sigilum-authz-notify.service";
+
+fn unit_of(env: &TestEnv) -> PathBuf {
+    env.home().join(".config/systemd/user").join(UNIT)
+}
+
+/// A user manager that loads what lies in its folder, and writes down what it is told. `refuses`: what it fails at.
+struct Manager {
+    env: TestEnv,
+    path: String,
+}
+
+impl Manager {
+    fn new(refuses: &str) -> Self {
+        let env = TestEnv::new();
+        let script = format!(
+            "#!/bin/sh\n\
+             echo \"$*\" >> '{log}'\n\
+             [ \"$2\" = '{refuses}' ] && exit 1\n\
+             [ \"$2\" = show ] && [ -e '{unit}' ] && echo '{unit}'\n\
+             exit 0\n",
+            log = env.home().join("told").display(),
+            unit = unit_of(&env).display(),
+        );
+        let program = env.write("bin/systemctl", script);
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!(
+            "{}:{}",
+            program.parent().unwrap().display(),
+            std::env::var("PATH").unwrap()
+        );
+        Self { env, path }
+    }
+
+    fn run(&self, args: &str) -> Run {
+        self.env.run(args.split(' ')).env("PATH", &self.path)
+    }
+
+    /// What it was told since the last time, but for what it was asked.
+    fn told(&self) -> Vec<String> {
+        let log = self.env.home().join("told");
+        let told = fs::read_to_string(&log).unwrap_or_default();
+        let _ = fs::remove_file(log);
+        let words = told.lines().filter_map(|line| line.strip_prefix("--user "));
+        words
+            .filter(|line| !line.starts_with("show "))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn recorded(&self) -> Value {
+        let record = fs::read(self.env.sigilum("hook.json")).unwrap();
+        serde_json::from_slice::<Value>(&record).unwrap()["unit"].clone()
+    }
+}
+
+const START: [&str; 3] = [
+    "daemon-reload",
+    "enable sigilum-authz-notify.service",
+    "restart sigilum-authz-notify.service",
+];
+const STOP: [&str; 2] = ["disable --now sigilum-authz-notify.service", "daemon-reload"];
+
+#[test]
+fn the_unit_is_installed_on_a_fresh_home_and_taken_out_again() {
+    let env = TestEnv::new();
+    let unit = unit_of(&env);
+    let output = env.run(["watch", "--install-unit"]).expect(0);
+    let next = "next: systemctl --user daemon-reload && systemctl --user enable sigilum-authz-notify.service && \
+                systemctl --user restart sigilum-authz-notify.service";
+    assert!(output.stdout.contains(next), "{}", output.stdout);
+    assert!(output.stdout.contains(&format!("Unit installed: {}", unit.display())));
+    assert!(output.stdout.contains("loginctl enable-linger"), "{}", output.stdout);
+    let printed = env.run(["watch", "--print-unit", "systemd"]).expect(0).stdout;
+    assert_eq!(fs::read_to_string(&unit).unwrap(), printed);
+    assert_eq!(mode(&unit), 0o600);
+    assert!(!env.openclaw().exists());
+    // Again the same; then with other options.
+    let output = env.run(["watch", "--install-unit"]).expect(0);
+    assert!(output.stdout.contains("Unit there already:"), "{}", output.stdout);
+    let output = env.run(["watch", "--install-unit", "--poll"]).expect(0);
+    assert!(output.stdout.contains("Unit replaced:"), "{}", output.stdout);
+    assert!(fs::read_to_string(&unit).unwrap().contains(" --poll"));
+
+    let wanted = unit.parent().unwrap().join("default.target.wants");
+    fs::create_dir(&wanted).unwrap();
+    std::os::unix::fs::symlink(&unit, wanted.join(UNIT)).unwrap();
+    let output = env.run(["watch", "--remove-unit"]).expect(0);
+    assert!(
+        output.stdout.contains("next: systemctl --user stop"),
+        "{}",
+        output.stdout
+    );
+    assert!(!unit.exists() && fs::read_dir(&wanted).unwrap().next().is_none());
+    let output = env.run(["watch", "--remove-unit"]).expect(0);
+    assert!(output.stdout.contains("There is no unit"), "{}", output.stdout);
+    assert!(!env.openclaw().exists());
+
+    let elsewhere = env.home().join("xdg");
+    env.run(["watch", "--install-unit"])
+        .env("XDG_CONFIG_HOME", &elsewhere)
+        .expect(0);
+    assert!(elsewhere.join("systemd/user").join(UNIT).exists());
+}
+
+#[test]
+fn a_manager_that_can_be_asked_starts_and_stops_it() {
+    let manager = Manager::new("nothing");
+    let env = &manager.env;
+    env.login().expect(0);
+    for done in ["Unit installed: ", "Unit there already: "] {
+        let output = manager.run("watch --install-unit").expect(0);
+        assert!(output.stdout.contains(done), "{}", output.stdout);
+        assert!(
+            output.stdout.contains("it runs, and starts with every session"),
+            "{}",
+            output.stdout
+        );
+        assert!(!output.stdout.contains("next:"), "{}", output.stdout);
+        assert_eq!(manager.told(), START);
+        assert_eq!(manager.recorded(), json!(unit_of(env)));
+    }
+    let output = manager.run("watch --remove-unit").expect(0);
+    assert!(
+        output.stdout.contains("Unit stopped and removed: "),
+        "{}",
+        output.stdout
+    );
+    assert_eq!(manager.told(), STOP);
+    assert_eq!(manager.recorded(), Value::Null);
+    assert!(!unit_of(env).exists());
+}
+
+/// Another home folder's unit of the same name runs on, as a trial beside one's own must not touch it.
+#[test]
+fn a_unit_that_the_manager_has_from_elsewhere_is_left_alone() {
+    let manager = Manager::new("nothing");
+    let elsewhere = manager.env.home().join("xdg");
+    manager.run("watch --install-unit").expect(0);
+    manager.told();
+    let run = |args| manager.run(args).env("XDG_CONFIG_HOME", &elsewhere);
+    let output = run("watch --install-unit").expect(0);
+    assert!(output.stdout.contains("next: systemctl --user"), "{}", output.stdout);
+    assert_eq!(manager.told(), ["daemon-reload"]);
+    let output = run("watch --remove-unit").expect(0);
+    assert!(output.stdout.contains("Unit removed: "), "{}", output.stdout);
+    assert_eq!(manager.told(), ["daemon-reload"]);
+    assert!(unit_of(&manager.env).exists());
+}
+
+#[test]
+fn a_service_that_does_not_come_up_is_an_error_with_its_log() {
+    let manager = Manager::new("restart");
+    let output = manager.run("watch --install-unit").expect(1);
+    let next = format!("next: journalctl --user --unit {UNIT} --lines 20");
+    assert!(
+        output.stderr.contains("could not start the service: "),
+        "{}",
+        output.stderr
+    );
+    assert!(output.stderr.contains(&next), "{}", output.stderr);
+}
+
+#[test]
+fn purge_stops_and_removes_the_unit_that_the_homes_record_names() {
+    // Also where the environment of the purge would not lead to it.
+    for lead_astray in [false, true] {
+        let manager = Manager::new("nothing");
+        let env = &manager.env;
+        env.login().expect(0);
+        manager.run("watch --install-unit").expect(0);
+        manager.told();
+        let mut purge = manager.run("hook uninstall --purge");
+        if lead_astray {
+            purge = purge.env("XDG_CONFIG_HOME", env.home().join("xdg"));
+        }
+        let output = purge.expect(0);
+        assert!(
+            output.stdout.contains("Unit stopped and removed: "),
+            "{}",
+            output.stdout
+        );
+        assert_eq!(output.stderr, "");
+        assert_eq!(manager.told(), STOP);
+        assert!(!unit_of(env).exists() && !env.openclaw().exists());
+    }
+}
+
+#[test]
+fn purge_leaves_what_serves_others_and_what_is_no_unit_of_ours() {
+    let manager = Manager::new("nothing");
+    let env = &manager.env;
+    let other = env.home().join("other");
+    env.login().expect(0);
+    manager
+        .run("watch --install-unit --openclaw-home")
+        .args([env.openclaw(), "--openclaw-home".into(), other.clone()])
+        .expect(0);
+    manager.told();
+    let output = manager.run("hook uninstall --purge").expect(0);
+    assert!(
+        output
+            .stderr
+            .contains("a service runs a watcher for this home and others"),
+        "{}",
+        output.stderr
+    );
+    assert!(unit_of(env).exists() && manager.told().is_empty());
+
+    // A record that names a file of somebody else's.
+    let service = env.write(format!("somebody/{UNIT}"), "[Service]\nExecStart=/bin/true\n");
+    env.login().expect(0);
+    for named in [service.clone(), env.write("somebody/letter", "dear --openclaw-home")] {
+        env.write(".openclaw/.sigilum/hook.json", json!({"unit": named}).to_string());
+        manager
+            .run("watch --remove-unit --openclaw-home")
+            .args([env.openclaw()])
+            .expect(0);
+        manager.run("hook uninstall --purge").expect(0);
+        assert!(named.exists(), "{}", named.display());
+    }
+}
