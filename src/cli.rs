@@ -505,6 +505,9 @@ pub struct WatchArgs {
     /// Look once, renew what is due, put it into openclaw.json, and end
     #[arg(long)]
     pub once: bool,
+    /// Say whether the watcher lives and nothing of it is overdue, and exit: for a probe
+    #[arg(long, conflicts_with_all = ["once", "install_unit", "remove_unit", "print_unit"])]
+    pub check: bool,
     /// How log lines look
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,

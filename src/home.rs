@@ -160,6 +160,11 @@ impl OpenClawHome {
         self.sigilum_dir().join("watch-status.json")
     }
 
+    /// `<home>/.sigilum/watch.lock`: held by the watcher of the home.
+    pub fn watch_lock_file(&self) -> PathBuf {
+        self.sigilum_dir().join("watch.lock")
+    }
+
     /// `<home>/.sigilum/serve.json`: what the plugin's resident program says of itself.
     pub fn serve_status_file(&self) -> PathBuf {
         self.sigilum_dir().join("serve.json")

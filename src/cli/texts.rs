@@ -85,10 +85,12 @@ Examples:
   sigilum-authz-notify watch --all --install-unit
   sigilum-authz-notify watch --token-command 'pass show sigilum/owner-token'
   sigilum-authz-notify watch --once
+  sigilum-authz-notify watch --check
 
 Environment: SIGILUM_OWNER_TOKEN_COMMAND, RUST_LOG, and where the OpenClaw home is
 
-Exit codes: 8 another watcher serves this home; with --once the code of what could not be done";
+Exit codes: 8 another watcher serves this home; with --once the code of what could not be done; with --check
+1 no watcher serves this home, or an approval outlives its time, 4 a renewal is overdue";
 
 pub(super) const AUTHZ_APPROVE: &str = "\
 Examples:

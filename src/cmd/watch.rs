@@ -1,5 +1,6 @@
 //! `watch`: the long-running mode.
 
+mod check;
 mod manager;
 pub mod unit;
 
@@ -17,6 +18,9 @@ use std::path::PathBuf;
 /// Runs the command.
 pub fn run(args: &WatchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let options = options(args, env)?;
+    if args.check {
+        return check::run(&options.homes.places(), out);
+    }
     if args.remove_unit {
         return unit::remove(&options.homes.places(), env, out);
     }

@@ -3,7 +3,6 @@
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::FileLock;
 use crate::home::OpenClawHome;
-use std::path::PathBuf;
 
 /// The lock.
 pub(super) struct WatcherLock(FileLock);
@@ -14,7 +13,7 @@ impl WatcherLock {
     /// # Errors
     /// [`ExitCode::AnotherWatcher`], saying who holds it; or the lock cannot be made.
     pub fn acquire(place: &OpenClawHome) -> Result<Self> {
-        let path = path(place);
+        let path = place.watch_lock_file();
         match FileLock::try_acquire(&path)? {
             Some(lock) => Ok(Self(lock)),
             None => {
@@ -33,10 +32,6 @@ impl WatcherLock {
 
     /// Whether it still keeps others out: a lock on a file that was removed with its folder does not.
     pub fn holds(&self, place: &OpenClawHome) -> bool {
-        self.0.has_name(&path(place))
+        self.0.has_name(&place.watch_lock_file())
     }
-}
-
-fn path(place: &OpenClawHome) -> PathBuf {
-    place.sigilum_dir().join("watch.lock")
 }

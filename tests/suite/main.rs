@@ -59,6 +59,7 @@ mod uninstalled;
 mod unit;
 mod waiting;
 mod watch;
+mod watch_check;
 mod watch_events;
 mod watch_plan;
 mod watch_process;

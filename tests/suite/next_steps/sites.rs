@@ -233,6 +233,21 @@ pub const SITES: &[Site] = &[
     ),
     Site("cmd::hook::run", r#""give it a JSON object"#, Case("no event")),
     Site(
+        "cmd::watch::check",
+        r#""sigilum-authz-notify watch --install-unit"#,
+        Test("a_probe_tells_a_watcher_that_lives_from_none"),
+    ),
+    Site(
+        "cmd::watch::check",
+        r#""sigilum-authz-notify auth status"#,
+        Test("what_is_overdue_is_told_with_its_own_exit_code"),
+    ),
+    Site(
+        "cmd::watch::check",
+        "step)",
+        Test("what_is_overdue_is_told_with_its_own_exit_code"),
+    ),
+    Site(
         "cmd::watch::manager",
         r#"format!("journalctl"#,
         Person("the service's own log says why, where there is systemd"),

@@ -1,0 +1,126 @@
+//! `watch --check`: what a probe learns of a watcher.
+
+use crate::env::{self, TestEnv};
+
+use env::watching::Watcher;
+use serde_json::{Value, json};
+use sigilum_authz_notify::fs::FileLock;
+use sigilum_authz_notify::time::rfc3339;
+
+fn status(env: &TestEnv) -> Value {
+    serde_json::from_slice(&std::fs::read(env.sigilum("watch-status.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn a_probe_tells_a_watcher_that_lives_from_none() {
+    let env = TestEnv::new();
+    let none = |why: &str| {
+        let output = env.run(["watch", "--check"]).expect(1);
+        let wanted = format!(
+            "error: no watcher serves this home: {}\n  next: sigilum-authz-notify watch --install-unit\n",
+            env.openclaw().display()
+        );
+        assert_eq!((output.stdout.as_str(), output.stderr), ("", wanted), "{why}");
+    };
+    none("an empty home");
+    assert!(!env.openclaw().exists());
+    env.login().expect(0);
+    none("nobody ever watched");
+    let mut watcher = env.watch();
+    let output = env.run(["watch", "--check"]).expect(0);
+    let due = status(&env)["homes"][0]["next_due_at"].as_str().unwrap().to_owned();
+    let wanted = format!("watched, next renewal {due}: {}\n", env.openclaw().display());
+    assert_eq!(output.stdout, wanted);
+    // Killed, it leaves its status behind.
+    watcher.signal(rustix::process::Signal::KILL);
+    watcher.end();
+    assert!(env.sigilum("watch-status.json").exists());
+    none("killed");
+    let mut watcher = Watcher::start(env.run(["watch"]));
+    env.run(["watch", "--check"]).expect(0);
+    assert_eq!(watcher.stop(), 0);
+    none("stopped");
+}
+
+#[test]
+fn what_is_overdue_is_told_with_its_own_exit_code() {
+    let env = TestEnv::new();
+    env.login().expect(0);
+    let watcher = env.watch();
+    let running = status(&env);
+    drop(watcher);
+    let _lock = FileLock::try_acquire(&env.sigilum("watch.lock")).unwrap().unwrap();
+    let now = env::now();
+    let of = |due: Option<i64>, expires: Option<i64>, error: Option<&str>| {
+        let mut status = running.clone();
+        let home = &mut status["homes"][0];
+        home["next_due_at"] = json!(due.map(|age| rfc3339(now - age)));
+        home["expires_at"] = json!(expires.map(|age| rfc3339(now - age)));
+        home["last_error"] = json!(error);
+        env.write(".openclaw/.sigilum/watch-status.json", status.to_string());
+    };
+    for (due, expires, error, code, says) in [
+        (Some(-3_600), Some(-7_200), None, 0, "watched, next renewal "),
+        // It is tried again within five minutes.
+        (
+            Some(300),
+            Some(-7_200),
+            Some("the disk is full"),
+            0,
+            "watched, next renewal ",
+        ),
+        (
+            None,
+            Some(-7_200),
+            None,
+            0,
+            "watched, nothing to renew, the token expires ",
+        ),
+        (None, None, None, 0, "watched, nothing to renew: "),
+        (
+            Some(3_600),
+            Some(-7_200),
+            None,
+            4,
+            "error: the owner token of alice was to be renewed 1 h ago, and is not: ",
+        ),
+        (
+            Some(3_600),
+            Some(-7_200),
+            Some("the disk is full"),
+            4,
+            ": the disk is full\n  next: sigilum-authz-notify auth status",
+        ),
+        (
+            Some(3_600),
+            Some(60),
+            None,
+            4,
+            "error: the owner token of alice expired 1 min",
+        ),
+        (None, Some(60), None, 4, "error: the owner token of alice expired 1 min"),
+    ] {
+        of(due, expires, error);
+        let output = env.run(["watch", "--check"]).expect(code);
+        let said = output.stdout + &output.stderr;
+        assert!(said.contains(says), "{due:?} {expires:?}: {said}");
+    }
+    of(Some(-3_600), Some(-7_200), None);
+    let approval = |age: i64| {
+        let approval =
+            json!({"claim_id": "cl_1", "namespace": "alice", "api": "http://127.0.0.1:9", "until": now - age});
+        let list = json!({"approvals": [approval]});
+        env.write(".openclaw/.sigilum/approvals.json", list.to_string());
+    };
+    approval(300);
+    env.run(["watch", "--check"]).expect(0);
+    approval(3_600);
+    let output = env.run(["watch", "--check"]).expect(1);
+    let says = "error: the approval of cl_1 was to be taken back 1 h";
+    assert!(output.stderr.contains(says), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("next: sigilum-authz-notify authz revoke cl_1"),
+        "{}",
+        output.stderr
+    );
+}
