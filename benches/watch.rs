@@ -41,7 +41,9 @@ pub fn measure(only: &str) {
 
 /// What needs many homes, or patience.
 pub fn measure_long(only: &str) {
-    let scenarios: [Measure; 4] = [
+    let scenarios: [Measure; 6] = [
+        ("a request to the plugin, asked for every 15 s, 100 homes", || told(15)),
+        ("a request to the plugin, asked for every 5 s, 100 homes", || told(5)),
         ("watch, idle for 60 s, 1 home", || idle(1, 60)),
         ("watch, idle for 60 s, 1,000 homes", || idle(1000, 60)),
         ("watch, token file to openclaw.json, 100 rounds", || latency(100)),
@@ -178,11 +180,7 @@ fn asked(seconds: u64) -> Row {
     let api = Api::start(SECRET);
     api.add_claim("alice", json!({}));
     let (dir, homes) = homes(1, 604_800);
-    let ours = homes[0].join(".sigilum");
-    let record = json!({"mode": "oss-local", "api_url": api.url(), "email": "alice@local.sigilum"});
-    let hook = json!({"namespace": "alice", "notify": "irc:alice", "poll_requests": 5, "openclaw": "/bin/true"});
-    replace(&ours.join("owner-alice.json"), &record.to_string());
-    replace(&ours.join("hook.json"), &hook.to_string());
+    asks(&homes[0], &api, json!({"poll_requests": 5, "openclaw": "/bin/true"}));
     let watcher = Running::start(dir.path());
     // The first request is told, and the hook's entry, which names another API, is warned of.
     std::thread::sleep(Duration::from_secs(8));
@@ -193,6 +191,63 @@ fn asked(seconds: u64) -> Row {
     Row {
         cpu: Some((after.cpu - before.cpu) / count),
         note: format!("{count} requests; CPU time of each"),
+        ..Row::default()
+    }
+}
+
+/// Has a home ask an API for requests, and tell them.
+fn asks(home: &Path, api: &Api, more: serde_json::Value) {
+    let record = json!({"mode": "oss-local", "api_url": api.url(), "email": "alice@local.sigilum"});
+    let mut hook = json!({"namespace": "alice", "notify": "irc:alice"});
+    for (name, value) in more.as_object().into_iter().flatten() {
+        hook[name] = value.clone();
+    }
+    replace(&home.join(".sigilum/owner-alice.json"), &record.to_string());
+    replace(&home.join(".sigilum/hook.json"), &hook.to_string());
+}
+
+/// From a request to the line that the plugin puts into the chat: 100 homes, one request each, at moments that are spread
+/// over the time between two questions.
+fn told(seconds: u64) -> Row {
+    const HOMES: u32 = 100;
+    let (_dir, homes) = homes(HOMES as usize, 604_800);
+    let tell = |(home, number): (PathBuf, u32)| {
+        let api = Api::start(SECRET);
+        asks(&home, &api, json!({"poll_requests": seconds}));
+        let mut serve = Command::new(BINARY)
+            .args(["serve", "--stdio", "--openclaw-home"])
+            .arg(&home)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary");
+        let mut lines = BufReader::new(serve.stdout.take().expect("its output")).lines();
+        while api.seen().is_empty() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        std::thread::sleep(Duration::from_secs(seconds) + Duration::from_secs(seconds) * number / HOMES);
+        api.add_claim("alice", json!({}));
+        let begun = Instant::now();
+        let line = lines.next().and_then(Result::ok).unwrap_or_default();
+        let took = begun.elapsed();
+        assert!(line.contains("\"push\""), "{line}");
+        drop(serve.stdin.take());
+        let _ = serve.wait();
+        took
+    };
+    let homes = homes.into_iter().zip(0..HOMES);
+    let mut wall: Vec<Duration> = std::thread::scope(|scope| {
+        let threads: Vec<_> = homes.map(|home| scope.spawn(move || tell(home))).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a line"))
+            .collect()
+    });
+    wall.sort();
+    Row {
+        note: format!("99th of 100: {} ms", millis(wall[98])),
+        wall,
         ..Row::default()
     }
 }
