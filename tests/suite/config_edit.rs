@@ -512,15 +512,16 @@ fn an_edit_waits_for_our_lock_and_for_openclaws() {
     // It holds its own as long as it is told to.
     let slow = || {
         let hold = EditOptions {
-            hold_lock: Duration::from_millis(200),
+            hold_lock: Duration::from_secs(1),
             ..EditOptions::default()
         };
         config::edit(&home.place, &hold, &mut put("t2")).map(drop)
     };
     std::thread::scope(|scope| {
         let edit = scope.spawn(slow);
-        std::thread::sleep(Duration::from_millis(100));
-        assert!(home.path("openclaw.json.lock").exists());
+        while !home.path("openclaw.json.lock").exists() {
+            assert!(!edit.is_finished(), "it held no lock");
+        }
         let error = lock::acquire(&home.place.config, &LockOptions { tries: 1 }).unwrap_err();
         assert_eq!(error.code, ExitCode::LockHeld);
         edit.join().unwrap().unwrap();
