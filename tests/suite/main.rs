@@ -36,6 +36,7 @@ mod local_db;
 mod local_services;
 mod lock;
 mod manual;
+mod moving;
 mod next_steps;
 mod notice;
 mod paste;
