@@ -23,6 +23,8 @@ pub struct OpenClawHome {
     pub include_roots: Vec<PathBuf>,
     /// What `~` means in the config, where that is known.
     pub person: Option<PathBuf>,
+    /// What `${HOME}` means in the config, where that is known.
+    pub person_home: Option<PathBuf>,
     /// Whose home it was when it was found, as [`OpenClawHome::anothers`] says it.
     pub found_anothers: Option<u32>,
 }
@@ -39,6 +41,7 @@ impl OpenClawHome {
             older: None,
             include_roots: Vec::new(),
             person: None,
+            person_home: None,
         }
     }
 
@@ -215,6 +218,7 @@ pub fn find(dir: Option<&Path>, config: Option<&Path>, env: &Env) -> Result<Open
         older,
         include_roots: include_roots(env),
         person: openclaw_home(env).or_else(|| folder(env, "HOME")),
+        person_home: folder(env, "HOME"),
         ..found
     })
 }

@@ -29,5 +29,6 @@ pub mod removal;
 pub mod selection;
 mod shape;
 pub mod state_db;
+pub mod substitution;
 pub mod undo;
 pub mod workspace;

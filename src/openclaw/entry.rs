@@ -9,6 +9,7 @@ pub use super::selection::{Hooks, Install, Installs, Selection, installs, select
 
 use super::selection::{refusal, select, wakes_bundled_hooks};
 use super::shape::{child, kind, object, shape};
+use super::substitution::is_reference;
 use crate::error::Result;
 use crate::text::{filler, is_unset};
 use clap::ValueEnum;
@@ -87,30 +88,6 @@ impl fmt::Debug for Entry {
             .field("env", &self.env.keys().collect::<Vec<_>>())
             .finish()
     }
-}
-
-/// Whether OpenClaw substitutes something in this value: it holds a `${NAME}` that is not escaped as `$${NAME}`.
-pub fn is_reference(value: &str) -> bool {
-    let mut rest = value;
-    while let Some(at) = rest.find('$') {
-        rest = &rest[at..];
-        if let Some(after) = variable(rest.strip_prefix("$$").unwrap_or_default()) {
-            rest = after;
-        } else if variable(&rest[1..]).is_some() {
-            return true;
-        } else {
-            rest = &rest[1..];
-        }
-    }
-    false
-}
-
-/// The text behind a leading `{NAME}`, where there is one that OpenClaw takes for a variable's name.
-fn variable(text: &str) -> Option<&str> {
-    let (name, after) = text.strip_prefix('{')?.split_once('}')?;
-    let letter = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
-    let first = letter(*name.as_bytes().first()?);
-    (first && name.bytes().all(|byte| letter(byte) || byte.is_ascii_digit())).then_some(after)
 }
 
 /// The hook's entry; `None` where there is none. Fails (exit code config) on shapes that OpenClaw refuses: `hooks` a

@@ -1,8 +1,9 @@
 //! The folders in which OpenClaw's agents write freely.
 
+use super::substitution::substituted;
 use crate::home::OpenClawHome;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The workspace that a path lies in, links resolved; `None` where it lies in none. Workspaces are the folders that a
 /// config names as such, and those that OpenClaw takes without being told: `<home>/workspace` and, with more than one
@@ -13,25 +14,35 @@ pub fn around(path: &Path, config: Option<&Value>, home: &OpenClawHome) -> Optio
     let first = path.strip_prefix(&own).ok().and_then(|rest| rest.components().next());
     let untold = first.filter(|first| first.as_os_str().to_string_lossy().starts_with("workspace"));
     let named = || {
-        named(config?, home)
+        let folders = named(config?)
             .into_iter()
-            .map(|folder| real(&folder))
+            .filter_map(|text| folder(text, config?, home));
+        folders
+            .map(|folder| real(&home.home.join(folder)))
             .find(|folder| path.starts_with(folder))
     };
     untold.map(|name| own.join(name)).or_else(named)
 }
 
-/// Whether agents may write at this path: it lies in a workspace, or anywhere in the OpenClaw home.
+/// A workspace whose folder only OpenClaw's gateway knows, as the config spells it: it may be anywhere.
+pub fn unknown<'a>(config: Option<&'a Value>, home: &OpenClawHome) -> Option<&'a str> {
+    let config = config?;
+    let is_known = |text: &str| folder(text, config, home).is_some_and(|folder| folder.is_absolute());
+    named(config).into_iter().find(|text| !is_known(text))
+}
+
+/// Whether agents may write at this path: it lies in a workspace or anywhere in the OpenClaw home, as far as is known.
 pub fn holds(path: &Path, config: Option<&Value>, home: &OpenClawHome) -> bool {
-    real(path).starts_with(real(&home.home)) || around(path, config, home).is_some()
+    real(path).starts_with(real(&home.home)) || around(path, config, home).is_some() || unknown(config, home).is_some()
 }
 
 fn real(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-/// The workspaces of all agents, of those in a list (up to 2026.8) and of those by name.
-fn named(config: &Value, home: &OpenClawHome) -> Vec<PathBuf> {
+/// What the config names as the folder of an agent: of all, of those in a list (up to 2026.8) and of those by name, with
+/// the folders that they are to work in; and what it puts into the OpenClaw gateway's environment for that.
+fn named(config: &Value) -> Vec<&str> {
     let agents = &config["agents"];
     let list = agents["list"].as_array().into_iter().flatten();
     let entries = agents["entries"]
@@ -42,12 +53,39 @@ fn named(config: &Value, home: &OpenClawHome) -> Vec<PathBuf> {
         .into_iter()
         .chain(list)
         .chain(entries);
-    let texts = all.filter_map(|agent| agent.get("workspace")?.as_str());
-    let absolute = |text: &str| match (text.strip_prefix('~'), &home.person) {
-        (Some(rest), Some(person)) => person.join(rest.trim_start_matches('/')),
-        _ => home.home.join(text),
+    let of_agent = |agent| ["/workspace", "/cwd", "/runtime/acp/cwd"].map(|at| Value::pointer(agent, at));
+    let texts = all.flat_map(of_agent).flatten().filter_map(Value::as_str);
+    let texts = texts.chain(variable(config, "OPENCLAW_WORKSPACE_DIR"));
+    texts.filter(|text| !text.trim().is_empty()).collect()
+}
+
+/// A variable that the config puts into the OpenClaw gateway's environment.
+fn variable<'a>(config: &'a Value, name: &str) -> Option<&'a str> {
+    let members = ["/env/vars", "/env"].map(|at| config.pointer(at).and_then(Value::as_object));
+    let mut members = members.into_iter().flatten().flatten();
+    members.find(|(key, _)| key.trim() == name)?.1.as_str()
+}
+
+/// The folder that a text names, as OpenClaw 2026.9.6 takes it; `None` where a variable that is not known stands in it.
+/// One that is not absolute lies where only OpenClaw's gateway knows.
+fn folder(text: &str, config: &Value, home: &OpenClawHome) -> Option<PathBuf> {
+    let of_person = home.person_home.as_ref().and_then(|person| person.to_str());
+    let known = |name: &str| of_person.filter(|_| name == "HOME" && variable(config, name).is_none());
+    let text = substituted(text, |name| known(name).map(str::to_owned))?.replace('\0', "");
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    let spelled = match (Path::new(text).strip_prefix("~"), &home.person) {
+        (Ok(rest), Some(person)) => person.join(rest),
+        _ => PathBuf::from(text),
     };
-    texts.map(absolute).collect()
+    // By its spelling alone, whatever is there.
+    let mut path = PathBuf::new();
+    for part in spelled.components() {
+        match part {
+            Component::ParentDir => drop(path.pop()),
+            part => path.push(part),
+        }
+    }
+    Some(path)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::error::{ExitCode, Result};
 use crate::home::OpenClawHome;
 use crate::hook_record::HookRecord;
 use crate::openclaw::hook_files::Kind;
+use crate::openclaw::substitution::is_reference;
 use crate::openclaw::{config, entry, plugin};
 use crate::settings::{self, Owner, OwnerQuery};
 use crate::sigilum::http;
@@ -171,13 +172,7 @@ pub(super) fn entry_of(config: &Value, barred: Option<&str>) -> Result<Option<En
     };
     let token = match entry.token() {
         Some(text) => seen(&text).map_or(InConfig::Garbage, InConfig::Token),
-        None if entry
-            .env
-            .get(entry::TOKEN)
-            .is_some_and(|text| entry::is_reference(text)) =>
-        {
-            InConfig::Reference
-        }
+        None if entry.env.get(entry::TOKEN).is_some_and(|text| is_reference(text)) => InConfig::Reference,
         None => InConfig::Unset,
     };
     Ok(Some(Entry {

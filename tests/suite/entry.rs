@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use sigilum_authz_notify::error::ExitCode;
 use sigilum_authz_notify::openclaw::entry::Enable;
 use sigilum_authz_notify::openclaw::entry::{
-    HOOK, Install, Installs, PLUGIN, Planned, Wanted, find, is_reference, selection, wanted,
+    HOOK, Install, Installs, PLUGIN, Planned, Wanted, find, selection, wanted,
 };
 use sigilum_authz_notify::openclaw::removal::{removed, without_token};
+use sigilum_authz_notify::openclaw::substitution::is_reference;
 use sigilum_authz_notify::text::{filler, is_unset};
 use std::path::Path;
 

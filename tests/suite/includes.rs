@@ -268,7 +268,75 @@ fn no_secret_goes_where_others_or_agents_may_write() {
             Some("workspace"),
         ),
         (".openclaw/workspace", 0o700, "{}", Some("workspace")),
+        // As OpenClaw takes them: with variables, with blanks around, and where an agent is to work.
+        (
+            "agents",
+            0o700,
+            "{agents: {defaults: {workspace: '${HOME}/agents'}}}",
+            Some("workspace"),
+        ),
+        (
+            "agents",
+            0o700,
+            "{agents: {defaults: {workspace: ' ~/agents\\n'}}}",
+            Some("workspace"),
+        ),
+        (
+            "agents",
+            0o700,
+            "{agents: {defaults: {cwd: '~/agents'}}}",
+            Some("workspace"),
+        ),
+        // Nobody but OpenClaw's gateway knows where these lie: here, perhaps.
+        (
+            "agents",
+            0o700,
+            "{agents: {defaults: {workspace: '${WS}'}}}",
+            Some("workspace"),
+        ),
+        (
+            "agents",
+            0o700,
+            "{agents: {defaults: {workspace: '$HOME/agents'}}}",
+            Some("workspace"),
+        ),
+        (
+            "agents",
+            0o700,
+            "{agents: {defaults: {workspace: 'agents'}}}",
+            Some("workspace"),
+        ),
+        (
+            ".openclaw/inner",
+            0o700,
+            "{agents: {defaults: {workspace: 'inner'}}}",
+            Some("workspace"),
+        ),
+        (
+            "agents",
+            0o700,
+            "{env: {HOME: '/srv'}, agents: {defaults: {workspace: '${HOME}/agents'}}}",
+            Some("workspace"),
+        ),
+        (
+            "agents",
+            0o700,
+            "{env: {vars: {' OPENCLAW_WORKSPACE_DIR ': 'agents'}}}",
+            Some("workspace"),
+        ),
         ("dotfiles", 0o700, "{}", None),
+        (
+            "dotfiles",
+            0o700,
+            "{agents: {defaults: {workspace: ' ${HOME}/agents'}}}",
+            None,
+        ),
+        (
+            "dotfiles",
+            0o700,
+            "{agents: {defaults: {workspace: '/srv/$${X}'}}}",
+            None,
+        ),
         (".openclaw/inner", 0o700, "{}", None),
     ];
     for (folder, bits, text, why) in table {

@@ -19,6 +19,14 @@ pub(super) fn barred(seen: &Seen, home: &OpenClawHome) -> Option<String> {
             workspace.display()
         ));
     }
+    if target.is_link
+        && let Some(text) = workspace::unknown(Some(seen.value()), home)
+    {
+        return Some(format!(
+            "the config is a link, {}, and perhaps into the workspace {text:?}, of which only OpenClaw knows where it lies",
+            target.path.display()
+        ));
+    }
     if let Some(folder) = target.folder.as_ref().filter(|_| target.is_link)
         && std::fs::canonicalize(&home.home).is_ok_and(|home| !target.path.starts_with(home))
         && fs::others_can_write(folder, &home.home)

@@ -3,8 +3,9 @@
 use crate::cmd::doctor::facts::Facts;
 use crate::cmd::doctor::finding::Finding;
 use crate::error::ExitCode;
-use crate::openclaw::entry::{Entry, Hooks, TOKEN, is_reference};
+use crate::openclaw::entry::{Entry, Hooks, TOKEN};
 use crate::openclaw::hook_files::Kind;
+use crate::openclaw::substitution::is_reference;
 use crate::settings::Owner;
 
 pub(super) fn entry(name: &'static str, facts: &Facts) -> Vec<Finding> {
