@@ -142,7 +142,8 @@ impl Command {
 
     /// What its sender may do where it was typed.
     pub fn may(&self, people: &People) -> May {
-        let (Some(channel), Some("direct")) = (self.channel.as_deref(), self.chat_type.as_deref()) else {
+        let channel = self.channel.as_deref().filter(|channel| !channel.contains(':'));
+        let (Some(channel), Some("direct")) = (channel, self.chat_type.as_deref()) else {
             return May::Nothing;
         };
         if self.is_gateway_client || channel == WEB_CHAT {
@@ -231,7 +232,7 @@ mod tests {
                 .chain(&["irc", "sms", "webchat"])
                 .map(|channel| format!("{channel}:me"))
                 .collect(),
-            senders: vec!["telegram:reader".to_owned()],
+            senders: vec!["telegram:reader".to_owned(), "telegram:reader:x".to_owned()],
         }
     }
 
@@ -273,6 +274,14 @@ mod tests {
                 May::Nothing,
             ),
             (json!({"channel": "discord:me", "from": "discord:me:me"}), May::Nothing),
+            (
+                json!({"channel": "matrix", "senderId": "telegram:reader", "from": "matrix:telegram:reader"}),
+                May::Nothing,
+            ),
+            (
+                json!({"channel": "telegram:reader", "senderId": "x", "from": "x"}),
+                May::Nothing,
+            ),
             (
                 json!({"senderId": "reader", "from": "telegram:reader"}),
                 May::Read(NotRecorded),

@@ -140,7 +140,7 @@ impl Event {
 ///
 /// An id is compared whole. On IRC, where an id is `nick!user@host`, a bare nick will do, in either case of letters;
 /// anyone may take a nick that its owner is not using, so a network without registered nicks wants the whole id.
-/// `irc:alice` is `alice` on that channel alone.
+/// `irc:alice` is `alice` on that channel alone, and nobody's who is called `irc:alice` on another one.
 pub fn is_one_of(ids: &[String], sender: &str, channel: Option<&str>) -> bool {
     // Elsewhere an id may hold anything before a `!`.
     let nick = sender
@@ -149,11 +149,49 @@ pub fn is_one_of(ids: &[String], sender: &str, channel: Option<&str>) -> bool {
         .map(|(nick, _)| nick);
     let is_sender = |id: &str| id == sender || nick.is_some_and(|nick| nick.eq_ignore_ascii_case(id));
     let known = ids.iter().filter(|id| !id.is_empty() && !sender.is_empty());
-    known.into_iter().any(|id| {
-        let on_channel = |source: &str| id.strip_prefix(source)?.strip_prefix(':');
-        is_sender(id) || channel.and_then(on_channel).is_some_and(is_sender)
+    known.into_iter().any(|id| match id.split_once(':') {
+        Some((of, rest)) if channel == Some(of) => is_sender(rest) || id == sender,
+        // An id of another channel, whatever somebody calls themselves on this one.
+        Some((of, _)) if CHANNELS.contains(&of) => false,
+        _ => is_sender(id),
     })
 }
+
+/// OpenClaw's channels, up to 2026.9.6: what an id that names one begins with.
+const CHANNELS: [&str; 32] = [
+    "a2a",
+    "buzz",
+    "clickclack",
+    "discord",
+    "feishu",
+    "googlechat",
+    "imessage",
+    "irc",
+    "line",
+    "matrix",
+    "mattermost",
+    "msteams",
+    "nextcloud-talk",
+    "nostr",
+    "qqbot",
+    "raft",
+    "reef",
+    "signal",
+    "slack",
+    "sms",
+    "synology-chat",
+    "telegram",
+    "tlon",
+    "twitch",
+    "webchat",
+    "wechat",
+    "wecom",
+    "whatsapp",
+    "yuanbao",
+    "zalo",
+    "zaloclawbot",
+    "zalouser",
+];
 
 /// Sender ids in a text: separated by commas or white space.
 pub fn sender_ids(text: &str) -> Vec<String> {
@@ -334,6 +372,13 @@ mod tests {
             ("12345", "telegram", "bob\n12345", true),
             ("12345", "telegram", "telegram:12345", true),
             ("12345!~x@host", "irc", "telegram:12345", false),
+            ("telegram:12345", "telegram", "telegram:12345", true),
+            ("telegram:12345", "matrix", "telegram:12345", false),
+            ("telegram:12345", "matrix", "matrix:telegram:12345", true),
+            ("telegram:12345", "newchat", "telegram:12345", false),
+            ("telegram:12345", "", "telegram:12345", false),
+            ("irc:alice!~a@host", "irc", "irc:alice", false),
+            ("uuid:1-2", "signal", "uuid:1-2", true),
             ("@boss!evil:matrix.example", "matrix", "@boss", false),
             ("@boss!evil:matrix.example", "matrix", "matrix:@boss", false),
             (
