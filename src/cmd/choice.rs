@@ -136,6 +136,11 @@ impl Choice {
         self.record.namespace.as_deref().filter(|_| adopts)
     }
 
+    /// Whether who reads the notice was taken over.
+    pub fn adopts_readers(&self) -> bool {
+        !self.adopted.is_empty() && (self.record.senders.is_some() || self.record.groups.is_some())
+    }
+
     /// What was taken over, in words that follow "taken over".
     pub fn told(&self) -> Option<String> {
         (!self.adopted.is_empty()).then(|| {

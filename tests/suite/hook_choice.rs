@@ -317,6 +317,53 @@ fn what_version_0_1_0_kept_in_the_entry_is_taken_over_once_and_shown() {
     }
 }
 
+/// An agent may have written the senders: a switch, which shows none of that, leaves them to an install.
+#[test]
+fn a_switch_takes_nobodys_readers_over() {
+    for vars in [
+        json!({"SIGILUM_NOTIFY_SENDERS": "irc:mallory"}),
+        json!({"SIGILUM_NOTIFY_GROUPS": "full"}),
+    ] {
+        let env = old_home(&["alice", "bob"], json!({"env": vars}));
+        let output = env.run(["auth", "switch", "alice"]).expect(1);
+        assert!(!env.sigilum("hook.json").exists());
+        let next = output.stderr.split("next: sigilum-authz-notify ").nth(1).unwrap();
+        let next = next.split(';').next().unwrap();
+        assert_eq!(next, "hook install --namespace alice");
+        env.run(next.split(' ')).expect(0);
+        assert_eq!(record(&env)["namespace"], "alice");
+        env.run(["auth", "switch", "bob"]).expect(0);
+        assert_eq!(record(&env)["namespace"], "bob");
+    }
+}
+
+/// A variable that stays from elsewhere is no reason to leave whom the hook speaks for.
+#[test]
+fn an_install_speaks_for_nobody_of_the_environment_who_is_not_logged_in() {
+    let env = TestEnv::new();
+    env.run(login("alice")).expect(0);
+    let install = |args: &[&str]| {
+        env.run([&["hook", "install"], args].concat())
+            .env("SIGILUM_NAMESPACE", "mallory")
+            .expect(0)
+            .stdout
+    };
+    let said = install(&[]);
+    assert_eq!(record(&env)["namespace"], "alice");
+    assert_eq!(entry(&env).unwrap()["env"]["SIGILUM_NAMESPACE"], "alice");
+    let told = "the hook still speaks for alice: SIGILUM_NAMESPACE names mallory, who is not logged in here; to have it speak \
+                for mallory: sigilum-authz-notify hook install --namespace mallory\n";
+    assert!(said.contains(told), "{said}");
+    install(&["--namespace", "mallory"]);
+    assert_eq!(record(&env)["namespace"], "mallory");
+    // Where nobody is logged in, it names whom the hook is for.
+    let env = TestEnv::new();
+    env.run(["hook", "install"])
+        .env("SIGILUM_NAMESPACE", "mallory")
+        .expect(0);
+    assert_eq!(record(&env)["namespace"], "mallory");
+}
+
 /// In a home of version 0.1.0 a renewal goes where the token stood that it replaces: an agent that puts another one into
 /// the entry gets none for it.
 #[test]

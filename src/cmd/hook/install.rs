@@ -17,7 +17,7 @@ use crate::openclaw::hook_files::{self, Done, Kind, Program};
 use crate::openclaw::plugin;
 use crate::origin::Origin;
 use crate::owner_token;
-use crate::settings::{self, Owner, OwnerQuery};
+use crate::settings::{self, Owner, OwnerQuery, Sourced};
 use crate::time;
 use secrecy::SecretString;
 use serde_json::Value;
@@ -273,6 +273,9 @@ fn whom(
     let Some(namespace) = named.cloned() else {
         return Ok((owner, None, None));
     };
+    if let Some((other, why)) = unknown_of_environment(args, owner.as_ref(), &choice, place) {
+        return Ok((Some(owner_of(Some(&other), None)?), Some(other), Some(why)));
+    }
     let speaks = choice.speak_for(&namespace, place)?;
     let text = speaks.text(&namespace, &args.place);
     Ok(match speaks {
@@ -283,6 +286,33 @@ fn whom(
         ),
         Speaks::ForIt | Speaks::NoLongerFor(_) => (owner, Some(namespace), text),
     })
+}
+
+/// Where the environment alone names somebody who is not logged in, and the hook speaks for somebody who is: these, and why.
+fn unknown_of_environment(
+    args: &HookInstallArgs,
+    owner: Option<&Owner>,
+    choice: &Choice,
+    place: &OpenClawHome,
+) -> Option<(String, String)> {
+    let owner = owner.filter(|owner| owner.record.is_none())?;
+    let Sourced {
+        value: named,
+        origin: Origin::Env(variable),
+    } = &owner.namespace
+    else {
+        return None;
+    };
+    let current = choice.record.namespace.clone()?;
+    if !place.record_file(&current).exists() {
+        return None;
+    }
+    let flags = context::place_flags(&args.place);
+    let why = format!(
+        "still speaks for {current}: {variable} names {named}, who is not logged in here; to have it speak for {named}: \
+         sigilum-authz-notify hook install --namespace {named}{flags}"
+    );
+    Some((current, why))
 }
 
 fn owner(args: &HookInstallArgs, env: &Env, place: &OpenClawHome) -> Result<Owner> {

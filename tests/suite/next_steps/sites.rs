@@ -63,6 +63,11 @@ pub const SITES: &[Site] = &[
     Site("cmd::auth::switch", "mode.login_command", Case("switch to a stranger")),
     Site(
         "cmd::auth::switch",
+        r#"format!("sigilum-authz-notify hook install{plugin}"#,
+        Test("a_switch_takes_nobodys_readers_over"),
+    ),
+    Site(
+        "cmd::auth::switch",
         "{}\", context::login_command",
         Case("switch to a namespace without a token"),
     ),
