@@ -7,14 +7,18 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The command lines of the page.
-fn lines() -> Vec<String> {
+/// The command lines of the page: those of the move, and those of the way back.
+fn lines() -> (Vec<String>, Vec<String>) {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/moving.md");
     let page = std::fs::read_to_string(page).unwrap();
-    let blocks = page.split("```sh\n").skip(1);
-    let blocks = blocks.filter_map(|block| block.split("```").next());
-    let lines = blocks.flat_map(str::lines).map(str::trim);
-    lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    let (forth, back) = page.split_once("\n## Going back\n").unwrap();
+    let of = |text: &str| -> Vec<String> {
+        let blocks = text.split("```sh\n").skip(1);
+        let blocks = blocks.filter_map(|block| block.split("```").next());
+        let lines = blocks.flat_map(str::lines).map(str::trim);
+        lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    };
+    (of(forth), of(back))
 }
 
 /// What the home holds, but for `.sigilum/`.
@@ -55,29 +59,18 @@ fn the_page_moves_a_home_of_the_scripts_and_back() {
         env.write(".openclaw/hooks/sigilum-authz-notify/HOOK.md", "theirs\n");
         let before = theirs(&env);
 
-        let (forth, back) = lines().into_iter().filter(|line| !line.contains(other)).fold(
-            (Vec::new(), Vec::new()),
-            |(mut forth, mut back): (Vec<String>, Vec<String>), line| {
-                let is_back = !back.is_empty() || line.contains("uninstall");
-                if is_back {
-                    back.push(line)
-                } else {
-                    forth.push(line)
-                }
-                (forth, back)
-            },
-        );
-        assert!(forth.len() >= 6 && back.len() == 2, "{forth:?} {back:?}");
-        let path = format!(
-            "{}:{}/bin:/usr/bin:/bin",
-            Path::new(BINARY).parent().unwrap().display(),
-            env.home().display()
-        );
+        let (forth, back) = lines();
+        assert!(forth.len() >= 8 && back.len() == 2, "{forth:?} {back:?}");
+        // The shell has all that it needs: nothing of this machine's service manager.
+        let path = Path::new(BINARY).parent().unwrap();
         let sh = |line: &str| {
             let run = env.run_program("/bin/sh".as_ref(), ["-c", line]);
-            run.env("PATH", &path).output()
+            run.env("PATH", path).output()
         };
-        for line in forth.iter().filter(|line| !line.starts_with("openclaw ")) {
+        for line in forth
+            .iter()
+            .filter(|line| !line.contains(other) && !line.starts_with("openclaw "))
+        {
             let done = sh(line);
             // What there is to look at before is no failure of the line.
             let looks = ["doctor", "auth status"].iter().any(|looks| line.ends_with(looks));
