@@ -6,6 +6,7 @@ mod choice;
 mod context;
 mod demo;
 mod doctor;
+mod exchange;
 mod hook;
 mod hook_entry;
 mod manual;

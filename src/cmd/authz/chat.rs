@@ -10,7 +10,6 @@ use crate::authz::timed;
 use crate::cli::HookRunArgs;
 use crate::cmd::hook::answer::read_seen;
 use crate::cmd::hook::caller::Caller;
-use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::hook::command::{Asked, Command, May, NotDeciding, channel_of};
 use crate::hook::reply::{self, Reply};
@@ -35,10 +34,10 @@ pub struct Told {
 
 /// What a command is answered with.
 pub struct Means<'a> {
-    /// What leads to the home.
+    /// The flags that count.
     pub args: &'a HookRunArgs,
-    /// The environment of this process.
-    pub env: &'a Env,
+    /// Who asks.
+    pub caller: &'a dyn Fn() -> Result<Caller>,
     /// The client for a caller.
     pub http: &'a dyn Fn(&Caller) -> Arc<Http>,
     /// What everybody was shown.
@@ -49,7 +48,7 @@ pub struct Means<'a> {
 
 /// Answers a command, whatever comes of it.
 pub fn answer(command: &Command, means: &Means) -> Told {
-    let caller = match Caller::gateway(&means.args.place, means.env) {
+    let caller = match (means.caller)() {
         Ok(caller) => caller,
         Err(error) => return not_set_up(&error),
     };

@@ -75,7 +75,12 @@ pub fn read_seen(file: &Path) -> Seen {
 }
 
 /// Answers an event of the OpenClaw gateway, whatever comes of it. `http` gives the client for a caller.
-pub fn for_gateway(event: &Event, args: &HookRunArgs, env: &Env, http: &dyn Fn(&Caller) -> Arc<Http>) -> Outcome {
+pub fn for_gateway(
+    event: &Event,
+    args: &HookRunArgs,
+    caller: &dyn Fn() -> Result<Caller>,
+    http: &dyn Fn(&Caller) -> Arc<Http>,
+) -> Outcome {
     if event.asks() == Asks::Nothing {
         return Outcome::default();
     }
@@ -83,7 +88,7 @@ pub fn for_gateway(event: &Event, args: &HookRunArgs, env: &Env, http: &dyn Fn(&
         let form = audience.map(|audience| audience.form);
         not_set_up(event, form, &error).into()
     };
-    let caller = match Caller::gateway(&args.place, env) {
+    let caller = match caller() {
         Ok(caller) => caller,
         Err(error) => return not_set_up(event.audience(&Readers::default()), error),
     };

@@ -24,7 +24,8 @@ pub fn run(args: &HookRunArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCod
     }
     let event = Event::from_value(&read_event()?);
     let http = |caller: &Caller| Arc::new(Http::new(http::Options::from_env(&caller.env)));
-    let outcome = answer::for_gateway(&event, args, env, &http);
+    let caller = || Caller::gateway(&args.place, env);
+    let outcome = answer::for_gateway(&event, args, &caller, &http);
     serde_json::to_writer(&mut *out, &outcome)
         .map_err(std::io::Error::from)
         .and_then(|()| writeln!(out))
