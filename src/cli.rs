@@ -14,11 +14,13 @@
 )]
 
 mod authz;
+mod broker;
 mod service;
 mod texts;
 mod values;
 
 pub use authz::*;
+pub use broker::*;
 pub use service::*;
 
 use crate::error::Called;
@@ -139,6 +141,9 @@ pub enum Command {
     /// Answer OpenClaw events, one JSON line in, one out, until standard input closes (what the plugin runs)
     #[command(after_help = texts::SERVE)]
     Serve(ServeArgs),
+    /// Keep the owner token as another user, and ask with it for the OpenClaw gateway's user
+    #[command(subcommand)]
+    Broker(BrokerCommand),
     /// Go through everything that a notice needs, and say what to do about it
     #[command(after_help = texts::DOCTOR)]
     Doctor(DoctorArgs),

@@ -2,6 +2,7 @@
 
 mod auth;
 mod authz;
+mod broker;
 mod choice;
 mod context;
 mod demo;
@@ -20,7 +21,9 @@ mod service;
 mod together;
 mod watch;
 
-use crate::cli::{AuthCommand, AuthzCommand, Cli, Command, HookCommand, ServiceCommand, ServiceSecretCommand};
+use crate::cli::{
+    AuthCommand, AuthzCommand, BrokerCommand, Cli, Command, HookCommand, ServiceCommand, ServiceSecretCommand,
+};
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::process::waiting;
@@ -29,7 +32,7 @@ use std::io::Write;
 /// Runs one command line. Results go to `out`, warnings to standard error.
 pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     // What stays is told in the log.
-    if !matches!(cli.command, Command::Watch(_) | Command::Serve(_)) {
+    if !matches!(cli.command, Command::Watch(_) | Command::Serve(_) | Command::Broker(_)) {
         waiting::tell_with(|text| output::note(text));
     }
     let called = cli.called;
@@ -65,6 +68,7 @@ fn run_command(command: Command, env: &Env, out: &mut dyn Write) -> Result<ExitC
         Command::Hook(HookCommand::Status(args)) => hook::status::run(&args, env, out),
         Command::Watch(args) => watch::run(&args, env, out),
         Command::Serve(args) => serve::run(&args, env, out),
+        Command::Broker(BrokerCommand::Run(args)) => broker::run::run(&args, env),
         Command::Doctor(args) => doctor::run(&args, env, out),
         Command::Demo => demo::run(out),
         Command::Completions(args) => manual::completions(&args, out),

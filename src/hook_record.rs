@@ -160,6 +160,9 @@ pub struct HookRecord {
     /// The unit of the service that runs the watcher of this home, absolute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<PathBuf>,
+    /// The broker that keeps the token and asks with it; absent: this home has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broker: Option<BrokerRecord>,
     /// The OpenClaw config where it is not `<home>/openclaw.json`: from the home where it lies in it, else absolute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<PathBuf>,
@@ -202,6 +205,18 @@ impl HookRecord {
         let is = |other: &PathBuf| other == home || other.canonicalize().ok() == home.canonicalize().ok();
         is_outside && !self.config_of.as_ref().is_some_and(is)
     }
+}
+
+/// A broker, as `hook install --broker` found it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokerRecord {
+    /// Its socket, absolute.
+    pub socket: PathBuf,
+    /// The number of the user that it runs as: what anybody else says there is not believed.
+    pub uid: u32,
+    /// The namespace, where it is not the broker's own choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
 }
 
 impl fmt::Debug for HookRecord {
@@ -312,7 +327,7 @@ mod tests {
         assert!(read(&path).unwrap().is_none());
 
         let lock = fs::lock_sigilum(&place).unwrap();
-        let text = r#"{"namespace": "alice", "groups": "off", "broker": {"port": 7}}"#;
+        let text = r#"{"namespace": "alice", "groups": "off", "later": {"port": 7}}"#;
         lock.write_private(&path, text.as_bytes()).unwrap();
         let mut record = read(&path).unwrap().unwrap();
         assert_eq!(record.groups, Some(Groups::Off));
@@ -322,7 +337,7 @@ mod tests {
             .insert("HTTPS_PROXY".to_owned(), "http://u:pass@proxy".to_owned());
         write(&lock, &path, &record).unwrap();
         let written: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        let wanted = serde_json::json!({"namespace": "bob", "groups": "off", "broker": {"port": 7},
+        let wanted = serde_json::json!({"namespace": "bob", "groups": "off", "later": {"port": 7},
             "env": {"HTTPS_PROXY": "http://u:pass@proxy"}});
         assert_eq!(written, wanted);
         assert!(!format!("{record:?}").contains("pass"));

@@ -6,6 +6,7 @@
 //! ```text
 //! cmd           one file a command: read settings, call the parts, print
 //! cli           every flag, default and help text
+//! broker        what a broker and those who ask it say over its socket, and to whom
 //! watch         renews tokens before they expire, keeps openclaw.json up to date, takes back approvals whose time is over,
 //!               tells the owner of requests at once
 //! authz         one decision of the owner from its intent to its result, the log of all, approvals that end
@@ -37,6 +38,7 @@
 
 pub mod cli;
 
+pub mod broker;
 pub mod cmd;
 pub mod watch;
 

@@ -1,8 +1,19 @@
 //! `authz …`: its commands and flags.
 
 use super::{JsonArgs, ShowArgs};
+use crate::request::STATUSES;
 use crate::time;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+
+impl ListedStatus {
+    /// As the flag spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            one => STATUSES[one as usize],
+        }
+    }
+}
 
 /// `authz …`
 #[derive(Debug, Subcommand)]

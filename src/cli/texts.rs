@@ -199,3 +199,11 @@ pub(super) const MAN: &str = "\
 Examples:
   sigilum-authz-notify man > sigilum-authz-notify.1
   sigilum-authz-notify man auth login | man -l -";
+
+pub(super) const BROKER_RUN: &str = "\
+Agents run as the OpenClaw gateway's user and can read what it can. A broker runs as another user: it has the token, and
+the gateway's side only asks. It takes no decision over its socket. docs/broker.md sets one up.
+
+Examples:
+  sigilum-authz-notify broker run --allow-uid openclaw \\
+    --socket /run/sigilum-authz-notify/broker.sock";

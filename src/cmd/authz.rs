@@ -7,6 +7,6 @@ mod failure;
 pub mod list;
 pub mod log;
 pub mod show;
-mod site;
+pub mod site;
 mod target;
 mod text;

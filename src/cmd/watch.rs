@@ -65,8 +65,10 @@ fn options(args: &WatchArgs, env: &Env) -> Result<Options> {
         poll: args.poll,
         once: args.once,
         push: watch::push::Options {
-            target: args.notify.clone(),
-            every: args.poll_requests,
+            whom: watch::push::Whom::Recorded {
+                target: args.notify.clone(),
+                every: args.poll_requests,
+            },
             ..watch::push::Options::default()
         },
         ..Options::new(homes(args, env)?, env)

@@ -19,6 +19,34 @@ pub fn account_name() -> String {
     name.unwrap_or(me)
 }
 
+/// The name of an account, or its number where it has none here.
+pub fn user_name(uid: u32) -> String {
+    let name = Accounts::of_this_machine().and_then(|accounts| accounts.name(&uid.to_string()));
+    name.unwrap_or_else(|| uid.to_string())
+}
+
+/// The number of an account that has this name here.
+pub fn user_number(name: &str) -> Option<u32> {
+    number_of(&Accounts::of_this_machine()?.passwd, name)
+}
+
+/// The number of a group that has this name here.
+pub fn group_number(name: &str) -> Option<u32> {
+    number_of(&Accounts::of_this_machine()?.group, name)
+}
+
+/// Whether an account is one of a group's here.
+pub fn is_in_group(uid: u32, gid: u32) -> bool {
+    Accounts::of_this_machine().is_some_and(|accounts| accounts.in_group(gid).contains(&Some(uid)))
+}
+
+/// `name:password:number:…`, in passwd(5) as in group(5).
+fn number_of(rows: &str, name: &str) -> Option<u32> {
+    let mut rows = rows.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let row = rows.find(|row| row.first() == Some(&name))?;
+    row.get(2)?.parse().ok()
+}
+
 impl Accounts {
     /// This machine's; `None` where they cannot be read. A container may have none at all.
     pub fn of_this_machine() -> Option<Self> {

@@ -112,6 +112,8 @@ pub enum NotDeciding {
     Settings,
     /// OpenClaw is too old to confirm it.
     OldOpenClaw,
+    /// A broker answers, which takes no decision over its socket.
+    Broker,
 }
 
 impl Command {

@@ -248,6 +248,10 @@ pub fn not_deciding(may: May) -> Option<&'static str> {
         }
         NotDeciding::NotOwner => "OpenClaw does not call you an owner (commands.ownerAllowFrom), so it only lists.",
         NotDeciding::Settings => "The settings of this channel are not those that were recorded, so it only lists.",
+        NotDeciding::Broker => {
+            "A broker keeps the owner token, and takes no decision from the OpenClaw gateway's user: decide in the \
+             dashboard, or as the broker's user."
+        }
         NotDeciding::OldOpenClaw => {
             "This OpenClaw cannot confirm that you are an owner right before a decision, which takes 2026.9 or later, so \
              it only lists."

@@ -322,7 +322,8 @@ impl Home {
     }
 
     fn read_snapshot(&mut self, shared: &Shared) -> Snapshot {
-        self.reader.read(&self.place, &shared.env, shared.push.target.is_some())
+        self.reader
+            .read(&self.place, &shared.env, shared.push.whom.is_somebody_named())
     }
 
     /// Does it under our lock, which is taken where it is not; gives what the home is then.

@@ -24,11 +24,12 @@ const GROUND: [&str; 11] = [
 ];
 
 /// Each room above the ground, and the rooms above the ground that it may know.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("token", &[]),
     ("openclaw", &[]),
     ("sigilum", &[]),
     ("hook", &[]),
+    ("broker", &["hook"]),
     ("authz", &["sigilum"]),
     ("settings", &["token", "openclaw", "sigilum"]),
     ("local_token", &["token", "openclaw", "sigilum", "settings"]),
@@ -63,6 +64,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
             "owner_token",
             "token_check",
             "watch",
+            "broker",
             "cli",
         ],
     ),

@@ -12,6 +12,7 @@ mod auth_login;
 mod auth_status;
 mod authority;
 mod authz;
+mod broker;
 mod chat;
 mod config_edit;
 mod config_include;

@@ -225,6 +225,7 @@ fn start(world: &World) -> Teller {
     let rules = Rules {
         every: EVERY,
         namespace: "alice".to_owned(),
+        program: "sigilum-authz-notify".to_owned(),
         flags: String::new(),
         seed: world.now as u64,
     };

@@ -5,8 +5,9 @@ use super::site::Site;
 use super::{log, show, target};
 use crate::authz::decide::{Stopped, Wanted};
 use crate::authz::decision_log::{DecisionLog, How};
-use crate::authz::short_id::short;
+use crate::authz::short_id::{Typed, short};
 use crate::authz::timed;
+use crate::broker::deciding;
 use crate::cli::HookRunArgs;
 use crate::cmd::hook::answer::read_seen;
 use crate::cmd::hook::caller::Caller;
@@ -59,6 +60,9 @@ pub fn answer(command: &Command, means: &Means) -> Told {
         .map(channel_of)
         .unwrap_or_default()
         .to_owned();
+    if caller.is_guest() && may == May::Decide {
+        may = deciding::over_the_socket();
+    }
     let unvouched = || caller.unvouched(&channel);
     let differs = (may == May::Decide).then(unvouched).flatten();
     if differs.is_some() {
@@ -78,9 +82,14 @@ pub fn answer(command: &Command, means: &Means) -> Told {
         (_, May::Nothing) => (Reply::text(reply::REFUSAL), refused()),
         (Asked::Help | Asked::Unclear, _) => (reply::help(may), Vec::new()),
         (Asked::Decide(..), May::Read(NotDeciding::Settings)) => (not_vouched(&differs.unwrap_or_default()), refused()),
-        (Asked::Decide(decision, ..), May::Read(_)) => {
+        (Asked::Decide(decision, id, _), May::Read(_)) => {
             let flags = caller.place.flags(&caller.env);
-            let command = format!("sigilum-authz-notify authz {} ID{flags}", decision.as_str());
+            // What was typed is a stranger's text as long as it is no id.
+            let id = match (caller.is_guest(), Typed::parse(id)) {
+                (true, Typed::Whole(id) | Typed::Start(id)) => id,
+                _ => "ID",
+            };
+            let command = caller.typed(&format!("sigilum-authz-notify authz {} {id}{flags}", decision.as_str()));
             (reply::not_decided(may, &command), refused())
         }
         _ => {
@@ -98,7 +107,7 @@ pub fn answer(command: &Command, means: &Means) -> Told {
                 };
                 room.answer(asked, &mut logs)
             });
-            (told.unwrap_or_else(|error| failed(&error)), logs)
+            (told.unwrap_or_else(|error| failed(&error, &caller)), logs)
         }
     };
     Told { reply, logs }
@@ -117,11 +126,11 @@ fn not_vouched(why: &str) -> Reply {
 }
 
 /// What failed, why, and the next step.
-fn failed(error: &Error) -> Reply {
+fn failed(error: &Error, caller: &Caller) -> Reply {
     let step = error
         .step()
         .map_or_else(String::new, |step| match step.starts_with("sigilum-authz-notify") {
-            true => format!(". In a terminal: {step}"),
+            true => format!(". In a terminal: {}", caller.typed(&step)),
             false => format!(". Next: {step}"),
         });
     Reply::text(format!("Sigilum: {}{step}", error.text()))

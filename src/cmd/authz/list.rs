@@ -4,17 +4,19 @@ use super::site::{MOST, Site};
 use super::text;
 use crate::authz::short_id::short;
 use crate::authz::timed;
+use crate::broker::protocol::List;
 use crate::cli::{AuthzListArgs, ListedStatus};
 use crate::cmd::hook::answer::read_seen;
 use crate::cmd::output::{self, write_json, write_line};
 use crate::env::Env;
-use crate::error::{ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::mode::Mode;
 use crate::request::{AuthorizationRequest, Pending, STATUSES, Which};
 use crate::sigilum::api::ApiError;
 use crate::sigilum::http::HttpError;
 use crate::sigilum::local_db::LocalDb;
 use crate::time;
+use clap::ValueEnum;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -52,16 +54,38 @@ struct Line<'a> {
 /// Runs the command.
 pub fn run(args: &AuthzListArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let site = Site::open(&args.owner, env)?;
-    let statuses: &[&str] = match args.status {
+    let asked = List {
+        status: args.status.as_str().to_owned(),
+        service: args.service.clone(),
+        json: args.output.json,
+    };
+    let mut notes = Vec::new();
+    let printed = print(&site, &asked, &mut notes, out);
+    notes.iter().for_each(output::note);
+    printed.map(|()| ExitCode::Ok)
+}
+
+/// Prints what is asked for; what there is to say beside it are notes.
+///
+/// # Errors
+/// The API could not be asked; there is no such status.
+pub fn print(site: &Site, asked: &List, notes: &mut Vec<String>, out: &mut dyn Write) -> Result<()> {
+    let listed = ListedStatus::from_str(&asked.status, false).map_err(|_| {
+        Error::new(
+            ExitCode::Usage,
+            format!("could not list requests: there is no status {:?}", asked.status),
+        )
+    })?;
+    let statuses: &[&str] = match listed {
         ListedStatus::All => &STATUSES,
         one => &STATUSES[one as usize..=one as usize],
     };
     let mut found = Vec::new();
     for status in statuses {
-        let requests = read(&site, status, args.service.as_deref())?;
+        let requests = read(site, status, asked.service.as_deref(), notes)?;
         if !requests.is_all() {
             let (count, _) = requests.count();
-            output::warn(format_args!(
+            notes.push(format!(
                 "of at least {count} {status} requests only {} could be read",
                 requests.requests.len()
             ));
@@ -80,23 +104,21 @@ pub fn run(args: &AuthzListArgs, env: &Env, out: &mut dyn Write) -> Result<ExitC
     let now_ms = time::now_ms();
     let mut lines = Vec::new();
     for (status, requests) in &found {
-        lines.extend(lines_of(&site, status, requests, &ids, now_ms));
+        lines.extend(lines_of(site, status, requests, &ids, now_ms));
     }
     for line in lines.iter_mut().filter(|line| line.request.is("approved")) {
         let over = line.request.id().and_then(|id| until.get(id));
         line.until = over.map(|at| time::rfc3339(*at));
         line.left = over.map_or_else(|| "no end".to_owned(), |at| left(at.saturating_sub(now_ms / 1000)));
     }
-    if args.output.json {
-        write_json(out, &Report { requests: lines })?;
-        return Ok(ExitCode::Ok);
+    match asked.json {
+        true => write_json(out, &Report { requests: lines }),
+        false => table(site, &lines, listed, out),
     }
-    print(&site, &lines, args.status, out)?;
-    Ok(ExitCode::Ok)
 }
 
 /// The requests of a status; from the local database where no local API runs, as in a notice.
-fn read(site: &Site, status: &str, service: Option<&str>) -> Result<Pending> {
+fn read(site: &Site, status: &str, service: Option<&str>, notes: &mut Vec<String>) -> Result<Pending> {
     let error = match site.requests(status, service) {
         Ok(requests) => return Ok(requests),
         Err(error) => error,
@@ -112,7 +134,7 @@ fn read(site: &Site, status: &str, service: Option<&str>) -> Result<Pending> {
     };
     match database(site).and_then(|db| Ok(db.requests(site.namespace(), &which)?)) {
         Ok(requests) => {
-            output::note(format_args!(
+            notes.push(format!(
                 "{error}: read from the local database; nothing can be decided until the API runs"
             ));
             Ok(requests)
@@ -177,7 +199,7 @@ fn left(seconds: i64) -> String {
     }
 }
 
-fn print(site: &Site, lines: &[Line], status: ListedStatus, out: &mut dyn Write) -> Result<()> {
+fn table(site: &Site, lines: &[Line], status: ListedStatus, out: &mut dyn Write) -> Result<()> {
     if lines.is_empty() {
         let what = match status {
             ListedStatus::Pending => "Nothing waits for approval".to_owned(),

@@ -21,8 +21,19 @@ const DAYS: i64 = 30;
 /// Runs the command.
 pub fn run(args: &AuthzShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let site = Site::open(&args.owner, env)?;
+    let mut notes = Vec::new();
+    print(&site, &args.id, &mut notes, out)?;
+    notes.iter().for_each(output::note);
+    Ok(ExitCode::Ok)
+}
+
+/// Prints everything about the request of an id, or of its start; what there is to say beside it are notes.
+///
+/// # Errors
+/// There is none, or the API could not be asked.
+pub fn print(site: &Site, id: &str, notes: &mut Vec<String>, out: &mut dyn Write) -> Result<()> {
     site.settle_open();
-    let request = target::one(&site, &args.id)?;
+    let request = target::one(site, id)?;
     let mut lines = fields(&request);
     let id = request.id().unwrap_or_default();
     if let Some(approval) = timed::read(&site.place)?
@@ -31,19 +42,19 @@ pub fn run(args: &AuthzShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitC
     {
         lines.push(format!("taken back: {}", time::rfc3339(approval.until)));
     }
-    lines.push(use_text(&site, &request));
+    lines.push(use_text(site, &request));
     let entries = DecisionLog::of(&site.place).read()?;
     let of_this = entries.iter().filter(|entry| entry.intent.claim_id == id);
     lines.extend(of_this.map(log::line));
     write_lines(out, &lines)?;
     if request.is("pending") {
-        output::note(format_args!(
+        notes.push(format!(
             "to answer: {} or {}",
             site.command(&format!("authz approve {id}")),
             site.command(&format!("authz reject {id}"))
         ));
     }
-    Ok(ExitCode::Ok)
+    Ok(())
 }
 
 fn fields(request: &AuthorizationRequest) -> Vec<String> {

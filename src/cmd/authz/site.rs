@@ -42,6 +42,7 @@ const IN_A_CHAT: Limits = Limits {
     deciding: Duration::from_secs(10),
     patience: Duration::from_secs(2),
 };
+const PROGRAM: &str = "sigilum-authz-notify";
 /// The most requests of one status that are read.
 pub const MOST: usize = 10_000;
 
@@ -57,6 +58,8 @@ pub struct Site {
     pub place_flags: String,
     /// Where decisions are made by a person, for messages; `None`: nowhere else.
     pub dashboard: Option<String>,
+    /// How a command of this program's begins.
+    program: String,
     by: String,
     limits: Limits,
     http: Arc<Http>,
@@ -89,6 +92,7 @@ impl Site {
             owner,
             flags,
             place_flags,
+            program: PROGRAM.to_owned(),
             by: fs::account_name(),
             limits: AT_A_TERMINAL,
             http,
@@ -111,11 +115,24 @@ impl Site {
             flags: place_flags.clone(),
             place_flags,
             dashboard: caller.dashboard().map(str::to_owned),
+            program: caller.typed(PROGRAM),
             by: sender.to_owned(),
             limits: IN_A_CHAT,
             http,
             url,
             token,
+        })
+    }
+
+    /// Finds it all for somebody who asks a broker, at a terminal.
+    ///
+    /// # Errors
+    /// As [`Site::open`].
+    pub fn relayed(caller: &Caller, args: &HookRunArgs, http: Arc<Http>) -> Result<Self> {
+        let site = Self::in_chat(caller, args, http, "the broker's socket")?;
+        Ok(Self {
+            limits: AT_A_TERMINAL,
+            ..site
         })
     }
 
@@ -163,7 +180,7 @@ impl Site {
 
     /// A command of this program's, with the flags that a person typed.
     pub fn command(&self, words: &str) -> String {
-        format!("sigilum-authz-notify {words}{}", self.flags)
+        format!("{} {words}{}", self.program, self.flags)
     }
 
     /// The requests of a status, of one service or of all.

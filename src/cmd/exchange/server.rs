@@ -89,7 +89,7 @@ pub trait Asker: Send + Sync {
     /// The flags that count.
     fn args(&self, question: &Value) -> HookRunArgs;
     /// Answers what is neither an event nor a command; `None`: it is one of these.
-    fn other(&self, _question: &Value) -> Option<Map<String, Value>> {
+    fn other(&self, _question: &Value, _http: &dyn Fn(&Caller) -> Arc<Http>) -> Option<Map<String, Value>> {
         None
     }
 }
@@ -145,13 +145,13 @@ impl EventServer {
 
     fn reply(&self, id: Value, question: &Question, sender: &Sender<Message>) -> Reply {
         let value = &question.value;
-        if let Some(more) = self.asker.other(value) {
+        let http = |caller: &Caller| self.http(caller);
+        if let Some(more) = self.asker.other(value, &http) {
             return Reply {
                 more,
                 ..Reply::of(id, Outcome::default())
             };
         }
-        let http = |caller: &Caller| self.http(caller);
         let caller = || self.asker.caller(value);
         let args = self.asker.args(value);
         match &question.kind {

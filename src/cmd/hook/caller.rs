@@ -3,6 +3,7 @@
 //! Agents can edit openclaw.json, and OpenClaw fills its gateway's environment from it. So what the gateway starts
 //! believes the records in `.sigilum/` alone; of the environment HOME counts, which finds the default home.
 
+use crate::broker::protocol::Asking;
 use crate::cli::{HookRunArgs, PlaceArgs};
 use crate::cmd::context;
 use crate::cmd::hook::deciders;
@@ -54,8 +55,18 @@ pub struct Caller {
     pub record: HookRecord,
     /// The namespace that the records name; `None` in a home without any.
     pub namespace: Option<Sourced<String>>,
-    is_person: bool,
+    asks: Asks,
     begun: Instant,
+}
+
+/// Who asks, and where.
+enum Asks {
+    /// A person at a terminal.
+    Person,
+    /// What the OpenClaw gateway started.
+    Gateway,
+    /// Somebody over a broker's socket; how a command of ours begins that the broker's user runs.
+    Guest(String),
 }
 
 impl Caller {
@@ -69,7 +80,7 @@ impl Caller {
             env: env.clone(),
             record,
             namespace,
-            is_person: true,
+            asks: Asks::Person,
             begun,
         })
     }
@@ -98,14 +109,51 @@ impl Caller {
             env,
             record,
             namespace,
-            is_person: false,
+            asks: Asks::Gateway,
+            begun,
+        })
+    }
+
+    /// Somebody who asks a broker over its socket: its home and environment, and what the question says of who reads what.
+    /// `program`: how a command of ours begins that the broker's user runs.
+    pub fn guest(place: &OpenClawHome, env: &Env, asking: &Asking, program: String) -> Result<Self> {
+        let begun = Instant::now();
+        let (namespace, record) = settings::hook_namespace(place)?;
+        let asking = asking.clone();
+        Ok(Self {
+            place: place.clone(),
+            env: env.without(&RECORDED_ELSEWHERE),
+            record: HookRecord {
+                // Nobody recorded any: then whoever is in a direct chat reads, as elsewhere.
+                senders: asking.senders,
+                groups: asking.groups.or(Some(Groups::Brief)),
+                deciders: asking.deciders,
+                dashboard: asking.dashboard.or(record.dashboard),
+                timeout_ms: record.timeout_ms,
+                ..HookRecord::default()
+            },
+            namespace,
+            asks: Asks::Guest(program),
             begun,
         })
     }
 
     /// Whether a person asks, at a terminal.
     pub fn is_person(&self) -> bool {
-        self.is_person
+        matches!(self.asks, Asks::Person)
+    }
+
+    /// Whether somebody asks over a broker's socket.
+    pub fn is_guest(&self) -> bool {
+        matches!(self.asks, Asks::Guest(_))
+    }
+
+    /// A command of ours, as whoever may run it types it.
+    pub fn typed(&self, command: &str) -> String {
+        match (&self.asks, command.strip_prefix("sigilum-authz-notify")) {
+            (Asks::Guest(program), Some(words)) => format!("{program}{words}"),
+            _ => command.to_owned(),
+        }
     }
 
     /// Who may read how much. In a home of which nobody recorded that yet, as version 0.1.0 leaves it, openclaw.json can
@@ -141,6 +189,9 @@ impl Caller {
 
     /// Whether the sender of an event, in a direct chat, can decide there by command.
     pub fn decides_in_chat(&self, event: &Event) -> bool {
+        if self.is_guest() {
+            return false;
+        }
         let people = self.people();
         let recorded = |sender: &String| people.deciders.contains(sender) && is_vouched(channel_of(sender));
         let sender = event.sender().filter(|sender| event.by_plugin && recorded(sender));
@@ -149,6 +200,9 @@ impl Caller {
 
     /// Why nothing is decided on a channel, where its settings are not as they were recorded.
     pub fn unvouched(&self, channel: &str) -> Option<String> {
+        if self.is_guest() {
+            return None;
+        }
         deciders::unvouched(&self.record, &self.place, channel, &self.place.flags(&self.env))
     }
 
@@ -189,7 +243,7 @@ impl Caller {
     /// Where the time limit is none.
     pub fn deadline(&self) -> Result<Instant> {
         const NAME: &str = "SIGILUM_HOOK_TIMEOUT_MS";
-        let longest = match self.is_person {
+        let longest = match self.is_person() {
             true => LONGEST_FOR_PERSON,
             false => LONGEST_FOR_GATEWAY,
         };
@@ -206,7 +260,7 @@ impl Caller {
 
     /// What a person says now wins over what they recorded; for the gateway there is nobody to say anything now.
     fn setting<'a>(&'a self, name: &str, recorded: Option<&'a str>) -> Option<&'a str> {
-        match self.is_person {
+        match self.is_person() {
             true => self.env.var(name).or(recorded),
             false => recorded.or_else(|| self.env.var(name)),
         }

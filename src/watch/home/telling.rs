@@ -8,7 +8,7 @@ use crate::token::lifetime::Lifetime;
 use crate::watch::log::one_line;
 use crate::watch::planner::{Owner, Snapshot, Stored, Token};
 use crate::watch::push::teller::Facts;
-use crate::watch::push::{self, Poller, Way};
+use crate::watch::push::{self, Poller, Wanted, Way};
 
 impl Home {
     /// Sees to it that requests are asked for while somebody can be told of them.
@@ -43,8 +43,8 @@ impl Home {
     /// Whether who is told may decide in that very chat.
     fn decides_there(&self, shared: &Shared) -> bool {
         let chosen = &self.reader.chosen;
-        let target = shared.push.target.as_ref().or(chosen.notify.as_ref());
-        target.is_some_and(|target| {
+        let wanted = shared.push.whom.now(chosen.notify.as_ref(), chosen.poll_requests);
+        wanted.is_some_and(|Wanted { target, .. }| {
             let mut deciders = chosen.deciders.iter().flatten();
             is_vouched(&target.channel) && deciders.any(|decider| *decider == target.to_string())
         })
@@ -54,8 +54,8 @@ impl Home {
     fn push_settings(&mut self, snapshot: &Snapshot, shared: &Shared) -> Option<push::Settings> {
         let chosen = &self.reader.chosen;
         let owner = snapshot.owner.as_ref().filter(|_| self.watcher_lock.is_some())?;
-        let target = shared.push.target.as_ref().or(chosen.notify.as_ref())?;
-        let every = shared.push.every.or(chosen.poll_requests).unwrap_or(POLL_REQUESTS);
+        let wanted = shared.push.whom.now(chosen.notify.as_ref(), chosen.poll_requests)?;
+        let every = wanted.every.unwrap_or(POLL_REQUESTS);
         let openclaw = match shared.push.way {
             Way::Program => Some(chosen.openclaw.clone()),
             Way::HandedOver(_) => None,
@@ -82,10 +82,11 @@ impl Home {
         Some(push::Settings {
             namespace: owner.namespace.clone(),
             api_url: owner.api_url.clone(),
-            target: target.clone(),
+            target: wanted.target,
             every,
             openclaw: openclaw.flatten(),
             flags: snapshot.flags.clone(),
+            program: shared.push.program.clone(),
         })
     }
 }

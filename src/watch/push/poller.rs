@@ -43,6 +43,8 @@ pub(in crate::watch) struct Settings {
     pub openclaw: Option<PathBuf>,
     /// As [`Rules::flags`].
     pub flags: String,
+    /// As [`Rules::program`].
+    pub program: String,
 }
 
 /// The thread. Dropped, it ends after what it is doing.
@@ -83,6 +85,7 @@ impl Poller {
                 every: i64::try_from(settings.every).unwrap_or(i64::MAX / 2000) * 1000,
                 namespace: settings.namespace.clone(),
                 flags: settings.flags.clone(),
+                program: settings.program.clone(),
                 seed: seed ^ std::process::id() as u64,
             },
         );

@@ -43,6 +43,8 @@ pub struct Rules {
     pub namespace: String,
     /// What a command is given to act on this home, with a blank before it.
     pub flags: String,
+    /// How a command of ours begins, for whoever reads the messages.
+    pub program: String,
     /// Decides the jitter, and tells the messages of this process from those of others.
     pub seed: u64,
 }
@@ -365,6 +367,7 @@ impl Teller {
         let says = words::Says {
             namespace: &self.rules.namespace,
             flags: &self.rules.flags,
+            program: &self.rules.program,
             chat: self.facts.deciders && self.told.answering.as_deref() == Some("plugin"),
             now: now.wall.div_euclid(1000),
         };

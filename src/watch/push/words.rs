@@ -19,6 +19,8 @@ pub(super) struct Says<'a> {
     pub namespace: &'a str,
     /// What a command is given to act on this home, with a blank before it.
     pub flags: &'a str,
+    /// How a command of ours begins.
+    pub program: &'a str,
     /// The owner decides in this chat.
     pub chat: bool,
     /// Unix seconds.
@@ -116,8 +118,8 @@ impl Says<'_> {
                     match namespace == self.namespace {
                         true => self.command("revoke", claim_id),
                         false => format!(
-                            "sigilum-authz-notify authz revoke {claim_id} --namespace {namespace}{}",
-                            self.flags
+                            "{} authz revoke {claim_id} --namespace {namespace}{}",
+                            self.program, self.flags
                         ),
                     }
                 )
@@ -138,14 +140,13 @@ impl Says<'_> {
                 };
                 format!(
                     "Sigilum: the owner token of namespace {} {when}, and nothing renews it; without one nobody is told of \
-                     requests. To get a new one: sigilum-authz-notify auth refresh --owner-token-stdin{}",
-                    self.namespace, self.flags
+                     requests. To get a new one: {} auth refresh --owner-token-stdin{}",
+                    self.namespace, self.program, self.flags
                 )
             }
             News::Outage(why) => format!(
-                "Sigilum could not be asked for 10 minutes, so requests may wait that you are not told of: {why}. To look: \
-                 sigilum-authz-notify auth status{}",
-                self.flags
+                "Sigilum could not be asked for 10 minutes, so requests may wait that you are not told of: {why}. To look: {} auth status{}",
+                self.program, self.flags
             ),
             News::Back => "Sigilum answers again: you are told of requests.".to_owned(),
         }
@@ -154,14 +155,14 @@ impl Says<'_> {
     fn command(&self, verb: &str, id: &str) -> String {
         match self.chat {
             true => format!("/sigilum {verb} {id}"),
-            false => format!("sigilum-authz-notify authz {verb} {id}{}", self.flags),
+            false => format!("{} authz {verb} {id}{}", self.program, self.flags),
         }
     }
 
     fn list(&self) -> String {
         match self.chat {
             true => "/sigilum list".to_owned(),
-            false => format!("sigilum-authz-notify authz list{}", self.flags),
+            false => format!("{} authz list{}", self.program, self.flags),
         }
     }
 

@@ -22,6 +22,7 @@ const ANOTHER_USER: &str = "it is another user's to do";
 const BY_ITSELF: &str = "it passes by itself, and the same command works then";
 const EDIT: &str = "a person edits a file that OpenClaw refuses";
 const TERMINAL: &str = "it needs a person's terminal";
+const BROKERS: &str = "whoever set the broker up";
 const MACHINE: &str = "the machine is in the way: its disk, its modes, its limits";
 const OTHERS_PROGRAM: &str = "a person's own program must say something else";
 
@@ -657,6 +658,20 @@ pub const SITES: &[Site] = &[
         "log_in.clone()",
         Case("an approval that nobody can take back"),
     ),
+    // broker
+    Site("cmd::broker::asker", "login)", Person(BROKERS)),
+    Site(
+        "cmd::broker::run",
+        r#"format!("give {flag} a name"#,
+        Person("a person knows who is to ask"),
+    ),
+    Site(
+        "cmd::broker::run",
+        r#""add --socket <path>""#,
+        Person("a person knows where it is to answer"),
+    ),
+    Site("fs::socket", r#""give another path"#, Person(BROKERS)),
+    Site("fs::socket", r#""stop that one first"#, Person(BROKERS)),
     Site("cmd::manual", "", Case("a manual page that is none")),
 ];
 

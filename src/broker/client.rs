@@ -1,0 +1,127 @@
+//! The side that asks: a connection to a broker that is the one that was recorded.
+
+use super::peers;
+use super::protocol::{Hello, MAX_ANSWER, VERSION};
+use super::stream::{LINE, Reader, write_within};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+use serde_json::Value;
+use std::io::{self, BufRead, Read};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Instant;
+
+/// Why a broker was not asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// Nobody answers.
+    #[error("nobody answers there: {0}")]
+    Unreachable(io::Error),
+    /// It is somebody else's: its user's number, and the recorded one.
+    #[error("it is run by the user {0}, and recorded is the user {1}")]
+    Anothers(u32, u32),
+    /// It says something else than a broker does.
+    #[error("what answers there is no broker")]
+    NoBroker,
+    /// Of another version.
+    #[error("it speaks version {0} of the protocol, and this program {VERSION}")]
+    Version(u32),
+    /// It does not want us.
+    #[error("it refuses: {0}")]
+    Refused(String),
+    /// It went away, or took too long.
+    #[error("it does not answer: {0}")]
+    Gone(io::Error),
+}
+
+/// A connection.
+pub struct Connection {
+    stream: UnixStream,
+    lines: Reader,
+    /// What the broker said first.
+    pub hello: Hello,
+    /// The number of the user that it runs as.
+    pub uid: u32,
+}
+
+/// Connects, and hears who answers. `uid`: who must run it; `None`: whoever does.
+///
+/// # Errors
+/// Nothing was said to it in any of these cases.
+pub fn connect(socket: &Path, uid: Option<u32>, deadline: Instant) -> Result<Connection, Trouble> {
+    let stream = open(socket).map_err(Trouble::Unreachable)?;
+    let peer = peers::peer(&stream).map_err(Trouble::Unreachable)?;
+    if let Some(uid) = uid.filter(|uid| *uid != peer.uid) {
+        return Err(Trouble::Anothers(peer.uid, uid));
+    }
+    let mut lines = Reader::new(stream.try_clone().map_err(Trouble::Gone)?);
+    let first = line(&mut lines, deadline).map_err(Trouble::Gone)?;
+    let Some(hello) = Hello::parse(&first) else {
+        let refusal = serde_json::from_slice::<Value>(&first).ok();
+        let why = refusal.as_ref().and_then(|line| line.get("error")?.as_str());
+        return Err(why.map_or(Trouble::NoBroker, |why| Trouble::Refused(why.to_owned())));
+    };
+    if hello.version != VERSION {
+        return Err(Trouble::Version(hello.version));
+    }
+    Ok(Connection {
+        stream,
+        lines,
+        hello,
+        uid: peer.uid,
+    })
+}
+
+/// Does not wait where too many others do.
+fn open(socket: &Path) -> io::Result<UnixStream> {
+    let address = SocketAddrUnix::new(socket)?;
+    let fd = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&fd, true)?;
+    rustix::net::connect(&fd, &address)?;
+    rustix::io::ioctl_fionbio(&fd, false)?;
+    Ok(UnixStream::from(fd))
+}
+
+/// The next line, without its end.
+fn line(lines: &mut Reader, deadline: Instant) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    lines.until(Some(deadline));
+    lines.take(MAX_ANSWER as u64).read_until(b'\n', &mut line)?;
+    match line.pop() {
+        Some(b'\n') => Ok(line),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+impl Connection {
+    /// Asks one question, and gives its answer.
+    ///
+    /// # Errors
+    /// [`Trouble::Gone`].
+    pub fn ask(&mut self, question: &Value, deadline: Instant) -> Result<Value, Trouble> {
+        write_line(&self.stream, question).map_err(Trouble::Gone)?;
+        loop {
+            let line = line(&mut self.lines, deadline).map_err(Trouble::Gone)?;
+            let answer: Value = serde_json::from_slice(&line).map_err(|_| Trouble::NoBroker)?;
+            if answer.get("id") == question.get("id") {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// The two ends: one to write to, one to read lines from for as long as it takes.
+    pub fn split(mut self) -> (UnixStream, Reader) {
+        self.lines.until(None);
+        (self.stream, self.lines)
+    }
+}
+
+/// Writes a line.
+///
+/// # Errors
+/// It was not taken in time.
+pub fn write_line(stream: &UnixStream, line: &Value) -> io::Result<()> {
+    let mut line = serde_json::to_vec(line)?;
+    line.push(b'\n');
+    write_within(stream, &line, LINE)
+}

@@ -1,0 +1,184 @@
+//! `broker run`: answers over a Unix socket, and renews what it has.
+
+use super::house::House;
+use super::session;
+use crate::broker::client::write_line;
+use crate::broker::peers::{self, Allowed};
+use crate::broker::seats::Seats;
+use crate::cli::BrokerRunArgs;
+use crate::env::Env;
+use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::fs;
+use crate::home::{self, OpenClawHome};
+use crate::token::token_command::{TokenCommand, VARIABLE};
+use crate::watch::push::{self, Way};
+use crate::watch::{self, Homes, Watching};
+use listenfd::ListenFd;
+use rustix::process::{Resource, Rlimit};
+use serde_json::json;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+/// Answers under way may take so long once it is to end.
+const LAST_ANSWERS: Duration = Duration::from_millis(600);
+/// Where no connection can be taken, as the process has too many files open.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Connections that wait to be taken.
+const BACKLOG: i32 = 128;
+
+/// Runs the command.
+pub fn run(args: &BrokerRunArgs, env: &Env) -> Result<ExitCode> {
+    watch::log::to_stderr(args.log_format, env)?;
+    refuse_a_program_of_others()?;
+    // What it has in memory goes into no file.
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = rustix::process::setrlimit(Resource::Core, none);
+    let allowed = allowed(args)?;
+    let house = Arc::new(House::new(state(args, env)?, env.clone()));
+    fs::create_private_dir(&house.place.sigilum_dir())?;
+    let (listener, socket) = listen(args)?;
+    let watching = watch(&house)?;
+    house.watched_by(watching.waker());
+    let (sender, ended) = channel();
+    watch::on_signals(&[SIGTERM, SIGINT], move || {
+        let _ = sender.send(());
+    })?;
+    let waker = watching.waker().clone();
+    watch::on_signals(&[SIGHUP], move || waker.look_again())?;
+    let guests = Arc::clone(&house);
+    let accepting = std::thread::Builder::new().name("broker".to_owned());
+    accepting
+        .spawn(move || accept(&guests, &listener, &allowed))
+        .or_fail(ExitCode::Failure, || "could not start the broker's thread".to_owned())?;
+    tracing::info!("answering as {}", house.account);
+    let _ = ended.recv();
+    // Nobody finds it any more; who is connected gets what is under way.
+    drop(socket);
+    house.close();
+    watching.waker().stop();
+    std::thread::sleep(LAST_ANSWERS);
+    drop(watching);
+    Ok(ExitCode::Ok)
+}
+
+/// Whoever can change the program that runs as this user can read what it keeps.
+fn refuse_a_program_of_others() -> Result<()> {
+    let program = std::env::current_exe().or_fail(ExitCode::Failure, || {
+        "could not find out where this program is".to_owned()
+    })?;
+    fs::refuse_anothers_program(&program)
+}
+
+/// Its folder.
+pub fn state(args: &BrokerRunArgs, env: &Env) -> Result<OpenClawHome> {
+    // systemd names several with colons between them.
+    let of_unit = || Some(PathBuf::from(env.var("STATE_DIRECTORY")?.split(':').next()?));
+    let place = match args.state.clone().or_else(of_unit) {
+        Some(state) => OpenClawHome::at(home::absolute(&state)?),
+        None => home::find(None, None, env)?,
+    };
+    Ok(OpenClawHome {
+        person: env.path("HOME"),
+        ..place
+    })
+}
+
+fn allowed(args: &BrokerRunArgs) -> Result<Allowed> {
+    let number = |kind: &str, flag: &str, name: &String, known: Option<u32>| {
+        name.parse().ok().or(known).ok_or_else(|| {
+            let what = format!("could not find the {kind} {name:?} on this machine");
+            Error::new(ExitCode::Usage, what).next(format!("give {flag} a name that is there, or a number"))
+        })
+    };
+    let uid = |name: &String| number("user", "--allow-uid", name, fs::user_number(name));
+    let gid = |name: &String| number("group", "--allow-gid", name, fs::group_number(name));
+    let allowed = Allowed {
+        uids: args.allow_uid.iter().map(uid).collect::<Result<_>>()?,
+        gids: args.allow_gid.iter().map(gid).collect::<Result<_>>()?,
+    };
+    if allowed.uids.contains(&rustix::process::geteuid().as_raw()) {
+        tracing::warn!(
+            "--allow-uid names the broker's own user: who is that user can read its tokens, so it protects nothing"
+        );
+    }
+    Ok(allowed)
+}
+
+/// The socket that a service manager made, else our own.
+fn listen(args: &BrokerRunArgs) -> Result<(UnixListener, Option<fs::SocketFile>)> {
+    let taken = ListenFd::from_env().take_unix_listener(0);
+    let handed_over = taken.or_fail(ExitCode::Failure, || {
+        "could not use the socket that the service manager made".to_owned()
+    })?;
+    if let Some(listener) = handed_over {
+        // From now on it is ours that a client sees, not the service manager's, who listened first.
+        rustix::net::listen(&listener, BACKLOG).or_fail(ExitCode::Failure, || "could not listen".to_owned())?;
+        return Ok((listener, None));
+    }
+    let socket = args.socket.as_ref().ok_or_else(|| {
+        let what = "could not tell where to answer: no socket is named, and no service manager made one";
+        Error::new(ExitCode::Usage, what).next("add --socket <path>")
+    })?;
+    let (listener, file) = fs::bind_for_all(&home::absolute(socket)?)?;
+    Ok((listener, Some(file)))
+}
+
+fn watch(house: &Arc<House>) -> Result<Watching> {
+    let command = house.env.var(VARIABLE);
+    let (asked, hands) = (Arc::clone(house), Arc::clone(house));
+    let homes = Homes::Listed(vec![house.place.clone()]);
+    watch::start(watch::Options {
+        token_command: command
+            .map(|text| TokenCommand::parse(text, VARIABLE, house.env.pairs()))
+            .transpose()?,
+        push: push::Options {
+            whom: push::Whom::Asked(Arc::new(move || asked.wanted())),
+            way: Way::HandedOver(Arc::new(move |message| hands.hand_over(message))),
+            program: house.program(),
+        },
+        ..watch::Options::new(homes, &house.env)
+    })
+}
+
+/// Takes connections, for ever.
+fn accept(house: &Arc<House>, listener: &UnixListener, allowed: &Allowed) {
+    let seats = Seats::default();
+    for stream in listener.incoming() {
+        match stream {
+            Ok(stream) => take(house, stream, allowed, &seats),
+            Err(error) => {
+                tracing::debug!("no connection was taken: {error}");
+                std::thread::sleep(PAUSE);
+            }
+        }
+    }
+}
+
+/// Takes one connection, or says why not; what is not taken costs nobody else anything.
+fn take(house: &Arc<House>, stream: UnixStream, allowed: &Allowed, seats: &Seats) {
+    let why = match peers::peer(&stream) {
+        Err(_) => "it is not known who asks".to_owned(),
+        Ok(peer) if !allowed.allows(peer) => {
+            tracing::warn!("refused the user {}", peer.uid);
+            format!("the user {} may not ask here", peer.uid)
+        }
+        Ok(peer) => match seats.take(peer.uid) {
+            Err(why) => why,
+            Ok(seat) => {
+                if let Err(error) = session::start(house, stream, seat) {
+                    tracing::warn!("no connection was taken: {error}");
+                }
+                return;
+            }
+        },
+    };
+    // Nothing waits in it yet, so this is taken at once.
+    let _ = write_line(&stream, &json!({"error": why}));
+}
