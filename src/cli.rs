@@ -16,12 +16,14 @@
 mod authz;
 mod broker;
 mod service;
+mod setup;
 mod texts;
 mod values;
 
 pub use authz::*;
 pub use broker::*;
 pub use service::*;
+pub use setup::*;
 
 use crate::error::Called;
 use crate::fs;
@@ -31,6 +33,7 @@ use crate::mode::Mode;
 use crate::openclaw::entry::Enable;
 use crate::watch::log::LogFormat;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use secrecy::SecretString;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -120,6 +123,9 @@ fn called(matches: &ArgMatches) -> Called {
 #[command(defer = true)]
 #[allow(clippy::large_enum_variant, reason = "one value a process")]
 pub enum Command {
+    /// Set everything up: ask what is to be known, show the commands that do it, ask once, run them
+    #[command(after_help = texts::SETUP)]
+    Setup(SetupArgs),
     /// Make, store and show the namespace-owner token
     #[command(subcommand)]
     Auth(AuthCommand),
@@ -254,6 +260,9 @@ pub struct LoginArgs {
     /// Read the owner token from standard input; at a terminal it is asked for, without echo
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value_t = false, default_missing_value = "true", action = ArgAction::Set)]
     pub owner_token_stdin: bool,
+    /// The token, where a person has typed it already: `setup` shows what is to be done first.
+    #[arg(skip)]
+    pub typed: Option<SecretString>,
     /// Token life in seconds [default: 604800, 7 days; refresh: the replaced token's]
     #[arg(long, value_name = "N", value_parser = values::life, allow_negative_numbers = true)]
     pub ttl_seconds: Option<u64>,

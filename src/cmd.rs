@@ -18,6 +18,7 @@ mod resident;
 mod secret;
 mod serve;
 mod service;
+mod setup;
 mod together;
 mod watch;
 
@@ -41,6 +42,7 @@ pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
 
 fn run_command(command: Command, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     match command {
+        Command::Setup(args) => setup::run(&args, env, out),
         Command::Auth(AuthCommand::Login(args)) | Command::Login(args) => {
             auth::login::run(&args, auth::accept::Action::Login, env, out)
         }

@@ -2,6 +2,8 @@
 
 pub(super) const PROGRAM: &str = "\
 Examples:
+  # All of the following, guided
+  sigilum-authz-notify setup
   # Log in to the hosted Sigilum: the owner token is asked for
   sigilum-authz-notify auth login
   # Log in to a local Sigilum API: the token is signed here
@@ -29,6 +31,17 @@ Exit codes:
   2 wrong command line            7 a secret or the local database is unavailable
   3 openclaw.json                 8 another watcher serves this home
   4 the owner token";
+
+pub(super) const SETUP: &str = "\
+Examples:
+  sigilum-authz-notify setup
+  sigilum-authz-notify setup --mode oss-local --namespace johndee --yes
+  sigilum-authz-notify setup --mode managed --owner-token-stdin --yes < jwt.txt
+
+Environment: as of auth login, and where the OpenClaw home is; PATH leads to openclaw
+
+Exit codes: 1 nothing was changed, as it was not agreed to, 2 an answer is missing; else that of the step that failed,
+or of doctor, the last one";
 
 pub(super) const LOGIN: &str = "\
 Examples:

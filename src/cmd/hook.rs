@@ -5,7 +5,7 @@ pub mod answer;
 pub mod caller;
 pub mod deciders;
 pub mod install;
-mod install_choices;
+pub mod install_choices;
 pub mod run;
 pub mod status;
 pub mod uninstall;

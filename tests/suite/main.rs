@@ -55,6 +55,7 @@ mod service_rotate;
 mod service_secret;
 mod service_stopped;
 mod settings;
+mod setup;
 mod swapped;
 mod terminal;
 mod uninstalled;

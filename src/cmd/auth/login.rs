@@ -238,7 +238,7 @@ fn owner_and_token(
     let (text, from) = match handed_over(args, env)? {
         Some(given) => given,
         // What it is for, a person at a terminal is asked for, and the token says itself.
-        None if prompt::may_ask() && mode()? == Mode::Managed => (from_stdin()?, "the terminal"),
+        None if prompt::may_ask() && mode()? == Mode::Managed => (token_from_stdin()?, "the terminal"),
         None => return Ok((owner(None)?, None)),
     };
     let Taken { token, says, left_out } =
@@ -265,6 +265,9 @@ fn owner_and_token(
 /// What `--owner-token`, `--owner-token-stdin` or `SIGILUM_OWNER_TOKEN` holds, and the name of that source.
 fn handed_over(args: &LoginArgs, env: &Env) -> Result<Option<(SecretSlice<u8>, &'static str)>> {
     let secret = |text: &str| SecretSlice::from(text.as_bytes().to_vec());
+    if let Some(token) = &args.typed {
+        return Ok(Some((secret(token.expose_secret()), "standard input")));
+    }
     match (&args.owner_token, args.owner_token_stdin) {
         (Some(_), true) => Err(
             Error::new(ExitCode::Usage, "give --owner-token or --owner-token-stdin, not both")
@@ -274,14 +277,15 @@ fn handed_over(args: &LoginArgs, env: &Env) -> Result<Option<(SecretSlice<u8>, &
             output::warn("a token on the command line may be seen by other users; prefer --owner-token-stdin");
             Ok(Some((secret(token), "--owner-token")))
         }
-        (None, true) => Ok(Some((from_stdin()?, "standard input"))),
+        (None, true) => Ok(Some((token_from_stdin()?, "standard input"))),
         (None, false) => Ok(env
             .var("SIGILUM_OWNER_TOKEN")
             .map(|token| (secret(token), "SIGILUM_OWNER_TOKEN"))),
     }
 }
 
-fn from_stdin() -> Result<SecretSlice<u8>> {
+/// What stands on standard input; at a terminal it is asked for, without echo.
+pub fn token_from_stdin() -> Result<SecretSlice<u8>> {
     secret::from_stdin("owner token", paste::MAX_TEXT, |text| paste::read(text).is_ok())
 }
 

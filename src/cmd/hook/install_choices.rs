@@ -121,7 +121,10 @@ fn invalid_target(text: &str) -> Error {
 }
 
 /// Who may decide, each with the channel: an id alone could be somebody else's on another one.
-fn deciders(text: &str, env: &Env) -> Result<Vec<String>> {
+///
+/// # Errors
+/// [`ExitCode::Usage`] for an id without its channel, and inside OpenClaw.
+pub fn deciders(text: &str, env: &Env) -> Result<Vec<String>> {
     refuse_an_agents_shell("who decides", env)?;
     let deciders = sender_ids(text);
     match deciders.iter().find(|id| !is_on_a_channel(id)) {

@@ -113,13 +113,10 @@ impl Manager<'_> {
 
     /// What the manager says; `None` where it cannot be asked, or refuses.
     fn asked(&self, words: &[&str]) -> Option<String> {
-        let (name, first) = match KIND {
-            UnitKind::Systemd => ("systemctl", Some("--user")),
-            UnitKind::Launchd => ("launchctl", None),
-        };
+        let first = (KIND == UnitKind::Systemd).then_some("--user");
         let value = |name| Some((OsString::from(name), self.env.path(name)?.into_os_string()));
         let program = Program {
-            path: &find_on_path(self.env.path("PATH")?.as_os_str(), name)?,
+            path: &program(self.env)?,
             args: first.iter().chain(words).map(OsString::from).collect(),
             env: ENV.into_iter().filter_map(value).collect(),
             stdin: None,
@@ -130,6 +127,15 @@ impl Manager<'_> {
         let ended = program.run().ok().filter(|ended| ended.status.success())?;
         Some(String::from_utf8_lossy(&ended.stdout).into_owned())
     }
+}
+
+/// What speaks to the manager.
+pub(super) fn program(env: &Env) -> Option<PathBuf> {
+    let name = match KIND {
+        UnitKind::Systemd => "systemctl",
+        UnitKind::Launchd => "launchctl",
+    };
+    find_on_path(env.path("PATH")?.as_os_str(), name)
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {

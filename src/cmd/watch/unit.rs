@@ -1,6 +1,6 @@
 //! `watch --print-unit`, `--install-unit`, `--remove-unit`: the watcher as a service of the person's own.
 
-use super::manager::{KIND, LABEL, Manager, SYSTEMD_UNIT};
+use super::manager::{self, KIND, LABEL, Manager, SYSTEMD_UNIT};
 use crate::cli::{UnitKind, WatchArgs};
 use crate::cmd::output::write_line;
 use crate::env::Env;
@@ -22,6 +22,11 @@ const SIZE_CAP: u64 = 1 << 20;
 pub fn print(kind: UnitKind, unit: &Unit, out: &mut dyn Write) -> Result<ExitCode> {
     write_line(out, text(kind, unit).trim_end())?;
     Ok(ExitCode::Ok)
+}
+
+/// Whether there is a service manager that this program knows.
+pub fn has_manager(env: &Env) -> bool {
+    manager::program(env).is_some()
 }
 
 /// Writes the unit to where this machine's service manager looks, notes it in the homes' records, and starts it; where

@@ -239,6 +239,21 @@ pub const SITES: &[Site] = &[
     ),
     Site("cmd::hook::run", r#""give it a JSON object"#, Case("no event")),
     Site(
+        "cmd::setup",
+        r#""add --yes"#,
+        Test("without_a_terminal_a_missing_answer_is_a_usage_error"),
+    ),
+    Site(
+        "cmd::setup::question",
+        r#"format!("add {}", self.flag"#,
+        Test("without_a_terminal_a_missing_answer_is_a_usage_error"),
+    ),
+    Site(
+        "cmd::setup::answers",
+        r#""add --owner-token-stdin"#,
+        Test("without_a_terminal_a_missing_answer_is_a_usage_error"),
+    ),
+    Site(
         "cmd::watch::check",
         r#""sigilum-authz-notify watch --install-unit"#,
         Test("a_probe_tells_a_watcher_that_lives_from_none"),

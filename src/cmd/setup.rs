@@ -1,0 +1,77 @@
+//! `setup`: asks what is to be known, shows the commands that do it and what they write, asks once, and runs them. Each
+//! step is a command that could be typed: it is parsed and run as such.
+
+mod answers;
+mod question;
+mod steps;
+
+use crate::cli::SetupArgs;
+use crate::cmd::context::place;
+use crate::cmd::doctor::openclaw::OpenClaw;
+use crate::cmd::output::{self, write_line};
+use crate::cmd::prompt;
+use crate::env::Env;
+use crate::error::{Error, ExitCode, Result};
+use crate::openclaw::config;
+use answers::Answers;
+use question::Asking;
+use std::io::Write;
+
+/// Runs the command.
+pub fn run(args: &SetupArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    let place = place(&args.place, env)?;
+    place.refuse_to_hide_an_older()?;
+    let config = config::read(&place)?;
+    let openclaw = OpenClaw::find(env, config.as_ref().map(|config| &config.value));
+    write_line(out, format_args!("OpenClaw: {}", about(&openclaw)))?;
+    write_line(out, format_args!("its home: {}", place.home.display()))?;
+
+    let asks = !args.yes && prompt::may_ask();
+    let answers = Answers::collect(args, env, &place, &openclaw, Asking { asks })?;
+    let steps = steps::of(&answers, args, &place, env)?;
+    write_line(out, "")?;
+    for (number, step) in steps.iter().enumerate() {
+        write_line(out, format_args!("{}. {}", number + 1, step.command()))?;
+        for line in &step.writes {
+            write_line(out, format_args!("   {line}"))?;
+        }
+        if let Some(dry_run) = step.dry_run()? {
+            super::run(dry_run, env, out)?;
+        }
+    }
+    if !agreed(args, asks)? {
+        return Err(Error::new(ExitCode::Failure, "nothing was changed"));
+    }
+    let mut code = ExitCode::Ok;
+    for (number, step) in steps.iter().enumerate() {
+        write_line(out, format_args!("\n$ {}", step.command()))?;
+        code = super::run(step.cli()?, &step.env(env), out).inspect_err(|_| {
+            output::note(format_args!(
+                "the steps before number {} are done; setup can be run again",
+                number + 1
+            ));
+        })?;
+    }
+    Ok(code)
+}
+
+fn about(openclaw: &OpenClaw) -> String {
+    match (&openclaw.program, &openclaw.version) {
+        (Some(program), Some(version)) => format!("{version}, {}", program.display()),
+        (Some(program), None) => program.display().to_string(),
+        (None, Some(version)) => format!("not on PATH; version {version} wrote its config"),
+        (None, None) => "not on PATH".to_owned(),
+    }
+}
+
+/// Whether a person wants it so.
+fn agreed(args: &SetupArgs, asks: bool) -> Result<bool> {
+    if args.yes {
+        return Ok(true);
+    }
+    if asks {
+        return prompt::confirm("\nRun these commands?");
+    }
+    let what = "could not ask whether to run these commands: there is no terminal";
+    Err(Error::new(ExitCode::Usage, what).next("add --yes"))
+}

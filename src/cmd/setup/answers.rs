@@ -1,0 +1,371 @@
+//! What `setup` has to know: from a flag, from a person, or as it is already.
+
+use super::question::{Asking, NONE, Question, spelled, yes_or_no};
+use crate::cli::{InstallAs, SetupArgs};
+use crate::cmd::auth::login;
+use crate::cmd::context;
+use crate::cmd::doctor::openclaw::OpenClaw;
+use crate::cmd::hook::install_choices;
+use crate::cmd::output;
+use crate::cmd::watch::unit;
+use crate::env::Env;
+use crate::error::{Error, ExitCode, Result};
+use crate::home::{self, OpenClawHome};
+use crate::hook_record::{self, ChatTarget, HookRecord};
+use crate::mode::Mode;
+use crate::openclaw::hook_files::{self, Kind};
+use crate::openclaw::{config, workspace};
+use crate::origin::Origin;
+use crate::owner_token;
+use crate::settings::{self, Owner, OwnerQuery};
+use crate::time;
+use crate::token::{claims, lifetime, source};
+use secrecy::{ExposeSecret, SecretString};
+use std::path::PathBuf;
+
+/// The newest OpenClaw that does not load the plugin.
+const WITHOUT_PLUGIN: &str = "2026.5.4";
+
+/// What is to be done.
+pub struct Answers {
+    /// `None`: the token that is stored stays.
+    pub login: Option<Login>,
+    pub kind: InstallAs,
+    /// As `--deciders` takes them; `None`: as recorded.
+    pub deciders: Option<String>,
+    /// As `--notify` takes it; `None`: as recorded.
+    pub notify: Option<String>,
+    pub unit: Unit,
+}
+
+/// A login that is to be made.
+pub struct Login {
+    pub mode: Mode,
+    pub namespace: Option<String>,
+    pub api_url: String,
+    pub source_home: Option<PathBuf>,
+    /// The token that was typed.
+    pub token: Option<SecretString>,
+}
+
+/// What becomes of the service.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    Install,
+    Remove,
+    /// There is none, and none is wanted.
+    None,
+}
+
+/// Who asks, and about what.
+struct Collector<'a> {
+    args: &'a SetupArgs,
+    env: &'a Env,
+    place: &'a OpenClawHome,
+    asking: Asking,
+    record: HookRecord,
+}
+
+impl Answers {
+    /// Asks for what no flag says. Nothing is written.
+    ///
+    /// # Errors
+    /// [`ExitCode::Usage`] where there is no answer; [`ExitCode::Token`] for what is no owner token.
+    pub fn collect(
+        args: &SetupArgs,
+        env: &Env,
+        place: &OpenClawHome,
+        openclaw: &OpenClaw,
+        asking: Asking,
+    ) -> Result<Self> {
+        let collector = Collector {
+            args,
+            env,
+            place,
+            asking,
+            record: hook_record::read(&place.hook_record_file())?.unwrap_or_default(),
+        };
+        let login = collector.login()?;
+        let kind = collector.kind(openclaw)?;
+        let deciders = match kind {
+            InstallAs::Plugin => collector.deciders()?,
+            InstallAs::Hook => args.deciders.clone(),
+        };
+        Ok(Self {
+            login,
+            kind,
+            deciders,
+            notify: collector.notify()?,
+            unit: collector.unit(kind)?,
+        })
+    }
+}
+
+impl Collector<'_> {
+    /// What is known of the owner, where this is the mode.
+    fn owner(&self, mode: Option<Mode>, namespace: Option<&str>) -> Option<Owner> {
+        let query = OwnerQuery {
+            mode,
+            ..context::owner_query(&self.args.owner, &self.args.local_api)
+        };
+        let namespace = namespace.or(query.namespace);
+        settings::owner(&OwnerQuery { namespace, ..query }, self.env, self.place).ok()
+    }
+
+    fn login(&self) -> Result<Option<Login>> {
+        let mode = self.mode()?;
+        let owner = self.owner(Some(mode), None);
+        let api_url = self.api_url(mode, owner.as_ref())?;
+        match mode {
+            Mode::Managed => self.managed(api_url, owner.as_ref()),
+            Mode::OssLocal => self.local(api_url, owner.as_ref()),
+        }
+    }
+
+    fn mode(&self) -> Result<Mode> {
+        if let Some(mode) = self.args.owner.mode {
+            return Ok(mode);
+        }
+        let known = self.owner(None, None).map(|owner| owner.mode);
+        let known = known.filter(|mode| mode.origin != Origin::Default);
+        self.asking.answer(&Question {
+            text: "Which Sigilum, the hosted one (managed) or a local API (oss-local)?",
+            flag: "--mode managed, or --mode oss-local",
+            default: known.map(|mode| mode.value.as_str().to_owned()),
+            parse: &|text| match text {
+                "hosted" => Ok(Mode::Managed),
+                "local" => Ok(Mode::OssLocal),
+                text => Mode::named(text).ok_or_else(|| "answer managed or oss-local".to_owned()),
+            },
+        })
+    }
+
+    fn api_url(&self, mode: Mode, owner: Option<&Owner>) -> Result<String> {
+        if let Some(url) = &self.args.owner.api_url {
+            return Ok(url.clone());
+        }
+        let known = owner.map(|owner| owner.api_url.value.clone());
+        self.asking.answer(&Question {
+            text: "Where is its API?",
+            flag: "--api-url <url>",
+            default: Some(known.unwrap_or_else(|| settings::default_api_url(mode).to_owned())),
+            parse: &|text| match text.starts_with("https://") || text.starts_with("http://") {
+                true => Ok(text.to_owned()),
+                false => Err("give a URL that begins with https:// or http://".to_owned()),
+            },
+        })
+    }
+
+    /// With a token of the hosted Sigilum: given, stored and still good, or asked for.
+    fn managed(&self, api_url: String, owner: Option<&Owner>) -> Result<Option<Login>> {
+        let from_env = self.env.var("SIGILUM_OWNER_TOKEN").is_some();
+        let given = self.args.owner_token_stdin || from_env;
+        if !given && self.keeps(owner, &api_url)? {
+            return Ok(None);
+        }
+        if !given && !self.asking.asks {
+            let what = "could not set up, there is nobody to ask: the owner token of the hosted Sigilum";
+            return Err(Error::new(ExitCode::Usage, what).next("add --owner-token-stdin"));
+        }
+        let mut login = Login {
+            mode: Mode::Managed,
+            namespace: self.args.owner.namespace.clone(),
+            api_url,
+            source_home: None,
+            token: None,
+        };
+        if self.args.owner_token_stdin || !from_env {
+            let text = login::token_from_stdin()?;
+            let wanted = login.namespace.as_deref();
+            let taken = source::take(text.expose_secret(), wanted, "standard input", time::now())?;
+            if let Some(left_out) = &taken.left_out {
+                output::note(format_args!("took the owner token, and left out {left_out}"));
+            }
+            login.token = Some(taken.token);
+        }
+        Ok(Some(login))
+    }
+
+    /// Whether the stored token of the hosted Sigilum stays.
+    fn keeps(&self, owner: Option<&Owner>, api_url: &str) -> Result<bool> {
+        let Some((owner, expiry)) = owner.and_then(|owner| Some((owner, good_until(owner, api_url)?))) else {
+            return Ok(false);
+        };
+        let namespace = &owner.namespace.value;
+        self.asking.answer(&Question {
+            text: &format!("Keep the stored owner token of {namespace}, which expires {expiry}?"),
+            flag: "--owner-token-stdin",
+            default: Some(spelled(true)),
+            parse: &yes_or_no,
+        })
+    }
+
+    /// With a token that is signed here.
+    fn local(&self, api_url: String, owner: Option<&Owner>) -> Result<Option<Login>> {
+        let source_home = self.checkout(owner)?;
+        let namespace = self.namespace(owner)?;
+        let known = self.owner(Some(Mode::OssLocal), Some(&namespace));
+        let same_checkout = |owner: &Owner| owner.source_home.as_ref().map(|home| &home.value) == source_home.as_ref();
+        if let Some(owner) = known.as_ref().filter(|owner| same_checkout(owner))
+            && good_until(owner, &api_url).is_some()
+        {
+            return Ok(None);
+        }
+        Ok(Some(Login {
+            mode: Mode::OssLocal,
+            namespace: Some(namespace),
+            api_url,
+            source_home,
+            token: None,
+        }))
+    }
+
+    /// The checkout that the local API runs from. One around the working directory is offered, where no agent writes.
+    fn checkout(&self, owner: Option<&Owner>) -> Result<Option<PathBuf>> {
+        let known = owner.and_then(|owner| Some(owner.source_home.as_ref()?.value.clone()));
+        if self.args.local_api.source_home.is_some() || self.args.local_api.api_db.is_some() {
+            return Ok(known);
+        }
+        let config = config::read(self.place).ok().flatten();
+        let config = config.as_ref().map(|config| &config.value);
+        let around = || settings::checkout_around().filter(|found| !workspace::holds(found, config, self.place));
+        let offered = known.or_else(|| around().filter(|_| self.asking.asks));
+        self.asking.answer(&Question {
+            text: "Which folder is the Sigilum checkout that it runs from (none: a database of our own)?",
+            flag: "--source-home <folder>",
+            default: Some(offered.map_or_else(|| NONE.to_owned(), |path| path.display().to_string())),
+            parse: &|text| self.folder(text),
+        })
+    }
+
+    fn folder(&self, text: &str) -> Result<Option<PathBuf>, String> {
+        if text == NONE {
+            return Ok(None);
+        }
+        let path = self.env.expand_tilde(PathBuf::from(text));
+        let path = home::absolute(&path).map_err(|error| error.text())?;
+        match path.is_dir() {
+            true => Ok(Some(path)),
+            false => Err(format!("there is no such folder: {}", path.display())),
+        }
+    }
+
+    fn namespace(&self, owner: Option<&Owner>) -> Result<String> {
+        if let Some(namespace) = &self.args.owner.namespace {
+            return Ok(namespace.clone());
+        }
+        // A guess is for a person to see.
+        let known = owner.map(|owner| &owner.namespace);
+        let known = known.filter(|namespace| self.asking.asks || !namespace.origin.is_guess());
+        self.asking.answer(&Question {
+            text: "Which namespace is yours?",
+            flag: "--namespace, and yours",
+            default: known.map(|namespace| namespace.value.clone()),
+            parse: &|text| match settings::is_label(text, false) {
+                true => Ok(text.to_owned()),
+                false => Err("use 3 to 64 lower-case letters, digits and inner hyphens".to_owned()),
+            },
+        })
+    }
+
+    fn kind(&self, openclaw: &OpenClaw) -> Result<InstallAs> {
+        if let Some(kind) = self.args.kind {
+            return Ok(kind);
+        }
+        let is_there = |kind| hook_files::look(self.place, kind).map(|found| found.state != "absent");
+        let has_plugins = openclaw.version.is_some() && !openclaw.is_up_to(WITHOUT_PLUGIN);
+        let default = match (is_there(Kind::Plugin)?, is_there(Kind::Hook)?) {
+            (true, _) => "plugin",
+            (false, true) => "hook",
+            (false, false) if has_plugins => "plugin",
+            (false, false) => "hook",
+        };
+        self.asking.answer(&Question {
+            text: "How does OpenClaw load it, as plugin (stays running, answers /sigilum) or as hook?",
+            flag: "--as plugin, or --as hook",
+            default: Some(default.to_owned()),
+            parse: &|text| match text {
+                "plugin" => Ok(InstallAs::Plugin),
+                "hook" => Ok(InstallAs::Hook),
+                _ => Err("answer plugin or hook".to_owned()),
+            },
+        })
+    }
+
+    fn deciders(&self) -> Result<Option<String>> {
+        let recorded = self.record.deciders.as_ref().map(|ids| ids.join(","));
+        self.list(
+            (self.args.deciders.as_ref(), "--deciders <channel>:<sender id>"),
+            recorded,
+            "Who may answer requests in the chat (such as telegram:123456789, separated by commas)?",
+            &|text| {
+                let read = install_choices::deciders(text, self.env);
+                read.map(|ids| ids.join(",")).map_err(|error| error.text())
+            },
+        )
+    }
+
+    fn notify(&self) -> Result<Option<String>> {
+        let recorded = self.record.notify.as_ref().map(ToString::to_string);
+        self.list(
+            (self.args.notify.as_ref(), "--notify <channel>:<target>"),
+            recorded,
+            "In which chat are you told at once of requests (such as matrix:@alice:localhost)?",
+            &|text| text.parse::<ChatTarget>().map(|target| target.to_string()),
+        )
+    }
+
+    /// What a flag takes, where it is not as recorded; empty to take it back.
+    fn list(
+        &self,
+        (typed, flag): (Option<&String>, &str),
+        recorded: Option<String>,
+        text: &str,
+        parse: &dyn Fn(&str) -> Result<String, String>,
+    ) -> Result<Option<String>> {
+        if typed.is_some() {
+            return Ok(typed.cloned());
+        }
+        let answer = self.asking.answer(&Question {
+            text,
+            flag,
+            default: Some(recorded.clone().unwrap_or_else(|| NONE.to_owned())),
+            parse: &|text| match text {
+                NONE => Ok(String::new()),
+                text => parse(text),
+            },
+        })?;
+        Ok((answer != recorded.unwrap_or_default()).then_some(answer))
+    }
+
+    fn unit(&self, kind: InstallAs) -> Result<Unit> {
+        let is_there = unit::of_home(self.place, self.env).is_some();
+        // The plugin's own program renews while the OpenClaw gateway runs.
+        let default = is_there || (kind == InstallAs::Hook && unit::has_manager(self.env));
+        let wanted = match self.args.unit {
+            Some(wanted) => wanted,
+            None => self.asking.answer(&Question {
+                text: "Renew tokens by a service of yours, whether OpenClaw runs or not?",
+                flag: "--unit true, or --unit false",
+                default: Some(spelled(default)),
+                parse: &yes_or_no,
+            })?,
+        };
+        Ok(match (wanted, is_there) {
+            (true, _) => Unit::Install,
+            (false, true) => Unit::Remove,
+            (false, false) => Unit::None,
+        })
+    }
+}
+
+/// When the stored token expires, in words, where it serves this API.
+fn good_until(owner: &Owner, api_url: &str) -> Option<String> {
+    let record = owner.record.as_ref()?;
+    let is_same =
+        record.mode == owner.mode.value && record.api_url.trim_end_matches('/') == api_url.trim_end_matches('/');
+    let now = time::now();
+    let token = owner_token::stored(owner, now).ok().filter(|_| is_same)?;
+    let says = claims::inspect(&token.token).ok()?;
+    Some(lifetime::expiry_text(&says, now))
+}

@@ -1,0 +1,299 @@
+//! `setup`: questions at a terminal or flags alone, each step a command that could be typed, nothing written before a
+//! person agrees, and all of it taken out again by `hook uninstall --purge`.
+
+use crate::env::{self, Run, TestEnv};
+
+use env::watching::managed_token;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const AGREE: &str = "Run these commands? [y/N] ";
+
+/// Every file below a folder, with its text.
+fn files(folder: &Path) -> BTreeMap<PathBuf, String> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            match entry.path().is_dir() {
+                true => folders.push(entry.path()),
+                // It names whoever had it last.
+                false if entry.file_name() == "lock" => {}
+                false => {
+                    let bytes = std::fs::read(entry.path()).unwrap();
+                    found.insert(entry.path(), String::from_utf8_lossy(&bytes).into_owned());
+                }
+            }
+        }
+    }
+    found
+}
+
+/// A home that OpenClaw has set up.
+fn home() -> TestEnv {
+    let env = TestEnv::new();
+    env.write_config("{\n  // mine\n  gateway: { mode: 'local' },\n}\n");
+    env
+}
+
+fn setup(env: &TestEnv, flags: &str) -> Run {
+    env.run(["setup"]).args(flags.split_whitespace())
+}
+
+/// The commands that were run, as printed.
+fn steps(shown: &str) -> Vec<&str> {
+    shown.lines().filter_map(|line| line.strip_prefix("$ ")).collect()
+}
+
+fn hook_record(env: &TestEnv) -> Value {
+    serde_json::from_slice(&std::fs::read(env.sigilum("hook.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn flags_alone_set_up_a_local_sigilum_and_purge_undoes_it() {
+    let env = home();
+    let before = files(env.home());
+    let flags = "--mode oss-local --namespace alice --as plugin --unit false --yes --notify matrix:@alice:localhost";
+    let output = setup(&env, flags).output();
+    assert_eq!(output.code, 0, "{output:?}");
+    let login = "sigilum-authz-notify auth login --mode oss-local --namespace alice --print-token false";
+    let install = "sigilum-authz-notify hook install --as plugin --notify matrix:@alice:localhost";
+    let doctor = "sigilum-authz-notify doctor";
+    assert_eq!(steps(&output.stdout), [login, install, doctor]);
+    let plan = output.stdout.find(&format!("1. {login}\n")).unwrap();
+    let writes = output
+        .stdout
+        .find(&format!("writes {}", env.config().display()))
+        .unwrap();
+    assert!(
+        plan < writes && writes < output.stdout.find("\n$ ").unwrap(),
+        "{}",
+        output.stdout
+    );
+    let token = env.stored().unwrap();
+    assert!(!output.stdout.contains(&token) && !output.stderr.contains(&token));
+    let record = hook_record(&env);
+    assert_eq!(
+        (&record["namespace"], &record["notify"]),
+        (&json!("alice"), &json!("matrix:@alice:localhost"))
+    );
+    assert!(env.sigilum("plugin").is_dir());
+
+    // Again, with nothing but the consent: what is there stays.
+    let after = files(env.home());
+    let output = setup(&env, "--yes").output();
+    assert_eq!(output.code, 0, "{output:?}");
+    assert_eq!(
+        steps(&output.stdout),
+        ["sigilum-authz-notify hook install --as plugin", doctor]
+    );
+    assert_eq!(files(env.home()), after);
+
+    env.run(["hook", "uninstall", "--purge"]).expect(0);
+    assert_eq!(files(env.home()), before);
+    assert!(!env.openclaw().join(".sigilum").exists());
+}
+
+#[test]
+fn what_no_flag_says_is_asked_for_and_a_refused_answer_writes_nothing() {
+    let env = home();
+    let before = files(env.home());
+    for agrees in [false, true] {
+        let mut terminal = setup(&env, "").on_terminal(true);
+        terminal.wait_for("(managed) or a local API (oss-local)?:");
+        terminal.types("perhaps\n");
+        terminal.wait_for("note: answer managed or oss-local");
+        terminal.types("local\n");
+        terminal.wait_for("Where is its API? [http://127.0.0.1:8787]:");
+        terminal.types("http://127.0.0.1:9\n");
+        terminal.wait_for("(none: a database of our own)? [none]:");
+        terminal.types("\n");
+        terminal.wait_for("Which namespace is yours? [tester]:");
+        terminal.types("alice\n");
+        terminal.wait_for("or as hook? [hook]:");
+        terminal.types("plugin\n");
+        terminal.wait_for("separated by commas)? [none]:");
+        terminal.types("alice\n");
+        terminal.wait_for("it names no channel");
+        terminal.types("telegram:123456789\n");
+        terminal.wait_for("told at once of requests (such as matrix:@alice:localhost)? [none]:");
+        terminal.types("\n");
+        terminal.wait_for("whether OpenClaw runs or not? [no]:");
+        terminal.types("\n");
+        terminal.wait_for(AGREE);
+        assert_eq!(files(env.home()), before, "nothing is written before the consent");
+        terminal.types(if agrees { "y\n" } else { "\n" });
+        let output = terminal.end();
+        if !agrees {
+            assert_eq!(output.code, 1, "{}", output.stderr);
+            assert!(
+                output.stderr.ends_with("error: nothing was changed\n"),
+                "{}",
+                output.stderr
+            );
+            assert_eq!(files(env.home()), before);
+            assert!(!env.openclaw().join(".sigilum").exists());
+            continue;
+        }
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        let expected = [
+            "sigilum-authz-notify auth login --mode oss-local --namespace alice --api-url http://127.0.0.1:9 \
+             --print-token false",
+            "sigilum-authz-notify hook install --as plugin --deciders telegram:123456789",
+            "sigilum-authz-notify doctor",
+        ];
+        assert_eq!(steps(&output.stderr), expected);
+        assert_eq!(hook_record(&env)["deciders"], json!(["telegram:123456789"]));
+    }
+    // What is there is offered.
+    let mut terminal = setup(&env, "").on_terminal(true);
+    for offered in [
+        "(oss-local)? [oss-local]:",
+        "API? [http://127.0.0.1:9]:",
+        "[none]:",
+        "yours? [alice]:",
+        "[plugin]:",
+        "[telegram:123456789]:",
+        "matrix:@alice:localhost)? [none]:",
+        "or not? [no]:",
+    ] {
+        terminal.wait_for(offered);
+        terminal.types("\n");
+    }
+    terminal.wait_for(AGREE);
+    terminal.types("y\n");
+    let output = terminal.end();
+    assert_eq!(
+        steps(&output.stderr),
+        [
+            "sigilum-authz-notify hook install --as plugin",
+            "sigilum-authz-notify doctor"
+        ]
+    );
+}
+
+#[test]
+fn a_token_of_the_hosted_sigilum_is_taken_hidden() {
+    let token = managed_token("alice", 5_000);
+    let env = home();
+    let mut terminal = setup(&env, "--mode managed --as hook --unit false").on_terminal(true);
+    terminal.wait_for("Where is its API? [");
+    terminal.types("\n");
+    terminal.wait_for("then press Enter: ");
+    assert!(!terminal.echoes());
+    terminal.types(&format!("{token}\n"));
+    terminal.wait_for("told at once");
+    terminal.types("\n");
+    terminal.wait_for(AGREE);
+    terminal.types("y\n");
+    let (output, echoes) = terminal.end_and_echo();
+    assert!(echoes);
+    let shown = &output.stderr;
+    assert_eq!(env.stored().as_ref(), Some(&token), "{shown}");
+    assert!(!shown.contains(&token[..60]), "{shown}");
+    let login = "sigilum-authz-notify auth login --mode managed --owner-token-stdin --print-token false";
+    assert_eq!(steps(shown)[0], login);
+
+    // Piped in, and kept the next time.
+    let env = home();
+    let flags = "--mode managed --as hook --unit false --yes";
+    let output = setup(&env, flags)
+        .args(["--owner-token-stdin"])
+        .stdin(format!("{token}\n"))
+        .output();
+    assert_eq!(env.stored().as_ref(), Some(&token), "{output:?}");
+    assert_eq!(steps(&output.stdout)[0], login);
+    let output = setup(&env, flags).output();
+    assert_eq!(steps(&output.stdout)[0], "sigilum-authz-notify hook install --as hook");
+    // What is no token is refused before anything is asked or written.
+    let env = home();
+    let before = files(env.home());
+    let output = setup(&env, flags)
+        .args(["--owner-token-stdin"])
+        .stdin("no token")
+        .expect(4);
+    assert!(
+        output
+            .stderr
+            .contains("could not use the owner token from standard input"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(files(env.home()), before);
+}
+
+#[test]
+fn without_a_terminal_a_missing_answer_is_a_usage_error() {
+    let env = home();
+    let before = files(env.home());
+    for (flags, what, next) in [
+        (
+            "",
+            "there is nobody to ask: Which Sigilum",
+            "next: add --mode managed, or --mode oss-local\n",
+        ),
+        (
+            "--yes",
+            "there is nobody to ask: Which Sigilum",
+            "next: add --mode managed, or --mode oss-local\n",
+        ),
+        (
+            "--mode managed --yes",
+            "the owner token of the hosted Sigilum",
+            "next: add --owner-token-stdin\n",
+        ),
+        (
+            "--mode oss-local --yes",
+            "Which namespace is yours?",
+            "next: add --namespace, and yours\n",
+        ),
+        (
+            "--mode oss-local --namespace alice",
+            "could not ask whether to run these commands: there is no terminal",
+            "next: add --yes\n",
+        ),
+    ] {
+        let output = setup(&env, flags).expect(2);
+        assert!(
+            output.stderr.contains(what) && output.stderr.ends_with(next),
+            "{flags}: {}",
+            output.stderr
+        );
+        assert_eq!(files(env.home()), before);
+        assert!(!env.openclaw().join(".sigilum").exists());
+    }
+}
+
+#[test]
+fn another_home_and_config_go_along_with_every_step() {
+    let env = TestEnv::new();
+    let (other, config) = (
+        env.home().join("the other"),
+        env.write("conf/claw.json", "{gateway: {mode: 'local'}}"),
+    );
+    let flags = "--mode oss-local --namespace alice --as hook --unit --yes";
+    let place = [
+        "--openclaw-home".into(),
+        other.clone(),
+        "--config".into(),
+        config.clone(),
+    ];
+    let output = setup(&env, flags).args(place).output();
+    let (home, conf) = (format!("--openclaw-home '{}'", other.display()), config.display());
+    let expected = [
+        format!(
+            "sigilum-authz-notify auth login --mode oss-local --namespace alice --print-token false {home} --config {conf}"
+        ),
+        format!("sigilum-authz-notify hook install --as hook {home} --config {conf}"),
+        format!("OPENCLAW_CONFIG_PATH={conf} sigilum-authz-notify watch --install-unit {home}"),
+        format!("sigilum-authz-notify doctor {home} --config {conf}"),
+    ];
+    assert_eq!(steps(&output.stdout), expected, "{output:?}");
+    let unit = env.home().join(".config/systemd/user/sigilum-authz-notify.service");
+    if cfg!(target_os = "linux") {
+        let unit = std::fs::read_to_string(unit).unwrap();
+        assert!(unit.contains(&format!("OPENCLAW_CONFIG_PATH={conf}")), "{unit}");
+    }
+    assert!(!env.openclaw().exists());
+}
