@@ -188,6 +188,26 @@ fn a_request_is_listed_approved_and_taken_back() {
     );
 }
 
+/// The start of an id is one request's alone, of all that there are: not of those that were shown.
+#[test]
+fn a_start_that_another_request_has_too_decides_nothing() {
+    let mut chat = Chat::new();
+    chat.asks("list");
+    let twin = "cl_000000010000000000000009";
+    chat.api.add_claim(
+        "alice",
+        json!({"claim_id": twin, "service": "mail", "status": "approved"}),
+    );
+    let told = chat.asks("approve cl_00000001");
+    assert!(
+        told.contains("could not use cl_00000001: 2 requests begin so"),
+        "{told}"
+    );
+    chat.nothing_was_decided();
+    chat.decides(&format!("approve {ID}"));
+    assert_eq!(chat.api.posts().len(), 1);
+}
+
 /// Everything about one, with what a stranger wrote made safe.
 #[test]
 fn a_request_is_shown_and_rejected() {
@@ -466,7 +486,7 @@ fn confirmed_last() {
     let mut chat = Chat::new();
     chat.asks("list");
     let asked = chat.api.seen().len();
-    chat.types("approve cl_00000001", json!({}));
+    chat.types(&format!("approve {ID}"), json!({}));
     assert_eq!(chat.hears()["confirm"], true);
     let lines = |chat: &Chat| {
         chat.api

@@ -11,7 +11,7 @@ use crate::broker::deciding;
 use crate::cli::HookRunArgs;
 use crate::cmd::hook::answer::read_seen;
 use crate::cmd::hook::caller::Caller;
-use crate::error::{Error, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::hook::command::{Asked, Command, May, NotDeciding, channel_of};
 use crate::hook::reply::{self, Reply};
 use crate::hook::shown::Shown;
@@ -207,9 +207,10 @@ impl Room<'_> {
     fn decide(&self, decision: Decision, word: &str, seconds: Option<i64>, logs: &mut Vec<String>) -> Result<Reply> {
         let site = &self.site;
         site.settle_open();
+        let now = self.of_start(word)?;
         let known = self.shown().find(self.sender, word).cloned();
         let Some(shown) = known else {
-            let now = target::one(site, word)?;
+            let now = now.map_or_else(|| target::one(site, word), Ok)?;
             return self.again(decision, &now, "it was not shown here yet");
         };
         let id = shown.id().unwrap_or_default();
@@ -225,6 +226,31 @@ impl Room<'_> {
                 )));
             }
         };
+        self.make(decision, &shown, until, logs)
+    }
+
+    /// The request that the start of an id means, where that is what was typed: of all that there are, in any status.
+    fn of_start(&self, word: &str) -> Result<Option<AuthorizationRequest>> {
+        match Typed::parse(word) {
+            Typed::Start(_) => match target::one(&self.site, word) {
+                Err(error) if error.code == ExitCode::Usage => Err(error),
+                // One that is gone was shown, perhaps.
+                found => Ok(found.ok()),
+            },
+            Typed::Whole(_) | Typed::Invalid => Ok(None),
+        }
+    }
+
+    /// Makes the decision about what was shown, once everything agrees.
+    fn make(
+        &self,
+        decision: Decision,
+        shown: &AuthorizationRequest,
+        until: Option<i64>,
+        logs: &mut Vec<String>,
+    ) -> Result<Reply> {
+        let site = &self.site;
+        let id = shown.id().unwrap_or_default();
         let api = site.api();
         // Before OpenClaw is asked, and again right before it is sent.
         let differs = RefCell::new(None);
@@ -235,7 +261,7 @@ impl Room<'_> {
         let confirm = || vouched() && (self.confirm)() && vouched();
         let made = site.desk(&api).decide(&Wanted {
             decision,
-            shown: &shown,
+            shown,
             how: How::Chat,
             until,
             is_fresh: false,
@@ -254,7 +280,7 @@ impl Room<'_> {
                 };
                 self.shown().remember(self.sender, &now);
                 let unlogged = made.unlogged.map(|error| error.text());
-                Ok(reply::decided(decision, &shown, until, unlogged))
+                Ok(reply::decided(decision, shown, until, unlogged))
             }
             Err(Stopped::Changed(Some(now))) => self.again(decision, &now, "it is not as it was shown here"),
             Err(Stopped::Refused(Refusal::NotFound)) => self.look_again(decision, id),
@@ -264,7 +290,7 @@ impl Room<'_> {
             Err(Stopped::NotConfirmed) => Ok(Reply::text(format!(
                 "Sigilum: nothing was decided: OpenClaw did not confirm that you are an owner. Try again: /sigilum {verb} {id}"
             ))),
-            Err(stopped) => Err(site.not_decided(decision, &shown, stopped)),
+            Err(stopped) => Err(site.not_decided(decision, shown, stopped)),
         }
     }
 
