@@ -198,15 +198,69 @@ fn a_request_is_handed_to_the_plugin_once() {
     assert_eq!(notice.matches(") new: ").count(), 2, "{notice}");
 }
 
+/// openclaw.json with the plugin on and a channel for the messages.
+fn config(home: &Home, server: &str) -> Value {
+    json!({"channels": {"matrix": {"homeserver": server}}, "plugins": {"entries": {"sigilum-authz-notify": {"enabled": true}},
+           "load": {"paths": [home.env.sigilum("plugin")]}}})
+}
+
+/// What `hook install --deciders` records of that channel.
+fn fingerprint(home: &Home) -> Option<String> {
+    let place = sigilum_authz_notify::home::OpenClawHome::at(home.env.openclaw());
+    sigilum_authz_notify::openclaw::channel::fingerprint(&place, "matrix")
+}
+
+/// A command of the chat stands only in a message to who decides there.
+#[test]
+fn a_message_to_whom_the_chat_decides_nothing_for_names_the_terminals_command() {
+    let to = "matrix:@alice:localhost";
+    let table = [
+        (json!({"deciders": [to]}), "https://matrix.example", true),
+        (json!({"deciders": [to]}), "https://other.example", false),
+        (
+            json!({"deciders": ["matrix:@bob:localhost"]}),
+            "https://matrix.example",
+            false,
+        ),
+        (
+            json!({"deciders": [to], "decider_channels": {}}),
+            "https://matrix.example",
+            false,
+        ),
+        (json!({}), "https://matrix.example", false),
+    ];
+    for (fields, server, in_chat) in table {
+        let home = Home::new();
+        home.env
+            .write_config(config(&home, "https://matrix.example").to_string());
+        let mut record = json!({"decider_channels": {"matrix": fingerprint(&home)}});
+        record
+            .as_object_mut()
+            .unwrap()
+            .extend(fields.as_object().unwrap().clone());
+        home.choose(record);
+        home.env.write_config(config(&home, server).to_string());
+        home.api.add_claim(NS, json!({"claim_id": "cl_1", "service": "mail"}));
+        let mut served = home.serve();
+        let push = served.push();
+        assert_eq!(
+            text(&push).contains("To approve: /sigilum approve cl_1\n"),
+            in_chat,
+            "{fields} {server}: {push}"
+        );
+        assert_eq!(push["presentation"].is_object(), in_chat, "{push}");
+        let terminal = text(&push).contains("To approve: sigilum-authz-notify authz approve cl_1");
+        assert_eq!(terminal, !in_chat, "{push}");
+        served.pushed(&push, "sent", None);
+    }
+}
+
 #[test]
 fn what_openclaw_did_not_take_is_told_again_and_what_it_keeps_is_not() {
     let home = Home::new();
-    home.choose(json!({"deciders": ["matrix:@alice:localhost"]}));
-    home.env.write_config(
-        json!({"plugins": {"entries": {"sigilum-authz-notify": {"enabled": true}},
-               "load": {"paths": [home.env.sigilum("plugin")]}}})
-        .to_string(),
-    );
+    home.env
+        .write_config(config(&home, "https://matrix.example").to_string());
+    home.choose(json!({"deciders": ["matrix:@alice:localhost"], "decider_channels": {"matrix": fingerprint(&home)}}));
     home.api.add_claim(NS, json!({"claim_id": "cl_1", "service": "mail"}));
     let mut served = home.serve();
     let first = served.push();

@@ -4,6 +4,7 @@ use super::{Home, Shared};
 use crate::hook::command::is_vouched;
 use crate::hook_record::POLL_REQUESTS;
 use crate::mode::Mode;
+use crate::openclaw::channel;
 use crate::token::lifetime::Lifetime;
 use crate::watch::log::one_line;
 use crate::watch::planner::{Owner, Snapshot, Stored, Token};
@@ -40,13 +41,17 @@ impl Home {
         }
     }
 
-    /// Whether who is told may decide in that very chat.
+    /// Whether who is told may decide in that very chat: recorded for it, over a channel that is set as it was then.
     fn decides_there(&self, shared: &Shared) -> bool {
         let chosen = &self.reader.chosen;
         let wanted = shared.push.whom.now(chosen.notify.as_ref(), chosen.poll_requests);
         wanted.is_some_and(|Wanted { target, .. }| {
             let mut deciders = chosen.deciders.iter().flatten();
-            is_vouched(&target.channel) && deciders.any(|decider| *decider == target.to_string())
+            let recorded = chosen.decider_channels.get(&target.channel);
+            is_vouched(&target.channel)
+                && deciders.any(|decider| *decider == target.to_string())
+                && recorded.is_some()
+                && recorded == channel::fingerprint(&self.place, &target.channel).as_ref()
         })
     }
 
