@@ -30,12 +30,18 @@ impl Mode {
 
     /// The command that makes or stores a new token of a namespace.
     pub fn login_command(self, namespace: &str) -> String {
+        self.login_command_of(Some(namespace))
+    }
+
+    /// The same where a namespace is perhaps not known: then the login asks for it, or the token says it.
+    pub fn login_command_of(self, namespace: Option<&str>) -> String {
+        let namespace = namespace.map_or_else(String::new, |namespace| format!(" --namespace {namespace}"));
         let stdin = match self {
             Self::Managed => " --owner-token-stdin",
             Self::OssLocal => "",
         };
         format!(
-            "sigilum-authz-notify auth login --mode {} --namespace {namespace}{stdin}",
+            "sigilum-authz-notify auth login --mode {}{namespace}{stdin}",
             self.as_str()
         )
     }

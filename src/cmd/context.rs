@@ -7,8 +7,10 @@ use crate::env::Env;
 use crate::error::{Called, Result};
 use crate::fs;
 use crate::home::{self, OpenClawHome};
+use crate::mode::Mode;
 use crate::openclaw::config::{self, EditOutcome};
 use crate::openclaw::entry::{self, Entry};
+use crate::origin::Origin;
 use crate::process::child::find_on_path;
 use crate::settings::{Owner, OwnerQuery};
 use std::collections::BTreeMap;
@@ -132,4 +134,13 @@ pub fn warn_of_timed_approvals(place: &OpenClawHome, namespace: Option<&str>) {
 /// The command that makes or stores a new token for an owner; `flags` lead to the same home.
 pub fn login_command(owner: &Owner, flags: &str) -> String {
     owner.mode.value.login_command(&owner.namespace.value) + flags
+}
+
+/// The same in a home where perhaps nobody is logged in: then of the hook's entry counts what a login would be told, and
+/// a namespace that is a guess is left out.
+pub fn first_login_command(owner: &Owner, entry: Option<&Entry>, flags: &str) -> String {
+    let is_default = owner.record.is_none() && owner.mode.origin == Origin::Default;
+    let of_entry = entry.and_then(Entry::mode).and_then(Mode::named).filter(|_| is_default);
+    let namespace = (!owner.namespace.origin.is_guess()).then_some(owner.namespace.value.as_str());
+    of_entry.unwrap_or(owner.mode.value).login_command_of(namespace) + flags
 }

@@ -470,3 +470,26 @@ fn a_config_that_cannot_be_read_is_told_once() {
     let faults: Vec<_> = faults.filter(|finding| finding["state"] == "fail").collect();
     assert_eq!((faults.len(), &faults[0]["check"]), (1, &json!("config")), "{json}");
 }
+
+/// Whose token is missing is said of whom it is, and what cannot be known is left for the login to ask.
+#[test]
+fn a_missing_token_is_told_of_whom_it_is_and_no_guess_becomes_a_flag() {
+    let env = TestEnv::new();
+    env.login().expect(0);
+    let output = env.run(["auth", "status", "--namespace", "bob"]).expect(4);
+    let told = "there is no token of bob that can be used: the token file: none; the hook speaks for alice";
+    assert!(output.stderr.contains(told), "{}", output.stderr);
+    let env = TestEnv::new();
+    env.write_config("{}");
+    let doctor = env.run(["doctor"]).expect(4).stdout;
+    let step = "next: sigilum-authz-notify auth login --mode managed --owner-token-stdin\n";
+    assert!(doctor.contains(step), "{doctor}");
+    // An entry that Sigilum's own installer made.
+    let vars = r#"{"SIGILUM_MODE": "oss-local", "SIGILUM_API_URL": "http://127.0.0.1:8787"}"#;
+    env.write_config(format!(
+        r#"{{"hooks": {{"internal": {{"entries": {{"sigilum-authz-notify": {{"env": {vars}}}}}}}}}}}"#
+    ));
+    let output = env.run(["auth", "show", "--namespace", "alice"]).expect(4);
+    let step = "next: sigilum-authz-notify auth login --mode oss-local --namespace alice\n";
+    assert!(output.stderr.contains(step), "{}", output.stderr);
+}

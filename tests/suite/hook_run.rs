@@ -215,6 +215,12 @@ fn the_tokens_last_day_is_told_to_the_owner_where_nothing_renews_it() {
     person.api.add_claim(NS, json!({"service": "mail"}));
     let answer = person.ask(json!({}));
     assert_eq!(answer.messages.len(), 2, "{answer:?}");
+    // Nor does an API that does not answer keep it back.
+    person.api.fault(Fault::Status(500, "X"));
+    let told = person.ask(json!({}));
+    assert_eq!(told.messages.len(), 2, "{told:?}");
+    assert!(told.messages[1].contains("and nothing renews it"), "{told:?}");
+    person.api.fault(Fault::None);
     // Where a watcher renews the token, nobody need do anything.
     let watched = |error: Value| {
         let home = json!({"home": person.env.openclaw(), "config": person.env.config(), "namespace": NS,

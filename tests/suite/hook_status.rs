@@ -292,7 +292,14 @@ fn who_decides_in_the_chat_and_who_cannot() {
         "OpenClaw 2026.8.2 cannot confirm an owner, which takes 2026.9 or later"
     );
     env.write_config(config.replace("ownerAllowFrom", "allowFrom"));
-    assert!(why(0).as_str().unwrap().ends_with(r#"ownerAllowFrom '["telegram:1"]'"#));
+    assert!(
+        why(0)
+            .as_str()
+            .unwrap()
+            .ends_with(r#"ownerAllowFrom '["telegram:1","telegram:2","matrix:@a'\''b:x"]'"#)
+    );
+    // The one command that both are told.
+    assert_eq!(why(0), why(1));
 }
 
 #[test]

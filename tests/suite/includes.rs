@@ -356,6 +356,14 @@ fn no_secret_goes_where_others_or_agents_may_write() {
                 .unwrap();
             assert!(said.contains(why), "{said}");
         }
+        // No step asks for what can never be.
+        let doctor = env.run(["doctor"]).output().stdout;
+        assert!(!doctor.contains("lacks the owner token"), "{doctor}");
+        assert_eq!(
+            doctor.contains("as recorded; the token stays in its file, as "),
+            why.is_some(),
+            "{doctor}"
+        );
         // The entry itself is no secret.
         assert!(fs::read_to_string(&target).unwrap().contains("SIGILUM_NAMESPACE"));
         assert!(env.config().is_symlink());

@@ -160,12 +160,15 @@ fn remove_stops_at_a_gateway_that_does_not_answer_and_goes_on_later() {
         let output = desk.run(["service", "remove", "linear", "--yes"]).expect(6);
         if method == "DELETE" {
             assert!(
-                output.stderr.contains("done: 1 active service key") || output.stderr.contains("done: 0 active"),
+                output.stderr.contains("done: revoke 1 active service key")
+                    || output.stderr.contains("done: revoke 0 active"),
                 "{}",
                 output.stderr
             );
             assert!(
-                output.stderr.contains("not done:\n    - connection linear deleted"),
+                output
+                    .stderr
+                    .contains("not done:\n    - delete the connection linear at "),
                 "{}",
                 output.stderr
             );

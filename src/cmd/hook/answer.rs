@@ -393,6 +393,7 @@ impl<'a> HookRequest<'a> {
         if audience.is_owner || self.caller.is_person() {
             answer.messages.push(notice::not_asked(why));
         }
+        answer.messages.extend(self.near_end(audience));
         answer
     }
 

@@ -97,7 +97,17 @@ fn only_reads(id: &str, facts: &Facts) -> Option<String> {
     if owners.contains(&id) || owners.contains(&&id[channel.len() + 1..]) {
         return None;
     }
-    let all: Vec<&str> = owners.into_iter().chain([id]).collect();
+    // All who are missing: one command for each would take the others out again.
+    let recorded = record
+        .and_then(|record| record.deciders.as_deref())
+        .unwrap_or_default()
+        .iter()
+        .map(String::as_str);
+    let is_owner = |id: &&str| owners.contains(id) || owners.contains(&&id[channel_of(id).len() + 1..]);
+    let missing: Vec<&str> = recorded
+        .filter(|id| is_vouched(channel_of(id)) && !is_owner(id))
+        .collect();
+    let all: Vec<&str> = owners.iter().copied().chain(missing).collect();
     let list = json!(all).to_string();
     Some(format!(
         "not an owner for OpenClaw, run: openclaw config set commands.ownerAllowFrom {}",

@@ -111,25 +111,26 @@ fn find(site: &Site, db: &LocalDb, args: &ServiceRemoveArgs) -> Result<Found> {
 }
 
 impl Found {
+    /// What is to be done, a line each.
     fn lines(&self, site: &Site) -> Vec<String> {
         let mut lines = vec![format!(
-            "{} active service key{} of {} revoked",
+            "revoke {} active service key{} of {}",
             self.keys.len(),
             if self.keys.len() == 1 { "" } else { "s" },
             site.namespace()
         )];
         if let Some(look) = &self.gateway {
             lines.push(format!(
-                "connection {} deleted at {}",
+                "delete the connection {} at {}",
                 self.slot.slug,
                 look.gateway.place()
             ));
         }
-        let removed = |file: &PathBuf| format!("removed: {}", file.display());
+        let removed = |file: &PathBuf| format!("remove {}", file.display());
         lines.extend(self.files.iter().map(removed));
         if !self.keeps_row {
             let (slug, database) = (&self.slot.slug, site.database.display());
-            lines.push(format!("service {slug} and its requests deleted in {database}"));
+            lines.push(format!("delete the service {slug} and its requests in {database}"));
         }
         lines
     }

@@ -69,6 +69,7 @@ pub const CASES: &[Case] = &[
     },
     Case {
         name: "no token of the hosted Sigilum",
+        set_up: |world| world.write_config("{}"),
         first: SHOW,
         step: STORE,
         ..CASE

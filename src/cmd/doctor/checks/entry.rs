@@ -28,9 +28,22 @@ pub(super) fn entry(name: &'static str, facts: &Facts) -> Vec<Finding> {
             None if facts.token.as_ref().is_ok_and(|token| token.owner.record.is_none()) => {
                 Finding::ok(name, "on; no login is recorded that it could differ from")
             }
-            None => Finding::ok(name, "on, as recorded"),
+            None => {
+                let stays = |why| format!("on, as recorded; the token stays in its file, as {why}");
+                let out = facts
+                    .chosen
+                    .as_ref()
+                    .is_ok_and(|record| record.token_in_config == Some(true));
+                let why = barred(facts).filter(|_| out && entry.token().is_none());
+                Finding::ok(name, why.map_or_else(|| "on, as recorded".to_owned(), stays))
+            }
         },
     }]
+}
+
+/// Why no token may be put into the config, where none may.
+fn barred<'a>(facts: &'a Facts) -> Option<&'a str> {
+    facts.config.as_ref().ok()?.as_ref()?.barred.as_deref()
 }
 
 /// In what an entry is not as recorded, and what writes it so.
@@ -54,7 +67,7 @@ fn difference(entry: &Entry, facts: &Facts) -> Option<(String, String)> {
     }
     let wanted = facts.chosen.as_ref().ok()?.token_in_config;
     let referred = entry.env.get(TOKEN).is_some_and(|text| is_reference(text));
-    let can_be_put = token.why_not.is_none() && !referred && facts.place.read_only.is_none();
+    let can_be_put = token.why_not.is_none() && !referred && facts.place.read_only.is_none() && barred(facts).is_none();
     let text = match (wanted, holds) {
         _ if other_name(entry, owner).is_some() => other_name(entry, owner)?,
         (Some(false), true) => "openclaw.json holds an owner token, which is to be in its own file only".to_owned(),

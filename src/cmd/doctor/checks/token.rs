@@ -12,13 +12,8 @@ use crate::time;
 /// Tokens are made and judged by the clock: what may differ.
 const CLOCK_SECONDS: u64 = 300;
 
-/// Where nobody is logged in, of the entry counts what a login would be told.
 fn log_in(token: &TokenStatus, facts: &Facts) -> String {
-    let of_entry = || facts.entry().flatten()?.mode().and_then(Mode::named);
-    match of_entry().filter(|_| token.mode.is_none()) {
-        Some(mode) => mode.login_command(&token.namespace),
-        None => context::login_command(&token.owner, ""),
-    }
+    context::first_login_command(&token.owner, facts.entry().flatten(), "")
 }
 
 pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
@@ -27,12 +22,20 @@ pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
         Err(error) => return vec![Finding::fault_of(name, error, facts.command("auth login"))],
     };
     let whose = &token.namespace;
+    let hook = token.hook_namespace.as_ref();
+    let is_hooks = hook.is_none_or(|hook| hook == whose);
     if let Some(why) = &token.why_not {
-        let text = format!("the hook has no token that it can use: {why}");
+        let text = match hook.filter(|_| !is_hooks) {
+            Some(hook) => format!("there is no token of {whose} that can be used: {why}; the hook speaks for {hook}"),
+            None => format!("the hook has no token that it can use: {why}"),
+        };
         return vec![Finding::fail(name, ExitCode::Token, text, log_in(token, facts))];
     }
     if token.is_refused() {
-        let text = "the API refuses the token that the hook uses";
+        let text = match is_hooks {
+            true => "the API refuses the token that the hook uses".to_owned(),
+            false => format!("the API refuses the token of {whose}"),
+        };
         return vec![Finding::fail(name, ExitCode::Token, text, log_in(token, facts))];
     }
     if !token.doubts.is_empty() {
