@@ -143,6 +143,11 @@ impl OpenClawHome {
         self.sigilum_dir().join("approvals.json")
     }
 
+    /// `<home>/.sigilum/totp.json`: the second factor of those who decide through a broker.
+    pub fn second_factor_file(&self) -> PathBuf {
+        self.sigilum_dir().join("totp.json")
+    }
+
     /// `<home>/.sigilum/undo.json`: what our edits of openclaw.json put in and took out.
     pub fn undo_file(&self) -> PathBuf {
         self.sigilum_dir().join("undo.json")
