@@ -67,6 +67,8 @@ pub struct OwnerQuery<'a> {
     pub entry_env: Option<AskEntry<'a>>,
     /// The command writes or removes the record: one that cannot be read is no obstacle.
     pub replaces_record: bool,
+    /// The command moves the record, and uses nothing that it names but the token's file.
+    pub moves_record: bool,
     /// What OpenClaw calls: in a home without any record it asks the API that the entry names, with the entry's token.
     pub is_hook: bool,
 }
@@ -174,7 +176,12 @@ pub fn loopback_trust(anyone: bool, place: &OpenClawHome) -> LoopbackTrust {
 /// The namespace owner in force. Precedence: [`authority::RULES`], as docs/settings.md shows it.
 pub fn owner(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Owner> {
     let namespace = namespace(query, env, place)?;
-    let record = match record::read(&place.record_file(&namespace.value)) {
+    let path = place.record_file(&namespace.value);
+    let read = match query.moves_record {
+        true => record::read_to_move(&path),
+        false => record::read(&path),
+    };
+    let record = match read {
         Err(_) if query.replaces_record => None,
         record => record?,
     };

@@ -14,6 +14,9 @@ use secrecy::SecretString;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+/// How long another process's decision is waited for by who makes none.
+const PATIENCE: Duration = Duration::from_secs(25);
+
 /// Where decisions are made: whose requests, at which API, in which home.
 pub struct Desk<'a> {
     /// Where log and timed approvals are.
@@ -199,7 +202,7 @@ impl Desk<'_> {
     }
 
     fn lock(&self) -> Result<FileLock> {
-        FileLock::acquire(&self.place.sigilum_dir().join("decisions.lock"), self.patience)
+        lock_within(self.place, self.patience)
     }
 
     fn origin(&self) -> String {
@@ -290,6 +293,15 @@ impl Desk<'_> {
             _ => Err(Stopped::Unknown(error)),
         }
     }
+}
+
+/// Keeps a home's decisions, and whatever they are made by, to this process; waits for another one's decision.
+pub fn lock(place: &OpenClawHome) -> Result<FileLock> {
+    lock_within(place, PATIENCE)
+}
+
+fn lock_within(place: &OpenClawHome, patience: Duration) -> Result<FileLock> {
+    FileLock::acquire(&place.sigilum_dir().join("decisions.lock"), patience)
 }
 
 /// Whether a request that ended so may have been carried out.

@@ -170,7 +170,11 @@ mod tests {
         let locked = Verdict::Locked(now + LONGEST_LOCK);
         assert_eq!(ledger.take(&totp(), &code(now / 30 + 1), now), locked);
         ledger.unlock();
-        assert_eq!(ledger.take(&totp(), &code(now / 30), now), Verdict::Wrong, "it is spent");
+        assert_eq!(
+            ledger.take(&totp(), &code(now / 30), now),
+            Verdict::Wrong,
+            "it is spent"
+        );
         assert_eq!(ledger.take(&totp(), &code(now / 30 + 1), now), Verdict::Right);
     }
 

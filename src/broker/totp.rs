@@ -55,7 +55,9 @@ impl SecondFactor {
             return Ok(None);
         };
         let stored = serde_json::from_slice::<Stored>(&bytes).ok();
-        let secret = stored.as_ref().and_then(|stored| Secret::try_from_base32(&stored.secret).ok());
+        let secret = stored
+            .as_ref()
+            .and_then(|stored| Secret::try_from_base32(&stored.secret).ok());
         match (stored, secret) {
             (Some(stored), Some(secret)) if secret.as_bytes().len() >= SECRET_BYTES => Ok(Some(Self {
                 totp: with_secret(secret, ""),
@@ -86,9 +88,8 @@ impl SecondFactor {
     pub fn uri(&self, account: &str) -> Result<SecretString> {
         let named = with_secret(self.totp.secret().clone(), account);
         let uri = named.to_url();
-        uri.map(SecretString::from).or_fail(ExitCode::Usage, || {
-            "could not make the URI for the app".to_owned()
-        })
+        uri.map(SecretString::from)
+            .or_fail(ExitCode::Usage, || "could not make the URI for the app".to_owned())
     }
 
     /// Looks at a code, without keeping anything.

@@ -1,7 +1,8 @@
 //! `broker …`: its commands and flags.
 
+use super::JsonArgs;
 use crate::watch::log::LogFormat;
-use clap::{Args, Subcommand};
+use clap::{ArgAction, Args, Subcommand};
 use std::path::PathBuf;
 
 /// `broker …`
@@ -12,6 +13,83 @@ pub enum BrokerCommand {
     /// Answer over a Unix socket, and renew the tokens that it keeps, until stopped
     #[command(after_help = super::texts::BROKER_RUN)]
     Run(BrokerRunArgs),
+    /// Set up and unlock the second factor of whoever decides through the broker
+    #[command(subcommand)]
+    Totp(BrokerTotpCommand),
+    /// List the decisions that were made here, as the broker's user
+    #[command(after_help = super::texts::BROKER_LOG)]
+    Log(BrokerLogArgs),
+    /// Take the login of an OpenClaw home into the broker's folder, as root
+    #[command(after_help = super::texts::BROKER_ADOPT)]
+    Adopt(BrokerAdoptArgs),
+    /// Give a login back to an OpenClaw home, as root
+    #[command(after_help = super::texts::BROKER_RELEASE)]
+    Release(BrokerHomesArgs),
+}
+
+/// `broker totp …`
+#[derive(Debug, Subcommand)]
+#[command(defer = true)]
+pub enum BrokerTotpCommand {
+    /// Make a new second factor, and show it to an app, in a terminal
+    #[command(after_help = super::texts::BROKER_TOTP_ENROLL)]
+    Enroll(BrokerStateArgs),
+    /// Let codes count again after too many wrong ones, in a terminal
+    #[command(after_help = super::texts::BROKER_TOTP_UNLOCK)]
+    Unlock(BrokerStateArgs),
+}
+
+// Where the broker keeps everything.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BrokerStateArgs {
+    /// The broker's folder, which stands for an OpenClaw home [default: the unit's StateDirectory, else ~/.openclaw]
+    #[arg(long, value_name = "PATH")]
+    pub state: Option<PathBuf>,
+}
+
+// Options of `broker log`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BrokerLogArgs {
+    #[command(flatten)]
+    pub output: JsonArgs,
+    #[command(flatten)]
+    pub state: BrokerStateArgs,
+}
+
+// Both sides of a move. Options of `broker release`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BrokerHomesArgs {
+    /// The OpenClaw home
+    #[arg(value_name = "OPENCLAW HOME")]
+    pub home: PathBuf,
+    /// The broker's folder, which is its user's [default: $STATE_DIRECTORY]
+    #[arg(long, value_name = "PATH")]
+    pub state: Option<PathBuf>,
+    /// Namespace [default: the only one that is logged in there]
+    #[arg(long, value_name = "VALUE")]
+    pub namespace: Option<String>,
+}
+
+// Options of `broker adopt`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BrokerAdoptArgs {
+    #[command(flatten)]
+    pub homes: BrokerHomesArgs,
+    /// Sigilum API base URL [default: the recorded one, which is asked about]
+    #[arg(long, value_name = "URL")]
+    pub api_url: Option<String>,
+    /// Command that prints a new owner token; '' for none [default: the recorded one, which is asked about]
+    #[arg(long, value_name = "COMMAND")]
+    pub token_command: Option<String>,
+    /// Sigilum source checkout [default: the recorded one, which is asked about]
+    #[arg(long, value_name = "PATH")]
+    pub source_home: Option<PathBuf>,
+    /// The local API's SQLite database file [default: the recorded one, which is asked about]
+    #[arg(long, value_name = "PATH")]
+    pub api_db: Option<PathBuf>,
+    /// Send the token to this machine's addresses whoever listens there [default: as recorded, which is asked about]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", action = ArgAction::Set)]
+    pub trust_loopback: Option<bool>,
 }
 
 // Options of `broker run`.

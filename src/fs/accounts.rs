@@ -14,9 +14,7 @@ pub(super) struct Accounts {
 
 /// The name of our own account, or its number where it has none.
 pub fn account_name() -> String {
-    let me = rustix::process::geteuid().as_raw().to_string();
-    let name = Accounts::of_this_machine().and_then(|accounts| accounts.name(&me));
-    name.unwrap_or(me)
+    user_name(rustix::process::geteuid().as_raw())
 }
 
 /// The name of an account, or its number where it has none here.

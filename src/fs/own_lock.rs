@@ -204,6 +204,22 @@ impl OwnLock {
         self.replace(open_folder(path)?, path, bytes)
     }
 
+    /// Removes a file, or a link itself, and says whether there was one. In another user's home only from a folder of that
+    /// user's.
+    pub fn remove(&self, path: &Path) -> Result<bool> {
+        let what = || format!("could not remove the file: {}", path.display());
+        let folder = match open_to_read(path) {
+            Err(error) if error.is_not_found() => return Ok(false),
+            opened => opened?,
+        };
+        if let Some(uid) = self.anothers.filter(|uid| folder.owner().uid != *uid) {
+            return Err(super::not_its_owners(ExitCode::Failure, path, uid));
+        }
+        let removed = folder.remove(file_name(path)?);
+        let removed = removed.and_then(|removed| folder.sync().map(|()| removed));
+        removed.map_err(|error| failed(what(), path, error))
+    }
+
     fn replace(&self, folder: Folder, path: &Path, bytes: &[u8]) -> Result<bool> {
         if !super::replace_in(&folder, path, bytes, true)? {
             return Ok(false);

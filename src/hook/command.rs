@@ -6,6 +6,7 @@ use crate::hook::event::is_one_of;
 use crate::request::Decision;
 use crate::time;
 use serde_json::Value;
+use std::fmt;
 
 /// Channels whose own service vouches for the id of a sender. On any other (IRC, SMS, e-mail, whatever comes next) a
 /// stranger may have, or take, somebody's id, so that nothing is decided there.
@@ -25,14 +26,14 @@ pub const VOUCHED: [&str; 9] = [
 const WEB_CHAT: &str = "webchat";
 
 /// What was typed behind `/sigilum`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Asked<'a> {
     /// What waits.
     List,
     /// Everything about one.
     Show(&'a str),
-    /// One decision; an approval for so many seconds, where a time was given.
-    Decide(Decision, &'a str, Option<i64>),
+    /// One decision.
+    Decide(DecisionAsked<'a>),
     /// How it stands.
     Status,
     /// What can be typed.
@@ -41,26 +42,94 @@ pub enum Asked<'a> {
     Unclear,
 }
 
+/// A decision that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecisionAsked<'a> {
+    /// What.
+    pub decision: Decision,
+    /// About which request: its id, or the start of it.
+    pub id: &'a str,
+    /// An approval for so many seconds, where a time was given.
+    pub seconds: Option<i64>,
+    /// A code of a second factor, where one was given: six digits.
+    pub code: Option<Code>,
+}
+
+/// A code that was typed. It shows itself to nobody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Code(String);
+
+impl Code {
+    /// Its six digits.
+    pub fn digits(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Code")
+    }
+}
+
 impl<'a> Asked<'a> {
     /// What a text asks for.
     pub fn parse(text: &'a str) -> Self {
         let words: Vec<&str> = text.split_whitespace().collect();
         let verb = words.first().map(|word| word.to_lowercase()).unwrap_or_default();
-        match (verb.as_str(), &words[words.len().min(1)..]) {
-            ("" | "help", []) => Self::Help,
-            ("list", []) => Self::List,
-            ("status", []) => Self::Status,
-            ("show", [id]) => Self::Show(id),
-            ("approve", [id]) => Self::Decide(Decision::Approve, id, None),
-            ("approve", [id, time]) => match time::parse_duration(time) {
-                Some(seconds) => Self::Decide(Decision::Approve, id, Some(seconds)),
-                None => Self::Unclear,
-            },
-            ("reject", [id]) => Self::Decide(Decision::Reject, id, None),
-            ("revoke", [id]) => Self::Decide(Decision::Revoke, id, None),
-            _ => Self::Unclear,
+        let behind = &words[words.len().min(1)..];
+        // What looks like a code is no id, and so in no answer.
+        if behind.first().is_some_and(|word| is_digits(word)) {
+            return Self::Unclear;
         }
+        let decision = match (verb.as_str(), behind) {
+            ("" | "help", []) => return Self::Help,
+            ("list", []) => return Self::List,
+            ("status", []) => return Self::Status,
+            ("show", [id]) => return Self::Show(id),
+            ("approve", [_, ..]) => Decision::Approve,
+            ("reject", [_, ..]) => Decision::Reject,
+            ("revoke", [_, ..]) => Decision::Revoke,
+            _ => return Self::Unclear,
+        };
+        DecisionAsked::parse(decision, behind).map_or(Self::Unclear, Self::Decide)
     }
+}
+
+impl<'a> DecisionAsked<'a> {
+    /// `ID`, then a time and a code in either order. An app may show a code in two parts.
+    fn parse(decision: Decision, words: &[&'a str]) -> Option<Self> {
+        let (id, mut rest) = words.split_first()?;
+        let (mut seconds, mut code) = (None, None);
+        while let Some((word, more)) = rest.split_first() {
+            rest = more;
+            if !is_digits(word) {
+                let is_first = decision == Decision::Approve && seconds.is_none();
+                seconds = Some(time::parse_duration(word).filter(|_| is_first)?);
+                continue;
+            }
+            let digits = match (word.len(), more.split_first()) {
+                (3, Some((second, more))) if second.len() == 3 && is_digits(second) => {
+                    rest = more;
+                    format!("{word}{second}")
+                }
+                _ => (*word).to_owned(),
+            };
+            let is_first = code.is_none() && digits.len() == 6;
+            code = Some(Code(digits)).filter(|_| is_first);
+            code.as_ref()?;
+        }
+        Some(Self {
+            decision,
+            id,
+            seconds,
+            code,
+        })
+    }
+}
+
+fn is_digits(word: &str) -> bool {
+    word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// One command, as the plugin hands it over. Fields that are missing or of another type are as good as absent.
@@ -199,6 +268,15 @@ mod tests {
     #[test]
     fn what_is_typed() {
         use Decision::{Approve, Reject, Revoke};
+        let decide = |decision, id, seconds| {
+            let code = None;
+            Asked::Decide(DecisionAsked {
+                decision,
+                id,
+                seconds,
+                code,
+            })
+        };
         let cases = [
             ("", Asked::Help),
             (" help ", Asked::Help),
@@ -208,22 +286,57 @@ mod tests {
             ("show cl_1", Asked::Show("cl_1")),
             ("show", Asked::Unclear),
             ("show cl_1 cl_2", Asked::Unclear),
-            ("approve cl_1", Asked::Decide(Approve, "cl_1", None)),
-            ("Approve  cl_1\t1h", Asked::Decide(Approve, "cl_1", Some(3600))),
-            ("approve cl_1 3d", Asked::Decide(Approve, "cl_1", Some(3 * 86_400))),
+            ("approve cl_1", decide(Approve, "cl_1", None)),
+            ("Approve  cl_1\t1h", decide(Approve, "cl_1", Some(3600))),
+            ("approve cl_1 3d", decide(Approve, "cl_1", Some(3 * 86_400))),
             ("approve cl_1 cl_2", Asked::Unclear),
             ("approve cl_1 0h", Asked::Unclear),
             ("approve cl_1 1h please", Asked::Unclear),
             ("approve", Asked::Unclear),
-            ("approve --all", Asked::Decide(Approve, "--all", None)),
-            ("reject cl_1", Asked::Decide(Reject, "cl_1", None)),
+            ("approve --all", decide(Approve, "--all", None)),
+            ("reject cl_1", decide(Reject, "cl_1", None)),
             ("reject cl_1 1h", Asked::Unclear),
-            ("revoke cl_1", Asked::Decide(Revoke, "cl_1", None)),
+            ("revoke cl_1", decide(Revoke, "cl_1", None)),
             ("delete cl_1", Asked::Unclear),
             ("\u{ff41}pprove cl_1", Asked::Unclear),
         ];
         for (text, asked) in cases {
             assert_eq!(Asked::parse(text), asked, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn codes() {
+        // Digits of the code, and the time; `None`: what can be typed is told, and none of it repeated.
+        for (text, asked) in [
+            ("approve cl_1 123456", Some(("123456", None))),
+            ("approve cl_1 012 345", Some(("012345", None))),
+            ("approve cl_1 1h 123456", Some(("123456", Some(3600)))),
+            ("approve cl_1 123 456 1h", Some(("123456", Some(3600)))),
+            ("reject cl_1 123456", Some(("123456", None))),
+            ("revoke cl_1 123456", Some(("123456", None))),
+            ("reject cl_1 1h 123456", None),
+            ("approve cl_1 12345", None),
+            ("approve cl_1 1234567", None),
+            ("approve cl_1 123", None),
+            ("approve cl_1 123 4567", None),
+            ("approve cl_1 123456 123456", None),
+            ("approve cl_1 1h 1h 123456", None),
+            ("approve 123456", None),
+            ("approve 123456 cl_1", None),
+            ("show 123456", None),
+            ("123456", None),
+            ("approve cl_1 １２３４５６", None),
+        ] {
+            let parsed = Asked::parse(text);
+            let shown = format!("{parsed:?}");
+            assert!(!shown.contains("123456") && !shown.contains("012345"), "{shown}");
+            let found = match &parsed {
+                Asked::Decide(asking) => asking.code.as_ref().map(|code| (code.digits(), asking.seconds)),
+                Asked::Unclear => None,
+                other => panic!("{text}: {other:?}"),
+            };
+            assert_eq!(found, asked, "{text}");
         }
     }
 

@@ -93,6 +93,15 @@ struct Stored {
 /// The record in a file; `None` where there is none. In a record of version 0.1.0, which wrote the absolute paths of the
 /// home as it then stood, a path that ends as a home's defaults do counts as the default of this one.
 pub fn read(path: &Path) -> Result<Option<Record>> {
+    let record = read_to_move(path)?;
+    if let Some(record) = &record {
+        refuse_paths_of_others(record, path)?;
+    }
+    Ok(record)
+}
+
+/// The same for who only moves it: what it names in another user's home may be anybody's, and is not to be used.
+pub fn read_to_move(path: &Path) -> Result<Option<Record>> {
     let Some(bytes) = fs::read_record(path, MAX_BYTES, anew)? else {
         return Ok(None);
     };
@@ -119,7 +128,6 @@ pub fn read(path: &Path) -> Result<Option<Record>> {
     if let Some(home) = path.parent().and_then(Path::parent) {
         record.rename(|named| home.join(named));
     }
-    refuse_paths_of_others(&record, path)?;
     Ok(Some(record))
 }
 

@@ -8,6 +8,7 @@ pub mod local_api;
 pub mod services;
 pub mod stopped;
 pub mod terminal;
+pub mod three_users;
 pub mod tls;
 pub mod watching;
 
@@ -212,6 +213,9 @@ impl Run {
 
 /// The number of a user who is neither us nor root.
 pub const STRANGER: u32 = 65_534;
+
+/// The number of a broker's user, and of none of the others.
+pub const BROKER: u32 = 65_532;
 
 /// A server's socket of another user's. `None` where we are not root, who alone can make one, or not on Linux.
 #[cfg(not(target_os = "linux"))]

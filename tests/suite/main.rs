@@ -4,6 +4,7 @@
 #[path = "../env/mod.rs"]
 mod env;
 
+mod adopt;
 mod another_user;
 mod architecture;
 mod auth_check;
@@ -43,6 +44,7 @@ mod notice;
 mod paste;
 mod push;
 mod push_life;
+mod second_factor;
 mod selection;
 mod serve;
 mod service_add;

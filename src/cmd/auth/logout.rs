@@ -78,7 +78,7 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
 }
 
 /// Takes the token out of openclaw.json; says whether there was one to take out.
-fn take_out(
+pub fn take_out(
     namespace: &str,
     force: bool,
     place: &OpenClawHome,

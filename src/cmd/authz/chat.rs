@@ -12,7 +12,7 @@ use crate::cli::HookRunArgs;
 use crate::cmd::hook::answer::read_seen;
 use crate::cmd::hook::caller::Caller;
 use crate::error::{Error, ExitCode, Result};
-use crate::hook::command::{Asked, Command, May, NotDeciding, channel_of};
+use crate::hook::command::{Asked, Command, DecisionAsked, May, NotDeciding, channel_of};
 use crate::hook::reply::{self, Reply};
 use crate::hook::shown::Shown;
 use crate::request::{AuthorizationRequest, Decision};
@@ -70,26 +70,27 @@ pub fn answer(command: &Command, means: &Means) -> Told {
     }
     let asked = Asked::parse(&command.text);
     let sender = command.sender().unwrap_or_else(|| "an unknown sender".to_owned());
+    let verb = match &asked {
+        Asked::Decide(asking) => asking.decision.as_str(),
+        _ => "command",
+    };
     let refused = || {
-        let verb = match asked {
-            Asked::Decide(decision, ..) => decision.as_str(),
-            _ => "command",
-        };
         let sender: String = sender.chars().take(100).collect();
         vec![text::one_line(&format!("refused a /sigilum {verb} of {sender}"))]
     };
-    let (reply, logs) = match (asked, may) {
+    let (reply, logs) = match (&asked, may) {
         (_, May::Nothing) => (Reply::text(reply::REFUSAL), refused()),
         (Asked::Help | Asked::Unclear, _) => (reply::help(may), Vec::new()),
         (Asked::Decide(..), May::Read(NotDeciding::Settings)) => (not_vouched(&differs.unwrap_or_default()), refused()),
-        (Asked::Decide(decision, id, _), May::Read(_)) => {
+        (Asked::Decide(asking), May::Read(_)) => {
             let flags = caller.place.flags(&caller.env);
             // What was typed is a stranger's text as long as it is no id.
-            let id = match (caller.is_guest(), Typed::parse(id)) {
+            let id = match (caller.is_guest(), Typed::parse(asking.id)) {
                 (true, Typed::Whole(id) | Typed::Start(id)) => id,
                 _ => "ID",
             };
-            let command = caller.typed(&format!("sigilum-authz-notify authz {} {id}{flags}", decision.as_str()));
+            let words = format!("sigilum-authz-notify authz {} {id}{flags}", asking.decision.as_str());
+            let command = caller.typed(&words);
             (reply::not_decided(may, &command), refused())
         }
         _ => {
@@ -105,7 +106,7 @@ pub fn answer(command: &Command, means: &Means) -> Told {
                     confirm: means.confirm,
                     unvouched: &unvouched,
                 };
-                room.answer(asked, &mut logs)
+                room.answer(&asked, &mut logs)
             });
             (told.unwrap_or_else(|error| failed(&error, &caller)), logs)
         }
@@ -148,7 +149,7 @@ struct Room<'a> {
 }
 
 impl Room<'_> {
-    fn answer(&self, asked: Asked, logs: &mut Vec<String>) -> Result<Reply> {
+    fn answer(&self, asked: &Asked, logs: &mut Vec<String>) -> Result<Reply> {
         match asked {
             Asked::List => self.list(),
             Asked::Show(word) => {
@@ -156,7 +157,7 @@ impl Room<'_> {
                 let request = target::one(&self.site, word)?;
                 self.show(&request, "")
             }
-            Asked::Decide(decision, word, seconds) => self.decide(decision, word, seconds, logs),
+            Asked::Decide(asking) => self.decide(asking, logs),
             Asked::Status => self.status(),
             Asked::Help | Asked::Unclear => Ok(reply::help(self.may)),
         }
@@ -204,20 +205,20 @@ impl Room<'_> {
         Ok(reply::show(request, before, &more, self.may))
     }
 
-    fn decide(&self, decision: Decision, word: &str, seconds: Option<i64>, logs: &mut Vec<String>) -> Result<Reply> {
-        let site = &self.site;
+    fn decide(&self, asking: &DecisionAsked, logs: &mut Vec<String>) -> Result<Reply> {
+        let (site, decision) = (&self.site, asking.decision);
         site.settle_open();
-        let now = self.of_start(word)?;
-        let known = self.shown().find(self.sender, word).cloned();
+        let now = self.of_start(asking.id)?;
+        let known = self.shown().find(self.sender, asking.id).cloned();
         let Some(shown) = known else {
-            let now = now.map_or_else(|| target::one(site, word), Ok)?;
+            let now = now.map_or_else(|| target::one(site, asking.id), Ok)?;
             return self.again(decision, &now, "it was not shown here yet");
         };
         let id = shown.id().unwrap_or_default();
         if !shown.is(decision.from()) {
             return self.look_again(decision, id);
         }
-        let until = match seconds.map(|seconds| site.until(seconds, false)).transpose() {
+        let until = match asking.seconds.map(|seconds| site.until(seconds, false)).transpose() {
             Ok(until) => until,
             Err(no_end) => {
                 let without = "To approve it without an end";

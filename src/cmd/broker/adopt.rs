@@ -1,0 +1,336 @@
+//! `broker adopt`: root takes a login out of the OpenClaw home of a user whose agents have a shell. What they could have
+//! edited there is taken for nothing but a proposal: who runs this is shown it and asked, or types it again.
+
+use super::homes::{self, Homes};
+use super::moving::{Move, Moved};
+use crate::cli::BrokerAdoptArgs;
+use crate::cmd::output::{self, write_line};
+use crate::cmd::prompt;
+use crate::env::Env;
+use crate::error::{Error, ExitCode, Result};
+use crate::fs;
+use crate::hook_record;
+use crate::mode::Mode;
+use crate::openclaw::backups;
+use crate::process::child::find_on_path;
+use crate::settings::Owner;
+use crate::sigilum::checkout::Checkout;
+use crate::sigilum::http;
+use crate::time;
+use crate::token::record::Record;
+use crate::token::token_command::{TokenCommand, VARIABLE};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Where a service finds its programs.
+const SERVICE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Runs the command.
+pub fn run(args: &BrokerAdoptArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    let homes = Homes::find(&args.homes, env, "adopt")?;
+    let owner = homes::owner(&homes.home, args.homes.namespace.as_deref(), &homes.state)?;
+    let proposal = Proposal::of(args, &homes, &owner)?;
+    proposal.agree(args, &homes)?;
+    let record = proposal.record(&owner);
+    http::check_url(&record.api_url, env.is_on("SIGILUM_ALLOW_INSECURE_HTTP")).map_err(|error| {
+        Error::new(ExitCode::Usage, "invalid API URL")
+            .because(error)
+            .next("give it with --api-url")
+    })?;
+    refuse_what_is_not_the_brokers(&homes, &record)?;
+    let moved = Move {
+        from: &homes.home,
+        to: &homes.state,
+        owner: &owner,
+        record: record.clone(),
+        token_command: proposal.token_command.value(),
+    }
+    .run(out)?;
+    tell(&homes, &owner, &record, &moved, out)?;
+    Ok(ExitCode::Ok)
+}
+
+/// One thing that the records say, and what was typed.
+struct Said {
+    /// What it is, for people.
+    what: &'static str,
+    flag: &'static str,
+    recorded: Option<String>,
+    typed: Option<String>,
+}
+
+impl Said {
+    /// What counts. An empty text takes it away.
+    fn value(&self) -> Option<&str> {
+        let value = self.typed.as_deref().or(self.recorded.as_deref());
+        value.filter(|value| !value.is_empty())
+    }
+
+    /// Whether somebody is to say that it is right.
+    fn is_open(&self) -> bool {
+        self.typed.is_none() && self.recorded.is_some()
+    }
+}
+
+/// All that decides where the token goes, what runs, and who signs.
+struct Proposal {
+    mode: Mode,
+    api_url: Said,
+    token_command: Said,
+    checkout: Said,
+    database: Said,
+    trust_loopback: Said,
+}
+
+impl Proposal {
+    fn of(args: &BrokerAdoptArgs, homes: &Homes, owner: &Owner) -> Result<Self> {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let typed = |path: &Option<PathBuf>| path.as_deref().map(text);
+        let record = owner.record.as_ref();
+        let hook = hook_record::read(&homes.home.hook_record_file())?.unwrap_or_default();
+        let said = |what, flag, recorded, typed| Said {
+            what,
+            flag,
+            recorded,
+            typed,
+        };
+        let own_db = homes.home.embedded_db();
+        let database = record
+            .and_then(|record| record.api_db.clone())
+            .filter(|path| *path != own_db);
+        let trusts = record.is_some_and(|record| record.trust_loopback);
+        Ok(Self {
+            mode: owner.mode.value,
+            api_url: said(
+                "API URL",
+                "--api-url",
+                Some(owner.api_url.value.clone()),
+                args.api_url.clone(),
+            ),
+            token_command: said(
+                "token command",
+                "--token-command",
+                hook.env.get(VARIABLE).cloned(),
+                args.token_command.clone(),
+            ),
+            checkout: said(
+                "Sigilum checkout",
+                "--source-home",
+                record.and_then(|record| record.source_home.as_deref()).map(text),
+                typed(&args.source_home),
+            ),
+            database: said(
+                "API's database",
+                "--api-db",
+                database.as_deref().map(text),
+                typed(&args.api_db),
+            ),
+            trust_loopback: said(
+                "whoever listens at the API's address gets the token",
+                "--trust-loopback",
+                trusts.then(|| "true".to_owned()),
+                args.trust_loopback.map(|trusts| trusts.to_string()),
+            ),
+        })
+    }
+
+    fn all(&self) -> [&Said; 5] {
+        [
+            &self.api_url,
+            &self.token_command,
+            &self.checkout,
+            &self.database,
+            &self.trust_loopback,
+        ]
+    }
+
+    /// Somebody says that all of it is right.
+    fn agree(&self, args: &BrokerAdoptArgs, homes: &Homes) -> Result<()> {
+        if let Some(command) = self.token_command.value() {
+            refuse_what_agents_can_change(command, homes)?;
+        }
+        let open: Vec<&Said> = self.all().into_iter().filter(|said| said.is_open()).collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        if !prompt::may_ask() {
+            let flags: Vec<&str> = open.iter().map(|said| said.flag).collect();
+            let what = format!(
+                "could not ask whether what the records say is right, as there is no terminal; an agent could have \
+                 written it, so type it again: {}",
+                flags.join(", ")
+            );
+            return Err(Error::new(ExitCode::Usage, what).next(self.command(args, homes)));
+        }
+        output::note(format_args!(
+            "this is what the records in {} say; an agent could have written it",
+            homes.home.home.display()
+        ));
+        let mut rows = vec![vec!["mode".to_owned(), self.mode.as_str().to_owned()]];
+        rows.extend(open.iter().map(|said| {
+            let value = said.recorded.clone().unwrap_or_default();
+            vec![said.what.to_owned(), value]
+        }));
+        let shown = output::table(&mut std::io::stderr(), &["", ""], &rows);
+        shown.map_err(|error| Error::new(ExitCode::Failure, "could not write to the terminal").because(error))?;
+        match prompt::confirm("Is all of that right?")? {
+            true => Ok(()),
+            false => Err(Error::new(ExitCode::Failure, "nothing was taken over").next(
+                "give what is right with --api-url and the other flags of: sigilum-authz-notify broker adopt --help",
+            )),
+        }
+    }
+
+    /// The command with everything typed.
+    fn command(&self, args: &BrokerAdoptArgs, homes: &Homes) -> String {
+        let flags = self.all().into_iter().filter_map(|said| {
+            let value = said.typed.as_ref().or(said.recorded.as_ref())?;
+            Some(format!(" {} {}", said.flag, shell_words::quote(value)))
+        });
+        let namespace = args.homes.namespace.as_ref();
+        let namespace = namespace.map(|name| format!(" --namespace {}", shell_words::quote(name)));
+        format!(
+            "sigilum-authz-notify broker adopt {} --state {}{}{}",
+            fs::quoted(&homes.home.home),
+            fs::quoted(&homes.state.home),
+            namespace.unwrap_or_default(),
+            flags.collect::<String>()
+        )
+    }
+
+    /// What is kept of the login.
+    fn record(&self, owner: &Owner) -> Record {
+        let local = self.mode == Mode::OssLocal;
+        let path = |said: &Said| said.value().map(PathBuf::from).filter(|_| local);
+        Record {
+            mode: self.mode,
+            api_url: self
+                .api_url
+                .value()
+                .unwrap_or_default()
+                .trim_end_matches('/')
+                .to_owned(),
+            email: owner.email.value.clone(),
+            source_home: path(&self.checkout),
+            api_db: path(&self.database),
+            token_file: None,
+            trust_loopback: self.trust_loopback.value() == Some("true"),
+        }
+    }
+}
+
+/// Whoever can change what the broker runs, runs as the broker's user.
+fn refuse_what_agents_can_change(command: &str, homes: &Homes) -> Result<()> {
+    let parsed = TokenCommand::parse(command, "--token-command", [("PATH", SERVICE_PATH)])?;
+    for (at, word) in parsed.words().enumerate() {
+        let file = match (word.contains('/'), at) {
+            (true, _) => PathBuf::from(word),
+            (false, 0) => match find_on_path(SERVICE_PATH.as_ref(), word) {
+                Some(found) => found,
+                None => continue,
+            },
+            (false, _) => continue,
+        };
+        if !file.is_absolute() || fs::can_change(&file, homes.user) {
+            let what = format!(
+                "could not take the token command over, agents that run as {} could change what it runs: {}",
+                fs::user_name(homes.user),
+                file.display()
+            );
+            return Err(Error::new(ExitCode::Usage, what)
+                .next("give another one with --token-command, or none: --token-command ''"));
+        }
+    }
+    Ok(())
+}
+
+/// A checkout or a database of another user's is not believed by the broker, and rightly: who owns it signs tokens, or
+/// writes requests, without any token.
+fn refuse_what_is_not_the_brokers(homes: &Homes, record: &Record) -> Result<()> {
+    let named = [&record.source_home, &record.api_db];
+    let Some(strange) = named.into_iter().flatten().find(|path| !fs::is_of(path, homes.broker)) else {
+        return Ok(());
+    };
+    let broker = fs::user_name(homes.broker);
+    let what = format!(
+        "could not take the login over, a broker protects nothing where the local API is not its own user's ({broker}): {}",
+        strange.display()
+    );
+    let next = format!(
+        "run the local API as {broker}, and give it what is its own: chown -R {} {}",
+        fs::quoted(broker.as_ref()),
+        fs::quoted(strange)
+    );
+    Err(Error::new(ExitCode::Usage, what).next(next))
+}
+
+/// What else there is to know and to do.
+fn tell(homes: &Homes, owner: &Owner, record: &Record, moved: &Moved, out: &mut dyn Write) -> Result<()> {
+    let tokens: Vec<_> = moved.token.iter().cloned().collect();
+    for file in backups::with_tokens(&homes.home, &moved.files, &tokens) {
+        output::warn(format_args!(
+            "OpenClaw's own copy still holds an owner token: {0}\n  next: rm {1}",
+            file.display(),
+            fs::quoted(&file)
+        ));
+    }
+    if record.mode == Mode::OssLocal {
+        warn_where_it_protects_nothing(homes, record);
+    }
+    let embedded = record.mode == Mode::OssLocal && record.source_home.is_none() && record.api_db.is_none();
+    match (moved.expires_at, embedded) {
+        (_, true) => output::note(format_args!(
+            "the old signing secret is worth nothing to the broker; the database of before stays in {}, and the broker \
+             has a new one: register services as its user",
+            homes.home.sigilum_dir().display()
+        )),
+        (Some(end), false) if end > time::now() => output::note(format_args!(
+            "whoever read this token before can use it until {}; a new one for the broker alone: {} {}",
+            time::rfc3339(end),
+            homes.as_broker(),
+            login_words(owner, homes)
+        )),
+        _ => {}
+    }
+    write_line(
+        out,
+        format_args!(
+            "The broker's user {} has the login of {} now. Give it back with: sigilum-authz-notify broker release {} \
+             --state {}",
+            fs::user_name(homes.broker),
+            owner.namespace.value,
+            fs::quoted(&homes.home.home),
+            fs::quoted(&homes.state.home)
+        ),
+    )
+}
+
+fn login_words(owner: &Owner, homes: &Homes) -> String {
+    let login = owner.mode.value.login_command(&owner.namespace.value);
+    let words = login.strip_prefix("sigilum-authz-notify ").unwrap_or(&login);
+    format!("{words} --openclaw-home {}", fs::quoted(&homes.state.home))
+}
+
+/// Where the home's user can make tokens, or write requests, without any token.
+fn warn_where_it_protects_nothing(homes: &Homes, record: &Record) {
+    let who = fs::user_name(homes.user);
+    let opened = record
+        .source_home
+        .as_ref()
+        .map(|root| Checkout::open_of(root, homes.user).or_else(|_| Checkout::open(root, root)));
+    let checkout = opened.and_then(Result::ok);
+    let vars = record.source_home.as_ref().map(|root| root.join("apps/api/.dev.vars"));
+    if let Some(vars) = vars.filter(|vars| fs::can_read(vars, homes.user) || fs::can_change(vars, homes.user)) {
+        output::warn(format_args!(
+            "the broker protects nothing here: {who} can read the signing secret, and so can its agents: {}",
+            vars.display()
+        ));
+    }
+    let database = record.api_db.clone().or_else(|| checkout?.api_db().ok());
+    if let Some(database) = database.filter(|database| fs::can_change(database, homes.user)) {
+        output::warn(format_args!(
+            "the broker protects nothing here: {who} can write the local API's database, and so can its agents: {}",
+            database.display()
+        ));
+    }
+}

@@ -1,0 +1,87 @@
+//! `broker totp`: the second factor of whoever decides through the broker, set up and unlocked in a terminal of the
+//! broker's user.
+
+use crate::authz::decide;
+use crate::broker::codes::Verdict;
+use crate::broker::totp::SecondFactor;
+use crate::cmd::output::write_line;
+use crate::cmd::prompt;
+use crate::error::{Error, ExitCode, Result};
+use crate::fs;
+use crate::home::OpenClawHome;
+use crate::time;
+use secrecy::{ExposeSecret, SecretString};
+use std::io::Write;
+
+/// So many codes are asked for.
+const TRIES: usize = 3;
+
+/// Runs `broker totp enroll`.
+pub fn enroll(place: &OpenClawHome, out: &mut dyn Write) -> Result<ExitCode> {
+    at_a_terminal("set up")?;
+    let is_there = place.second_factor_file().symlink_metadata().is_ok();
+    if is_there && !prompt::confirm("A second factor is set up already. Its codes will count no more. Replace it?")? {
+        return Err(Error::new(ExitCode::Failure, "nothing was changed"));
+    }
+    let mut factor = SecondFactor::new()?;
+    let uri = factor.uri(&fs::account_name())?;
+    // On the terminal alone: a file that standard output goes to would keep it.
+    show(&format!(
+        "Add this to an authenticator app. It is shown this once:\n\n  {}\n\n",
+        uri.expose_secret()
+    ))?;
+    for _ in 0..TRIES {
+        let Some(typed) = prompt::ask("The code that the app shows:")? else {
+            break;
+        };
+        let code: SecretString = typed.split_whitespace().collect::<String>().into();
+        if factor.take(&code, time::now()) != Verdict::Right {
+            show("That is not its code. Is the clock of both right?\n")?;
+            continue;
+        }
+        factor.ledger.unlock();
+        fs::create_private_dir(&place.sigilum_dir())?;
+        let _lock = decide::lock(place)?;
+        factor.write(place)?;
+        write_line(
+            out,
+            "The second factor is set up. broker run --decide totp takes its codes, each once.",
+        )?;
+        return Ok(ExitCode::Ok);
+    }
+    Err(Error::new(ExitCode::Failure, "nothing was set up: no code was right").next("run the command again"))
+}
+
+/// Runs `broker totp unlock`.
+pub fn unlock(place: &OpenClawHome, out: &mut dyn Write) -> Result<ExitCode> {
+    at_a_terminal("unlock")?;
+    let _lock = decide::lock(place)?;
+    let Some(mut factor) = SecondFactor::read(place)? else {
+        let what = format!("could not find a second factor in {}", place.home.display());
+        return Err(Error::new(ExitCode::Failure, what).next("sigilum-authz-notify broker totp enroll"));
+    };
+    let was = factor.ledger.locked(time::now());
+    factor.ledger.unlock();
+    factor.write(place)?;
+    write_line(
+        out,
+        match was {
+            Some(until) => format!("Codes count again; they were locked until {}.", time::rfc3339(until)),
+            None => "Codes were not locked. Wrong ones of before are forgotten.".to_owned(),
+        },
+    )?;
+    Ok(ExitCode::Ok)
+}
+
+fn at_a_terminal(verb: &str) -> Result<()> {
+    if prompt::may_ask() {
+        return Ok(());
+    }
+    let what = format!("could not {verb} the second factor: there is no terminal");
+    Err(Error::new(ExitCode::Usage, what).next("run the command in a terminal, as the broker's user"))
+}
+
+fn show(text: &str) -> Result<()> {
+    let written = std::io::stderr().write_all(text.as_bytes());
+    written.map_err(|error| Error::new(ExitCode::Failure, "could not write to the terminal").because(error))
+}

@@ -1,0 +1,86 @@
+//! Three users on one machine: root, the OpenClaw gateway's user with a home, and a broker's user with a folder.
+
+use super::{BROKER, Run, STRANGER, TestEnv, copy_binary};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// Their folders. The OpenClaw home is [`TestEnv::openclaw`].
+pub struct ThreeUsers {
+    pub env: TestEnv,
+    /// The broker's folder.
+    pub state: PathBuf,
+    /// A copy of the binary that all of them can run.
+    pub binary: PathBuf,
+}
+
+impl ThreeUsers {
+    /// `None`, and said, where nobody can be another user.
+    pub fn new() -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("SKIPPED: only root can be another user");
+            return None;
+        }
+        let env = TestEnv::new();
+        chmod(env.home(), 0o755);
+        let binary = env.home().join("binary");
+        copy_binary(&binary);
+        let state = env.home().join("state");
+        std::fs::create_dir(&state).unwrap();
+        chmod(&state, 0o700);
+        give(&state, BROKER);
+        Some(Self { env, state, binary })
+    }
+
+    /// Makes the OpenClaw home its user's.
+    pub fn give_home(&self) {
+        give(&self.env.openclaw(), STRANGER);
+    }
+
+    /// A file of the broker's.
+    pub fn kept(&self, name: &str) -> PathBuf {
+        self.state.join(".sigilum").join(name)
+    }
+
+    /// Root's command.
+    pub fn root(&self, args: &str) -> Run {
+        self.env.run_program(&self.binary, args.split(' '))
+    }
+
+    /// `broker adopt` or `broker release`, without a flag.
+    pub fn moves(&self, verb: &str) -> Run {
+        let home = self.env.openclaw();
+        let run = self.root("broker").args([verb.as_ref(), home.as_os_str()]);
+        run.args(["--state".as_ref(), self.state.as_os_str()])
+    }
+
+    /// A command of the OpenClaw gateway's user.
+    pub fn gateway(&self, args: &str) -> Run {
+        let run = self.root(args);
+        run.args(["--openclaw-home".as_ref(), self.env.openclaw().as_os_str()])
+            .by_user(STRANGER, &[STRANGER])
+    }
+
+    /// A command of the broker's user.
+    pub fn broker(&self, args: &str) -> Run {
+        let run = self.root(args);
+        run.args(["--openclaw-home".as_ref(), self.state.as_os_str()])
+            .env("HOME", &self.state)
+            .cwd(&self.state)
+            .by_user(BROKER, &[BROKER])
+    }
+}
+
+/// Sets a file's permissions.
+pub fn chmod(path: impl AsRef<Path>, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Makes all of a folder a user's; links themselves, not what they lead to.
+pub fn give(path: &Path, uid: u32) {
+    std::os::unix::fs::lchown(path, Some(uid), Some(uid)).unwrap();
+    if path.is_dir() && !path.is_symlink() {
+        for entry in std::fs::read_dir(path).unwrap() {
+            give(&entry.unwrap().path(), uid);
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! `broker adopt` and `broker release`: root moves a login between the OpenClaw gateway's user and a broker's. With real
+//! users: only root can try.
+
+use crate::env::local_api::{FakeCheckout, JWT_SECRET};
+use crate::env::three_users::{ThreeUsers, chmod, give};
+use crate::env::watching::{CONFIG, managed_token};
+use crate::env::{self, BROKER, Output, STRANGER};
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
+
+const API: &str = "http://127.0.0.1:9";
+
+/// A home with a managed login, its token in openclaw.json too, and a backup of that.
+fn logged_in() -> Option<(ThreeUsers, String)> {
+    let users = ThreeUsers::new()?;
+    let token = managed_token("alice", 36_000);
+    users.env.write_config(
+        CONFIG
+            .replace("http://127.0.0.1:8787", API)
+            .replace("oss-local", "managed"),
+    );
+    let login = "auth login --mode managed --namespace alice --print-token false --owner-token-stdin --no-check";
+    users
+        .env
+        .run(login.split(' '))
+        .args(["--api-url", API])
+        .stdin(token.clone())
+        .expect(0);
+    assert_eq!(users.env.in_config().as_ref(), Some(&token));
+    fs::copy(users.env.config(), users.env.openclaw().join("openclaw.json.bak")).unwrap();
+    users.give_home();
+    Some((users, token))
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", output.stdout, output.stderr)
+}
+
+/// Every file below a folder, with its owner and bytes.
+fn tree(folder: &Path) -> Vec<(String, u32, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let about = entry.path().symlink_metadata().unwrap();
+        if about.is_dir() {
+            found.extend(tree(&entry.path()));
+        } else if !["lock", "made-home"].contains(&entry.file_name().to_str().unwrap()) {
+            let bytes = fs::read(entry.path()).unwrap_or_default();
+            found.push((entry.path().display().to_string(), about.uid(), bytes));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Whether a token stands in any file but the backup that a person is told of.
+fn holds(folder: &Path, token: &str) -> bool {
+    let all = tree(folder).into_iter().filter(|(name, ..)| !name.ends_with(".bak"));
+    let texts = all.map(|(_, _, bytes)| String::from_utf8_lossy(&bytes).into_owned());
+    texts.into_iter().any(|text| text.contains(token))
+}
+
+#[test]
+fn a_login_becomes_the_brokers_and_goes_back() {
+    let Some((users, token)) = logged_in() else { return };
+    let config = fs::read_to_string(users.env.config()).unwrap();
+    let adopted = users.moves("adopt").args(["--api-url", API]).expect(0);
+    let all = text(&adopted);
+    assert!(!all.contains(&token), "{all}");
+    let backup = users.env.openclaw().join("openclaw.json.bak");
+    assert!(
+        all.contains(&format!("still holds an owner token: {}", backup.display())),
+        "{all}"
+    );
+    assert!(all.contains("can use it until "), "{all}");
+
+    assert!(!holds(&users.env.openclaw(), &token));
+    assert!(!users.env.sigilum("owner-alice.json").exists());
+    assert!(env::mode(users.env.config()) == 0o600 && fs::metadata(users.env.config()).unwrap().uid() == STRANGER);
+    for (name, owner, _) in tree(&users.state) {
+        assert_eq!(owner, BROKER, "{name}");
+    }
+    for name in ["owner-token-alice.jwt", "owner-alice.json", "hook.json"] {
+        assert_eq!(env::mode(users.kept(name)), 0o600, "{name}");
+    }
+    assert_eq!(
+        users.broker("auth show --namespace alice").expect(0).stdout.trim(),
+        token
+    );
+    users.gateway("auth show --namespace alice").expect(4);
+    let record: Value = serde_json::from_slice(&fs::read(users.kept("owner-alice.json")).unwrap()).unwrap();
+    assert_eq!((&record["api_url"], &record["mode"]), (&json!(API), &json!("managed")));
+
+    // Nothing is left to take; and back.
+    let again = users.moves("adopt").expect(4);
+    assert!(again.stderr.contains("has that of alice"), "{}", again.stderr);
+    let released = users.moves("release").expect(0);
+    assert!(!text(&released).contains(&token));
+    assert!(!holds(&users.state, &token));
+    assert_eq!(
+        users.gateway("auth show --namespace alice").expect(0).stdout.trim(),
+        token
+    );
+    for (name, owner, _) in tree(&users.env.openclaw()) {
+        assert_eq!(owner, STRANGER, "{name}");
+    }
+    // The token stays out of openclaw.json; all else there is as it was.
+    let without = |text: &str| -> Value {
+        let mut value: Value = json5::from_str(text).unwrap();
+        let env = value
+            .pointer_mut("/hooks/internal/entries/sigilum-authz-notify/env")
+            .unwrap();
+        env.as_object_mut().unwrap().remove("SIGILUM_OWNER_TOKEN");
+        value
+    };
+    let now = fs::read_to_string(users.env.config()).unwrap();
+    assert_eq!(without(&now), without(&config));
+    assert!(now.contains("// kept by hand"), "{now}");
+}
+
+#[test]
+fn what_an_agent_could_have_written_is_asked_about_or_typed_again() {
+    let Some((users, token)) = logged_in() else { return };
+    let record = users.env.sigilum("owner-alice.json");
+    let mut recorded: Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    recorded["trust_loopback"] = json!(true);
+    fs::write(&record, recorded.to_string()).unwrap();
+    let (home, state) = (tree(&users.env.openclaw()), tree(&users.state));
+
+    let output = users.moves("adopt").stdin("").expect(2);
+    let told = "type it again: --api-url, --trust-loopback";
+    assert!(output.stderr.contains(told), "{}", output.stderr);
+    let no = users.moves("adopt").at_a_terminal("n\n");
+    assert_eq!((no.code, no.stderr.contains(API)), (1, true), "{}", no.stderr);
+    assert!(no.stderr.contains("nothing was taken over"), "{}", no.stderr);
+    assert_eq!((tree(&users.env.openclaw()), tree(&users.state)), (home, state));
+
+    // What is typed counts, and is not asked about.
+    let yes = users
+        .moves("adopt")
+        .args(["--trust-loopback", "false"])
+        .at_a_terminal("y\n");
+    assert_eq!(yes.code, 0, "{}", yes.stderr);
+    assert!(
+        yes.stderr.contains("API URL") && !yes.stderr.contains("whoever listens"),
+        "{}",
+        yes.stderr
+    );
+    let record: Value = serde_json::from_slice(&fs::read(users.kept("owner-alice.json")).unwrap()).unwrap();
+    assert_eq!(record.get("trust_loopback"), None);
+    assert!(holds(&users.state, &token) && !holds(&users.env.openclaw(), &token));
+}
+
+/// The step that is printed works as printed.
+#[test]
+fn the_printed_command_takes_it_over() {
+    let Some((users, token)) = logged_in() else { return };
+    let output = users.moves("adopt").stdin("").expect(2);
+    let step = output.stderr.split("next: sigilum-authz-notify ").nth(1).unwrap();
+    let words = shell_words::split(step.trim()).unwrap();
+    users.env.run_program(&users.binary, words).expect(0);
+    assert!(holds(&users.state, &token) && !holds(&users.env.openclaw(), &token));
+}
+
+/// What a user puts into their home has root take nothing that is root's.
+#[test]
+fn no_link_is_followed_and_only_a_token_is_taken() {
+    type Plant = fn(&ThreeUsers, &Path);
+    let plants: [(&str, Plant); 7] = [
+        ("the token file is a link", |users, roots| {
+            let file = users.env.sigilum("owner-token-alice.jwt");
+            fs::remove_file(&file).unwrap();
+            symlink(roots, &file).unwrap();
+        }),
+        ("the record names root's file", |users, roots| {
+            let record = json!({"mode": "managed", "api_url": API, "email": "a@x", "token_file": roots});
+            fs::write(users.env.sigilum("owner-alice.json"), record.to_string()).unwrap();
+        }),
+        ("the record is a link", |users, roots| {
+            let file = users.env.sigilum("owner-alice.json");
+            fs::remove_file(&file).unwrap();
+            symlink(roots, &file).unwrap();
+        }),
+        ("our folder is a link", |users, roots| {
+            let folder = users.env.openclaw().join(".sigilum");
+            fs::rename(&folder, users.env.home().join("moved")).unwrap();
+            symlink(roots.parent().unwrap(), &folder).unwrap();
+        }),
+        ("the home is a link", |users, _| {
+            let moved = users.env.home().join("moved");
+            fs::rename(users.env.openclaw(), &moved).unwrap();
+            symlink(&moved, users.env.openclaw()).unwrap();
+        }),
+        ("it is no token", |users, _| {
+            fs::write(users.env.sigilum("owner-token-alice.jwt"), "root:x:0:0::/root:/bin/sh").unwrap();
+        }),
+        ("it is another's token", |users, _| {
+            fs::write(users.env.sigilum("owner-token-alice.jwt"), managed_token("bob", 3600)).unwrap();
+        }),
+    ];
+    for (name, plant) in plants {
+        let Some((users, _)) = logged_in() else { return };
+        let roots_token = managed_token("alice", 7200);
+        let roots = users.env.write("root/owner-token-alice.jwt", &roots_token);
+        plant(&users, &roots);
+        let output = users.moves("adopt").args(["--api-url", API]).output();
+        let all = text(&output);
+        assert!(output.code != 0 && !all.contains("panicked"), "{name}: {all}");
+        assert!(!all.contains(&roots_token), "{name}");
+        assert!(!users.kept("owner-token-alice.jwt").exists(), "{name}: {all}");
+        assert_eq!(fs::read_to_string(&roots).unwrap(), roots_token, "{name}");
+    }
+}
+
+#[test]
+fn a_token_that_the_broker_has_is_not_replaced_by_what_stands_in_the_home() {
+    let Some((users, token)) = logged_in() else { return };
+    users.moves("adopt").args(["--api-url", API]).expect(0);
+    let forged = managed_token("alice", 99_000);
+    users.env.write(".openclaw/.sigilum/owner-token-alice.jwt", &forged);
+    users.env.write(
+        ".openclaw/.sigilum/owner-alice.json",
+        json!({"mode": "managed", "api_url": API, "email": "a@x"}).to_string(),
+    );
+    users.give_home();
+    let output = users.moves("adopt").args(["--api-url", API]).expect(0);
+    assert!(
+        output.stderr.contains("in force already, and keeps it"),
+        "{}",
+        output.stderr
+    );
+    assert!(holds(&users.state, &token) && !holds(&users.state, &forged));
+}
+
+#[test]
+fn an_embedded_database_gets_a_new_signing_secret() {
+    let Some(users) = ThreeUsers::new() else { return };
+    users.env.login().args(["--token-in-config", "false"]).expect(0);
+    let (old_secret, old_token) = (users.env.secret(), users.env.stored().unwrap());
+    users.give_home();
+    let url = ["--api-url", "http://127.0.0.1:8787"];
+    users.moves("adopt").args(url).expect(0);
+    let secret = fs::read_to_string(users.kept("jwt-secret")).unwrap();
+    let token = fs::read_to_string(users.kept("owner-token-alice.jwt")).unwrap();
+    assert!(secret.trim() != old_secret && token.trim() != old_token);
+    for (name, owner, _) in tree(&users.state) {
+        assert_eq!(owner, BROKER, "{name}");
+    }
+    assert!(!holds(&users.state, &old_secret) && !holds(&users.state, &old_token));
+    assert!(!holds(&users.env.openclaw(), &old_secret) && !holds(&users.env.openclaw(), &old_token));
+    // The broker's user can renew it.
+    users
+        .broker("auth refresh --namespace alice --no-check --print-token false")
+        .expect(0);
+    users.moves("release").expect(0);
+    assert!(!users.kept("jwt-secret").exists());
+    users
+        .gateway("auth refresh --namespace alice --no-check --print-token false")
+        .expect(0);
+}
+
+#[test]
+fn it_says_where_a_broker_protects_nothing() {
+    let Some(users) = ThreeUsers::new() else { return };
+    let checkout = FakeCheckout::new(&users.env);
+    let root = checkout.root.to_str().unwrap().to_owned();
+    let login = users
+        .env
+        .login()
+        .args(["--source-home", &root, "--token-in-config", "false"]);
+    login.expect(0);
+    give(&checkout.root, STRANGER);
+    users.give_home();
+    let adopt = || {
+        let run = users.moves("adopt").args(["--api-url", "http://127.0.0.1:8787"]);
+        run.args(["--source-home", &root])
+    };
+    let output = adopt().expect(2);
+    let told = "a broker protects nothing where the local API is not its own user's";
+    assert!(output.stderr.contains(told), "{}", output.stderr);
+    assert!(users.env.stored().is_some() && !users.kept("owner-token-alice.jwt").exists());
+
+    // The broker's own, which the gateway's user may read and write all the same.
+    give(&checkout.root, BROKER);
+    chmod(&checkout.root, 0o755);
+    for folder in ["apps", "apps/api"] {
+        chmod(checkout.root.join(folder), 0o755);
+    }
+    chmod(checkout.api(".dev.vars"), 0o644);
+    chmod(checkout.db(), 0o666);
+    let all = text(&adopt().expect(0));
+    assert!(!all.contains(JWT_SECRET));
+    for told in ["can read the signing secret", "can write the local API's database"] {
+        let told = format!("the broker protects nothing here: nobody {told}");
+        assert!(all.contains(&told), "{told}: {all}");
+    }
+    users.moves("release").expect(0);
+    // Nobody else's at all.
+    chmod(checkout.api(".dev.vars"), 0o600);
+    chmod(checkout.db(), 0o600);
+    users.moves("adopt").expect(2);
+    let all = text(&adopt().expect(0));
+    assert!(!all.contains("protects nothing"), "{all}");
+}
+
+#[test]
+fn no_program_that_agents_can_change_is_taken_over() {
+    let Some((users, token)) = logged_in() else { return };
+    let program = users.env.write("bin/get-token", "#!/bin/sh\n");
+    chmod(&program, 0o755);
+    chmod(program.parent().unwrap(), 0o755);
+    let command = program.to_str().unwrap().to_owned();
+    let hook = users.env.sigilum("hook.json");
+    let mut record: Value = serde_json::from_slice(&fs::read(&hook).unwrap()).unwrap();
+    record["env"] = json!({"SIGILUM_OWNER_TOKEN_COMMAND": command});
+    fs::write(&hook, record.to_string()).unwrap();
+    give(&program, STRANGER);
+    let adopt = |more: &[&str]| users.moves("adopt").args(["--api-url", API]).args(more).output();
+    for more in [
+        &[][..],
+        &["--token-command", &command],
+        &["--token-command", "get-token"],
+    ] {
+        let output = adopt(more);
+        // One without a folder is looked for where a service finds its programs.
+        let is_refused = output.code == 2 || more == ["--token-command", "get-token"];
+        assert!(is_refused, "{more:?}: {}", text(&output));
+        if output.code == 2 {
+            assert!(output.stderr.contains("could change what it runs"), "{}", output.stderr);
+            assert!(!users.kept("owner-token-alice.jwt").exists());
+        }
+        if output.code == 0 {
+            users.moves("release").expect(0);
+            fs::write(&hook, record.to_string()).unwrap();
+        }
+    }
+    give(&program, 0);
+    assert_eq!(adopt(&["--token-command", &command]).code, 0);
+    assert!(holds(&users.state, &token));
+    let kept: Value = serde_json::from_slice(&fs::read(users.kept("hook.json")).unwrap()).unwrap();
+    assert_eq!(kept["env"]["SIGILUM_OWNER_TOKEN_COMMAND"], json!(command));
+}
+
+#[test]
+fn only_root_moves_and_only_between_two_users() {
+    let Some((users, _)) = logged_in() else { return };
+    let (home, state) = (users.env.openclaw(), users.state.clone());
+    for verb in ["adopt", "release"] {
+        let as_user = users.moves(verb).by_user(STRANGER, &[STRANGER]).expect(2);
+        let step = format!("next: sudo sigilum-authz-notify broker {verb} {}", home.display());
+        assert!(as_user.stderr.contains(&step), "{}", as_user.stderr);
+        let unnamed = users.root("broker").args([verb.as_ref(), home.as_os_str()]).expect(2);
+        assert!(unnamed.stderr.contains("add --state"), "{}", unnamed.stderr);
+        for (owner, told) in [(0, "it is root's"), (STRANGER, "whose agents it is to be kept from")] {
+            give(&state, owner);
+            let output = users.moves(verb).expect(2);
+            assert!(output.stderr.contains(told), "{}", output.stderr);
+        }
+        give(&state, BROKER);
+    }
+    give(&home, 0);
+    let output = users.moves("adopt").expect(2);
+    assert!(
+        output.stderr.contains("the OpenClaw home is root's"),
+        "{}",
+        output.stderr
+    );
+}
+
+/// One at a time, each by its name.
+#[test]
+fn of_several_logins_one_is_named() {
+    let Some((users, _)) = logged_in() else { return };
+    let bob = managed_token("bob", 3600);
+    users.env.write(".openclaw/.sigilum/owner-token-bob.jwt", &bob);
+    users.env.write(
+        ".openclaw/.sigilum/owner-bob.json",
+        json!({"mode": "managed", "api_url": API, "email": "b@x"}).to_string(),
+    );
+    users.give_home();
+    let output = users.moves("adopt").args(["--api-url", API]).expect(2);
+    assert!(output.stderr.contains("alice, bob"), "{}", output.stderr);
+    for namespace in ["alice", "bob"] {
+        users
+            .moves("adopt")
+            .args(["--api-url", API, "--namespace", namespace])
+            .expect(0);
+        assert!(users.kept(&format!("owner-token-{namespace}.jwt")).exists());
+    }
+    assert!(!holds(&users.env.openclaw(), &bob));
+}
