@@ -35,6 +35,8 @@ pub enum How {
     Yes,
     /// A command in the chat.
     Chat,
+    /// A command with a code of the owner's second factor, over a broker's socket.
+    Code,
     /// The time of an approval was over; the watcher.
     TimeOver,
 }
@@ -46,6 +48,7 @@ impl How {
             Self::Asked => "asked at a terminal",
             Self::Yes => "--yes",
             Self::Chat => "in the chat",
+            Self::Code => "with a code",
             Self::TimeOver => "time over",
         }
     }
@@ -58,7 +61,8 @@ pub struct Intent {
     pub intent: String,
     /// When: RFC 3339.
     pub at: String,
-    /// The account of who decided; in the chat channel and sender, `telegram:123456789`.
+    /// The account of who decided; in the chat channel and sender, `telegram:123456789`; over a broker's socket the user
+    /// who asked, and the sender that was named, `uid 1000 for telegram:123456789`.
     pub by: String,
     /// How.
     pub how: How,

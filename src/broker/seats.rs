@@ -43,6 +43,13 @@ impl Seats {
     }
 }
 
+impl Seat {
+    /// Whose it is.
+    pub fn uid(&self) -> u32 {
+        self.uid
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut taken = self.of.taken();

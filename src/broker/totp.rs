@@ -116,7 +116,7 @@ pub fn take(place: &OpenClawHome, code: &SecretString, now: i64) -> Result<Verdi
 }
 
 /// The command that sets a second factor up.
-fn enroll(place: &OpenClawHome) -> String {
+pub fn enroll(place: &OpenClawHome) -> String {
     format!(
         "sigilum-authz-notify broker totp enroll --state {}",
         fs::quoted(&place.home)

@@ -2,7 +2,7 @@
 
 use super::JsonArgs;
 use crate::watch::log::LogFormat;
-use clap::{ArgAction, Args, Subcommand};
+use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// `broker …`
@@ -92,6 +92,13 @@ pub struct BrokerAdoptArgs {
     pub trust_loopback: Option<bool>,
 }
 
+/// What decides over the socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DecideBy {
+    /// A code of the second factor that `broker totp enroll` set up.
+    Totp,
+}
+
 // Options of `broker run`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct BrokerRunArgs {
@@ -107,6 +114,9 @@ pub struct BrokerRunArgs {
     /// Group whose users may ask; a name or a number; may be repeated
     #[arg(long, value_name = "GROUP")]
     pub allow_gid: Vec<String>,
+    /// Take decisions over the socket from whoever has a code of the second factor [default: take none]
+    #[arg(long, value_enum, value_name = "BY")]
+    pub decide: Option<DecideBy>,
     /// How log lines look
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,

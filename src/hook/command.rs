@@ -160,6 +160,8 @@ pub struct People {
 pub enum May {
     /// Read, and decide once OpenClaw has confirmed that they are an owner still.
     Decide,
+    /// Read, and decide with a code of their second factor.
+    DecideByCode,
     /// Read.
     Read(NotDeciding),
     /// Nothing: they are told no more than how it is set up.

@@ -79,6 +79,11 @@ pub fn list(
              Everything about one: /sigilum show ID"
                 .to_owned()
         }
+        May::DecideByCode => {
+            "To answer, with an ID from above and a code of your app: /sigilum approve ID CODE, /sigilum approve ID 1h CODE, \
+             or /sigilum reject ID CODE. Everything about one: /sigilum show ID"
+                .to_owned()
+        }
         _ => "Everything about one: /sigilum show ID".to_owned(),
     };
     let tries = (0..=listed.len().min(LISTED)).rev();
@@ -173,6 +178,18 @@ pub fn show(request: &AuthorizationRequest, before: &str, more: &[String], may: 
             "\nCompare service and key with what you expect. To answer: /sigilum approve {id}, /sigilum approve {id} 1h, or \
              /sigilum reject {id}"
         );
+    } else if may == May::DecideByCode {
+        let answers = match request.status.as_deref() {
+            Some("pending") => {
+                format!(
+                    "\nCompare service and key with what you expect. To answer, with a code of your app: /sigilum approve \
+                     {id} CODE, /sigilum approve {id} 1h CODE, or /sigilum reject {id} CODE"
+                )
+            }
+            Some("approved") => format!("\nTo take it back: /sigilum revoke {id} CODE"),
+            _ => String::new(),
+        };
+        text += &answers;
     } else if let Some((_, command)) = buttons.first() {
         let _ = write!(text, "\nTo take it back: {command}");
     }
@@ -180,11 +197,11 @@ pub fn show(request: &AuthorizationRequest, before: &str, more: &[String], may: 
     Reply::with_buttons(text, vec![row.collect()])
 }
 
-/// A decision that was made; `until`: when an approval is taken back, Unix seconds.
+/// A decision that was made, by one who may do so much; `until`: when an approval is taken back, Unix seconds.
 pub fn decided(
     decision: Decision,
     request: &AuthorizationRequest,
-    until: Option<i64>,
+    (until, may): (Option<i64>, May),
     unlogged: Option<String>,
 ) -> Reply {
     let id = request.id().unwrap_or_default();
@@ -197,6 +214,9 @@ pub fn decided(
         return Reply::text(text);
     }
     let back = format!("/sigilum revoke {id}");
+    if may == May::DecideByCode {
+        return Reply::text(format!("{text} To take it back: {back} CODE"));
+    }
     let _ = write!(text, " To take it back: {back}");
     Reply::with_buttons(text, vec![vec![("Revoke".to_owned(), back)]])
 }
@@ -219,12 +239,25 @@ pub fn help(may: May) -> Reply {
             "\n/sigilum approve ID, or /sigilum approve ID 1h: for a time that ends by itself (30m, 1h, 3d)\n\
              /sigilum reject ID\n/sigilum revoke ID: takes an approval back"
         }
+        May::DecideByCode => {
+            "\n/sigilum approve ID CODE, or /sigilum approve ID 1h CODE: for a time that ends by itself (30m, 1h, 3d)\n\
+             /sigilum reject ID CODE\n/sigilum revoke ID CODE: takes an approval back\n\
+             CODE is what your authenticator app shows; each counts once"
+        }
         _ => "",
     };
     let why = not_deciding(may).map_or_else(String::new, |why| format!("\n{why}"));
     Reply::text(format!(
         "Sigilum, what you can type:\n/sigilum list: the requests that wait\n/sigilum show ID: everything about one{decide}\n\
          /sigilum status\nAn ID is a whole one, or its first 11 characters.{why}"
+    ))
+}
+
+/// A decision by code, without one.
+pub fn needs_a_code(decision: Decision, id: &str) -> Reply {
+    Reply::text(format!(
+        "Sigilum: nothing was decided: it takes a code of your authenticator app: /sigilum {} {id} CODE",
+        decision.as_str()
     ))
 }
 

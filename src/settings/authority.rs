@@ -261,7 +261,7 @@ pub const RULES: [Rule; 36] = [
         &[
             (By::Flag, "`watch --token-command`"),
             (By::PersonEnvironment, "`SIGILUM_OWNER_TOKEN_COMMAND`"),
-            (By::Record, "(the plugin) `hook.json`"),
+            (By::Record, "(the plugin, a broker) `hook.json`"),
         ],
     ),
     rule(

@@ -291,10 +291,19 @@ fn it_says_where_a_broker_protects_nothing() {
     chmod(checkout.db(), 0o666);
     let all = text(&adopt().expect(0));
     assert!(!all.contains(JWT_SECRET));
-    for told in ["can read the signing secret", "can write the local API's database"] {
-        let told = format!("the broker protects nothing here: nobody {told}");
+    for told in [
+        "nobody, and so its agents, can read the signing secret",
+        "refused to use the Sigilum checkout",
+    ] {
+        let told = format!("the broker protects nothing here: {told}");
         assert!(all.contains(&told), "{told}: {all}");
     }
+    chmod(checkout.db(), 0o600);
+    give(&checkout.db(), STRANGER);
+    users.moves("release").expect(0);
+    let all = text(&adopt().expect(0));
+    assert!(all.contains("belongs to another user (uid 65534)"), "{all}");
+    give(&checkout.db(), BROKER);
     users.moves("release").expect(0);
     // Nobody else's at all.
     chmod(checkout.api(".dev.vars"), 0o600);

@@ -85,6 +85,10 @@ impl Broker {
         Self { socket, child }
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn connect(&self) -> Client {
         Client::to(&self.socket)
     }

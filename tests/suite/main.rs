@@ -14,6 +14,7 @@ mod auth_status;
 mod authority;
 mod authz;
 mod broker;
+mod broker_code;
 mod chat;
 mod config_edit;
 mod config_include;

@@ -7,7 +7,7 @@ use crate::authz::decide::{Stopped, Wanted};
 use crate::authz::decision_log::{DecisionLog, How};
 use crate::authz::short_id::{Typed, short};
 use crate::authz::timed;
-use crate::broker::deciding;
+use crate::broker::deciding::{self, Deciding};
 use crate::cli::HookRunArgs;
 use crate::cmd::hook::answer::read_seen;
 use crate::cmd::hook::caller::Caller;
@@ -24,6 +24,9 @@ use crate::token::{claims, lifetime};
 use crate::watch::status;
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Of a sender so many characters are logged.
+const NAMED: usize = 100;
 
 /// What goes back, and lines for the log of the OpenClaw gateway.
 pub struct Told {
@@ -60,22 +63,27 @@ pub fn answer(command: &Command, means: &Means) -> Told {
         .map(channel_of)
         .unwrap_or_default()
         .to_owned();
-    if caller.is_guest() && may == May::Decide {
-        may = deciding::over_the_socket();
+    let over_the_socket = caller.over_the_socket();
+    if let (May::Decide, Some(deciding)) = (may, over_the_socket) {
+        may = deciding.may();
     }
     let unvouched = || caller.unvouched(&channel);
     let differs = (may == May::Decide).then(unvouched).flatten();
     if differs.is_some() {
         may = May::Read(NotDeciding::Settings);
     }
-    let asked = Asked::parse(&command.text);
+    let asked = match Asked::parse(&command.text) {
+        // No code counts here.
+        Asked::Decide(asking) if asking.code.is_some() && over_the_socket.is_none() => Asked::Unclear,
+        asked => asked,
+    };
     let sender = command.sender().unwrap_or_else(|| "an unknown sender".to_owned());
     let verb = match &asked {
         Asked::Decide(asking) => asking.decision.as_str(),
         _ => "command",
     };
     let refused = || {
-        let sender: String = sender.chars().take(100).collect();
+        let sender: String = sender.chars().take(NAMED).collect();
         vec![text::one_line(&format!("refused a /sigilum {verb} of {sender}"))]
     };
     let (reply, logs) = match (&asked, may) {
@@ -94,7 +102,15 @@ pub fn answer(command: &Command, means: &Means) -> Told {
             (reply::not_decided(may, &command), refused())
         }
         _ => {
-            let site = Site::in_chat(&caller, means.args, (means.http)(&caller), &sender);
+            let by = match over_the_socket {
+                // The sender is what the other side says.
+                Some(Deciding::ByCode(uid)) => {
+                    let named: String = sender.chars().take(NAMED).collect();
+                    text::one_line(&format!("uid {uid} for {named}"))
+                }
+                _ => sender.clone(),
+            };
+            let site = Site::in_chat(&caller, means.args, (means.http)(&caller), &by);
             let mut logs = Vec::new();
             let told = site.and_then(|site| {
                 let (sender, shown) = (sender.as_str(), means.shown);
@@ -222,12 +238,16 @@ impl Room<'_> {
             Ok(until) => until,
             Err(no_end) => {
                 let without = "To approve it without an end";
+                let code = if self.may == May::DecideByCode { " CODE" } else { "" };
                 return Ok(Reply::text(format!(
-                    "Sigilum: nothing was decided: {no_end}. {without}: /sigilum approve {id}"
+                    "Sigilum: nothing was decided: {no_end}. {without}: /sigilum approve {id}{code}"
                 )));
             }
         };
-        self.make(decision, &shown, until, logs)
+        if self.may == May::DecideByCode && asking.code.is_none() {
+            return Ok(reply::needs_a_code(decision, id));
+        }
+        self.make(asking, &shown, until, logs)
     }
 
     /// The request that the start of an id means, where that is what was typed: of all that there are, in any status.
@@ -245,25 +265,27 @@ impl Room<'_> {
     /// Makes the decision about what was shown, once everything agrees.
     fn make(
         &self,
-        decision: Decision,
+        asking: &DecisionAsked,
         shown: &AuthorizationRequest,
         until: Option<i64>,
         logs: &mut Vec<String>,
     ) -> Result<Reply> {
-        let site = &self.site;
+        let (site, decision) = (&self.site, asking.decision);
         let id = shown.id().unwrap_or_default();
         let api = site.api();
-        // Before OpenClaw is asked, and again right before it is sent.
-        let differs = RefCell::new(None);
-        let vouched = || {
-            *differs.borrow_mut() = (self.unvouched)();
-            differs.borrow().is_none()
+        let refused = RefCell::new(None);
+        let confirm = || {
+            let why = self.refuses(asking, id);
+            refused.replace(why);
+            refused.borrow().is_none()
         };
-        let confirm = || vouched() && (self.confirm)() && vouched();
         let made = site.desk(&api).decide(&Wanted {
             decision,
             shown,
-            how: How::Chat,
+            how: match self.may {
+                May::DecideByCode => How::Code,
+                _ => How::Chat,
+            },
             until,
             is_fresh: false,
             confirm: Some(&confirm),
@@ -281,18 +303,45 @@ impl Room<'_> {
                 };
                 self.shown().remember(self.sender, &now);
                 let unlogged = made.unlogged.map(|error| error.text());
-                Ok(reply::decided(decision, shown, until, unlogged))
+                Ok(reply::decided(decision, shown, (until, self.may), unlogged))
             }
             Err(Stopped::Changed(Some(now))) => self.again(decision, &now, "it is not as it was shown here"),
             Err(Stopped::Refused(Refusal::NotFound)) => self.look_again(decision, id),
-            Err(Stopped::NotConfirmed) if differs.borrow().is_some() => {
-                Ok(not_vouched(&differs.take().unwrap_or_default()))
+            Err(Stopped::NotConfirmed) => {
+                let why = refused.take().unwrap_or_default();
+                Ok(not_vouched(&why))
             }
-            Err(Stopped::NotConfirmed) => Ok(Reply::text(format!(
-                "Sigilum: nothing was decided: OpenClaw did not confirm that you are an owner. Try again: /sigilum {verb} {id}"
-            ))),
             Err(stopped) => Err(site.not_decided(decision, shown, stopped)),
         }
+    }
+
+    /// Why a decision that is settled otherwise is not made. A code is spent last, where nothing else stands in the way.
+    fn refuses(&self, asking: &DecisionAsked, id: &str) -> Option<String> {
+        // Before OpenClaw is asked, and again right before it is sent.
+        if let Some(why) = (self.unvouched)() {
+            return Some(why);
+        }
+        if !(self.confirm)() {
+            let verb = asking.decision.as_str();
+            return Some(format!(
+                "OpenClaw did not confirm that you are an owner. Try again: /sigilum {verb} {id}"
+            ));
+        }
+        if let Some(why) = (self.unvouched)() {
+            return Some(why);
+        }
+        if self.may != May::DecideByCode {
+            return None;
+        }
+        let Some(code) = &asking.code else {
+            return Some("it takes a code".to_owned());
+        };
+        deciding::spend(&self.site.place, code)
+            .unwrap_or_else(|error| {
+                tracing::warn!("no code can be looked at: {}", text::one_line(&error.to_string()));
+                Err("no code can be looked at now; the broker's log says why".to_owned())
+            })
+            .err()
     }
 
     /// Nothing was decided: what the request is now.

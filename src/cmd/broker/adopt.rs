@@ -314,23 +314,28 @@ fn login_words(owner: &Owner, homes: &Homes) -> String {
 /// Where the home's user can make tokens, or write requests, without any token.
 fn warn_where_it_protects_nothing(homes: &Homes, record: &Record) {
     let who = fs::user_name(homes.user);
-    let opened = record
-        .source_home
-        .as_ref()
-        .map(|root| Checkout::open_of(root, homes.user).or_else(|_| Checkout::open(root, root)));
-    let checkout = opened.and_then(Result::ok);
-    let vars = record.source_home.as_ref().map(|root| root.join("apps/api/.dev.vars"));
-    if let Some(vars) = vars.filter(|vars| fs::can_read(vars, homes.user) || fs::can_change(vars, homes.user)) {
-        output::warn(format_args!(
-            "the broker protects nothing here: {who} can read the signing secret, and so can its agents: {}",
-            vars.display()
-        ));
+    let warn = |why: String| output::warn(format_args!("the broker protects nothing here: {why}"));
+    let checkout = record.source_home.as_ref();
+    let opened = checkout.map(|root| Checkout::open_of(root, homes.broker));
+    let database = match (&record.api_db, opened.transpose()) {
+        (Some(named), Ok(_)) => Ok(Some(named.clone())),
+        (None, Ok(checkout)) => checkout.map(|checkout| checkout.api_db()).transpose(),
+        (_, Err(error)) => Err(error),
+    };
+    let vars = checkout.map(|root| root.join("apps/api/.dev.vars"));
+    if let Some(vars) = vars.filter(|vars| fs::can_read(vars, homes.user)) {
+        let vars = vars.display();
+        warn(format!("{who}, and so its agents, can read the signing secret: {vars}"));
     }
-    let database = record.api_db.clone().or_else(|| checkout?.api_db().ok());
-    if let Some(database) = database.filter(|database| fs::can_change(database, homes.user)) {
-        output::warn(format_args!(
-            "the broker protects nothing here: {who} can write the local API's database, and so can its agents: {}",
-            database.display()
-        ));
+    match database {
+        Ok(Some(database)) if fs::can_change(&database, homes.user) => {
+            let database = database.display();
+            warn(format!(
+                "{who}, and so its agents, can write the local API's database: {database}"
+            ));
+        }
+        // What everybody may change is not believed.
+        Err(error) => warn(error.to_string()),
+        Ok(_) => {}
     }
 }

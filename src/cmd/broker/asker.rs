@@ -2,11 +2,12 @@
 //! reads what.
 
 use super::house::House;
+use crate::broker::deciding::Deciding;
 use crate::broker::protocol::{Asking, Failed, List, Printed, Relay, Show, Status};
 use crate::cli::{HookRunArgs, OwnerArgs};
 use crate::cmd::authz::{list, show, site::Site};
 use crate::cmd::exchange::server::Asker;
-use crate::cmd::hook::caller::Caller;
+use crate::cmd::hook::caller::{self, Caller};
 use crate::error::{Error, ExitCode, Result};
 use crate::owner_token;
 use crate::sigilum::http::Http;
@@ -22,6 +23,8 @@ use std::sync::Arc;
 pub struct Guest {
     /// Where.
     pub house: Arc<House>,
+    /// The user at the other end.
+    pub uid: u32,
     /// The connection's number.
     pub number: u64,
 }
@@ -42,7 +45,14 @@ impl Asker for Guest {
                 return Err(Error::new(ExitCode::Token, what).next(login));
             }
         }
-        Caller::guest(&house.place, &house.env, &asking, house.program())
+        let guest = caller::Guest {
+            program: house.program(),
+            deciding: match house.by_code {
+                true => Deciding::ByCode(self.uid),
+                false => Deciding::Nobody,
+            },
+        };
+        Caller::guest(&house.place, &house.env, &asking, guest)
     }
 
     fn args(&self, question: &Value) -> HookRunArgs {

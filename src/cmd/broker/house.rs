@@ -25,6 +25,8 @@ pub struct House {
     pub place: OpenClawHome,
     /// The broker's environment; its namespace, mode and URL do not apply.
     pub env: Env,
+    /// Whether a code of the owner's decides.
+    pub by_code: bool,
     /// The account that it runs as.
     pub account: String,
     /// What answers need, kept from one to the next.
@@ -47,10 +49,11 @@ struct Guest {
 
 impl House {
     /// With nobody connected.
-    pub fn new(place: OpenClawHome, env: Env) -> Self {
+    pub fn new(place: OpenClawHome, env: Env, by_code: bool) -> Self {
         Self {
             place,
             env,
+            by_code,
             account: fs::account_name(),
             kept: Arc::default(),
             guests: Mutex::default(),

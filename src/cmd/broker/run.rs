@@ -1,15 +1,17 @@
 //! `broker run`: answers over a Unix socket, and renews what it has.
 
 use super::house::House;
-use super::session;
+use super::{session, state};
 use crate::broker::client::write_line;
 use crate::broker::peers::{self, Allowed};
 use crate::broker::seats::Seats;
-use crate::cli::BrokerRunArgs;
+use crate::broker::totp::SecondFactor;
+use crate::cli::{BrokerRunArgs, DecideBy};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs;
-use crate::home::{self, OpenClawHome};
+use crate::home;
+use crate::hook_record;
 use crate::token::token_command::{TokenCommand, VARIABLE};
 use crate::watch::push::{self, Way};
 use crate::watch::{self, Homes, Watching};
@@ -18,7 +20,6 @@ use rustix::process::{Resource, Rlimit};
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -34,14 +35,14 @@ const BACKLOG: i32 = 128;
 pub fn run(args: &BrokerRunArgs, env: &Env) -> Result<ExitCode> {
     watch::log::to_stderr(args.log_format, env)?;
     refuse_a_program_of_others()?;
-    // What it has in memory goes into no file.
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
-    let _ = rustix::process::setrlimit(Resource::Core, none);
+    keep_memory_to_itself();
     let allowed = allowed(args)?;
-    let house = Arc::new(House::new(state(args, env)?, env.clone()));
+    let place = state::place(args.state.as_deref(), env)?;
+    let by_code = args.decide == Some(DecideBy::Totp);
+    if by_code && SecondFactor::read(&place)?.is_none() {
+        tracing::warn!("no code decides yet: set a second factor up with broker totp enroll, as this user");
+    }
+    let house = Arc::new(House::new(place, env.clone(), by_code));
     fs::create_private_dir(&house.place.sigilum_dir())?;
     let (listener, socket) = listen(args)?;
     let watching = watch(&house)?;
@@ -68,26 +69,23 @@ pub fn run(args: &BrokerRunArgs, env: &Env) -> Result<ExitCode> {
     Ok(ExitCode::Ok)
 }
 
+/// What it has in memory goes into no file, and into no other process of its user's that could be tricked.
+fn keep_memory_to_itself() {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = rustix::process::setrlimit(Resource::Core, none);
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
 /// Whoever can change the program that runs as this user can read what it keeps.
 fn refuse_a_program_of_others() -> Result<()> {
     let program = std::env::current_exe().or_fail(ExitCode::Failure, || {
         "could not find out where this program is".to_owned()
     })?;
     fs::refuse_anothers_program(&program)
-}
-
-/// Its folder.
-pub fn state(args: &BrokerRunArgs, env: &Env) -> Result<OpenClawHome> {
-    // systemd names several with colons between them.
-    let of_unit = || Some(PathBuf::from(env.var("STATE_DIRECTORY")?.split(':').next()?));
-    let place = match args.state.clone().or_else(of_unit) {
-        Some(state) => OpenClawHome::at(home::absolute(&state)?),
-        None => home::find(None, None, env)?,
-    };
-    Ok(OpenClawHome {
-        person: env.path("HOME"),
-        ..place
-    })
 }
 
 fn allowed(args: &BrokerRunArgs) -> Result<Allowed> {
@@ -131,12 +129,15 @@ fn listen(args: &BrokerRunArgs) -> Result<(UnixListener, Option<fs::SocketFile>)
 }
 
 fn watch(house: &Arc<House>) -> Result<Watching> {
-    let command = house.env.var(VARIABLE);
+    // As the unit says, else as the login did that was taken over.
+    let recorded = hook_record::read(&house.place.hook_record_file()).ok().flatten();
+    let recorded = recorded.and_then(|record| record.env.get(VARIABLE).cloned());
+    let command = house.env.var(VARIABLE).map(str::to_owned).or(recorded);
     let (asked, hands) = (Arc::clone(house), Arc::clone(house));
     let homes = Homes::Listed(vec![house.place.clone()]);
     watch::start(watch::Options {
         token_command: command
-            .map(|text| TokenCommand::parse(text, VARIABLE, house.env.pairs()))
+            .map(|text| TokenCommand::parse(&text, VARIABLE, house.env.pairs()))
             .transpose()?,
         push: push::Options {
             whom: push::Whom::Asked(Arc::new(move || asked.wanted())),

@@ -31,14 +31,14 @@ pub fn start(house: &Arc<House>, stream: UnixStream, seat: Seat) -> io::Result<(
         .stack_size(STACK_BYTES);
     thread.spawn(move || {
         // One that goes wrong is over, and is nobody else's trouble.
-        let _ = serve(&house, &stream);
+        let _ = serve(&house, &stream, seat.uid());
         let _ = stream.shutdown(Shutdown::Both);
         drop(seat);
     })?;
     Ok(())
 }
 
-fn serve(house: &Arc<House>, stream: &UnixStream) -> io::Result<()> {
+fn serve(house: &Arc<House>, stream: &UnixStream, uid: u32) -> io::Result<()> {
     let (sender, messages) = channel();
     write_line(stream, &hello(house))?;
     let mut input = Reader::new(stream.try_clone()?);
@@ -55,6 +55,7 @@ fn serve(house: &Arc<House>, stream: &UnixStream) -> io::Result<()> {
     let number = house.enter(sender.clone());
     let guest = Guest {
         house: Arc::clone(house),
+        uid,
         number,
     };
     let server = Arc::new(EventServer::new(Box::new(guest), Arc::clone(&house.kept)));

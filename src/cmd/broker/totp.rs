@@ -2,6 +2,7 @@
 //! broker's user.
 
 use crate::authz::decide;
+use crate::broker;
 use crate::broker::codes::Verdict;
 use crate::broker::totp::SecondFactor;
 use crate::cmd::output::write_line;
@@ -58,7 +59,7 @@ pub fn unlock(place: &OpenClawHome, out: &mut dyn Write) -> Result<ExitCode> {
     let _lock = decide::lock(place)?;
     let Some(mut factor) = SecondFactor::read(place)? else {
         let what = format!("could not find a second factor in {}", place.home.display());
-        return Err(Error::new(ExitCode::Failure, what).next("sigilum-authz-notify broker totp enroll"));
+        return Err(Error::new(ExitCode::Failure, what).next(broker::totp::enroll(place)));
     };
     let was = factor.ledger.locked(time::now());
     factor.ledger.unlock();

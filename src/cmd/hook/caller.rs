@@ -3,6 +3,7 @@
 //! Agents can edit openclaw.json, and OpenClaw fills its gateway's environment from it. So what the gateway starts
 //! believes the records in `.sigilum/` alone; of the environment HOME counts, which finds the default home.
 
+use crate::broker::deciding::Deciding;
 use crate::broker::protocol::Asking;
 use crate::cli::{HookRunArgs, PlaceArgs};
 use crate::cmd::context;
@@ -65,8 +66,16 @@ enum Asks {
     Person,
     /// What the OpenClaw gateway started.
     Gateway,
-    /// Somebody over a broker's socket; how a command of ours begins that the broker's user runs.
-    Guest(String),
+    /// Somebody over a broker's socket.
+    Guest(Guest),
+}
+
+/// Somebody over a broker's socket.
+pub struct Guest {
+    /// How a command of ours begins that the broker's user runs.
+    pub program: String,
+    /// Whether they decide.
+    pub deciding: Deciding,
 }
 
 impl Caller {
@@ -116,7 +125,7 @@ impl Caller {
 
     /// Somebody who asks a broker over its socket: its home and environment, and what the question says of who reads what.
     /// `program`: how a command of ours begins that the broker's user runs.
-    pub fn guest(place: &OpenClawHome, env: &Env, asking: &Asking, program: String) -> Result<Self> {
+    pub fn guest(place: &OpenClawHome, env: &Env, asking: &Asking, guest: Guest) -> Result<Self> {
         let begun = Instant::now();
         let (namespace, record) = settings::hook_namespace(place)?;
         let asking = asking.clone();
@@ -133,7 +142,7 @@ impl Caller {
                 ..HookRecord::default()
             },
             namespace,
-            asks: Asks::Guest(program),
+            asks: Asks::Guest(guest),
             begun,
         })
     }
@@ -148,10 +157,18 @@ impl Caller {
         matches!(self.asks, Asks::Guest(_))
     }
 
+    /// Whether they decide over the socket, where they ask over one.
+    pub fn over_the_socket(&self) -> Option<Deciding> {
+        match &self.asks {
+            Asks::Guest(guest) => Some(guest.deciding),
+            Asks::Person | Asks::Gateway => None,
+        }
+    }
+
     /// A command of ours, as whoever may run it types it.
     pub fn typed(&self, command: &str) -> String {
         match (&self.asks, command.strip_prefix("sigilum-authz-notify")) {
-            (Asks::Guest(program), Some(words)) => format!("{program}{words}"),
+            (Asks::Guest(guest), Some(words)) => format!("{}{words}", guest.program),
             _ => command.to_owned(),
         }
     }

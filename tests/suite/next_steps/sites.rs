@@ -674,6 +674,64 @@ pub const SITES: &[Site] = &[
         Case("an approval that nobody can take back"),
     ),
     // broker
+    Site(
+        "broker::totp",
+        "",
+        Test("set_up_in_a_terminal_and_each_code_counts_once"),
+    ),
+    Site(
+        "cmd::broker::adopt",
+        "self.command(",
+        Test("the_printed_command_takes_it_over"),
+    ),
+    Site(
+        "cmd::broker::adopt",
+        r#""give it with --api-url""#,
+        Person("a person knows the API"),
+    ),
+    Site(
+        "cmd::broker::adopt",
+        r#""give what is right"#,
+        Person("a person knows what is right"),
+    ),
+    Site(
+        "cmd::broker::adopt",
+        r#""give another one with"#,
+        Test("no_program_that_agents_can_change_is_taken_over"),
+    ),
+    Site(
+        "cmd::broker::adopt",
+        "next)",
+        Test("it_says_where_a_broker_protects_nothing"),
+    ),
+    Site(
+        "cmd::broker::adopt",
+        "rm {1}",
+        Test("a_login_becomes_the_brokers_and_goes_back"),
+    ),
+    Site(
+        "cmd::broker::homes",
+        r#""run the OpenClaw gateway as a user"#,
+        Person(MACHINE),
+    ),
+    Site(
+        "cmd::broker::homes",
+        r#"format!("give the folder itself"#,
+        Test("no_link_is_followed_and_only_a_token_is_taken"),
+    ),
+    Site("cmd::broker::homes", "next)", Test("of_several_logins_one_is_named")),
+    Site(
+        "cmd::broker::homes",
+        "",
+        Test("only_root_moves_and_only_between_two_users"),
+    ),
+    Site("cmd::broker::moving", "", Person("a config that another program makes")),
+    Site(
+        "cmd::broker::totp",
+        "broker::totp::enroll(",
+        Test("set_up_in_a_terminal_and_each_code_counts_once"),
+    ),
+    Site("cmd::broker::totp", "", Person(TERMINAL)),
     Site("cmd::broker::asker", "login)", Person(BROKERS)),
     Site(
         "cmd::broker::run",
@@ -692,6 +750,10 @@ pub const SITES: &[Site] = &[
 
 /// The modules whose places are listed as one, and how many they have.
 pub const WHOLE: &[(&str, usize)] = &[
+    ("broker::totp", 2),
+    ("cmd::broker::homes", 6),
+    ("cmd::broker::moving", 1),
+    ("cmd::broker::totp", 3),
     ("cmd::doctor::fix", 1),
     ("cmd::doctor::checks::entry", 5),
     ("cmd::doctor::checks::files", 19),
