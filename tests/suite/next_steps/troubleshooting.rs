@@ -36,13 +36,6 @@ This page is made from the program's messages, and a test holds it against them.
 
 /// What begins a fault that the plugin tells in the chat.
 const CHAT_SIGNS: [&str; 3] = ["text: \"Sigilum", "text: `Sigilum", "[`Sigilum"];
-const CHAT_FILES: [&str; 4] = [
-    "hooks/plugin/command.js",
-    "hooks/plugin/handler.js",
-    "hooks/plugin/index.js",
-    "hooks/plugin/resident.js",
-];
-
 #[derive(Debug, Default, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Row {
     says: String,
@@ -134,6 +127,18 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
 
+/// The plugin's files that run, by their path from the root, with their text.
+fn chat_files() -> Vec<(String, String)> {
+    let folder = root().join("hooks/plugin");
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let code = files.filter(|path| path.extension().is_some_and(|end| end == "js"));
+    code.map(|path| {
+        let name = format!("hooks/plugin/{}", path.file_name().unwrap().to_str().unwrap());
+        (name, std::fs::read_to_string(path).unwrap())
+    })
+    .collect()
+}
+
 #[test]
 fn the_page_is_current() {
     let file = root().join("docs/troubleshooting.md");
@@ -158,10 +163,9 @@ fn each_place_that_gives_a_next_step_or_tells_of_a_fault_in_the_chat_has_a_block
     for (module, _) in places() {
         counts.entry(module).or_default().0 += 1;
     }
-    for file in CHAT_FILES {
-        let text = std::fs::read_to_string(root().join(file)).unwrap();
+    for (file, text) in chat_files() {
         let told = CHAT_SIGNS.iter().map(|sign| text.matches(sign).count()).sum::<usize>();
-        counts.entry(file.to_owned()).or_default().0 += told;
+        counts.entry(file).or_default().0 += told;
     }
     for place in groups().into_iter().flat_map(|group| group.places) {
         counts.entry(place).or_default().1 += 1;
@@ -198,9 +202,7 @@ fn seen(code: &str) -> String {
 fn each_text_of_the_page_is_in_the_code() {
     let source = Source::read();
     let mut code: String = source.modules().map(|(_, code)| seen(code)).collect();
-    for file in CHAT_FILES {
-        code += &seen(&std::fs::read_to_string(root().join(file)).unwrap());
-    }
+    code.extend(chat_files().iter().map(|(_, text)| seen(text)));
     let mut wrong = Vec::new();
     for row in groups().into_iter().flat_map(|group| group.rows) {
         assert!(!row.next.is_empty() && !row.says.is_empty(), "{row:?}");
