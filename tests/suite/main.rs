@@ -43,6 +43,7 @@ mod moving;
 mod next_steps;
 mod notice;
 mod paste;
+mod pod;
 mod push;
 mod push_life;
 mod second_factor;
