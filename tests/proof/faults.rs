@@ -3,6 +3,7 @@
 
 use super::scenes::{self, NEW_SECRET, Scene, Stage};
 use super::strace::{self, Blow};
+use super::tree::Tree;
 use super::{Report, killed, tree};
 use crate::env::services::SECRET;
 use std::path::Path;
@@ -48,14 +49,21 @@ fn sweep(scene: &Scene, report: &mut Report) {
             }
             if output.code == 0 {
                 survived += 1;
-                tree::is_new(&now, &new, true, &mut faults);
+                let patch_told = ["EACCES", "EROFS"].contains(&error)
+                    && output
+                        .stderr
+                        .contains("openclaw.json still needs a change: it cannot be written");
+                match patch_told {
+                    true => tree::is_new(&now, &without_the_edit(&new, &stage.old, &now), true, &mut faults),
+                    false => tree::is_new(&now, &new, true, &mut faults),
+                }
                 // SQLite lets go of a folder that cannot be synced; ours is synced again later. And a lock that cannot
                 // be had is no matter where there turns out to be nothing to write.
                 let theirs = target.ends_with("miniflare-D1DatabaseObject") || tree::is_openclaw_lock(target);
                 let again = points[index + 1..]
                     .iter()
                     .any(|later| killed::family(&later.name) == "fsync" && later.target == point.target);
-                let ours = !theirs && !tree::is_database(target);
+                let ours = !theirs && !tree::is_database(target) && !patch_told;
                 if killed::family(&point.name) == "fsync" && ours && !again {
                     faults.push("what may not be on the disk was reported as done".to_owned());
                 }
@@ -84,6 +92,19 @@ fn sweep(scene: &Scene, report: &mut Report) {
         "{}: {told} faults told by an error that names the file, {survived} survived",
         scene.name
     ));
+}
+
+/// What is left where the config cannot be written: it is the old one, everything else is done, and the record of the
+/// edit is there or not.
+fn without_the_edit(new: &Tree, old: &Tree, now: &Tree) -> Tree {
+    let mut wanted = new.clone();
+    for (path, from) in [(".openclaw/openclaw.json", old), (".openclaw/.sigilum/undo.json", now)] {
+        match from.get(Path::new(path)) {
+            Some(node) => wanted.insert(path.into(), node.clone()),
+            None => wanted.remove(Path::new(path)),
+        };
+    }
+    wanted
 }
 
 /// The exit codes that the README gives for trouble with this file.

@@ -68,8 +68,9 @@ pub(super) fn commit(
     for (folder, path) in folders {
         folder.sync().map_err(|error| {
             let what = "the new config is in place, but it is not sure that it would survive a power cut";
+            // By its kind it would be one of a config that cannot be replaced.
             Error::new(ExitCode::Config, format!("{what}: {}", path.display()))
-                .because(error)
+                .because(anyhow::Error::msg(error.to_string()))
                 .next("look at the disk, and run the command again")
         })?;
     }
