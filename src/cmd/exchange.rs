@@ -159,7 +159,8 @@ impl Lines<'_> {
 
     /// Takes a line; gives an answer that is ready at once.
     fn take(&mut self, line: &[u8]) -> Option<Reply> {
-        if self.pushes.heard(line) {
+        let server = self.server;
+        if self.pushes.heard(line, |whom, requests| server.showed(whom, requests)) {
             return None;
         }
         let (id, question) = match read(line) {

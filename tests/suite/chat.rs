@@ -299,6 +299,20 @@ fn the_notice_names_the_commands_and_counts_as_shown() {
     );
     chat.decides(&format!("approve {ID}"));
     assert_eq!(chat.api.posts().len(), 1);
+    // Nor is it named where the channel is set otherwise than it was recorded: another server may speak there.
+    chat.env.write_config(CONFIG.replace("t0p", "another"));
+    chat.resident.say(new("1").to_string());
+    let rest = chat.resident.hear()["messages"].to_string();
+    assert!(!rest.contains("/sigilum approve"), "{rest}");
+    chat.api.change(ID, "status", "pending");
+    chat.resident.say(new("1").to_string());
+    let notice = chat.resident.hear()["messages"][0].as_str().unwrap().to_owned();
+    assert!(
+        notice.contains("in a terminal: sigilum-authz-notify authz approve ID") && !notice.contains("/sigilum"),
+        "{notice}"
+    );
+    chat.env.write_config(CONFIG);
+    chat.api.change(ID, "status", "approved");
     // Who only reads is told what works for them.
     chat.api
         .add_claim("alice", json!({"claim_id": OTHER, "service": "files"}));

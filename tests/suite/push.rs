@@ -255,6 +255,40 @@ fn a_message_to_whom_the_chat_decides_nothing_for_names_the_terminals_command() 
     }
 }
 
+/// Who decides was shown what a message describes: they answer it with one command.
+#[test]
+fn what_a_message_showed_is_decided_at_once() {
+    const ID: &str = "cl_0123456789abcdef01234567";
+    for (status, code, was_shown) in [
+        ("sent", None, true),
+        ("failed", Some("OPENCLAW_PLATFORM_MESSAGE_NOT_DISPATCHED"), false),
+    ] {
+        let home = Home::new();
+        home.env
+            .write_config(config(&home, "https://matrix.example").to_string());
+        let channels = json!({"matrix": fingerprint(&home)});
+        home.choose(json!({"deciders": ["matrix:@alice:localhost"], "decider_channels": channels}));
+        home.api.add_claim(NS, json!({"claim_id": ID, "service": "mail"}));
+        let mut served = home.serve();
+        let push = served.push();
+        served.pushed(&push, status, code);
+        served.say(json!({"id": 1, "command": {"text": format!("approve {ID}"), "channel": "matrix",
+            "senderId": "@alice:localhost", "from": "matrix:@alice:localhost", "chatType": "direct", "senderIsOwner": true,
+            "canAssertOwner": true, "gatewayClientScopes": null}}));
+        let line = served.lines.recv_timeout(watching::PATIENCE).unwrap();
+        assert_eq!(line == json!({"id": 1, "confirm": true}), was_shown, "{line}");
+        if was_shown {
+            served.say(json!({"id": 1, "confirmed": true}));
+            served.lines.recv_timeout(watching::PATIENCE).unwrap();
+            assert_eq!(home.api.posts(), [format!("POST /v1/claims/{ID}/approve")]);
+        } else {
+            let text = line["reply"]["text"].as_str().unwrap();
+            assert!(text.contains("it was not shown here yet"), "{text}");
+            assert_eq!(home.api.posts(), [] as [&str; 0]);
+        }
+    }
+}
+
 #[test]
 fn what_openclaw_did_not_take_is_told_again_and_what_it_keeps_is_not() {
     let home = Home::new();

@@ -3,6 +3,7 @@
 use crate::cmd::hook::answer::Outcome;
 use crate::hook::event::Event;
 use crate::hook::shown::Shown;
+use crate::request::AuthorizationRequest;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Sender, channel};
@@ -28,10 +29,16 @@ impl Chat {
 
     /// Remembers what an event's sender was shown.
     pub fn remember(&self, event: &Event, outcome: &Outcome) {
-        let Some(sender) = event.sender() else { return };
+        if let Some(sender) = event.sender() {
+            self.showed(&sender, outcome.shown());
+        }
+    }
+
+    /// Remembers what a sender was shown.
+    pub fn showed<'a>(&self, sender: &str, requests: impl Iterator<Item = &'a AuthorizationRequest>) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        for request in outcome.shown() {
-            shown.remember(&sender, request);
+        for request in requests {
+            shown.remember(sender, request);
         }
     }
 

@@ -6,6 +6,7 @@
 //! {"pushed":"sigilum-…","status":"failed","code":"…"}
 //! ```
 
+use crate::request::AuthorizationRequest;
 use crate::watch::push::{Push, Report};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,13 +32,13 @@ impl Pushes {
         json!({"push": push})
     }
 
-    /// Takes a line that says what became of a message; `false` for any other.
-    pub fn heard(&mut self, line: &[u8]) -> bool {
+    /// Takes a line that says what became of a message; `false` for any other. `shown` hears whom it showed what.
+    pub fn heard(&mut self, line: &[u8], shown: impl FnOnce(&str, &[AuthorizationRequest])) -> bool {
         let Ok(pushed) = serde_json::from_slice::<Pushed>(line) else {
             return false;
         };
         if let Some(report) = self.0.remove(&pushed.pushed) {
-            report.delivered(&pushed.status, pushed.code.as_deref());
+            report.delivered(&pushed.status, pushed.code.as_deref(), shown);
         }
         true
     }

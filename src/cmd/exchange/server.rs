@@ -11,6 +11,7 @@ use crate::hook::answer::Answer;
 use crate::hook::command::Command;
 use crate::hook::event::{self, Event};
 use crate::hook::reply::Reply as ChatReply;
+use crate::request::AuthorizationRequest;
 use crate::sigilum::http::{self, Http};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -128,6 +129,11 @@ impl EventServer {
     /// What is said of a command that waits to be confirmed.
     pub fn confirmed(&self, id: &Value, yes: bool) {
         self.chat.confirmed(id, yes);
+    }
+
+    /// A message showed somebody these requests.
+    pub fn showed(&self, whom: &str, requests: &[AuthorizationRequest]) {
+        self.chat.showed(whom, requests.iter());
     }
 
     /// Call it once the answer was given.

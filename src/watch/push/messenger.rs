@@ -9,6 +9,7 @@ use crate::home::OpenClawHome;
 use crate::hook::reply::Reply;
 use crate::hook_record::ChatTarget;
 use crate::openclaw::program;
+use crate::request::AuthorizationRequest;
 use crate::watch::log::one_line;
 use serde_json::{Value, json};
 use std::ffi::OsString;
@@ -55,6 +56,8 @@ pub struct Push {
 pub struct Report {
     key: String,
     to: Sender<Input>,
+    reader: String,
+    described: Vec<AuthorizationRequest>,
 }
 
 impl Push {
@@ -65,6 +68,8 @@ impl Push {
             report: Report {
                 key: message.key.clone(),
                 to: to.clone(),
+                reader: target.to_string(),
+                described: message.described.clone(),
             },
         }
     }
@@ -88,13 +93,16 @@ impl Report {
     }
 
     /// What OpenClaw's durable send said. What failed it keeps and tries again by itself, but for one code; what was
-    /// thrown it never had.
-    pub fn delivered(self, status: &str, code: Option<&str>) {
+    /// thrown it never had. `shown` hears which requests who decides, as deciders are recorded, was shown by it.
+    pub fn delivered(self, status: &str, code: Option<&str>, shown: impl FnOnce(&str, &[AuthorizationRequest])) {
         let taken = match status {
             "sent" | "suppressed" | "partial_failed" => true,
             "failed" => code != Some(NOT_DISPATCHED),
             _ => false,
         };
+        if status == "sent" {
+            shown(&self.reader, &self.described);
+        }
         let delivery = if taken { Delivery::Taken } else { Delivery::NotTaken };
         let _ = self.to.send(Input::Delivered(self.key, delivery));
     }

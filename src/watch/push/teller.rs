@@ -372,6 +372,15 @@ impl Teller {
             now: now.wall.div_euclid(1000),
         };
         let (text, buttons) = says.message(&fresh, is_digest, &self.told.news);
+        let is_described = |request: &AuthorizationRequest| {
+            let id = request.id().filter(|_| says.chat && !text.ends_with('…'));
+            id.is_some_and(|id| text.contains(&format!("id \"{id}\"")))
+        };
+        let described = fresh
+            .iter()
+            .map(|(request, _)| request)
+            .filter(|request| is_described(request));
+        let described = described.cloned().collect();
         let claims: Vec<String> = fresh
             .iter()
             .filter_map(|(request, _)| request.id())
@@ -389,6 +398,7 @@ impl Teller {
         self.messages += 1;
         let outgoing = Outgoing {
             key: format!("sigilum-{:x}-{:x}-{}", self.rules.seed, now.wall, self.messages),
+            described,
             text,
             buttons,
             claims,

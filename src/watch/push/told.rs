@@ -113,6 +113,9 @@ pub struct Outgoing {
     pub buttons: Vec<(String, String)>,
     /// The requests that it tells of.
     pub claims: Vec<String>,
+    /// Those that it describes to who decides by it, as they were; in the memory of this process alone.
+    #[serde(skip)]
+    pub described: Vec<AuthorizationRequest>,
     /// What else it tells.
     pub news: Vec<News>,
 }
