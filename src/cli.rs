@@ -439,6 +439,9 @@ pub struct HookInstallArgs {
     /// Certificates that the hook trusts for https, instead of the machine's; "" for the machine's
     #[arg(long, value_name = "PATH")]
     pub ca_file: Option<String>,
+    /// Copy this program into the home, as .sigilum/bin/sigilum-authz-notify, and have OpenClaw start the copy
+    #[arg(long)]
+    pub copy_binary: bool,
     /// Record the proxies, certificates and settings of the hook that are set in the environment now, but no secret
     #[arg(long)]
     pub from_env: bool,

@@ -12,6 +12,7 @@ mod hook;
 mod hook_entry;
 mod manual;
 mod output;
+mod own_program;
 mod owner;
 mod prompt;
 mod resident;

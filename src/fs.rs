@@ -40,13 +40,15 @@ use std::path::{Path, PathBuf};
 
 /// The mode of everything that is ours alone.
 const PRIVATE: u32 = 0o600;
+/// The mode of a program of ours.
+const EXECUTABLE: u32 = 0o755;
 
 /// Replaces `path` by a 0600 file with these bytes: afterwards it is the old one or the new one, in full. A link of
 /// that name is replaced, never written through. A folder where others could replace the file is refused. Nothing is
 /// written where the file already is what it should be.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = open_folder(path)?;
-    if !replace_in(&folder, path, bytes, true)? {
+    if !replace_in(&folder, path, bytes, PRIVATE, true)? {
         return Ok(());
     }
     folder.sync().or_fail(ExitCode::Failure, || could_not_write(path))
@@ -54,18 +56,18 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// As [`write_private`], but a power cut may leave the file old or empty: for what is worth nothing after one.
 pub fn write_passing(path: &Path, bytes: &[u8]) -> Result<()> {
-    replace_in(&open_folder(path)?, path, bytes, false).map(drop)
+    replace_in(&open_folder(path)?, path, bytes, PRIVATE, false).map(drop)
 }
 
 /// The write in a path's folder, without that folder's fsync; says whether there was anything to write.
-fn replace_in(folder: &Folder, path: &Path, bytes: &[u8], sync: bool) -> Result<bool> {
+fn replace_in(folder: &Folder, path: &Path, bytes: &[u8], mode: u32, sync: bool) -> Result<bool> {
     let name = file_name(path)?;
     let write = || -> io::Result<bool> {
-        if is_already(folder, name, bytes)? {
+        if is_already(folder, name, bytes, mode)? {
             return Ok(false);
         }
         let mut temp = folder.temp()?;
-        temp.fill(bytes, PRIVATE, folder.file_owner())?;
+        temp.fill(bytes, mode, folder.file_owner())?;
         if sync {
             temp.sync()?;
         }
@@ -80,12 +82,12 @@ fn could_not_write(path: &Path) -> String {
 }
 
 /// Whether a file has these bytes, this mode and owner, and no second name.
-fn is_already(folder: &Folder, name: &str, bytes: &[u8]) -> io::Result<bool> {
+fn is_already(folder: &Folder, name: &str, bytes: &[u8], mode: u32) -> io::Result<bool> {
     let Some(stat) = folder.stat(name)? else {
         return Ok(false);
     };
     let same_kind = is_regular(&stat)
-        && permissions(&stat) == PRIVATE
+        && permissions(&stat) == mode
         && stat.st_nlink == 1
         && folder.file_owner().is_none_or(|wanted| wanted == owner(&stat))
         && u64::try_from(stat.st_size) == Ok(bytes.len() as u64);

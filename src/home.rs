@@ -91,6 +91,8 @@ impl OpenClawHome {
             self.sigilum_dir().join("replaced/plugin"),
             self.hook_dir(),
             plugin,
+            self.program_copy(),
+            self.sigilum_dir().join("bin"),
             self.config.clone(),
         ];
         let strange = parts.into_iter().find(|path| !fs::is_of(path, uid));
@@ -176,6 +178,11 @@ impl OpenClawHome {
     /// `<home>/.sigilum/serve.json`: what the plugin's resident program says of itself.
     pub fn serve_status_file(&self) -> PathBuf {
         self.sigilum_dir().join("serve.json")
+    }
+
+    /// `<home>/.sigilum/bin/sigilum-authz-notify`: a copy of this program, where it runs from a place that goes away.
+    pub fn program_copy(&self) -> PathBuf {
+        self.sigilum_dir().join("bin/sigilum-authz-notify")
     }
 
     /// `<home>/.sigilum/made-home`: there if we made the home.

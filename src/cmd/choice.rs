@@ -2,14 +2,14 @@
 //! the hook speaks for, and whether the token stands in openclaw.json.
 
 use crate::cli::PlaceArgs;
-use crate::cmd::{context, prompt};
+use crate::cmd::{context, own_program, prompt};
 use crate::error::Result;
 use crate::fs::OwnLock;
 use crate::home::OpenClawHome;
 use crate::hook::event::sender_ids;
 use crate::hook_record::{self, Groups, HookRecord};
 use crate::openclaw::entry::{Enable, Entry};
-use crate::openclaw::hook_files::{self, Kind};
+use crate::openclaw::hook_files::{self, Kind, program_copy};
 use crate::openclaw::{config, plugin};
 use crate::settings;
 use crate::token::record;
@@ -150,10 +150,11 @@ impl Choice {
     }
 
     /// Notes this program as the one that OpenClaw's side starts, where none is noted that is there.
-    pub fn note_binary(&mut self) {
-        let known = self.record.binary.as_ref().is_some_and(|binary| binary.is_file());
+    pub fn note_binary(&mut self, place: &OpenClawHome) {
+        let recorded = self.record.binary.as_ref();
+        let known = recorded.is_some_and(|binary| binary.is_file() && program_copy::stays(binary, place));
         if !known {
-            self.record.binary = std::env::current_exe().ok();
+            self.record.binary = own_program::lasting(place).ok();
         }
     }
 

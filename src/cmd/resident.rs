@@ -1,6 +1,7 @@
 //! `<home>/.sigilum/serve.json`, 0600: what the program that the OpenClaw gateway keeps for the plugin says of itself. It
 //! counts as long as that program holds a lock on the file, which ends with it, however it ends. Holds no secret.
 
+use crate::cmd::own_program;
 use crate::fs::{self, FileLock};
 use crate::home::OpenClawHome;
 use crate::process::Process;
@@ -88,7 +89,7 @@ impl Presence {
             pid: me.pid,
             pid_starttime: me.starttime,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            binary: std::env::current_exe().unwrap_or_default(),
+            binary: own_program::path().unwrap_or_default(),
             started_at: time::rfc3339(time::now()),
             answered_at: None,
         };

@@ -29,6 +29,7 @@ pub fn run(args: &WatchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
             output::warn(trouble);
         }
         let unit = unit::unit(args, env, &options.homes)?;
+        unit::keep_program(&unit)?;
         return match args.print_unit {
             Some(kind) => unit::print(kind, &unit, out),
             None => unit::install(&unit, env, out),

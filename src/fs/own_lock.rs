@@ -192,16 +192,25 @@ impl OwnLock {
     /// As [`super::write_private`], but the folder's fsync waits for [`OwnLock::sync`]. Says whether there was
     /// anything to write. In another user's home only a folder of that user's is written to.
     pub fn write_private(&self, path: &Path, bytes: &[u8]) -> Result<bool> {
+        self.write(path, bytes, super::PRIVATE)
+    }
+
+    /// The same of a program, 0755.
+    pub fn write_program(&self, path: &Path, bytes: &[u8]) -> Result<bool> {
+        self.write(path, bytes, super::EXECUTABLE)
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<bool> {
         let folder = open_folder(path)?;
         if let Some(uid) = self.anothers.filter(|uid| folder.owner().uid != *uid) {
             return Err(super::not_its_owners(ExitCode::Failure, path, uid));
         }
-        self.replace(folder, path, bytes)
+        self.replace(folder, path, bytes, mode)
     }
 
     /// The same in whatever folder: a person named it.
     pub fn write_private_where_named(&self, path: &Path, bytes: &[u8]) -> Result<bool> {
-        self.replace(open_folder(path)?, path, bytes)
+        self.replace(open_folder(path)?, path, bytes, super::PRIVATE)
     }
 
     /// Removes a file, or a link itself, and says whether there was one. In another user's home only from a folder of that
@@ -220,8 +229,8 @@ impl OwnLock {
         removed.map_err(|error| failed(what(), path, error))
     }
 
-    fn replace(&self, folder: Folder, path: &Path, bytes: &[u8]) -> Result<bool> {
-        if !super::replace_in(&folder, path, bytes, true)? {
+    fn replace(&self, folder: Folder, path: &Path, bytes: &[u8], mode: u32) -> Result<bool> {
+        if !super::replace_in(&folder, path, bytes, mode, true)? {
             return Ok(false);
         }
         if let Ok(mut unsynced) = self.unsynced.lock() {

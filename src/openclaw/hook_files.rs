@@ -5,6 +5,7 @@
 //! an uninstall leaves the folder as it was found.
 
 mod manifest;
+pub mod program_copy;
 
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, Folder, OwnLock};

@@ -44,6 +44,7 @@ mod next_steps;
 mod notice;
 mod paste;
 mod pod;
+mod program_copy;
 mod push;
 mod push_life;
 mod second_factor;

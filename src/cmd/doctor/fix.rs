@@ -3,9 +3,10 @@
 
 use super::facts::Facts;
 use super::token;
-use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::cmd::own_program;
+use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, Folder};
-use crate::openclaw::hook_files::{self, Kind, Program};
+use crate::openclaw::hook_files::{self, Kind, Program, program_copy};
 use crate::openclaw::lock;
 use crate::sigilum::secrets::Workspace;
 use std::os::unix::fs::PermissionsExt;
@@ -34,7 +35,7 @@ fn folders(facts: &Facts) -> Vec<PathBuf> {
     let owner = facts.token.as_ref().ok().map(|token| &token.owner);
     let workspace = token::workspace(facts.place, facts.env, owner);
     let replaced = ours.join("replaced");
-    let mut folders = vec![ours, replaced, workspace.dir().to_owned()];
+    let mut folders = vec![ours.join("bin"), ours, replaced, workspace.dir().to_owned()];
     folders.extend(Kind::ALL.map(|kind| kind.dir(facts.place)));
     folders
 }
@@ -124,10 +125,12 @@ fn update(facts: &Facts, lock: &fs::OwnLock, kind: Kind) -> Result<Vec<String>> 
     if found.state != "outdated" {
         return Ok(Vec::new());
     }
-    let own = || std::env::current_exe().or_fail(ExitCode::Failure, || "could not find out our own path".to_owned());
-    let binary = found.binary.clone().filter(|binary| binary.is_file());
+    let known = found.binary.clone();
+    let known = known.filter(|binary| binary.is_file() && program_copy::stays(binary, facts.place));
+    let binary = known.map_or_else(|| own_program::lasting(facts.place), Ok)?;
+    let copied = own_program::keep(&binary, facts.place, lock)?;
     let program = Program {
-        binary: binary.map_or_else(own, Ok)?,
+        binary,
     };
     let done = hook_files::install(facts.place, lock, kind, &program, false)?;
     let version = env!("CARGO_PKG_VERSION");
@@ -136,5 +139,5 @@ fn update(facts: &Facts, lock: &fs::OwnLock, kind: Kind) -> Result<Vec<String>> 
         kind.name(),
         found.folder.display()
     );
-    Ok(std::iter::once(line).chain(done.notes).collect())
+    Ok(std::iter::once(line).chain(copied).chain(done.notes).collect())
 }

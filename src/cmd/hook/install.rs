@@ -5,9 +5,10 @@ use crate::cmd::choice::{Choice, Speaks};
 use crate::cmd::context::{self, place};
 use crate::cmd::hook::install_choices;
 use crate::cmd::output::write_line;
+use crate::cmd::own_program;
 use crate::cmd::owner;
 use crate::env::Env;
-use crate::error::{ExitCode, OrFail, Result};
+use crate::error::{ExitCode, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
 use crate::mode::Mode;
@@ -32,7 +33,10 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
         InstallAs::Hook => Kind::Hook,
         InstallAs::Plugin => Kind::Plugin,
     };
-    let binary = std::env::current_exe().or_fail(ExitCode::Failure, || "could not find out our own path".into())?;
+    let binary = match args.copy_binary {
+        true => place.program_copy(),
+        false => own_program::lasting(&place)?,
+    };
     let (owner, namespace, speaks) = whom(args, env, &place, kind)?;
     let lock = fs::lock_sigilum(&place)?;
     let mut job = Job {
@@ -57,6 +61,10 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
     };
     // What is refused is refused before the first file is written.
     job.edit(kind, &options(true))?;
+    job.notes.extend(match args.copy_binary {
+        true => own_program::copy(&place, &lock)?,
+        false => own_program::keep(&binary, &place, &lock)?,
+    });
     let program = Program { binary: binary.clone() };
     let files = hook_files::install(&place, &lock, kind, &program, args.force)?;
     job.choice.write(&place, &lock)?;

@@ -11,7 +11,7 @@ use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
 use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use crate::openclaw::entry;
-use crate::openclaw::hook_files::{self, Done, Kind};
+use crate::openclaw::hook_files::{self, Done, Kind, program_copy};
 use crate::openclaw::removal::{self, Undone};
 use crate::openclaw::{backups, plugin};
 use crate::token::{record, store};
@@ -65,6 +65,7 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
             write_line(out, format_args!("  {note}"))?;
         }
     }
+    nothing &= !take_copy_away(args.purge, &place, env, &lock, out)?;
     if nothing {
         write_line(
             out,
@@ -83,6 +84,23 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
         remove_lock(&place, lock)?;
     }
     Ok(ExitCode::Ok)
+}
+
+/// Removes the home's copy of the program, unless the home stays and a service runs it; says whether there was one.
+fn take_copy_away(purge: bool, place: &OpenClawHome, env: &Env, lock: &OwnLock, out: &mut dyn Write) -> Result<bool> {
+    let copy = place.program_copy();
+    if let Some(unit) = unit::of_copy(place, env).filter(|_| !purge && copy.exists()) {
+        write_line(
+            out,
+            format_args!("  {} stays, as a service runs it: {}", copy.display(), unit.display()),
+        )?;
+        return Ok(true);
+    }
+    let removed = program_copy::remove(place, lock)?;
+    if removed {
+        write_line(out, format_args!("Removed {}", copy.display()))?;
+    }
+    Ok(removed)
 }
 
 /// Files that go under an entry that stays block every reload: so it is with a config that this command does not name.

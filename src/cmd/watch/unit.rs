@@ -3,8 +3,9 @@
 use super::manager::{self, KIND, LABEL, Manager, SYSTEMD_UNIT};
 use crate::cli::{UnitKind, WatchArgs};
 use crate::cmd::output::write_line;
+use crate::cmd::own_program;
 use crate::env::Env;
-use crate::error::{ExitCode, OrFail, Result};
+use crate::error::{ExitCode, Result};
 use crate::fs;
 use crate::home::{self, OpenClawHome};
 use crate::hook_record;
@@ -60,6 +61,26 @@ pub fn install(unit: &Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
         )?;
     }
     Ok(ExitCode::Ok)
+}
+
+/// Sees to it that the program of a unit stays.
+pub fn keep_program(unit: &Unit) -> Result<()> {
+    let (Some(program), Some(place)) = (unit.words.first(), unit.places.first()) else {
+        return Ok(());
+    };
+    if Path::new(program) == place.program_copy() {
+        let lock = fs::lock_sigilum(place)?;
+        own_program::keep(Path::new(program), place, &lock)?;
+    }
+    Ok(())
+}
+
+/// The installed unit of a home that runs the home's copy of the program.
+pub fn of_copy(place: &OpenClawHome, env: &Env) -> Option<PathBuf> {
+    let (path, _) = of_home(place, env)?;
+    let text = fs::read_capped(&path, SIZE_CAP).ok()??;
+    let copy = place.program_copy();
+    String::from_utf8(text).ok()?.contains(copy.to_str()?).then_some(path)
 }
 
 /// Whether systemd runs this user's services without a session.
@@ -205,10 +226,11 @@ fn stop() -> String {
 
 /// The watcher with the options given, for the homes that there are.
 pub fn unit(args: &WatchArgs, env: &Env, homes: &Homes) -> Result<Unit> {
-    let program = std::env::current_exe().or_fail(ExitCode::Failure, || {
-        "could not find out where this program is".to_owned()
-    })?;
     let places = homes.places();
+    let program = match places.first() {
+        Some(place) => own_program::lasting(place)?,
+        None => own_program::path()?,
+    };
     let mut words = vec![home::absolute(&program)?.display().to_string(), "watch".to_owned()];
     if args.all {
         words.push("--all".to_owned());

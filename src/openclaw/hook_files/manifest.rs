@@ -16,9 +16,21 @@ pub(super) struct Installed {
     pub(super) hook: Option<Manifest>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) plugin: Option<Manifest>,
+    /// The program's copy in `.sigilum/bin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) program: Option<ProgramCopy>,
     /// An uninstall has begun: where nothing is recorded of our edits any more, it has given the config back already.
     #[serde(rename = "leaving", default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) uninstall_started: bool,
+}
+
+/// Which program the copy is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ProgramCopy {
+    /// Its version.
+    pub(super) version: String,
+    /// SHA-256 of its bytes, hex.
+    pub(super) sha256: String,
 }
 
 /// What we wrote into one folder.
@@ -67,7 +79,7 @@ impl Installed {
 
     pub(super) fn write(&self, place: &OpenClawHome, lock: &OwnLock) -> Result<()> {
         let path = manifest_file(place);
-        if self.hook.is_none() && self.plugin.is_none() {
+        if self.hook.is_none() && self.plugin.is_none() && self.program.is_none() {
             fs::remove(&path)?;
             return Ok(());
         }
@@ -168,6 +180,6 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     fs::read_capped(path, MAX_BYTES)
 }
 
-fn hash(bytes: &[u8]) -> String {
+pub(super) fn hash(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }

@@ -3,6 +3,7 @@
 use crate::cli::LoginArgs;
 use crate::cmd::auth::accept::Action;
 use crate::cmd::choice::{Choice, Speaks, is_installed};
+use crate::cmd::own_program;
 use crate::error::Result;
 use crate::fs::OwnLock;
 use crate::home::OpenClawHome;
@@ -80,7 +81,13 @@ impl HookPlan {
 
     /// Writes the hook's record.
     pub fn write(&self, place: &OpenClawHome, lock: &OwnLock) -> Result<()> {
-        self.record(place)?.map_or(Ok(()), |choice| choice.write(place, lock))
+        let Some(choice) = self.record(place)? else {
+            return Ok(());
+        };
+        if let Some(binary) = &choice.record.binary {
+            own_program::keep(binary, place, lock)?;
+        }
+        choice.write(place, lock)
     }
 
     /// What is written; `None` where nothing is. What another command of ours has chosen meanwhile stays.
@@ -95,7 +102,7 @@ impl HookPlan {
         };
         choice.record.namespace.clone_from(&settled.namespace);
         choice.record.token_in_config = settled.token_in_config;
-        choice.note_binary();
+        choice.note_binary(place);
         Ok(Some(choice))
     }
 

@@ -2,6 +2,7 @@
 
 use crate::cmd::doctor::facts::Facts;
 use crate::cmd::doctor::finding::Finding;
+use crate::cmd::own_program;
 use crate::error::ExitCode;
 use crate::fs;
 use crate::openclaw::entry::PLUGIN;
@@ -177,7 +178,7 @@ fn one_program(name: &'static str, binary: &Path, facts: &Facts, again: String) 
     if let Some(Err(open)) = binary.parent().map(fs::refuse_open_to_others) {
         return Finding::warning_of(name, &open, again);
     }
-    let own = std::env::current_exe().and_then(|own| own.canonicalize()).ok();
+    let own = own_program::path().ok().and_then(|own| own.canonicalize().ok());
     if own.is_some() && own == binary.canonicalize().ok() {
         return Finding::ok(name, format!("{path}, this one"));
     }

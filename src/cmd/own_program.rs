@@ -1,0 +1,40 @@
+//! This program, as records and service units name it: by a path that stays.
+
+use crate::error::{ExitCode, OrFail, Result};
+use crate::fs::OwnLock;
+use crate::home::OpenClawHome;
+use crate::openclaw::hook_files::program_copy;
+use std::path::{Path, PathBuf};
+
+/// Where this program lies.
+pub fn path() -> Result<PathBuf> {
+    std::env::current_exe().or_fail(ExitCode::Failure, || "could not find out our own path".to_owned())
+}
+
+/// The path to record: this program's own, or that of the home's copy where its own goes away. [`keep`] makes the copy.
+pub fn lasting(place: &OpenClawHome) -> Result<PathBuf> {
+    let own = path()?;
+    Ok(match program_copy::stays(&own, place) {
+        true => own,
+        false => place.program_copy(),
+    })
+}
+
+/// Sees to it that a program which is recorded as the home's copy is there, where this one goes away: the copy is made,
+/// or an older one replaced. Says what a person should know.
+pub fn keep(recorded: &Path, place: &OpenClawHome, lock: &OwnLock) -> Result<Option<String>> {
+    let own = path()?;
+    if program_copy::is_copy(recorded, place) && !program_copy::stays(&own, place) {
+        return program_copy::copy(&own, place, lock, false);
+    }
+    Ok(None)
+}
+
+/// Makes the copy because a person asked for it, over whatever older or newer one there is. Says what they should know.
+pub fn copy(place: &OpenClawHome, lock: &OwnLock) -> Result<Option<String>> {
+    let own = path()?;
+    match program_copy::is_copy(&own, place) {
+        true => Ok(None),
+        false => program_copy::copy(&own, place, lock, true),
+    }
+}
