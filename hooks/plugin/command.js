@@ -20,7 +20,7 @@ export function command(api, missing) {
         for (const line of reply.logs ?? []) api.logger.info(`${NAME}: ${line}`);
         const { text, presentation } = reply.reply ?? {};
         if (typeof text !== "string" || text === "") throw { code: reply.error ?? "no text" };
-        return presentation ? { text, presentation } : { text };
+        return presentation && hasButtons(api) ? { text, presentation } : { text };
       } catch (error) {
         const why = error?.code ?? error?.name ?? "unknown error";
         api.logger.warn(`${NAME}: no answer to /sigilum: ${why}`);
@@ -29,6 +29,11 @@ export function command(api, missing) {
       }
     },
   };
+}
+
+/** Whether buttons go along: all that the plugin's config in openclaw.json says, and it is for the eye alone. */
+export function hasButtons(api) {
+  return api.pluginConfig?.buttons !== false;
 }
 
 /** What OpenClaw knows of who typed it, and where. */

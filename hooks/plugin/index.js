@@ -3,38 +3,44 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { definePluginEntry } from "openclaw/plugin-sdk/plugin-entry";
-import { command as chatCommand } from "./command.js";
-import { NAME, answer, command, homeOf, missing, shared } from "./handler.js";
+import { registerCli } from "./cli.js";
+import { command as chatCommand, hasButtons } from "./command.js";
+import { NAME, answer, shared } from "./handler.js";
+import { Health, checkHealth, missingProgram, pluginCommand } from "./program.js";
 import { push } from "./push.js";
 import { Resident } from "./resident.js";
 
 const HOOK_ID = `${NAME}-plugin`; // not the directory hook's, which has an entry of its own
-const INSTALL = "hook install --as plugin";
 
 export default definePluginEntry({
   id: NAME,
   name: "Sigilum authorization notices",
   description: "Says on /new and /reset which agents wait for approval in your Sigilum namespace.",
   register(api) {
-    api.registerCommand(chatCommand(api, missing(INSTALL)));
-    if (api.registrationMode !== "full") return;
     const root = api.rootDir ?? dirname(fileURLToPath(import.meta.url)); // what runs may be a copy from elsewhere
+    const missing = missingProgram(root);
+    registerCli(api, () => pluginCommand(root), missing);
+    api.registerCommand(chatCommand(api, missing));
+    if (api.registrationMode !== "full") return;
     const installed = () => existsSync(join(root, "index.js"));
     let mine;
+    let endChecks;
     api.registerService({
       id: NAME,
       start({ stateDir, logger, serviceHealth }) {
+        const health = new Health(serviceHealth);
+        const launch = () => pluginCommand(root, stateDir);
+        endChecks = checkHealth(health, launch);
         const resident = new Resident({
           command() {
-            // Not `stateDir` first: a variable of the config can move it.
-            const { program, flags } = command(root, homeOf(root) ?? stateDir);
+            const { program, flags } = launch();
             return { program, args: ["serve", "--stdio", ...flags] };
           },
           installed,
-          push: (message) => push(message, () => api.runtime.config.current()),
-          missing: missing(INSTALL),
+          push: (message) => push(message, () => api.runtime.config.current(), hasButtons(api)),
+          missing,
           logger,
-          health: serviceHealth,
+          health,
         });
         const before = shared.resident;
         shared.resident = mine = resident;
@@ -42,6 +48,7 @@ export default definePluginEntry({
         return before.stop().then(() => shared.resident === resident && resident.start());
       },
       async stop() {
+        endChecks?.();
         if (shared.resident === mine) shared.resident = undefined;
         await mine?.stop();
       },
@@ -53,7 +60,7 @@ export default definePluginEntry({
       if (!installed()) return void resident.stop(); // uninstalled under a gateway that goes on
       resident.start();
       const log = (level, text) => api.logger[level](`${NAME}: ${text}`);
-      return answer(event, (question) => resident.ask(question), log, INSTALL);
+      return answer(event, (question) => resident.ask(question), log, missing);
     };
     api.registerHook(["command:new", "command:reset"], hook, {
       name: HOOK_ID,

@@ -6,20 +6,20 @@ const KEPT = 100;
 shared.pushes ??= new Map();
 
 /** What became of a message, in OpenClaw's words. Never throws. */
-export function push({ key, ...message }, config) {
+export function push({ key, ...message }, config, buttons) {
   const { pushes } = shared;
   const known = pushes.get(key);
   if (known) return known;
-  const result = send(message, config);
+  const result = send(message, config, buttons);
   pushes.set(key, result);
   if (pushes.size > KEPT) pushes.delete(pushes.keys().next().value);
   return result;
 }
 
-async function send({ channel, to, text, presentation }, config) {
+async function send({ channel, to, text, presentation }, config, buttons) {
   try {
     const { sendDurableMessageBatch } = await import("openclaw/plugin-sdk/channel-outbound");
-    const payloads = [{ text, ...(presentation && { presentation }) }];
+    const payloads = [{ text, ...(presentation && buttons && { presentation }) }];
     const { status, error } = await sendDurableMessageBatch({ cfg: config(), channel, to, payloads });
     return { status, code: codeOf(error) };
   } catch (error) {

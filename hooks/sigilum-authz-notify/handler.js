@@ -22,11 +22,14 @@ export default async function handler(event) {
   if (!existsSync(join(here, "handler.js"))) return; // uninstalled under a gateway that goes on
   if (shared.resident?.ready) return; // the plugin answers
   const log = (level, text) => console[level](`[${NAME}] ${text}`);
-  await answer(event, (question) => run(command(here, homeOf(here)), question), log, "hook install");
+  await answer(event, (question) => run(command(here, homeOf(here)), question), log, missing("hook install"));
 }
 
-/** Asks about an event, once in this gateway, and puts what comes back into the chat and the log. Never throws. */
-export async function answer(event, ask, log, install) {
+/**
+ * Asks about an event, once in this gateway, and puts what comes back into the chat and the log. `missing` is what to say
+ * where there is no program. Never throws.
+ */
+export async function answer(event, ask, log, missing) {
   const { messages, context } = event;
   if (!Array.isArray(messages) || shared.answered.has(messages)) return;
   shared.answered.add(messages);
@@ -37,19 +40,19 @@ export async function answer(event, ask, log, install) {
     messages.push(...strings(reply.messages));
   } catch (error) {
     const why = error?.code ?? error?.name ?? "unknown error";
-    log("warn", why === "missing" ? missing(install) : `no answer: ${why}; see: ${NAME} hook status`);
+    log("warn", why === "missing" ? missing : `no answer: ${why}; see: ${NAME} hook status`);
     // Silence would read as "nothing waits"; but what the owner must mend is nothing for a group.
-    const lines = context?.sessionEntry?.chatType === "direct" ? problem(why, install, context.senderId) : [];
+    const lines = context?.sessionEntry?.chatType === "direct" ? problem(why, missing, context.senderId) : [];
     messages.push(...lines);
     if (lines.length === 0) shared.answered.delete(messages); // nothing was said: the other of the two may
   }
 }
 
-function problem(why, install, sender) {
+function problem(why, missing, sender) {
   if (why !== "missing") return [`Sigilum could not be asked: no answer from ${NAME} (${why}). Run: ${NAME} hook status`];
   const first = !shared.told.has(sender);
   shared.told.add(sender);
-  return first ? [`Sigilum: ${missing(install)}`] : [];
+  return first ? [`Sigilum: ${missing}`] : [];
 }
 
 /** What is missing where no record names a program that is there, and how to get it. */
@@ -65,15 +68,16 @@ function question({ type, action, sessionKey, context }) {
 }
 
 /**
- * The program and its flags, as a person's install or login recorded them: in `install.json` in `dir`, else in the
- * OpenClaw home's `hook.json`. Nothing else names them, no variable and no PATH: OpenClaw fills the gateway's
- * environment from its config, which agents can edit.
+ * The program and its flags: `own`, where the plugin's package brings one, else the one that a person's install or login
+ * recorded, in `install.json` in `dir` or in the OpenClaw home's `hook.json`. Nothing else names them, no variable and no
+ * PATH: OpenClaw fills the gateway's environment from its config, which agents can edit.
  */
-export function command(dir, home) {
+export function command(dir, home, own) {
   const installed = record(join(dir, "install.json"));
   const place = installed.home ?? home;
   const kept = place ? record(join(place, ".sigilum/hook.json")) : {};
-  const program = [installed.binary, kept.binary].find((file) => file && statSync(file, { throwIfNoEntry: false })?.isFile());
+  const programs = [own, installed.binary, kept.binary];
+  const program = programs.find((file) => file && statSync(file, { throwIfNoEntry: false })?.isFile());
   if (!program) throw { code: "missing" };
   return { program, flags: place ? ["--openclaw-home", place] : [] }; // the config the program finds by the same record
 }
@@ -81,14 +85,18 @@ export function command(dir, home) {
 /** The absolute paths in a record; none where it is not a regular file of ours or root's that they alone can write. */
 function record(file) {
   try {
-    const { mode, uid, gid } = lstatSync(file);
-    if ((mode & 0o170002) !== 0o100000 || ![0, process.getuid()].includes(uid)) return {};
-    if (mode & 0o020 && !isOursAlone(gid)) return {};
+    if (!isTrusted(lstatSync(file))) return {};
     const paths = Object.entries(JSON.parse(readFileSync(file, "utf8")));
     return Object.fromEntries(paths.filter(([, path]) => typeof path === "string" && isAbsolute(path)));
   } catch {
     return {}; // none, or nothing that can be read
   }
+}
+
+/** Whether it is a regular file of ours or root's that they alone can write. */
+export function isTrusted({ mode, uid, gid }) {
+  if ((mode & 0o170002) !== 0o100000 || ![0, process.getuid()].includes(uid)) return false;
+  return !(mode & 0o020) || isOursAlone(gid);
 }
 
 /** Whether a group is ours and nobody else's, by passwd(5) and group(5): a kubelet lets it write to a pod's volume. */
@@ -103,9 +111,9 @@ function isOursAlone(gid) {
   return listed.every(known) && members.every(([, , uid]) => [0, process.getuid()].includes(Number(uid)));
 }
 
-/** The OpenClaw home that the files lie in: `<home>/hooks/…` or `<home>/.sigilum/plugin`. */
+/** The OpenClaw home that the files lie in: `<home>/hooks/…`, `<home>/.sigilum/plugin` or `<home>/npm/projects/…`. */
 export function homeOf(dir) {
-  const home = /^(.*)\/(?:hooks\/.*|\.sigilum\/plugin)$/.exec(dir)?.[1];
+  const home = /^(.*)\/(?:hooks\/.*|\.sigilum\/plugin|npm\/projects\/.*)$/.exec(dir)?.[1];
   return home && [".sigilum", "openclaw.json"].some((name) => existsSync(join(home, name))) ? home : undefined;
 }
 

@@ -73,7 +73,9 @@ impl Kind {
             ],
             Self::Plugin => &[
                 HANDLER,
+                ("cli.js", include_str!("../../hooks/plugin/cli.js")),
                 ("command.js", include_str!("../../hooks/plugin/command.js")),
+                ("program.js", include_str!("../../hooks/plugin/program.js")),
                 ("push.js", include_str!("../../hooks/plugin/push.js")),
                 ("resident.js", include_str!("../../hooks/plugin/resident.js")),
                 ("index.js", include_str!("../../hooks/plugin/index.js")),

@@ -139,7 +139,7 @@ on() { # version, names…
 
 case ${1-} in
   '')
-    on "$newest" handler resident registration install plugin chat chat-matrix push authority writers pack
+    on "$newest" handler program resident registration install plugin chat chat-matrix push authority writers pack
     on "$old" short
     ;;
   versions) for version in "${versions[@]}"; do on "$version" short; done ;;

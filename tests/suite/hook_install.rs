@@ -416,7 +416,9 @@ fn the_plugin() {
     for name in [
         "handler.js",
         "index.js",
+        "cli.js",
         "command.js",
+        "program.js",
         "push.js",
         "resident.js",
         "openclaw.plugin.json",

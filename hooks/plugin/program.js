@@ -1,0 +1,104 @@
+// Which program the plugin starts, and how it is checked.
+import { spawn } from "node:child_process";
+import { statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { NAME, command, environment, homeOf, isTrusted, missing } from "./handler.js";
+
+const INSTALL = "hook install --as plugin";
+const PLATFORM = `${process.platform}-${process.arch}`;
+const FIRST_CHECK_MS = 5000; // after the start: OpenClaw is busy then
+const CHECK_MS = 10 * 60_000;
+const MAX_REPORT = 1024 * 1024;
+
+/**
+ * The program that came with the plugin's npm package, in the package of this platform beside it. Looked for there
+ * alone, not as Node resolves packages: NODE_PATH and the folders above are nothing that an install vouches for.
+ */
+export function ownProgram(root) {
+  const modules = dirname(root);
+  if (basename(modules) !== "node_modules") return undefined;
+  const places = [modules, join(root, "node_modules")];
+  const programs = places.map((place) => join(place, `${NAME}-${PLATFORM}`, "bin", NAME));
+  return programs.find((file) => {
+    const stats = statSync(file, { throwIfNoEntry: false });
+    return stats && isTrusted(stats);
+  });
+}
+
+/** The program and its flags, for the plugin that lies in `root`; `stateDir` is OpenClaw's own idea of its home. */
+export function pluginCommand(root, stateDir) {
+  // Not `stateDir` first: a variable of the config can move it.
+  return command(root, homeOf(root) ?? stateDir, ownProgram(root));
+}
+
+/** What is missing, and how to get it. */
+export function missingProgram(root) {
+  if (basename(dirname(root)) !== "node_modules") return missing(INSTALL);
+  return `${missing(INSTALL)} (The plugin's npm package brought none for ${PLATFORM}.)`;
+}
+
+/** Two ways to be unwell, one health: why no program runs, else what `doctor` finds. */
+export class Health {
+  #health;
+  #program;
+  #found;
+
+  constructor(health) {
+    this.#health = health;
+  }
+
+  reportFailure(error) {
+    this.#program = error;
+    this.#tell();
+  }
+
+  clearFailure() {
+    this.#program = undefined;
+    this.#tell();
+  }
+
+  found(text) {
+    this.#found = text && new Error(text);
+    this.#tell();
+  }
+
+  #tell() {
+    const error = this.#program ?? this.#found;
+    if (error) this.#health?.reportFailure(error);
+    else this.#health?.clearFailure();
+  }
+}
+
+/** Has `doctor` look now and then, and puts what failed into OpenClaw's health. Gives what ends that. */
+export function checkHealth(health, launch) {
+  let timer;
+  const check = async () => {
+    health.found(await doctor(launch));
+    if (timer) timer = setTimeout(check, CHECK_MS).unref();
+  };
+  timer = setTimeout(check, FIRST_CHECK_MS).unref();
+  return () => (clearTimeout(timer), (timer = undefined));
+}
+
+/** What `doctor` finds that must be mended, in one line; undefined where there is nothing, or nobody to ask. */
+async function doctor(launch) {
+  try {
+    const { program, flags } = launch();
+    const { findings } = JSON.parse(await output(program, ["doctor", "--json", ...flags]));
+    const failed = findings.filter(({ state }) => state === "fail");
+    return failed.map(({ text, next }) => (next ? `${text}; next: ${next}` : text)).join("; ") || undefined;
+  } catch {
+    return undefined; // no program: the child's keeper says so
+  }
+}
+
+function output(program, args) {
+  return new Promise((resolve, reject) => {
+    // Without a PATH: it would ask OpenClaw about itself, which takes seconds.
+    const options = { env: { ...environment(), PATH: "" }, cwd: "/", stdio: ["ignore", "pipe", "ignore"], timeout: 20_000 };
+    const child = spawn(program, args, options);
+    let text = "";
+    child.on("error", reject).on("close", () => resolve(text));
+    child.stdout.setEncoding("utf8").on("data", (part) => (text += part).length > MAX_REPORT && child.kill("SIGKILL"));
+  });
+}

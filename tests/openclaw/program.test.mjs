@@ -1,0 +1,99 @@
+// Which program the plugin starts, what of it shows in OpenClaw's health, and `openclaw sigilum …`.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, test } from "node:test";
+import { WORK } from "./lib/process.mjs";
+
+const plugin = (file) => join(process.env.E2E_ROOT, "hooks/plugin", file);
+const { Health, missingProgram, ownProgram, pluginCommand } = await import(plugin("program.js"));
+const { placed } = await import(plugin("cli.js"));
+const NAME = "sigilum-authz-notify";
+const PLATFORM = `${NAME}-${process.platform}-${process.arch}`;
+
+let home;
+beforeEach(() => (home = mkdtempSync(join(WORK, "program-"))));
+afterEach(() => rmSync(home, { recursive: true }));
+
+function file(path, text = "#!/bin/sh\n", mode = 0o755) {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  writeFileSync(path, text);
+  chmodSync(path, mode);
+  return path;
+}
+
+/** Where OpenClaw installs the plugin of a home. */
+const modules = () => join(home, "npm/projects", NAME, "node_modules");
+
+test("the plugin starts its own package's program, else the recorded one, and none that lies elsewhere", () => {
+  const root = join(modules(), NAME);
+  const recorded = file(join(home, "recorded"));
+  file(join(home, ".sigilum/hook.json"), JSON.stringify({ binary: recorded }), 0o600);
+  const place = ["--openclaw-home", home];
+  for (const elsewhere of ["node_modules", "npm/node_modules", "npm/projects/node_modules"]) {
+    file(join(home, elsewhere, PLATFORM, "bin", NAME));
+  }
+  assert.deepEqual(pluginCommand(root, "/nowhere"), { program: recorded, flags: place });
+  const own = file(join(modules(), PLATFORM, "bin", NAME));
+  assert.deepEqual(pluginCommand(root, "/nowhere"), { program: own, flags: place });
+  chmodSync(own, 0o757);
+  assert.equal(pluginCommand(root, "/nowhere").program, recorded, "others may write to it");
+  rmSync(own);
+  const inner = file(join(root, "node_modules", PLATFORM, "bin", NAME));
+  assert.equal(ownProgram(root), inner);
+});
+
+test("files that hook install wrote look for no package", () => {
+  const root = join(home, ".sigilum/plugin");
+  file(join(home, ".sigilum", PLATFORM, "bin", NAME));
+  file(join(root, "node_modules", PLATFORM, "bin", NAME));
+  assert.equal(ownProgram(root), undefined);
+  assert.throws(() => pluginCommand(root), { code: "missing" });
+});
+
+test("no environment leads to another program", async () => {
+  const root = join(modules(), NAME);
+  mkdirSync(root, { recursive: true });
+  file(join(home, "planted", PLATFORM, "bin", NAME));
+  const text = `import { ownProgram } from ${JSON.stringify(plugin("program.js"))}; console.log(ownProgram(${JSON.stringify(root)}));`;
+  const env = { NODE_PATH: join(home, "planted"), HOME: join(home, "planted"), PATH: join(home, "planted", PLATFORM, "bin") };
+  const child = spawn(process.execPath, ["--input-type=module", "-e", text], { env });
+  let said = "";
+  child.stdout.on("data", (part) => (said += part));
+  await new Promise((resolve) => child.on("close", resolve));
+  assert.equal(said, "undefined\n");
+});
+
+test("what is missing says which package brought no program", () => {
+  assert.match(missingProgram(join(modules(), NAME)), /hook install --as plugin \(The plugin's npm package brought none for \S+-\S+\.\)$/);
+  assert.match(missingProgram(join(home, ".sigilum/plugin")), /hook install --as plugin$/);
+});
+
+test("one health: why no program runs first, else what doctor finds", () => {
+  const told = [];
+  const health = new Health({ reportFailure: ({ message }) => told.push(message), clearFailure: () => told.push("fine") });
+  health.found("no token");
+  health.reportFailure(new Error("it ended"));
+  health.found("no token, still");
+  health.clearFailure();
+  health.found(undefined);
+  assert.deepEqual(told, ["no token", "it ended", "it ended", "no token, still", "fine"]);
+  new Health(undefined).found("an OpenClaw without it");
+});
+
+test("openclaw sigilum names home and config where they are not the default ones", () => {
+  const flags = ["--openclaw-home", "/h/.openclaw", "--config", "/etc/openclaw.json"];
+  for (const [words, wanted] of [
+    ["auth show", "auth show --openclaw-home /h/.openclaw --config /etc/openclaw.json"],
+    ["auth show --config /x", "auth show --config /x --openclaw-home /h/.openclaw"],
+    ["auth show --openclaw-home=/x", "auth show --openclaw-home=/x --config /etc/openclaw.json"],
+    ["doctor", "doctor --openclaw-home /h/.openclaw --config /etc/openclaw.json"],
+    ["watch --once", "watch --once --openclaw-home /h/.openclaw"],
+    ["authz approve -- x", "authz approve --openclaw-home /h/.openclaw --config /etc/openclaw.json -- x"],
+    ...["", "auth", "--help", "--version", "demo", "man auth login", "completions bash", "help auth"].map((words) => [words, words]),
+  ]) {
+    assert.equal(placed(words.split(" ").filter(Boolean), flags).join(" "), wanted);
+  }
+  assert.deepEqual(placed(["doctor"], ["--openclaw-home", "/h/.openclaw"], "/h/.openclaw"), ["doctor"]);
+});
