@@ -82,7 +82,6 @@ impl OpenClawHome {
     /// owns the home may swap them at any time: what can be is checked once more on what was opened.
     pub fn refuse_what_is_not_its_owners(&self) -> Result<()> {
         let Some(uid) = self.anothers() else { return Ok(()) };
-        let plugin = self.sigilum_dir().join("plugin");
         let parts = [
             self.home.clone(),
             self.sigilum_dir(),
@@ -90,7 +89,7 @@ impl OpenClawHome {
             self.sigilum_dir().join("replaced/hook"),
             self.sigilum_dir().join("replaced/plugin"),
             self.hook_dir(),
-            plugin,
+            self.plugin_dir(),
             self.program_copy(),
             self.sigilum_dir().join("bin"),
             self.config.clone(),
@@ -178,6 +177,11 @@ impl OpenClawHome {
     /// `<home>/.sigilum/serve.json`: what the plugin's resident program says of itself.
     pub fn serve_status_file(&self) -> PathBuf {
         self.sigilum_dir().join("serve.json")
+    }
+
+    /// `<home>/.sigilum/plugin`: the plugin that `hook install --as plugin` writes.
+    pub fn plugin_dir(&self) -> PathBuf {
+        self.sigilum_dir().join("plugin")
     }
 
     /// `<home>/.sigilum/bin/sigilum-authz-notify`: a copy of this program, where it runs from a place that goes away.

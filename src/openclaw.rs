@@ -24,6 +24,7 @@ pub mod include;
 pub mod lock;
 mod names;
 pub mod plugin;
+pub mod plugin_package;
 pub mod program;
 pub mod removal;
 pub mod selection;

@@ -6,7 +6,7 @@ import { definePluginEntry } from "openclaw/plugin-sdk/plugin-entry";
 import { registerCli } from "./cli.js";
 import { command as chatCommand, hasButtons } from "./command.js";
 import { NAME, answer, shared } from "./handler.js";
-import { Health, checkHealth, missingProgram, pluginCommand } from "./program.js";
+import { Health, checkHealth, missingProgram, personsCommand, pluginCommand } from "./program.js";
 import { push } from "./push.js";
 import { Resident } from "./resident.js";
 
@@ -19,7 +19,7 @@ export default definePluginEntry({
   register(api) {
     const root = api.rootDir ?? dirname(fileURLToPath(import.meta.url)); // what runs may be a copy from elsewhere
     const missing = missingProgram(root);
-    registerCli(api, () => pluginCommand(root), missing);
+    registerCli(api, () => personsCommand(root), missing);
     api.registerCommand(chatCommand(api, missing));
     if (api.registrationMode !== "full") return;
     const installed = () => existsSync(join(root, "index.js"));

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { NAME, command, environment, homeOf, isTrusted, missing } from "./handler.js";
+import { NAME, command, environment, homeOf, isTrusted, missing, record } from "./handler.js";
 
 const INSTALL = "hook install --as plugin";
 const PLATFORM = `${process.platform}-${process.arch}`;
@@ -29,6 +29,14 @@ export function ownProgram(root) {
 export function pluginCommand(root, stateDir) {
   // Not `stateDir` first: a variable of the config can move it.
   return command(root, homeOf(root) ?? stateDir, ownProgram(root));
+}
+
+/** The same for a command that a person types: it is told the config too, where a record names another than the home's. */
+export function personsCommand(root) {
+  const { program, flags } = pluginCommand(root);
+  const home = homeOf(root);
+  const { config, config_of: of } = home ? record(join(home, ".sigilum/hook.json")) : {};
+  return { program, flags: config && of === home ? [...flags, "--config", config] : flags };
 }
 
 /** What is missing, and how to get it. */

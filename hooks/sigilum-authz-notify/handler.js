@@ -83,7 +83,7 @@ export function command(dir, home, own) {
 }
 
 /** The absolute paths in a record; none where it is not a regular file of ours or root's that they alone can write. */
-function record(file) {
+export function record(file) {
   try {
     if (!isTrusted(lstatSync(file))) return {};
     const paths = Object.entries(JSON.parse(readFileSync(file, "utf8")));

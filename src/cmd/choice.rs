@@ -10,7 +10,7 @@ use crate::hook::event::sender_ids;
 use crate::hook_record::{self, Groups, HookRecord};
 use crate::openclaw::entry::{Enable, Entry};
 use crate::openclaw::hook_files::{self, Kind, program_copy};
-use crate::openclaw::{config, plugin};
+use crate::openclaw::{config, plugin_package};
 use crate::settings;
 use crate::token::record;
 use clap::ValueEnum;
@@ -197,11 +197,11 @@ impl Speaks {
 /// Whether OpenClaw is told to run the plugin, which needs no entry and reads the token's file; `None` where its files are
 /// not there.
 pub fn plugin_runs(place: &OpenClawHome) -> Option<bool> {
-    let found = hook_files::look(place, Kind::Plugin)
+    hook_files::look(place, Kind::Plugin)
         .ok()
         .filter(|found| found.state != "absent")?;
     let config = config::read(place).ok().flatten();
-    let state = config.and_then(|config| plugin::find(&config.value, &found.folder).ok());
+    let state = config.and_then(|config| plugin_package::state(&config.value, place).ok());
     Some(state.is_some_and(|state| state.runs()))
 }
 

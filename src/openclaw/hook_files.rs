@@ -10,6 +10,7 @@ pub mod program_copy;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, Folder, OwnLock};
 use crate::home::OpenClawHome;
+use crate::openclaw::plugin_package::{self, Package};
 use manifest::{Installed, Manifest, foreign_files, hashes, made, read, replaced_dir};
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
@@ -56,7 +57,7 @@ impl Kind {
     pub fn dir(self, place: &OpenClawHome) -> PathBuf {
         match self {
             Self::Hook => place.hook_dir(),
-            Self::Plugin => place.sigilum_dir().join("plugin"),
+            Self::Plugin => place.plugin_dir(),
         }
     }
 
@@ -311,6 +312,8 @@ pub fn uninstall(place: &OpenClawHome, lock: &OwnLock, kind: Kind, force: bool) 
 pub struct Found {
     /// The folder.
     pub folder: PathBuf,
+    /// OpenClaw's own installer put them there: they are none of ours.
+    pub by_openclaw: bool,
     /// `installed`, `absent`, `incomplete`, `changed`, `outdated` (another version's files) or `shadowed` (a handler of
     /// somebody's wins).
     pub state: &'static str,
@@ -335,6 +338,7 @@ pub fn look(place: &OpenClawHome, kind: Kind) -> Result<Found> {
         missing: Vec::new(),
         changed: Vec::new(),
         folder: dir.clone(),
+        by_openclaw: false,
     };
     let known = manifest.unwrap_or_default();
     let mut outdated = false;
@@ -364,7 +368,22 @@ pub fn look(place: &OpenClawHome, kind: Kind) -> Result<Found> {
     } else {
         "installed"
     };
-    Ok(found)
+    let package = (kind == Kind::Plugin && found.state == "absent").then(|| plugin_package::find(place));
+    Ok(package.flatten().map_or(found, Found::by_openclaw))
+}
+
+impl Found {
+    fn by_openclaw(package: Package) -> Self {
+        Self {
+            by_openclaw: true,
+            state: "installed",
+            binary: package.program(),
+            version: package.version,
+            missing: Vec::new(),
+            changed: Vec::new(),
+            folder: package.folder,
+        }
+    }
 }
 
 /// Notes that an uninstall begins to take our edits back: a next one that finds none recorded is not to take out an

@@ -17,8 +17,8 @@ use std::path::Path;
 pub struct State {
     /// The entry's `enabled` (absent counts as on); `None` where there is no entry.
     pub entry: Option<bool>,
-    /// Whether our folder is one of `plugins.load.paths`.
-    pub path: bool,
+    /// Whether OpenClaw finds it: our folder is one of `plugins.load.paths`, or it is an install of OpenClaw's own.
+    pub found: bool,
     /// Why it cannot run although it is switched on: `plugins.enabled` false, `deny`, or `allow` without it.
     pub blocked: Option<&'static str>,
 }
@@ -26,11 +26,11 @@ pub struct State {
 impl State {
     /// Whether OpenClaw loads the plugin.
     pub fn runs(&self) -> bool {
-        self.entry == Some(true) && self.path && self.blocked.is_none()
+        self.entry == Some(true) && self.found && self.blocked.is_none()
     }
 }
 
-/// How the plugin stands in the config. Fails (exit code config) on shapes that OpenClaw refuses.
+/// How the plugin in our folder stands in the config. Fails (exit code config) on shapes that OpenClaw refuses.
 pub fn find(config: &Value, dir: &Path) -> Result<State> {
     let plugins = object(config, &["plugins"])?;
     let entry = match object(config, &["plugins", "entries", PLUGIN])? {
@@ -49,14 +49,16 @@ pub fn find(config: &Value, dir: &Path) -> Result<State> {
     let ours = text_of(dir);
     Ok(State {
         entry,
-        path: texts(config, &["plugins", "load"], "paths")?.contains(&ours.as_str()),
+        found: texts(config, &["plugins", "load"], "paths")?.contains(&ours.as_str()),
         blocked,
     })
 }
 
 /// The config with the plugin in it: on, off, or as it is (a new entry is then off). An empty `plugins.allow` allows
 /// everything and stays empty.
-pub fn wanted(config: &Value, enable: Enable, dir: &Path) -> Result<Planned> {
+///
+/// `is_ours`: we wrote its files; OpenClaw finds those of its own installs by itself.
+pub fn wanted(config: &Value, enable: Enable, dir: &Path, is_ours: bool) -> Result<Planned> {
     let mut value = config.clone();
     rename(&mut value, dir)?;
     let before = find(&value, dir)?;
@@ -68,7 +70,7 @@ pub fn wanted(config: &Value, enable: Enable, dir: &Path) -> Result<Planned> {
     if let Some(on) = on {
         child(&mut value, &["plugins", "entries", PLUGIN])?.insert("enabled".to_owned(), Value::Bool(on));
     }
-    if !before.path {
+    if is_ours && !before.found {
         push(child(&mut value, &["plugins", "load"])?, "paths", &text_of(dir));
     }
     let allow = texts(&value, &["plugins"], "allow")?;
@@ -96,7 +98,7 @@ pub fn removed(config: &Value, dir: &Path) -> Result<Planned> {
     if before.entry.is_some() {
         take_member(&mut value, &["plugins", "entries"], PLUGIN)?;
     }
-    if before.path {
+    if before.found {
         let ours = text_of(dir);
         let load = child(&mut value, &["plugins", "load"])?;
         if pull(load, "paths", &ours) {

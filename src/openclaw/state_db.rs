@@ -32,6 +32,24 @@ pub fn installs(database: &Path) -> anyhow::Result<Option<String>> {
     read(database, &INSTALLS, "hooks.internal.installs")
 }
 
+/// OpenClaw's record of its own install of a plugin, as JSON; `None` where there is none, or no database.
+pub fn plugin_install(database: &Path, id: &str) -> anyhow::Result<Option<String>> {
+    // Since 2026.7 in the state of the whole, before that in a table of its own.
+    const NEW: Query = Query {
+        table: "config_machine_state",
+        select: "SELECT json_extract(value_json, '$.index.installRecords.\"' || ?1 || '\"') FROM config_machine_state \
+                 WHERE state_key = 'plugins.installedIndex'",
+    };
+    const OLD: Query = Query {
+        table: "installed_plugin_index",
+        select: "SELECT json_extract(install_records_json, '$.\"' || ?1 || '\"') FROM installed_plugin_index",
+    };
+    match read(database, &NEW, id)? {
+        None => read(database, &OLD, id),
+        found => Ok(found),
+    }
+}
+
 /// How large the config was when OpenClaw last found it good, in bytes: what it measures the config of today against.
 /// `None` where it never looked.
 pub fn last_good_bytes(database: &Path, config: &Path) -> anyhow::Result<Option<u64>> {

@@ -6,9 +6,8 @@ use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::home::OpenClawHome;
 use crate::hook_record::HookRecord;
-use crate::openclaw::hook_files::Kind;
 use crate::openclaw::substitution::is_reference;
-use crate::openclaw::{config, entry, plugin};
+use crate::openclaw::{config, entry, plugin_package};
 use crate::settings::{self, Owner, OwnerQuery};
 use crate::sigilum::http;
 use crate::token::claims;
@@ -157,7 +156,7 @@ impl SnapshotReader {
 
 /// What answers `/new`, as far as the config says.
 fn answering(config: &Value, place: &OpenClawHome) -> Result<Option<&'static str>> {
-    if plugin::find(config, &Kind::Plugin.dir(place))?.runs() {
+    if plugin_package::state(config, place)?.runs() {
         return Ok(Some("plugin"));
     }
     let is_on = entry::find(config)?.is_some_and(|entry| entry.enabled);

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, test } from "node:test";
 import { WORK } from "./lib/process.mjs";
 
 const plugin = (file) => join(process.env.E2E_ROOT, "hooks/plugin", file);
-const { Health, missingProgram, ownProgram, pluginCommand } = await import(plugin("program.js"));
+const { Health, missingProgram, ownProgram, personsCommand, pluginCommand } = await import(plugin("program.js"));
 const { placed } = await import(plugin("cli.js"));
 const NAME = "sigilum-authz-notify";
 const PLATFORM = `${NAME}-${process.platform}-${process.arch}`;
@@ -42,6 +42,18 @@ test("the plugin starts its own package's program, else the recorded one, and no
   rmSync(own);
   const inner = file(join(root, "node_modules", PLATFORM, "bin", NAME));
   assert.equal(ownProgram(root), inner);
+});
+
+test("a person's command is told the config that the home's record names, not that of the home it was copied from", () => {
+  const root = join(modules(), NAME);
+  const binary = file(join(home, "recorded"));
+  for (const [of, flags] of [
+    [home, ["--openclaw-home", home, "--config", "/etc/openclaw.json"]],
+    ["/another/home", ["--openclaw-home", home]],
+  ]) {
+    file(join(home, ".sigilum/hook.json"), JSON.stringify({ binary, config: "/etc/openclaw.json", config_of: of }), 0o600);
+    assert.deepEqual(personsCommand(root), { program: binary, flags });
+  }
 });
 
 test("files that hook install wrote look for no package", () => {

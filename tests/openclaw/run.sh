@@ -23,6 +23,9 @@ declare -A irc_of=([2026.5.5]='' [2026.6.6]='' [2026.7.1]=2026.7.1 [2026.8.2]=20
 matrix=2026.9.6
 synapse=1.163.2
 
+# The npm registry of the tests that install from one.
+verdaccio=6.10.4
+
 die() { echo "tests/openclaw: $*" >&2; exit 1; }
 need() { command -v "$1" >/dev/null || die "'$1' is missing: $2"; }
 
@@ -56,7 +59,7 @@ npm_install() { # folder, packages…
   [ "$(cat "$folder/.done" 2>/dev/null)" = "$*" ] && return
   echo "installing $*"
   rm -rf "$folder" && mkdir -p "$folder"
-  echo '{"private":true}' >"$folder/package.json"
+  echo "${manifest:-{\"private\":true\}}" >"$folder/package.json"
   (cd "$folder" && npm install --no-audit --no-fund --no-progress --loglevel=error "$@") || die "npm could not install $*"
   echo "$*" >"$folder/.done"
 }
@@ -112,6 +115,14 @@ need_synapse() {
   export SYNAPSE_PYTHON=$folder/bin/python E2E_MATRIX=$matrix
 }
 
+# A registry for npm, on loopback, for the tests that publish and install. One of its dependencies asks for a tag that not
+# every registry has: here for the version that the tag means.
+need_verdaccio() {
+  local manifest='{"private":true,"overrides":{"node-fetch":"2.6.7"}}'
+  npm_install "verdaccio-$verdaccio" "verdaccio@$verdaccio"
+  export VERDACCIO=$work/verdaccio-$verdaccio/node_modules/verdaccio/bin/verdaccio
+}
+
 if [ -z "${SIGILUM_E2E_BIN:-}" ]; then
   (cd "$root" && cargo build --locked --quiet) || die "could not build the binary"
   SIGILUM_E2E_BIN=${CARGO_TARGET_DIR:-$root/target}/debug/sigilum-authz-notify
@@ -131,6 +142,7 @@ on() { # version, names…
     npm_install "openclaw-$version" "openclaw@$version"
     export OPENCLAW_VERSION=$version IRC_VERSION=${irc_of[$version]}
     case " $* " in *-matrix\ *) need_synapse ;; esac
+    case " $* " in *\ npm\ *) need_verdaccio ;; esac
     echo "OpenClaw $version, Node $node: $*"
     cd "$here"
     node --test --test-concurrency=1 --test-reporter=spec "${@/%/.test.mjs}"
@@ -139,8 +151,8 @@ on() { # version, names…
 
 case ${1-} in
   '')
-    on "$newest" handler program resident registration install plugin chat chat-matrix push authority writers pack
-    on "$old" short
+    on "$newest" handler program resident registration install plugin chat chat-matrix push authority writers pack npm
+    on "$old" short npm
     ;;
   versions) for version in "${versions[@]}"; do on "$version" short; done ;;
   *) on "${E2E_OPENCLAW:-$newest}" "$@" ;;

@@ -43,6 +43,7 @@ mod moving;
 mod next_steps;
 mod notice;
 mod paste;
+mod plugin_package;
 mod pod;
 mod program_copy;
 mod push;

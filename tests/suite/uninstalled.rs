@@ -41,7 +41,7 @@ impl Home {
         let token = "t".repeat(act.token).into();
         config::edit(&self.place, &options, &mut |ask| {
             if act.plugin {
-                return Ok(plugin::wanted(ask.value, act.enable, Path::new("/ours/plugin"))?.value);
+                return Ok(plugin::wanted(ask.value, act.enable, Path::new("/ours/plugin"), true)?.value);
             }
             let want = Wanted {
                 namespace: "alice",

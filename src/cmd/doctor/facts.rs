@@ -13,7 +13,7 @@ use crate::hook_record::HookRecord;
 use crate::openclaw::config::{self, Config};
 use crate::openclaw::entry::{self, Entry, Selection};
 use crate::openclaw::hook_files::{self, Found, Kind};
-use crate::openclaw::plugin;
+use crate::openclaw::{plugin, plugin_package};
 use crate::settings;
 use crate::watch::status::{self, WatchStatus};
 use serde_json::{Value, json};
@@ -85,7 +85,7 @@ impl<'a> Facts<'a> {
             selection: entry::selection(&value, &entry::installs(&place.home)),
             hook: hook_files::look(place, Kind::Hook),
             plugin: hook_files::look(place, Kind::Plugin),
-            plugin_state: plugin::find(&value, &Kind::Plugin.dir(place)),
+            plugin_state: plugin_package::state(&value, place),
             chosen: settings::hook_namespace(place).map(|(_, record)| record),
             token,
             others: Vec::new(),

@@ -129,9 +129,7 @@ fn update(facts: &Facts, lock: &fs::OwnLock, kind: Kind) -> Result<Vec<String>> 
     let known = known.filter(|binary| binary.is_file() && program_copy::stays(binary, facts.place));
     let binary = known.map_or_else(|| own_program::lasting(facts.place), Ok)?;
     let copied = own_program::keep(&binary, facts.place, lock)?;
-    let program = Program {
-        binary,
-    };
+    let program = Program { binary };
     let done = hook_files::install(facts.place, lock, kind, &program, false)?;
     let version = env!("CARGO_PKG_VERSION");
     let line = format!(

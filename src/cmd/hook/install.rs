@@ -14,8 +14,9 @@ use crate::home::OpenClawHome;
 use crate::mode::Mode;
 use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use crate::openclaw::entry::{self, HOOK, Wanted};
-use crate::openclaw::hook_files::{self, Done, Kind, Program};
+use crate::openclaw::hook_files::{self, Done, Found, Kind, Program};
 use crate::openclaw::plugin;
+use crate::openclaw::plugin_package;
 use crate::origin::Origin;
 use crate::owner_token;
 use crate::settings::{self, Owner, OwnerQuery, Sourced};
@@ -46,6 +47,10 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
         owner,
         token: None,
         choice: Choice::of(&place, context::entry(&place)?.as_ref())?,
+        by_openclaw: match kind {
+            Kind::Plugin => Some(hook_files::look(&place, kind)?).filter(|found| found.by_openclaw),
+            Kind::Hook => None,
+        },
         notes: Vec::new(),
     };
     job.notes.extend(speaks.map(|text| format!("the hook {text}")));
@@ -66,7 +71,10 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
         false => own_program::keep(&binary, &place, &lock)?,
     });
     let program = Program { binary: binary.clone() };
-    let files = hook_files::install(&place, &lock, kind, &program, args.force)?;
+    let files = match &job.by_openclaw {
+        Some(_) => Done::default(),
+        None => hook_files::install(&place, &lock, kind, &program, args.force)?,
+    };
     job.choice.write(&place, &lock)?;
     let edited = job.edit(kind, &options(false))?;
     job.tell(kind, &binary, (&files, &edited), out)?;
@@ -82,6 +90,8 @@ struct Job<'a> {
     token: Option<SecretString>,
     /// The hook's record, as the install leaves it.
     choice: Choice,
+    /// The plugin, where OpenClaw's own installer put it there: it gets no second copy.
+    by_openclaw: Option<Found>,
     notes: Vec<String>,
 }
 
@@ -94,12 +104,18 @@ impl Job<'_> {
         (files, edited): (&Done, &EditOutcome),
         out: &mut dyn Write,
     ) -> Result<()> {
-        let verb = if files.changed {
-            "installed"
-        } else {
-            "already installed"
+        let verb = match (&self.by_openclaw, files.changed) {
+            (Some(_), _) => "installed by OpenClaw",
+            (None, true) => "installed",
+            (None, false) => "already installed",
         };
         let dir = kind.dir(self.place);
+        let dir = self.by_openclaw.as_ref().map_or(&dir, |found| &found.folder);
+        let binary = self
+            .by_openclaw
+            .as_ref()
+            .and_then(|found| found.binary.as_deref())
+            .unwrap_or(binary);
         write_line(out, format!("{} {verb}: {}", kind.name(), dir.display()))?;
         write_line(out, format!("it runs: {}", binary.display()))?;
         if let Some(owner) = &self.owner {
@@ -152,7 +168,7 @@ impl Job<'_> {
         let mut outcome = config::edit(self.place, options, &mut |ask| {
             let planned = match (kind, &self.owner) {
                 (Kind::Hook, Some(owner)) => self.entry(owner, ask, &dir)?,
-                _ => plugin::wanted(ask.value, self.args.enable, &dir)?,
+                _ => plugin::wanted(ask.value, self.args.enable, &dir, self.by_openclaw.is_none())?,
             };
             notes = planned.notes;
             Ok(planned.value)
@@ -207,7 +223,7 @@ impl Job<'_> {
     /// config makes a running OpenClaw look at them.
     fn switch(&self, kind: Kind, config: &Value, unseen: bool) -> Result<Option<String>> {
         if kind == Kind::Plugin {
-            let state = plugin::find(config, &kind.dir(self.place))?;
+            let state = plugin_package::state(config, self.place)?;
             return Ok(if state.entry == Some(false) {
                 Some(format!("to switch the plugin on: {HOOK} hook install --as plugin"))
             } else {

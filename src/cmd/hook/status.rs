@@ -62,7 +62,7 @@ struct PluginStatus {
     known: bool,
     /// The entry's `enabled`; `null` where there is no entry.
     enabled: Option<bool>,
-    /// Whether `plugins.load.paths` has its folder.
+    /// Whether OpenClaw finds its folder: by `plugins.load.paths`, or as an install of its own.
     in_load_paths: bool,
     /// Why OpenClaw would not load it although it is on.
     blocked: Option<&'static str>,
@@ -143,7 +143,7 @@ impl Status {
                 files: facts.plugin?,
                 known: config_known && state.is_some(),
                 enabled: state.as_ref().and_then(|state| state.entry),
-                in_load_paths: state.as_ref().is_some_and(|state| state.path),
+                in_load_paths: state.as_ref().is_some_and(|state| state.found),
                 blocked: state.as_ref().and_then(|state| state.blocked),
             },
             entry_known,
@@ -227,7 +227,12 @@ fn files_text(found: &Found) -> String {
         "absent" => (String::new(), String::new()),
         _ => (names("missing", &found.missing), names("changed", &found.changed)),
     };
-    format!("{}{version}{missing}{changed}, {}", found.state, found.folder.display())
+    let by = if found.by_openclaw { " by OpenClaw" } else { "" };
+    format!(
+        "{}{by}{version}{missing}{changed}, {}",
+        found.state,
+        found.folder.display()
+    )
 }
 
 impl PluginStatus {

@@ -12,6 +12,7 @@ use crate::home::OpenClawHome;
 use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use crate::openclaw::entry;
 use crate::openclaw::hook_files::{self, Done, Kind, program_copy};
+use crate::openclaw::plugin_package::UNINSTALL;
 use crate::openclaw::removal::{self, Undone};
 use crate::openclaw::{backups, plugin};
 use crate::token::{record, store};
@@ -66,7 +67,13 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
         }
     }
     nothing &= !take_copy_away(args.purge, &place, env, &lock, out)?;
-    if nothing {
+    if let Some(plugin) = &removal.openclaws_plugin {
+        let folder = plugin.display();
+        write_line(
+            out,
+            format_args!("The plugin stays, OpenClaw installed it itself: {folder}\n  next: {UNINSTALL}"),
+        )?;
+    } else if nothing {
         write_line(
             out,
             format_args!("Neither the hook nor the plugin is in {}", place.home.display()),
@@ -135,6 +142,8 @@ struct Removal<'a> {
     place: &'a OpenClawHome,
     lock: &'a OwnLock,
     files: Files,
+    /// Where OpenClaw's own install of the plugin lies.
+    openclaws_plugin: Option<PathBuf>,
 }
 
 impl<'a> Removal<'a> {
@@ -146,15 +155,19 @@ impl<'a> Removal<'a> {
         token_in_entry: bool,
     ) -> Result<Self> {
         let leaves = hook_files::leaves(place, args.force)?;
+        let plugin = hook_files::look(place, Kind::Plugin)?;
+        let openclaws_plugin = plugin.by_openclaw.then_some(plugin.folder);
         let files = Files {
             handler_back: leaves.handler,
             ours: leaves.installed || token_in_entry || args.force,
+            plugin_is_openclaws: openclaws_plugin.is_some(),
         };
         Ok(Self {
             args,
             place,
             lock,
             files,
+            openclaws_plugin,
         })
     }
 
@@ -183,6 +196,8 @@ struct Files {
     handler_back: bool,
     /// We installed what is there, or are told to treat it so.
     ours: bool,
+    /// The plugin is an install of OpenClaw's own: its part of the config is not ours to take out.
+    plugin_is_openclaws: bool,
 }
 
 fn without_us(ask: &Ask<'_>, args: &HookUninstallArgs, place: &OpenClawHome, files: Files) -> Result<entry::Planned> {
@@ -197,7 +212,10 @@ fn without_us(ask: &Ask<'_>, args: &HookUninstallArgs, place: &OpenClawHome, fil
     let plugin_dir = Kind::Plugin.dir(place);
     if ask.keep_length {
         let disabled = removal::disabled(ask.value)?;
-        let value = plugin::removed(&disabled.value, &plugin_dir)?.value;
+        let value = match files.plugin_is_openclaws {
+            true => disabled.value.clone(),
+            false => plugin::removed(&disabled.value, &plugin_dir)?.value,
+        };
         return Ok(entry::Planned { value, ..disabled });
     }
     let undone = Undone {
@@ -209,6 +227,9 @@ fn without_us(ask: &Ask<'_>, args: &HookUninstallArgs, place: &OpenClawHome, fil
     };
     let installs = entry::installs(&place.home);
     let mut planned = removal::uninstalled(ask.value, undone, &Kind::Hook.dir(place), &installs)?;
+    if files.plugin_is_openclaws {
+        return Ok(planned);
+    }
     // Keys that OpenClaw itself wrote (`plugins install --link`) are in no record of ours.
     let plugin = plugin::removed(&planned.value, &plugin_dir)?;
     planned.value = plugin.value;

@@ -67,6 +67,11 @@ export function ours() {
   return processes().filter(({ exe }) => exe === BINARY);
 }
 
+/** Processes whose program lies in this folder: [{ pid, exe, args }]. */
+export function runningFrom(folder) {
+  return processes().filter(({ exe }) => exe?.startsWith(`${folder}/`));
+}
+
 /** Processes whose environment holds the text. */
 export function withEnvironment(text) {
   return processes().filter(({ pid }) => environment(pid).includes(text));

@@ -31,6 +31,8 @@ export class World {
   /** The local API's signing secret; the binary gets it by environment, as a person would give it. */
   secret = randomBytes(24).toString("hex");
   people = [];
+  /** Where programs are found. */
+  path = process.env.PATH;
   /** What the gateways' environment has besides `env`. */
   gatewayEnv = {};
   #gateways = [];
@@ -56,7 +58,7 @@ export class World {
   /** The environment of OpenClaw: nothing of the machine's but the Node of .work and the system's programs. */
   get env() {
     return {
-      PATH: process.env.PATH,
+      PATH: this.path,
       HOME: this.home,
       USER: "e2e",
       LANG: "C.UTF-8",

@@ -286,6 +286,11 @@ pub const SITES: &[Site] = &[
         r#"format!("add --config {}"#,
         Case("another config"),
     ),
+    Site(
+        "cmd::hook::uninstall",
+        "{UNINSTALL}",
+        Test("what_openclaw_installed_is_openclaws_to_remove"),
+    ),
     Site("cmd::hook::uninstall", "kill", Case("a watcher of a home that goes")),
     Site(
         "hook_record",

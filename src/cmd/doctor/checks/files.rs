@@ -7,6 +7,7 @@ use crate::error::ExitCode;
 use crate::fs;
 use crate::openclaw::entry::PLUGIN;
 use crate::openclaw::hook_files::{Found, Kind};
+use crate::openclaw::plugin_package;
 use crate::process::child::Program;
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
@@ -88,7 +89,7 @@ fn plugin(name: &'static str, facts: &Facts) -> Vec<Finding> {
     };
     let again = facts.command(install(Kind::Plugin));
     let mut found = Vec::new();
-    match (state.entry, state.path, state.blocked) {
+    match (state.entry, state.found, state.blocked) {
         _ if facts.config.is_err() => {}
         (Some(true), true, None) => {}
         (Some(true), true, Some(why)) => {
@@ -154,7 +155,11 @@ pub(super) fn program(name: &'static str, facts: &Facts) -> Vec<Finding> {
             continue;
         };
         if seen.insert(binary.clone()) {
-            findings.push(one_program(name, &binary, facts, facts.command(install(kind))));
+            let again = match found.by_openclaw && found.binary.is_some() {
+                true => plugin_package::UPDATE.to_owned(),
+                false => facts.command(install(kind)),
+            };
+            findings.push(one_program(name, &binary, facts, again));
         }
     }
     findings
