@@ -1,7 +1,7 @@
 // The packages as they are packed. SIGILUM_BIN names a binary for this machine.
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -47,7 +47,7 @@ test("what is packed is all that is needed", () => {
     assert.ok(existsSync(join(main, file)), file);
   }
   // Each file that one of ours imports is there.
-  for (const file of ["index.js", "resident.js", "handler.js"]) {
+  for (const file of readdirSync(main).filter((name) => name.endsWith(".js"))) {
     for (const [, path] of readFileSync(join(main, file), "utf8").matchAll(/from "\.\/([^"]+)"/g)) {
       assert.ok(existsSync(join(main, path)), `${file}: ${path}`);
     }

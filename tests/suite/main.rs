@@ -66,6 +66,7 @@ mod swapped;
 mod terminal;
 mod uninstalled;
 mod unit;
+mod versions;
 mod waiting;
 mod watch;
 mod watch_check;
