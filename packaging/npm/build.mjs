@@ -6,7 +6,7 @@
 //
 // Prints the packed files, those of the platforms first: publish them in this order, as an install that finds the main
 // package without its platform's ends well and brings no program. The version is Cargo.toml's; V is for trials.
-import { chmodSync, copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { execFileSync } from "node:child_process";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -104,8 +104,10 @@ export function buildPlatform(platform, binary, version, out) {
 export function buildMain(program, version, out) {
   const folder = join(out, NAME);
   rmSync(folder, { recursive: true, force: true });
-  cpSync(join(root, "hooks/plugin"), folder, { recursive: true, dereference: true });
-  for (const part of ["bin", "man", "completions"]) mkdirSync(join(folder, part));
+  const plugin = join(root, "hooks/plugin");
+  for (const part of ["bin", "man", "completions"]) mkdirSync(join(folder, part), { recursive: true });
+  // One by one: a link, such as handler.js, is to become a file, and not every Node's cpSync does that.
+  for (const file of readdirSync(plugin)) copyFileSync(join(plugin, file), join(folder, file));
   copyFileSync(join(here, "launcher.js"), join(folder, "bin", `${NAME}.js`));
   chmodSync(join(folder, "bin", `${NAME}.js`), 0o755);
   copyFileSync(join(root, "README.md"), join(folder, "README.md"));
