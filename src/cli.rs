@@ -39,11 +39,17 @@ use std::path::{Path, PathBuf};
 
 /// Tells a Sigilum namespace owner, in an OpenClaw chat, that agents wait for approval.
 #[derive(Debug, Parser)]
-#[command(version, about, propagate_version = true, after_help = texts::PROGRAM)]
+#[command(version = env!("SIGILUM_AUTHZ_NOTIFY_VERSION"), about, propagate_version = true, after_help = texts::PROGRAM)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// Say only what was asked for, and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say on standard error what is read, asked, run and written; never a secret
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
     /// What the command was told of the home and its owner.
     #[arg(skip)]
     pub called: Called,
@@ -175,6 +181,9 @@ pub struct CompletionsArgs {
 // Options of `man`.
 #[derive(Debug, Clone, Args)]
 pub struct ManArgs {
+    /// Print the words of each command that has a page, one a line
+    #[arg(long, conflicts_with = "command")]
+    pub list: bool,
     /// The command's words
     pub command: Vec<String>,
 }

@@ -28,9 +28,12 @@ use crate::cli::{
     ServiceSecretCommand,
 };
 use crate::env::Env;
-use crate::error::{ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::process::waiting;
 use std::io::Write;
+
+/// What `watch` and `serve` log.
+const LOG: &str = "RUST_LOG";
 
 /// Runs one command line. Results go to `out`, warnings to standard error.
 pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
@@ -38,8 +41,41 @@ pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     if !matches!(cli.command, Command::Watch(_) | Command::Serve(_) | Command::Broker(_)) {
         waiting::tell_with(|text| output::note(text));
     }
+    let runs_on = matches!(cli.command, Command::Watch(_) | Command::Serve(_));
+    let (mut sink, mut env) = (std::io::sink(), env.clone());
+    if cli.verbose && !runs_on {
+        output::tell_everything();
+    } else if cli.verbose && env.var(LOG).is_none() {
+        let pairs = env.pairs().map(|(name, value)| (name, value.clone()));
+        env = Env::from_pairs(pairs.chain([(LOG, "debug".into())]));
+    }
+    let out: &mut dyn Write = match cli.quiet && only_reports(&cli.command) {
+        true => &mut sink,
+        false => out,
+    };
+    if cli.quiet {
+        output::be_quiet();
+    }
     let called = cli.called;
-    run_command(cli.command, env, out).map_err(|error| error.called(&called))
+    run_command(cli.command, &env, out).map_err(|error| error.called(&called))
+}
+
+/// Tells why a command failed.
+pub fn tell_error(error: &Error) {
+    output::error(error);
+}
+
+/// Whether all that a command prints is what it did: nobody asked for that.
+fn only_reports(command: &Command) -> bool {
+    match command {
+        Command::Auth(AuthCommand::Login(args) | AuthCommand::Refresh(args)) | Command::Login(args) => {
+            !args.dry_run && !args.token_only && args.print_token != Some(true)
+        }
+        Command::Auth(AuthCommand::Switch(_) | AuthCommand::Logout(_)) | Command::Setup(_) => true,
+        Command::Hook(HookCommand::Install(_) | HookCommand::Uninstall(_)) => true,
+        Command::Watch(args) => args.print_unit.is_none(),
+        _ => false,
+    }
 }
 
 fn run_command(command: Command, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {

@@ -72,6 +72,7 @@ fn replace_in(folder: &Folder, path: &Path, bytes: &[u8], mode: u32, sync: bool)
             temp.sync()?;
         }
         temp.replace(name)?;
+        tracing::debug!("wrote {}", crate::text::plain(&path.display().to_string()));
         Ok(true)
     };
     write().map_err(|error| failed(could_not_write(path), path, error))
@@ -277,7 +278,10 @@ pub fn loose(folder: &Path, is_ours: impl Fn(&str) -> bool) -> Vec<Loose> {
 /// Removes a file, or a link itself; says whether there was one.
 pub fn remove(path: &Path) -> Result<bool> {
     match std::fs::remove_file(path) {
-        Ok(()) => Ok(true),
+        Ok(()) => {
+            tracing::debug!("removed {}", crate::text::plain(&path.display().to_string()));
+            Ok(true)
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(failed(
             format!("could not remove the file: {}", path.display()),

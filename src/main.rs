@@ -23,7 +23,7 @@ fn main() -> std::process::ExitCode {
         Ok(code) => code.into(),
         Err(error) if error.is_broken_pipe() => error.code.into(),
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
+            cmd::tell_error(&error);
             error.code.into()
         }
     }

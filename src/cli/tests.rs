@@ -52,6 +52,11 @@ fn every_command_has_examples_that_can_be_copied() {
         if commands.is_empty() && found.is_empty() {
             faults.push(format!("{path:?} has no example"));
         }
+        // Those of the broker are on its page.
+        let parts = ["\n\nEnvironment", "\n\nExit codes: "].into_iter();
+        let lacking =
+            parts.filter(|part| commands.is_empty() && path.first() != Some(&"broker") && !help.contains(part));
+        faults.extend(lacking.map(|part| format!("{path:?} lacks {}", part.trim())));
         for line in &found {
             match parse(line) {
                 Err(error) => faults.push(format!("{line}: {error}")),

@@ -24,6 +24,7 @@ Environment (docs/settings.md has all; an empty variable counts as unset):
   JWT_SECRET, SIGILUM_SOURCE_HOME, SIGILUM_API_DB      a local Sigilum API
   GATEWAY_ADMIN_URL, GATEWAY_ADMIN_TOKEN               the Sigilum gateway
   HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE                 how requests leave this machine
+  NO_COLOR, CLICOLOR, CLICOLOR_FORCE                   whether there are colours; else on a terminal
 
 Exit codes:
   0 done                          5 a lock stayed held
@@ -73,6 +74,9 @@ Examples:
   sigilum-authz-notify hook install --as plugin --senders irc:alice!~alice@host
   sigilum-authz-notify hook install --as plugin --deciders telegram:123456789
 
+Environment: OPENCLAW_STATE_DIR, OPENCLAW_HOME, OPENCLAW_PROFILE, OPENCLAW_CONFIG_PATH, SIGILUM_NAMESPACE,
+PATH (leads to openclaw), and with --from-env what docs/settings.md lists
+
 Exit codes: 3 openclaw.json cannot be read or edited, 5 a lock stayed held";
 
 pub(super) const DOCTOR: &str = "\
@@ -89,6 +93,8 @@ pub(super) const HOOK_STATUS: &str = "\
 Examples:
   sigilum-authz-notify hook status
   sigilum-authz-notify hook status --json
+
+Environment: OPENCLAW_STATE_DIR, OPENCLAW_HOME, OPENCLAW_PROFILE, OPENCLAW_CONFIG_PATH, SIGILUM_NAMESPACE
 
 Exit codes: that of the worst fault, as of doctor";
 
@@ -120,98 +126,184 @@ Exit codes: 1 a request is not pending any more, or a limit is reached, 4 the ow
 pub(super) const AUTH_REFRESH: &str = "\
 Examples:
   sigilum-authz-notify auth refresh
-  sigilum-authz-notify auth refresh --owner-token-stdin < token.txt";
+  sigilum-authz-notify auth refresh --owner-token-stdin < token.txt
+
+Environment: as of auth login
+
+Exit codes: as of auth login; 4 also where a token that is in force would be lost";
 
 pub(super) const AUTH_SHOW: &str = "\
 Examples:
   sigilum-authz-notify auth show
-  sigilum-authz-notify auth show --namespace johndee";
+  sigilum-authz-notify auth show --namespace johndee
+
+Environment: OPENCLAW_STATE_DIR, OPENCLAW_HOME, OPENCLAW_PROFILE, OPENCLAW_CONFIG_PATH, SIGILUM_NAMESPACE
+
+Exit codes: 4 there is no token, or it is none to use";
 
 pub(super) const AUTH_STATUS: &str = "\
 Examples:
   sigilum-authz-notify auth status
-  sigilum-authz-notify auth status --json";
+  sigilum-authz-notify auth status --json
+
+Environment: OPENCLAW_STATE_DIR, OPENCLAW_HOME, OPENCLAW_PROFILE, OPENCLAW_CONFIG_PATH, SIGILUM_NAMESPACE
+
+Exit codes: that of the worst fault, as of doctor";
 
 pub(super) const AUTH_SWITCH: &str = "\
 Examples:
-  sigilum-authz-notify auth switch johndee";
+  sigilum-authz-notify auth switch johndee
+
+Environment: OPENCLAW_STATE_DIR, OPENCLAW_HOME, OPENCLAW_PROFILE, OPENCLAW_CONFIG_PATH
+
+Exit codes: 3 openclaw.json cannot be edited, 4 nobody is logged in to it, 5 a lock stayed held";
 
 pub(super) const AUTH_LOGOUT: &str = "\
 Examples:
   sigilum-authz-notify auth logout
-  sigilum-authz-notify auth logout --namespace johndee";
+  sigilum-authz-notify auth logout --namespace johndee
+
+Environment: OPENCLAW_STATE_DIR, OPENCLAW_HOME, OPENCLAW_PROFILE, OPENCLAW_CONFIG_PATH, SIGILUM_NAMESPACE
+
+Exit codes: 3 openclaw.json cannot be edited, 4 the file holds no owner token, 5 a lock stayed held";
 
 pub(super) const AUTHZ_LIST: &str = "\
 Examples:
   sigilum-authz-notify authz list
-  sigilum-authz-notify authz list --status all --json";
+  sigilum-authz-notify authz list --status all --json
+
+Environment: OPENCLAW_STATE_DIR, OPENCLAW_HOME, OPENCLAW_PROFILE, OPENCLAW_CONFIG_PATH, SIGILUM_NAMESPACE
+
+Exit codes: 4 the owner token, 6 the API cannot be reached";
 
 pub(super) const AUTHZ_SHOW: &str = "\
 Examples:
-  sigilum-authz-notify authz show cl_0a1b2c3d";
+  sigilum-authz-notify authz show cl_0a1b2c3d
+
+Environment: OPENCLAW_STATE_DIR, OPENCLAW_HOME, OPENCLAW_PROFILE, OPENCLAW_CONFIG_PATH, SIGILUM_NAMESPACE
+
+Exit codes: 1 there is no such request, 4 the owner token, 6 the API cannot be reached";
 
 pub(super) const AUTHZ_REJECT: &str = "\
 Examples:
   sigilum-authz-notify authz reject cl_0a1b2c3d
-  sigilum-authz-notify authz reject --all --yes";
+  sigilum-authz-notify authz reject --all --yes
+
+Environment: as of authz approve
+
+Exit codes: as of authz approve";
 
 pub(super) const AUTHZ_REVOKE: &str = "\
 Examples:
   sigilum-authz-notify authz revoke cl_0a1b2c3d
-  sigilum-authz-notify authz revoke --service mail --key ed25519:MCow...";
+  sigilum-authz-notify authz revoke --service mail --key ed25519:MCow...
+
+Environment: as of authz approve
+
+Exit codes: as of authz approve";
 
 pub(super) const AUTHZ_LOG: &str = "\
 Examples:
   sigilum-authz-notify authz log
-  sigilum-authz-notify authz log --json";
+  sigilum-authz-notify authz log --json
+
+Environment: OPENCLAW_STATE_DIR, OPENCLAW_HOME, OPENCLAW_PROFILE, OPENCLAW_CONFIG_PATH
+
+Exit codes: 1 the log cannot be read";
 
 pub(super) const SERVICE_LIST: &str = "\
 Examples:
   sigilum-authz-notify service list
-  sigilum-authz-notify service list --namespace johndee --json";
+  sigilum-authz-notify service list --namespace johndee --json
+
+Environment: SIGILUM_NAMESPACE, SIGILUM_SOURCE_HOME, SIGILUM_API_DB, GATEWAY_ADMIN_URL, GATEWAY_ADMIN_TOKEN, and where
+the OpenClaw home is
+
+Exit codes: 6 the Sigilum gateway cannot be reached, 7 the local database is unavailable";
 
 pub(super) const SERVICE_SECRET_SET: &str = "\
 Examples:
   sigilum-authz-notify service secret set linear --upstream-secret-file key.txt
-  sigilum-authz-notify service secret set linear --upstream-secret-env KEY";
+  sigilum-authz-notify service secret set linear --upstream-secret-env KEY
+
+Environment: SIGILUM_NAMESPACE, SIGILUM_SOURCE_HOME, SIGILUM_API_DB, GATEWAY_ADMIN_URL, GATEWAY_ADMIN_TOKEN, and where
+the OpenClaw home is
+
+Exit codes: 6 the Sigilum gateway cannot be reached, 7 a secret or the local database is unavailable";
 
 pub(super) const SERVICE_ROTATE_KEY: &str = "\
 Examples:
   sigilum-authz-notify service rotate-key linear
-  sigilum-authz-notify service rotate-key linear --finish";
+  sigilum-authz-notify service rotate-key linear --finish
+
+Environment: SIGILUM_NAMESPACE, SIGILUM_SOURCE_HOME, SIGILUM_API_DB, GATEWAY_ADMIN_URL, GATEWAY_ADMIN_TOKEN, and where
+the OpenClaw home is
+
+Exit codes: 6 the Sigilum gateway cannot be reached, 7 a secret or the local database is unavailable";
 
 pub(super) const SERVICE_REMOVE: &str = "\
 Examples:
   sigilum-authz-notify service remove linear
-  sigilum-authz-notify service remove linear --yes";
+  sigilum-authz-notify service remove linear --yes
+
+Environment: SIGILUM_NAMESPACE, SIGILUM_SOURCE_HOME, SIGILUM_API_DB, GATEWAY_ADMIN_URL, GATEWAY_ADMIN_TOKEN, and where
+the OpenClaw home is
+
+Exit codes: 1 nothing was removed, 6 the Sigilum gateway cannot be reached, 7 the local database is
+unavailable";
 
 pub(super) const HOOK_RUN: &str = "\
 Examples:
   sigilum-authz-notify hook run --event command:new
-  sigilum-authz-notify hook run < event.json";
+  sigilum-authz-notify hook run < event.json
+
+Environment: OPENCLAW_STATE_DIR, OPENCLAW_HOME, OPENCLAW_PROFILE, OPENCLAW_CONFIG_PATH, SIGILUM_NAMESPACE
+
+Exit codes: 0 for every answer, also one that says what is wrong; 2 what was read is no event";
 
 pub(super) const HOOK_UNINSTALL: &str = "\
 Examples:
   sigilum-authz-notify hook uninstall
-  sigilum-authz-notify hook uninstall --purge";
+  sigilum-authz-notify hook uninstall --purge
+
+Environment: OPENCLAW_STATE_DIR, OPENCLAW_HOME, OPENCLAW_PROFILE, OPENCLAW_CONFIG_PATH
+
+Exit codes: 3 openclaw.json cannot be read or edited, 5 a lock stayed held";
 
 pub(super) const SERVE: &str = "\
 Examples:
-  sigilum-authz-notify serve --stdio";
+  sigilum-authz-notify serve --stdio
+
+Environment: OPENCLAW_STATE_DIR, OPENCLAW_HOME, OPENCLAW_PROFILE, OPENCLAW_CONFIG_PATH, RUST_LOG
+
+Exit codes: 0 standard input was closed";
 
 pub(super) const DEMO: &str = "\
 Examples:
-  sigilum-authz-notify demo";
+  sigilum-authz-notify demo
+
+Environment: TMPDIR
+
+Exit codes: 1 it did not work here";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:
   sigilum-authz-notify completions bash \\
-    > ~/.local/share/bash-completion/completions/sigilum-authz-notify";
+    > ~/.local/share/bash-completion/completions/sigilum-authz-notify
+
+Environment: none
+
+Exit codes: 2 there is no such shell";
 
 pub(super) const MAN: &str = "\
 Examples:
   sigilum-authz-notify man > sigilum-authz-notify.1
-  sigilum-authz-notify man auth login | man -l -";
+  sigilum-authz-notify man auth login | man -l -
+  sigilum-authz-notify man --list
+
+Environment: none
+
+Exit codes: 2 there is no such command";
 
 pub(super) const BROKER_RUN: &str = "\
 Agents run as the OpenClaw gateway's user and can read what it can. A broker runs as another user: it has the token, and

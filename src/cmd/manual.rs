@@ -30,6 +30,9 @@ pub fn completions(args: &CompletionsArgs, out: &mut dyn Write) -> Result<ExitCo
 pub fn man(args: &ManArgs, out: &mut dyn Write) -> Result<ExitCode> {
     let mut program = Cli::command();
     program.build();
+    if args.list {
+        return write(out, listed(&program, "").as_bytes());
+    }
     let mut command = &program;
     for word in &args.command {
         command = command.find_subcommand(word).ok_or_else(|| {
@@ -45,6 +48,17 @@ pub fn man(args: &ManArgs, out: &mut dyn Write) -> Result<ExitCode> {
         .render(&mut page)
         .or_fail(ExitCode::Failure, || "could not make the manual page".to_owned())?;
     write(out, &page)
+}
+
+/// The words of each command below this one, one a line.
+fn listed(command: &clap::Command, above: &str) -> String {
+    let below = command.get_subcommands().filter(|below| below.get_name() != "help");
+    below
+        .map(|below| {
+            let words = format!("{above}{}", below.get_name());
+            format!("{words}\n{}", listed(below, &format!("{words} ")))
+        })
+        .collect()
 }
 
 fn write(out: &mut dyn Write, text: &[u8]) -> Result<ExitCode> {

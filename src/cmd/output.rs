@@ -1,12 +1,43 @@
 //! What a command prints: lines, tables and JSON as its result, warnings and notes beside it.
 
-use crate::error::{ExitCode, OrFail, Result};
+mod colour;
+
+use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::text;
-use std::io::{self, Write};
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Nothing is said beside the result.
+static QUIET: AtomicBool = AtomicBool::new(false);
+/// No column of a table gets narrower than this.
+const LEAST: usize = 8;
+
+/// From now on only results and errors are told.
+pub fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// From now on it is told what is read, asked, run and written.
+pub fn tell_everything() {
+    let filter = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::DEBUG);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(false);
+    let lines = lines.without_time().with_level(false).with_target(false);
+    // A second call in one process: the first one's stays.
+    drop(tracing_subscriber::registry().with(filter).with(lines).try_init());
+}
 
 /// Writes a line of the result.
 pub fn write_line(out: &mut dyn Write, text: impl std::fmt::Display) -> Result<()> {
-    writeln!(out, "{text}").or_fail(ExitCode::Failure, || "could not write to standard output".to_owned())
+    let text = text.to_string();
+    writeln!(out, "{}", colour::for_stdout(&text))
+        .or_fail(ExitCode::Failure, || "could not write to standard output".to_owned())
 }
 
 /// Writes lines of the result, each of which stays one: texts of others may stand in them.
@@ -16,12 +47,44 @@ pub fn write_lines(out: &mut dyn Write, lines: &[String]) -> Result<()> {
 
 /// Tells the person something that is not the result, on standard error.
 pub fn warn(text: impl std::fmt::Display) {
-    let _ = std::io::stderr().write_all(text::plain_lines(&format!("warning: {text}\n")).as_bytes());
+    beside(&format!("warning: {text}\n"));
 }
 
 /// Tells the person something besides the result, on standard error.
 pub fn note(text: impl std::fmt::Display) {
-    let _ = std::io::stderr().write_all(text::plain_lines(&format!("note: {text}\n")).as_bytes());
+    beside(&format!("note: {text}\n"));
+}
+
+/// Tells why a command failed, on standard error.
+pub fn error(error: &Error) {
+    tell(&format!("error: {error}\n"));
+}
+
+/// Standard error, for what is told besides the result.
+pub struct Beside;
+
+impl Write for Beside {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match QUIET.load(Ordering::Relaxed) {
+            true => Ok(bytes.len()),
+            false => io::stderr().write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+fn beside(text: &str) {
+    if !QUIET.load(Ordering::Relaxed) {
+        tell(text);
+    }
+}
+
+fn tell(text: &str) {
+    let text = text::plain_lines(text);
+    let _ = io::stderr().write_all(colour::for_stderr(&text).as_bytes());
 }
 
 /// Writes the result as JSON.
@@ -43,8 +106,23 @@ pub fn write_json(out: &mut dyn Write, result: &impl serde::Serialize) -> Result
 }
 
 /// Prints columns under their headers, two spaces apart, without trailing blanks. What moves a terminal or
-/// cannot be seen becomes `·`: cells may come from a database that others write.
+/// cannot be seen becomes `·`: cells may come from a database that others write. On a terminal, long cells are cut so that
+/// a line fits; elsewhere each is whole.
 pub fn table(out: &mut dyn Write, headers: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    // Written at once: standard output would write line by line.
+    out.write_all(laid_out(headers, rows, terminal_width()).as_bytes())
+}
+
+/// How many characters fit into a line of the terminal that standard output is.
+fn terminal_width() -> Option<usize> {
+    let stdout = io::stdout();
+    let size = rustix::termios::tcgetwinsize(&stdout)
+        .ok()
+        .filter(|_| stdout.is_terminal())?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
+fn laid_out(headers: &[&str], rows: &[Vec<String>], fits: Option<usize>) -> String {
     let rows: Vec<Vec<String>> = rows
         .iter()
         .map(|row| row.iter().map(|cell| text::plain(cell)).collect())
@@ -55,11 +133,14 @@ pub fn table(out: &mut dyn Write, headers: &[&str], rows: &[Vec<String>]) -> io:
             *width = (*width).max(cell.chars().count());
         }
     }
-    // Written at once: standard output would write line by line.
+    if let Some(fits) = fits {
+        narrow(&mut widths, fits);
+    }
     let mut text = String::new();
     let mut line = |cells: &mut dyn Iterator<Item = &str>| {
         for (cell, width) in cells.zip(&widths) {
-            text.push_str(cell);
+            let cell = cut(cell, *width);
+            text.push_str(&cell);
             let pad = width.saturating_sub(cell.chars().count()) + 2;
             text.extend(std::iter::repeat_n(' ', pad));
         }
@@ -72,22 +153,54 @@ pub fn table(out: &mut dyn Write, headers: &[&str], rows: &[Vec<String>]) -> io:
     for row in &rows {
         line(&mut row.iter().map(String::as_str));
     }
-    out.write_all(text.as_bytes())
+    text
+}
+
+/// Takes from the widest columns until all fit into a line.
+fn narrow(widths: &mut [usize], fits: usize) {
+    let gaps = 2 * widths.len().saturating_sub(1);
+    while widths.iter().sum::<usize>() + gaps > fits
+        && let Some(widest) = widths.iter_mut().max().filter(|width| **width > LEAST)
+    {
+        *widest -= 1;
+    }
+}
+
+/// A cell of at most so many characters.
+fn cut(cell: &str, width: usize) -> Cow<'_, str> {
+    if cell.chars().count() <= width {
+        return Cow::Borrowed(cell);
+    }
+    let kept: String = cell.chars().take(width.saturating_sub(1)).collect();
+    Cow::Owned(kept + "…")
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn columns_line_up_and_control_characters_are_harmless() {
-        let mut out = Vec::new();
         let rows = [
             vec!["linear".to_owned(), "Linear\u{1b}[31m".to_owned(), "1".to_owned()],
             vec!["ü".to_owned(), String::new(), String::new()],
         ];
-        super::table(&mut out, &["SLUG", "NAME", "KEYS"], &rows).unwrap();
+        let laid_out = super::laid_out(&["SLUG", "NAME", "KEYS"], &rows, None);
+        assert_eq!(laid_out, "SLUG    NAME         KEYS\nlinear  Linear·[31m  1\nü\n");
+    }
+
+    #[test]
+    fn the_widest_cells_are_cut_where_a_terminal_is_narrow() {
+        let rows = [vec![
+            "cl_1".to_owned(),
+            "a very long description".to_owned(),
+            "mail".to_owned(),
+        ]];
+        let at = |width| super::laid_out(&["ID", "WHAT", "FOR"], &rows, Some(width));
         assert_eq!(
-            String::from_utf8(out).unwrap(),
-            "SLUG    NAME         KEYS\nlinear  Linear·[31m  1\nü\n"
+            at(35),
+            "ID    WHAT                     FOR\ncl_1  a very long description  mail\n"
         );
+        assert_eq!(at(24), "ID    WHAT          FOR\ncl_1  a very long…  mail\n");
+        // Never to nothing.
+        assert_eq!(at(3), "ID    WHAT      FOR\ncl_1  a very …  mail\n");
     }
 }

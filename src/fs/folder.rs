@@ -98,6 +98,7 @@ impl Folder {
         if !is_regular(&stat) {
             return Err(io::Error::other("it is not a regular file"));
         }
+        tracing::debug!("read {}", crate::text::plain(&self.join(name).display().to_string()));
         let mut bytes = Vec::with_capacity(usize::try_from(stat.st_size).unwrap_or(0).min(1 << 20) + 1);
         file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > limit {

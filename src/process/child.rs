@@ -87,6 +87,7 @@ impl Program<'_> {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0);
+        tracing::debug!("ran {}", crate::text::plain(&self.path.display().to_string()));
         let end = Instant::now() + self.limit;
         let mut running = Running(command.spawn().map_err(RunError::NotStarted)?);
         let mut pipes = Pipes::of(&mut running.0, self.stdin.unwrap_or_default())?;

@@ -198,6 +198,13 @@ impl Http {
     /// Sends a request and reads the whole answer. Blocks for the request's budget at most.
     pub fn send(&self, request: &Request) -> Result<Response, HttpError> {
         self.check(&request.url)?;
+        let url = &request.url;
+        tracing::debug!(
+            "asked {} {}{}",
+            request.method,
+            url.origin().ascii_serialization(),
+            url.path()
+        );
         let end = Instant::now() + request.budget;
         let secure = request.url.scheme() == "https";
         let here = url::addresses_here(&request.url);

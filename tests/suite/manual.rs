@@ -102,6 +102,19 @@ fn every_command_has_a_manual_page() {
         let name = [&["sigilum-authz-notify"], command].concat().join("-");
         assert!(page.contains(&format!(".TH {name} 1")), "{page}");
     }
+    // The pages that `SUBCOMMANDS` of another names are all there.
+    let list = env.run(["man", "--list"]).expect(0).stdout;
+    for words in list.lines() {
+        let page = env.run(["man"]).args(words.split(' ')).expect(0).stdout;
+        assert!(
+            page.contains(&format!(".TH sigilum-authz-notify-{} 1", words.replace(' ', "-"))),
+            "{page}"
+        );
+    }
+    assert!(
+        list.contains("service secret set\n") && !list.contains("help"),
+        "{list}"
+    );
     let output = env.run(["man", "auth", "nonsense"]).expect(2);
     assert!(output.stderr.contains("there is no command"), "{}", output.stderr);
 }

@@ -55,7 +55,7 @@ pub fn run(args: &LoginArgs, action: Action, env: &Env, out: &mut dyn Write) -> 
     let done = login.carry_out(args, &place)?;
     done.warn_of_a_secret_that_nobody_keeps(&login);
     if args.token_only {
-        done.report(&login, args, &place, &mut std::io::stderr())?;
+        done.report(&login, args, &place, &mut output::Beside)?;
         write_line(out, done.token.expose_secret())?;
     } else {
         done.report(&login, args, &place, out)?;

@@ -224,7 +224,8 @@ fn version_of(binary: &Path) -> Option<String> {
         stop: None,
     };
     let said = String::from_utf8(program.run().ok()?.stdout).ok()?;
-    let version = said.trim().strip_prefix("sigilum-authz-notify ")?;
+    // A commit may stand behind it.
+    let version = said.strip_prefix("sigilum-authz-notify ")?.split_whitespace().next()?;
     Some(version.to_owned())
 }
 
