@@ -439,6 +439,9 @@ pub struct HookInstallArgs {
     /// How often the API is asked for requests while there is such a chat: 5s to 60m, or off [default: 15s]
     #[arg(long, value_name = "TIME", value_parser = hook_record::poll_requests)]
     pub poll_requests: Option<u64>,
+    /// Unix socket of a broker that keeps the token as another user and asks with it; "" for none
+    #[arg(long, value_name = "PATH")]
+    pub broker: Option<String>,
     /// Where requests are answered, for the notice; "" for the default
     #[arg(long, value_name = "URL")]
     pub dashboard: Option<String>,

@@ -27,6 +27,25 @@ pub enum ExitCode {
     AnotherWatcher = 8,
 }
 
+impl ExitCode {
+    /// The code of a number; [`ExitCode::Failure`] where it is none of these.
+    pub fn of(number: u8) -> Self {
+        let all = [
+            Self::Ok,
+            Self::Usage,
+            Self::Config,
+            Self::Token,
+            Self::LockHeld,
+            Self::Unreachable,
+            Self::SecretOrDatabase,
+            Self::AnotherWatcher,
+        ];
+        all.into_iter()
+            .find(|code| *code as u8 == number)
+            .unwrap_or(Self::Failure)
+    }
+}
+
 impl From<ExitCode> for std::process::ExitCode {
     fn from(code: ExitCode) -> Self {
         Self::from(code as u8)

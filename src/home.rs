@@ -189,6 +189,16 @@ impl OpenClawHome {
         self.sigilum_dir().join("bin/sigilum-authz-notify")
     }
 
+    /// `<home>/.sigilum/broker`: there if a broker answers from here, and no OpenClaw runs.
+    pub fn broker_mark_file(&self) -> PathBuf {
+        self.sigilum_dir().join("broker")
+    }
+
+    /// Whether a broker answers from here, without an OpenClaw.
+    pub fn is_a_brokers(&self) -> bool {
+        self.broker_mark_file().exists() && !self.config.exists()
+    }
+
     /// `<home>/.sigilum/made-home`: there if we made the home.
     pub fn made_home_file(&self) -> PathBuf {
         self.sigilum_dir().join("made-home")

@@ -4,7 +4,7 @@ use super::peers;
 use super::protocol::{Hello, MAX_ANSWER, VERSION};
 use super::stream::{LINE, Reader, write_within};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::{self, BufRead, Read};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -103,9 +103,15 @@ impl Connection {
         loop {
             let line = line(&mut self.lines, deadline).map_err(Trouble::Gone)?;
             let answer: Value = serde_json::from_slice(&line).map_err(|_| Trouble::NoBroker)?;
-            if answer.get("id") == question.get("id") {
+            if answer.get("id") != question.get("id") {
+                continue;
+            }
+            if answer.get("confirm").is_none() {
                 return Ok(answer);
             }
+            // Nobody is here who could.
+            let no = json!({"id": question.get("id"), "confirmed": false});
+            write_line(&self.stream, &no).map_err(Trouble::Gone)?;
         }
     }
 

@@ -30,7 +30,7 @@ mod pushes;
 pub mod server;
 
 use self::lines::Incoming;
-use self::pushes::Pushes;
+use self::pushes::{Heard, Pushes};
 use self::server::{EventServer, Line, Reply, read};
 use crate::watch::push::Push;
 use serde_json::{Value, json};
@@ -53,6 +53,8 @@ pub enum Message {
     Confirm(Value),
     /// A message for the owner.
     Push(Push),
+    /// A line that goes out as it is.
+    Line(Value),
     /// Nothing more comes in, or a signal says to end.
     End,
 }
@@ -145,6 +147,7 @@ impl Lines<'_> {
             }
             Message::Confirm(id) => out(json!({"id": id, "confirm": true})),
             Message::Push(push) => out(self.pushes.line(push)),
+            Message::Line(line) => out(line),
             Message::Incoming(Incoming::TooLong, cap) => {
                 let why = format!("the line is over {cap} bytes");
                 give(self.server, &Reply::error(Value::Null, why), beside, out)
@@ -160,8 +163,13 @@ impl Lines<'_> {
     /// Takes a line; gives an answer that is ready at once.
     fn take(&mut self, line: &[u8]) -> Option<Reply> {
         let server = self.server;
-        if self.pushes.heard(line, |whom, requests| server.showed(whom, requests)) {
-            return None;
+        match self.pushes.heard(line, |whom, requests| server.showed(whom, requests)) {
+            Heard::Ours => return None,
+            Heard::Others(line) => {
+                self.server.passed_on(&line);
+                return None;
+            }
+            Heard::Nothing => {}
         }
         let (id, question) = match read(line) {
             Err(why) => return Some(Reply::error(Value::Null, why)),

@@ -5,6 +5,7 @@ pub mod answer;
 pub mod caller;
 pub mod deciders;
 pub mod install;
+pub mod install_broker;
 pub mod install_choices;
 pub mod run;
 pub mod status;

@@ -4,6 +4,7 @@
 use crate::cmd::own_program;
 use crate::fs::{self, FileLock};
 use crate::home::OpenClawHome;
+use crate::hook_record::HookRecord;
 use crate::process::Process;
 use crate::settings;
 use crate::time;
@@ -75,7 +76,8 @@ impl Presence {
     /// Shows this process in a home where somebody is logged in, and makes nothing in any other: it may be going away.
     /// `Err`: another process shows itself there.
     pub fn show(place: &OpenClawHome) -> Result<Option<Self>, ()> {
-        if !settings::hook_namespace(place).is_ok_and(|(namespace, _)| namespace.is_some()) {
+        let speaks = |(namespace, record): (Option<_>, HookRecord)| namespace.is_some() || record.broker.is_some();
+        if !settings::hook_namespace(place).is_ok_and(speaks) {
             return Ok(None);
         }
         let path = place.serve_status_file();

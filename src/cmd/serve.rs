@@ -9,15 +9,19 @@ mod beside;
 
 use self::beside::Beside;
 use crate::cli::{HookRunArgs, ServeArgs};
+use crate::cmd::broker::gateway;
+use crate::cmd::broker::link::Link;
 use crate::cmd::exchange::server::{Asker, EventServer};
 use crate::cmd::exchange::{self, Message, lines};
 use crate::cmd::hook::caller::Caller;
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::hook::event::MAX_BYTES;
+use crate::hook_record::HookRecord;
+use crate::sigilum::http::Http;
 use crate::watch;
 use crate::watch::log::LogFormat;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::Write;
 use std::sync::Arc;
@@ -46,7 +50,11 @@ pub fn run(args: &ServeArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
             ..HookRunArgs::default()
         },
         env: env.clone(),
+        link: Link::new(sender.clone()),
     };
+    if gateway.broker().is_some() {
+        gateway.keep_the_link();
+    }
     let server = Arc::new(EventServer::new(Box::new(gateway), Arc::default()));
     let mut beside = Beside::new(&args.place, env, (!args.no_watch).then_some(&sender));
     exchange::serve(&messages, &sender, &server, &mut beside, &mut |line| {
@@ -62,6 +70,19 @@ pub fn run(args: &ServeArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
 struct Gateway {
     args: HookRunArgs,
     env: Env,
+    link: Link,
+}
+
+impl Gateway {
+    /// The record, where it names a broker.
+    fn broker(&self) -> Option<HookRecord> {
+        gateway::record(&self.args.place, &self.env)
+    }
+
+    fn keep_the_link(&self) {
+        let (place, env) = (self.args.place.clone(), self.env.clone());
+        self.link.keep(move || gateway::record(&place, &env));
+    }
 }
 
 impl Asker for Gateway {
@@ -71,6 +92,20 @@ impl Asker for Gateway {
 
     fn args(&self, _question: &Value) -> HookRunArgs {
         self.args.clone()
+    }
+
+    fn other(&self, id: &Value, question: &Value, _http: &dyn Fn(&Caller) -> Arc<Http>) -> Option<Map<String, Value>> {
+        let record = self.broker()?;
+        if gateway::asks_nothing(question) {
+            return None;
+        }
+        self.keep_the_link();
+        let answer = self.link.ask(&record, id, question);
+        Some(gateway::members(answer, question, &record))
+    }
+
+    fn passed_on(&self, line: &Value) {
+        self.link.say(line);
     }
 }
 

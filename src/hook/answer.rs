@@ -4,10 +4,10 @@ use crate::error::Error;
 use crate::hook::event::{Asks, Event};
 use crate::hook::notice::{self, Form};
 use crate::text;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What goes back: messages for the chat, lines for the log.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// For the chat that the event came from.
     pub messages: Vec<String>,

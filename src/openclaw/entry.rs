@@ -116,9 +116,9 @@ pub fn find(config: &Value) -> Result<Option<Entry>> {
 pub struct Wanted<'a> {
     /// The namespace.
     pub namespace: &'a str,
-    /// The API's base URL.
+    /// The API's base URL; empty: not in the entry, as with a broker.
     pub api_url: &'a str,
-    /// `managed` or `oss-local`.
+    /// `managed` or `oss-local`; empty: not in the entry.
     pub mode: &'a str,
     /// The owner token, where one is known. Without one, a token of the same namespace stays.
     pub token: Option<&'a SecretString>,
@@ -237,7 +237,9 @@ fn put_entry(config: &mut Value, want: &Wanted<'_>, before: Option<&Entry>, note
         .is_some_and(|namespace| namespace != want.namespace);
     let env = child(config, &ENV_PATH)?;
     for (name, value) in [(NAMESPACE, want.namespace), (API_URL, want.api_url), (MODE, want.mode)] {
-        if !keep_reference(env, name, "written", notes) {
+        if value.is_empty() {
+            env.shift_remove(name);
+        } else if !keep_reference(env, name, "written", notes) {
             env.insert(name.to_owned(), Value::String(value.to_owned()));
         }
     }

@@ -15,6 +15,7 @@ pub enum Setting {
     Config,
     ReadOnly,
     Namespace,
+    Broker,
     Mode,
     ApiUrl,
     Email,
@@ -97,7 +98,7 @@ const fn rule(setting: Setting, name: &'static str, order: &'static [(Claimant, 
 }
 
 /// Every setting. Who is not in its row decides nothing.
-pub const RULES: [Rule; 36] = [
+pub const RULES: [Rule; 37] = [
     rule(
         Setting::OpenClawHome,
         "OpenClaw home",
@@ -141,6 +142,15 @@ pub const RULES: [Rule; 36] = [
             (By::SigilumConfig, "`config.env`"),
             (By::UnrecordedEntry, "no record: the entry's, a guess"),
             (By::UserName, "`USER`, a guess"),
+        ],
+    ),
+    rule(
+        Setting::Broker,
+        "broker that keeps the token",
+        &[
+            (By::PersonEnvironment, "`SIGILUM_BROKER`"),
+            (By::Record, "`hook.json` (`hook install --broker`)"),
+            (By::Default, "none"),
         ],
     ),
     rule(

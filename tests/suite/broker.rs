@@ -1,4 +1,9 @@
-//! `broker run`: the process of another user that keeps the owner token, over real sockets.
+//! `broker run`: the process of another user that keeps the owner token, over real sockets; its gateway's side in
+//! `broker/gateway.rs`, many and hostile clients in `crowd.rs` and `limits.rs`.
+
+mod crowd;
+mod gateway;
+mod limits;
 
 use crate::env;
 
@@ -12,6 +17,8 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 const NS: &str = "alice";
+/// A signing secret that lies in its folder.
+const SECRET: &str = "the-secret of this very house";
 const SOON: Duration = Duration::from_secs(20);
 
 /// A broker's folder, in which alice is logged in at an API on loopback.
@@ -42,9 +49,7 @@ impl House {
         let record = json!({"mode": "oss-local", "api_url": house.api.url(), "email": "alice@local.sigilum"});
         house.env.write("state/.sigilum/owner-alice.json", record.to_string());
         house.env.write("state/.sigilum/owner-token-alice.jwt", &house.token);
-        house
-            .env
-            .write("state/.sigilum/jwt-secret", "the-secret of this very house");
+        house.env.write("state/.sigilum/jwt-secret", SECRET);
         house.env.write("run/.keep", "");
         house.api.add_claim(NS, json!({"service": "mail"}));
         house
@@ -110,7 +115,22 @@ impl Drop for Broker {
 
 impl Client {
     pub fn to(socket: &std::path::Path) -> Self {
-        let stream = UnixStream::connect(socket).unwrap();
+        Self::over(UnixStream::connect(socket).unwrap())
+    }
+
+    /// As another user; only root can.
+    pub fn by_user(socket: &std::path::Path, uid: u32, gid: u32) -> Self {
+        // A user's number is a thread's own.
+        let connect = || {
+            rustix::thread::set_thread_groups(&[]).unwrap();
+            rustix::thread::set_thread_gid(rustix::process::Gid::from_raw(gid)).unwrap();
+            rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(uid)).unwrap();
+            UnixStream::connect(socket).unwrap()
+        };
+        Self::over(std::thread::scope(|scope| scope.spawn(connect).join().unwrap()))
+    }
+
+    fn over(stream: UnixStream) -> Self {
         stream.set_read_timeout(Some(SOON)).unwrap();
         let lines = BufReader::new(stream.try_clone().unwrap());
         Self { stream, lines }
@@ -120,11 +140,20 @@ impl Client {
         writeln!(self.stream, "{line}").unwrap();
     }
 
+    /// The next line as it came.
+    pub fn raw(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).unwrap();
+        line
+    }
+
     /// The next line; `None` where there is none any more.
     pub fn hear(&mut self) -> Option<Value> {
         let mut line = String::new();
         match self.lines.read_line(&mut line) {
-            Ok(0) | Err(_) => None,
+            // Cut off, it is none.
+            Ok(_) if !line.ends_with('\n') => None,
+            Err(_) => None,
             Ok(_) => Some(serde_json::from_str(&line).unwrap()),
         }
     }
@@ -133,6 +162,15 @@ impl Client {
         self.say(line);
         self.hear().expect("no answer")
     }
+}
+
+/// Waits until something holds; fails where it never does.
+fn wait_for(what: &str, holds: impl FnMut() -> bool) {
+    assert!(env::watching::wait_until(holds), "not within the time: {what}");
+}
+
+fn chmod(path: &std::path::Path, mode: u32) {
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
 }
 
 /// `/new` in a direct chat.
@@ -194,4 +232,83 @@ fn it_answers_what_serve_does_and_what_a_terminal_asks() {
     }
     broker.stop();
     assert!(!house.socket().exists());
+}
+
+#[test]
+fn what_has_the_sockets_name_stays_unless_a_broker_of_ours_left_it() {
+    let house = House::new();
+    let ends = |socket: &str| {
+        let run = house.env.run(["broker", "run", "--socket", socket, "--state"]);
+        run.args([house.state()]).expect(1).stderr
+    };
+    let broker = house.broker(&[]);
+    let socket = house.socket();
+    assert!(ends(socket.to_str().unwrap()).contains("another process of this user answers there"));
+    broker.connect().hear().unwrap();
+    // Killed, it leaves the socket, which the next one replaces.
+    drop(broker);
+    assert!(socket.exists());
+    let broker = house.broker(&[]);
+    broker.connect().hear().unwrap();
+    broker.stop();
+    let file = house.env.write("run/file", "mine");
+    assert!(ends(file.to_str().unwrap()).contains("something else has that name"));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+    let open = house.env.home().join("open");
+    std::fs::create_dir(&open).unwrap();
+    chmod(&open, 0o777);
+    assert!(ends(open.join("x.sock").to_str().unwrap()).contains("others could replace files in it"));
+}
+
+#[test]
+fn it_takes_the_socket_that_a_service_manager_made() {
+    let house = House::new();
+    let listener = std::os::unix::net::UnixListener::bind(house.socket()).unwrap();
+    let script = r#"exec 3<&0 0</dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@""#;
+    let run = house.env.run(["broker", "run", "--state"]).args([house.state()]);
+    let mut command = run.under("sh", ["-c", script, "sh"]).into_command();
+    command.stdin(std::os::fd::OwnedFd::from(listener));
+    let broker = Broker::started(house.socket(), command);
+    let mut client = broker.connect();
+    client.hear().unwrap();
+    let answer = client.ask(&new_command(1));
+    assert!(answer["messages"][0].as_str().unwrap().contains("mail"), "{answer}");
+}
+
+#[test]
+fn its_user_logs_in_beside_it_and_it_renews_what_it_has() {
+    let house = House::new();
+    let broker = house.broker(&[]);
+    let login = house.env.run([
+        "auth",
+        "login",
+        "--mode",
+        "oss-local",
+        "--namespace",
+        "bob",
+        "--no-check",
+    ]);
+    let login = login
+        .args(["--print-token", "false", "--openclaw-home"])
+        .args([house.state()]);
+    login.expect(0);
+    assert!(!house.state().join("openclaw.json").exists());
+    let mut client = broker.connect();
+    assert_eq!(client.hear().unwrap()["namespaces"], json!([NS, "bob"]));
+    drop((client, broker));
+    // Due, it is signed anew with the secret that lies there.
+    let file = house.state().join(".sigilum/owner-token-bob.jwt");
+    let before = std::fs::read_to_string(&file).unwrap();
+    let now = env::now();
+    let secret = std::fs::read_to_string(house.state().join(".sigilum/jwt-secret")).unwrap();
+    let due = env::api::token(
+        secret.trim(),
+        json!({"namespace": "bob", "sub": "u", "email": "bob@local.sigilum", "iat": now - 900, "exp": now + 60}),
+    );
+    house.env.write("state/.sigilum/owner-token-bob.jwt", &due);
+    let _broker = house.broker(&[]);
+    wait_for("the token is renewed", || {
+        let stored = std::fs::read_to_string(&file).unwrap();
+        stored.trim() != due && stored != before
+    });
 }

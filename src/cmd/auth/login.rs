@@ -6,6 +6,7 @@ mod report;
 
 use super::accept::{self, Action};
 use crate::cli::LoginArgs;
+use crate::cmd::broker::remote;
 use crate::cmd::context::{self, place};
 use crate::cmd::hook_entry::{EntryDone, EntryEdit};
 use crate::cmd::output::{self, write_line};
@@ -47,6 +48,11 @@ pub fn run(args: &LoginArgs, action: Action, env: &Env, out: &mut dyn Write) -> 
         .next("leave out --token-only, or --print-token false"));
     }
     let place = place(&args.place, env)?;
+    let words = match action {
+        Action::Login => "auth login",
+        Action::Refresh => "auth refresh",
+    };
+    remote::refuse(&place, env, "store a token here", words)?;
     place.refuse_to_hide_an_older()?;
     let login = prepare(args, action, env, &place)?;
     if args.dry_run {
@@ -136,6 +142,9 @@ fn new_token(
 fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) -> Result<Login> {
     let now = time::now();
     let mut config_skipped = (!args.write_openclaw).then(|| "--write-openclaw is false".to_owned());
+    if place.is_a_brokers() {
+        config_skipped.get_or_insert_with(|| "the folder is a broker's".to_owned());
+    }
     let entry = match config_skipped {
         None if action == Action::Login => context::entry_to_set_up(place)?,
         None => context::entry(place)?,

@@ -1,6 +1,7 @@
 //! `auth show`: print the stored token.
 
 use crate::cli::ShowArgs;
+use crate::cmd::broker::remote;
 use crate::cmd::context::{self, place};
 use crate::cmd::output::{self, write_line};
 use crate::cmd::owner;
@@ -15,6 +16,7 @@ use std::io::Write;
 /// Runs the command.
 pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.place, env)?;
+    remote::refuse(&place, env, "show the token", "auth show")?;
     let entry_env = || Ok(context::entry_env_if_readable(&place));
     let owner = owner::owner(query(args, &entry_env), env, &place, false)?;
     let entry = context::entry(&place).ok().flatten();

@@ -1,7 +1,9 @@
 //! `auth status`: which token the hook uses, until when, what the API says of it, and whether openclaw.json holds the same
 //! one.
 
+use crate::broker::protocol;
 use crate::cli::StatusArgs;
+use crate::cmd::broker::remote::Remote;
 use crate::cmd::context::place;
 use crate::cmd::doctor::checks;
 use crate::cmd::doctor::facts::{Facts, View};
@@ -10,9 +12,11 @@ use crate::cmd::doctor::token::TokenStatus;
 use crate::cmd::output::{self, write_json, write_lines};
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
+use crate::fs;
 use crate::owner_token;
 use crate::watch::status::WatchStatus;
 use serde::Serialize;
+use serde_json::json;
 use std::io::Write;
 
 /// What `auth status` shows.
@@ -26,6 +30,9 @@ struct Status {
 /// Runs the command.
 pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.show.place, env)?;
+    if let Some(remote) = Remote::of_person(&place, env, args.show.namespace.as_deref())? {
+        return of_broker(&remote, args.output.json, out);
+    }
     let facts = Facts::collect(&args.show, env, &place, View::AuthStatus);
     let findings = checks::findings(&facts, View::AuthStatus);
     let status = Status {
@@ -46,6 +53,46 @@ pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         output::warn(fault.lines("").join("\n  "));
     }
     Ok(finding::exit_code(&status.findings))
+}
+
+/// As the broker says it.
+fn of_broker(remote: &Remote, json: bool, out: &mut dyn Write) -> Result<ExitCode> {
+    let (status, uid) = remote.status()?;
+    let code = match status.token {
+        true => ExitCode::Ok,
+        false => ExitCode::Token,
+    };
+    if json {
+        write_json(
+            out,
+            &json!({"broker": {"socket": remote.socket, "uid": uid}, "status": status}),
+        )?;
+        return Ok(code);
+    }
+    write_lines(out, &broker_lines(remote, &status, uid))?;
+    Ok(code)
+}
+
+/// The broker's token, line by line.
+pub fn broker_lines(remote: &Remote, status: &protocol::Status, uid: u32) -> Vec<String> {
+    let socket = remote.socket.display();
+    let mut lines = vec![
+        format!(
+            "Broker:        {socket} (from {}), run by {}",
+            remote.origin,
+            fs::user_name(uid)
+        ),
+        format!("Namespace:     {}", status.namespace),
+        format!("Mode:          {}", status.mode),
+        format!("API:           {}", status.api),
+    ];
+    lines.push(match (&status.why_not, &status.expires_at) {
+        (Some(why), _) => format!("Token:         none that can be used: {why}"),
+        (None, Some(at)) => format!("Token:         expires {at}"),
+        (None, None) => "Token:         without an expiry".to_owned(),
+    });
+    lines.extend(status.renewed_at.iter().map(|at| format!("Renewed:       {at}")));
+    lines
 }
 
 /// What is known of a login that there is not.

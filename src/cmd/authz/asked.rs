@@ -2,6 +2,7 @@
 
 use super::site::{self, Site};
 use crate::cli::TargetArgs;
+use crate::cmd::broker::remote;
 use crate::cmd::{context, prompt};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
@@ -43,6 +44,8 @@ impl<'a> Asked<'a> {
                 format!("could not {verb}: this is an agent's shell (OPENCLAW_SHELL is set), and agents do not decide");
             return Err(Error::new(ExitCode::Usage, what).next("run the command in a terminal of your own"));
         }
+        let place = context::place(&self.args.owner.place, env)?;
+        remote::refuse(&place, env, verb, &self.words())?;
         if !self.args.yes && !prompt::may_ask() {
             let what = format!("could not ask whether to {verb}: there is no terminal");
             return Err(Error::new(ExitCode::Usage, what).next(self.command(self.time, true)));
@@ -52,11 +55,17 @@ impl<'a> Asked<'a> {
         Ok(site)
     }
 
-    /// The command again, with another time, asking or not.
-    fn command(&self, time: Option<i64>, yes: bool) -> String {
+    /// The command's words up to the requests.
+    fn words(&self) -> String {
         let named = self.args.service.iter().zip(&self.args.key);
         let named = named.flat_map(|(service, key)| ["--service", service, "--key", key]);
         let words = shell_words::join(self.args.ids.iter().map(String::as_str).chain(named));
+        format!("authz {} {words}", self.decision.as_str())
+    }
+
+    /// The command again, with another time, asking or not.
+    fn command(&self, time: Option<i64>, yes: bool) -> String {
+        let words = self.words();
         let time = time.map_or_else(String::new, |seconds| format!(" --for {}m", seconds / 60));
         let even = if self.even_without_watcher {
             " --even-without-watcher"
@@ -65,10 +74,7 @@ impl<'a> Asked<'a> {
         };
         let yes = if yes { " --yes" } else { "" };
         let flags = site::flags(&self.args.owner);
-        format!(
-            "sigilum-authz-notify authz {} {words}{time}{even}{yes}{flags}",
-            self.decision.as_str()
-        )
+        format!("sigilum-authz-notify {words}{time}{even}{yes}{flags}")
     }
 
     /// When an approval of so many seconds is over, Unix seconds.

@@ -6,6 +6,8 @@ use crate::authz::short_id::short;
 use crate::authz::timed;
 use crate::broker::protocol::List;
 use crate::cli::{AuthzListArgs, ListedStatus};
+use crate::cmd::broker::remote::Remote;
+use crate::cmd::context;
 use crate::cmd::hook::answer::read_seen;
 use crate::cmd::output::{self, write_json, write_line};
 use crate::env::Env;
@@ -18,6 +20,7 @@ use crate::sigilum::local_db::LocalDb;
 use crate::time;
 use clap::ValueEnum;
 use serde::Serialize;
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
@@ -53,12 +56,16 @@ struct Line<'a> {
 
 /// Runs the command.
 pub fn run(args: &AuthzListArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    let site = Site::open(&args.owner, env)?;
     let asked = List {
         status: args.status.as_str().to_owned(),
         service: args.service.clone(),
         json: args.output.json,
     };
+    let place = context::place(&args.owner.place, env)?;
+    if let Some(remote) = Remote::of_person(&place, env, args.owner.namespace.as_deref())? {
+        return remote.print("list", json!(asked), out);
+    }
+    let site = Site::open(&args.owner, env)?;
     let mut notes = Vec::new();
     let printed = print(&site, &asked, &mut notes, out);
     notes.iter().for_each(output::note);

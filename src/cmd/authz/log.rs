@@ -4,6 +4,7 @@ use super::site::Site;
 use super::text;
 use crate::authz::decision_log::{DecisionLog, Entry, Outcome};
 use crate::cli::AuthzLogArgs;
+use crate::cmd::broker::remote;
 use crate::cmd::context;
 use crate::cmd::output::{self, write_json, write_line};
 use crate::env::Env;
@@ -20,7 +21,9 @@ struct Report {
 
 /// Runs the command.
 pub fn run(args: &AuthzLogArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    let log = DecisionLog::of(&context::place(&args.owner.place, env)?);
+    let place = context::place(&args.owner.place, env)?;
+    remote::refuse(&place, env, "list the decisions", "authz log")?;
+    let log = DecisionLog::of(&place);
     let mut decisions = log.read()?;
     if decisions.iter().any(|entry| entry.result.is_none()) {
         match Site::open(&args.owner, env) {

@@ -5,7 +5,10 @@ use super::target;
 use super::{log, text};
 use crate::authz::decision_log::DecisionLog;
 use crate::authz::timed;
+use crate::broker::protocol::Show;
 use crate::cli::AuthzShowArgs;
+use crate::cmd::broker::remote::Remote;
+use crate::cmd::context;
 use crate::cmd::output::{self, write_lines};
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
@@ -13,6 +16,7 @@ use crate::request::AuthorizationRequest;
 use crate::sigilum::api::ApiError;
 use crate::sigilum::decisions::Usage;
 use crate::time;
+use serde_json::json;
 use std::io::Write;
 
 /// The days whose use is shown.
@@ -20,6 +24,10 @@ const DAYS: i64 = 30;
 
 /// Runs the command.
 pub fn run(args: &AuthzShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    let place = context::place(&args.owner.place, env)?;
+    if let Some(remote) = Remote::of_person(&place, env, args.owner.namespace.as_deref())? {
+        return remote.print("show", json!(Show { id: args.id.clone() }), out);
+    }
     let site = Site::open(&args.owner, env)?;
     let mut notes = Vec::new();
     print(&site, &args.id, &mut notes, out)?;

@@ -66,7 +66,7 @@ impl Asker for Guest {
         }
     }
 
-    fn other(&self, question: &Value, http: &dyn Fn(&Caller) -> Arc<Http>) -> Option<Map<String, Value>> {
+    fn other(&self, _id: &Value, question: &Value, http: &dyn Fn(&Caller) -> Arc<Http>) -> Option<Map<String, Value>> {
         let site = || {
             let caller = self.caller(question)?;
             let http = http(&caller);

@@ -44,6 +44,7 @@ pub fn run(args: &BrokerRunArgs, env: &Env) -> Result<ExitCode> {
     }
     let house = Arc::new(House::new(place, env.clone(), by_code));
     fs::create_private_dir(&house.place.sigilum_dir())?;
+    fs::write_private(&house.place.broker_mark_file(), b"")?;
     let (listener, socket) = listen(args)?;
     let watching = watch(&house)?;
     house.watched_by(watching.waker());

@@ -1,5 +1,6 @@
 //! Every check: its name, which never changes, and who shows it.
 
+mod broker;
 mod config;
 mod entry;
 mod files;
@@ -29,7 +30,7 @@ const HOOK: &[View] = &[View::HookStatus];
 const AUTH: &[View] = &[View::AuthStatus];
 
 /// In the order in which they are shown.
-const CHECKS: [Check; 20] = [
+const CHECKS: [Check; 21] = [
     check("home", HOOK, home::home),
     check("files", BOTH, home::files),
     check("leftovers", &[], home::leftovers),
@@ -43,6 +44,7 @@ const CHECKS: [Check; 20] = [
     check("program", HOOK, files::program),
     check("openclaw", HOOK, files::openclaw),
     check("running", HOOK, services::running),
+    check("broker", BOTH, broker::broker),
     check("token", BOTH, token::token),
     check("stored", &[], token::stored),
     check("api", AUTH, token::api),
@@ -52,11 +54,15 @@ const CHECKS: [Check; 20] = [
     check("watcher", &[], services::watcher),
 ];
 
+/// What a home with a broker has nothing to do with: the token is elsewhere.
+const OF_A_TOKEN: [&str; 6] = ["token", "stored", "api", "clock", "local-api", "watcher"];
+
 /// What the checks of a view find.
 pub fn findings(facts: &Facts, view: View) -> Vec<Finding> {
     let shown = CHECKS
         .iter()
-        .filter(|check| view == View::Doctor || check.views.contains(&view));
+        .filter(|check| view == View::Doctor || check.views.contains(&view))
+        .filter(|check| facts.broker.is_none() || !OF_A_TOKEN.contains(&check.name));
     let found = shown.flat_map(|check| (check.find)(check.name, facts));
     let for_this_home = |finding: Finding| Finding {
         next: finding.next.map(|step| facts.called.complete(&step)),

@@ -2,7 +2,9 @@
 
 use super::openclaw::OpenClaw;
 use super::token::{self, Other, TokenStatus};
+use crate::broker::protocol;
 use crate::cli::ShowArgs;
+use crate::cmd::broker::remote::Remote;
 use crate::cmd::context;
 use crate::cmd::resident::{self, Resident};
 use crate::env::Env;
@@ -51,6 +53,8 @@ pub struct Facts<'a> {
     pub plugin_state: Result<plugin::State>,
     /// What a person chose for the hook.
     pub chosen: Result<HookRecord>,
+    /// The broker that is asked in the hook's place, and how it stands; `None` where none is recorded.
+    pub broker: Option<(Remote, Result<(protocol::Status, u32)>)>,
     /// The hook's token.
     pub token: Result<TokenStatus>,
     /// Other stored namespaces, and what their API says.
@@ -87,6 +91,13 @@ impl<'a> Facts<'a> {
             plugin: hook_files::look(place, Kind::Plugin),
             plugin_state: plugin_package::state(&value, place),
             chosen: settings::hook_namespace(place).map(|(_, record)| record),
+            broker: settings::hook_namespace(place)
+                .ok()
+                .and_then(|(_, record)| Remote::recorded(&record))
+                .map(|remote| {
+                    let status = remote.status();
+                    (remote, status)
+                }),
             token,
             others: Vec::new(),
             loose,

@@ -52,11 +52,10 @@ impl Chat {
         confirmed
     }
 
-    /// What the plugin says of a line. What nobody waits for any more is nothing.
-    pub fn confirmed(&self, id: &Value, yes: bool) {
-        if let Some(sender) = self.waiting().remove(&id.to_string()) {
-            let _ = sender.send(yes);
-        }
+    /// What the plugin says of a line; whether somebody waits for it.
+    pub fn confirmed(&self, id: &Value, yes: bool) -> bool {
+        let waiting = self.waiting().remove(&id.to_string());
+        waiting.is_some_and(|sender| sender.send(yes).is_ok())
     }
 
     fn waiting(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Sender<bool>>> {

@@ -8,7 +8,7 @@
 
 use crate::request::AuthorizationRequest;
 use crate::watch::push::{Push, Report};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -16,11 +16,21 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub struct Pushes(BTreeMap<String, Report>);
 
-#[derive(Deserialize)]
+/// What a line says.
+pub enum Heard {
+    /// What became of one of these.
+    Ours,
+    /// What became of another one: the line again.
+    Others(Value),
+    /// Nothing of messages.
+    Nothing,
+}
+
+#[derive(Serialize, Deserialize)]
 struct Pushed {
     pushed: String,
     status: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     code: Option<String>,
 }
 
@@ -32,14 +42,17 @@ impl Pushes {
         json!({"push": push})
     }
 
-    /// Takes a line that says what became of a message; `false` for any other. `shown` hears whom it showed what.
-    pub fn heard(&mut self, line: &[u8], shown: impl FnOnce(&str, &[AuthorizationRequest])) -> bool {
+    /// Takes a line that says what became of a message. `shown` hears whom it showed what.
+    pub fn heard(&mut self, line: &[u8], shown: impl FnOnce(&str, &[AuthorizationRequest])) -> Heard {
         let Ok(pushed) = serde_json::from_slice::<Pushed>(line) else {
-            return false;
+            return Heard::Nothing;
         };
-        if let Some(report) = self.0.remove(&pushed.pushed) {
-            report.delivered(&pushed.status, pushed.code.as_deref(), shown);
+        match self.0.remove(&pushed.pushed) {
+            Some(report) => {
+                report.delivered(&pushed.status, pushed.code.as_deref(), shown);
+                Heard::Ours
+            }
+            None => Heard::Others(json!(pushed)),
         }
-        true
     }
 }

@@ -14,7 +14,7 @@ use crate::hook::reply::Reply as ChatReply;
 use crate::request::AuthorizationRequest;
 use crate::sigilum::http::{self, Http};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::Sender;
@@ -51,7 +51,7 @@ pub struct Reply {
     #[serde(skip_serializing_if = "Option::is_none")]
     reply: Option<ChatReply>,
     #[serde(flatten)]
-    outcome: Outcome,
+    outcome: Option<Outcome>,
     #[serde(flatten)]
     more: Map<String, Value>,
 }
@@ -62,7 +62,7 @@ impl Reply {
             id,
             error: None,
             reply: None,
-            outcome,
+            outcome: Some(outcome),
             more: Map::new(),
         }
     }
@@ -89,10 +89,17 @@ pub trait Asker: Send + Sync {
     fn caller(&self, question: &Value) -> Result<Caller>;
     /// The flags that count.
     fn args(&self, question: &Value) -> HookRunArgs;
-    /// Answers what is neither an event nor a command; `None`: it is one of these.
-    fn other(&self, _question: &Value, _http: &dyn Fn(&Caller) -> Arc<Http>) -> Option<Map<String, Value>> {
+    /// Answers what is to be answered otherwise than by what `caller` says; `None`: it is not.
+    fn other(
+        &self,
+        _id: &Value,
+        _question: &Value,
+        _http: &dyn Fn(&Caller) -> Arc<Http>,
+    ) -> Option<Map<String, Value>> {
         None
     }
+    /// Takes what is said of a command that waits to be confirmed, or of a message, and that nobody here waits for.
+    fn passed_on(&self, _line: &Value) {}
 }
 
 /// What several connections share.
@@ -128,7 +135,14 @@ impl EventServer {
 
     /// What is said of a command that waits to be confirmed.
     pub fn confirmed(&self, id: &Value, yes: bool) {
-        self.chat.confirmed(id, yes);
+        if !self.chat.confirmed(id, yes) {
+            self.asker.passed_on(&json!({"id": id, "confirmed": yes}));
+        }
+    }
+
+    /// What is said of a message that is not one of this connection's own.
+    pub fn passed_on(&self, line: &Value) {
+        self.asker.passed_on(line);
     }
 
     /// A message showed somebody these requests.
@@ -138,8 +152,10 @@ impl EventServer {
 
     /// Call it once the answer was given.
     pub fn remember(&self, reply: &Reply) {
-        let _one = self.kept.remembering.lock().unwrap_or_else(PoisonError::into_inner);
-        reply.outcome.remember();
+        if let Some(outcome) = &reply.outcome {
+            let _one = self.kept.remembering.lock().unwrap_or_else(PoisonError::into_inner);
+            outcome.remember();
+        }
     }
 
     /// Answers a question, whatever comes of it.
@@ -152,10 +168,13 @@ impl EventServer {
     fn reply(&self, id: Value, question: &Question, sender: &Sender<Message>) -> Reply {
         let value = &question.value;
         let http = |caller: &Caller| self.http(caller);
-        if let Some(more) = self.asker.other(value, &http) {
+        if let Some(more) = self.asker.other(&id, value, &http) {
             return Reply {
+                id,
+                error: None,
+                reply: None,
+                outcome: None,
                 more,
-                ..Reply::of(id, Outcome::default())
             };
         }
         let caller = || self.asker.caller(value);

@@ -3,7 +3,7 @@
 use crate::cli::{HookInstallArgs, InstallAs};
 use crate::cmd::choice::{Choice, Speaks};
 use crate::cmd::context::{self, place};
-use crate::cmd::hook::install_choices;
+use crate::cmd::hook::{install_broker, install_choices};
 use crate::cmd::output::write_line;
 use crate::cmd::own_program;
 use crate::cmd::owner;
@@ -38,7 +38,11 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
         true => place.program_copy(),
         false => own_program::lasting(&place)?,
     };
-    let (owner, namespace, speaks) = whom(args, env, &place, kind)?;
+    let broker = install_broker::choose(args, env, &place)?;
+    let (owner, namespace, speaks) = match &broker {
+        Some(broker) => (None, broker.namespace.clone(), None),
+        None => whom(args, env, &place, kind)?,
+    };
     let lock = fs::lock_sigilum(&place)?;
     let mut job = Job {
         args,
@@ -51,10 +55,14 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
             Kind::Plugin => Some(hook_files::look(&place, kind)?).filter(|found| found.by_openclaw),
             Kind::Hook => None,
         },
-        notes: Vec::new(),
+        notes: broker.as_ref().map_or_else(Vec::new, |broker| broker.notes.clone()),
     };
     job.notes.extend(speaks.map(|text| format!("the hook {text}")));
     job.choose(kind, namespace, &binary)?;
+    job.choice.record.broker = broker.map(|broker| broker.record);
+    if job.choice.record.broker.is_some() {
+        job.choice.record.token_in_config = Some(false);
+    }
     if let Some(owner) = &job.owner {
         job.token = usable_token(owner, &mut job.notes)?;
     }
@@ -118,6 +126,15 @@ impl Job<'_> {
             .unwrap_or(binary);
         write_line(out, format!("{} {verb}: {}", kind.name(), dir.display()))?;
         write_line(out, format!("it runs: {}", binary.display()))?;
+        if let Some(broker) = &self.choice.record.broker {
+            let (socket, user) = (broker.socket.display(), fs::user_name(broker.uid));
+            write_line(
+                out,
+                format!("it asks the broker: {socket}, run by {user} (user {})", broker.uid),
+            )?;
+            let namespace = self.choice.record.namespace.as_deref().unwrap_or("none yet");
+            write_line(out, format!("namespace: {namespace}"))?;
+        }
         if let Some(owner) = &self.owner {
             write_line(
                 out,
@@ -167,7 +184,9 @@ impl Job<'_> {
         let dir = kind.dir(self.place);
         let mut outcome = config::edit(self.place, options, &mut |ask| {
             let planned = match (kind, &self.owner) {
-                (Kind::Hook, Some(owner)) => self.entry(owner, ask, &dir)?,
+                (Kind::Hook, owner) if owner.is_some() || self.choice.record.broker.is_some() => {
+                    self.entry(owner.as_ref(), ask, &dir)?
+                }
                 _ => plugin::wanted(ask.value, self.args.enable, &dir, self.by_openclaw.is_none())?,
             };
             notes = planned.notes;
@@ -177,11 +196,15 @@ impl Job<'_> {
         Ok(outcome)
     }
 
-    fn entry(&self, owner: &Owner, ask: &Ask<'_>, dir: &Path) -> Result<entry::Planned> {
+    /// With a broker the entry names nothing but the namespace.
+    fn entry(&self, owner: Option<&Owner>, ask: &Ask<'_>, dir: &Path) -> Result<entry::Planned> {
         let want = Wanted {
-            namespace: &owner.namespace.value,
-            api_url: &owner.api_url.value,
-            mode: owner.mode.value.as_str(),
+            namespace: match owner {
+                Some(owner) => &owner.namespace.value,
+                None => self.choice.record.namespace.as_deref().unwrap_or_default(),
+            },
+            api_url: owner.map_or("", |owner| &owner.api_url.value),
+            mode: owner.map_or("", |owner| owner.mode.value.as_str()),
             token: self.token.as_ref(),
             replaces: None,
             token_in_config: self.choice.record.token_in_config,
@@ -205,6 +228,7 @@ impl Job<'_> {
                 needs.push(format!("an owner token: {}", context::login_command(owner, &flags)));
             }
             Some(_) => {}
+            None if self.choice.record.broker.is_some() => {}
             None => needs.extend(self.plugin_owner()),
         }
         // What a config that must not be written needs is told in full already.

@@ -104,7 +104,11 @@ fn put(record: &mut HookRecord, name: &str, value: &str) {
     }
 }
 
-fn refuse_an_agents_shell(what: &str, env: &Env) -> Result<()> {
+/// Refuses where an agent may have typed the command.
+///
+/// # Errors
+/// It is an agent's shell.
+pub fn refuse_an_agents_shell(what: &str, env: &Env) -> Result<()> {
     if env.var("OPENCLAW_SHELL").is_none() {
         return Ok(());
     }

@@ -1,13 +1,18 @@
 //! `hook run`: one OpenClaw event in, messages out.
 
 use crate::cli::HookRunArgs;
+use crate::cmd::broker::gateway;
+use crate::cmd::broker::remote::Remote;
 use crate::cmd::hook::answer;
 use crate::cmd::hook::caller::Caller;
+use crate::cmd::{context, output};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::hook::answer::Answer;
-use crate::hook::event::{self, Event, MAX_BYTES};
+use crate::hook::event::{self, Asks, Event, MAX_BYTES};
 use crate::sigilum::http::{self, Http};
+use serde::Serialize;
+use serde_json::json;
 use std::io::{IsTerminal, Read, Write};
 use std::sync::Arc;
 
@@ -17,21 +22,47 @@ pub fn run(args: &HookRunArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCod
         let event = Event::by_hand(name).ok_or_else(|| {
             Error::new(ExitCode::Usage, format!("could not read the event: {name:?}")).next("give --event command:new")
         })?;
+        let place = context::place(&args.place, env)?;
+        if let Some(remote) = Remote::of_person(&place, env, args.owner.namespace.as_deref())? {
+            return ask_by_hand(&remote, name, out);
+        }
         let outcome = answer::for_person(&event, args, env)?;
         print(&outcome.answer, out)?;
         outcome.remember();
         return Ok(ExitCode::Ok);
     }
-    let event = Event::from_value(&read_event()?);
+    let question = read_event()?;
+    let event = Event::from_value(&question);
+    if let Some(record) = gateway::record(&args.place, env).filter(|_| event.asks() != Asks::Nothing) {
+        let answer = gateway::ask_once(&record, &question);
+        write_answer(&gateway::members(answer, &question, &record), out)?;
+        return Ok(ExitCode::Ok);
+    }
     let http = |caller: &Caller| Arc::new(Http::new(http::Options::from_env(&caller.env)));
     let caller = || Caller::gateway(&args.place, env);
     let outcome = answer::for_gateway(&event, args, &caller, &http);
-    serde_json::to_writer(&mut *out, &outcome)
+    write_answer(&outcome, out)?;
+    outcome.remember();
+    Ok(ExitCode::Ok)
+}
+
+fn write_answer(answer: &impl Serialize, out: &mut dyn Write) -> Result<()> {
+    serde_json::to_writer(&mut *out, answer)
         .map_err(std::io::Error::from)
         .and_then(|()| writeln!(out))
         .and_then(|()| out.flush())
-        .or_fail(ExitCode::Failure, || "could not print the answer".into())?;
-    outcome.remember();
+        .or_fail(ExitCode::Failure, || "could not print the answer".into())
+}
+
+/// What a broker answers in a direct chat of its owner's.
+fn ask_by_hand(remote: &Remote, name: &str, out: &mut dyn Write) -> Result<ExitCode> {
+    let (kind, action) = name.split_once(':').unwrap_or_default();
+    let direct = json!({"type": kind, "action": action, "sessionKey": "agent:main:main", "chatType": "direct"});
+    let answer: Answer = remote.event(direct)?;
+    if answer.messages.is_empty() && kind == "command" {
+        output::note("the broker says nothing: nothing waits for approval");
+    }
+    print(&answer, out)?;
     Ok(ExitCode::Ok)
 }
 

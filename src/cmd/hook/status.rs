@@ -1,7 +1,9 @@
 //! `hook status`: what is installed, selected and in force, and what OpenClaw itself says of it.
 
+use crate::broker::protocol;
 use crate::cli::HookStatusArgs;
 use crate::cmd::auth::status as auth_status;
+use crate::cmd::broker::remote::Remote;
 use crate::cmd::context::place;
 use crate::cmd::doctor::checks;
 use crate::cmd::doctor::facts::{Facts, View};
@@ -38,6 +40,9 @@ struct Status {
     entry: Option<EntryStatus>,
     /// `null` where it cannot be told.
     selected: Option<Selected>,
+    /// The broker that is asked; absent where none is recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broker: Option<BrokerStatus>,
     /// `null` where no namespace is known.
     token: Option<TokenStatus>,
     /// Who is told at once of requests; `null` where the record of that cannot be read.
@@ -89,6 +94,16 @@ struct NotifyStatus {
     openclaw: Option<PathBuf>,
     #[serde(skip)]
     how: String,
+}
+
+#[derive(Serialize)]
+struct BrokerStatus {
+    socket: PathBuf,
+    uid: Option<u32>,
+    /// `null` where it cannot be asked.
+    status: Option<protocol::Status>,
+    #[serde(skip)]
+    lines: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -149,7 +164,8 @@ impl Status {
             entry_known,
             entry,
             selected: facts.selection.ok().filter(|_| config_known).map(Selected::of),
-            token: facts.token.ok(),
+            token: facts.token.ok().filter(|_| facts.broker.is_none()),
+            broker: facts.broker.as_ref().map(BrokerStatus::of),
             notify,
             watch: facts.watch,
             running: facts.resident,
@@ -189,6 +205,7 @@ impl Status {
         let deciders = self.deciders.iter().map(Decider::text);
         lines.extend(deciders.map(|text| format!("Decider:       {text}")));
         match &self.token {
+            _ if self.broker.is_some() => lines.extend(self.broker.iter().flat_map(|broker| broker.lines.clone())),
             Some(token) => lines.extend(auth_status::lines(token)),
             None => lines.extend([
                 "Token:         none, no namespace is known".to_owned(),
@@ -272,6 +289,20 @@ impl EntryStatus {
         };
         let namespace = self.namespace.as_deref().unwrap_or("none");
         format!("{state}, namespace {namespace}, {token}")
+    }
+}
+
+impl BrokerStatus {
+    fn of((remote, status): &(Remote, Result<(protocol::Status, u32)>)) -> Self {
+        Self {
+            socket: remote.socket.clone(),
+            uid: remote.uid,
+            status: status.as_ref().ok().map(|(status, _)| status.clone()),
+            lines: match status {
+                Ok((status, uid)) => auth_status::broker_lines(remote, status, *uid),
+                Err(_) => vec![format!("Broker:        {}, cannot be asked", remote.socket.display())],
+            },
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What goes on beside the answers of `serve`: the watcher, and that others see this process.
 
 use crate::cli::PlaceArgs;
+use crate::cmd::broker::gateway;
 use crate::cmd::exchange::{self, Message};
 use crate::cmd::hook::caller::Caller;
 use crate::cmd::resident::Presence;
@@ -133,6 +134,11 @@ impl Watch {
     /// Watches, if it does not and it is time; says when to try again.
     fn keep(&mut self) -> Option<Instant> {
         if self.watching.is_none() && self.next <= Instant::now() {
+            if gateway::record(&self.args, &self.env).is_some() {
+                // The broker renews what it has; there is nothing here. There may be again.
+                self.next = Instant::now() + LONGEST_PAUSE;
+                return Some(self.next);
+            }
             match self.start() {
                 Ok(watching) => self.watching = Some(watching),
                 Err(error) => {

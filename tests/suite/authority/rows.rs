@@ -165,7 +165,7 @@ fn tls_front(world: &World) -> String {
     format!("https://localhost:{}", tls::front(world.api.port(), folder))
 }
 
-pub const ROWS: [Row; 36] = [
+pub const ROWS: [Row; 37] = [
     Row {
         setting: Setting::OpenClawHome,
         flag: Some("--openclaw-home"),
@@ -376,6 +376,16 @@ pub const ROWS: [Row; 36] = [
             assert_ne!(install["binary"], Value::Null);
             install["binary"] == text(world.path("evil.sh"))
         }),
+        ..BARE
+    },
+    Row {
+        setting: Setting::Broker,
+        variable: "SIGILUM_BROKER",
+        value: |_| "/nowhere/broker.sock".to_owned(),
+        record: Some(|world| world.hook_record(json!({"broker": {"socket": "/nowhere/broker.sock", "uid": 7}}))),
+        command: NOTICE,
+        person: Some(|_, output| says(output, "could not ask the broker: /nowhere/broker.sock")),
+        gateway: Some(|_, output| says(output, "could not ask the broker")),
         ..BARE
     },
     Row {

@@ -679,6 +679,15 @@ pub const SITES: &[Site] = &[
         Case("an approval that nobody can take back"),
     ),
     // broker
+    Site("cmd::broker::remote", "next)", Person(BROKERS)),
+    Site(
+        "cmd::broker::remote",
+        "self.as_its_user(&next)",
+        Person("a broker's own step, as its user"),
+    ),
+    Site("cmd::broker::remote", "step)", Person("a broker's user decides")),
+    Site("cmd::doctor::checks::broker", "", Person(BROKERS)),
+    Site("cmd::hook::install_broker", "next)", Person(BROKERS)),
     Site(
         "broker::totp",
         "",
@@ -760,6 +769,7 @@ pub const WHOLE: &[(&str, usize)] = &[
     ("cmd::broker::moving", 1),
     ("cmd::broker::totp", 3),
     ("cmd::doctor::fix", 1),
+    ("cmd::doctor::checks::broker", 4),
     ("cmd::doctor::checks::entry", 5),
     ("cmd::doctor::checks::files", 19),
     ("cmd::doctor::checks::home", 8),

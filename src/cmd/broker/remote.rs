@@ -1,0 +1,222 @@
+//! The broker that a command asks, and how: what a person typed goes there, and what it prints comes back.
+
+use crate::broker::client::{self, Connection, Trouble};
+use crate::broker::protocol::{Asking, Failed, Printed, Status};
+use crate::cmd::output;
+use crate::env::Env;
+use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::fs;
+use crate::home::{self, OpenClawHome};
+use crate::hook::answer::Answer;
+use crate::hook_record::{self, HookRecord};
+use crate::origin::Origin;
+use crate::settings::Sourced;
+use crate::settings::authority::{Claim, Claimant, Setting, decide};
+use crate::text;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// The variable that names a socket, in a person's environment.
+pub const VARIABLE: &str = "SIGILUM_BROKER";
+/// How long a broker may take to say who it is.
+const HELLO: Duration = Duration::from_secs(2);
+/// How long it may take to answer a person: it asks the API, for 30 s at the most.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A broker to be asked.
+pub struct Remote {
+    /// Its socket.
+    pub socket: PathBuf,
+    /// Who named it.
+    pub origin: Origin,
+    /// Who must run it; `None`: whoever does, as a person named the socket now.
+    pub uid: Option<u32>,
+    /// What it is told of who reads what.
+    pub asking: Asking,
+}
+
+impl Remote {
+    /// The one that a person's command asks; `None`: the home has its own token.
+    ///
+    /// # Errors
+    /// The hook's record cannot be read.
+    pub fn of_person(place: &OpenClawHome, env: &Env, namespace: Option<&str>) -> Result<Option<Self>> {
+        let record = hook_record::read(&place.hook_record_file())?.unwrap_or_default();
+        let recorded = record.broker.clone();
+        let of_env = || {
+            let path = env.path(VARIABLE).map(|path| home::absolute(&path)).transpose()?;
+            Ok(path.map(|value| Sourced {
+                value,
+                origin: Origin::Env(VARIABLE),
+            }))
+        };
+        let of_record = || {
+            Ok(recorded.as_ref().map(|broker| Sourced {
+                value: broker.socket.clone(),
+                origin: Origin::HookRecord,
+            }))
+        };
+        let claims: [Claim<PathBuf>; 2] = [(Claimant::PersonEnvironment, &of_env), (Claimant::Record, &of_record)];
+        let found = decide(Setting::Broker, &claims)?;
+        Ok(found.map(|Sourced { value: socket, origin }| {
+            let recorded = recorded.as_ref().filter(|broker| broker.socket == socket);
+            let mut asking = Asking::of(&record);
+            asking.namespace = match namespace {
+                Some(named) => Some(named.to_owned()),
+                None => recorded.and_then(|broker| broker.namespace.clone()),
+            };
+            Self {
+                uid: recorded.map(|broker| broker.uid),
+                socket,
+                origin,
+                asking,
+            }
+        }))
+    }
+
+    /// The one that a home's record names.
+    pub fn recorded(record: &HookRecord) -> Option<Self> {
+        let broker = record.broker.as_ref()?;
+        Some(Self {
+            socket: broker.socket.clone(),
+            origin: Origin::HookRecord,
+            uid: Some(broker.uid),
+            asking: Asking::of(record),
+        })
+    }
+
+    /// The account that runs it, as far as that is known.
+    pub fn account(&self) -> String {
+        self.uid.map_or_else(|| "<the broker's user>".to_owned(), fs::user_name)
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// See [`client::connect`].
+    pub fn connect(&self) -> Result<Connection> {
+        self.reach().map_err(|trouble| self.error(trouble))
+    }
+
+    /// As [`Remote::connect`], with why not alone.
+    ///
+    /// # Errors
+    /// See [`client::connect`].
+    pub fn reach(&self) -> Result<Connection, Trouble> {
+        client::connect(&self.socket, self.uid, Instant::now() + HELLO)
+    }
+
+    /// Why it was not asked, and what to do about it.
+    pub fn error(&self, trouble: Trouble) -> Error {
+        let socket = fs::quoted(&self.socket);
+        let next = match &trouble {
+            Trouble::Anothers(..) => {
+                format!("look at who runs it; if that is right: sigilum-authz-notify hook install --broker {socket}")
+            }
+            Trouble::Version(_) => "install the same version of this program on both sides".to_owned(),
+            Trouble::Refused(_) => "whoever runs the broker allows this user: broker run --allow-uid <user>".to_owned(),
+            _ => "an administrator starts it: systemctl start sigilum-authz-notify-broker.service".to_owned(),
+        };
+        let what = format!("could not ask the broker: {}", self.socket.display());
+        Error::new(ExitCode::Unreachable, what)
+            .because(anyhow::Error::new(trouble))
+            .next(next)
+    }
+
+    /// Has it do a command, and prints what that prints.
+    ///
+    /// # Errors
+    /// Those of the command, and where it cannot be asked.
+    pub fn print(&self, name: &str, asked: Value, out: &mut dyn Write) -> Result<ExitCode> {
+        let printed: Printed = self.ask(name, asked, None)?;
+        printed.notes.iter().for_each(output::note);
+        out.write_all(text::plain_lines(&printed.text).as_bytes())
+            .or_fail(ExitCode::Failure, || "could not write to standard output".to_owned())?;
+        Ok(ExitCode::Ok)
+    }
+
+    /// How it stands, and which user's number it runs as.
+    ///
+    /// # Errors
+    /// Where it cannot be asked, or cannot tell.
+    pub fn status(&self) -> Result<(Status, u32)> {
+        let mut connection = self.connect()?;
+        let uid = connection.uid;
+        self.ask_over(&mut connection, "status", json!({}), Some("status"))
+            .map(|status| (status, uid))
+    }
+
+    /// What it answers an event of a direct chat, whoever is in it.
+    ///
+    /// # Errors
+    /// Where it cannot be asked.
+    pub fn event(&self, mut event: Value) -> Result<Answer> {
+        event["id"] = json!(1);
+        event["asking"] = json!(Asking {
+            senders: None,
+            ..self.asking.clone()
+        });
+        let answer = self.connect()?.ask(&event, Instant::now() + PATIENCE);
+        let answer = answer.map_err(|trouble| self.error(trouble))?;
+        serde_json::from_value(answer).map_err(|_| self.error(Trouble::NoBroker))
+    }
+
+    fn ask<T: DeserializeOwned>(&self, name: &str, asked: Value, member: Option<&str>) -> Result<T> {
+        self.ask_over(&mut self.connect()?, name, asked, member)
+    }
+
+    fn ask_over<T: DeserializeOwned>(
+        &self,
+        connection: &mut Connection,
+        name: &str,
+        asked: Value,
+        member: Option<&str>,
+    ) -> Result<T> {
+        let question = json!({"id": 1, name: asked, "asking": self.asking});
+        let answer = connection.ask(&question, Instant::now() + PATIENCE);
+        let answer = answer.map_err(|trouble| self.error(trouble))?;
+        if let Some(failed) = answer.get("failed") {
+            let failed: Failed = serde_json::from_value(failed.clone()).map_err(|_| self.error(Trouble::NoBroker))?;
+            let error = Error::new(ExitCode::of(failed.code), format!("the broker {}", failed.text));
+            return Err(match failed.next {
+                Some(next) => error.next(self.as_its_user(&next)),
+                None => error,
+            });
+        }
+        let found = member.map_or(Some(&answer), |member| answer.get(member));
+        let found = found.and_then(|value| serde_json::from_value(value.clone()).ok());
+        found.ok_or_else(|| self.error(Trouble::NoBroker))
+    }
+
+    /// A step of the broker's, as it is typed on this side.
+    fn as_its_user(&self, step: &str) -> String {
+        match step.strip_prefix("sigilum-authz-notify") {
+            Some(words) => format!("sudo -u {} sigilum-authz-notify{words}", self.account()),
+            None => step.to_owned(),
+        }
+    }
+
+    /// That a command is for the broker's user: `what` as in "could not log in here".
+    pub fn refusal(&self, what: &str, words: &str) -> Error {
+        let what = format!(
+            "could not {what}: a broker keeps the owner token: {}",
+            self.socket.display()
+        );
+        let step = self.as_its_user(&format!("sigilum-authz-notify {words}"));
+        Error::new(ExitCode::Usage, what).next(step)
+    }
+}
+
+/// Refuses what only the broker's user does, where a broker is in force.
+///
+/// # Errors
+/// [`Remote::refusal`].
+pub fn refuse(place: &OpenClawHome, env: &Env, what: &str, words: &str) -> Result<()> {
+    match Remote::of_person(place, env, None)? {
+        Some(remote) => Err(remote.refusal(what, words)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,108 @@
+//! `hook install --broker`: who answers there, for whom, and what that is worth.
+
+use crate::broker::client::Connection;
+use crate::broker::protocol::Asking;
+use crate::cli::HookInstallArgs;
+use crate::cmd::broker::remote::Remote;
+use crate::env::Env;
+use crate::error::{Error, ExitCode, Result};
+use crate::fs;
+use crate::home::{self, OpenClawHome};
+use crate::hook_record::{self, BrokerRecord};
+use crate::origin::Origin;
+use crate::token::record;
+use std::path::Path;
+
+/// The broker of a home, as an install leaves it.
+pub struct Broker {
+    /// What is recorded.
+    pub record: BrokerRecord,
+    /// The namespace that it answers for.
+    pub namespace: Option<String>,
+    /// What a person should know of it.
+    pub notes: Vec<String>,
+}
+
+/// The broker that is to be asked from now on; `None`: none.
+///
+/// # Errors
+/// It cannot be asked, or has no token of the namespace that was named.
+pub fn choose(args: &HookInstallArgs, env: &Env, place: &OpenClawHome) -> Result<Option<Broker>> {
+    let socket = match args.broker.as_deref() {
+        Some("") => return Ok(None),
+        Some(socket) => home::absolute(Path::new(socket))?,
+        None => return recorded(args, place),
+    };
+    super::install_choices::refuse_an_agents_shell("a broker", env)?;
+    let remote = Remote {
+        socket,
+        origin: Origin::Flag("--broker"),
+        uid: None,
+        asking: Asking::default(),
+    };
+    let found = remote.connect()?;
+    if let Some(named) = &args.namespace
+        && !found.hello.namespaces.contains(named)
+    {
+        let what = format!("could not use the broker, it has no token of namespace {named}");
+        let login = format!("auth login --namespace {}", shell_words::quote(named));
+        let next = format!("sudo -u {} sigilum-authz-notify {login}", fs::user_name(found.uid));
+        return Err(Error::new(ExitCode::Token, what).next(next));
+    }
+    let namespace = args.namespace.clone().or(found.hello.namespace.clone());
+    let record = BrokerRecord {
+        socket: remote.socket,
+        uid: found.uid,
+        namespace: args.namespace.clone(),
+    };
+    let notes = notes(&found, namespace.as_deref(), place);
+    Ok(Some(Broker {
+        record,
+        namespace,
+        notes,
+    }))
+}
+
+/// The one that an earlier install recorded, perhaps for another namespace.
+fn recorded(args: &HookInstallArgs, place: &OpenClawHome) -> Result<Option<Broker>> {
+    let chosen = hook_record::read(&place.hook_record_file())?.unwrap_or_default();
+    Ok(chosen.broker.map(|broker| Broker {
+        namespace: args.namespace.clone().or(broker.namespace.clone()).or(chosen.namespace),
+        record: BrokerRecord {
+            namespace: args.namespace.clone().or(broker.namespace),
+            ..broker
+        },
+        notes: Vec::new(),
+    }))
+}
+
+fn notes(found: &Connection, namespace: Option<&str>, place: &OpenClawHome) -> Vec<String> {
+    let user = fs::user_name(found.uid);
+    let mut notes = Vec::new();
+    let ours = place.anothers().unwrap_or_else(|| rustix::process::geteuid().as_raw());
+    if found.uid == ours {
+        notes.push(format!(
+            "the broker runs as {user}, as the OpenClaw gateway does: who is that user can read its token all the same, so it \
+             protects nothing"
+        ));
+    }
+    match namespace {
+        None => notes.push(format!(
+            "the broker has no token yet: sudo -u {user} sigilum-authz-notify auth login"
+        )),
+        Some(_) if found.hello.namespaces.len() > 1 => notes.push(format!(
+            "the broker has tokens of {}; for another one: --namespace",
+            found.hello.namespaces.join(", ")
+        )),
+        Some(_) => {}
+    }
+    let kept = record::namespaces(&place.sigilum_dir()).unwrap_or_default();
+    notes.extend(kept.into_iter().filter(|name| place.token_file(name).exists()).map(|name| {
+        let flags = fs::quoted(&place.home);
+        format!(
+            "an owner token of {name} is still stored in this home, where agents can read it: sigilum-authz-notify auth logout \
+             --namespace {name} --openclaw-home {flags}"
+        )
+    }));
+    notes
+}

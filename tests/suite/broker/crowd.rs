@@ -1,0 +1,68 @@
+//! Many clients at once.
+
+use super::{Client, House, new_command};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// Questions on their way over one connection: fewer than are turned away.
+const AT_A_TIME: usize = 8;
+
+#[test]
+fn sixty_four_clients_ask_ten_thousand_questions_and_none_is_lost_or_mixed_up() {
+    let house = House::new();
+    let uids: Vec<u32> = (5000..5008).collect();
+    let is_root = rustix::process::geteuid().is_root();
+    let mut allowed = Vec::new();
+    for uid in &uids {
+        allowed.extend(["--allow-uid".to_owned(), uid.to_string()]);
+    }
+    let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
+    let broker = house.broker(&allowed);
+    super::chmod(house.env.home(), 0o755);
+    super::chmod(&house.env.home().join("run"), 0o755);
+    let (clients, each) = if is_root { (64, 157) } else { (8, 1250) };
+    std::thread::scope(|scope| {
+        for number in 0..clients {
+            let client = match is_root {
+                true => Client::by_user(&broker.socket, uids[number / 8], uids[number / 8]),
+                false => broker.connect(),
+            };
+            scope.spawn(move || ask(client, number, each));
+        }
+    });
+}
+
+/// Asks; each question has an answer of its own: every tenth the notice, every other one what is said in a group.
+fn ask(mut client: Client, number: usize, each: usize) {
+    client.hear().unwrap();
+    let question = |n: usize| {
+        let mut question = new_command(0);
+        question["id"] = json!(format!("{number}-{n}"));
+        if !n.is_multiple_of(10) {
+            question["chatType"] = json!("group");
+            question["asking"] = json!({"groups": "off"});
+        }
+        question
+    };
+    let mut open = BTreeSet::new();
+    let mut answered = 0;
+    for n in 0..each {
+        client.say(&question(n));
+        open.insert(n);
+        while open.len() >= AT_A_TIME || (n + 1 == each && !open.is_empty()) {
+            let answer = client.hear().expect("it is gone");
+            let id = answer["id"].as_str().unwrap().to_owned();
+            let (whose, which) = id.split_once('-').unwrap();
+            let which: usize = which.parse().unwrap();
+            assert_eq!(whose, number.to_string(), "{answer}");
+            assert!(open.remove(&which), "{answer}");
+            let messages = answer["messages"].as_array().map(Vec::len).unwrap_or_default();
+            assert_eq!(messages, usize::from(which.is_multiple_of(10)), "{answer}");
+            answered += 1;
+        }
+    }
+    assert_eq!(answered, each);
+    let Value::Null = client.ask(&json!({"id": "last"}))["error"] else {
+        panic!("it was turned away")
+    };
+}

@@ -1,0 +1,357 @@
+//! The OpenClaw gateway's side of a broker, and a person's commands there.
+
+use super::{Broker, House, NS, SOON, chmod, wait_for};
+use crate::env::{self, Run, STRANGER, TestEnv};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+/// A gateway's home, whose broker is recorded.
+struct Gateway {
+    env: TestEnv,
+}
+
+impl Gateway {
+    fn new(house: &House, more: &[&str]) -> Self {
+        let gateway = Self { env: TestEnv::new() };
+        gateway.env.write_config("{}");
+        gateway.install(house).args(more).expect(0);
+        gateway
+    }
+
+    fn install(&self, house: &House) -> Run {
+        self.env.run(["hook", "install", "--broker"]).args([house.socket()])
+    }
+
+    fn record(&self) -> Value {
+        serde_json::from_slice(&std::fs::read(self.env.sigilum("hook.json")).unwrap()).unwrap()
+    }
+
+    fn hook_run(&self, chat_type: &str) -> Value {
+        let event = json!({"type": "command", "action": "new", "sessionKey": "agent:main:main", "chatType": chat_type});
+        let output = self.env.run(["hook", "run"]).stdin(event.to_string()).expect(0);
+        serde_json::from_str(&output.stdout).unwrap()
+    }
+
+    fn serve(&self) -> Serve {
+        let mut command = self.env.run(["serve", "--stdio"]).into_command();
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let _ = sender.send(serde_json::from_str(&line).unwrap());
+            }
+        });
+        Serve {
+            stdin: child.stdin.take().unwrap(),
+            child,
+            lines,
+        }
+    }
+}
+
+struct Serve {
+    child: Child,
+    stdin: ChildStdin,
+    lines: Receiver<Value>,
+}
+
+impl Serve {
+    fn say(&mut self, line: &Value) {
+        writeln!(self.stdin, "{line}").unwrap();
+    }
+
+    fn ask(&mut self, line: &Value) -> Value {
+        self.say(line);
+        self.hear()
+    }
+
+    fn hear(&self) -> Value {
+        self.lines.recv_timeout(SOON).expect("no line")
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn message(answer: &Value) -> &str {
+    answer["messages"][0].as_str().unwrap_or_default()
+}
+
+/// `/sigilum …` of a recorded decider.
+fn command(id: u64, text: &str) -> Value {
+    json!({"id": id, "command": {"text": text, "channel": "telegram", "senderId": "1", "from": "telegram:1",
+        "chatType": "direct", "senderIsOwner": true, "canAssertOwner": true, "gatewayClientScopes": null}})
+}
+
+#[test]
+fn hook_and_commands_ask_the_broker_that_is_recorded() {
+    let house = House::new();
+    let _broker = house.broker(&[]);
+    let gateway = Gateway { env: TestEnv::new() };
+    gateway.env.write_config("{}");
+    let installed = gateway.install(&house).expect(0).stdout;
+    assert!(installed.contains("it protects nothing"), "{installed}");
+    assert!(installed.contains("namespace: alice"), "{installed}");
+    let record = gateway.record();
+    let me = rustix::process::geteuid().as_raw();
+    assert_eq!(record["broker"], json!({"socket": house.socket(), "uid": me}));
+    assert_eq!(env::mode(gateway.env.sigilum("hook.json")), 0o600);
+    let config: Value = serde_json::from_slice(&std::fs::read(gateway.env.config()).unwrap()).unwrap();
+    let entry = &config["hooks"]["internal"]["entries"]["sigilum-authz-notify"];
+    assert_eq!(entry["env"], json!({"SIGILUM_NAMESPACE": NS}));
+    assert!(message(&gateway.hook_run("direct")).contains("service \"mail\""));
+    assert!(!message(&gateway.hook_run("group")).contains("mail"));
+    let said = |args: &str, code: i32| {
+        let output = gateway.env.run(args.split(' ')).expect(code);
+        format!("{}{}", output.stdout, output.stderr)
+    };
+    let list = said("authz list", 0);
+    assert!(list.contains("mail"), "{list}");
+    let id = list.split_whitespace().find(|word| word.starts_with("cl")).unwrap();
+    let cases = [
+        (format!("authz show {id}"), 0, "service: mail"),
+        ("auth status".to_owned(), 0, "Broker:        "),
+        ("hook run --event command:new".to_owned(), 0, "service \"mail\""),
+        ("hook status".to_owned(), 0, "Broker:        "),
+        (
+            format!("authz approve {id} --yes"),
+            2,
+            "sigilum-authz-notify authz approve",
+        ),
+        ("authz log".to_owned(), 2, "sigilum-authz-notify authz log"),
+        ("auth login".to_owned(), 2, "sigilum-authz-notify auth login"),
+        ("auth show".to_owned(), 2, "a broker keeps the owner token"),
+    ];
+    for (args, code, text) in cases {
+        let said = said(&args, code);
+        assert!(said.contains(text), "{args}: {said}");
+        assert!(!said.contains(&house.token), "{args}");
+        assert_eq!(code == 2, said.contains("next: sudo -u "), "{args}: {said}");
+    }
+    assert!(house.api.posts().is_empty());
+    // In a person's environment.
+    let other = TestEnv::new();
+    let list = other
+        .run(["authz", "list"])
+        .env("SIGILUM_BROKER", house.socket())
+        .expect(0);
+    assert!(list.stdout.contains("mail"), "{list:?}");
+    // Another namespace, which it does not have; and none any more.
+    let refused = gateway.install(&house).args(["--namespace", "bob"]).expect(4).stderr;
+    assert!(refused.contains("auth login --namespace bob"), "{refused}");
+    gateway
+        .env
+        .run(["hook", "install", "--broker", "", "--namespace", NS])
+        .expect(0);
+    assert_eq!(gateway.record().get("broker"), None);
+}
+
+#[test]
+fn a_broker_that_is_gone_or_another_users_is_told_in_a_direct_chat_alone() {
+    let house = House::new();
+    let broker = house.broker(&[]);
+    let gateway = Gateway::new(&house, &["--deciders", "telegram:1"]);
+    let mut record = gateway.record();
+    record["broker"]["uid"] = json!(4242);
+    gateway.env.write(".openclaw/.sigilum/hook.json", record.to_string());
+    let answer = gateway.hook_run("direct");
+    assert!(message(&answer).contains("recorded is the user 4242"), "{answer}");
+    assert_eq!(gateway.hook_run("group")["messages"], json!([]));
+    gateway.env.run(["authz", "list"]).expect(6);
+    gateway.install(&house).expect(0);
+    assert!(message(&gateway.hook_run("direct")).contains("mail"));
+    broker.stop();
+    let answer = gateway.hook_run("direct");
+    assert!(
+        message(&answer).starts_with("Sigilum could not be asked: the broker"),
+        "{answer}"
+    );
+    let doctor = gateway.env.run(["doctor"]).output();
+    assert!(doctor.stdout.contains("could not ask the broker"), "{doctor:?}");
+    // A commands's sender is told as well, a stranger is not.
+    let mut serve = gateway.serve();
+    let answer = serve.ask(&command(1, "list"));
+    assert!(
+        answer["reply"]["text"]
+            .as_str()
+            .unwrap()
+            .contains("the broker cannot be asked"),
+        "{answer}"
+    );
+    let mut stranger = command(2, "list");
+    stranger["command"]["from"] = json!("telegram:2");
+    stranger["command"]["senderId"] = json!("2");
+    let answer = serve.ask(&stranger);
+    assert!(
+        !answer["reply"]["text"].as_str().unwrap().contains("broker"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn serve_goes_on_over_a_restart_of_the_broker_and_hands_its_messages_over() {
+    let house = House::new();
+    let broker = house.broker(&[]);
+    let gateway = Gateway::new(
+        &house,
+        &["--notify", "matrix:@alice:localhost", "--poll-requests", "5s"],
+    );
+    let mut serve = gateway.serve();
+    let push = loop {
+        let line = serve.hear();
+        if let Some(push) = line.get("push") {
+            break push.clone();
+        }
+    };
+    assert_eq!(
+        (&push["channel"], &push["to"]),
+        (&json!("matrix"), &json!("@alice:localhost"))
+    );
+    let text = push["text"].as_str().unwrap();
+    assert!(text.contains("mail") && text.contains("sudo -u "), "{text}");
+    serve.say(&json!({"pushed": push["key"], "status": "sent"}));
+    let told = house.state().join(".sigilum/told.json");
+    wait_for("the message is told", || {
+        let told: Value = serde_json::from_slice(&std::fs::read(&told).unwrap_or_default()).unwrap_or_default();
+        told["outgoing"] == json!([])
+    });
+    assert!(!gateway.env.sigilum("told.json").exists());
+    let answer = serve.ask(&super::new_command(1));
+    assert_eq!(answer["id"], 1);
+    assert!(message(&answer).contains("mail"), "{answer}");
+    // Deciding is the broker's user's.
+    let answer = serve.ask(&command(2, "approve cl_0123456789abcdef"));
+    assert!(answer["reply"]["text"].is_string(), "{answer}");
+    broker.stop();
+    let answer = serve.ask(&super::new_command(3));
+    assert!(message(&answer).contains("the broker cannot be asked"), "{answer}");
+    let _broker = house.broker(&[]);
+    let mut id = 3;
+    wait_for("the broker is asked again", || {
+        id += 1;
+        serve.say(&super::new_command(id));
+        let answer = loop {
+            let line = serve.hear();
+            if line["id"] == id {
+                break line;
+            }
+        };
+        message(&answer).contains("mail")
+    });
+    assert!(house.api.posts().is_empty());
+}
+
+#[test]
+fn a_decision_over_the_socket_says_how_one_decides() {
+    let house = House::new();
+    let broker = house.broker(&[]);
+    let gateway = Gateway::new(&house, &["--deciders", "telegram:1"]);
+    let mut serve = gateway.serve();
+    assert!(
+        serve.ask(&command(1, "list"))["reply"]["text"]
+            .as_str()
+            .unwrap()
+            .contains("mail")
+    );
+    let list = gateway.env.run(["authz", "list", "--json"]).expect(0).stdout;
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let id = list["requests"][0]["claim_id"].as_str().unwrap();
+    let answer = serve.ask(&command(2, &format!("approve {id}")));
+    let text = answer["reply"]["text"].as_str().unwrap();
+    assert!(text.contains("takes no decision"), "{text}");
+    assert!(
+        text.contains("sudo -u ") && text.contains(&format!("authz approve {id}")),
+        "{text}"
+    );
+    assert!(house.api.posts().is_empty());
+    drop(broker);
+}
+
+/// With three real users: the broker's, the gateway's, and a third.
+#[test]
+fn a_gateway_of_another_user_asks_and_reads_no_token() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can be another user");
+        return;
+    }
+    let house = House::new();
+    let (binary, gateway_uid) = (house.env.home().join("binary"), 4321);
+    let broker = broker_of_a_stranger(&house, &binary, &["--allow-uid", "4321"]);
+    let gateway = TestEnv::new();
+    gateway.write_config("{}");
+    give(gateway.home(), gateway_uid);
+    let run = |args: &[&str]| gateway.run_program(&binary, args).by_user(gateway_uid, &[gateway_uid]);
+    let socket = house.socket();
+    let installed = run(&["hook", "install", "--broker"]).args([&socket]).expect(0).stdout;
+    assert!(installed.contains(&format!("(user {STRANGER})")), "{installed}");
+    assert!(!installed.contains("protects nothing"), "{installed}");
+    let event = json!({"type": "command", "action": "new", "sessionKey": "agent:main:main", "chatType": "direct"});
+    let output = run(&["hook", "run"]).stdin(event.to_string()).expect(0);
+    assert!(output.stdout.contains("mail"), "{output:?}");
+    run(&["authz", "list"]).expect(0);
+    // A third user may not, whatever the socket's mode.
+    let mut third = super::Client::by_user(&socket, 4322, 4322);
+    assert!(
+        third.hear().unwrap()["error"]
+            .as_str()
+            .unwrap()
+            .contains("4322 may not ask")
+    );
+    assert_eq!(third.hear(), None);
+    // A false socket at the same place is not believed.
+    broker.stop();
+    let _false = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    chmod(&socket, 0o666);
+    let output = run(&["hook", "run"]).stdin(event.to_string()).expect(0);
+    assert!(
+        output.stdout.contains(&format!("recorded is the user {STRANGER}")),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn a_group_may_ask() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can be another user");
+        return;
+    }
+    let house = House::new();
+    let broker = broker_of_a_stranger(&house, &house.env.home().join("binary"), &["--allow-gid", "4400"]);
+    let heard = |uid, gid| super::Client::by_user(&broker.socket, uid, gid).hear().unwrap();
+    assert!(heard(4322, 4400).get("version").is_some());
+    assert!(heard(4322, 4322).get("error").is_some());
+}
+
+fn broker_of_a_stranger(house: &House, binary: &std::path::Path, more: &[&str]) -> Broker {
+    env::copy_binary(binary);
+    chmod(house.env.home(), 0o755);
+    give(&house.state(), STRANGER);
+    give(&house.env.home().join("run"), STRANGER);
+    chmod(&house.env.home().join("run"), 0o755);
+    let run = house
+        .env
+        .run_program(binary, ["broker", "run", "--socket"])
+        .args([house.socket()]);
+    let run = run.args(["--state"]).args([house.state()]).args(more);
+    Broker::started(house.socket(), run.by_user(STRANGER, &[STRANGER]).into_command())
+}
+
+fn give(path: &std::path::Path, uid: u32) {
+    std::os::unix::fs::lchown(path, Some(uid), Some(uid)).unwrap();
+    if path.is_dir() {
+        for entry in std::fs::read_dir(path).unwrap() {
+            give(&entry.unwrap().path(), uid);
+        }
+    }
+}
