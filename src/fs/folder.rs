@@ -117,15 +117,10 @@ impl Folder {
         // Another process may make the folder and remove it again, time and again (`hook uninstall --purge`).
         const TRIES: usize = 100;
         for _ in 0..TRIES {
-            match rustix::fs::mkdirat(&self.fd, name, Mode::RWXU) {
-                Ok(()) => {
-                    if let (Some(made), Some(owner)) = (self.folder(name)?, self.file_owner()) {
-                        chown(&made.fd, owner)?;
-                    }
-                    return self.sync();
-                }
-                Err(Errno::EXIST) => {}
-                Err(error) => return Err(error.into()),
+            match self.make_owned(name) {
+                Ok(()) => return self.sync(),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
             }
             if self.folder(name)?.is_some() {
                 return Ok(());
@@ -135,6 +130,27 @@ impl Folder {
             }
         }
         Err(Errno::EXIST.into())
+    }
+
+    /// Makes a folder whose owner is settled before it has its name: a run of root's that is killed in between would leave
+    /// a folder of root's in another user's, where nobody believes it.
+    fn make_owned(&self, name: &str) -> io::Result<()> {
+        if self.file_owner().is_none_or(|owner| owner.uid == 0) {
+            return self.new_folder(name).map(drop);
+        }
+        if self.stat(name)?.is_some() {
+            return Err(Errno::EXIST.into());
+        }
+        self.clean();
+        let (temp, _) = self.temp_folder()?;
+        let named = self.rename_new(&temp, name);
+        if named.is_err() {
+            self.remove_folder(&temp)?;
+        }
+        match named {
+            Err(error) if is_unsupported(&error) => self.new_folder(name).map(drop),
+            named => named,
+        }
     }
 
     /// Removes a file (a link, not what it points at); says whether there was one.

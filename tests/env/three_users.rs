@@ -11,6 +11,8 @@ pub struct ThreeUsers {
     pub state: PathBuf,
     /// A copy of the binary that all of them can run.
     pub binary: PathBuf,
+    /// Where it is: no program may be run where memory is shared on some machines, where the experiments' homes are.
+    _folder: tempfile::TempDir,
 }
 
 impl ThreeUsers {
@@ -22,13 +24,20 @@ impl ThreeUsers {
         }
         let env = TestEnv::new();
         chmod(env.home(), 0o755);
-        let binary = env.home().join("binary");
+        let folder = tempfile::tempdir_in(std::env::temp_dir()).unwrap();
+        chmod(folder.path(), 0o755);
+        let binary = folder.path().join("sigilum-authz-notify");
         copy_binary(&binary);
         let state = env.home().join("state");
         std::fs::create_dir(&state).unwrap();
         chmod(&state, 0o700);
         give(&state, BROKER);
-        Some(Self { env, state, binary })
+        Some(Self {
+            env,
+            state,
+            binary,
+            _folder: folder,
+        })
     }
 
     /// Makes the OpenClaw home its user's.

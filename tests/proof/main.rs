@@ -7,6 +7,7 @@
 //! ```
 
 mod authority;
+mod broker;
 mod decided;
 #[path = "../env/mod.rs"]
 mod env;
@@ -109,8 +110,9 @@ fn main() {
     if std::env::var_os("TMPDIR").is_none() && std::path::Path::new("/dev/shm").is_dir() {
         let _ = tempfile::env::override_temp_dir(std::path::Path::new("/dev/shm"));
     }
-    let experiments: [(&str, &str, Experiment); 7] = [
+    let experiments: [(&str, &str, Experiment); 8] = [
         ("authority", "an agent edits what it can", authority::all),
+        ("broker", "an agent with a shell beside a broker", broker::all),
         ("killed", "killed at every call that changes something", killed::all),
         ("writers", "many writers on one config", writers::all),
         ("private", "no token or secret where others could see it", private::all),
