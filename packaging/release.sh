@@ -4,7 +4,7 @@
 #   packaging/release.sh                      builds what this machine can: Linux x64 and arm64
 #   packaging/release.sh darwin-arm64=BINARY  with binaries that were built on a Mac, of any platform
 #
-# Needs what packaging/build-static.sh needs, Node with npm, and for the other processor its emulator (Debian:
+# Needs what packaging/build-static.sh needs, binutils, Node with npm, and for the other processor its emulator (Debian:
 # qemu-user-static); SKIP_EMULATED=1 leaves that try out. The npm packages want the binary of the machine that this runs on.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,6 +16,7 @@ binaries=("$@")
 for platform in linux-x64 linux-arm64; do
   case " $* " in *" $platform="*) continue ;; esac
   built=$(packaging/build-static.sh "${cpu_of[$platform]}-unknown-linux-musl")
+  if readelf -d "$built" | grep NEEDED; then echo "release: $built is not static" >&2; exit 1; fi
   if [ "${cpu_of[$platform]}" = "$(uname -m)" ]; then
     packaging/smoke.sh "$built"
   elif [ -z "${SKIP_EMULATED:-}" ]; then

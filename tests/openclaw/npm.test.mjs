@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 import { freePort } from "./lib/irc.mjs";
 import { NAMESPACE, PLUGIN, since, World } from "./lib/world.mjs";
 import { BINARY, OPENCLAW_ENTRY, run, runningFrom, start, until } from "./lib/process.mjs";
-import { fullNotice } from "./lib/steps.mjs";
+import { sevenClaims } from "./lib/steps.mjs";
 
 const ROOT = process.env.E2E_ROOT;
 const PLATFORM = `${process.platform}-${process.arch}`;
@@ -58,6 +58,16 @@ async function startRegistry() {
   const args = [process.env.VERDACCIO, "--config", join(folder, "config.yaml"), "--listen", `127.0.0.1:${port}`];
   registry = start(process.execPath, args, { cwd: folder, env: { PATH: world.path, HOME: folder } });
   await until("the registry", () => fetch(`${url}-/ping`).then(({ ok }) => ok, () => false), { timeout: 60_000, every: 100 });
+}
+
+/** The full notice of a hosted Sigilum, once. */
+async function notice() {
+  sevenClaims(world.api);
+  const { text } = await alice.ask("ocbot", "/new");
+  assert.match(text, new RegExp(`Sigilum: 7 requests wait for your approval in namespace ${NAMESPACE}`));
+  assert.match(text, /service "shop"/);
+  assert.match(text, /"newest"/);
+  assert.equal(text.match(/Sigilum:/g).length, 1, "one notice");
 }
 
 /** Packs and publishes a version; the platforms' packages first, as the script prints them. */
@@ -113,7 +123,7 @@ test("from nothing to the notice in the chat", async () => {
   assert.doesNotMatch(ended.stdout + ended.stderr, /hook install/, "there is nothing else to do");
   if (!isHot) await step("openclaw gateway restart", restart);
   await child((exe) => exe.startsWith(projects()));
-  await fullNotice(world, alice);
+  await notice();
   console.log(`      from nothing to the notice: ${commands} commands, ${((performance.now() - began) / 1000).toFixed(1)} s`);
 });
 
@@ -153,7 +163,7 @@ test("npm install -g gives the command line, which knows the plugin and makes no
   assert.ok(!existsSync(join(world.state, ".sigilum/plugin")));
   // The platform's package of a global install stays, so it is named as it is.
   assert.match(record().binary, new RegExp(`/global/lib/node_modules/.*${PLUGIN}-${PLATFORM}/bin/${PLUGIN}$`));
-  await fullNotice(world, alice);
+  await notice();
 });
 
 test("OpenClaw finds nothing to say against it", async () => {
@@ -173,7 +183,7 @@ test("what doctor finds shows in openclaw health", { skip: !since(8) && "OpenCla
   assert.match(await until("the finding", error, { timeout: 90_000, every: 1000 }), /no token.*next: sigilum-authz-notify auth login/is);
   await world.restart(() => renameSync(`${world.tokenFile}.away`, world.tokenFile));
   alice = await world.person("alice");
-  await fullNotice(world, alice);
+  await notice();
 });
 
 test("an update: the new version's own program runs, and nothing that is recorded goes away", async () => {
@@ -184,7 +194,7 @@ test("an update: the new version's own program runs, and nothing that is recorde
   await until("another child", () => runningFrom(projects()).some((process) => process.pid !== pid), { timeout: 90_000 });
   assert.equal((await world.openclawJson("plugins", "inspect", PLUGIN)).plugin.version, NEXT);
   assert.ok(existsSync(record().binary));
-  await fullNotice(world, alice);
+  await notice();
 });
 
 test("a package without its platform's: the recorded program serves; without that the chat says what is missing, once", async () => {
@@ -193,14 +203,14 @@ test("a package without its platform's: the recorded program serves; without tha
   await restart();
   const recorded = record().binary;
   await child((exe) => exe === recorded);
-  await fullNotice(world, alice);
+  await notice();
   await world.restart(() => renameSync(recorded, `${recorded}.away`));
   alice = await world.person("alice");
   const { text } = await alice.ask("ocbot", "/new");
   assert.match(text, /^Sigilum: the program sigilum-authz-notify is missing.*brought none for/);
   assert.match((await alice.ask("ocbot", "/new")).text, /New session started/);
   renameSync(`${recorded}.away`, recorded);
-  await fullNotice(world, alice);
+  await notice();
 });
 
 test("uninstalled by OpenClaw: no child, the usual acknowledgement; ours says whose it is to remove", async () => {
@@ -224,7 +234,7 @@ test("installed again: what OpenClaw switched off stays off until it is enabled"
   if (enabled === false) await world.openclawOk("plugins", "enable", PLUGIN);
   if (!isHot) await restart();
   await child();
-  await fullNotice(world, alice);
+  await notice();
   await world.gateway.stop("SIGTERM");
   assert.deepEqual(runningFrom(world.home), []);
 });
