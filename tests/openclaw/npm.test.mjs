@@ -135,7 +135,7 @@ test("what is recorded is no path that goes away: a login from the plugin made a
 });
 
 test("openclaw sigilum passes words, exit code and an agent's shell on, and nothing else of the environment", async () => {
-  assert.equal((await sigilum(["--version"])).stdout.trim(), `${PLUGIN} ${VERSION}`);
+  assert.match((await sigilum(["--version"])).stdout, new RegExp(`^${PLUGIN} ${VERSION}\\b`));
   const expected = await run(BINARY, ["auth", "show", "--namespace", "nobody"], { env: { HOME: world.home } });
   assert.notEqual(expected.code, 0);
   assert.equal((await sigilum(["auth", "show", "--namespace", "nobody"])).code, expected.code);
@@ -152,7 +152,7 @@ test("npm install -g gives the command line, which knows the plugin and makes no
   await timed("npm install -g", async () => execFileSync(npm, ["install", "-g", PLUGIN], { env: world.env, stdio: "pipe" }));
   const ours = join(world.home, "global/bin", PLUGIN);
   const call = (...args) => run(ours, args, { env: world.env, cwd: world.home });
-  assert.equal((await call("--version")).stdout.trim(), `${PLUGIN} ${VERSION}`);
+  assert.match((await call("--version")).stdout, new RegExp(`^${PLUGIN} ${VERSION}\\b`));
   const status = JSON.parse((await call("hook", "status", "--json")).stdout);
   assert.deepEqual([status.plugin.by_openclaw, status.plugin.enabled, status.plugin.state], [true, true, "installed"]);
   const before = world.text();
