@@ -119,7 +119,7 @@ impl Pod {
         let script = format!(
             "{program} auth login --mode managed --api-url {} --owner-token-stdin --token-in-config {in_config} \
              --print-token false < {} && \
-             {program} hook install --as hook --token-in-config {in_config}",
+             {program} hook install --as hook --copy-binary --token-in-config {in_config}",
             self.api.url(),
             self.secret.display(),
         );
@@ -144,6 +144,7 @@ fn a_pod_installs_watches_and_is_probed() {
         (".sigilum", 0o700),
         (".sigilum/owner-token-alice.jwt", 0o600),
         (".sigilum/hook.json", 0o600),
+        (".sigilum/bin/sigilum-authz-notify", 0o755),
     ] {
         let about = fs::metadata(pod.volume.join(name)).unwrap();
         assert_eq!((about.mode() & 0o777, about.uid()), (mode, USER), "{name}");
@@ -151,7 +152,7 @@ fn a_pod_installs_watches_and_is_probed() {
     let first = pod.stored();
     assert!(!pod.config().contains(&first), "{}", pod.config());
     let record: Value = serde_json::from_slice(&fs::read(pod.volume.join(".sigilum/hook.json")).unwrap()).unwrap();
-    let kept = pod.binary.clone();
+    let kept = pod.volume.join(".sigilum/bin/sigilum-authz-notify");
     assert_eq!(record["binary"], json!(kept));
     // The OpenClaw gateway's image has no program of ours but that one.
     let answer = pod
