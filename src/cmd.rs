@@ -108,7 +108,7 @@ fn run_command(command: Command, env: &Env, out: &mut dyn Write) -> Result<ExitC
         Command::Hook(HookCommand::Status(args)) => hook::status::run(&args, env, out),
         Command::Watch(args) => watch::run(&args, env, out),
         Command::Serve(args) => serve::run(&args, env, out),
-        Command::Broker(BrokerCommand::Run(args)) => broker::run::run(&args, env),
+        Command::Broker(BrokerCommand::Run(args)) => broker::run::run(&args, env, out),
         Command::Broker(BrokerCommand::Totp(BrokerTotpCommand::Enroll(args))) => {
             broker::totp::enroll(&broker::state::place(args.state.as_deref(), env)?, out)
         }

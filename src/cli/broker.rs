@@ -99,6 +99,17 @@ pub enum DecideBy {
     Totp,
 }
 
+/// A file that `broker run --print-unit` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BrokerUnit {
+    /// A systemd system unit.
+    Systemd,
+    /// The system user that it runs as, for sysusers.d.
+    Sysusers,
+    /// A launchd daemon.
+    Launchd,
+}
+
 // Options of `broker run`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct BrokerRunArgs {
@@ -120,4 +131,7 @@ pub struct BrokerRunArgs {
     /// How log lines look
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
+    /// Print a ready unit of the system's, or the user for it, and exit
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub print_unit: Option<BrokerUnit>,
 }

@@ -16,3 +16,4 @@ pub mod run;
 mod session;
 pub mod state;
 pub mod totp;
+mod unit;

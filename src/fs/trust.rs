@@ -54,6 +54,28 @@ pub fn refuse_anothers_program(path: &Path) -> Result<()> {
     hole.map_or(Ok(()), |hole| Err(hole.error(what())))
 }
 
+/// Refuses a program that anybody but root could have put there, or could change: what runs as a user of its own is not
+/// to be the work of whoever prints its unit.
+pub fn refuse_program_not_of_root(path: &Path) -> Result<()> {
+    let what = || {
+        format!(
+            "could not use the program, others than root can change it: {}",
+            path.display()
+        )
+    };
+    let real = path.canonicalize().or_fail(ExitCode::Failure, what)?;
+    for (at, part) in real.ancestors().enumerate() {
+        let stat = rustix::fs::stat(part).or_fail(ExitCode::Failure, what)?;
+        let sticky = at > 1 && permissions(&stat) & 0o1000 != 0;
+        let open = permissions(&stat) & 0o022 != 0 && !sticky && !(stat.st_gid == 0 && permissions(&stat) & 0o002 == 0);
+        if stat.st_uid != 0 || open {
+            let why = format!("{} is not root's alone", part.display());
+            return Err(Error::new(ExitCode::Failure, what()).because(anyhow::Error::msg(why)));
+        }
+    }
+    Ok(())
+}
+
 /// The same of a folder that is not there yet, by what it would be made in: a refusal is to leave nothing behind.
 pub(super) fn refuse_new_among_others(path: &Path) -> Result<()> {
     let there = path.ancestors().find(|path| path.is_dir());

@@ -138,7 +138,7 @@ pub fn serves(unit: &str, home: &Path) -> Option<bool> {
 }
 
 /// A template, with a text for each `{{name}}`; a line that is nothing but an empty one goes.
-fn filled(template: &str, texts: &[(&str, String)]) -> String {
+pub fn filled(template: &str, texts: &[(&str, String)]) -> String {
     let mut all = String::new();
     for line in template.lines() {
         let found = texts.iter().find_map(|(name, text)| {
@@ -170,7 +170,7 @@ fn real(path: &Path) -> PathBuf {
 }
 
 /// A word as systemd.syntax(7) reads it. In command lines `$` is special too.
-fn systemd_word(word: &str, command_line: bool) -> String {
+pub fn systemd_word(word: &str, command_line: bool) -> String {
     let mut quoted = String::from('"');
     for c in word.chars() {
         match c {
@@ -191,7 +191,8 @@ fn systemd_word(word: &str, command_line: bool) -> String {
     }
 }
 
-fn xml(text: &str) -> String {
+/// A text in a property list.
+pub fn xml(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -261,6 +261,36 @@ fn what_has_the_sockets_name_stays_unless_a_broker_of_ours_left_it() {
 }
 
 #[test]
+fn its_unit_names_a_program_that_only_root_can_write() {
+    let house = House::new();
+    let copy = house.env.home().join("binary");
+    env::copy_binary(&copy);
+    // In a folder of somebody's own.
+    let print = |kind: &str| {
+        let run = house.env.run_program(
+            &copy,
+            ["broker", "run", "--allow-uid", "openclaw", "--print-unit", kind],
+        );
+        run.output()
+    };
+    if rustix::process::geteuid().is_root() {
+        let unit = print("systemd").stdout;
+        let command = format!("ExecStart={} broker run --socket ", copy.display());
+        assert!(
+            unit.contains(&command) && unit.contains("--allow-uid openclaw"),
+            "{unit}"
+        );
+        assert!(!unit.contains("{{"), "{unit}");
+        assert!(print("launchd").stdout.contains("<string>--allow-uid</string>"));
+        chmod(&copy, 0o757);
+    }
+    let refused = print("systemd");
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("others than root can change it"), "{refused:?}");
+    assert!(print("sysusers").stdout.contains("u sigilum-authz-notify - "));
+}
+
+#[test]
 fn it_takes_the_socket_that_a_service_manager_made() {
     let house = House::new();
     let listener = std::os::unix::net::UnixListener::bind(house.socket()).unwrap();

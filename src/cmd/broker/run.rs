@@ -1,7 +1,7 @@
 //! `broker run`: answers over a Unix socket, and renews what it has.
 
 use super::house::House;
-use super::{session, state};
+use super::{session, state, unit};
 use crate::broker::client::write_line;
 use crate::broker::peers::{self, Allowed};
 use crate::broker::seats::Seats;
@@ -19,6 +19,7 @@ use listenfd::ListenFd;
 use rustix::process::{Resource, Rlimit};
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::io::Write;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -32,7 +33,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 const BACKLOG: i32 = 128;
 
 /// Runs the command.
-pub fn run(args: &BrokerRunArgs, env: &Env) -> Result<ExitCode> {
+pub fn run(args: &BrokerRunArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    if let Some(kind) = args.print_unit {
+        return unit::print(kind, args, out);
+    }
     watch::log::to_stderr(args.log_format, env)?;
     refuse_a_program_of_others()?;
     keep_memory_to_itself();

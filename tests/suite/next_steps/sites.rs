@@ -679,6 +679,12 @@ pub const SITES: &[Site] = &[
         Case("an approval that nobody can take back"),
     ),
     // broker
+    Site("cmd::broker::unit", "format!(\"{copy}", Person(BROKERS)),
+    Site(
+        "cmd::broker::unit",
+        r#""add --allow-uid"#,
+        Person("a person knows who is to ask"),
+    ),
     Site("cmd::broker::remote", "next)", Person(BROKERS)),
     Site(
         "cmd::broker::remote",

@@ -1,0 +1,74 @@
+//! `broker run --print-unit`: the broker as a service of the system's own, as a user of its own.
+
+use crate::cli::{BrokerRunArgs, BrokerUnit};
+use crate::cmd::output::write_line;
+use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::fs;
+use crate::watch::service_unit::{filled, systemd_word, xml};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Where the unit's RuntimeDirectory is.
+const SOCKET: &str = "/run/sigilum-authz-notify/broker.sock";
+/// launchd makes no such folder: the one of the account.
+const SOCKET_OF_LAUNCHD: &str = "/var/sigilum-authz-notify/broker.sock";
+
+/// Prints it.
+///
+/// # Errors
+/// Others than root could change the program, or nobody would be allowed to ask.
+pub fn print(kind: BrokerUnit, args: &BrokerRunArgs, out: &mut dyn Write) -> Result<ExitCode> {
+    let text = match kind {
+        BrokerUnit::Sysusers => include_str!("../../../packaging/sysusers/sigilum-authz-notify-broker.conf").to_owned(),
+        BrokerUnit::Systemd => {
+            let words: Vec<String> = words(args, SOCKET)?
+                .iter()
+                .map(|word| systemd_word(word, true))
+                .collect();
+            let command = format!("ExecStart={}", words.join(" "));
+            let template = include_str!("../../../packaging/systemd/sigilum-authz-notify-broker.service");
+            filled(template, &[("command", command)])
+        }
+        BrokerUnit::Launchd => {
+            let words = words(args, SOCKET_OF_LAUNCHD)?;
+            let words = words.iter().map(|word| format!("\t\t<string>{}</string>", xml(word)));
+            let template = include_str!("../../../packaging/launchd/sigilum-authz-notify-broker.plist");
+            filled(template, &[("words", words.collect::<Vec<_>>().join("\n"))])
+        }
+    };
+    write_line(out, text.trim_end())?;
+    Ok(ExitCode::Ok)
+}
+
+/// The command line, with a program that only root can write.
+fn words(args: &BrokerRunArgs, socket: &str) -> Result<Vec<String>> {
+    let program = std::env::current_exe().or_fail(ExitCode::Failure, || {
+        "could not find out where this program is".to_owned()
+    })?;
+    fs::refuse_program_not_of_root(&program).map_err(|error| {
+        let copy = format!(
+            "sudo install -m 755 {} /usr/local/bin/sigilum-authz-notify",
+            fs::quoted(&program)
+        );
+        error.next(format!(
+            "{copy} && /usr/local/bin/sigilum-authz-notify broker run --print-unit systemd <the same flags>"
+        ))
+    })?;
+    if args.allow_uid.is_empty() && args.allow_gid.is_empty() {
+        let what = "could not print the unit: nobody would be allowed to ask";
+        return Err(Error::new(ExitCode::Usage, what).next("add --allow-uid <the OpenClaw gateway's user>"));
+    }
+    let socket = args.socket.clone().unwrap_or_else(|| PathBuf::from(socket));
+    let mut words = vec![program.display().to_string(), "broker".to_owned(), "run".to_owned()];
+    let mut flag = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
+    flag("--socket", &socket.to_string_lossy());
+    args.allow_uid.iter().for_each(|user| flag("--allow-uid", user));
+    args.allow_gid.iter().for_each(|group| flag("--allow-gid", group));
+    if args.decide.is_some() {
+        flag("--decide", "totp");
+    }
+    if let Some(state) = &args.state {
+        flag("--state", &Path::new(state).to_string_lossy());
+    }
+    Ok(words)
+}
