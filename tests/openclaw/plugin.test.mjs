@@ -48,7 +48,7 @@ test("installed before the boot: the child starts with the gateway and holds no 
   assert.match(await world.openclawOk("config", "validate"), /Config valid/);
   assert.deepEqual(comments(world.text()), comments(original), "the comments are still there");
   const text = world.text();
-  await world.boot();
+  await world.pluginStarts(() => world.boot());
   assert.equal(world.text(), text);
   const { pid, args } = await child();
   const secrets = [world.token().split(".")[2], world.secret];
@@ -126,7 +126,7 @@ test("latency of /new through the hook", async () => {
 });
 
 test("hook and plugin both there: one notice", async () => {
-  await world.gateway.reloads(() => world.sigilumOk("hook", "install", "--as", "plugin"));
+  await world.pluginStarts(() => world.gateway.reloads(() => world.sigilumOk("hook", "install", "--as", "plugin")));
   const { pid } = await child();
   const asked = world.api.requests.length;
   await fullNotice(world, alice);

@@ -68,7 +68,7 @@ test("the hook: the notice, a new token, nothing once it is uninstalled", async 
 });
 
 test("the plugin: the notice from its one child, a new token", async () => {
-  await installs("--as", "plugin");
+  await world.pluginStarts(() => installs("--as", "plugin"));
   await run(others);
   const { pid } = await until("the plugin's child", () => ours()[0]);
   await fullNotice(world, alice);
@@ -77,7 +77,7 @@ test("the plugin: the notice from its one child, a new token", async () => {
 });
 
 test("hook and plugin: one notice; nothing once they are uninstalled", async () => {
-  await installs();
+  await world.pluginStarts(() => installs());
   await run([...others, HOOK]);
   await until("the plugin's child", () => ours()[0]);
   const asked = world.api.requests.length;

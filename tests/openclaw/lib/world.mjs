@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { SigilumApi } from "./api.mjs";
 import { Gateway } from "./gateway.mjs";
 import { freePort, Person, startIrcServer } from "./irc.mjs";
-import { BINARY, OPENCLAW_ENTRY, ours, run, WORK } from "./process.mjs";
+import { BINARY, OPENCLAW_ENTRY, ours, run, until, WORK } from "./process.mjs";
 
 /** The JSON5 parser that OpenClaw itself uses. */
 export const JSON5 = createRequire(OPENCLAW_ENTRY)("json5");
@@ -127,6 +127,13 @@ export class World {
     for (const person of this.people.splice(0)) person.close();
     await change();
     return this.boot();
+  }
+
+  /** Does what starts the plugin, and waits until its `doctor`, seconds later, has asked the API: once, and is gone. */
+  async pluginStarts(action) {
+    const asked = this.api.requests.length;
+    await action();
+    await until("doctor's look", () => this.api.requests.length > asked && ours().length === 1, { timeout: 60_000 });
   }
 
   /** What all gateways of this world have written to their terminals. */
