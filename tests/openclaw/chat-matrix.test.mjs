@@ -120,3 +120,27 @@ test("the README's picture shows what is said here", async () => {
   if (process.env.WRITE_DOCS) writeFileSync(file, `${JSON.stringify(said, null, 2)}\n`);
   assert.deepEqual(said, JSON.parse(readFileSync(file, "utf8")));
 });
+
+test("a request is in the owner's direct chat at once, with buttons, and not again after a restart", async () => {
+  await world.sigilumOk("hook", "install", "--as", "plugin", "--notify", `matrix:${alice.id}`, "--poll-requests", "5");
+  /** What the bot said of a request, unasked. */
+  const told = async (id) => (await alice.heard(bot, direct)).filter((content) => content.body.includes(id));
+  const arrives = async (service) => {
+    world.api.add({ service, agent: "bot" });
+    const { claim_id: id } = claim(service);
+    await until(`the message of ${service}`, async () => (await told(id)).length > 0, { timeout: 60_000, every: 200 });
+    return id;
+  };
+  const first = await arrives("calendar");
+  const [message] = await told(first);
+  assert.match(message.body, /service "calendar"/);
+  for (const verb of ["approve", "reject"]) {
+    const found = buttons(message).map(({ action }) => action).find(({ command }) => command.startsWith(`/sigilum ${verb} `));
+    assert.deepEqual(found, { type: "command", command: `/sigilum ${verb} ${first}` });
+  }
+  const note = () => JSON.parse(readFileSync(join(world.state, ".sigilum/told.json"), "utf8")).requests[first]?.told;
+  await until("its note", note);
+  await world.restart();
+  await arrives("drive");
+  assert.equal((await told(first)).length, 1);
+});

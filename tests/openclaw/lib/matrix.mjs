@@ -104,6 +104,12 @@ export class MatrixPerson {
     await until(`${person.id} in the room`, async () => person.id in (await joined()), { timeout: 120_000, every: 200 });
   }
 
+  /** What somebody said in the room, of its newest messages: the events' contents, in order. */
+  async heard(person, room) {
+    const { chunk } = await this.#call("GET", `rooms/${encodeURIComponent(room)}/messages?dir=b&limit=100`);
+    return chunk.filter(({ type, sender }) => type === "m.room.message" && sender === person.id).map(({ content }) => content).reverse();
+  }
+
   /** Says something and gives the bot's first answer to it that fits: the event's content. */
   async ask(bot, room, body, fits = /(?:)/) {
     const path = `rooms/${encodeURIComponent(room)}`;
