@@ -1,11 +1,12 @@
 // The owner told at once, in the real OpenClaw over the real IRC: a request is in their direct chat before they ask.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { after, before, test } from "node:test";
-import { ours, until } from "./lib/process.mjs";
+import { BINARY, OPENCLAW_ENTRY, ours, start, until } from "./lib/process.mjs";
 import { World } from "./lib/world.mjs";
 
+const ALICE = "irc:alice!~alice@127.0.0.1";
 let world;
 let alice;
 
@@ -14,7 +15,7 @@ before(async () => {
   world.installObserver();
   world.writeConfig({});
   await world.login("--enable-authz-notify", "false");
-  await world.sigilumOk("hook", "install", "--as", "plugin", "--notify", "irc:alice!~alice@127.0.0.1", "--poll-requests", "15");
+  await world.sigilumOk("hook", "install", "--as", "plugin", "--notify", ALICE, "--poll-requests", "15");
   await world.boot();
   await until("the plugin's child", () => ours().some(({ args }) => args[1] === "serve"));
   alice = await world.person("alice");
@@ -46,4 +47,28 @@ test("a child that is started again tells nothing twice", async () => {
   await until("the next message", () => message(`authz approve ${next}`).length > 0, { timeout: 60_000 });
   assert.ok(world.api.requests.length > asked);
   assert.equal(message(id).length, before);
+});
+
+test("without the plugin the watcher tells, once, by the openclaw that the install recorded", async () => {
+  const { path } = world;
+  const openclaw = join(OPENCLAW_ENTRY, "../../.bin/openclaw");
+  world.path = [join(openclaw, ".."), path].join(delimiter);
+  await world.gateway.reloads(() => world.sigilumOk("hook", "uninstall"));
+  await until("the child's end", () => ours().length === 0);
+  await world.sigilumOk("hook", "install");
+  world.path = path;
+  assert.equal(JSON.parse(readFileSync(join(world.state, ".sigilum/hook.json"), "utf8")).openclaw, openclaw);
+  const watcher = start(BINARY, ["watch", "--notify", ALICE, "--poll-requests", "5"], { env: world.env, cwd: world.home });
+  const arrives = async (service) => {
+    world.api.add({ service, agent: "bot" });
+    const { claim_id: id } = world.api.claims.find((claim) => claim.service === service);
+    await until(`the message of ${service}`, () => message(`authz approve ${id}`).length > 0, { timeout: 60_000 });
+    return id;
+  };
+  const first = await arrives("calendar");
+  await until("its note", () => told().requests[first]?.told);
+  await arrives("drive");
+  assert.equal(message(`authz approve ${first}`).length, 1);
+  watcher.kill();
+  assert.equal((await watcher.ended).code, 0, watcher.errors);
 });
