@@ -23,7 +23,14 @@ fn a_commands_own_help_begins_as_the_list_of_commands_says() {
 fn examples(help: &str) -> Vec<String> {
     let joined = help.replace("\\\n", " ");
     let lines = joined.lines().map(str::trim_start);
+    let as_another = ["sudo -u sigilum-authz-notify ", "sudo "];
     lines
+        .map(|line| {
+            as_another
+                .iter()
+                .find_map(|sudo| line.strip_prefix(sudo))
+                .unwrap_or(line)
+        })
         .filter(|line| line.starts_with("sigilum-authz-notify "))
         .map(str::to_owned)
         .collect()

@@ -317,7 +317,7 @@ What the broker itself wrote down: who asked for it (the user's number, and the 
 came of it. An agent that owns the OpenClaw gateway's process can show false words in the chat, and none here.
 
 Examples:
-  sudo -u sigilum-authz-notify sigilum-authz-notify broker log --state /var/lib/sigilum-authz-notify
+  sudo -u sigilum-authz-notify sigilum-authz-notify broker log
   sigilum-authz-notify broker log --json";
 
 pub(super) const BROKER_TOTP_ENROLL: &str = "\
@@ -325,11 +325,11 @@ Shows a secret once, for an authenticator app, and asks for one of its codes. A 
 wrong ones lock deciding for 15 minutes, then twice as long each time, up to a day.
 
 Examples:
-  sudo -u sigilum-authz-notify sigilum-authz-notify broker totp enroll --state /var/lib/sigilum-authz-notify";
+  sudo -u sigilum-authz-notify sigilum-authz-notify broker totp enroll";
 
 pub(super) const BROKER_TOTP_UNLOCK: &str = "\
 Examples:
-  sudo -u sigilum-authz-notify sigilum-authz-notify broker totp unlock --state /var/lib/sigilum-authz-notify";
+  sudo -u sigilum-authz-notify sigilum-authz-notify broker totp unlock";
 
 pub(super) const BROKER_ADOPT: &str = "\
 Takes token and record out of an OpenClaw home, the token out of openclaw.json too, and makes them the broker's user's.
@@ -337,12 +337,15 @@ What the records say of API, token command, checkout and database an agent could
 about, or typed again as flags. Run again after a crash, it goes on.
 
 Examples:
-  sudo sigilum-authz-notify broker adopt /home/claw/.openclaw --state /var/lib/sigilum-authz-notify
-  sudo sigilum-authz-notify broker adopt /home/claw/.openclaw --state /var/lib/sigilum-authz-notify \\
+  sudo sigilum-authz-notify broker adopt /home/claw/.openclaw \\
+    --state /var/lib/sigilum-authz-notify/.openclaw
+  sudo sigilum-authz-notify broker adopt /home/claw/.openclaw \\
+    --state /var/lib/sigilum-authz-notify/.openclaw \\
     --api-url https://api.sigilum.id";
 
 pub(super) const BROKER_RELEASE: &str = "\
 The way back: from then on the home's user, and agents that run as that user, can read the owner token.
 
 Examples:
-  sudo sigilum-authz-notify broker release /home/claw/.openclaw --state /var/lib/sigilum-authz-notify";
+  sudo sigilum-authz-notify broker release /home/claw/.openclaw \\
+    --state /var/lib/sigilum-authz-notify/.openclaw";
