@@ -2,7 +2,7 @@
 # End to end against the real OpenClaw, a real IRC server, a real Matrix homeserver and a loopback Sigilum API.
 #
 #   run.sh            everything on the newest OpenClaw, the short path on an old one
-#   run.sh versions   the short path on each OpenClaw that we serve
+#   run.sh versions   the short path on each OpenClaw that we serve, and the old one's plugin from npm
 #   run.sh NAME…      these tests (NAME.test.mjs) on the OpenClaw that E2E_OPENCLAW names, else on the newest;
 #                     many-writers, a minute of three kinds of writers on one config, runs only so
 #
@@ -152,8 +152,11 @@ on() { # version, names…
 case ${1-} in
   '')
     on "$newest" handler program resident registration install plugin chat chat-matrix push authority writers pack npm
-    on "$old" short npm
+    on "$old" short
     ;;
-  versions) for version in "${versions[@]}"; do on "$version" short; done ;;
+  versions)
+    for version in "${versions[@]}"; do on "$version" short; done
+    on "$old" npm
+    ;;
   *) on "${E2E_OPENCLAW:-$newest}" "$@" ;;
 esac
