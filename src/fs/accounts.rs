@@ -23,6 +23,15 @@ pub fn user_name(uid: u32) -> String {
     name.unwrap_or_else(|| uid.to_string())
 }
 
+/// How a person runs this program as an account. `sudo` takes one without a name by `#` and its number.
+pub fn run_as(uid: u32) -> String {
+    let user = match user_name(uid) {
+        name if name == uid.to_string() => format!("'#{uid}'"),
+        name => name,
+    };
+    format!("sudo -u {user} sigilum-authz-notify")
+}
+
 /// The number of an account that has this name here.
 pub fn user_number(name: &str) -> Option<u32> {
     number_of(&Accounts::of_this_machine()?.passwd, name)

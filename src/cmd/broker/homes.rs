@@ -73,14 +73,9 @@ impl Homes {
         })
     }
 
-    /// How a command is run as the broker's user. One without a name goes by its number.
+    /// How a command is run as the broker's user.
     pub fn as_broker(&self) -> String {
-        let name = fs::user_name(self.broker);
-        let user = match name.parse::<u32>() {
-            Ok(number) => format!("#{number}"),
-            Err(_) => name,
-        };
-        format!("sudo -u {} sigilum-authz-notify", fs::quoted(user.as_ref()))
+        fs::run_as(self.broker)
     }
 }
 

@@ -66,7 +66,7 @@ impl House {
 
     /// A command of ours, as somebody else types it.
     pub fn program(&self) -> String {
-        format!("sudo -u {} sigilum-authz-notify", fs::quoted(self.account.as_ref()))
+        fs::run_as(rustix::process::geteuid().as_raw())
     }
 
     /// Takes a connection in; gives its number.

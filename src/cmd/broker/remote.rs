@@ -93,6 +93,12 @@ impl Remote {
         self.uid.map_or_else(|| "<the broker's user>".to_owned(), fs::user_name)
     }
 
+    /// How a person runs this program as that account.
+    pub fn run_as(&self) -> String {
+        let unknown = || "sudo -u <the broker's user> sigilum-authz-notify".to_owned();
+        self.uid.map_or_else(unknown, fs::run_as)
+    }
+
     /// Connects.
     ///
     /// # Errors
@@ -194,7 +200,7 @@ impl Remote {
     /// A step of the broker's, as it is typed on this side.
     fn as_its_user(&self, step: &str) -> String {
         match step.strip_prefix("sigilum-authz-notify") {
-            Some(words) => format!("sudo -u {} sigilum-authz-notify{words}", self.account()),
+            Some(words) => format!("{}{words}", self.run_as()),
             None => step.to_owned(),
         }
     }

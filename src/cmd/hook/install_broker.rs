@@ -46,7 +46,7 @@ pub fn choose(args: &HookInstallArgs, env: &Env, place: &OpenClawHome) -> Result
     {
         let what = format!("could not use the broker, it has no token of namespace {named}");
         let login = format!("auth login --namespace {}", shell_words::quote(named));
-        let next = format!("sudo -u {} sigilum-authz-notify {login}", fs::user_name(found.uid));
+        let next = format!("{} {login}", fs::run_as(found.uid));
         return Err(Error::new(ExitCode::Token, what).next(next));
     }
     let namespace = args.namespace.clone().or(found.hello.namespace.clone());
@@ -88,7 +88,8 @@ fn notes(found: &Connection, namespace: Option<&str>, place: &OpenClawHome) -> V
     }
     match namespace {
         None => notes.push(format!(
-            "the broker has no token yet: sudo -u {user} sigilum-authz-notify auth login"
+            "the broker has no token yet: {} auth login",
+            fs::run_as(found.uid)
         )),
         Some(_) if found.hello.namespaces.len() > 1 => notes.push(format!(
             "the broker has tokens of {}; for another one: --namespace",

@@ -17,10 +17,7 @@ pub(super) fn broker(name: &'static str, facts: &Facts) -> Vec<Finding> {
         Ok((status, _)) => match &status.why_not {
             Some(why) => {
                 let text = format!("the broker has no token of {} that it can use: {why}", status.namespace);
-                let next = format!(
-                    "sudo -u {user} sigilum-authz-notify auth login --namespace {}",
-                    status.namespace
-                );
+                let next = format!("{} auth login --namespace {}", remote.run_as(), status.namespace);
                 found.push(Finding::fail(name, ExitCode::Token, text, next));
             }
             None => found.push(Finding::ok(name, format!("{} answers for {}", user, status.namespace))),
