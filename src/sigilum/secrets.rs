@@ -40,6 +40,14 @@ impl Workspace {
         &self.dir
     }
 
+    /// Whether a key or a secret of a service lies there.
+    pub fn holds_secrets(&self) -> bool {
+        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        entries
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .any(|name| Self::is_secret(&name))
+    }
+
     /// Whether a file of this name in the folder is ours and holds a secret.
     pub fn is_secret(name: &str) -> bool {
         name.starts_with("service-api-key-") || name.starts_with("gateway-connection-secret-")

@@ -460,6 +460,25 @@ fn an_install_that_was_killed_leaves_the_older_hook_its_one_name() {
     }
 }
 
+#[test]
+fn purge_says_that_the_keys_of_services_stay() {
+    let env = TestEnv::new();
+    log_in(&env, &[]);
+    let key = env.write(".openclaw/.sigilum-workspace/service-api-key-linear", "sk_live_kept");
+    let output = env.run(["hook", "uninstall", "--purge"]).expect(0);
+    let folder = key.parent().unwrap().display().to_string();
+    assert!(
+        output.stderr.contains("the keys of services stay") && output.stderr.contains(&folder),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(std::fs::read_to_string(&key).unwrap(), "sk_live_kept");
+    let again = TestEnv::new();
+    log_in(&again, &[]);
+    let output = again.run(["hook", "uninstall", "--purge"]).expect(0);
+    assert!(!output.stderr.contains("keys of services"), "{}", output.stderr);
+}
+
 /// Without a record of our edits too, a purge leaves no token of ours in the config.
 #[test]
 fn purge_takes_our_token_out_though_nothing_is_recorded() {

@@ -15,6 +15,7 @@ use crate::openclaw::hook_files::{self, Done, Kind, program_copy};
 use crate::openclaw::plugin_package::UNINSTALL;
 use crate::openclaw::removal::{self, Undone};
 use crate::openclaw::{backups, plugin};
+use crate::sigilum::secrets::Workspace;
 use crate::token::{record, store};
 use crate::watch::status;
 use secrecy::{ExposeSecret, SecretString};
@@ -351,6 +352,14 @@ fn purge(place: &OpenClawHome, lock: OwnLock, secrets: &Secrets, out: &mut dyn W
     remove_lock(place, lock)?;
     for path in left {
         write_line(out, format_args!("  {} is not ours to remove", path.display()))?;
+    }
+    let keys = Workspace::find(&Env::default(), None, &place.home);
+    if keys.holds_secrets() {
+        let note = "the keys of services stay, as agents and the Sigilum gateway use them";
+        output::note(format_args!(
+            "{note}; `service remove` takes one out: {}",
+            keys.dir().display()
+        ));
     }
     let copies = backups::with_tokens(place, &secrets.config_files, &secrets.tokens);
     if !copies.is_empty() {
