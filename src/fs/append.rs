@@ -38,7 +38,7 @@ pub fn append_line(path: &Path, line: &[u8]) -> Result<()> {
 
 fn add(folder: &Folder, file: &File, length: u64, line: &[u8]) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(line.len() + 2);
-    let mut last = [b'\n'];
+    let mut last = *b"\n";
     if length == 0 {
         if let Some(owner) = folder.file_owner() {
             chown(file, owner)?;
@@ -46,7 +46,7 @@ fn add(folder: &Folder, file: &File, length: u64, line: &[u8]) -> io::Result<()>
     } else {
         file.read_exact_at(&mut last, length - 1)?;
     }
-    if last != [b'\n'] {
+    if last != *b"\n" {
         bytes.push(b'\n');
     }
     bytes.extend_from_slice(line);

@@ -116,7 +116,7 @@ impl<'a> DecisionAsked<'a> {
                 _ => (*word).to_owned(),
             };
             let is_first = code.is_none() && digits.len() == 6;
-            code = Some(Code(digits)).filter(|_| is_first);
+            code = is_first.then_some(Code(digits));
             code.as_ref()?;
         }
         Some(Self {

@@ -120,7 +120,7 @@ impl Api<'_> {
     ) -> Result<(Option<Pending>, Option<Print>), Unanswered> {
         let left = deadline.saturating_duration_since(Instant::now());
         let answer = self.ask(token, &Which::PENDING, 0, left).map_err(ApiError::from)?;
-        let print = Some(Print::of(&answer)).filter(|_| answer.status == 200);
+        let print = (answer.status == 200).then(|| Print::of(&answer));
         if print.is_some() && print == known {
             return Ok((None, print));
         }

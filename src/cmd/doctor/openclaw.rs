@@ -167,6 +167,6 @@ fn packaged_version(program: &Path) -> Option<String> {
         let bytes = fs::read_capped(&folder.join("package.json"), MAX_PACKAGE).ok()??;
         let package: Value = serde_json::from_slice(&bytes).ok()?;
         let is_openclaw = package.get("name")?.as_str()? == "openclaw";
-        Some(package.get("version")?.as_str()?.to_owned()).filter(|_| is_openclaw)
+        is_openclaw.then_some(package.get("version")?.as_str()?.to_owned())
     })
 }
