@@ -64,7 +64,8 @@ function recordingProgram(folder) {
   writeFileSync(
     program,
     `#!/bin/sh
-cat /proc/$$/environ >${notes}/environ; cat /proc/$$/cmdline >${notes}/args
+cat /proc/$$/environ >>${notes}/environ; cat /proc/$$/cmdline >${notes}/args.$1
+[ "$1" != doctor ] || exec ${BINARY} "$@"
 tee -a ${notes}/input | ${BINARY} "$@"
 echo >>${notes}/input
 `,
@@ -73,8 +74,8 @@ echo >>${notes}/input
   writeFileSync(join(folder, "install.json"), JSON.stringify({ binary: program }), { mode: 0o600 });
   const list = (name) => readFileSync(join(notes, name), "utf8").split("\0").slice(0, -1);
   return {
-    args: () => list("args").slice(2), // after the shell and its script
-    environ: () => list("environ").sort(),
+    args: (command) => list(`args.${command}`).slice(2), // after the shell and its script
+    environ: () => [...new Set(list("environ"))].sort(), // of each start
     events: () => readFileSync(join(notes, "input"), "utf8").split("\n").filter(Boolean).map((line) => JSON.parse(line)),
   };
 }
@@ -115,15 +116,15 @@ async function attacked(kind, folder) {
   for (const event of events) assert.deepEqual(Object.keys(event).filter((name) => name !== "id"), fields);
   for (const name of ["x.sh", "sigilum-authz-notify"]) assert.ok(!existsSync(join(workspace, `${name}.ran`)), `${name} ran`);
   assert.deepEqual(elsewhere.requests, []);
-  return recorded.args();
+  return recorded;
 }
 
 test("the hook", async () => {
-  const args = await attacked("hook", "hooks/sigilum-authz-notify");
-  assert.deepEqual(args, ["hook", "run", "--openclaw-home", world.state]);
+  const recorded = await attacked("hook", "hooks/sigilum-authz-notify");
+  assert.deepEqual(recorded.args("hook"), ["hook", "run", "--openclaw-home", world.state]);
 });
 
 test("the plugin", async () => {
-  const args = await attacked("plugin", ".sigilum/plugin");
-  assert.deepEqual(args, ["serve", "--stdio", "--openclaw-home", world.state]);
+  const recorded = await attacked("plugin", ".sigilum/plugin");
+  assert.deepEqual(recorded.args("serve"), ["serve", "--stdio", "--openclaw-home", world.state]);
 });

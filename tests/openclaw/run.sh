@@ -2,7 +2,7 @@
 # End to end against the real OpenClaw, a real IRC server, a real Matrix homeserver and a loopback Sigilum API.
 #
 #   run.sh            everything on the newest OpenClaw, the short path on an old one
-#   run.sh versions   the short path on each OpenClaw that we serve, and the old one's plugin from npm
+#   run.sh versions   the short path on each OpenClaw that we serve, and on the newest and an old one the plugin from npm
 #   run.sh NAME…      these tests (NAME.test.mjs) on the OpenClaw that E2E_OPENCLAW names, else on the newest;
 #                     many-writers, a minute of three kinds of writers on one config, runs only so
 #
@@ -151,12 +151,12 @@ on() { # version, names…
 
 case ${1-} in
   '')
-    on "$newest" handler program resident registration install plugin chat chat-matrix push authority writers pack npm
+    on "$newest" handler program resident registration install plugin chat chat-matrix push authority writers pack
     on "$old" short
     ;;
   versions)
     for version in "${versions[@]}"; do on "$version" short; done
-    on "$old" npm
+    for version in "$newest" "$old"; do on "$version" npm; done
     ;;
   *) on "${E2E_OPENCLAW:-$newest}" "$@" ;;
 esac
