@@ -90,26 +90,9 @@ pub fn answer(command: &Command, means: &Means) -> Told {
         (_, May::Nothing) => (Reply::text(reply::REFUSAL), refused()),
         (Asked::Help | Asked::Unclear, _) => (reply::help(may), Vec::new()),
         (Asked::Decide(..), May::Read(NotDeciding::Settings)) => (not_vouched(&differs.unwrap_or_default()), refused()),
-        (Asked::Decide(asking), May::Read(_)) => {
-            let flags = caller.place.flags(&caller.env);
-            // What was typed is a stranger's text as long as it is no id.
-            let id = match (caller.is_guest(), Typed::parse(asking.id)) {
-                (true, Typed::Whole(id) | Typed::Start(id)) => id,
-                _ => "ID",
-            };
-            let words = format!("sigilum-authz-notify authz {} {id}{flags}", asking.decision.as_str());
-            let command = caller.typed(&words);
-            (reply::not_decided(may, &command), refused())
-        }
+        (Asked::Decide(asking), May::Read(_)) => (elsewhere(asking, may, &caller), refused()),
         _ => {
-            let by = match over_the_socket {
-                // The sender is what the other side says.
-                Some(Deciding::ByCode(uid)) => {
-                    let named: String = sender.chars().take(NAMED).collect();
-                    text::one_line(&format!("uid {uid} for {named}"))
-                }
-                _ => sender.clone(),
-            };
+            let by = decider(&sender, over_the_socket);
             let site = Site::in_chat(&caller, means.args, (means.http)(&caller), &by);
             let mut logs = Vec::new();
             let told = site.and_then(|site| {
@@ -128,6 +111,30 @@ pub fn answer(command: &Command, means: &Means) -> Told {
         }
     };
     Told { reply, logs }
+}
+
+/// How what was asked for is decided elsewhere.
+fn elsewhere(asking: &DecisionAsked, may: May, caller: &Caller) -> Reply {
+    let flags = caller.place.flags(&caller.env);
+    // What was typed is a stranger's text as long as it is no id.
+    let id = match (caller.is_guest(), Typed::parse(asking.id)) {
+        (true, Typed::Whole(id) | Typed::Start(id)) => id,
+        _ => "ID",
+    };
+    let words = format!("sigilum-authz-notify authz {} {id}{flags}", asking.decision.as_str());
+    reply::not_decided(may, &caller.typed(&words))
+}
+
+/// By whom a decision is, for the log.
+fn decider(sender: &str, over_the_socket: Option<Deciding>) -> String {
+    match over_the_socket {
+        // The sender is what the other side says.
+        Some(Deciding::ByCode(uid)) => {
+            let named: String = sender.chars().take(NAMED).collect();
+            text::one_line(&format!("uid {uid} for {named}"))
+        }
+        _ => sender.to_owned(),
+    }
 }
 
 fn not_set_up(error: &Error) -> Told {

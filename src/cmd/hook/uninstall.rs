@@ -54,19 +54,7 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     let (outcome, notes) = removal.edit(false)?;
     tell_of_config(&outcome, &notes, &place, out)?;
     let mut nothing = !outcome.changed && notes.is_empty() && outcome.notes.is_empty() && outcome.not_written.is_none();
-    for kind in Kind::ALL {
-        let done = hook_files::uninstall(&place, &lock, kind, args.force)?;
-        if done.changed {
-            write_line(
-                out,
-                format_args!("Removed the {}: {}", kind.name(), kind.dir(&place).display()),
-            )?;
-        }
-        nothing &= done == Done::default();
-        for note in done.notes {
-            write_line(out, format_args!("  {note}"))?;
-        }
-    }
+    nothing &= !take_files_away(args.force, &place, &lock, out)?;
     nothing &= !take_copy_away(args.purge, &place, env, &lock, out)?;
     if let Some(plugin) = &removal.openclaws_plugin {
         let folder = plugin.display();
@@ -92,6 +80,23 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
         remove_lock(&place, lock)?;
     }
     Ok(ExitCode::Ok)
+}
+
+/// Hook and plugin; whether there was anything to do or to tell.
+fn take_files_away(force: bool, place: &OpenClawHome, lock: &OwnLock, out: &mut dyn Write) -> Result<bool> {
+    let mut anything = false;
+    for kind in Kind::ALL {
+        let done = hook_files::uninstall(place, lock, kind, force)?;
+        if done.changed {
+            let folder = kind.dir(place);
+            write_line(out, format_args!("Removed the {}: {}", kind.name(), folder.display()))?;
+        }
+        anything |= done != Done::default();
+        for note in done.notes {
+            write_line(out, format_args!("  {note}"))?;
+        }
+    }
+    Ok(anything)
 }
 
 /// Removes the home's copy of the program, unless the home stays and a service runs it; says whether there was one.
