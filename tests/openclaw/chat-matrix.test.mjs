@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { startMatrixServer } from "./lib/matrix.mjs";
 import { Model } from "./lib/model.mjs";
-import { OPENCLAW_ENTRY, ours, run, until } from "./lib/process.mjs";
+import { OPENCLAW_ENTRY, residents, run, until } from "./lib/process.mjs";
 import { World } from "./lib/world.mjs";
 
 const REFUSED = /Sigilum: requests are answered here in a direct chat, by whom the namespace's owner recorded/;
@@ -56,7 +56,7 @@ before(async () => {
   await world.sigilumOk("hook", "install", "--as", "plugin", "--deciders", `matrix:${alice.id}`);
   world.api.add({ service: "mail", agent: "bot" }, { service: "files", agent: "bot" });
   await world.boot();
-  await until("the plugin's child", () => ours().some(({ args }) => args[1] === "serve"));
+  await until("the plugin's child", () => residents().length > 0);
   direct = await chat(alice);
 });
 after(async () => {

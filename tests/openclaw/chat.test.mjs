@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { ours, until } from "./lib/process.mjs";
+import { residents, until } from "./lib/process.mjs";
 import { World } from "./lib/world.mjs";
 
 const ALICE = "irc:alice!~alice@127.0.0.1";
@@ -23,7 +23,7 @@ before(async () => {
   await world.sigilumOk("hook", "install", "--as", "plugin", "--deciders", ALICE);
   world.api.add({ service: "mail", agent: "bot" });
   await world.boot();
-  await until("the plugin's child", () => ours().some(({ args }) => args[1] === "serve"));
+  await until("the plugin's child", () => residents().length > 0);
   alice = await world.person("alice");
   bob = await world.person("bob");
   carol = await world.person("carol");
@@ -107,14 +107,14 @@ test("what only quotes the command is no command", async () => {
 });
 
 test("after a reload the command is there still, and finds the one child", async () => {
-  const before = ours().map(({ pid }) => pid);
+  const before = residents().map(({ pid }) => pid);
   const from = world.gateway.here();
   await world.gateway.reloads(() => world.save(world.text().replace("ownerAllowFrom: [", 'ownerAllowFrom: ["irc:dave!~dave@127.0.0.1",')));
   await world.gateway.logged(/starting IRC provider/, { from }); // that setting restarts the channel
   await alice.sees("ocbot");
   await carol.sees("ocbot", "#ops");
   assert.match((await alice.ask("ocbot", "/sigilum list")).text, /1 request waits/);
-  assert.deepEqual(ours().map(({ pid }) => pid), before);
+  assert.deepEqual(residents().map(({ pid }) => pid), before);
 });
 
 test("during a reload the command is answered too, and by us", async () => {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { comments, PLUGIN, World } from "./lib/world.mjs";
-import { environment, median, ours, until } from "./lib/process.mjs";
+import { environment, median, ours, residents, until } from "./lib/process.mjs";
 import { expiredToken, fullNotice, liveRefresh, shortLines, usualAcknowledgement } from "./lib/steps.mjs";
 
 let world;
@@ -23,8 +23,8 @@ after(() => world?.close());
 
 /** Our one process: the child of the gateway. */
 async function child() {
-  const found = await until("the plugin's child", () => ours().find(({ args }) => args[1] === "serve"));
-  assert.equal(ours().length, 1, "one child, no more");
+  const found = await until("the plugin's child", () => residents()[0]);
+  assert.equal(residents().length, 1, "one child, no more");
   const parent = readFileSync(`/proc/${found.pid}/stat`, "utf8").split(") ").at(-1).split(" ")[1];
   assert.equal(Number(parent), world.gateway.pid);
   return found;
@@ -88,7 +88,7 @@ test("the child renews the token before it expires, and the gateway takes it up"
 test("a child that dies is started again", async () => {
   const { pid } = await child();
   process.kill(pid, "SIGKILL");
-  await until("another child", () => ours().some((process) => process.pid !== pid), { timeout: 10_000 });
+  await until("another child", () => residents().some((process) => process.pid !== pid), { timeout: 10_000 });
   await fullNotice(world, alice);
   assert.notEqual((await child()).pid, pid);
 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { after, before, test } from "node:test";
-import { BINARY, OPENCLAW_ENTRY, ours, start, until } from "./lib/process.mjs";
+import { BINARY, OPENCLAW_ENTRY, ours, residents, start, until } from "./lib/process.mjs";
 import { World } from "./lib/world.mjs";
 
 const ALICE = "irc:alice!~alice@127.0.0.1";
@@ -17,7 +17,7 @@ before(async () => {
   await world.login("--enable-authz-notify", "false");
   await world.sigilumOk("hook", "install", "--as", "plugin", "--notify", ALICE, "--poll-requests", "15");
   await world.boot();
-  await until("the plugin's child", () => ours().some(({ args }) => args[1] === "serve"));
+  await until("the plugin's child", () => residents().length > 0);
   alice = await world.person("alice");
 });
 after(() => world?.close());
@@ -39,8 +39,8 @@ test("a new request is in the owner's direct chat, with the commands that answer
 test("a child that is started again tells nothing twice", async () => {
   const id = world.api.claims[0].claim_id;
   const before = message(id).length;
-  process.kill(ours().find(({ args }) => args[1] === "serve").pid, "SIGKILL");
-  await until("another child", () => ours().some(({ args }) => args[1] === "serve"));
+  process.kill(residents()[0].pid, "SIGKILL");
+  await until("another child", () => residents().length > 0);
   const asked = world.api.requests.length;
   world.api.add({ service: "linear" });
   const next = world.api.claims.at(-1).claim_id === id ? world.api.claims[0].claim_id : world.api.claims.at(-1).claim_id;

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { HOOK, World } from "./lib/world.mjs";
-import { ours, until } from "./lib/process.mjs";
+import { ours, residents, until } from "./lib/process.mjs";
 import { fullNotice } from "./lib/steps.mjs";
 
 let world;
@@ -70,20 +70,20 @@ test("the hook: the notice, a new token, nothing once it is uninstalled", async 
 test("the plugin: the notice from its one child, a new token", async () => {
   await world.pluginStarts(() => installs("--as", "plugin"));
   await run(others);
-  const { pid } = await until("the plugin's child", () => ours()[0]);
+  const { pid } = await until("the plugin's child", () => residents()[0]);
   await fullNotice(world, alice);
   await newToken();
-  assert.deepEqual(ours().map((process) => process.pid), [pid], "one child, the same one");
+  assert.deepEqual(residents().map((process) => process.pid), [pid], "one child, the same one");
 });
 
 test("hook and plugin: one notice; nothing once they are uninstalled", async () => {
   await world.pluginStarts(() => installs());
   await run([...others, HOOK]);
-  await until("the plugin's child", () => ours()[0]);
+  await until("the plugin's child", () => residents()[0]);
   const asked = world.api.requests.length;
   await fullNotice(world, alice);
   assert.equal(world.api.requests.length, asked + 1, "the API was asked once");
-  assert.equal(ours().length, 1);
+  assert.equal(residents().length, 1);
   await uninstalled();
 });
 

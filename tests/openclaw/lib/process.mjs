@@ -67,6 +67,11 @@ export function ours() {
   return processes().filter(({ exe }) => exe === BINARY);
 }
 
+/** The plugin's children of these: not its `doctor`, which looks now and then. */
+export function residents() {
+  return ours().filter(({ args }) => args[1] === "serve");
+}
+
 /** Processes whose program lies in this folder: [{ pid, exe, args }]. */
 export function runningFrom(folder) {
   return processes().filter(({ exe }) => exe?.startsWith(`${folder}/`));
