@@ -307,7 +307,7 @@ Exit codes: 2 there is no such command";
 
 pub(super) const BROKER_RUN: &str = "\
 Agents run as the OpenClaw gateway's user and can read what it can. A broker runs as another user: it has the token, and
-the gateway's side only asks. It takes no decision over its socket. docs/broker.md sets one up.
+the gateway's side only asks. It takes no decision over its socket, unless --decide says so. docs/broker.md sets one up.
 
 Examples:
   sigilum-authz-notify broker run --allow-uid openclaw \\

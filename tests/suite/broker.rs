@@ -140,6 +140,10 @@ impl Client {
         writeln!(self.stream, "{line}").unwrap();
     }
 
+    pub fn say_raw(&mut self, line: &str) {
+        writeln!(self.stream, "{line}").unwrap();
+    }
+
     /// The next line as it came.
     pub fn raw(&mut self) -> String {
         let mut line = String::new();

@@ -17,8 +17,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
-/// A connection's threads need no more.
-const STACK_BYTES: usize = 256 * 1024;
+/// A connection's threads: a line may nest as deep as serde_json takes it, 128 levels.
+const STACK_BYTES: usize = 2 * 1024 * 1024;
 
 /// Serves a connection in threads of its own, until it ends.
 ///
@@ -53,6 +53,7 @@ fn serve(house: &Arc<House>, stream: &UnixStream, uid: u32) -> io::Result<()> {
         let _ = reader.send(Message::End);
     })?;
     let number = house.enter(sender.clone());
+    let _present = Present { house, number };
     let guest = Guest {
         house: Arc::clone(house),
         uid,
@@ -62,8 +63,19 @@ fn serve(house: &Arc<House>, stream: &UnixStream, uid: u32) -> io::Result<()> {
     exchange::serve(&messages, &sender, &server, &mut (), &mut |line| {
         write_line(stream, &house.line(line)).is_ok()
     });
-    house.leave(number);
     Ok(())
+}
+
+/// A connection that is there; over however it ends, a panic too.
+struct Present<'a> {
+    house: &'a House,
+    number: u64,
+}
+
+impl Drop for Present<'_> {
+    fn drop(&mut self) {
+        self.house.leave(self.number);
+    }
 }
 
 fn hello(house: &House) -> Value {

@@ -20,6 +20,7 @@ use crate::openclaw::plugin_package;
 use crate::origin::Origin;
 use crate::owner_token;
 use crate::settings::{self, Owner, OwnerQuery, Sourced};
+use crate::text;
 use crate::time;
 use secrecy::SecretString;
 use serde_json::Value;
@@ -133,7 +134,7 @@ impl Job<'_> {
                 format!("it asks the broker: {socket}, run by {user} (user {})", broker.uid),
             )?;
             let namespace = self.choice.record.namespace.as_deref().unwrap_or("none yet");
-            write_line(out, format!("namespace: {namespace}"))?;
+            write_line(out, format!("namespace: {}", text::one_line(namespace)))?;
         }
         if let Some(owner) = &self.owner {
             write_line(

@@ -228,8 +228,9 @@ fn stop() -> String {
 pub fn unit(args: &WatchArgs, env: &Env, homes: &Homes) -> Result<Unit> {
     let places = homes.places();
     let program = match places.first() {
-        Some(place) => own_program::lasting(place)?,
-        None => own_program::path()?,
+        // A copy in another user's home is theirs to change, and the unit is ours.
+        Some(place) if place.anothers().is_none() => own_program::lasting(place)?,
+        _ => own_program::path()?,
     };
     let mut words = vec![home::absolute(&program)?.display().to_string(), "watch".to_owned()];
     if args.all {

@@ -35,6 +35,24 @@ fn one_user_has_eight_connections_and_a_line_sixty_four_kilobytes() {
     });
 }
 
+/// As deep as the parser goes, and deeper.
+#[test]
+fn a_deep_line_ends_nothing() {
+    let house = House::new();
+    let broker = house.broker(&[]);
+    let mut client = broker.connect();
+    client.hear().unwrap();
+    for depth in [80, 100, 120, 126, 127, 1_000, 10_000] {
+        let mut line = format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+        for _ in 0..2 {
+            client.say_raw(&line);
+            assert!(client.hear().is_some(), "{depth} levels");
+            line = format!(r#"{{"id":1,"list":{line}}}"#);
+        }
+    }
+    assert_eq!(client.ask(&new_command(2))["id"], 2);
+}
+
 #[test]
 fn who_is_slow_or_does_not_read_is_closed_and_holds_nobody_up() {
     let house = House::new();
