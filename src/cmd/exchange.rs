@@ -47,6 +47,8 @@ const LAST_ANSWERS: Duration = Duration::from_millis(500);
 pub enum Message {
     /// A line came in, or one over the cap, which is this many bytes.
     Incoming(Incoming, usize),
+    /// Whoever reads lines waits until this one is taken in: one is kept at a time, however fast they come.
+    Waits(Sender<()>),
     /// An event or a command is answered.
     Answered(Reply),
     /// A command is to be confirmed.
@@ -156,6 +158,10 @@ impl Lines<'_> {
                 Some(reply) => give(self.server, &reply, beside, out),
                 None => true,
             },
+            Message::Waits(reader) => {
+                let _ = reader.send(());
+                true
+            }
             Message::End => true,
         }
     }

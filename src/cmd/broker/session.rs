@@ -48,7 +48,10 @@ fn serve(house: &Arc<House>, stream: &UnixStream, uid: u32) -> io::Result<()> {
         .stack_size(STACK_BYTES);
     thread.spawn(move || {
         lines::read(&mut input, MAX_QUESTION, &mut |item| {
+            let (waits, taken) = channel();
             reader.send(Message::Incoming(item, MAX_QUESTION)).is_ok()
+                && reader.send(Message::Waits(waits)).is_ok()
+                && taken.recv().is_ok()
         });
         let _ = reader.send(Message::End);
     })?;
