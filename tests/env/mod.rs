@@ -13,11 +13,11 @@ pub mod tls;
 pub mod watching;
 
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_sigilum-authz-notify");
@@ -27,6 +27,24 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_sigilum-authz-notify");
 pub fn copy_binary(to: &Path) {
     let copied = std::process::Command::new("cp").args([Path::new(BINARY), to]).status();
     assert!(copied.unwrap().success());
+}
+
+/// A `broker run` that answers by now.
+pub fn broker_answering(command: &mut Command) -> Child {
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut said = Vec::new();
+    loop {
+        let Some(Ok(line)) = log.next() else {
+            panic!("it ended: {said:#?}")
+        };
+        if line.contains("answering as") {
+            break;
+        }
+        said.push(line);
+    }
+    std::thread::spawn(move || log.for_each(drop));
+    child
 }
 
 /// A person's home folder with nothing in it, removed at the end.
@@ -116,8 +134,13 @@ impl TestEnv {
 
     /// `auth login` of alice's with her own embedded database; the token is not printed.
     pub fn login(&self) -> Run {
+        self.login_by(BINARY.as_ref())
+    }
+
+    /// The same by another program.
+    pub fn login_by(&self, program: &Path) -> Run {
         let alice = ["auth", "login", "--mode", "oss-local", "--namespace", "alice"];
-        self.run(alice).args(["--print-token", "false"])
+        self.run_program(program, alice).args(["--print-token", "false"])
     }
 }
 

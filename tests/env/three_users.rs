@@ -1,5 +1,6 @@
 //! Three users on one machine: root, the OpenClaw gateway's user with a home, and a broker's user with a folder.
 
+use super::watching::CONFIG;
 use super::{BROKER, Run, STRANGER, TestEnv, copy_binary};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,15 @@ impl ThreeUsers {
             binary,
             _folder: folder,
         })
+    }
+
+    /// A login of the hosted Sigilum with this token, which goes into openclaw.json too; root's so far.
+    pub fn log_in_managed(&self, token: &str, api: &str) {
+        let config = CONFIG.replace("http://127.0.0.1:8787", api);
+        self.env.write_config(config.replace("oss-local", "managed"));
+        let login = "auth login --mode managed --namespace alice --print-token false --owner-token-stdin --no-check";
+        let run = self.env.run(login.split(' ')).args(["--api-url", api]);
+        run.stdin(token).expect(0);
     }
 
     /// Makes the OpenClaw home its user's.

@@ -3,7 +3,7 @@
 
 use crate::env::local_api::{FakeCheckout, JWT_SECRET};
 use crate::env::three_users::{ThreeUsers, chmod, give};
-use crate::env::watching::{CONFIG, managed_token};
+use crate::env::watching::managed_token;
 use crate::env::{self, BROKER, Output, STRANGER};
 use serde_json::{Value, json};
 use std::fs;
@@ -16,18 +16,7 @@ const API: &str = "http://127.0.0.1:9";
 fn logged_in() -> Option<(ThreeUsers, String)> {
     let users = ThreeUsers::new()?;
     let token = managed_token("alice", 36_000);
-    users.env.write_config(
-        CONFIG
-            .replace("http://127.0.0.1:8787", API)
-            .replace("oss-local", "managed"),
-    );
-    let login = "auth login --mode managed --namespace alice --print-token false --owner-token-stdin --no-check";
-    users
-        .env
-        .run(login.split(' '))
-        .args(["--api-url", API])
-        .stdin(token.clone())
-        .expect(0);
+    users.log_in_managed(&token, API);
     assert_eq!(users.env.in_config().as_ref(), Some(&token));
     fs::copy(users.env.config(), users.env.openclaw().join("openclaw.json.bak")).unwrap();
     users.give_home();

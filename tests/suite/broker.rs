@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::Child;
 use std::time::Duration;
 
 const NS: &str = "alice";
@@ -74,19 +74,7 @@ impl House {
 impl Broker {
     /// Once it answers.
     pub fn started(socket: PathBuf, mut command: std::process::Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut said = Vec::new();
-        loop {
-            let Some(Ok(line)) = log.next() else {
-                panic!("it ended: {said:#?}")
-            };
-            if line.contains("answering as") {
-                break;
-            }
-            said.push(line);
-        }
-        std::thread::spawn(move || log.for_each(drop));
+        let child = env::broker_answering(&mut command);
         Self { socket, child }
     }
 

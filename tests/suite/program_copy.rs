@@ -55,17 +55,7 @@ fn what_runs_from_a_place_that_goes_away_is_copied_and_the_copy_recorded() {
     ] {
         let env = TestEnv::new();
         let program = copied(&env, &env.openclaw().join(folder));
-        let login = [
-            "auth",
-            "login",
-            "--mode",
-            "oss-local",
-            "--namespace",
-            "alice",
-            "--print-token",
-            "false",
-        ];
-        env.run_program(&program, login).expect(0);
+        env.login_by(&program).expect(0);
         env.run_program(&program, ["hook", "install"]).expect(0);
         let copy = copy_of(&env);
         let wanted = if goes_away { copy.clone() } else { program.clone() };
@@ -107,17 +97,7 @@ fn what_runs_from_a_place_that_goes_away_is_copied_and_the_copy_recorded() {
 fn a_login_from_there_makes_the_copy_and_a_purge_takes_it_away() {
     let env = TestEnv::new();
     let program = in_a_plugin(&env);
-    let login = [
-        "auth",
-        "login",
-        "--mode",
-        "oss-local",
-        "--namespace",
-        "alice",
-        "--print-token",
-        "false",
-    ];
-    env.run_program(&program, login).expect(0);
+    env.login_by(&program).expect(0);
     assert_eq!(
         json(&env.sigilum("hook.json"))["binary"].as_str().unwrap(),
         copy_of(&env).to_str().unwrap()

@@ -2,7 +2,7 @@
 
 use crate::Report;
 use crate::env::three_users::ThreeUsers;
-use crate::env::watching::{CONFIG, managed_token};
+use crate::env::watching::managed_token;
 use crate::strace::{self, Blow};
 use std::path::Path;
 
@@ -31,18 +31,7 @@ fn copy(from: &Path, to: &Path) {
 fn sweep(verb: &str, report: &mut Report) {
     let Some(users) = ThreeUsers::new() else { return };
     let token = managed_token("alice", 36_000);
-    users.env.write_config(
-        CONFIG
-            .replace("http://127.0.0.1:8787", API)
-            .replace("oss-local", "managed"),
-    );
-    let login = "auth login --mode managed --namespace alice --print-token false --owner-token-stdin --no-check";
-    users
-        .env
-        .run(login.split(' '))
-        .args(["--api-url", API])
-        .stdin(token.clone())
-        .expect(0);
+    users.log_in_managed(&token, API);
     users.give_home();
     let adopt = || users.moves("adopt").args(["--api-url", API]);
     if verb == "release" {

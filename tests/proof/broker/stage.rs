@@ -3,7 +3,7 @@
 use crate::env::api::{Api, iso};
 use crate::env::three_users::{ThreeUsers, chmod};
 use crate::env::watching::{CONFIG, managed_token};
-use crate::env::{BROKER, STRANGER, now};
+use crate::env::{BROKER, STRANGER, broker_answering, now};
 use rustix::process::{Gid, Pid, Signal, Uid, kill_process};
 use serde_json::{Value, json};
 use std::cell::Cell;
@@ -156,24 +156,7 @@ pub struct Broker {
 
 impl Broker {
     fn start(mut command: Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut said = Vec::new();
-        loop {
-            let Some(Ok(line)) = log.next() else {
-                panic!("it ended: {said:#?}")
-            };
-            if line.contains("answering as") {
-                break;
-            }
-            said.push(line);
-        }
-        std::thread::spawn(move || log.for_each(drop));
+        let child = broker_answering(command.stdin(Stdio::null()).stdout(Stdio::null()));
         Self { child }
     }
 
