@@ -42,13 +42,14 @@ pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
         waiting::tell_with(|text| output::note(text));
     }
     let runs_on = matches!(cli.command, Command::Watch(_) | Command::Serve(_));
-    let (mut sink, mut env) = (std::io::sink(), env.clone());
+    let mut sink = std::io::sink();
     if cli.verbose && !runs_on {
         output::tell_everything();
-    } else if cli.verbose && env.var(LOG).is_none() {
-        let pairs = env.pairs().map(|(name, value)| (name, value.clone()));
-        env = Env::from_pairs(pairs.chain([(LOG, "debug".into())]));
     }
+    let logging = (cli.verbose && runs_on && env.var(LOG).is_none()).then(|| {
+        let pairs = env.pairs().map(|(name, value)| (name, value.clone()));
+        Env::from_pairs(pairs.chain([(LOG, "debug".into())]))
+    });
     let out: &mut dyn Write = match cli.quiet && only_reports(&cli.command) {
         true => &mut sink,
         false => out,
@@ -57,7 +58,7 @@ pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
         output::be_quiet();
     }
     let called = cli.called;
-    run_command(cli.command, &env, out).map_err(|error| error.called(&called))
+    run_command(cli.command, logging.as_ref().unwrap_or(env), out).map_err(|error| error.called(&called))
 }
 
 /// Tells why a command failed.

@@ -312,6 +312,7 @@ the gateway's side only asks. It takes no decision over its socket, unless --dec
 Examples:
   sigilum-authz-notify broker run --allow-uid openclaw \\
     --socket /run/sigilum-authz-notify/broker.sock";
+
 pub(super) const BROKER_LOG: &str = "\
 What the broker itself wrote down: who asked for it (the user's number, and the sender that the chat named), and what
 came of it. An agent that owns the OpenClaw gateway's process can show false words in the chat, and none here.

@@ -144,3 +144,11 @@ pub fn first_login_command(owner: &Owner, entry: Option<&Entry>, flags: &str) ->
     let namespace = (!owner.namespace.origin.is_guess()).then_some(owner.namespace.value.as_str());
     of_entry.unwrap_or(owner.mode.value).login_command_of(namespace) + flags
 }
+
+/// A command of ours as it is typed where it begins otherwise, as another user: `program` in the place of our name.
+pub fn begun_with(program: &str, command: &str) -> String {
+    match command.strip_prefix("sigilum-authz-notify") {
+        Some(words) => format!("{program}{words}"),
+        None => command.to_owned(),
+    }
+}

@@ -64,6 +64,14 @@ pub fn parse(bytes: &[u8]) -> Result<Value, String> {
 }
 
 impl Event {
+    /// The event of a question: the question itself, or what its field `event` holds.
+    pub fn in_question(question: &Value) -> Self {
+        match question.get("event") {
+            Some(event) if event.is_object() => Self::from_value(event),
+            _ => Self::from_value(question),
+        }
+    }
+
     /// The event in a JSON object.
     pub fn from_value(value: &Value) -> Self {
         let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);

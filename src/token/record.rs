@@ -46,6 +46,11 @@ impl Record {
         self.api_db.clone().or_else(ours)
     }
 
+    /// Whether the local API's database and secret are our own, in the home, as far as the record names them.
+    pub fn is_embedded(&self) -> bool {
+        self.mode == Mode::OssLocal && self.source_home.is_none() && self.api_db.is_none()
+    }
+
     /// The same record without the paths that are `is_default` anyway: a home that was moved or copied acts on itself.
     fn without(mut self, is_default: impl Fn(&Path) -> bool) -> Self {
         // Version 0.1.0 kept a blank at its end.

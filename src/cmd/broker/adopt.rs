@@ -4,6 +4,7 @@
 use super::homes::{self, Homes};
 use super::moving::{Move, Moved};
 use crate::cli::BrokerAdoptArgs;
+use crate::cmd::context;
 use crate::cmd::output::{self, write_line};
 use crate::cmd::prompt;
 use crate::env::Env;
@@ -277,18 +278,16 @@ fn tell(homes: &Homes, owner: &Owner, record: &Record, moved: &Moved, out: &mut 
     if record.mode == Mode::OssLocal {
         warn_where_it_protects_nothing(homes, record);
     }
-    let embedded = record.mode == Mode::OssLocal && record.source_home.is_none() && record.api_db.is_none();
-    match (moved.expires_at, embedded) {
+    match (moved.expires_at, record.is_embedded()) {
         (_, true) => output::note(format_args!(
             "the old signing secret is worth nothing to the broker; the database of before stays in {}, and the broker \
              has a new one: register services as its user",
             homes.home.sigilum_dir().display()
         )),
         (Some(end), false) if end > time::now() => output::note(format_args!(
-            "whoever read this token before can use it until {}; a new one for the broker alone: {} {}",
+            "whoever read this token before can use it until {}; a new one for the broker alone: {}",
             time::rfc3339(end),
-            homes.as_broker(),
-            login_words(owner, homes)
+            login_command(owner, homes)
         )),
         _ => {}
     }
@@ -305,10 +304,10 @@ fn tell(homes: &Homes, owner: &Owner, record: &Record, moved: &Moved, out: &mut 
     )
 }
 
-fn login_words(owner: &Owner, homes: &Homes) -> String {
-    let login = owner.mode.value.login_command(&owner.namespace.value);
-    let words = login.strip_prefix("sigilum-authz-notify ").unwrap_or(&login);
-    format!("{words} --openclaw-home {}", fs::quoted(&homes.state.home))
+/// As the broker's user types it.
+fn login_command(owner: &Owner, homes: &Homes) -> String {
+    let login = context::login_command(owner, &format!(" --openclaw-home {}", fs::quoted(&homes.state.home)));
+    context::begun_with(&fs::run_as(homes.broker), &login)
 }
 
 /// Where the home's user can make tokens, or write requests, without any token.

@@ -17,6 +17,7 @@ use crate::watch::status;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use std::io::Write;
 use std::sync::Arc;
 
 /// Who asks over one connection.
@@ -74,10 +75,16 @@ impl Asker for Guest {
         };
         let mut members = Map::new();
         if let Some(asked) = question.get("list") {
-            let printed = read::<List>(asked).and_then(|asked| list_of(&site()?, &asked));
+            let printed = read::<List>(asked).and_then(|asked| {
+                let site = site()?;
+                printed(|notes, out| list::print(&site, &asked, notes, out))
+            });
             put(&mut members, printed);
         } else if let Some(asked) = question.get("show") {
-            let printed = read::<Show>(asked).and_then(|asked| show_of(&site()?, &asked));
+            let printed = read::<Show>(asked).and_then(|asked| {
+                let site = site()?;
+                printed(|notes, out| show::print(&site, &asked.id, notes, out))
+            });
             put(&mut members, printed);
         } else if question.get("status").is_some() {
             match self.status(question) {
@@ -95,20 +102,14 @@ impl Asker for Guest {
     }
 }
 
-fn list_of(site: &Site, asked: &List) -> Result<Printed> {
-    let mut printed = Printed::default();
-    let mut text = Vec::new();
-    list::print(site, asked, &mut printed.notes, &mut text)?;
-    printed.text = String::from_utf8_lossy(&text).into_owned();
-    Ok(printed)
-}
-
-fn show_of(site: &Site, asked: &Show) -> Result<Printed> {
-    let mut printed = Printed::default();
-    let mut text = Vec::new();
-    show::print(site, &asked.id, &mut printed.notes, &mut text)?;
-    printed.text = String::from_utf8_lossy(&text).into_owned();
-    Ok(printed)
+/// What a command prints, and its notes.
+fn printed(print: impl FnOnce(&mut Vec<String>, &mut dyn Write) -> Result<()>) -> Result<Printed> {
+    let (mut notes, mut text) = (Vec::new(), Vec::new());
+    print(&mut notes, &mut text)?;
+    Ok(Printed {
+        text: String::from_utf8_lossy(&text).into_owned(),
+        notes,
+    })
 }
 
 impl Guest {

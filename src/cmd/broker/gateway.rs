@@ -14,8 +14,8 @@ use crate::text;
 use serde_json::{Map, Value, json};
 use std::time::{Duration, Instant};
 
-/// OpenClaw's side gives up after 5 s.
-const ANSWER: Duration = Duration::from_millis(4500);
+/// A broker may take so long to answer: OpenClaw's side gives up after 5 s.
+pub(super) const ANSWER: Duration = Duration::from_millis(4500);
 
 /// The record of the home that the gateway's program is for, where it names a broker. One that cannot be read names none,
 /// nor does anything else then: the answer says what is wrong with it.
@@ -56,14 +56,7 @@ pub fn members(answer: Result<Value, String>, question: &Value, record: &HookRec
 
 /// Whether nothing is to be asked for an event.
 pub fn asks_nothing(question: &Value) -> bool {
-    !question.get("command").is_some_and(Value::is_object) && event(question).asks() == Asks::Nothing
-}
-
-fn event(question: &Value) -> Event {
-    match question.get("event") {
-        Some(event) if event.is_object() => Event::from_value(event),
-        _ => Event::from_value(question),
-    }
+    !question.get("command").is_some_and(Value::is_object) && Event::in_question(question).asks() == Asks::Nothing
 }
 
 /// The broker cannot be asked: one plain line for who would have read the whole notice; silence would read as if nothing
@@ -88,7 +81,7 @@ fn gone(why: &str, question: &Value, record: &HookRecord) -> Map<String, Value> 
             senders: record.senders.clone(),
             groups: record.groups,
         };
-        let event = event(question);
+        let event = Event::in_question(question);
         let audience = event.audience(&readers).filter(|_| event.asks() == Asks::Notice);
         answer
             .messages

@@ -1,5 +1,6 @@
 //! Both sides of a move, as root finds them: an OpenClaw home, and the folder of a broker that another user runs.
 
+use super::state;
 use crate::cli::BrokerHomesArgs;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
@@ -38,8 +39,7 @@ impl Homes {
                 fs::quoted(&args.home)
             )));
         }
-        let of_unit = || Some(PathBuf::from(env.var("STATE_DIRECTORY")?.split(':').next()?));
-        let Some(state) = args.state.clone().or_else(of_unit) else {
+        let Some(state) = state::named(args.state.as_deref(), env) else {
             let what = format!("could not {verb} a login: no folder of a broker is named");
             return Err(Error::new(ExitCode::Usage, what).next("add --state <folder>, the broker's own"));
         };
@@ -71,11 +71,6 @@ impl Homes {
             state: OpenClawHome::at(state),
             broker,
         })
-    }
-
-    /// How a command is run as the broker's user.
-    pub fn as_broker(&self) -> String {
-        fs::run_as(self.broker)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The gateway's side of a broker: one connection for all questions, made when it is needed and again after it broke, over
 //! which messages for the owner come too.
 
+use super::gateway::ANSWER;
 use super::remote::Remote;
 use crate::broker::client::{self, Trouble, write_line};
 use crate::broker::protocol::{MAX_ANSWER, Relay};
@@ -18,8 +19,6 @@ use std::time::{Duration, Instant};
 
 /// The broker may take so long to say who it is: the chat waits.
 const HELLO: Duration = Duration::from_secs(1);
-/// And so long to answer; OpenClaw's side gives up after 5 s.
-const ANSWER: Duration = Duration::from_millis(4500);
 /// After a try that failed, the next question may try again so soon.
 const SOON: Duration = Duration::from_secs(1);
 /// Between tries that nobody waits for.

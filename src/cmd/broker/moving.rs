@@ -23,6 +23,7 @@ use crate::token::times::LONGEST;
 use crate::token::token_command::VARIABLE;
 use secrecy::{ExposeSecret, SecretString};
 use std::io::Write;
+use std::path::PathBuf;
 
 /// How long a token lives that is made for a broker whose predecessor said nothing of it, seconds.
 const LIFE: u64 = 604_800;
@@ -48,7 +49,7 @@ pub struct Moved {
     /// Its expiry, Unix seconds.
     pub expires_at: Option<i64>,
     /// The files of OpenClaw's config there.
-    pub files: Vec<std::path::PathBuf>,
+    pub files: Vec<PathBuf>,
 }
 
 impl Move<'_> {
@@ -80,7 +81,7 @@ impl Move<'_> {
 
     /// Whether its API's database is our own: then what signs its tokens was as near to an agent as they were.
     fn is_embedded(&self) -> bool {
-        self.record.mode == Mode::OssLocal && self.record.source_home.is_none() && self.record.api_db.is_none()
+        self.record.is_embedded()
     }
 
     fn nothing(&self) -> Error {
@@ -215,7 +216,7 @@ impl Move<'_> {
     }
 
     /// The config, where a token of this namespace still stands in it.
-    fn left(&self) -> Option<std::path::PathBuf> {
+    fn left(&self) -> Option<PathBuf> {
         let token = context::entry(self.from).ok()??.token()?;
         let says = claims::inspect(&token).ok()?;
         (says.namespace == self.namespace()).then(|| self.from.config.clone())

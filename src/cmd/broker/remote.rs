@@ -2,7 +2,7 @@
 
 use crate::broker::client::{self, Connection, Trouble};
 use crate::broker::protocol::{Asking, Failed, Printed, Status};
-use crate::cmd::output;
+use crate::cmd::{context, output};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs;
@@ -199,10 +199,7 @@ impl Remote {
 
     /// A step of the broker's, as it is typed on this side.
     fn as_its_user(&self, step: &str) -> String {
-        match step.strip_prefix("sigilum-authz-notify") {
-            Some(words) => format!("{}{words}", self.run_as()),
-            None => step.to_owned(),
-        }
+        context::begun_with(&self.run_as(), step)
     }
 
     /// That a command is for the broker's user: `what` as in "could not log in here".

@@ -7,6 +7,7 @@ use crate::broker::peers::{self, Allowed};
 use crate::broker::seats::Seats;
 use crate::broker::totp::SecondFactor;
 use crate::cli::{BrokerRunArgs, DecideBy};
+use crate::cmd::own_program;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs;
@@ -87,10 +88,7 @@ fn keep_memory_to_itself() {
 
 /// Whoever can change the program that runs as this user can read what it keeps.
 fn refuse_a_program_of_others() -> Result<()> {
-    let program = std::env::current_exe().or_fail(ExitCode::Failure, || {
-        "could not find out where this program is".to_owned()
-    })?;
-    fs::refuse_anothers_program(&program)
+    fs::refuse_anothers_program(&own_program::path()?)
 }
 
 fn allowed(args: &BrokerRunArgs) -> Result<Allowed> {

@@ -5,11 +5,9 @@ use crate::error::Result;
 use crate::home::{self, OpenClawHome};
 use std::path::{Path, PathBuf};
 
-/// `--state`, else `$STATE_DIRECTORY`, of which systemd may name several with colons between them, else the OpenClaw home
-/// of the user that it runs as.
+/// The folder that is named, else the OpenClaw home of the user that it runs as.
 pub fn place(state: Option<&Path>, env: &Env) -> Result<OpenClawHome> {
-    let of_unit = || Some(PathBuf::from(env.var("STATE_DIRECTORY")?.split(':').next()?));
-    let place = match state.map(Path::to_owned).or_else(of_unit) {
+    let place = match named(state, env) {
         Some(state) => OpenClawHome::at(home::absolute(&state)?),
         None => home::find(None, None, env)?,
     };
@@ -17,4 +15,10 @@ pub fn place(state: Option<&Path>, env: &Env) -> Result<OpenClawHome> {
         person: env.path("HOME"),
         ..place
     })
+}
+
+/// `--state`, else `$STATE_DIRECTORY`, of which systemd may name several with colons between them.
+pub fn named(state: Option<&Path>, env: &Env) -> Option<PathBuf> {
+    let of_unit = || Some(PathBuf::from(env.var("STATE_DIRECTORY")?.split(':').next()?));
+    state.map(Path::to_owned).or_else(of_unit)
 }

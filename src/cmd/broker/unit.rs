@@ -2,11 +2,12 @@
 
 use crate::cli::{BrokerRunArgs, BrokerUnit};
 use crate::cmd::output::write_line;
-use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::cmd::own_program;
+use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::watch::service_unit::{filled, systemd_word, xml};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Where the unit's RuntimeDirectory is.
 const SOCKET: &str = "/run/sigilum-authz-notify/broker.sock";
@@ -42,9 +43,7 @@ pub fn print(kind: BrokerUnit, args: &BrokerRunArgs, out: &mut dyn Write) -> Res
 
 /// The command line, with a program that only root can write.
 fn words(args: &BrokerRunArgs, socket: &str) -> Result<Vec<String>> {
-    let program = std::env::current_exe().or_fail(ExitCode::Failure, || {
-        "could not find out where this program is".to_owned()
-    })?;
+    let program = own_program::path()?;
     fs::refuse_program_not_of_root(&program).map_err(|error| {
         let copy = format!(
             "sudo install -m 755 {} /usr/local/bin/sigilum-authz-notify",
@@ -68,7 +67,7 @@ fn words(args: &BrokerRunArgs, socket: &str) -> Result<Vec<String>> {
         flag("--decide", "totp");
     }
     if let Some(state) = &args.state {
-        flag("--state", &Path::new(state).to_string_lossy());
+        flag("--state", &state.to_string_lossy());
     }
     Ok(words)
 }

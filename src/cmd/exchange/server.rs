@@ -237,10 +237,7 @@ pub fn read(line: &[u8]) -> std::result::Result<(Value, Line), String> {
     if let Some(confirmed) = value.get("confirmed") {
         return Ok((id, Line::Confirmed(*confirmed == Value::Bool(true))));
     }
-    let mut event = match value.get("event") {
-        Some(event) if event.is_object() => Event::from_value(event),
-        _ => Event::from_value(&value),
-    };
+    let mut event = Event::in_question(&value);
     event.by_plugin = true;
     let kind = Kind::Event(event);
     Ok((id, Line::Question(Box::new(Question { kind, value }))))

@@ -167,9 +167,9 @@ impl Caller {
 
     /// A command of ours, as whoever may run it types it.
     pub fn typed(&self, command: &str) -> String {
-        match (&self.asks, command.strip_prefix("sigilum-authz-notify")) {
-            (Asks::Guest(guest), Some(words)) => format!("{}{words}", guest.program),
-            _ => command.to_owned(),
+        match &self.asks {
+            Asks::Guest(guest) => context::begun_with(&guest.program, command),
+            Asks::Person | Asks::Gateway => command.to_owned(),
         }
     }
 

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 const LAUNCHD_AGENT: &str = "sigilum-authz-notify.plist";
 /// A unit is a few kilobytes.
 const SIZE_CAP: u64 = 1 << 20;
+
 /// Prints the unit.
 pub fn print(kind: UnitKind, unit: &Unit, out: &mut dyn Write) -> Result<ExitCode> {
     write_line(out, text(kind, unit).trim_end())?;
