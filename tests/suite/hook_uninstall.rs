@@ -460,6 +460,28 @@ fn an_install_that_was_killed_leaves_the_older_hook_its_one_name() {
     }
 }
 
+/// Whatever docs/files.md says lies in `.sigilum/`.
+#[test]
+fn purge_knows_every_file_of_ours() {
+    let env = TestEnv::new();
+    log_in(&env, &[]);
+    let files = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/files.md")).unwrap();
+    let named = files
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `.sigilum/")?.split('`').next());
+    let mut made = 0;
+    for name in named.filter(|name| !name.contains('/')) {
+        let file = env.sigilum(&name.replace("<ns>", "alice"));
+        if !file.exists() {
+            env.write(file.strip_prefix(env.home()).unwrap().to_str().unwrap(), "{}");
+            made += 1;
+        }
+    }
+    assert!(made > 5, "{made}");
+    env.run(["hook", "uninstall", "--purge"]).expect(0);
+    assert!(!env.sigilum("").exists(), "{:?}", tree(&env.sigilum("")));
+}
+
 #[test]
 fn purge_says_that_the_keys_of_services_stay() {
     let env = TestEnv::new();

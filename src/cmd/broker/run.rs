@@ -48,9 +48,10 @@ pub fn run(args: &BrokerRunArgs, env: &Env, out: &mut dyn Write) -> Result<ExitC
         tracing::warn!("no code decides yet: set a second factor up with broker totp enroll, as this user");
     }
     let house = Arc::new(House::new(place, env.clone(), by_code));
+    // Where it cannot answer, the folder is no broker's.
+    let (listener, socket) = listen(args)?;
     fs::create_private_dir(&house.place.sigilum_dir())?;
     fs::write_private(&house.place.broker_mark_file(), b"")?;
-    let (listener, socket) = listen(args)?;
     let watching = watch(&house)?;
     house.watched_by(watching.waker());
     let (sender, ended) = channel();

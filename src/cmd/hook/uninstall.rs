@@ -381,7 +381,7 @@ fn purge(place: &OpenClawHome, lock: OwnLock, secrets: &Secrets, out: &mut dyn W
 
 /// Whether a name in `.sigilum/` is one that we give.
 fn is_ours(name: &str) -> bool {
-    const NAMES: [&str; 16] = [
+    const NAMES: [&str; 18] = [
         "hook.json",
         "serve.json",
         "seen.json",
@@ -390,6 +390,8 @@ fn is_ours(name: &str) -> bool {
         "decisions.1.jsonl",
         "decisions.lock",
         "approvals.json",
+        "broker",
+        "totp.json",
         "undo.json",
         "installed.json",
         "jwt-secret",
