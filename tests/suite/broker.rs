@@ -249,7 +249,10 @@ fn what_has_the_sockets_name_stays_unless_a_broker_of_ours_left_it() {
     let open = house.env.home().join("open");
     std::fs::create_dir(&open).unwrap();
     chmod(&open, 0o777);
+    let mark = house.state().join(".sigilum/broker");
+    std::fs::remove_file(&mark).unwrap();
     assert!(ends(open.join("x.sock").to_str().unwrap()).contains("others could replace files in it"));
+    assert!(!mark.exists(), "nothing answers from there");
 }
 
 #[test]
