@@ -333,7 +333,7 @@ fn email(query: &OwnerQuery, env: &Env, record: Option<&Record>, namespace: &str
         ],
     )?;
     let email = found.unwrap_or_else(|| Sourced {
-        value: format!("{namespace}@local.sigilum"),
+        value: default_email(namespace),
         origin: Origin::Default,
     });
     Ok(email)
@@ -355,6 +355,11 @@ pub fn default_api_url(mode: Mode) -> &'static str {
         Mode::Managed => "https://api.sigilum.id",
         Mode::OssLocal => "http://127.0.0.1:8787",
     }
+}
+
+/// The e-mail where nobody says one.
+pub fn default_email(namespace: &str) -> String {
+    format!("{namespace}@local.sigilum")
 }
 
 fn check_email(email: &Sourced<String>, log_in: &str) -> Result<()> {

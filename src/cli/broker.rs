@@ -1,6 +1,7 @@
 //! `broker …`: its commands and flags.
 
 use super::JsonArgs;
+use crate::mode::Mode;
 use crate::watch::log::LogFormat;
 use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -75,6 +76,12 @@ pub struct BrokerHomesArgs {
 pub struct BrokerAdoptArgs {
     #[command(flatten)]
     pub homes: BrokerHomesArgs,
+    /// Sigilum mode: managed or oss-local [default: the recorded one, which is asked about]
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub mode: Option<Mode>,
+    /// Owner e-mail, for tokens that are signed here [default: the recorded one, which is asked about]
+    #[arg(long, value_name = "VALUE")]
+    pub email: Option<String>,
     /// Sigilum API base URL [default: the recorded one, which is asked about]
     #[arg(long, value_name = "URL")]
     pub api_url: Option<String>,

@@ -334,15 +334,15 @@ Examples:
 
 pub(super) const BROKER_ADOPT: &str = "\
 Takes token and record out of an OpenClaw home, the token out of openclaw.json too, and makes them the broker's user's.
-What the records say of API, token command, checkout and database an agent could have written: it is shown and asked
-about, or typed again as flags. Run again after a crash, it goes on.
+What the records say of mode, e-mail, API, token command, checkout and database an agent could have written: it is shown
+and asked about, or typed again as flags. Run again after a crash, it goes on.
 
 Examples:
   sudo sigilum-authz-notify broker adopt /home/claw/.openclaw \\
     --state /var/lib/sigilum-authz-notify/.openclaw
   sudo sigilum-authz-notify broker adopt /home/claw/.openclaw \\
     --state /var/lib/sigilum-authz-notify/.openclaw \\
-    --api-url https://api.sigilum.id";
+    --mode managed --api-url https://api.sigilum.id";
 
 pub(super) const BROKER_RELEASE: &str = "\
 The way back: from then on the home's user, and agents that run as that user, can read the owner token.

@@ -11,6 +11,8 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 
 const API: &str = "http://127.0.0.1:9";
+/// What the records of [`logged_in`] say, typed.
+const TYPED: [&str; 4] = ["--mode", "managed", "--api-url", API];
 
 /// A home with a managed login, its token in openclaw.json too, and a backup of that.
 fn logged_in() -> Option<(ThreeUsers, String)> {
@@ -54,7 +56,7 @@ fn holds(folder: &Path, token: &str) -> bool {
 fn a_login_becomes_the_brokers_and_goes_back() {
     let Some((users, token)) = logged_in() else { return };
     let config = fs::read_to_string(users.env.config()).unwrap();
-    let adopted = users.moves("adopt").args(["--api-url", API]).expect(0);
+    let adopted = users.moves("adopt").args(TYPED).expect(0);
     let all = text(&adopted);
     assert!(!all.contains(&token), "{all}");
     let backup = users.env.openclaw().join("openclaw.json.bak");
@@ -118,7 +120,7 @@ fn what_an_agent_could_have_written_is_asked_about_or_typed_again() {
     let (home, state) = (tree(&users.env.openclaw()), tree(&users.state));
 
     let output = users.moves("adopt").stdin("").expect(2);
-    let told = "type it again: --api-url, --trust-loopback";
+    let told = "type what is right: --mode, --api-url, --trust-loopback";
     assert!(output.stderr.contains(told), "{}", output.stderr);
     let no = users.moves("adopt").at_a_terminal("n\n");
     assert_eq!((no.code, no.stderr.contains(API)), (1, true), "{}", no.stderr);
@@ -141,15 +143,67 @@ fn what_an_agent_could_have_written_is_asked_about_or_typed_again() {
     assert!(holds(&users.state, &token) && !holds(&users.env.openclaw(), &token));
 }
 
-/// The step that is printed works as printed.
+/// The step that is printed works as printed, once somebody has filled in what only a person knows; what the records say is
+/// shown, and is in no command.
 #[test]
 fn the_printed_command_takes_it_over() {
     let Some((users, token)) = logged_in() else { return };
     let output = users.moves("adopt").stdin("").expect(2);
-    let step = output.stderr.split("next: sigilum-authz-notify ").nth(1).unwrap();
+    let (shown, step) = output.stderr.split_once("next: sigilum-authz-notify ").unwrap();
+    assert!(shown.contains(&format!("API URL    {API}")), "{shown}");
+    assert!(!step.contains(API), "{step}");
+    assert!(step.trim().ends_with("--mode <mode> --api-url <URL>"), "{step}");
+    let step = step.replace("<mode>", "managed").replace("<URL>", API);
     let words = shell_words::split(step.trim()).unwrap();
     users.env.run_program(&users.binary, words).expect(0);
     assert!(holds(&users.state, &token) && !holds(&users.env.openclaw(), &token));
+}
+
+/// Whoever could edit the record made a login of one kind look like one of the other: the signing secret that they know
+/// would stay in force, or a hosted token be given up for one that nobody accepts.
+#[test]
+fn neither_kind_of_login_becomes_the_other_unasked() {
+    let edit = |users: &ThreeUsers, member: &str, value: &str| {
+        let record = users.env.sigilum("owner-alice.json");
+        let mut recorded: Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+        recorded[member] = json!(value);
+        fs::write(&record, recorded.to_string()).unwrap();
+    };
+    let Some((users, token)) = logged_in() else { return };
+    edit(&users, "mode", "oss-local");
+    let output = users.moves("adopt").args(["--api-url", API]).expect(2);
+    assert!(
+        output.stderr.contains("type what is right: --mode"),
+        "{}",
+        output.stderr
+    );
+    assert!(holds(&users.env.openclaw(), &token) && !users.kept("owner-alice.json").exists());
+    users.moves("adopt").args(TYPED).expect(0);
+    assert!(holds(&users.state, &token) && !users.kept("jwt-secret").exists());
+
+    let Some(users) = ThreeUsers::new() else { return };
+    users.env.login().args(["--token-in-config", "false"]).expect(0);
+    let old = users.env.stored().unwrap();
+    edit(&users, "mode", "managed");
+    edit(&users, "email", "somebody@else");
+    users.give_home();
+    let typed = |more: &[&str]| {
+        let run = users.moves("adopt").args(["--api-url", "http://127.0.0.1:8787"]);
+        run.args(more).output()
+    };
+    for (more, asked) in [(&[][..], "--mode"), (&["--mode", "oss-local"], "--email")] {
+        let output = typed(more);
+        let told = format!("type what is right: {asked}\n");
+        assert!(output.code == 2 && output.stderr.contains(&told), "{}", output.stderr);
+        assert!(!users.kept("owner-alice.json").exists());
+    }
+    assert_eq!(typed(&["--mode", "oss-local", "--email", "alice@home"]).code, 0);
+    assert!(users.kept("jwt-secret").exists() && !holds(&users.state, &old));
+    let record: Value = serde_json::from_slice(&fs::read(users.kept("owner-alice.json")).unwrap()).unwrap();
+    assert_eq!(
+        (&record["email"], &record["mode"]),
+        (&json!("alice@home"), &json!("oss-local"))
+    );
 }
 
 /// What a user puts into their home has root take nothing that is root's.
@@ -193,7 +247,7 @@ fn no_link_is_followed_and_only_a_token_is_taken() {
         let roots_token = managed_token("alice", 7200);
         let roots = users.env.write("root/owner-token-alice.jwt", &roots_token);
         plant(&users, &roots);
-        let output = users.moves("adopt").args(["--api-url", API]).output();
+        let output = users.moves("adopt").args(TYPED).output();
         let all = text(&output);
         assert!(output.code != 0 && !all.contains("panicked"), "{name}: {all}");
         assert!(!all.contains(&roots_token), "{name}");
@@ -205,7 +259,7 @@ fn no_link_is_followed_and_only_a_token_is_taken() {
 #[test]
 fn a_token_that_the_broker_has_is_not_replaced_by_what_stands_in_the_home() {
     let Some((users, token)) = logged_in() else { return };
-    users.moves("adopt").args(["--api-url", API]).expect(0);
+    users.moves("adopt").args(TYPED).expect(0);
     let forged = managed_token("alice", 99_000);
     users.env.write(".openclaw/.sigilum/owner-token-alice.jwt", &forged);
     users.env.write(
@@ -213,7 +267,7 @@ fn a_token_that_the_broker_has_is_not_replaced_by_what_stands_in_the_home() {
         json!({"mode": "managed", "api_url": API, "email": "a@x"}).to_string(),
     );
     users.give_home();
-    let output = users.moves("adopt").args(["--api-url", API]).expect(0);
+    let output = users.moves("adopt").args(TYPED).expect(0);
     assert!(
         output.stderr.contains("in force already, and keeps it"),
         "{}",
@@ -228,8 +282,8 @@ fn an_embedded_database_gets_a_new_signing_secret() {
     users.env.login().args(["--token-in-config", "false"]).expect(0);
     let (old_secret, old_token) = (users.env.secret(), users.env.stored().unwrap());
     users.give_home();
-    let url = ["--api-url", "http://127.0.0.1:8787"];
-    users.moves("adopt").args(url).expect(0);
+    let typed = ["--mode", "oss-local", "--api-url", "http://127.0.0.1:8787"];
+    users.moves("adopt").args(typed).expect(0);
     let secret = fs::read_to_string(users.kept("jwt-secret")).unwrap();
     let token = fs::read_to_string(users.kept("owner-token-alice.jwt")).unwrap();
     assert!(secret.trim() != old_secret && token.trim() != old_token);
@@ -262,7 +316,8 @@ fn it_says_where_a_broker_protects_nothing() {
     give(&checkout.root, STRANGER);
     users.give_home();
     let adopt = || {
-        let run = users.moves("adopt").args(["--api-url", "http://127.0.0.1:8787"]);
+        let typed = ["--mode", "oss-local", "--api-url", "http://127.0.0.1:8787"];
+        let run = users.moves("adopt").args(typed);
         run.args(["--source-home", &root])
     };
     let output = adopt().expect(2);
@@ -314,7 +369,7 @@ fn no_program_that_agents_can_change_is_taken_over() {
     record["env"] = json!({"SIGILUM_OWNER_TOKEN_COMMAND": command});
     fs::write(&hook, record.to_string()).unwrap();
     give(&program, STRANGER);
-    let adopt = |more: &[&str]| users.moves("adopt").args(["--api-url", API]).args(more).output();
+    let adopt = |more: &[&str]| users.moves("adopt").args(TYPED).args(more).output();
     for more in [
         &[][..],
         &["--token-command", &command],
@@ -377,12 +432,13 @@ fn of_several_logins_one_is_named() {
         json!({"mode": "managed", "api_url": API, "email": "b@x"}).to_string(),
     );
     users.give_home();
-    let output = users.moves("adopt").args(["--api-url", API]).expect(2);
+    let output = users.moves("adopt").args(TYPED).expect(2);
     assert!(output.stderr.contains("alice, bob"), "{}", output.stderr);
     for namespace in ["alice", "bob"] {
         users
             .moves("adopt")
-            .args(["--api-url", API, "--namespace", namespace])
+            .args(TYPED)
+            .args(["--namespace", namespace])
             .expect(0);
         assert!(users.kept(&format!("owner-token-{namespace}.jwt")).exists());
     }

@@ -14,7 +14,7 @@ use crate::hook_record;
 use crate::mode::Mode;
 use crate::openclaw::backups;
 use crate::process::child::find_on_path;
-use crate::settings::Owner;
+use crate::settings::{self, Owner, OwnerQuery};
 use crate::sigilum::checkout::Checkout;
 use crate::sigilum::http;
 use crate::time;
@@ -29,9 +29,15 @@ const SERVICE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// Runs the command.
 pub fn run(args: &BrokerAdoptArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let homes = Homes::find(&args.homes, env, "adopt")?;
-    let owner = homes::owner(&homes.home, args.homes.namespace.as_deref(), &homes.state)?;
+    let typed = OwnerQuery {
+        namespace: args.homes.namespace.as_deref(),
+        mode: args.mode,
+        email: args.email.as_deref(),
+        ..OwnerQuery::default()
+    };
+    let owner = homes::owner(&homes.home, typed, &homes.state)?;
     let proposal = Proposal::of(args, &homes, &owner)?;
-    proposal.agree(args, &homes)?;
+    proposal.agree(args, &homes, &owner.namespace.value)?;
     let record = proposal.record(&owner);
     http::check_url(&record.api_url, env.is_on("SIGILUM_ALLOW_INSECURE_HTTP")).map_err(|error| {
         Error::new(ExitCode::Usage, "invalid API URL")
@@ -55,6 +61,7 @@ pub fn run(args: &BrokerAdoptArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
 struct Said {
     /// What it is, for people.
     what: &'static str,
+    /// Its flag, and what stands for a value there.
     flag: &'static str,
     recorded: Option<String>,
     typed: Option<String>,
@@ -75,7 +82,8 @@ impl Said {
 
 /// All that decides where the token goes, what runs, and who signs.
 struct Proposal {
-    mode: Mode,
+    mode: Said,
+    email: Said,
     api_url: Said,
     token_command: Said,
     checkout: Said,
@@ -100,43 +108,56 @@ impl Proposal {
             .and_then(|record| record.api_db.clone())
             .filter(|path| *path != own_db);
         let trusts = record.is_some_and(|record| record.trust_loopback);
+        let mode = owner.mode.value;
+        // It stands in tokens that are signed here, and nowhere else.
+        let email = &owner.email.value;
+        let email = (mode == Mode::OssLocal && *email != settings::default_email(&owner.namespace.value))
+            .then(|| email.clone());
         Ok(Self {
-            mode: owner.mode.value,
+            mode: said(
+                "mode",
+                "--mode <mode>",
+                Some(mode.as_str().to_owned()),
+                args.mode.map(|mode| mode.as_str().to_owned()),
+            ),
+            email: said("e-mail", "--email <e-mail>", email, args.email.clone()),
             api_url: said(
                 "API URL",
-                "--api-url",
+                "--api-url <URL>",
                 Some(owner.api_url.value.clone()),
                 args.api_url.clone(),
             ),
             token_command: said(
                 "token command",
-                "--token-command",
+                "--token-command <command>",
                 hook.env.get(VARIABLE).cloned(),
                 args.token_command.clone(),
             ),
             checkout: said(
                 "Sigilum checkout",
-                "--source-home",
+                "--source-home <folder>",
                 record.and_then(|record| record.source_home.as_deref()).map(text),
                 typed(&args.source_home),
             ),
             database: said(
                 "API's database",
-                "--api-db",
+                "--api-db <file>",
                 database.as_deref().map(text),
                 typed(&args.api_db),
             ),
             trust_loopback: said(
                 "whoever listens at the API's address gets the token",
-                "--trust-loopback",
+                "--trust-loopback <true or false>",
                 trusts.then(|| "true".to_owned()),
                 args.trust_loopback.map(|trusts| trusts.to_string()),
             ),
         })
     }
 
-    fn all(&self) -> [&Said; 5] {
+    fn all(&self) -> [&Said; 7] {
         [
+            &self.mode,
+            &self.email,
             &self.api_url,
             &self.token_command,
             &self.checkout,
@@ -146,7 +167,7 @@ impl Proposal {
     }
 
     /// Somebody says that all of it is right.
-    fn agree(&self, args: &BrokerAdoptArgs, homes: &Homes) -> Result<()> {
+    fn agree(&self, args: &BrokerAdoptArgs, homes: &Homes, namespace: &str) -> Result<()> {
         if let Some(command) = self.token_command.value() {
             refuse_what_agents_can_change(command, homes)?;
         }
@@ -154,26 +175,25 @@ impl Proposal {
         if open.is_empty() {
             return Ok(());
         }
-        if !prompt::may_ask() {
-            let flags: Vec<&str> = open.iter().map(|said| said.flag).collect();
-            let what = format!(
-                "could not ask whether what the records say is right, as there is no terminal; an agent could have \
-                 written it, so type it again: {}",
-                flags.join(", ")
-            );
-            return Err(Error::new(ExitCode::Usage, what).next(self.command(args, homes)));
-        }
         output::note(format_args!(
             "this is what the records in {} say; an agent could have written it",
             homes.home.home.display()
         ));
-        let mut rows = vec![vec!["mode".to_owned(), self.mode.as_str().to_owned()]];
+        let mut rows = vec![vec!["namespace".to_owned(), namespace.to_owned()]];
         rows.extend(open.iter().map(|said| {
             let value = said.recorded.clone().unwrap_or_default();
             vec![said.what.to_owned(), value]
         }));
         let shown = output::table(&mut std::io::stderr(), &["", ""], &rows);
         shown.map_err(|error| Error::new(ExitCode::Failure, "could not write to the terminal").because(error))?;
+        if !prompt::may_ask() {
+            let flags = open.iter().filter_map(|said| said.flag.split(' ').next());
+            let what = format!(
+                "could not ask whether what the records say is right, as there is no terminal; type what is right: {}",
+                flags.collect::<Vec<&str>>().join(", ")
+            );
+            return Err(Error::new(ExitCode::Usage, what).next(self.command(args, homes)));
+        }
         match prompt::confirm("Is all of that right?")? {
             true => Ok(()),
             false => Err(Error::new(ExitCode::Failure, "nothing was taken over").next(
@@ -182,11 +202,14 @@ impl Proposal {
         }
     }
 
-    /// The command with everything typed.
+    /// The command, with gaps for what the records say: what nobody typed is in no command that is ready to run.
     fn command(&self, args: &BrokerAdoptArgs, homes: &Homes) -> String {
-        let flags = self.all().into_iter().filter_map(|said| {
-            let value = said.typed.as_ref().or(said.recorded.as_ref())?;
-            Some(format!(" {} {}", said.flag, shell_words::quote(value)))
+        let flags = self.all().into_iter().filter_map(|said| match &said.typed {
+            Some(value) => {
+                let flag = said.flag.split(' ').next()?;
+                Some(format!(" {flag} {}", shell_words::quote(value)))
+            }
+            None => said.is_open().then(|| format!(" {}", said.flag)),
         });
         let namespace = args.homes.namespace.as_ref();
         let namespace = namespace.map(|name| format!(" --namespace {}", shell_words::quote(name)));
@@ -201,10 +224,10 @@ impl Proposal {
 
     /// What is kept of the login.
     fn record(&self, owner: &Owner) -> Record {
-        let local = self.mode == Mode::OssLocal;
+        let local = owner.mode.value == Mode::OssLocal;
         let path = |said: &Said| said.value().map(PathBuf::from).filter(|_| local);
         Record {
-            mode: self.mode,
+            mode: owner.mode.value,
             api_url: self
                 .api_url
                 .value()

@@ -104,13 +104,13 @@ fn with_config(place: OpenClawHome, user: u32) -> OpenClawHome {
     }
 }
 
-/// Whose login is moved out of a place, by its records alone. `other`: where it may be already.
+/// Whose login is moved out of a place, by what was typed and its records alone. `other`: where it may be already.
 ///
 /// # Errors
 /// There are several, and none is named; or none at all.
-pub fn owner(place: &OpenClawHome, named: Option<&str>, other: &OpenClawHome) -> Result<Owner> {
+pub fn owner(place: &OpenClawHome, typed: OwnerQuery, other: &OpenClawHome) -> Result<Owner> {
     let found = record::namespaces(&place.sigilum_dir())?;
-    let namespace = match (named, found.len()) {
+    let namespace = match (typed.namespace, found.len()) {
         (Some(named), _) => named.to_owned(),
         (None, 1) => found.into_iter().next().unwrap_or_default(),
         (None, 0) => {
@@ -138,7 +138,7 @@ pub fn owner(place: &OpenClawHome, named: Option<&str>, other: &OpenClawHome) ->
     let query = OwnerQuery {
         namespace: Some(&namespace),
         moves_record: true,
-        ..OwnerQuery::default()
+        ..typed
     };
     settings::owner(&query, &Env::default(), place)
 }

@@ -8,6 +8,7 @@ use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::fs;
 use crate::hook_record;
+use crate::settings::OwnerQuery;
 use crate::token::record::Record;
 use crate::token::token_command::VARIABLE;
 use std::io::Write;
@@ -15,7 +16,11 @@ use std::io::Write;
 /// Runs the command.
 pub fn run(args: &BrokerHomesArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let homes = Homes::find(args, env, "release")?;
-    let owner = homes::owner(&homes.state, args.namespace.as_deref(), &homes.home)?;
+    let typed = OwnerQuery {
+        namespace: args.namespace.as_deref(),
+        ..OwnerQuery::default()
+    };
+    let owner = homes::owner(&homes.state, typed, &homes.home)?;
     let hook = hook_record::read(&homes.state.hook_record_file())?.unwrap_or_default();
     let own_db = homes.state.embedded_db();
     let record = owner.record.clone();

@@ -33,7 +33,7 @@ fn sweep(verb: &str, report: &mut Report) {
     let token = managed_token("alice", 36_000);
     users.log_in_managed(&token, API);
     users.give_home();
-    let adopt = || users.moves("adopt").args(["--api-url", API]);
+    let adopt = || users.moves("adopt").args(["--mode", "managed", "--api-url", API]);
     if verb == "release" {
         adopt().expect(0);
     }

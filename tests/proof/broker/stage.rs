@@ -43,13 +43,19 @@ impl Stage {
         let config = CONFIG.replace("http://127.0.0.1:8787", &api.url());
         users.env.write_config(config.replace("oss-local", "managed"));
         let login = "auth login --mode managed --namespace alice --print-token false --owner-token-stdin";
-        let login = users.env.run(login.split(' ')).args(["--api-url", &api.url()]);
+        let login = users
+            .env
+            .run(login.split(' '))
+            .args(["--mode", "managed", "--api-url", &api.url()]);
         login.stdin(token.clone()).expect(0);
         // OpenClaw's own copy of it, which the owner removes as adopt says.
         let copy = users.env.openclaw().join("openclaw.json.bak");
         std::fs::copy(users.env.config(), &copy).unwrap();
         users.give_home();
-        let adopted = users.moves("adopt").args(["--api-url", &api.url()]).expect(0);
+        let adopted = users
+            .moves("adopt")
+            .args(["--mode", "managed", "--api-url", &api.url()])
+            .expect(0);
         assert!(adopted.stderr.contains(copy.to_str().unwrap()), "{}", adopted.stderr);
         std::fs::remove_file(&copy).unwrap();
         let signing = "a signing secret of the broker's own, 0123456789".to_owned();
