@@ -126,42 +126,34 @@ pub fn acquire(config: &Path, options: &LockOptions) -> Result<WriteLock> {
     }
 }
 
-/// Clears away what killed runs left beside a config: temporary files, a dead process's lock, and a guard of ours, for
-/// which OpenClaw would wait in vain. What is in use stays, and so does what cannot be cleared: the next edit says why.
+/// Clears away what killed runs of ours left beside a config, and nobody else takes away: temporary files, and a guard,
+/// for which OpenClaw would wait in vain. A lock stays, however dead its owner looks: it may live where we cannot see it,
+/// in another container, and the next writer, OpenClaw's or ours, takes over what is left.
 pub fn clear_leftovers(config: &Path) {
     let Ok((folder, name)) = split(config) else { return };
     let Ok(folder) = Folder::open(folder) else { return };
     folder.clean();
-    let there = |name: &str| matches!(folder.stat(name), Ok(Some(_)));
-    if (there(&name) || there(&format!("{name}.reclaim")))
-        && let Ok(Attempt::Taken(file, bytes)) = attempt(&folder, &name)
-    {
-        drop(WriteLock {
-            folder,
-            name,
-            file,
-            bytes,
-        });
-    }
+    // What cannot be cleared stays: the next edit says why.
+    let _ = guard::look(&folder, &guard_name(&name));
 }
 
 /// What stands in the way of the next edit of a config, or only lies about.
 #[derive(Debug, Default)]
 pub struct Leftovers {
-    /// What killed runs left: [`clear_leftovers`] takes it away.
+    /// What killed runs of ours left: [`clear_leftovers`] takes it away.
     pub clearable: Vec<PathBuf>,
     /// What nobody takes away, with the step that does.
     pub stuck: Option<Error>,
 }
 
-/// Looks for what killed runs left beside a config, and changes nothing.
+/// Looks for what killed runs of ours left beside a config, and changes nothing.
 pub fn leftovers(config: &Path) -> Leftovers {
     let mut left = Leftovers::default();
     let Ok((folder, name)) = split(config) else { return left };
     let Ok(folder) = Folder::open(folder) else { return left };
     let names = folder.leftovers();
     left.clearable.extend(names.iter().map(|name| folder.join(name)));
-    let guard = format!("{name}.reclaim");
+    let guard = guard_name(&name);
     match guard::find(&folder, &guard) {
         Ok(Some(guard::Up::Dead(_))) => left.clearable.push(folder.join(&guard)),
         Ok(Some(guard::Up::Busy(why @ Busy::ForeignGuard { age, .. }))) if age > ABANDONED_SECONDS => {
@@ -169,10 +161,8 @@ pub fn leftovers(config: &Path) -> Leftovers {
         }
         _ => {}
     }
-    match look(&folder, &name) {
-        Ok(Seen::Dead(_)) => left.clearable.push(folder.join(&name)),
-        Ok(Seen::Busy(why @ Busy::Unreadable(_))) => left.stuck = left.stuck.or(Some(held(&folder, &name, &why))),
-        _ => {}
+    if let Ok(Seen::Busy(why @ Busy::Unreadable(_))) = look(&folder, &name) {
+        left.stuck = left.stuck.or(Some(held(&folder, &name, &why)));
     }
     left
 }
@@ -183,6 +173,11 @@ fn split(config: &Path) -> io::Result<(&Path, String)> {
         (Some(folder), Some(name)) => Ok((folder, format!("{name}.lock"))),
         _ => Err(io::Error::other("its path has no valid UTF-8 file name")),
     }
+}
+
+/// Name of the folder that guards a takeover of a lock.
+fn guard_name(lock: &str) -> String {
+    format!("{lock}.reclaim")
 }
 
 /// 25 ms × 1.2ⁿ up to 250 ms, give or take a quarter, so that two that wait do not keep step.
@@ -297,7 +292,7 @@ enum Attempt {
 
 /// Looks once, and takes the lock if it is to be had.
 fn attempt(folder: &Folder, name: &str) -> io::Result<Attempt> {
-    let guard = format!("{name}.reclaim");
+    let guard = guard_name(name);
     if let Some(busy) = guard::look(folder, &guard)? {
         return Ok(Attempt::Busy(busy));
     }
@@ -387,7 +382,7 @@ fn waited_for(folder: &Folder, name: &str, why: &Busy) -> String {
 /// The error for a lock that stayed held: who has it, and what a person can do.
 fn held(folder: &Folder, name: &str, why: &Busy) -> Error {
     let lock = folder.join(name);
-    let guard = folder.join(&format!("{name}.reclaim"));
+    let guard = folder.join(&guard_name(name));
     let error = |what: &str, path: &Path| {
         Error::new(
             ExitCode::LockHeld,

@@ -180,7 +180,7 @@ impl Home {
         }
         self.watcher_lock = Some(WatcherLock::acquire(&self.place)?);
         if self.place.read_only.is_none() {
-            // A watcher may have nothing to write for days, and so take no lock that would clear these away.
+            // A watcher may have nothing to write for days, and a write would clear these away.
             lock::clear_leftovers(&self.place.config);
         }
         Ok(())

@@ -7,6 +7,7 @@ use env::watching::wait_until;
 use env::{Output, STRANGER, TestEnv, mode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use sigilum_authz_notify::process::pid_namespace;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -103,6 +104,14 @@ case "$1 $2" in "plugins inspect") echo '{"plugin":{"status":"loaded"}}'; exit;;
         let mut config: Value = serde_json::from_slice(&std::fs::read(self.env.config()).unwrap()).unwrap();
         edit(&mut config);
         self.env.write_config(config.to_string());
+    }
+
+    /// A run was killed while it took over a dead process's lock on the config.
+    fn leave_a_takeover(&self) {
+        let dead = json!({"pid": 4_000_000, "starttime": 5, "pid_namespace": pid_namespace()}).to_string();
+        let guard = ".openclaw/openclaw.json.lock.reclaim/sigilum-authz-notify.json";
+        self.env.write(guard, &dead);
+        self.env.write(".openclaw/openclaw.json.lock", dead);
     }
 
     fn chmod(&self, path: impl AsRef<Path>, mode: u32) {
@@ -356,19 +365,15 @@ fn home_and_files() {
                 home.chmod(".sigilum/seen.json", 0o606);
             },
         },
+        // The lock that its owner's death left is OpenClaw's: the next writer takes it over.
         Row {
             check: "leftovers",
             state: "warn",
             code: 0,
-            text: "~/.openclaw/openclaw.json.lock",
+            text: "runs that were killed left ~/.openclaw/openclaw.json.lock.reclaim",
             next: "sigilum-authz-notify doctor --fix",
             after: Gone,
-            set_up: |home| {
-                drop(
-                    home.env
-                        .write(".openclaw/openclaw.json.lock", r#"{"pid":4000000,"starttime":5}"#),
-                )
-            },
+            set_up: Home::leave_a_takeover,
         },
         Row {
             check: "leftovers",
@@ -1247,8 +1252,7 @@ fn an_older_home_that_a_new_one_would_hide_is_named() {
 fn what_is_safe_is_put_right_and_told() {
     let home = Home::new();
     age(&home);
-    home.env
-        .write(".openclaw/openclaw.json.lock", r#"{"pid":4000000,"starttime":5}"#);
+    home.leave_a_takeover();
     let temp = ".sigilum-authz-notify-4000000-5-0-0123456789abcdef.tmp";
     let temp = home.env.write(format!(".openclaw/.sigilum/{temp}"), "");
     let old = ["-d", "2020-01-01"].map(Path::new);
@@ -1267,10 +1271,11 @@ fn what_is_safe_is_put_right_and_told() {
         format!("fixed made private: {ours}/.sigilum/hook.json\n"),
         format!("fixed the hook's files are of version 0.1.0 now: {ours}/hooks/sigilum-authz-notify\n"),
         format!("fixed removed {}\n", temp.display()),
-        format!("fixed removed {ours}/openclaw.json.lock\n"),
+        format!("fixed removed {ours}/openclaw.json.lock.reclaim\n"),
     ] {
         assert!(fixed.stdout.contains(&line), "{line}: {}", fixed.stdout);
     }
+    assert!(home.env.openclaw().join("openclaw.json.lock").exists());
     assert_eq!(mode(home.env.sigilum("")), 0o700);
     assert_eq!(mode(home.env.sigilum("hook.json")), 0o600);
     assert_eq!(mode(home.env.config()), 0o644, "not ours to change");

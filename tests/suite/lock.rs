@@ -286,7 +286,7 @@ fn a_guard_of_a_dead_run_of_ours_goes_and_any_other_stays() {
 }
 
 #[test]
-fn a_start_clears_what_the_dead_left_and_nothing_of_the_living() {
+fn a_start_clears_what_our_dead_left_and_no_lock_whose_owner_may_live_in_another_container() {
     let me = Process::me();
     let dead = format!(r#"{{"pid":{}}}"#, dead_pid());
     let alive = format!(r#"{{"pid":{}}}"#, me.pid);
@@ -297,9 +297,9 @@ fn a_start_clears_what_the_dead_left_and_nothing_of_the_living() {
         )
     };
     for (lock, guard_of, left) in [
-        (Some(&dead), None, vec![]),
+        (Some(&dead), None, vec!["openclaw.json.lock"]),
         (None, Some(dead_pid()), vec![]),
-        (Some(&dead), Some(dead_pid()), vec![]),
+        (Some(&dead), Some(dead_pid()), vec!["openclaw.json.lock"]),
         (Some(&alive), None, vec!["openclaw.json.lock"]),
         (
             Some(&dead),
@@ -318,6 +318,9 @@ fn a_start_clears_what_the_dead_left_and_nothing_of_the_living() {
         fs::write(home.dir.path().join(temp(dead_pid(), 5)), "an old config").unwrap();
         clear_leftovers(&home.config());
         assert_eq!(home.names(), left);
+        if let Some(content) = lock {
+            assert_eq!(&fs::read_to_string(home.lock()).unwrap(), content);
+        }
     }
     clear_leftovers(Path::new("/nowhere/openclaw.json"));
 }

@@ -1,6 +1,8 @@
 //! `doctor`, `auth status` and `hook status` in another home too; `tests/suite/doctor.rs` has each finding of the default one.
 
 use super::world::{Act, CASE, Case, Then, World, managed};
+use serde_json::json;
+use sigilum_authz_notify::process::pid_namespace;
 
 fn installed(world: &World) {
     world.log_in("alice");
@@ -75,11 +77,12 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
-        name: "found: a dead process's lock",
+        name: "found: what a killed takeover of a lock left",
         set_up: |world| {
             installed(world);
-            let lock = format!("{}.lock", world.config.display());
-            world.env.write(lock, r#"{"pid":4000000,"starttime":5}"#);
+            let owner = format!("{}.lock.reclaim/sigilum-authz-notify.json", world.config.display());
+            let dead = json!({"pid": 4_000_000, "starttime": 5, "pid_namespace": pid_namespace()});
+            world.env.write(owner, dead.to_string());
         },
         first: DOCTOR,
         step: "sigilum-authz-notify doctor --fix",
