@@ -56,7 +56,7 @@ pub struct Target {
 #[derive(Debug)]
 pub enum Gateway {
     /// It runs: its admin API.
-    Admin(Admin),
+    Admin(Box<Admin>),
     /// It is stopped: its CLI.
     Cli(Cli),
 }
@@ -87,7 +87,7 @@ impl Gateway {
     pub fn reach(target: &Target, http: http::Options, id: &str) -> Result<(Self, Option<Connection>)> {
         let admin = Admin::new(target, http)?;
         let gone = match admin.try_get(id)? {
-            Ok(connection) => return Ok((Self::Admin(admin), connection)),
+            Ok(connection) => return Ok((Self::Admin(Box::new(admin)), connection)),
             Err(gone) => gone,
         };
         let cli = cli::open(target).map_err(|why| unreachable(target, &gone, &why))?;

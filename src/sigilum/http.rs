@@ -30,8 +30,9 @@ use roots::Roots;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
 use tower::BoxError;
 use tower::util::AndThenLayer;
 
@@ -45,6 +46,8 @@ pub struct Options {
     pub insecure: bool,
     /// The longest that connecting may take; within the request's budget in any case.
     pub connect_timeout: Option<Duration>,
+    /// The connection stays open for the next request, as long as the server likes and at most 90 s: for who asks often.
+    pub keeps_connection: bool,
     /// The proxy for https, as the environment gives it; may hold a password.
     proxy: Option<SecretString>,
     /// Hosts that no proxy is used for.
@@ -60,6 +63,7 @@ impl Options {
         Self {
             insecure: env.is_on("SIGILUM_ALLOW_INSECURE_HTTP"),
             connect_timeout: None,
+            keeps_connection: false,
             proxy: either("https_proxy", "HTTPS_PROXY")
                 .or_else(|| either("all_proxy", "ALL_PROXY"))
                 .map(SecretString::from),
@@ -174,11 +178,14 @@ struct Route {
 }
 
 /// The client. Made without any work; what a request needs is set up at the first one and kept, so that a resident
-/// process pays for the root certificates once. No connection outlives its request.
+/// process pays for the root certificates once. No connection outlives its request, unless
+/// [`Options::keeps_connection`] says so.
 #[derive(Default)]
 pub struct Http {
     options: Options,
     clients: Mutex<Vec<(Route, reqwest::Client)>>,
+    /// Of the last request, with its connection. It runs during a request only, so nothing wakes up in between.
+    kept: Mutex<Option<Runtime>>,
 }
 
 impl Http {
@@ -237,20 +244,30 @@ impl Http {
             prepared.headers_mut().insert(reqwest::header::CONTENT_TYPE, json);
             *prepared.body_mut() = Some(body.expose_secret().to_owned().into());
         }
-        // A runtime for this request alone: dropping it closes the connection and leaves nothing that could wake up.
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|_| HttpError::Setup)?;
+        // For this request alone, where no connection is kept: dropping it closes the connection.
+        let runtime = match self.kept().take() {
+            Some(runtime) => runtime,
+            None => tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(|_| HttpError::Setup)?,
+        };
         let left = end.saturating_duration_since(Instant::now());
         let result = runtime.block_on(async {
             tokio::time::timeout(left, exchange(&client, prepared, request.cap))
                 .await
                 .unwrap_or(Err(HttpError::Timeout))
         });
-        // A name lookup that hangs is left behind, not waited for.
-        runtime.shutdown_background();
+        match self.options.keeps_connection && result.is_ok() {
+            true => *self.kept() = Some(runtime),
+            // A name lookup that hangs is left behind, not waited for.
+            false => runtime.shutdown_background(),
+        }
         result
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Runtime>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The rules again, at the last moment before a secret leaves.
@@ -321,7 +338,7 @@ fn builder(options: &Options) -> reqwest::ClientBuilder {
         .referer(false)
         .no_proxy()
         .http1_only()
-        .pool_max_idle_per_host(0);
+        .pool_max_idle_per_host(usize::from(options.keeps_connection));
     match options.connect_timeout {
         Some(timeout) => builder.connect_timeout(timeout),
         None => builder,

@@ -60,6 +60,8 @@ struct State {
     seen: Vec<Seen>,
     delay: Duration,
     attacked: (u32, u64),
+    /// How many there were.
+    connections: usize,
 }
 
 /// The API; it ends when dropped.
@@ -89,6 +91,7 @@ impl Api {
             seen: Vec::new(),
             delay: Duration::ZERO,
             attacked: (0, 0),
+            connections: 0,
         }));
         let stop = Arc::new(AtomicBool::new(false));
         let thread = std::thread::spawn({
@@ -100,6 +103,7 @@ impl Api {
                     }
                     let (state, stop) = (state.clone(), stop.clone());
                     if let Ok(connection) = connection {
+                        state.lock().unwrap().connections += 1;
                         std::thread::spawn(move || drop(serve(connection, &state, &stop)));
                     }
                 }
@@ -116,6 +120,11 @@ impl Api {
     /// `http://127.0.0.1:<port>`
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// How many connections there were.
+    pub fn connections(&self) -> usize {
+        self.state.lock().unwrap().connections
     }
 
     /// The port alone.

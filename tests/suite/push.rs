@@ -428,6 +428,7 @@ fn watch_tells_by_the_recorded_openclaw_and_one_of_two_watchers_asks() {
     let asked = home.asked();
     assert!(wait_until(|| home.asked() > asked));
     assert!(served.lines.try_recv().is_err(), "only the watcher tells");
+    assert_eq!(home.api.connections(), 1);
     assert_eq!(watcher.stop(), 0);
     assert_eq!(home.calls().len(), 2);
 }

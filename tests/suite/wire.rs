@@ -353,6 +353,32 @@ fn why_there_is_no_answer() {
 }
 
 #[test]
+fn a_connection_is_kept_only_for_who_asks_often() {
+    let api = Api::start("secret");
+    for (http, connections) in [(kept(), 1), (from_env(&[]), 3)] {
+        let before = api.connections();
+        for _ in 0..3 {
+            assert_eq!(get(&http, &api.url(), Duration::from_secs(5)).unwrap().status, 404);
+        }
+        assert_eq!(api.connections() - before, connections);
+    }
+    // A server that closes it says nothing of it: the next request goes over a new one.
+    let (port, heads) = recorder("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let http = kept();
+    for _ in 0..3 {
+        let answer = get(&http, &format!("http://127.0.0.1:{port}"), Duration::from_secs(5)).unwrap();
+        assert_eq!(answer.body, b"ok");
+        assert!(heads.recv().unwrap().starts_with("GET / HTTP/1.1"));
+    }
+}
+
+fn kept() -> Http {
+    let mut options = from_env(&[]).options().clone();
+    options.keeps_connection = true;
+    Http::new(options)
+}
+
+#[test]
 fn a_smaller_cap_holds() {
     let api = Api::start("secret");
     let url = check_url(&api.url(), false).unwrap();

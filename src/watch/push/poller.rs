@@ -67,9 +67,11 @@ impl Poller {
     ) -> Result<Self> {
         let (sender, inputs) = mpsc::channel();
         let stop = Arc::new(AtomicBool::new(false));
+        let mut options = http::Options::from_env(env);
+        options.keeps_connection = true;
         let around = Around {
             place: place.clone(),
-            http: Http::new(http::Options::from_env(env)),
+            http: Http::new(options),
             env: env.clone(),
             settings: settings.clone(),
             way: way.clone(),

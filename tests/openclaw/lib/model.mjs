@@ -7,7 +7,8 @@ export class Model {
   #server;
   #answer;
 
-  /** `answer` is given the messages of a request, and gives a text or `{ tool, with }`, a call of a tool. */
+  /** `answer` is given the messages of a request, and gives a text or `{ tool, with }`, a call of a tool. What
+   *  OpenClaw asks unattended (it greets a room that it joined) gets the answer that says nothing in a chat. */
   constructor(answer) {
     this.#answer = answer;
   }
@@ -19,7 +20,8 @@ export class Model {
       const { messages = [], tools = [] } = JSON.parse(body || "{}");
       this.requests.push(tools.map((tool) => tool.function.name));
       response.writeHead(200, { "content-type": "text/event-stream" });
-      response.end(this.#events(this.#answer(messages)));
+      const unattended = JSON.stringify(messages).includes("This is an unattended scheduled run.");
+      response.end(this.#events(unattended ? "NO_REPLY" : this.#answer(messages)));
     });
     await new Promise((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
   }
