@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Everything that is shipped, into dist/: the binaries of both Linux platforms, tried; their SHA-256 sums; the npm packages.
+# Everything that is shipped, into dist/: the binaries of both Linux platforms, tried; an archive of each with its SHA-256 sum;
+# the npm packages.
 #
 #   packaging/release.sh                      builds what this machine can: Linux x64 and arm64
 #   packaging/release.sh darwin-arm64=BINARY  with binaries that were built on a Mac, of any platform
@@ -25,8 +26,12 @@ for platform in linux-x64 linux-arm64; do
   binaries+=("$platform=$built")
 done
 
-for pair in "${binaries[@]}"; do install -m 0755 "${pair#*=}" "$out/sigilum-authz-notify-${pair%%=*}"; done
-(cd "$out" && sha256sum sigilum-authz-notify-* >SHA256SUMS)
+own= # runs here
+for pair in "${binaries[@]}"; do [ "${cpu_of[${pair%%=*}]-}" != "$(uname -m)" ] || own=${pair#*=}; done
+for pair in "${binaries[@]}"; do
+  packaging/release/archive.sh "${pair%%=*}" "${pair#*=}" "$out" "$own" >/dev/null
+done
+(cd "$out" && sha256sum -- *.tar.gz >SHA256SUMS)
 # Publish them in the order in which they are printed: the platforms' first.
 node packaging/npm/build.mjs --out "$out/npm" "${binaries[@]}"
 cat "$out/SHA256SUMS"

@@ -12,7 +12,7 @@ trap 'rm -rf "$home"' EXIT
 run() { env -i HOME="$home" TMPDIR="$home" PATH=/usr/bin:/bin ${emulator:+"$emulator"} "$binary" "$@"; }
 fail() { echo "smoke: $binary: $*" >&2; exit 1; }
 
-version=$(sed -n '0,/^version = "\(.*\)"$/s//\1/p' "$root/Cargo.toml")
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -1)
 run --version | grep -qF " $version" || fail "not of version $version: $(run --version)"
 
 # The whole job: a login, two requests in the embedded database, the notice.
@@ -20,7 +20,7 @@ demo=$(run demo)
 grep -q '^Sigilum: 2 ' <<<"$demo" || fail "demo: no notice of two requests"
 state=$(sed -n 's/^1\. Log in to a throw-away OpenClaw home, //p' <<<"$demo")/.openclaw
 token="$state/.sigilum/owner-token-demo.jwt"
-[ "$(stat -c %a "$token")" = 600 ] || fail "demo: the token's file is not 0600"
+[ "$(ls -l "$token" | cut -c1-10)" = -rw------- ] || fail "demo: the token's file is not 0600"
 
 # Files, locks, SQLite, HTTP, signals.
 here=(--openclaw-home "$state")
@@ -38,4 +38,4 @@ run hook uninstall --purge "${here[@]}" >/dev/null || fail "hook uninstall"
 code=0
 run auth show --namespace nobody "${here[@]}" >/dev/null 2>&1 || code=$?
 [ "$code" -gt 0 ] && [ "$code" -lt 100 ] || fail "auth show of nobody: exit code $code"
-echo "smoke: $(basename "$binary") $version is well ($(stat -c %s "$binary") bytes${emulator:+, in $(basename "$emulator")})"
+echo "smoke: $(basename "$binary") $version is well ($(wc -c <"$binary" | tr -d ' ') bytes${emulator:+, in $(basename "$emulator")})"

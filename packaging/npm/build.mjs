@@ -59,7 +59,6 @@ export function mainPackage(version) {
     engines: { node: ">=20" },
     bin: { [NAME]: `bin/${NAME}.js` },
     files: ["bin", "man", "completions", "*.js", "openclaw.plugin.json"],
-    man: [`man/${NAME}.1`],
     optionalDependencies: Object.fromEntries(platforms.map((name) => [name, version])),
     peerDependencies: { openclaw: `>=${OLDEST}` },
     peerDependenciesMeta: { openclaw: { optional: true } },
@@ -105,7 +104,7 @@ export function buildMain(program, version, out) {
   const folder = join(out, NAME);
   rmSync(folder, { recursive: true, force: true });
   const plugin = join(root, "hooks/plugin");
-  for (const part of ["bin", "man", "completions"]) mkdirSync(join(folder, part), { recursive: true });
+  mkdirSync(join(folder, "bin"), { recursive: true });
   // One by one: a link, such as handler.js, is to become a file, and not every Node's cpSync does that.
   for (const file of readdirSync(plugin)) copyFileSync(join(plugin, file), join(folder, file));
   copyFileSync(join(here, "launcher.js"), join(folder, "bin", `${NAME}.js`));
@@ -113,12 +112,9 @@ export function buildMain(program, version, out) {
   copyFileSync(join(root, "README.md"), join(folder, "README.md"));
   const manifest = join(folder, "openclaw.plugin.json");
   writeFileSync(manifest, `${JSON.stringify({ ...JSON.parse(readFileSync(manifest, "utf8")), version }, null, 2)}\n`);
-  const printed = (...args) => execFileSync(program, args);
-  writeFileSync(join(folder, "man", `${NAME}.1`), printed("man"));
-  for (const shell of ["bash", "zsh", "fish"]) {
-    writeFileSync(join(folder, "completions", `${NAME}.${shell}`), printed("completions", shell));
-  }
-  write(folder, mainPackage(version));
+  execFileSync(join(root, "packaging/release/pages.sh"), [folder, program]);
+  const pages = readdirSync(join(folder, "man")).map((page) => `man/${page}`);
+  write(folder, { ...mainPackage(version), man: pages });
   return pack(folder, out);
 }
 

@@ -1,7 +1,7 @@
 // The packages as they are packed. SIGILUM_BIN names a binary for this machine.
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -14,11 +14,13 @@ const version = cargoVersion();
 let out;
 let modules;
 let launcher;
+let packed;
 
 before(() => {
   out = mkdtempSync(join(tmpdir(), "npm-packages-"));
   modules = join(out, "installed", "node_modules");
-  for (const file of [buildPlatform(HERE, BINARY, version, out), buildMain(BINARY, version, out)]) {
+  packed = [buildPlatform(HERE, BINARY, version, out), buildMain(BINARY, version, out)];
+  for (const file of packed) {
     const folder = join(modules, file.includes(HERE) ? `${NAME}-${HERE}` : NAME);
     mkdirSync(folder, { recursive: true });
     execFileSync("tar", ["xzf", file, "-C", folder, "--strip-components", "1"]);
@@ -53,6 +55,24 @@ test("what is packed is all that is needed", () => {
     }
   }
   assert.equal(statSync(join(modules, `${NAME}-${HERE}`, "bin", NAME)).mode & 0o777, 0o755);
+});
+
+test("npm puts each manual page where man looks, and asks nobody for packages that these files do not bring", () => {
+  const prefix = join(out, "global");
+  const npmrc = join(out, "npmrc");
+  writeFileSync(npmrc, "registry=http://127.0.0.1:9/\nupdate-notifier=false\n");
+  const env = { HOME: out, PATH: process.env.PATH, npm_config_userconfig: npmrc, npm_config_prefix: prefix };
+  // As README.md has it.
+  execFileSync("npm", ["install", "-g", "--offline", ...packed], { env, stdio: "pipe" });
+  const commands = execFileSync(BINARY, ["man", "--list"], { encoding: "utf8" }).trim().split("\n");
+  const pages = [NAME, ...commands.map((words) => `${NAME} ${words}`)].map((words) => `${words.replaceAll(" ", "-")}.1`);
+  assert.deepEqual(readdirSync(join(prefix, "share/man/man1")), pages.sort());
+  for (const page of pages) {
+    const text = readFileSync(join(prefix, "share/man/man1", page), "utf8");
+    assert.ok(text.includes(`.TH ${page.replace(/\.1$/, " 1")} `), page);
+  }
+  const installed = execFileSync(join(prefix, "bin", NAME), ["--version"], { env, encoding: "utf8" });
+  assert.equal(installed, execFileSync(BINARY, ["--version"], { encoding: "utf8" }));
 });
 
 test("the launcher runs the program: its output, its exit code, its signals", async () => {

@@ -29,13 +29,23 @@ if notes "v$version" >/dev/null 2>&1; then fail "a plugin of another version is 
 
 archive=$(packaging/release/archive.sh here "$program" "$work/out")
 tar -tzf "$archive" >"$work/list"
-for file in sigilum-authz-notify sigilum-authz-notify.1 LICENSE README.md CHANGELOG.md completions/sigilum-authz-notify.bash; do
+pages=(man/sigilum-authz-notify{,-auth,-service-secret-set}.1 completions/sigilum-authz-notify.{bash,zsh,fish})
+for file in sigilum-authz-notify LICENSE README.md CHANGELOG.md "${pages[@]}"; do
   grep -q "/$file\$" "$work/list" || fail "the archive lacks $file"
 done
 mkdir "$work/unpacked"
 tar -xzf "$archive" -C "$work/unpacked" --strip-components 1
 [ "$("$work/unpacked/sigilum-authz-notify" --version)" = "$("$program" --version)" ] || fail "another program is in the archive"
-grep -q '^\.TH' "$work/unpacked/sigilum-authz-notify.1" || fail "the manual page is none"
+[ "$(find "$work/unpacked/man" -name '*.1' | wc -l)" -eq $(($("$program" man --list | wc -l) + 1)) ] || fail "not a page for each command"
+for page in "$work"/unpacked/man/*; do
+  grep -q "^\.TH $(basename "$page" .1) 1" "$page" || fail "$(basename "$page") is another page, or none"
+done
+# Of another platform the pages are printed by a program that runs here.
+foreign=$work/foreign/sigilum-authz-notify
+mkdir "$work/foreign"
+echo "not for this machine" >"$foreign"
+other=$(packaging/release/archive.sh there "$foreign" "$work/out" "$program")
+diff <(tar -tzf "$other" | sed 's/-there//' | sort) <(sed 's/-here//' "$work/list" | sort) || fail "another platform's archive holds other files"
 
 # What is published, in which order: a stand-in for npm notes it. All four archives hold the program given.
 mkdir "$work/bin" "$work/all"
