@@ -30,6 +30,20 @@ pub fn keep(recorded: &Path, place: &OpenClawHome, lock: &OwnLock) -> Result<Opt
     Ok(None)
 }
 
+/// Has a plugin's program replace an older copy, so that what runs without the plugin is no older than it. Says what a
+/// person should know.
+pub fn renew(place: &OpenClawHome) -> Result<Option<String>> {
+    let own = path()?;
+    if place.anothers().is_some() || program_copy::stays(&own, place) || !program_copy::renew(&own, place)? {
+        return Ok(None);
+    }
+    let copy = place.program_copy();
+    Ok(Some(format!(
+        "the copy of the program was older than this one, and replaced: {}",
+        copy.display()
+    )))
+}
+
 /// Makes the copy because a person asked for it, over whatever older or newer one there is. Says what they should know.
 pub fn copy(place: &OpenClawHome, lock: &OwnLock) -> Result<Option<String>> {
     let own = path()?;

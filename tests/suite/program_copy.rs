@@ -2,6 +2,7 @@
 
 use crate::env;
 
+use crate::serve::Home;
 use env::{TestEnv, mode};
 use serde_json::Value;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -176,6 +177,89 @@ fn a_newer_program_replaces_an_older_copy_and_an_older_one_does_not() {
             .expect(0);
         assert_eq!(std::fs::read(&copy).unwrap(), std::fs::read(&program).unwrap());
     }
+}
+
+/// A plugin of a newer version was installed: it starts its own program, which nobody asked for anything.
+#[test]
+fn serve_of_a_newer_plugin_replaces_an_older_copy_that_the_record_names() {
+    const OTHER: &str = "#!/bin/sh\necho another version\n";
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
+    // Of which version the record says that the copy is and of which bytes, what lies there, what is there afterwards.
+    let table = [
+        ("0.0.9", "as recorded", Is::Replaced),
+        (VERSION, "as recorded", Is::Kept),
+        ("99.0.0", "as recorded", Is::Kept),
+        ("0.0.9", "changed", Is::Kept),
+        ("0.0.9", "a link", Is::Kept),
+        ("0.0.9", "gone", Is::Kept),
+        ("0.0.9", "replaced already", Is::Replaced),
+        ("0.0.9", "not recorded", Is::Kept),
+        ("0.0.9", "of a program that stays", Is::Kept),
+    ];
+    for (recorded, case, wanted) in table {
+        let home = Home::new();
+        let env = &home.env;
+        let plugins = in_a_plugin(env);
+        env.run_program(&plugins, ["hook", "install"]).expect(0);
+        let copy = copy_of(env);
+        let file = env.sigilum("installed.json");
+        let mut installed = json(&file);
+        installed["program"]["version"] = recorded.into();
+        if case != "replaced already" {
+            std::fs::write(&copy, OTHER).unwrap();
+        }
+        let bytes = if case == "changed" { "something else" } else { OTHER };
+        installed["program"]["sha256"] = sha256(bytes).into();
+        match case {
+            "not recorded" => drop(installed.as_object_mut().unwrap().remove("program")),
+            "gone" => std::fs::remove_file(&copy).unwrap(),
+            "a link" => {
+                let elsewhere = env.write("elsewhere", OTHER);
+                std::fs::remove_file(&copy).unwrap();
+                std::os::unix::fs::symlink(elsewhere, &copy).unwrap();
+            }
+            _ => {}
+        }
+        std::fs::write(&file, installed.to_string()).unwrap();
+        let program = match case {
+            "of a program that stays" => copied(
+                env,
+                &env.home().join("lib/node_modules/sigilum-authz-notify-linux-x64/bin"),
+            ),
+            _ => plugins,
+        };
+        let before = (
+            json(&file),
+            std::fs::read(&copy).ok(),
+            copy.symlink_metadata().ok().map(|meta| meta.ino()),
+        );
+        let mut serve = home.serve_by(&program);
+        serve.say("{");
+        serve.hear();
+        drop(serve);
+        let after = (
+            json(&file),
+            std::fs::read(&copy).ok(),
+            copy.symlink_metadata().ok().map(|meta| meta.ino()),
+        );
+        if wanted == Is::Kept {
+            assert!(before == after, "{recorded} {case}: {}", after.0);
+            continue;
+        }
+        assert!(after.1 == Some(std::fs::read(&program).unwrap()), "{recorded} {case}");
+        assert_eq!(after.0["program"]["version"], VERSION, "{recorded} {case}");
+        assert_eq!(mode(&copy), 0o755);
+        let left: Vec<_> = std::fs::read_dir(copy.parent().unwrap()).unwrap().flatten().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+        env.run_program(&copy, ["hook", "uninstall", "--purge"]).expect(0);
+        assert!(!env.sigilum("").exists());
+    }
+}
+
+#[derive(PartialEq, Eq, Clone, Copy)]
+enum Is {
+    Replaced,
+    Kept,
 }
 
 fn sha256(text: &str) -> String {

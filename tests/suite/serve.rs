@@ -2,11 +2,12 @@
 
 use crate::env;
 
-use env::TestEnv;
 use env::api::{Api, Fault};
+use env::{Run, TestEnv};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -47,12 +48,20 @@ impl Home {
     fn serve_with(&self, vars: &[(&str, &str)]) -> Resident {
         let mut args = self.arguments();
         args.push("--no-watch".into());
-        self.start(args, vars)
+        self.start(self.env.run(args), vars)
+    }
+
+    /// By another program than the one under test: a copy of it.
+    pub fn serve_by(&self, program: &Path) -> Resident {
+        self.start(
+            self.env.run_program(program, self.arguments()).args(["--no-watch"]),
+            &[],
+        )
     }
 
     /// With the watcher inside.
     pub fn serve_and_watch(&self) -> Resident {
-        self.start(self.arguments(), &[])
+        self.start(self.env.run(self.arguments()), &[])
     }
 
     fn arguments(&self) -> Vec<OsString> {
@@ -64,8 +73,7 @@ impl Home {
         ]
     }
 
-    fn start(&self, args: Vec<OsString>, vars: &[(&str, &str)]) -> Resident {
-        let mut run = self.env.run(args);
+    fn start(&self, mut run: Run, vars: &[(&str, &str)]) -> Resident {
         for (name, value) in vars {
             run = run.env(name, value);
         }

@@ -4,6 +4,7 @@ use crate::cli::PlaceArgs;
 use crate::cmd::broker::gateway;
 use crate::cmd::exchange::{self, Message};
 use crate::cmd::hook::caller::Caller;
+use crate::cmd::own_program;
 use crate::cmd::resident::Presence;
 use crate::env::Env;
 use crate::error::Result;
@@ -43,8 +44,13 @@ impl exchange::Beside for Beside {
 }
 
 impl Beside {
-    /// Shows this process, and with a sender watches: messages for the owner go there.
+    /// Shows this process, replaces an older copy of it in the home, and with a sender watches: messages for the owner go there.
     pub fn new(args: &PlaceArgs, env: &Env, watch: Option<&Sender<Message>>) -> Self {
+        match Caller::gateway(args, env).and_then(|caller| own_program::renew(&caller.place)) {
+            Ok(Some(done)) => tracing::info!("{done}"),
+            Ok(None) => {}
+            Err(error) => tracing::warn!("{}", text::one_line(&error.to_string())),
+        }
         Self {
             watch: watch.map(|sender| Watch::new(args, env, sender)),
             shown: Shown::new(args, env),

@@ -8,9 +8,16 @@ use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, Folder, OwnLock};
 use crate::home::OpenClawHome;
 use std::path::{Component, Path};
+use std::time::Duration;
 
 /// No build of ours comes near this.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+/// How long a program that is to answer waits for another command of ours before it leaves the copy as it is.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+const IS_LINK: &str = "it is a symbolic link, so it could lead anywhere";
 
 /// Folders in whose depths a program does not stay: OpenClaw's copies of running plugins and its generations of installed
 /// ones, what `npx` fetches for a run, and another home's copy, which goes with that home.
@@ -47,23 +54,13 @@ pub fn is_copy(program: &Path, place: &OpenClawHome) -> bool {
 pub fn copy(program: &Path, place: &OpenClawHome, lock: &OwnLock, anyway: bool) -> Result<Option<String>> {
     let file = place.program_copy();
     let dir = place.sigilum_dir().join("bin");
-    refuse_link(&dir, "it is a symbolic link, so it could lead anywhere")?;
-    let no_program = || {
-        Error::new(
-            ExitCode::Failure,
-            format!(
-                "could not copy the program, it is not there any more: {}",
-                program.display()
-            ),
-        )
-    };
-    let bytes = fs::read_capped(program, MAX_BYTES)?.ok_or_else(no_program)?;
+    refuse_link(&dir, IS_LINK)?;
+    let bytes = read(program)?;
     let mut installed = Installed::read(place)?;
-    let version = env!("CARGO_PKG_VERSION");
     if let Some(known) = installed
         .program
         .as_ref()
-        .filter(|known| !anyway && is_newer(&known.version, version))
+        .filter(|known| !anyway && is_newer(&known.version, VERSION))
     {
         let there = fs::read_private(&file, MAX_BYTES).ok().flatten();
         if there.is_some_and(|bytes| hash(&bytes) == known.sha256) {
@@ -74,16 +71,59 @@ pub fn copy(program: &Path, place: &OpenClawHome, lock: &OwnLock, anyway: bool) 
             )));
         }
     }
-    // Recorded first: a copy that is not what the record says is replaced by whoever comes next.
+    fs::create_private_dir(&dir)?;
+    let written = write(&bytes, &mut installed, place, lock)?;
+    Ok(written.then(|| format!("the program was copied to where it stays: {}", file.display())))
+}
+
+/// Replaces the copy in a home by a program of this version, without being asked: only one that our record names, that is
+/// as it was written, and strictly older. Says whether it did.
+pub fn renew(program: &Path, place: &OpenClawHome) -> Result<bool> {
+    let older = |installed: &Installed| {
+        let known = installed.program.clone();
+        known.filter(|known| is_newer(VERSION, &known.version))
+    };
+    // Almost always there is nothing to do, and nothing to lock.
+    if older(&Installed::read(place)?).is_none() {
+        return Ok(false);
+    }
+    let lock = fs::lock_existing_sigilum(place, PATIENCE)?;
+    let mut installed = Installed::read(place)?;
+    let Some(known) = older(&installed) else {
+        return Ok(false);
+    };
+    refuse_link(&place.sigilum_dir().join("bin"), IS_LINK)?;
+    let there = fs::read_private(&place.program_copy(), MAX_BYTES)?.map(|bytes| hash(&bytes));
+    let bytes = read(program)?;
+    // A run that was killed between file and record has left this version under the older one's record.
+    if there.is_none_or(|there| there != known.sha256 && there != hash(&bytes)) {
+        return Ok(false);
+    }
+    write(&bytes, &mut installed, place, &lock)?;
+    Ok(true)
+}
+
+/// The bytes of a program that runs.
+fn read(program: &Path) -> Result<Vec<u8>> {
+    fs::read_capped(program, MAX_BYTES)?.ok_or_else(|| {
+        let path = program.display();
+        Error::new(
+            ExitCode::Failure,
+            format!("could not copy the program, it is not there any more: {path}"),
+        )
+    })
+}
+
+/// The file first: a copy that is not what the record says is replaced by whoever comes next. Says whether it was written.
+fn write(bytes: &[u8], installed: &mut Installed, place: &OpenClawHome, lock: &OwnLock) -> Result<bool> {
+    let written = lock.write_program(&place.program_copy(), bytes)?;
     installed.program = Some(ProgramCopy {
-        version: version.to_owned(),
-        sha256: hash(&bytes),
+        version: VERSION.to_owned(),
+        sha256: hash(bytes),
     });
     installed.write(place, lock)?;
-    fs::create_private_dir(&dir)?;
-    let written = lock.write_program(&file, &bytes)?;
     lock.sync()?;
-    Ok(written.then(|| format!("the program was copied to where it stays: {}", file.display())))
+    Ok(written)
 }
 
 /// Takes the copy away; says whether there was one.
@@ -92,7 +132,7 @@ pub fn remove(place: &OpenClawHome, lock: &OwnLock) -> Result<bool> {
     if dir.symlink_metadata().is_err() {
         return Ok(false);
     }
-    refuse_link(&dir, "it is a symbolic link, so it could lead anywhere")?;
+    refuse_link(&dir, IS_LINK)?;
     let removed = fs::remove(&place.program_copy())?;
     if let Ok(folder) = Folder::open(&dir) {
         folder.clean();
