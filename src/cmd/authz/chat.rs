@@ -56,28 +56,17 @@ pub fn answer(command: &Command, means: &Means) -> Told {
         Ok(caller) => caller,
         Err(error) => return not_set_up(&error),
     };
-    let mut may = command.may(&caller.people());
-    let channel = command
-        .sender()
-        .as_deref()
-        .map(channel_of)
-        .unwrap_or_default()
-        .to_owned();
     let over_the_socket = caller.over_the_socket();
-    if let (May::Decide, Some(deciding)) = (may, over_the_socket) {
-        may = deciding.may();
-    }
+    let sender = command.sender();
+    let channel = sender.as_deref().map(channel_of).unwrap_or_default().to_owned();
     let unvouched = || caller.unvouched(&channel);
-    let differs = (may == May::Decide).then(unvouched).flatten();
-    if differs.is_some() {
-        may = May::Read(NotDeciding::Settings);
-    }
+    let (may, differs) = allowed(command, &caller, &unvouched);
     let asked = match Asked::parse(&command.text) {
         // No code counts here.
         Asked::Decide(asking) if asking.code.is_some() && over_the_socket.is_none() => Asked::Unclear,
         asked => asked,
     };
-    let sender = command.sender().unwrap_or_else(|| "an unknown sender".to_owned());
+    let sender = sender.unwrap_or_else(|| "an unknown sender".to_owned());
     let verb = match &asked {
         Asked::Decide(asking) => asking.decision.as_str(),
         _ => "command",
@@ -111,6 +100,18 @@ pub fn answer(command: &Command, means: &Means) -> Told {
         }
     };
     Told { reply, logs }
+}
+
+/// What the sender may do here; and where the channel's settings alone keep them from deciding, why.
+fn allowed(command: &Command, caller: &Caller, unvouched: &dyn Fn() -> Option<String>) -> (May, Option<String>) {
+    let may = match (command.may(&caller.people()), caller.over_the_socket()) {
+        (May::Decide, Some(deciding)) => deciding.may(),
+        (may, _) => may,
+    };
+    match (may == May::Decide).then(unvouched).flatten() {
+        Some(why) => (May::Read(NotDeciding::Settings), Some(why)),
+        None => (may, None),
+    }
 }
 
 /// How what was asked for is decided elsewhere.

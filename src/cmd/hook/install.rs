@@ -9,7 +9,7 @@ use crate::cmd::own_program;
 use crate::cmd::owner;
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
-use crate::fs;
+use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
 use crate::mode::Mode;
 use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
@@ -25,7 +25,7 @@ use crate::time;
 use secrecy::SecretString;
 use serde_json::Value;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
@@ -49,6 +49,8 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
         args,
         env,
         place: &place,
+        kind,
+        binary,
         owner,
         token: None,
         choice: Choice::of(&place, context::entry(&place)?.as_ref())?,
@@ -59,7 +61,7 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
         notes: broker.as_ref().map_or_else(Vec::new, |broker| broker.notes.clone()),
     };
     job.notes.extend(speaks.map(|text| format!("the hook {text}")));
-    job.choose(kind, namespace, &binary)?;
+    job.choose(namespace)?;
     job.choice.record.broker = broker.map(|broker| broker.record);
     if job.choice.record.broker.is_some() {
         job.choice.record.token_in_config = Some(false);
@@ -67,26 +69,7 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
     if let Some(owner) = &job.owner {
         job.token = usable_token(owner, &mut job.notes)?;
     }
-    let options = |dry_run| EditOptions {
-        dry_run,
-        force: args.force,
-        own_lock: Some(&lock),
-        ..EditOptions::default()
-    };
-    // What is refused is refused before the first file is written.
-    job.edit(kind, &options(true))?;
-    job.notes.extend(match args.copy_binary {
-        true => own_program::copy(&place, &lock)?,
-        false => own_program::keep(&binary, &place, &lock)?,
-    });
-    let program = Program { binary: binary.clone() };
-    let files = match &job.by_openclaw {
-        Some(_) => Done::default(),
-        None => hook_files::install(&place, &lock, kind, &program, args.force)?,
-    };
-    job.choice.write(&place, &lock)?;
-    let edited = job.edit(kind, &options(false))?;
-    job.tell(kind, &binary, (&files, &edited), out)?;
+    job.carry_out(&lock, out)?;
     Ok(ExitCode::Ok)
 }
 
@@ -94,6 +77,9 @@ struct Job<'a> {
     args: &'a HookInstallArgs,
     env: &'a Env,
     place: &'a OpenClawHome,
+    kind: Kind,
+    /// The program that is recorded.
+    binary: PathBuf,
     /// The hook's; the plugin finds it by the record.
     owner: Option<Owner>,
     token: Option<SecretString>,
@@ -105,27 +91,47 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// Writes program, files, record and entry, and says so.
+    fn carry_out(mut self, lock: &OwnLock, out: &mut dyn Write) -> Result<()> {
+        let options = |dry_run| EditOptions {
+            dry_run,
+            force: self.args.force,
+            own_lock: Some(lock),
+            ..EditOptions::default()
+        };
+        // What is refused is refused before the first file is written.
+        self.edit(&options(true))?;
+        self.notes.extend(match self.args.copy_binary {
+            true => own_program::copy(self.place, lock)?,
+            false => own_program::keep(&self.binary, self.place, lock)?,
+        });
+        let program = Program {
+            binary: self.binary.clone(),
+        };
+        let files = match &self.by_openclaw {
+            Some(_) => Done::default(),
+            None => hook_files::install(self.place, lock, self.kind, &program, self.args.force)?,
+        };
+        self.choice.write(self.place, lock)?;
+        let edited = self.edit(&options(false))?;
+        self.tell(&files, &edited, out)
+    }
+
     /// Says what was done, and what is still needed.
-    fn tell(
-        &self,
-        kind: Kind,
-        binary: &Path,
-        (files, edited): (&Done, &EditOutcome),
-        out: &mut dyn Write,
-    ) -> Result<()> {
+    fn tell(&self, files: &Done, edited: &EditOutcome, out: &mut dyn Write) -> Result<()> {
         let verb = match (&self.by_openclaw, files.changed) {
             (Some(_), _) => "installed by OpenClaw",
             (None, true) => "installed",
             (None, false) => "already installed",
         };
-        let dir = kind.dir(self.place);
+        let dir = self.kind.dir(self.place);
         let dir = self.by_openclaw.as_ref().map_or(&dir, |found| &found.folder);
         let binary = self
             .by_openclaw
             .as_ref()
             .and_then(|found| found.binary.as_deref())
-            .unwrap_or(binary);
-        write_line(out, format!("{} {verb}: {}", kind.name(), dir.display()))?;
+            .unwrap_or(&self.binary);
+        write_line(out, format!("{} {verb}: {}", self.kind.name(), dir.display()))?;
         write_line(out, format!("it runs: {}", binary.display()))?;
         if let Some(broker) = &self.choice.record.broker {
             let (socket, user) = (broker.socket.display(), fs::user_name(broker.uid));
@@ -146,18 +152,18 @@ impl Job<'_> {
             write_line(out, format!("note: {note}"))?;
         }
         context::tell_not_written(edited, self.place, out)?;
-        for need in self.needs(kind, files, edited)? {
+        for need in self.needs(files, edited)? {
             write_line(out, format!("still needed: {need}"))?;
         }
         Ok(())
     }
 
     /// Settles what is recorded of the hook.
-    fn choose(&mut self, kind: Kind, namespace: Option<String>, binary: &Path) -> Result<()> {
-        let (args, place) = (self.args, self.place);
+    fn choose(&mut self, namespace: Option<String>) -> Result<()> {
+        let (args, place, kind) = (self.args, self.place, self.kind);
         let record = &mut self.choice.record;
         record.namespace = namespace.or(record.namespace.take());
-        record.binary = Some(binary.to_owned());
+        record.binary = Some(self.binary.clone());
         record.name_config(place);
         self.notes
             .extend(install_choices::choose(record, args, place, self.env)?);
@@ -180,11 +186,11 @@ impl Job<'_> {
     }
 
     /// Edits openclaw.json, or says what would change.
-    fn edit(&self, kind: Kind, options: &EditOptions<'_>) -> Result<EditOutcome> {
+    fn edit(&self, options: &EditOptions<'_>) -> Result<EditOutcome> {
         let mut notes = Vec::new();
-        let dir = kind.dir(self.place);
+        let dir = self.kind.dir(self.place);
         let mut outcome = config::edit(self.place, options, &mut |ask| {
-            let planned = match (kind, &self.owner) {
+            let planned = match (self.kind, &self.owner) {
                 (Kind::Hook, owner) if owner.is_some() || self.choice.record.broker.is_some() => {
                     self.entry(owner.as_ref(), ask, &dir)?
                 }
@@ -219,7 +225,7 @@ impl Job<'_> {
     }
 
     /// What is missing before the notice comes, after everything is written.
-    fn needs(&self, kind: Kind, files: &Done, edited: &EditOutcome) -> Result<Vec<String>> {
+    fn needs(&self, files: &Done, edited: &EditOutcome) -> Result<Vec<String>> {
         let mut needs = Vec::new();
         let flags = context::place_flags(&self.args.place);
         let config = config::read(self.place)?;
@@ -235,7 +241,7 @@ impl Job<'_> {
         // What a config that must not be written needs is told in full already.
         if edited.not_written.is_none() {
             let unseen = files.loaded_once && !edited.changed;
-            needs.extend(self.switch(kind, &value, unseen)?);
+            needs.extend(self.switch(&value, unseen)?);
         }
         let mode = value.pointer("/gateway/mode").and_then(Value::as_str);
         if mode.is_none() {
@@ -246,8 +252,8 @@ impl Job<'_> {
 
     /// What is missing before OpenClaw runs what is installed. `unseen`: files of ours are new, and no change of the
     /// config makes a running OpenClaw look at them.
-    fn switch(&self, kind: Kind, config: &Value, unseen: bool) -> Result<Option<String>> {
-        if kind == Kind::Plugin {
+    fn switch(&self, config: &Value, unseen: bool) -> Result<Option<String>> {
+        if self.kind == Kind::Plugin {
             let state = plugin_package::state(config, self.place)?;
             return Ok(if state.entry == Some(false) {
                 Some(format!("to switch the plugin on: {HOOK} hook install --as plugin"))
