@@ -3,6 +3,7 @@
 
 use crate::error::{ExitCode, OrFail, Result};
 use crate::process::signals;
+use crate::token::paste;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
@@ -42,6 +43,14 @@ pub fn from_stdin(what: &str, limit: usize, is_whole: impl Fn(&[u8]) -> bool) ->
     let typed = terminal.read(limit, &|| held.must_end(), &is_whole);
     let _ = writeln!(std::io::stderr());
     typed.or_fail(ExitCode::Failure, failed).map(SecretSlice::from)
+}
+
+/// An owner token from standard input, as [`paste`] reads one.
+///
+/// # Errors
+/// Where standard input cannot be read.
+pub fn owner_token_from_stdin() -> Result<SecretSlice<u8>> {
+    from_stdin("owner token", paste::MAX_TEXT, |text| paste::read(text).is_ok())
 }
 
 /// A terminal that shows nothing of what is typed, and hands it on key by key: of a line it would keep 4,095 characters

@@ -67,9 +67,7 @@ impl Whom {
             Self::Asked(ask) => ask(),
         }
     }
-}
 
-impl Whom {
     /// Whether somebody is named besides the record.
     pub(super) fn is_somebody_named(&self) -> bool {
         match self {

@@ -2,11 +2,11 @@
 
 use super::question::{Asking, NONE, Question, spelled, yes_or_no};
 use crate::cli::{InstallAs, SetupArgs};
-use crate::cmd::auth::login;
 use crate::cmd::context;
 use crate::cmd::doctor::openclaw::OpenClaw;
 use crate::cmd::hook::install_choices;
 use crate::cmd::output;
+use crate::cmd::secret;
 use crate::cmd::watch::unit;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
@@ -175,7 +175,7 @@ impl Collector<'_> {
             token: None,
         };
         if self.args.owner_token_stdin || !from_env {
-            let text = login::token_from_stdin()?;
+            let text = secret::owner_token_from_stdin()?;
             let wanted = login.namespace.as_deref();
             let taken = source::take(text.expose_secret(), wanted, "standard input", time::now())?;
             if let Some(left_out) = &taken.left_out {

@@ -8,7 +8,7 @@ use crate::openclaw::channel;
 use crate::token::lifetime::Lifetime;
 use crate::watch::log::one_line;
 use crate::watch::planner::{Owner, Snapshot, Stored, Token};
-use crate::watch::push::teller::Facts;
+use crate::watch::push::teller::{Facts, Rules};
 use crate::watch::push::{self, Poller, Wanted, Way};
 
 impl Home {
@@ -18,7 +18,7 @@ impl Home {
         if self.poller.as_ref().map(|poller| &poller.settings) != wanted.as_ref() {
             self.poller = wanted.and_then(|settings| {
                 let (place, env) = (&self.place, &shared.env);
-                let poller = Poller::start(settings, &shared.push.way, place, env, &shared.clock, shared.seed);
+                let poller = Poller::start(settings, &shared.push.way, place, env, &shared.clock);
                 poller.inspect_err(|error| tracing::warn!("{}", one_line(error))).ok()
             });
         }
@@ -85,13 +85,16 @@ impl Home {
             return None;
         }
         Some(push::Settings {
-            namespace: owner.namespace.clone(),
+            rules: Rules {
+                every: i64::try_from(every).unwrap_or(i64::MAX / 2000) * 1000,
+                namespace: owner.namespace.clone(),
+                flags: snapshot.flags.clone(),
+                program: shared.push.program.clone(),
+                seed: shared.seed ^ u64::from(std::process::id()),
+            },
             api_url: owner.api_url.clone(),
             target: wanted.target,
-            every,
             openclaw: openclaw.flatten(),
-            flags: snapshot.flags.clone(),
-            program: shared.push.program.clone(),
         })
     }
 }

@@ -33,18 +33,12 @@ const LONGEST_WAIT_MS: i64 = 300_000;
 /// Whom to tell of whose requests, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::watch) struct Settings {
-    pub namespace: String,
+    pub rules: Rules,
     /// The API as recorded: another one is another list.
     pub api_url: String,
     pub target: ChatTarget,
-    /// How often, seconds.
-    pub every: u64,
     /// The program that takes messages; `None`: they are handed over.
     pub openclaw: Option<PathBuf>,
-    /// As [`Rules::flags`].
-    pub flags: String,
-    /// As [`Rules::program`].
-    pub program: String,
 }
 
 /// The thread. Dropped, it ends after what it is doing.
@@ -63,7 +57,6 @@ impl Poller {
         place: &OpenClawHome,
         env: &Env,
         clock: &Arc<dyn Clock>,
-        seed: u64,
     ) -> Result<Self> {
         let (sender, inputs) = mpsc::channel();
         let stop = Arc::new(AtomicBool::new(false));
@@ -81,20 +74,11 @@ impl Poller {
             kept: None,
             log_was: None,
         };
-        let (clock, rules) = (
-            Arc::clone(clock),
-            Rules {
-                every: i64::try_from(settings.every).unwrap_or(i64::MAX / 2000) * 1000,
-                namespace: settings.namespace.clone(),
-                flags: settings.flags.clone(),
-                program: settings.program.clone(),
-                seed: seed ^ std::process::id() as u64,
-            },
-        );
+        let clock = Arc::clone(clock);
         std::thread::Builder::new()
             .name("requests".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn(move || around.run(rules, &inputs, &*clock))
+            .spawn(move || around.run(&inputs, &*clock))
             .or_fail(ExitCode::Failure, || {
                 "could not start the thread that asks for requests".to_owned()
             })?;
@@ -140,11 +124,12 @@ struct Around {
 }
 
 impl Around {
-    fn run(mut self, rules: Rules, inputs: &Receiver<Input>, clock: &dyn Clock) {
+    fn run(mut self, inputs: &Receiver<Input>, clock: &dyn Clock) {
         let file = self.place.told_file();
         let bytes = fs::read_private(&file, told::MAX_BYTES).ok().flatten();
         let told = bytes.map(|bytes| Told::parse(&bytes)).unwrap_or_default();
-        let whose = format!("{} at {}", self.settings.namespace, self.settings.api_url);
+        let rules = self.settings.rules.clone();
+        let whose = format!("{} at {}", rules.namespace, self.settings.api_url);
         let mut teller = Teller::new(told.about(&whose), rules, clock.now());
         // Nothing is told before it is known who may decide in the chat, and what answers there.
         let Ok(first) = inputs.recv() else { return };
@@ -192,7 +177,7 @@ impl Around {
         let api = Api {
             http: &self.http,
             url: &url,
-            namespace: &self.settings.namespace,
+            namespace: &self.settings.rules.namespace,
             trust: owner.loopback_trust(&self.place),
         };
         ask(&api, &found.token, Instant::now() + BUDGET).map_err(|unanswered| Heard::Failed {
@@ -204,7 +189,7 @@ impl Around {
 
     fn owner(&self) -> Result<Owner> {
         let query = OwnerQuery {
-            namespace: Some(&self.settings.namespace),
+            namespace: Some(&self.settings.rules.namespace),
             ..OwnerQuery::default()
         };
         settings::owner(&query, &self.env, &self.place)
@@ -237,7 +222,7 @@ impl Surroundings for Around {
     fn request(&mut self, id: &str) -> std::result::Result<Option<AuthorizationRequest>, Heard> {
         let asked = self.with_api(|api, token, deadline| api.request(token, id, deadline).map_err(Unanswered::from));
         // One of another namespace is as good as none.
-        let ours = |now: &AuthorizationRequest| now.namespace.as_deref() == Some(&self.settings.namespace);
+        let ours = |now: &AuthorizationRequest| now.namespace.as_deref() == Some(&self.settings.rules.namespace);
         asked.map(|found| found.filter(ours))
     }
 

@@ -35,7 +35,7 @@ const CLOCKS_DIFFER: i64 = 60_000;
 const REMIND_AT_S: [i64; 3] = [86_400, 3_600, 0];
 
 /// What is the same all the time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
     /// How often the API is asked, milliseconds.
     pub every: i64,

@@ -54,11 +54,15 @@ pub const SITES: &[Site] = &[
         Case("login without a token"),
     ),
     Site(
-        "cmd::auth::login",
+        "cmd::auth::login::given",
         r#"format!("store this one with"#,
         Case("refresh with a token"),
     ),
-    Site("cmd::auth::login", r#""leave out --owner-token"#, Case("two tokens")),
+    Site(
+        "cmd::auth::login::given",
+        r#""leave out --owner-token"#,
+        Case("two tokens"),
+    ),
     Site("cmd::auth::show", "log_in)", Case("no token of the hosted Sigilum")),
     Site("cmd::auth::show", "{log_in}", Case("an expired token")),
     Site("cmd::auth::switch", "mode.login_command", Case("switch to a stranger")),
