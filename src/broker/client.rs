@@ -3,12 +3,16 @@
 use super::peers;
 use super::protocol::{Hello, MAX_ANSWER, VERSION};
 use super::stream::{LINE, Reader, write_within};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use serde_json::{Value, json};
 use std::io::{self, BufRead, Read};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// None at all would be for ever.
+const LEAST: Duration = Duration::from_millis(1);
 
 /// Why a broker was not asked.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +52,7 @@ pub struct Connection {
 /// # Errors
 /// Nothing was said to it in any of these cases.
 pub fn connect(socket: &Path, uid: Option<u32>, deadline: Instant) -> Result<Connection, Trouble> {
-    let stream = open(socket).map_err(Trouble::Unreachable)?;
+    let stream = open(socket, deadline).map_err(Trouble::Unreachable)?;
     let peer = peers::peer(&stream).map_err(Trouble::Unreachable)?;
     if let Some(uid) = uid.filter(|uid| *uid != peer.uid) {
         return Err(Trouble::Anothers(peer.uid, uid));
@@ -71,14 +75,15 @@ pub fn connect(socket: &Path, uid: Option<u32>, deadline: Instant) -> Result<Con
     })
 }
 
-/// Does not wait where too many others do.
-fn open(socket: &Path) -> io::Result<UnixStream> {
+/// Where many others wait to be taken in, it waits among them, until the deadline.
+fn open(socket: &Path, deadline: Instant) -> io::Result<UnixStream> {
     let address = SocketAddrUnix::new(socket)?;
     let fd = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
     rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
-    rustix::io::ioctl_fionbio(&fd, true)?;
+    let left = deadline.saturating_duration_since(Instant::now()).max(LEAST);
+    set_socket_timeout(&fd, Timeout::Send, Some(left))?;
     rustix::net::connect(&fd, &address)?;
-    rustix::io::ioctl_fionbio(&fd, false)?;
+    set_socket_timeout(&fd, Timeout::Send, None)?;
     Ok(UnixStream::from(fd))
 }
 

@@ -1,4 +1,4 @@
-//! How many may be connected, in all and of one user.
+//! How many may be connected, in all and of one user; who has gone while a question of theirs is under way still is.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

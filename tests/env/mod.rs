@@ -18,6 +18,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_sigilum-authz-notify");
@@ -29,8 +30,8 @@ pub fn copy_binary(to: &Path) {
     assert!(copied.unwrap().success());
 }
 
-/// A `broker run` that answers by now.
-pub fn broker_answering(command: &mut Command) -> Child {
+/// A `broker run` that answers by now, and what it logs from then on, once it has ended.
+pub fn broker_answering(command: &mut Command) -> (Child, JoinHandle<Vec<String>>) {
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
     let mut said = Vec::new();
@@ -43,8 +44,7 @@ pub fn broker_answering(command: &mut Command) -> Child {
         }
         said.push(line);
     }
-    std::thread::spawn(move || log.for_each(drop));
-    child
+    (child, std::thread::spawn(move || log.map_while(Result::ok).collect()))
 }
 
 /// A person's home folder with nothing in it, removed at the end.

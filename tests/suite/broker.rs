@@ -14,6 +14,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Child;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 const NS: &str = "alice";
@@ -33,6 +34,7 @@ pub struct House {
 pub struct Broker {
     pub socket: PathBuf,
     child: Child,
+    log: Option<JoinHandle<Vec<String>>>,
 }
 
 /// One connection to it.
@@ -74,8 +76,12 @@ impl House {
 impl Broker {
     /// Once it answers.
     pub fn started(socket: PathBuf, mut command: std::process::Command) -> Self {
-        let child = env::broker_answering(&mut command);
-        Self { socket, child }
+        let (child, log) = env::broker_answering(&mut command);
+        Self {
+            socket,
+            child,
+            log: Some(log),
+        }
     }
 
     pub fn pid(&self) -> u32 {
@@ -86,11 +92,12 @@ impl Broker {
         Client::to(&self.socket)
     }
 
-    /// Ends it as a service manager does.
-    pub fn stop(mut self) {
+    /// Ends it as a service manager does; gives what it logged.
+    pub fn stop(mut self) -> Vec<String> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         assert!(self.child.wait().unwrap().success());
+        self.log.take().unwrap().join().unwrap()
     }
 }
 
@@ -108,11 +115,8 @@ impl Client {
 
     /// As another user; only root can.
     pub fn by_user(socket: &std::path::Path, uid: u32, gid: u32) -> Self {
-        // A user's number is a thread's own.
         let connect = || {
-            rustix::thread::set_thread_groups(&[]).unwrap();
-            rustix::thread::set_thread_gid(rustix::process::Gid::from_raw(gid)).unwrap();
-            rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(uid)).unwrap();
+            become_user(uid, gid);
             UnixStream::connect(socket).unwrap()
         };
         Self::over(std::thread::scope(|scope| scope.spawn(connect).join().unwrap()))
@@ -154,6 +158,13 @@ impl Client {
         self.say(line);
         self.hear().expect("no answer")
     }
+}
+
+/// Makes this thread another user's, whose number is a thread's own; only root can.
+fn become_user(uid: u32, gid: u32) {
+    rustix::thread::set_thread_groups(&[]).unwrap();
+    rustix::thread::set_thread_gid(rustix::process::Gid::from_raw(gid)).unwrap();
+    rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(uid)).unwrap();
 }
 
 /// Waits until something holds; fails where it never does.

@@ -4,6 +4,7 @@
 use super::house::House;
 use crate::broker::deciding::Deciding;
 use crate::broker::protocol::{Asking, Failed, List, Printed, Relay, Show, Status};
+use crate::broker::seats::Seat;
 use crate::cli::{HookRunArgs, OwnerArgs};
 use crate::cmd::authz::{list, show, site::Site};
 use crate::cmd::exchange::server::Asker;
@@ -24,8 +25,8 @@ use std::sync::Arc;
 pub struct Guest {
     /// Where.
     pub house: Arc<House>,
-    /// The user at the other end.
-    pub uid: u32,
+    /// Of the user at the other end: taken until the last of its questions is through, whether anybody waits or not.
+    pub seat: Seat,
     /// The connection's number.
     pub number: u64,
 }
@@ -49,7 +50,7 @@ impl Asker for Guest {
         let guest = caller::Guest {
             program: house.program(),
             deciding: match house.by_code {
-                true => Deciding::ByCode(self.uid),
+                true => Deciding::ByCode(self.seat.uid()),
                 false => Deciding::Nobody,
             },
         };

@@ -5,6 +5,7 @@ use super::{session, state, unit};
 use crate::broker::client::write_line;
 use crate::broker::peers::{self, Allowed};
 use crate::broker::seats::Seats;
+use crate::broker::strangers::Strangers;
 use crate::broker::totp::SecondFactor;
 use crate::cli::{BrokerRunArgs, DecideBy};
 use crate::cmd::own_program;
@@ -24,7 +25,7 @@ use std::io::Write;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Answers under way may take so long once it is to end.
 const LAST_ANSWERS: Duration = Duration::from_millis(600);
@@ -154,10 +155,10 @@ fn watch(house: &Arc<House>) -> Result<Watching> {
 
 /// Takes connections, for ever.
 fn accept(house: &Arc<House>, listener: &UnixListener, allowed: &Allowed) {
-    let seats = Seats::default();
+    let (seats, mut strangers) = (Seats::default(), Strangers::default());
     for stream in listener.incoming() {
         match stream {
-            Ok(stream) => take(house, stream, allowed, &seats),
+            Ok(stream) => take(house, stream, allowed, (&seats, &mut strangers)),
             Err(error) => {
                 tracing::debug!("no connection was taken: {error}");
                 std::thread::sleep(PAUSE);
@@ -167,11 +168,13 @@ fn accept(house: &Arc<House>, listener: &UnixListener, allowed: &Allowed) {
 }
 
 /// Takes one connection, or says why not; what is not taken costs nobody else anything.
-fn take(house: &Arc<House>, stream: UnixStream, allowed: &Allowed, seats: &Seats) {
+fn take(house: &Arc<House>, stream: UnixStream, allowed: &Allowed, (seats, strangers): (&Seats, &mut Strangers)) {
     let why = match peers::peer(&stream) {
         Err(_) => "it is not known who asks".to_owned(),
         Ok(peer) if !allowed.allows(peer) => {
-            tracing::warn!("refused the user {}", peer.uid);
+            if let Some(count) = strangers.refused(peer.uid, Instant::now()) {
+                tracing::warn!("refused the user {}: {count} connections", peer.uid);
+            }
             format!("the user {} may not ask here", peer.uid)
         }
         Ok(peer) => match seats.take(peer.uid) {

@@ -31,14 +31,13 @@ pub fn start(house: &Arc<House>, stream: UnixStream, seat: Seat) -> io::Result<(
         .stack_size(STACK_BYTES);
     thread.spawn(move || {
         // One that goes wrong is over, and is nobody else's trouble.
-        let _ = serve(&house, &stream, seat.uid());
+        let _ = serve(&house, &stream, seat);
         let _ = stream.shutdown(Shutdown::Both);
-        drop(seat);
     })?;
     Ok(())
 }
 
-fn serve(house: &Arc<House>, stream: &UnixStream, uid: u32) -> io::Result<()> {
+fn serve(house: &Arc<House>, stream: &UnixStream, seat: Seat) -> io::Result<()> {
     let (sender, messages) = channel();
     write_line(stream, &hello(house))?;
     let mut input = Reader::new(stream.try_clone()?);
@@ -59,7 +58,7 @@ fn serve(house: &Arc<House>, stream: &UnixStream, uid: u32) -> io::Result<()> {
     let _present = Present { house, number };
     let guest = Guest {
         house: Arc::clone(house),
-        uid,
+        seat,
         number,
     };
     let server = Arc::new(EventServer::new(Box::new(guest), Arc::clone(&house.kept)));

@@ -162,7 +162,7 @@ pub struct Broker {
 
 impl Broker {
     fn start(mut command: Command) -> Self {
-        let child = broker_answering(command.stdin(Stdio::null()).stdout(Stdio::null()));
+        let (child, _) = broker_answering(command.stdin(Stdio::null()).stdout(Stdio::null()));
         Self { child }
     }
 

@@ -1,8 +1,12 @@
 //! Many clients at once.
 
 use super::{Client, House, new_command};
+use crate::env::STRANGER;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Questions on their way over one connection: fewer than are turned away.
 const AT_A_TIME: usize = 8;
@@ -30,6 +34,49 @@ fn sixty_four_clients_ask_ten_thousand_questions_and_none_is_lost_or_mixed_up() 
             scope.spawn(move || ask(client, number, each));
         }
     });
+}
+
+/// Whoever may not ask connects without end: nobody else waits for them, and the log says it once.
+#[test]
+fn a_user_who_may_not_ask_starves_nobody_and_fills_no_log() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can be another user");
+        return;
+    }
+    let house = House::new();
+    let broker = house.broker(&[]);
+    super::chmod(house.env.home(), 0o755);
+    super::chmod(&house.env.home().join("run"), 0o755);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let floods: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    super::become_user(STRANGER, STRANGER);
+                    let mut count = 0_u64;
+                    while !over.load(Relaxed) {
+                        count += u64::from(UnixStream::connect(&broker.socket).is_ok());
+                    }
+                    count
+                })
+            })
+            .collect();
+        for _ in 0..20 {
+            let list = house.env.run(["authz", "list"]).env("SIGILUM_BROKER", &broker.socket);
+            let output = list.output();
+            over.store(output.code != 0, Relaxed);
+            assert_eq!(output.code, 0, "{}", output.stderr);
+        }
+        over.store(true, Relaxed);
+        let count: u64 = floods.into_iter().map(|flood| flood.join().unwrap()).sum();
+        assert!(count > 200, "{count} connections are no flood");
+    });
+    let log = broker.stop();
+    let told = log
+        .iter()
+        .filter(|line| line.contains("refused the user 65534"))
+        .count();
+    assert!((1..=2).contains(&told), "{log:#?}");
 }
 
 /// Asks; each question has an answer of its own: every tenth the notice, every other one what is said in a group.

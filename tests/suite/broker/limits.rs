@@ -7,6 +7,7 @@ use rustix::event::{PollFd, PollFlags};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::io::Write;
+use std::time::Duration;
 
 #[test]
 fn one_user_has_eight_connections_and_a_line_sixty_four_kilobytes() {
@@ -30,6 +31,37 @@ fn one_user_has_eight_connections_and_a_line_sixty_four_kilobytes() {
     assert_eq!(client.ask(&new_command(2))["id"], 2);
     // The seat of one who leaves is free.
     drop(client);
+    super::wait_for("a seat is free", || {
+        broker.connect().hear().unwrap().get("version").is_some()
+    });
+}
+
+/// Whoever asks and goes away leaves work behind, which counts until it is done.
+#[test]
+fn a_question_keeps_its_seat_when_nobody_waits_for_it_any_more() {
+    let house = House::new();
+    let broker = house.broker(&[]);
+    house.api.delay(Duration::from_secs(5));
+    let clients: Vec<Client> = (0..8)
+        .map(|id| {
+            let mut client = broker.connect();
+            client.hear().unwrap();
+            client.say(&json!({"id": id, "list": {"status": "pending"}}));
+            client.stream.shutdown(std::net::Shutdown::Write).unwrap();
+            client
+        })
+        .collect();
+    // Their connections end; what they asked is under way.
+    for mut client in clients {
+        while client.hear().is_some() {}
+    }
+    let refused = broker.connect().hear().unwrap();
+    assert!(
+        refused["error"]
+            .as_str()
+            .is_some_and(|why| why.contains("8 connections")),
+        "{refused}"
+    );
     super::wait_for("a seat is free", || {
         broker.connect().hear().unwrap().get("version").is_some()
     });
