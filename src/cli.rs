@@ -31,6 +31,7 @@ use crate::home;
 use crate::hook_record::{self, ChatTarget, Groups};
 use crate::mode::Mode;
 use crate::openclaw::entry::Enable;
+use crate::openclaw::hook_files::Kind;
 use crate::watch::log::LogFormat;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
@@ -395,21 +396,12 @@ pub struct HookRunArgs {
     pub local_api: LocalApiArgs,
 }
 
-/// Which way into OpenClaw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum InstallAs {
-    /// A directory hook: one process an event.
-    Hook,
-    /// A native plugin: one resident process.
-    Plugin,
-}
-
 // Options of `hook install`.
 #[derive(Debug, Clone, Args)]
 pub struct HookInstallArgs {
-    /// Directory hook or native plugin
-    #[arg(long = "as", value_enum, value_name = "KIND", default_value = "hook")]
-    pub kind: InstallAs,
+    /// Directory hook or native plugin [default: what is installed; else the hook]
+    #[arg(long = "as", value_enum, value_name = "KIND")]
+    pub kind: Option<Kind>,
     /// Switch the hook on or off
     #[arg(long, value_name = "BOOL|preserve", default_value = "true")]
     pub enable: Enable,
@@ -464,6 +456,9 @@ pub struct HookInstallArgs {
 // Options of `hook uninstall`.
 #[derive(Debug, Clone, Args)]
 pub struct HookUninstallArgs {
+    /// Take only this one out, and leave the other as it is [default: both]
+    #[arg(long = "as", value_enum, value_name = "KIND", conflicts_with = "purge")]
+    pub kind: Option<Kind>,
     /// Remove tokens, records and the embedded database too
     #[arg(long)]
     pub purge: bool,

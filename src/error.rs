@@ -19,7 +19,7 @@ pub enum ExitCode {
     Token = 4,
     /// A lock (ours or OpenClaw's) stayed held.
     LockHeld = 5,
-    /// The Sigilum API or the Sigilum gateway cannot be reached.
+    /// The Sigilum API, the Sigilum gateway or the broker cannot be reached.
     Unreachable = 6,
     /// A secret or the local database is unavailable.
     SecretOrDatabase = 7,

@@ -257,11 +257,7 @@ pub fn anew(path: &Path) -> String {
 }
 
 fn install_anew(path: &Path) -> String {
-    let kind = match path.with_file_name("plugin").is_dir() {
-        true => " --as plugin",
-        false => "",
-    };
-    format!("{} && sigilum-authz-notify hook install{kind}", fs::removal(path))
+    format!("{} && sigilum-authz-notify hook install", fs::removal(path))
 }
 
 /// Replaces the record.

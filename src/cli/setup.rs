@@ -1,6 +1,7 @@
 //! `setup`
 
-use super::{InstallAs, LocalApiArgs, OwnerArgs, PlaceArgs};
+use super::{LocalApiArgs, OwnerArgs, PlaceArgs};
+use crate::openclaw::hook_files::Kind;
 use clap::{ArgAction, Args};
 
 // Options of `setup`.
@@ -17,7 +18,7 @@ pub struct SetupArgs {
     pub owner_token_stdin: bool,
     /// Directory hook or native plugin [default: what is installed; else plugin, where this OpenClaw has it]
     #[arg(long = "as", value_enum, value_name = "KIND")]
-    pub kind: Option<InstallAs>,
+    pub kind: Option<Kind>,
     /// Who may answer requests in the chat, with the plugin: sender ids with their channel such as telegram:123456789,
     /// separated by commas; "" for nobody
     #[arg(long, value_name = "IDS")]

@@ -205,12 +205,12 @@ pub fn plugin_runs(place: &OpenClawHome) -> Option<bool> {
     Some(state.is_some_and(|state| state.runs()))
 }
 
-/// Whether files of our hook or our plugin lie where OpenClaw looks.
-pub fn is_installed(place: &OpenClawHome) -> Result<bool> {
-    for kind in Kind::ALL {
+/// What of ours lies where OpenClaw looks; of both the plugin, which then answers.
+pub fn installed(place: &OpenClawHome) -> Result<Option<Kind>> {
+    for kind in [Kind::Plugin, Kind::Hook] {
         if hook_files::look(place, kind)?.state != "absent" {
-            return Ok(true);
+            return Ok(Some(kind));
         }
     }
-    Ok(false)
+    Ok(None)
 }

@@ -87,12 +87,12 @@ impl Event {
         }
     }
 
-    /// The event that a person names as `type:action`; `None` where the text is not of that form.
+    /// The event that a person names as `type:action`; `None` where it is none that anything is said to.
     pub fn by_hand(name: &str) -> Option<Self> {
         let (kind, action) = name.split_once(':')?;
         let mut event = Self::from_value(&Value::Null);
         (event.kind, event.action, event.by_hand) = (kind.to_owned(), action.to_owned(), true);
-        Some(event)
+        (event.asks() != Asks::Nothing).then_some(event)
     }
 
     /// What it asks of us.

@@ -11,6 +11,7 @@ use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, Folder, OwnLock};
 use crate::home::OpenClawHome;
 use crate::openclaw::plugin_package::{self, Package};
+use clap::ValueEnum;
 use manifest::{Installed, Manifest, foreign_files, hashes, made, read, replaced_dir};
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
@@ -33,11 +34,13 @@ const HANDLER: (&str, &str) = (
 );
 
 /// Which way into OpenClaw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
-    /// The directory hook, in `<home>/hooks/sigilum-authz-notify`.
+    // In `<home>/hooks/sigilum-authz-notify`.
+    /// A directory hook: one process an event.
     Hook,
-    /// The native plugin, in `<home>/.sigilum/plugin`, where `plugins.load.paths` points.
+    // In `<home>/.sigilum/plugin`, where `plugins.load.paths` points.
+    /// A native plugin: one resident process.
     Plugin,
 }
 

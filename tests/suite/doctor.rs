@@ -648,7 +648,7 @@ fn what_openclaw_loads_and_starts() {
             state: "warn",
             code: 0,
             text: "the hook is installed beside the plugin",
-            next: "sigilum-authz-notify hook uninstall && sigilum-authz-notify hook install --as plugin",
+            next: "sigilum-authz-notify hook uninstall --as hook",
             after: Gone,
             set_up: |home| drop(home.env.run(["hook", "install", "--as", "plugin"]).expect(0)),
         },

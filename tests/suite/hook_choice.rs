@@ -510,6 +510,13 @@ fn hook_install_records_who_decides_in_the_chat() {
         let output = install(&["--deciders", id]).expect(2);
         assert!(output.stderr.contains("it names no channel"), "{}", output.stderr);
     }
+    // What the plugin compares is the number.
+    for id in ["telegram:@john", "telegram:john", "telegram:-1"] {
+        let output = install(&["--deciders", id]).expect(2);
+        let says = "on Telegram the sender is known by a number, not by a name\n  next: give the number as --deciders \
+                    telegram:<number>\n";
+        assert!(output.stderr.ends_with(says), "{}", output.stderr);
+    }
     let of_agent = install(&["--deciders", "telegram:666"])
         .env("OPENCLAW_SHELL", "exec")
         .expect(2);
@@ -518,6 +525,10 @@ fn hook_install_records_who_decides_in_the_chat() {
     assert_eq!(record(&env)["decider_channels"], channels);
     install(&["--deciders", "telegram:123456789"]).expect(0);
     assert_ne!(record(&env)["decider_channels"], channels);
+    let unknown = install(&["--deciders", "foo:1"]).expect(0).stdout;
+    let says =
+        "note: deciders: nothing is decided over channel foo, whose service vouches for no sender; these do: discord,";
+    assert!(unknown.contains(says), "{unknown}");
     install(&["--deciders", ""]).expect(0);
     assert_eq!(record(&env).get("deciders"), None);
     assert_eq!(record(&env).get("decider_channels"), None);

@@ -978,8 +978,12 @@ fn bad_input_is_the_callers_to_mend() {
             output.stderr
         );
     }
-    let output = env.run(["hook", "run", "--event", "command"]).expect(2);
-    assert!(output.stderr.contains("give --event command:new"), "{}", output.stderr);
+    for event in ["command", "command:stop", "foo:bar", "message:received", ":"] {
+        let output = env.run(["hook", "run", "--event", event]).expect(2);
+        let says =
+            format!("could not use the event {event:?}: nothing is said to it\n  next: give --event command:new\n");
+        assert!(output.stderr.ends_with(&says), "{}", output.stderr);
+    }
     // JavaScript's JSON may hold half a character.
     let person = Person::new();
     let event = person.event(json!({"senderId": "SENDER"})).to_string();

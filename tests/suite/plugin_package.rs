@@ -168,3 +168,105 @@ fn a_record_of_what_is_gone_counts_for_nothing() {
     env.run(["hook", "install", "--as", "plugin"]).expect(0);
     assert!(env.sigilum("plugin/index.js").exists());
 }
+
+/// The default of `--as` is what is there.
+#[test]
+fn a_plain_install_takes_what_is_there() {
+    let plugin = ["hook", "install", "--as", "plugin"];
+    for (before, dir, text) in [
+        (None, Some("hooks/sigilum-authz-notify"), "hook installed: "),
+        (
+            Some(vec!["hook", "install"]),
+            Some("hooks/sigilum-authz-notify"),
+            "hook already installed: ",
+        ),
+        (
+            Some(plugin.to_vec()),
+            Some(".sigilum/plugin"),
+            "plugin already installed: ",
+        ),
+    ] {
+        let env = TestEnv::new();
+        env.login().expect(0);
+        before.map(|before| env.run(before).expect(0));
+        let output = env.run(["hook", "install"]).expect(0);
+        assert!(output.stdout.starts_with(text), "{}", output.stdout);
+        let dirs = ["hooks/sigilum-authz-notify", ".sigilum/plugin"];
+        let there = dirs.into_iter().filter(|dir| env.openclaw().join(dir).exists());
+        assert!(there.eq(dir), "{text}");
+    }
+    let env = TestEnv::new();
+    installed(&env, Age::New, on());
+    env.login().expect(0);
+    let output = env.run(["hook", "install", "--deciders", "matrix:@a:b"]).expect(0);
+    assert!(
+        output.stdout.starts_with("plugin installed by OpenClaw: "),
+        "{}",
+        output.stdout
+    );
+    assert!(!env.openclaw().join("hooks").exists());
+    let text = env.run(["doctor"]).output().stdout;
+    assert!(!text.contains("beside the plugin"), "{text}");
+}
+
+/// Each of both is taken out alone, and the other one's part of the config stays.
+#[test]
+fn one_of_two_is_taken_out_alone() {
+    let both = |env: &TestEnv| {
+        env.write_config("{\n  // mine\n  gateway: { mode: 'local' },\n}\n");
+        env.login().expect(0);
+        env.run(["hook", "install", "--as", "plugin"]).expect(0);
+        let alone = config(env);
+        env.run(["hook", "install", "--as", "hook"]).expect(0);
+        alone
+    };
+    let there = |env: &TestEnv| {
+        let files = ["hooks/sigilum-authz-notify/handler.js", ".sigilum/plugin/index.js"];
+        files.map(|file| env.openclaw().join(file).exists())
+    };
+    let env = TestEnv::new();
+    let plugin_alone = both(&env);
+    assert_eq!(there(&env), [true, true]);
+    let output = env.run(["hook", "uninstall", "--as", "hook"]).expect(0);
+    assert!(output.stdout.contains("Removed the hook: "), "{}", output.stdout);
+    assert_eq!(there(&env), [false, true]);
+    assert_eq!(config(&env)["plugins"], plugin_alone["plugins"]);
+    assert_eq!(config(&env)["hooks"]["internal"]["entries"].get(PLUGIN), None);
+    let again = env.run(["hook", "uninstall", "--as", "hook"]).expect(0);
+    assert!(again.stdout.starts_with("The hook is not in "), "{}", again.stdout);
+    // The rest gives back what stood there before both.
+    env.run(["hook", "uninstall", "--purge"]).expect(0);
+    let text = std::fs::read_to_string(env.config()).unwrap();
+    assert_eq!(text, "{\n  // mine\n  gateway: { mode: 'local' },\n}\n");
+
+    let env = TestEnv::new();
+    both(&env);
+    env.run(["hook", "uninstall", "--as", "plugin"]).expect(0);
+    assert_eq!(there(&env), [true, false]);
+    assert_eq!(config(&env)["hooks"]["internal"]["entries"][PLUGIN]["enabled"], true);
+    assert_eq!(
+        config(&env)
+            .get("plugins")
+            .and_then(|plugins| plugins["entries"].get(PLUGIN)),
+        None
+    );
+    env.run(["hook", "uninstall", "--as", "hook"]).expect(0);
+    assert_eq!(there(&env), [false, false]);
+
+    // What OpenClaw installed is OpenClaw's to remove.
+    let env = TestEnv::new();
+    let folder = installed(&env, Age::New, on());
+    env.login().expect(0);
+    env.run(["hook", "install", "--as", "hook"]).expect(0);
+    let output = env.run(["hook", "uninstall", "--as", "plugin"]).expect(0);
+    assert!(
+        output
+            .stdout
+            .starts_with("The plugin stays, OpenClaw installed it itself"),
+        "{}",
+        output.stdout
+    );
+    env.run(["hook", "uninstall", "--as", "hook"]).expect(0);
+    assert!(folder.join("index.js").exists() && !there(&env)[0]);
+    assert_eq!(config(&env)["plugins"], on()["plugins"]);
+}

@@ -230,13 +230,19 @@ fn without_a_terminal_a_missing_answer_is_a_usage_error() {
     for (flags, what, next) in [
         (
             "",
-            "there is nobody to ask: Which Sigilum",
-            "next: add --mode managed, or --mode oss-local\n",
+            "there is nobody to ask: which Sigilum, and whose token",
+            "next: add --mode managed --owner-token-stdin --yes; with a local API instead: --mode oss-local --namespace \
+             <yours> --yes\n",
         ),
         (
-            "--yes",
-            "there is nobody to ask: Which Sigilum",
-            "next: add --mode managed, or --mode oss-local\n",
+            "--yes --namespace alice",
+            "there is nobody to ask: which Sigilum, and whose token",
+            "next: add --mode managed --owner-token-stdin; with a local API instead: --mode oss-local\n",
+        ),
+        (
+            "--mode managed",
+            "the owner token of the hosted Sigilum",
+            "next: add --owner-token-stdin --yes\n",
         ),
         (
             "--mode managed --yes",
@@ -245,8 +251,8 @@ fn without_a_terminal_a_missing_answer_is_a_usage_error() {
         ),
         (
             "--mode oss-local --yes",
-            "Which namespace is yours?",
-            "next: add --namespace, and yours\n",
+            "which namespace is yours",
+            "next: add --namespace <yours>\n",
         ),
         (
             "--mode oss-local --namespace alice",
@@ -296,4 +302,46 @@ fn another_home_and_config_go_along_with_every_step() {
         assert!(unit.contains(&format!("OPENCLAW_CONFIG_PATH={conf}")), "{unit}");
     }
     assert!(!env.openclaw().exists());
+}
+
+#[test]
+fn where_openclaw_is_not_known_the_plan_says_why_it_is_the_hook() {
+    let why = "OpenClaw is not on PATH and its version not known, so it is the hook";
+    let flags = "--mode oss-local --namespace alice --unit false --yes";
+    for (config, more, says) in [
+        ("{gateway: {mode: 'local'}}", "", true),
+        ("{gateway: {mode: 'local'}}", " --as hook", false),
+        (
+            "{gateway: {mode: 'local'}, meta: {lastTouchedVersion: '2026.9.6'}}",
+            "",
+            false,
+        ),
+    ] {
+        let env = TestEnv::new();
+        env.write_config(config);
+        let shown = setup(&env, &format!("{flags}{more}")).output().stdout;
+        let plan = shown.split("\n$ ").next().unwrap();
+        assert_eq!(plan.contains(why), says, "{shown}");
+        assert_eq!(
+            plan.contains("hook install --as hook"),
+            says || !more.is_empty(),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn a_question_is_not_asked_for_ever() {
+    let env = home();
+    let mut terminal = setup(&env, "").on_terminal(true);
+    for _ in 0..5 {
+        terminal.wait_for("(oss-local)?:");
+        terminal.types("perhaps\n");
+        terminal.wait_for("answer managed or oss-local");
+    }
+    let output = terminal.end();
+    assert_eq!(output.code, 2, "{}", output.stderr);
+    let end = "there was no answer that can be used: Which Sigilum, the hosted one (managed) or a local API \
+               (oss-local)?\n  next: add --mode managed, or --mode oss-local\n";
+    assert!(output.stderr.ends_with(end), "{}", output.stderr);
 }

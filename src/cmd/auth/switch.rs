@@ -1,7 +1,7 @@
 //! `auth switch`: which of the stored namespaces the hook speaks for.
 
 use crate::cli::SwitchArgs;
-use crate::cmd::choice::{self, Choice};
+use crate::cmd::choice::Choice;
 use crate::cmd::context::{self, place};
 use crate::cmd::hook_entry::{EntryDone, EntryEdit};
 use crate::cmd::output::{self, write_line};
@@ -34,7 +34,7 @@ pub fn run(args: &SwitchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     let lock = fs::lock_sigilum(&place)?;
     let mut choice = Choice::of(&place, entry.as_ref())?;
     if choice.adopts_readers() {
-        return Err(nobody_chose_readers(args, &place, &choice));
+        return Err(nobody_chose_readers(args, &choice));
     }
     let before = choice.record.namespace.replace(namespace.clone());
     let change = || choice.write(&place, &lock);
@@ -99,19 +99,15 @@ fn logged_in(namespace: &str, place: &OpenClawHome) -> Result<Owner> {
 
 /// In a home of version 0.1.0 openclaw.json names who reads notices: that is taken over by an install, which has flags for
 /// it.
-fn nobody_chose_readers(args: &SwitchArgs, place: &OpenClawHome, choice: &Choice) -> Error {
+fn nobody_chose_readers(args: &SwitchArgs, choice: &Choice) -> Error {
     let what = format!(
         "could not switch to {}, nobody recorded yet who reads notices here; openclaw.json says: {}",
         args.namespace,
         choice.adopted.join("; ")
     );
-    let plugin = match choice::plugin_runs(place) {
-        Some(_) => " --as plugin",
-        None => "",
-    };
     let flags = context::place_flags(&args.place);
     Error::new(ExitCode::Failure, what).next(format!(
-        "sigilum-authz-notify hook install{plugin} --namespace {}{flags}; it takes that over, or gives others with \
+        "sigilum-authz-notify hook install --namespace {}{flags}; it takes that over, or gives others with \
          --senders and --groups",
         args.namespace
     ))

@@ -3,7 +3,7 @@
 use super::site::{self, Site};
 use crate::cli::TargetArgs;
 use crate::cmd::broker::remote;
-use crate::cmd::{context, prompt};
+use crate::cmd::context;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::mode::Mode;
@@ -46,10 +46,6 @@ impl<'a> Asked<'a> {
         }
         let place = context::place(&self.args.owner.place, env)?;
         remote::refuse(&place, env, verb, &self.words())?;
-        if !self.args.yes && !prompt::may_ask() {
-            let what = format!("could not ask whether to {verb}: there is no terminal");
-            return Err(Error::new(ExitCode::Usage, what).next(self.command(self.time, true)));
-        }
         let site = Site::open(&self.args.owner, env)?;
         site.settle_open();
         Ok(site)
@@ -77,6 +73,15 @@ impl<'a> Asked<'a> {
         format!("sigilum-authz-notify {words}{time}{even}{yes}{flags}")
     }
 
+    /// That it is shown, and nobody is there to say yes.
+    pub fn nobody_to_ask(&self) -> Error {
+        let what = format!(
+            "could not ask whether to {}: there is no terminal",
+            self.decision.as_str()
+        );
+        Error::new(ExitCode::Usage, what).next(self.command(self.time, true))
+    }
+
     /// When an approval of so many seconds is over, Unix seconds.
     ///
     /// # Errors
@@ -86,7 +91,8 @@ impl<'a> Asked<'a> {
             let error = Error::new(no_end.code(), format!("could not approve for a time: {no_end}"));
             error.next(match no_end {
                 NoEnd::NoWatcher => {
-                    "sigilum-authz-notify watch; or with --even-without-watcher the next watcher takes it back"
+                    "sigilum-authz-notify watch --install-unit; or add --even-without-watcher, and the next watcher takes it \
+                     back"
                         .to_owned()
                 }
                 // The watcher needs a moment before the end.

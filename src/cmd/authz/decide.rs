@@ -78,6 +78,9 @@ impl Run<'_> {
         }
         if !self.asked.args.yes {
             self.show(&requests)?;
+            if !prompt::may_ask() {
+                return Err(self.asked.nobody_to_ask());
+            }
             let count = match requests.len() {
                 1 => "this request".to_owned(),
                 count => format!("these {count} requests"),

@@ -1,7 +1,7 @@
 //! `hook install`: the files first, then the entry; and what OpenClaw still needs.
 
-use crate::cli::{HookInstallArgs, InstallAs};
-use crate::cmd::choice::{Choice, Speaks};
+use crate::cli::HookInstallArgs;
+use crate::cmd::choice::{self, Choice, Speaks};
 use crate::cmd::context::{self, place};
 use crate::cmd::hook::{install_broker, install_choices};
 use crate::cmd::output::write_line;
@@ -32,8 +32,9 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
     let place = place(&args.place, env)?;
     place.refuse_to_hide_an_older()?;
     let kind = match args.kind {
-        InstallAs::Hook => Kind::Hook,
-        InstallAs::Plugin => Kind::Plugin,
+        Some(kind) => kind,
+        // What cannot be looked at is told by what comes next.
+        None => choice::installed(&place).ok().flatten().unwrap_or(Kind::Hook),
     };
     let binary = match args.copy_binary {
         true => place.program_copy(),
@@ -152,8 +153,9 @@ impl Job<'_> {
             write_line(out, format!("note: {note}"))?;
         }
         context::tell_not_written(edited, self.place, out)?;
+        let called = context::called(&self.args.place);
         for need in self.needs(files, edited)? {
-            write_line(out, format!("still needed: {need}"))?;
+            write_line(out, format!("still needed: {}", called.complete(&need)))?;
         }
         Ok(())
     }
@@ -262,7 +264,7 @@ impl Job<'_> {
             });
         }
         if !entry::find(config)?.is_some_and(|entry| entry.enabled) {
-            return Ok(Some(format!("to switch the hook on: {HOOK} hook install")));
+            return Ok(Some(format!("to switch the hook on: {HOOK} hook install --as hook")));
         }
         let selected = entry::selection(config, &entry::installs(&self.place.home))?.ours;
         Ok(match (selected, unseen) {

@@ -7,7 +7,7 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::{self, OpenClawHome};
-use crate::hook::command::{channel_of, is_on_a_channel, is_vouched};
+use crate::hook::command::{VOUCHED, channel_of, is_on_a_channel, is_vouched};
 use crate::hook::event::sender_ids;
 use crate::hook_record::{Groups, HookRecord};
 use crate::openclaw::channel;
@@ -131,13 +131,25 @@ fn invalid_target(text: &str) -> Error {
 pub fn deciders(text: &str, env: &Env) -> Result<Vec<String>> {
     refuse_an_agents_shell("who decides", env)?;
     let deciders = sender_ids(text);
-    match deciders.iter().find(|id| !is_on_a_channel(id)) {
-        None => Ok(deciders),
-        Some(id) => {
-            let what = format!("could not use the decider {id:?}: it names no channel");
-            Err(Error::new(ExitCode::Usage, what).next("give it as --deciders <channel>:<sender id>"))
+    let refused = |id: &str, why: &str, step: &str| {
+        let what = format!("could not use the decider {id:?}: {why}");
+        Err(Error::new(ExitCode::Usage, what).next(step))
+    };
+    for id in &deciders {
+        if !is_on_a_channel(id) {
+            return refused(id, "it names no channel", "give it as --deciders <channel>:<sender id>");
+        }
+        // The name of a Telegram account can be given up and taken by another one; OpenClaw gives the number.
+        if let Some(id) = id
+            .strip_prefix("telegram:")
+            .filter(|id| !id.bytes().all(|byte| byte.is_ascii_digit()))
+        {
+            let why = "on Telegram the sender is known by a number, not by a name";
+            let step = "give the number as --deciders telegram:<number>";
+            return refused(&format!("telegram:{id}"), why, step);
         }
     }
+    Ok(deciders)
 }
 
 /// Records what the channels are set to now, and says for which.
@@ -145,7 +157,14 @@ fn vouch(record: &mut HookRecord, deciders: &[String], place: &OpenClawHome) -> 
     let channels: BTreeSet<&str> = deciders.iter().map(|id| channel_of(id)).collect();
     record.decider_channels.clear();
     let mut notes = Vec::new();
-    for channel in channels.into_iter().filter(|channel| is_vouched(channel)) {
+    for channel in channels {
+        if !is_vouched(channel) {
+            let known = VOUCHED.join(", ");
+            notes.push(format!(
+                "deciders: nothing is decided over channel {channel}, whose service vouches for no sender; these do: {known}"
+            ));
+            continue;
+        }
         notes.push(match channel::fingerprint(place, channel) {
             Some(fingerprint) => {
                 record.decider_channels.insert(channel.to_owned(), fingerprint);

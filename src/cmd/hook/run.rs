@@ -20,7 +20,8 @@ use std::sync::Arc;
 pub fn run(args: &HookRunArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     if let Some(name) = &args.event {
         let event = Event::by_hand(name).ok_or_else(|| {
-            Error::new(ExitCode::Usage, format!("could not read the event: {name:?}")).next("give --event command:new")
+            let what = format!("could not use the event {name:?}: nothing is said to it");
+            Error::new(ExitCode::Usage, what).next("give --event command:new")
         })?;
         let place = context::place(&args.place, env)?;
         if let Some(remote) = Remote::of_person(&place, env, args.owner.namespace.as_deref())? {

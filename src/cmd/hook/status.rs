@@ -17,7 +17,7 @@ use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::hook_record::{ChatTarget, POLL_REQUESTS};
 use crate::openclaw::entry::{Entry, Hooks, Selection};
-use crate::openclaw::hook_files::{Found, Kind};
+use crate::openclaw::hook_files::Found;
 use crate::time;
 use crate::watch::status::WatchStatus;
 use serde::Serialize;
@@ -142,10 +142,7 @@ impl Status {
             target: chosen.notify.clone(),
             poll_requests: chosen.poll_requests.unwrap_or(POLL_REQUESTS),
             openclaw: chosen.openclaw.clone(),
-            how: facts.command(match facts.is_installed(Kind::Plugin) {
-                true => "hook install --as plugin --notify <channel>:<target>",
-                false => "hook install --notify <channel>:<target>",
-            }),
+            how: facts.command("hook install --notify <channel>:<target>"),
         });
         let state = facts.plugin_state.ok();
         let config_known = facts.config.is_ok();

@@ -1,4 +1,4 @@
-//! `hook uninstall`: the entry first, then the files; with `--purge` everything of ours.
+//! `hook uninstall`: the entry first, then the files; with `--as` of one kind alone, with `--purge` everything of ours.
 
 use crate::cli::HookUninstallArgs;
 use crate::cmd::context::{self, place};
@@ -44,6 +44,9 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
         refuse_another_config(&place)?;
     }
     let removal = Removal::new(args, &place, &lock, secrets.in_entry)?;
+    if let Some(kind) = removal.only {
+        return removal.take_out_one(kind, out);
+    }
     // What is refused is refused before anything is noted.
     removal.edit(true)?;
     if args.purge {
@@ -54,14 +57,10 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     let (outcome, notes) = removal.edit(false)?;
     tell_of_config(&outcome, &notes, &place, out)?;
     let mut nothing = !outcome.changed && notes.is_empty() && outcome.notes.is_empty() && outcome.not_written.is_none();
-    nothing &= !take_files_away(args.force, &place, &lock, out)?;
+    nothing &= !take_files_away(&Kind::ALL, args.force, &place, &lock, out)?;
     nothing &= !take_copy_away(args.purge, &place, env, &lock, out)?;
     if let Some(plugin) = &removal.openclaws_plugin {
-        let folder = plugin.display();
-        write_line(
-            out,
-            format_args!("The plugin stays, OpenClaw installed it itself: {folder}\n  next: {UNINSTALL}"),
-        )?;
+        tell_of_openclaws(plugin, out)?;
     } else if nothing {
         write_line(
             out,
@@ -82,10 +81,24 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     Ok(ExitCode::Ok)
 }
 
-/// Hook and plugin; whether there was anything to do or to tell.
-fn take_files_away(force: bool, place: &OpenClawHome, lock: &OwnLock, out: &mut dyn Write) -> Result<bool> {
+fn tell_of_openclaws(plugin: &Path, out: &mut dyn Write) -> Result<()> {
+    let folder = plugin.display();
+    write_line(
+        out,
+        format_args!("The plugin stays, OpenClaw installed it itself: {folder}\n  next: {UNINSTALL}"),
+    )
+}
+
+/// Whether there was anything to do or to tell.
+fn take_files_away(
+    kinds: &[Kind],
+    force: bool,
+    place: &OpenClawHome,
+    lock: &OwnLock,
+    out: &mut dyn Write,
+) -> Result<bool> {
     let mut anything = false;
-    for kind in Kind::ALL {
+    for &kind in kinds {
         let done = hook_files::uninstall(place, lock, kind, force)?;
         if done.changed {
             let folder = kind.dir(place);
@@ -150,6 +163,8 @@ struct Removal<'a> {
     files: Files,
     /// Where OpenClaw's own install of the plugin lies.
     openclaws_plugin: Option<PathBuf>,
+    /// The one kind that goes, where the other one is there and stays.
+    only: Option<Kind>,
 }
 
 impl<'a> Removal<'a> {
@@ -162,11 +177,16 @@ impl<'a> Removal<'a> {
     ) -> Result<Self> {
         let leaves = hook_files::leaves(place, args.force)?;
         let plugin = hook_files::look(place, Kind::Plugin)?;
+        let other_stays = match args.kind {
+            Some(Kind::Hook) => plugin.state != "absent",
+            Some(Kind::Plugin) => hook_files::look(place, Kind::Hook)?.state != "absent",
+            None => false,
+        };
         let openclaws_plugin = plugin.by_openclaw.then_some(plugin.folder);
         let files = Files {
             handler_back: leaves.handler,
             ours: leaves.installed || token_in_entry || args.force,
-            plugin_is_openclaws: openclaws_plugin.is_some(),
+            plugin_stays: openclaws_plugin.is_some() || other_stays,
         };
         Ok(Self {
             args,
@@ -174,20 +194,41 @@ impl<'a> Removal<'a> {
             lock,
             files,
             openclaws_plugin,
+            only: args.kind.filter(|_| other_stays),
         })
+    }
+
+    /// Takes one kind out, and leaves what the other one needs.
+    fn take_out_one(&self, kind: Kind, out: &mut dyn Write) -> Result<ExitCode> {
+        if let Some(plugin) = self.openclaws_plugin.as_ref().filter(|_| kind == Kind::Plugin) {
+            tell_of_openclaws(plugin, out)?;
+            return Ok(ExitCode::Ok);
+        }
+        self.edit(true)?;
+        let (outcome, notes) = self.edit(false)?;
+        tell_of_config(&outcome, &notes, self.place, out)?;
+        let did = take_files_away(&[kind], self.args.force, self.place, self.lock, out)?;
+        if !did && !outcome.changed {
+            let home = self.place.home.display();
+            write_line(out, format_args!("The {} is not in {home}", kind.name()))?;
+        }
+        Ok(ExitCode::Ok)
     }
 
     fn edit(&self, dry_run: bool) -> Result<(EditOutcome, Vec<String>)> {
         let options = EditOptions {
             dry_run,
             force: self.args.force,
-            give_back: true,
+            give_back: self.only.is_none(),
             own_lock: Some(self.lock),
             ..EditOptions::default()
         };
         let mut notes = Vec::new();
         let outcome = config::edit(self.place, &options, &mut |ask| {
-            let planned = without_us(ask, self.args, self.place, self.files)?;
+            let planned = match self.only {
+                Some(Kind::Plugin) => plugin::removed(ask.value, &Kind::Plugin.dir(self.place))?,
+                _ => without_us(ask, self.args, self.place, self.files)?,
+            };
             notes = planned.notes;
             Ok(planned.value)
         })?;
@@ -202,8 +243,8 @@ struct Files {
     handler_back: bool,
     /// We installed what is there, or are told to treat it so.
     ours: bool,
-    /// The plugin is an install of OpenClaw's own: its part of the config is not ours to take out.
-    plugin_is_openclaws: bool,
+    /// The plugin's part of the config is not to be taken out: it is an install of OpenClaw's own, or the hook alone goes.
+    plugin_stays: bool,
 }
 
 fn without_us(ask: &Ask<'_>, args: &HookUninstallArgs, place: &OpenClawHome, files: Files) -> Result<entry::Planned> {
@@ -218,7 +259,7 @@ fn without_us(ask: &Ask<'_>, args: &HookUninstallArgs, place: &OpenClawHome, fil
     let plugin_dir = Kind::Plugin.dir(place);
     if ask.keep_length {
         let disabled = removal::disabled(ask.value)?;
-        let value = match files.plugin_is_openclaws {
+        let value = match files.plugin_stays {
             true => disabled.value.clone(),
             false => plugin::removed(&disabled.value, &plugin_dir)?.value,
         };
@@ -233,7 +274,7 @@ fn without_us(ask: &Ask<'_>, args: &HookUninstallArgs, place: &OpenClawHome, fil
     };
     let installs = entry::installs(&place.home);
     let mut planned = removal::uninstalled(ask.value, undone, &Kind::Hook.dir(place), &installs)?;
-    if files.plugin_is_openclaws {
+    if files.plugin_stays {
         return Ok(planned);
     }
     // Keys that OpenClaw itself wrote (`plugins install --link`) are in no record of ours.

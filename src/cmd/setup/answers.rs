@@ -1,7 +1,8 @@
 //! What `setup` has to know: from a flag, from a person, or as it is already.
 
 use super::question::{Asking, NONE, Question, spelled, yes_or_no};
-use crate::cli::{InstallAs, SetupArgs};
+use crate::cli::SetupArgs;
+use crate::cmd::choice;
 use crate::cmd::context;
 use crate::cmd::doctor::openclaw::OpenClaw;
 use crate::cmd::hook::install_choices;
@@ -13,7 +14,7 @@ use crate::error::{Error, ExitCode, Result};
 use crate::home::{self, OpenClawHome};
 use crate::hook_record::{self, ChatTarget, HookRecord};
 use crate::mode::Mode;
-use crate::openclaw::hook_files::{self, Kind};
+use crate::openclaw::hook_files::Kind;
 use crate::openclaw::{config, workspace};
 use crate::origin::Origin;
 use crate::owner_token;
@@ -30,7 +31,9 @@ const WITHOUT_PLUGIN: &str = "2026.5.4";
 pub struct Answers {
     /// `None`: the token that is stored stays.
     pub login: Option<Login>,
-    pub kind: InstallAs,
+    pub kind: Kind,
+    /// Nobody said so, nothing is installed, and OpenClaw cannot be asked what it loads.
+    pub kind_is_guess: bool,
     /// As `--deciders` takes them; `None`: as recorded.
     pub deciders: Option<String>,
     /// As `--notify` takes it; `None`: as recorded.
@@ -85,15 +88,21 @@ impl Answers {
             asking,
             record: hook_record::read(&place.hook_record_file())?.unwrap_or_default(),
         };
+        if !asking.asks {
+            collector.refuse_what_is_missing()?;
+        }
         let login = collector.login()?;
-        let kind = collector.kind(openclaw)?;
+        let installed = choice::installed(place)?;
+        let kind = collector.kind(installed, openclaw)?;
         let deciders = match kind {
-            InstallAs::Plugin => collector.deciders()?,
-            InstallAs::Hook => args.deciders.clone(),
+            Kind::Plugin => collector.deciders()?,
+            Kind::Hook => args.deciders.clone(),
         };
+        let is_guess = args.kind.is_none() && installed.is_none() && openclaw.version.is_none();
         Ok(Self {
             login,
             kind,
+            kind_is_guess: is_guess && kind == Kind::Hook,
             deciders,
             notify: collector.notify()?,
             unit: collector.unit(kind)?,
@@ -112,6 +121,60 @@ impl Collector<'_> {
         settings::owner(&OwnerQuery { namespace, ..query }, self.env, self.place).ok()
     }
 
+    /// Where nobody can be asked: all that no flag and no record says, at once.
+    fn refuse_what_is_missing(&self) -> Result<()> {
+        let managed = self.missing(Mode::Managed);
+        let local = self.missing(Mode::OssLocal);
+        let yes = if self.args.yes { "" } else { " --yes" };
+        let (what, next) = match self.known_mode() {
+            None => (
+                "which Sigilum, and whose token",
+                format!(
+                    "add --mode managed{managed}{yes}; with a local API instead: --mode oss-local{local}{yes}",
+                    managed = managed.unwrap_or_default(),
+                    local = local.unwrap_or_default()
+                ),
+            ),
+            Some(Mode::Managed) => match managed {
+                Some(flag) => ("the owner token of the hosted Sigilum", format!("add{flag}{yes}")),
+                None => return Ok(()),
+            },
+            Some(Mode::OssLocal) => match local {
+                Some(flag) => ("which namespace is yours", format!("add{flag}{yes}")),
+                None => return Ok(()),
+            },
+        };
+        let what = format!("could not set up, there is nobody to ask: {what}");
+        Err(Error::new(ExitCode::Usage, what).next(next))
+    }
+
+    /// The flag that a login in this mode still lacks.
+    fn missing(&self, mode: Mode) -> Option<&'static str> {
+        let owner = self.owner(Some(mode), None);
+        let is_there = match mode {
+            Mode::Managed => {
+                let stored = |owner: &Owner| good_until(owner, &owner.api_url.value).is_some();
+                self.is_given() || owner.as_ref().is_some_and(stored)
+            }
+            Mode::OssLocal => owner.is_some_and(|owner| !owner.namespace.origin.is_guess()),
+        };
+        let flag = match mode {
+            Mode::Managed => " --owner-token-stdin",
+            Mode::OssLocal => " --namespace <yours>",
+        };
+        (!is_there).then_some(flag)
+    }
+
+    fn is_given(&self) -> bool {
+        self.args.owner_token_stdin || self.env.var("SIGILUM_OWNER_TOKEN").is_some()
+    }
+
+    fn known_mode(&self) -> Option<Mode> {
+        let known = || self.owner(None, None).map(|owner| owner.mode);
+        let recorded = || known().filter(|mode| mode.origin != Origin::Default);
+        self.args.owner.mode.or_else(|| Some(recorded()?.value))
+    }
+
     fn login(&self) -> Result<Option<Login>> {
         let mode = self.mode()?;
         let owner = self.owner(Some(mode), None);
@@ -126,12 +189,10 @@ impl Collector<'_> {
         if let Some(mode) = self.args.owner.mode {
             return Ok(mode);
         }
-        let known = self.owner(None, None).map(|owner| owner.mode);
-        let known = known.filter(|mode| mode.origin != Origin::Default);
         self.asking.answer(&Question {
             text: "Which Sigilum, the hosted one (managed) or a local API (oss-local)?",
             flag: "--mode managed, or --mode oss-local",
-            default: known.map(|mode| mode.value.as_str().to_owned()),
+            default: self.known_mode().map(|mode| mode.as_str().to_owned()),
             parse: &|text| match text {
                 "hosted" => Ok(Mode::Managed),
                 "local" => Ok(Mode::OssLocal),
@@ -158,14 +219,9 @@ impl Collector<'_> {
 
     /// With a token of the hosted Sigilum: given, stored and still good, or asked for.
     fn managed(&self, api_url: String, owner: Option<&Owner>) -> Result<Option<Login>> {
-        let from_env = self.env.var("SIGILUM_OWNER_TOKEN").is_some();
-        let given = self.args.owner_token_stdin || from_env;
+        let given = self.is_given();
         if !given && self.keeps(owner, &api_url)? {
             return Ok(None);
-        }
-        if !given && !self.asking.asks {
-            let what = "could not set up, there is nobody to ask: the owner token of the hosted Sigilum";
-            return Err(Error::new(ExitCode::Usage, what).next("add --owner-token-stdin"));
         }
         let mut login = Login {
             mode: Mode::Managed,
@@ -174,7 +230,7 @@ impl Collector<'_> {
             source_home: None,
             token: None,
         };
-        if self.args.owner_token_stdin || !from_env {
+        if self.args.owner_token_stdin || !given {
             let text = secret::owner_token_from_stdin()?;
             let wanted = login.namespace.as_deref();
             let taken = source::take(text.expose_secret(), wanted, "standard input", time::now())?;
@@ -268,25 +324,19 @@ impl Collector<'_> {
         })
     }
 
-    fn kind(&self, openclaw: &OpenClaw) -> Result<InstallAs> {
+    fn kind(&self, installed: Option<Kind>, openclaw: &OpenClaw) -> Result<Kind> {
         if let Some(kind) = self.args.kind {
             return Ok(kind);
         }
-        let is_there = |kind| hook_files::look(self.place, kind).map(|found| found.state != "absent");
         let has_plugins = openclaw.version.is_some() && !openclaw.is_up_to(WITHOUT_PLUGIN);
-        let default = match (is_there(Kind::Plugin)?, is_there(Kind::Hook)?) {
-            (true, _) => "plugin",
-            (false, true) => "hook",
-            (false, false) if has_plugins => "plugin",
-            (false, false) => "hook",
-        };
+        let default = installed.unwrap_or(if has_plugins { Kind::Plugin } else { Kind::Hook });
         self.asking.answer(&Question {
             text: "How does OpenClaw load it, as plugin (stays running, answers /sigilum) or as hook?",
             flag: "--as plugin, or --as hook",
-            default: Some(default.to_owned()),
+            default: Some(default.name().to_owned()),
             parse: &|text| match text {
-                "plugin" => Ok(InstallAs::Plugin),
-                "hook" => Ok(InstallAs::Hook),
+                "plugin" => Ok(Kind::Plugin),
+                "hook" => Ok(Kind::Hook),
                 _ => Err("answer plugin or hook".to_owned()),
             },
         })
@@ -338,10 +388,10 @@ impl Collector<'_> {
         Ok((answer != recorded.unwrap_or_default()).then_some(answer))
     }
 
-    fn unit(&self, kind: InstallAs) -> Result<Unit> {
+    fn unit(&self, kind: Kind) -> Result<Unit> {
         let is_there = unit::of_home(self.place, self.env).is_some();
         // The plugin's own program renews while the OpenClaw gateway runs.
-        let default = is_there || (kind == InstallAs::Hook && unit::has_manager(self.env));
+        let default = is_there || (kind == Kind::Hook && unit::has_manager(self.env));
         let wanted = match self.args.unit {
             Some(wanted) => wanted,
             None => self.asking.answer(&Question {

@@ -3,6 +3,8 @@
 use crate::cmd::{output, prompt};
 use crate::error::{Error, ExitCode, Result};
 
+/// So often is a question asked: an answer that is none is no end.
+const TRIES: usize = 5;
 /// What stands for an empty answer, where there is a default.
 pub const NONE: &str = "none";
 
@@ -28,7 +30,7 @@ pub struct Question<'a, T> {
 }
 
 impl Asking {
-    /// The answer of a person, asked again until it is one; without a person the default.
+    /// The answer of a person, asked again a few times until it is one; without a person the default.
     ///
     /// # Errors
     /// [`ExitCode::Usage`] where there is no answer.
@@ -39,7 +41,7 @@ impl Asking {
             return (question.parse)(answer).map_err(|why| question.unanswered(&why));
         }
         let shown = default.map_or_else(String::new, |default| format!(" [{default}]"));
-        loop {
+        for _ in 0..TRIES {
             let Some(typed) = prompt::ask(&format!("{}{shown}:", question.text))? else {
                 return Err(question.unanswered("the answers ended before"));
             };
@@ -52,6 +54,7 @@ impl Asking {
                 Err(why) => output::note(why),
             }
         }
+        Err(question.unanswered("there was no answer that can be used"))
     }
 }
 

@@ -1,14 +1,13 @@
 //! The commands that `setup` runs, one after the other, each as it could be typed.
 
 use super::answers::{Answers, Login, Unit};
-use crate::cli::{AuthCommand, Cli, Command, InstallAs, SetupArgs};
+use crate::cli::{AuthCommand, Cli, Command, SetupArgs};
 use crate::cmd::watch::unit;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::{self, OpenClawHome};
 use crate::mode::Mode;
-use crate::openclaw::hook_files::Kind;
 use crate::settings;
 use secrecy::SecretString;
 use std::path::{Path, PathBuf};
@@ -143,11 +142,8 @@ fn log_in(login: &Login, args: &SetupArgs) -> Result<Step> {
 }
 
 fn install(answers: &Answers, args: &SetupArgs, place: &OpenClawHome) -> Result<Step> {
-    let (name, kind) = match answers.kind {
-        InstallAs::Hook => ("hook", Kind::Hook),
-        InstallAs::Plugin => ("plugin", Kind::Plugin),
-    };
-    let mut step = Step::of(&["hook", "install", "--as", name]);
+    let kind = answers.kind;
+    let mut step = Step::of(&["hook", "install", "--as", kind.name()]);
     if let Some(deciders) = &answers.deciders {
         step.flag("--deciders", deciders);
     }
@@ -157,6 +153,11 @@ fn install(answers: &Answers, args: &SetupArgs, place: &OpenClawHome) -> Result<
     of_place(&mut step, args)?;
     let writes = [kind.dir(place), place.hook_record_file(), place.config.clone()];
     step.writes = writes.iter().map(|path| format!("writes {}", path.display())).collect();
+    if answers.kind_is_guess {
+        let why = "OpenClaw is not on PATH and its version not known, so it is the hook, which every version loads; for the \
+                   plugin: --as plugin";
+        step.writes.insert(0, why.to_owned());
+    }
     Ok(step)
 }
 

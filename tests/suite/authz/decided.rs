@@ -118,11 +118,27 @@ fn a_person_is_shown_the_request_and_asked() {
         .to_owned();
     world.authz(&words).expect(0);
     // So does the time.
+    world.request(4, "mail");
     let output = world
-        .authz("approve cl_00000009 --for 2h --even-without-watcher")
+        .authz(&format!("approve {} --for 30m --even-without-watcher", id(4)))
         .expect(2);
-    let next = "next: sigilum-authz-notify authz approve cl_00000009 --for 120m --even-without-watcher --yes\n";
-    assert!(output.stderr.ends_with(next), "{}", output.stderr);
+    let next = format!(
+        "next: sigilum-authz-notify authz approve {} --for 30m --even-without-watcher --yes\n",
+        id(4)
+    );
+    assert!(output.stderr.ends_with(&next), "{}", output.stderr);
+    // It is shown, and what is not there is said.
+    assert!(
+        output.stderr.contains(&key(4)) && output.stderr.contains("bot-4"),
+        "{}",
+        output.stderr
+    );
+    let output = world.authz(&format!("approve {}", id(9))).expect(1);
+    assert!(
+        output.stderr.contains("could not find the request"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[test]

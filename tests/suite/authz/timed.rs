@@ -157,11 +157,9 @@ fn refused_where_nobody_would_take_it_back() {
         "{}",
         output.stderr
     );
-    assert!(
-        output
-            .stderr
-            .contains("next: sigilum-authz-notify watch; or with --even-without-watcher")
-    );
+    assert!(output.stderr.contains(
+        "next: sigilum-authz-notify watch --install-unit; or add --even-without-watcher, and the next watcher"
+    ));
     // Nor does one of version 0.1.0 that still runs: this process, as it were.
     let old = json!({"pid": std::process::id(), "running": true, "started_at": "2026-01-01T00:00:00Z",
         "updated_at": "2026-01-01T00:00:00Z", "homes_served": 1, "homes": []});

@@ -68,7 +68,7 @@ pub const SITES: &[Site] = &[
     Site("cmd::auth::switch", "mode.login_command", Case("switch to a stranger")),
     Site(
         "cmd::auth::switch",
-        r#"format!("sigilum-authz-notify hook install{plugin}"#,
+        r#"format!("sigilum-authz-notify hook install --namespace"#,
         Test("a_switch_takes_nobodys_readers_over"),
     ),
     Site(
@@ -223,7 +223,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::hook::install_choices",
-        r#""give it as --deciders"#,
+        "step)",
         Case("a decider without a channel"),
     ),
     Site(
@@ -254,7 +254,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::setup::answers",
-        r#""add --owner-token-stdin"#,
+        "next)",
         Test("without_a_terminal_a_missing_answer_is_a_usage_error"),
     ),
     Site(

@@ -2,7 +2,7 @@
 
 use crate::cli::LoginArgs;
 use crate::cmd::auth::accept::Action;
-use crate::cmd::choice::{Choice, Speaks, is_installed};
+use crate::cmd::choice::{Choice, Speaks, installed};
 use crate::cmd::own_program;
 use crate::error::Result;
 use crate::fs::OwnLock;
@@ -61,7 +61,7 @@ impl HookPlan {
             true => args.enable_authz_notify.unwrap_or(Enable::Preserve),
             false => Enable::False,
         };
-        let installed = || is_installed(place);
+        let installed = || Ok(installed(place)?.is_some());
         self.choice
             .settle_token_place(args.token_in_config, enable, self.entry.as_ref(), installed)
     }

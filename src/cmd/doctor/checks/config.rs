@@ -73,11 +73,7 @@ fn anothers(name: &'static str, facts: &Facts) -> Option<Finding> {
         "the hook's record names the config of another home, which is left alone: {}",
         named.display()
     );
-    let kind = match facts.is_installed(Kind::Plugin) {
-        true => Kind::Plugin,
-        false => Kind::Hook,
-    };
-    let this = facts.command(super::files::install(kind));
+    let this = facts.command("hook install");
     let next = format!(
         "{this}; if this home moved and the config is its own still, with --config {}",
         fs::quoted(named)

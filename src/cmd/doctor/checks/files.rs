@@ -20,8 +20,9 @@ const LAST_TO_RESTART: &str = "2026.8.2";
 const LAST_TO_OPEN_ALL: &str = "2026.7.1";
 
 /// The command that installs this kind.
-pub(super) fn install(kind: Kind) -> &'static str {
+pub(super) fn install(kind: Kind, facts: &Facts) -> &'static str {
     match kind {
+        Kind::Hook if facts.is_installed(Kind::Plugin) => "hook install --as hook",
         Kind::Hook => "hook install",
         Kind::Plugin => "hook install --as plugin",
     }
@@ -30,13 +31,13 @@ pub(super) fn install(kind: Kind) -> &'static str {
 pub(super) fn files(name: &'static str, facts: &Facts, kind: Kind) -> Vec<Finding> {
     let found = match facts.files(kind) {
         Ok(found) => found,
-        Err(error) => return vec![Finding::fault_of(name, error, facts.command(install(kind)))],
+        Err(error) => return vec![Finding::fault_of(name, error, facts.command(install(kind, facts)))],
     };
     if found.state == "absent" {
         return match kind {
             Kind::Hook if !facts.is_installed(Kind::Plugin) => {
                 let text = "neither the hook nor the plugin is installed, so no notice comes";
-                vec![Finding::warn(name, text, facts.command(install(kind)))]
+                vec![Finding::warn(name, text, facts.command(install(kind, facts)))]
             }
             _ => vec![Finding::ok(name, "not installed")],
         };
@@ -56,8 +57,8 @@ pub(super) fn files(name: &'static str, facts: &Facts, kind: Kind) -> Vec<Findin
 /// What is wrong with installed files.
 fn faulty(name: &'static str, found: &Found, facts: &Facts, kind: Kind) -> Option<Finding> {
     let folder = found.folder.display();
-    let again = facts.command(install(kind));
-    let forced = facts.command(&format!("{} --force", install(kind)));
+    let again = facts.command(install(kind, facts));
+    let forced = facts.command(&format!("{} --force", install(kind, facts)));
     let list = |names: &[String]| names.join(", ");
     Some(match found.state {
         "incomplete" => {
@@ -87,7 +88,7 @@ fn plugin(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let Ok(state) = &facts.plugin_state else {
         return Vec::new();
     };
-    let again = facts.command(install(Kind::Plugin));
+    let again = facts.command(install(Kind::Plugin, facts));
     let mut found = Vec::new();
     match (state.entry, state.found, state.blocked) {
         _ if facts.config.is_err() => {}
@@ -117,11 +118,7 @@ fn plugin(name: &'static str, facts: &Facts) -> Vec<Finding> {
         }
     }
     if facts.is_installed(Kind::Hook) && found.is_empty() {
-        let next = format!(
-            "{} && {}",
-            facts.command("hook uninstall"),
-            facts.command(install(Kind::Plugin))
-        );
+        let next = facts.command("hook uninstall --as hook");
         let text =
             "the hook is installed beside the plugin; the plugin answers, and the hook only where it does not run";
         found.push(Finding::warn(name, text, next));
@@ -157,7 +154,7 @@ pub(super) fn program(name: &'static str, facts: &Facts) -> Vec<Finding> {
         if seen.insert(binary.clone()) {
             let again = match found.by_openclaw && found.binary.is_some() {
                 true => plugin_package::UPDATE.to_owned(),
-                false => facts.command(install(kind)),
+                false => facts.command(install(kind, facts)),
             };
             findings.push(one_program(name, &binary, facts, again));
         }

@@ -82,7 +82,7 @@ fn anew(path: &Path, facts: &Facts) -> String {
     }
     let installed = Kind::ALL.into_iter().find(|kind| path.starts_with(kind.dir(place)));
     match installed {
-        Some(kind) => fs::remake(path, &format!("sigilum-authz-notify {}", install(kind))),
+        Some(kind) => fs::remake(path, &format!("sigilum-authz-notify {}", install(kind, facts))),
         None => format!("look at it, then remove it: {}", fs::removal(path)),
     }
 }
