@@ -35,7 +35,7 @@ pub use trust::{
 
 use crate::error::{Error, ExitCode, OrFail, Result};
 use failure::failed;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{Access, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::io;
 use std::io::Read;
@@ -234,6 +234,13 @@ pub fn mend_folder(folder: &Path) -> Result<()> {
 /// Refuses a folder in which someone who is not trusted could replace files; looks, and changes nothing.
 pub fn refuse_open_to_others(folder: &Path) -> Result<()> {
     trust::refuse_open_to_others(&open_to_read(&folder.join("-"))?)
+}
+
+/// Refuses a folder that we may not write into; looks, and changes nothing.
+pub fn refuse_unwritable(folder: &Path) -> Result<()> {
+    let what = || format!("could not write to the folder: {}", folder.display());
+    let may = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK);
+    may.map_err(|error| failed(what(), folder, error.into()))
 }
 
 /// A file of ours that is not private.

@@ -231,7 +231,6 @@ pub fn edit(
 /// mount of its own. Says so for a person.
 fn unwritable(place: &OpenClawHome, error: &Error) -> Option<String> {
     let kind = error.io_kind().filter(|_| error.code == ExitCode::Config)?;
-    let cause = std::error::Error::source(error).map_or_else(String::new, ToString::to_string);
     let is_link = std::fs::symlink_metadata(&place.config).is_ok_and(|meta| meta.is_symlink());
     let real = std::fs::canonicalize(&place.config).ok().filter(|_| is_link);
     match (kind, real) {
@@ -239,11 +238,11 @@ fn unwritable(place: &OpenClawHome, error: &Error) -> Option<String> {
             Some("it is a mount of its own; mount its folder instead of the file".to_owned())
         }
         (ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem, Some(real)) => Some(format!(
-            "it is a link to {}, which cannot be written ({cause})",
+            "it is a link to {}, which cannot be written ({kind})",
             real.display()
         )),
         (ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem, None) => {
-            Some(format!("it cannot be written ({cause})"))
+            Some(format!("it cannot be written ({kind})"))
         }
         _ => None,
     }

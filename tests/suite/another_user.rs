@@ -418,6 +418,32 @@ fn openclaw_is_not_run_on_another_users_home() {
     assert!(marker.exists(), "it is asked where it may be");
 }
 
+/// What nobody may look into is not said to be well.
+#[test]
+fn of_a_home_that_is_closed_its_owner_is_named_and_nothing_else_said() {
+    let Some(users) = users() else { return };
+    const ANOTHER: u32 = 4243;
+    let home = users.env.openclaw();
+    let doctor = || {
+        let run = users
+            .env
+            .run_program(&users.binary, ["doctor"])
+            .by_user(ANOTHER, &[ANOTHER]);
+        run.args(["--openclaw-home".as_ref(), home.as_os_str()]).expect(1)
+    };
+    for (closed, path) in [("", &home), (".sigilum", &users.env.sigilum(""))] {
+        chmod(&home, if closed.is_empty() { 0o700 } else { 0o755 });
+        let path = path.to_str().unwrap().trim_end_matches('/');
+        let told = format!(
+            "fail  home  could not open the folder: {path}: Permission denied\n            \
+             next: {} doctor --openclaw-home {}\n1 failed, 0 to look at\n",
+            sigilum_authz_notify::fs::run_as(STRANGER),
+            home.display()
+        );
+        assert_eq!(doctor().stdout, told);
+    }
+}
+
 /// The OpenClaw gateway of one user serves, as root, the home of another.
 #[test]
 fn a_recorded_program_is_not_run_as_root() {

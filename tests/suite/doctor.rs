@@ -1298,7 +1298,8 @@ fn another_users_home_is_looked_at_and_left_alone() {
     let fixed = home.doctor(&["--fix"]);
     assert_eq!(fixed.code, 1, "{}", fixed.stdout);
     let next = format!(
-        "next: sudo -u '#{STRANGER}' sigilum-authz-notify doctor --fix --openclaw-home {}\n",
+        "next: {} doctor --fix --openclaw-home {}\n",
+        sigilum_authz_notify::fs::run_as(STRANGER),
         home.env.openclaw().display()
     );
     assert!(fixed.stderr.contains(&next), "{}", fixed.stderr);

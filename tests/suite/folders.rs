@@ -272,7 +272,15 @@ fn a_home_that_cannot_be_written_to_is_looked_at_all_the_same() {
     folders.iter().for_each(|folder| chmod(folder, 0o500));
     let told = home.run(&["doctor"]).output();
     assert_eq!((told.code, told.stderr.as_str()), (0, ""), "{}", told.stdout);
-    assert!(told.stdout.contains("ok    token "), "{}", told.stdout);
+    let ours = home.env.sigilum("").display().to_string();
+    let ours = ours.trim_end_matches('/');
+    for text in [
+        "ok    token ".to_owned(),
+        format!("warn  home         could not write to the folder: {ours}: Permission denied\n"),
+        format!(" next: chmod u+w {ours}\n"),
+    ] {
+        assert!(told.stdout.contains(&text), "{text}: {}", told.stdout);
+    }
     for command in [&["auth", "status"][..], &["hook", "status"], &["auth", "show"]] {
         home.run(command).expect(0);
     }

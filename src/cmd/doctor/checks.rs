@@ -59,6 +59,9 @@ const OF_A_TOKEN: [&str; 6] = ["token", "stored", "api", "clock", "local-api", "
 
 /// What the checks of a view find.
 pub fn findings(facts: &Facts, view: View) -> Vec<Finding> {
+    if let Some(closed) = home::closed("home", facts.place) {
+        return vec![closed];
+    }
     let shown = CHECKS
         .iter()
         .filter(|check| view == View::Doctor || check.views.contains(&view))

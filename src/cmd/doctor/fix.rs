@@ -75,7 +75,8 @@ fn refuse_anothers(facts: &Facts) -> Result<()> {
     };
     let what = format!("could not fix another user's home: {}", home.display());
     Err(Error::new(ExitCode::Failure, what).next(format!(
-        "sudo -u '#{uid}' sigilum-authz-notify doctor --fix --openclaw-home {}",
+        "{} doctor --fix --openclaw-home {}",
+        fs::run_as(uid),
         fs::quoted(home)
     )))
 }

@@ -6,13 +6,33 @@ use crate::cmd::doctor::finding::Finding;
 use crate::cmd::doctor::fix;
 use crate::error::ExitCode;
 use crate::fs;
+use crate::home::OpenClawHome;
 use crate::hook_record;
 use crate::mode::Mode;
 use crate::openclaw::hook_files::Kind;
 use crate::openclaw::lock;
 use crate::token::{record, store};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// That we may not look into the home, where that is so: then there is nothing else to say.
+pub(super) fn closed(name: &'static str, place: &OpenClawHome) -> Option<Finding> {
+    let denied = fs::refuse_open_to_others(&kept_in(place)).err()?;
+    if denied.io_kind() != Some(ErrorKind::PermissionDenied) {
+        return None;
+    }
+    let fault = Finding::fault_of(name, &denied, "openclaw doctor");
+    let as_its_owner = |uid| format!("{} doctor --openclaw-home {}", fs::run_as(uid), fs::quoted(&place.home));
+    let next = fs::another_user(&place.home).map(as_its_owner).or(fault.next);
+    Some(Finding { next, ..fault })
+}
+
+/// Where our files are, or will be.
+fn kept_in(place: &OpenClawHome) -> PathBuf {
+    let ours = place.sigilum_dir();
+    if ours.exists() { ours } else { place.home.clone() }
+}
 
 pub(super) fn home(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let place = facts.place;
@@ -24,13 +44,17 @@ pub(super) fn home(name: &'static str, facts: &Facts) -> Vec<Finding> {
         return vec![Finding::warn(name, text, "openclaw onboard")];
     }
     let ours = place.sigilum_dir();
-    let trusted = if ours.exists() { &ours } else { &place.home };
-    if let Err(open) = fs::refuse_open_to_others(trusted) {
+    let folder = kept_in(place);
+    if let Err(open) = fs::refuse_open_to_others(&folder) {
         return vec![Finding::fault_of(
             name,
             &open,
-            format!("ls -ld {}", fs::quoted(trusted)),
+            format!("ls -ld {}", fs::quoted(&folder)),
         )];
+    }
+    if let Err(denied) = fs::refuse_unwritable(&folder) {
+        let next = format!("ls -ld {}", fs::quoted(&folder));
+        return vec![Finding::warning_of(name, &denied, next)];
     }
     let mode = std::fs::metadata(&ours).map_or(0o700, |meta| meta.permissions().mode() & 0o777);
     if mode & 0o077 != 0 {
