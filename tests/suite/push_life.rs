@@ -2,8 +2,8 @@
 //! Each request that waits and could be told is told, and none twice.
 
 use proptest::prelude::*;
-use sigilum_authz_notify::authz::decision_log::Entry;
-use sigilum_authz_notify::request::{AuthorizationRequest, Pending};
+use sigilum_authz_notify::authz::decision_log::{Entry, How, Intent, Outcome, Settled};
+use sigilum_authz_notify::request::{AuthorizationRequest, Decision, Pending};
 use sigilum_authz_notify::watch::planner::Now;
 use sigilum_authz_notify::watch::push::Surroundings;
 use sigilum_authz_notify::watch::push::teller::{
@@ -64,6 +64,7 @@ struct Claim {
 struct World {
     now: i64,
     claims: Vec<Claim>,
+    log: Vec<Entry>,
     made: usize,
     api: bool,
     chat: bool,
@@ -161,7 +162,7 @@ impl Surroundings for World {
     }
 
     fn decisions(&mut self, _: bool) -> Option<Vec<Entry>> {
-        Some(Vec::new())
+        Some(self.log.clone())
     }
 
     fn keep(&mut self, told: &Told) -> bool {
@@ -204,6 +205,7 @@ fn new_world() -> World {
     World {
         now: START,
         claims: Vec::new(),
+        log: Vec::new(),
         made: 0,
         api: true,
         chat: true,
@@ -547,4 +549,65 @@ fn an_approval_elsewhere_is_told_with_the_command_that_takes_it_back() {
         text.ends_with(&format!("To take it back: sigilum-authz-notify authz revoke {id}")),
         "{text}"
     );
+}
+
+/// A decision in our log about a request; without an outcome one of a run that was killed.
+fn logged(decision: Decision, claim: &Claim, outcome: Option<Outcome>) -> Entry {
+    let whose = ("alice", "https://api.example");
+    let intent = Intent::new(decision, &World::request(claim), whose, "alice", How::Yes);
+    let result = outcome.map(|outcome| Settled {
+        result: intent.intent.clone(),
+        at: intent.at.clone(),
+        outcome,
+        answer: String::new(),
+    });
+    Entry { intent, result }
+}
+
+/// What a killed run left open is told once it is settled, and keeps nothing else waiting.
+#[test]
+fn a_decision_that_was_left_open_keeps_no_other_one_from_being_told() {
+    let mut world = new_world();
+    let mut teller = start(&world);
+    teller.turn(&mut world, at(START));
+    world.ask(1);
+    world.ask(2);
+    let open = logged(Decision::Approve, &world.claims[0], None);
+    let done = logged(Decision::Approve, &world.claims[1], Some(Outcome::Done));
+    let ids = [&open, &done].map(|entry| entry.intent.claim_id.clone());
+    let settled = Entry {
+        result: logged(Decision::Approve, &world.claims[0], Some(Outcome::Done)).result,
+        ..open.clone()
+    };
+    for (log, told) in [
+        (vec![open.clone()], vec![]),
+        (vec![open.clone(), done.clone()], vec![&ids[1]]),
+        (vec![open, done.clone()], vec![]),
+        (vec![settled.clone(), done.clone()], vec![&ids[0]]),
+        (vec![settled, done], vec![]),
+    ] {
+        teller.decided(&log);
+        // As after a restart.
+        world.kept = Told::parse(&teller.told().to_bytes());
+        teller = start(&world);
+        let texts = texts(&mut teller, START).concat();
+        let found: Vec<&String> = ids.iter().filter(|id| texts.contains(*id)).collect();
+        assert_eq!(found, told, "{log:?}");
+    }
+}
+
+/// That a decision of ours failed does not make it ours when the request is approved elsewhere.
+#[test]
+fn an_approval_elsewhere_is_told_after_one_of_ours_that_failed() {
+    let mut world = new_world();
+    let mut teller = start(&world);
+    world.ask(1);
+    teller.turn(&mut world, at(START));
+    world.log = vec![logged(Decision::Approve, &world.claims[0], Some(Outcome::NotDone))];
+    world.end(0, "approved");
+    world.now += EVERY;
+    let now = at(world.now);
+    teller.turn(&mut world, now);
+    assert_eq!(teller.told().outcomes.len(), 1);
+    assert_eq!(world.sent.len(), 2);
 }

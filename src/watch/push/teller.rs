@@ -288,10 +288,18 @@ impl Teller {
             return;
         };
         let at = entries.iter().position(|entry| entry.intent.intent == *last);
-        for entry in &entries[at.map_or(0, |at| at + 1)..] {
-            // Still under way.
-            let Some(result) = &entry.result else { break };
+        let (before, new) = entries.split_at(at.map_or(0, |at| at + 1));
+        let open = std::mem::take(&mut self.told.open);
+        if let Some(last) = new.last() {
+            self.told.log = Some(last.intent.intent.clone());
+        }
+        let was_open = before.iter().filter(|entry| open.contains(&entry.intent.intent));
+        for entry in was_open.chain(new) {
             let intent = &entry.intent;
+            let Some(result) = &entry.result else {
+                self.told.open.insert(intent.intent.clone());
+                continue;
+            };
             let elsewhere = matches!(intent.how, How::Asked | How::Yes);
             if intent.decision == Decision::Approve && result.outcome == Outcome::Done && elsewhere {
                 self.told.add(News::Approved {
@@ -302,7 +310,6 @@ impl Teller {
                     by: Some(intent.by.clone()),
                 });
             }
-            self.told.log = Some(intent.intent.clone());
         }
     }
 

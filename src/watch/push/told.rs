@@ -3,7 +3,7 @@
 
 use crate::request::AuthorizationRequest;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The largest file that is read.
 pub const MAX_BYTES: u64 = 8 << 20;
@@ -34,6 +34,9 @@ pub struct Told {
     pub news: Vec<News>,
     /// The last decision of our own log that was looked at: its intent. Empty: the log had none.
     pub log: Option<String>,
+    /// Decisions up to that one that are under way, or were left open by a run that was killed: their intents.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub open: BTreeSet<String>,
     /// What answered `/new` when last seen: `plugin` or `hook`. `None`: nothing, which has been told.
     pub answering: Option<String>,
     /// The token whose end was told of, and how many of the reminders.

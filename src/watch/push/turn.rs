@@ -2,7 +2,7 @@
 
 use super::teller::{Delivery, Heard, Teller};
 use super::told::{Outgoing, Told};
-use crate::authz::decision_log::Entry;
+use crate::authz::decision_log::{Entry, Outcome};
 use crate::request::AuthorizationRequest;
 use crate::watch::planner::Now;
 
@@ -54,7 +54,9 @@ impl Teller {
         }
         for id in gone {
             let Ok(found) = around.request(&id) else { break };
-            let of_it = |entry: &Entry| entry.intent.claim_id == id;
+            // One that failed has not made it what it is; of one without a result that is told once it is settled.
+            let failed = |entry: &Entry| matches!(&entry.result, Some(result) if result.outcome == Outcome::NotDone);
+            let of_it = |entry: &Entry| entry.intent.claim_id == id && !failed(entry);
             let ours = entries.as_ref().is_some_and(|entries| entries.iter().any(of_it));
             self.became(&id, found.as_ref(), ours, now);
         }
