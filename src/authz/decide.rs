@@ -4,7 +4,7 @@
 use super::decision_log::{DecisionLog, How, Intent, Outcome};
 use super::timed::{self, TimedApproval};
 use crate::error::{Error, ExitCode, Result};
-use crate::fs::FileLock;
+use crate::fs::{self, FileLock};
 use crate::home::OpenClawHome;
 use crate::request::{AuthorizationRequest, Decision};
 use crate::sigilum::api::{Api, ApiError};
@@ -12,6 +12,7 @@ use crate::sigilum::decisions::Refusal;
 use crate::sigilum::http::HttpError;
 use secrecy::SecretString;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long another process's decision is waited for by who makes none.
@@ -127,8 +128,11 @@ impl From<Error> for Stopped {
 impl Desk<'_> {
     /// Makes a decision. Only one process of a home decides at a time.
     pub fn decide(&self, wanted: &Wanted) -> Result<Decided, Stopped> {
-        let _lock = self.lock()?;
-        if !wanted.is_fresh {
+        let at_once = FileLock::try_acquire(&lock_file(self.place))?;
+        // What was read before somebody else was waited for may be old.
+        let is_fresh = wanted.is_fresh && at_once.is_some();
+        let _lock = at_once.map_or_else(|| self.lock(), Ok)?;
+        if !is_fresh {
             let now = self.read(wanted.shown)?;
             if now.as_ref().is_none_or(|now| now.fields() != wanted.shown.fields()) {
                 return Err(Stopped::Changed(now.map(Box::new)));
@@ -222,6 +226,8 @@ impl Desk<'_> {
 
     /// Under the lock, with the request as it is now.
     fn send(&self, wanted: &Wanted) -> Result<Decided, Stopped> {
+        // What cannot be mended is no obstacle: each status tells of it.
+        let _ = fs::mend(&self.place.sigilum_dir(), |_| true);
         let log = DecisionLog::of(self.place);
         let whose = (self.api.namespace, self.origin());
         let intent = Intent::new(wanted.decision, wanted.shown, (whose.0, &whose.1), &self.by, wanted.how);
@@ -301,7 +307,11 @@ pub fn lock(place: &OpenClawHome) -> Result<FileLock> {
 }
 
 fn lock_within(place: &OpenClawHome, patience: Duration) -> Result<FileLock> {
-    FileLock::acquire(&place.sigilum_dir().join("decisions.lock"), patience)
+    FileLock::acquire(&lock_file(place), patience)
+}
+
+fn lock_file(place: &OpenClawHome) -> PathBuf {
+    place.sigilum_dir().join("decisions.lock")
 }
 
 /// Whether a request that ended so may have been carried out.

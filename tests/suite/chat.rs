@@ -199,13 +199,22 @@ fn a_start_that_another_request_has_too_decides_nothing() {
         json!({"claim_id": twin, "service": "mail", "status": "approved"}),
     );
     let told = chat.asks("approve cl_00000001");
-    assert!(
-        told.contains("could not use cl_00000001: 2 requests begin so"),
-        "{told}"
-    );
+    assert!(told.contains("could not use cl_00000001: 2 requests fit"), "{told}");
     chat.nothing_was_decided();
     chat.decides(&format!("approve {ID}"));
     assert_eq!(chat.api.posts().len(), 1);
+}
+
+/// Nor is less than the start of an id one, however few requests were shown.
+#[test]
+fn what_is_no_start_of_an_id_decides_nothing() {
+    let mut chat = Chat::new();
+    chat.asks("list");
+    for word in ["c", "cl_", "cl_0", "cl_0000000"] {
+        let told = chat.asks(&format!("approve {word}"));
+        assert!(told.starts_with("Sigilum: could not "), "{word}: {told}");
+    }
+    chat.nothing_was_decided();
 }
 
 /// Everything about one, with what a stranger wrote made safe.

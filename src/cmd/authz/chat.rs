@@ -233,7 +233,9 @@ impl Room<'_> {
         let (site, decision) = (&self.site, asking.decision);
         site.settle_open();
         let now = self.of_start(asking.id)?;
+        let is_start = matches!(Typed::parse(asking.id), Typed::Start(_));
         let known = self.shown().find(self.sender, asking.id).cloned();
+        let known = known.filter(|known| is_start || known.id() == Some(asking.id));
         let Some(shown) = known else {
             let now = now.map_or_else(|| target::one(site, asking.id), Ok)?;
             return self.again(decision, &now, "it was not shown here yet");

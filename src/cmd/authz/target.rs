@@ -55,15 +55,7 @@ fn only(site: &Site, start: &str, all: &[AuthorizationRequest]) -> Result<Author
     match found[..] {
         [] => Err(none(site, start)),
         [one] => Ok(one.clone()),
-        _ => {
-            let ids: Vec<&str> = found.iter().filter_map(|request| request.id()).collect();
-            let what = format!(
-                "could not use {start}: {} requests begin so: {}",
-                ids.len(),
-                ids.join(", ")
-            );
-            Err(Error::new(ExitCode::Usage, what).next("give the whole id"))
-        }
+        _ => Err(unclear(start, &found)),
     }
 }
 
@@ -77,16 +69,29 @@ fn by_key(site: &Site, service: &str, key: &str) -> Result<AuthorizationRequest>
         let is = |known: &str| known == key || (!key.contains(':') && bare(known) == key);
         request.service.as_deref() == Some(service) && request.public_key.as_deref().is_some_and(is)
     };
-    // There is one row for a service and a key.
-    all.iter().find(is_meant).cloned().ok_or_else(|| {
-        let what = format!(
-            "could not find a request of the key {} for the service {} in namespace {}",
-            text::shown(key),
-            text::shown(service),
-            site.namespace()
-        );
-        Error::new(ExitCode::Failure, what).next(site.command("authz list --status all"))
-    })
+    // There is one row for a service and a key; what is typed without its kind may be that of two keys.
+    let found: Vec<&AuthorizationRequest> = all.iter().filter(is_meant).collect();
+    if let [one] = found[..] {
+        return Ok(one.clone());
+    }
+    let (key, service) = (text::shown(key), text::shown(service));
+    if found.is_empty() {
+        let namespace = site.namespace();
+        let what =
+            format!("could not find a request of the key {key} for the service {service} in namespace {namespace}");
+        return Err(Error::new(ExitCode::Failure, what).next(site.command("authz list --status all")));
+    }
+    Err(unclear(&format!("the key {key} for the service {service}"), &found))
+}
+
+fn unclear(named: &str, found: &[&AuthorizationRequest]) -> Error {
+    let ids: Vec<&str> = found.iter().filter_map(|request| request.id()).collect();
+    let what = format!(
+        "could not use {named}: {} requests fit: {}",
+        found.len(),
+        ids.join(", ")
+    );
+    Error::new(ExitCode::Usage, what).next("give the whole id")
 }
 
 fn none(site: &Site, word: &str) -> Error {

@@ -6,6 +6,10 @@ use crate::env::terminal::Terminal;
 use crate::env::watching::managed_token;
 use crate::env::{Output, mode, now};
 use serde_json::json;
+use sigilum_authz_notify::fs::FileLock;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 
 fn post(number: u32, verb: &str) -> String {
     format!("POST /v1/claims/{}/{verb}", id(number))
@@ -63,6 +67,21 @@ fn each_decision_is_sent_once_and_logged() {
     // Neither the log nor a message holds the token.
     let token = world.env.stored().unwrap();
     assert!(!format!("{log:?}{table}{}{}", one.stdout, one.stderr).contains(&token));
+}
+
+/// As every command that writes, one that decides makes private again what others may read.
+#[test]
+fn what_others_may_read_is_private_again() {
+    let world = World::with_three();
+    let file = |name: &str| world.env.sigilum(name);
+    let names = ["owner-token-alice.jwt", "owner-alice.json", "decisions.jsonl"];
+    for verb in ["approve", "revoke"] {
+        for name in names.iter().filter(|name| file(name).exists()) {
+            std::fs::set_permissions(file(name), std::fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        world.authz(&format!("{verb} {} --yes", id(1))).expect(0);
+        assert_eq!(names.map(|name| mode(file(name))), [0o600; 3], "{verb}");
+    }
 }
 
 /// A whole id and --yes: the request is read, then decided.
@@ -225,6 +244,53 @@ fn what_is_not_as_it_was_shown_is_not_decided() {
         output.stderr
     );
     assert_eq!(world.api.posts(), [] as [&str; 0]);
+}
+
+/// So does what changes while another process of ours decides.
+#[test]
+fn what_changes_while_another_run_is_waited_for_is_not_decided() {
+    let world = World::with_three();
+    world.authz(&format!("reject {} --yes", id(3))).expect(0);
+    let lock = FileLock::try_acquire(&world.env.sigilum("decisions.lock"))
+        .unwrap()
+        .unwrap();
+    let mut command = world.authz(&format!("approve {} --yes", id(1))).into_command();
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("decisions.lock")), "it waits");
+    world.api.change(&id(1), "service", json!("bank"));
+    drop(lock);
+    let said: Vec<String> = lines.collect();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{said:?}");
+    assert_eq!((world.api.posts().len(), world.log().len()), (1, 2), "{said:?}");
+}
+
+/// A key is named without its kind only where that is clear.
+#[test]
+fn a_key_of_which_there_are_two_kinds_is_named_whole() {
+    let world = World::with_three();
+    let bare = key(1).replace("ed25519:", "");
+    world.api.add_claim(
+        "alice",
+        json!({"claim_id": id(9), "service": "mail", "public_key": format!("other:{bare}")}),
+    );
+    let unclear = world
+        .authz(&format!("approve --service mail --key {bare} --yes"))
+        .expect(2);
+    for number in [1, 9] {
+        assert!(unclear.stderr.contains(&id(number)), "{}", unclear.stderr);
+    }
+    assert_eq!(world.api.posts(), [] as [&str; 0]);
+    world
+        .authz(&format!("approve --service mail --key {} --yes", key(1)))
+        .expect(0);
+    assert_eq!(world.api.posts(), [post(1, "approve")]);
 }
 
 #[test]

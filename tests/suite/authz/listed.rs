@@ -190,7 +190,7 @@ fn which_request_is_meant() {
     let cases = [
         ("show cl_0000000", 2, "it is no id, nor the first 11 characters of one"),
         ("show 00000001", 1, "could not find the request 00000001"),
-        ("show cl_00000001", 2, "2 requests begin so"),
+        ("show cl_00000001", 2, "2 requests fit"),
         ("show cl_deadbeef", 1, "could not find the request cl_deadbeef"),
         ("show ../../health", 2, "it is no id"),
         (
