@@ -127,9 +127,16 @@ impl Called {
 
     fn told(&self, command: &str) -> String {
         let mut words = command.split(' ');
-        let (program, name) = (words.next(), words.next().unwrap_or_default());
+        let mut program = words.next();
+        // Another user's command: the home is theirs, but what was said of the owner is meant there too.
+        let is_anothers = program == Some("sudo") && words.next() == Some("-u");
+        if is_anothers {
+            program = words.nth(1);
+        }
+        let name = words.next().unwrap_or_default();
         let takes = |flag: &str| match program {
             Some("sigilum-authz-notify") => match flag {
+                "--openclaw-home" | "--config" if is_anothers => false,
                 "--openclaw-home" => true,
                 "--config" => name != "watch",
                 "--gateway-admin-url" | "--gateway-data-dir" => name == "service",
@@ -139,6 +146,7 @@ impl Called {
             _ => false,
         };
         let variable = |flag: &str| match (program, flag) {
+            _ if is_anothers => None,
             (Some("openclaw"), "--openclaw-home") => Some("OPENCLAW_STATE_DIR"),
             (Some("openclaw" | "sigilum-authz-notify"), "--config") => Some("OPENCLAW_CONFIG_PATH"),
             _ => None,
@@ -301,6 +309,14 @@ mod tests {
             (
                 "sigilum-authz-notify hook install --openclaw-home /x",
                 "sigilum-authz-notify hook install --openclaw-home /x --config /c",
+            ),
+            (
+                "sudo -u broker sigilum-authz-notify auth login",
+                "sudo -u broker sigilum-authz-notify auth login --namespace alice --api-url http://127.0.0.1:9",
+            ),
+            (
+                "sudo -u broker sigilum-authz-notify doctor --fix --openclaw-home /x",
+                "sudo -u broker sigilum-authz-notify doctor --fix --openclaw-home /x",
             ),
             (
                 "what OpenClaw thinks of it: openclaw config validate",

@@ -19,12 +19,13 @@ use std::path::PathBuf;
 pub fn run(args: &WatchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let options = options(args, env)?;
     if args.check {
-        return check::run(&options.homes.places(), out);
+        return check::run(&options.homes.places(), env, out);
     }
     if args.remove_unit {
         return unit::remove(&options.homes.places(), env, out);
     }
     if args.print_unit.is_some() || args.install_unit {
+        refuse_beside_a_broker(&options.homes.places())?;
         if let Some(trouble) = trouble(&options) {
             output::warn(trouble);
         }
@@ -35,11 +36,35 @@ pub fn run(args: &WatchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
             None => unit::install(&unit, env, out),
         };
     }
+    if let Homes::Listed(places) = &options.homes
+        && args.once
+        && let Some(none) = places.iter().find(|place| !place.home.is_dir())
+    {
+        let what = format!(
+            "could not look once, there is no OpenClaw home: {}",
+            none.home.display()
+        );
+        return Err(
+            Error::new(ExitCode::Failure, what).next("name the one that is there with --openclaw-home <folder>")
+        );
+    }
     watch::log::to_stderr(args.log_format, env)?;
     if let Some(trouble) = trouble(&options) {
         tracing::warn!("{trouble}");
     }
     watch::run(options)
+}
+
+/// A broker renews its own tokens, and a home beside one has none.
+fn refuse_beside_a_broker(places: &[OpenClawHome]) -> Result<()> {
+    let of_broker = |place: &&OpenClawHome| place.is_a_brokers() || check::broker_of(place).is_some();
+    let Some(place) = places.iter().find(of_broker) else {
+        return Ok(());
+    };
+    let home = place.home.display();
+    let what =
+        format!("could not make a unit: a broker has the token and renews it, so nothing is to be watched: {home}");
+    Err(Error::new(ExitCode::Usage, what).next("sigilum-authz-notify doctor"))
 }
 
 /// A token command that is not there is better known now than in days, when a token is due.

@@ -82,6 +82,7 @@ impl SnapshotReader {
             approvals: timed::read(place).map_err(|error| error.to_string()),
             read_only: place.read_only.map(str::to_owned),
             flags: self.flags.clone(),
+            is_a_brokers: place.is_a_brokers(),
         }
     }
 

@@ -93,6 +93,16 @@ impl TestEnv {
         self.openclaw().join(".sigilum").join(name)
     }
 
+    /// A `PATH` on which a service manager stands that does this.
+    pub fn manager(&self, script: &str) -> String {
+        for name in ["systemctl", "launchctl"] {
+            let program = self.write(format!("bin/{name}"), format!("#!/bin/sh\n{script}\n"));
+            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let path = std::env::var("PATH").unwrap();
+        format!("{}:{path}", self.home().join("bin").display())
+    }
+
     /// Writes a file below the home folder, with its folders 0700; the file is 0600.
     pub fn write(&self, path: impl AsRef<Path>, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.home().join(path);

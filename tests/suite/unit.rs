@@ -77,10 +77,27 @@ const STOP: [&str; 2] = ["disable --now sigilum-authz-notify.service", "daemon-r
 fn the_unit_is_installed_on_a_fresh_home_and_taken_out_again() {
     let env = TestEnv::new();
     let unit = unit_of(&env);
-    let output = env.run(["watch", "--install-unit"]).expect(0);
+    // Without a service manager the step is what works there: the unit's own command.
+    let output = env.run(["watch", "--install-unit"]).env("PATH", "/nowhere").expect(0);
+    let step = format!(" watch --openclaw-home {}\n", env.openclaw().display());
+    let next = output.stdout.lines().find_map(|line| line.strip_prefix("  next: /"));
+    assert!(
+        next.is_some_and(|next| format!("{next}\n").ends_with(&step)),
+        "{}",
+        output.stdout
+    );
+    std::fs::remove_file(&unit).unwrap();
+    let path = env.manager("exit 1");
+    let output = env.run(["watch", "--install-unit"]).env("PATH", &path).expect(0);
     let next = "next: systemctl --user daemon-reload && systemctl --user enable sigilum-authz-notify.service && \
                 systemctl --user restart sigilum-authz-notify.service";
     assert!(output.stdout.contains(next), "{}", output.stdout);
+    let else_where = "where that cannot be asked, as in a container: /";
+    assert!(
+        output.stdout.contains(else_where) && output.stdout.contains(&step),
+        "{}",
+        output.stdout
+    );
     assert!(output.stdout.contains(&format!("Unit installed: {}", unit.display())));
     assert!(output.stdout.contains("loginctl enable-linger"), "{}", output.stdout);
     let printed = env.run(["watch", "--print-unit", "systemd"]).expect(0).stdout;

@@ -14,8 +14,13 @@ fn status(env: &TestEnv) -> Value {
 #[test]
 fn a_probe_tells_a_watcher_that_lives_from_none() {
     let env = TestEnv::new();
+    // Where there is no service manager, the step is not to install a unit.
+    let output = env.run(["watch", "--check"]).env("PATH", "/nowhere").expect(1);
+    let step = "next: sigilum-authz-notify watch; it runs until it is stopped, so have whatever starts programs here start it\n";
+    assert!(output.stderr.ends_with(step), "{}", output.stderr);
+    let path = env.manager("exit 1");
     let none = |why: &str| {
-        let output = env.run(["watch", "--check"]).expect(1);
+        let output = env.run(["watch", "--check"]).env("PATH", &path).expect(1);
         let wanted = format!(
             "error: no watcher serves this home: {}\n  next: sigilum-authz-notify watch --install-unit\n",
             env.openclaw().display()
@@ -123,4 +128,18 @@ fn what_is_overdue_is_told_with_its_own_exit_code() {
         "{}",
         output.stderr
     );
+}
+
+#[test]
+fn a_look_at_a_home_that_is_not_there_fails() {
+    let env = TestEnv::new();
+    let output = env
+        .run(["watch", "--once", "--openclaw-home"])
+        .args([env.home().join("gone")])
+        .expect(1);
+    let says = "gone\n  next: name the one that is there with --openclaw-home <folder>\n";
+    assert!(output.stderr.ends_with(says), "{}", output.stderr);
+    env.run(["watch", "--once"]).expect(1);
+    env.write_config("{}");
+    env.run(["watch", "--once"]).expect(0);
 }

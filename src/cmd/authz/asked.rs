@@ -45,7 +45,12 @@ impl<'a> Asked<'a> {
             return Err(Error::new(ExitCode::Usage, what).next("run the command in a terminal of your own"));
         }
         let place = context::place(&self.args.owner.place, env)?;
-        remote::refuse(&place, env, verb, &self.words())?;
+        remote::refuse(
+            &place,
+            env,
+            verb,
+            &(self.words() + &self.more(self.time, self.args.yes)),
+        )?;
         let site = Site::open(&self.args.owner, env)?;
         site.settle_open();
         Ok(site)
@@ -61,7 +66,11 @@ impl<'a> Asked<'a> {
 
     /// The command again, with another time, asking or not.
     fn command(&self, time: Option<i64>, yes: bool) -> String {
-        let words = self.words();
+        let (words, more) = (self.words(), self.more(time, yes));
+        format!("sigilum-authz-notify {words}{more}{}", site::flags(&self.args.owner))
+    }
+
+    fn more(&self, time: Option<i64>, yes: bool) -> String {
         let time = time.map_or_else(String::new, |seconds| format!(" --for {}m", seconds / 60));
         let even = if self.even_without_watcher {
             " --even-without-watcher"
@@ -69,8 +78,7 @@ impl<'a> Asked<'a> {
             ""
         };
         let yes = if yes { " --yes" } else { "" };
-        let flags = site::flags(&self.args.owner);
-        format!("sigilum-authz-notify {words}{time}{even}{yes}{flags}")
+        format!("{time}{even}{yes}")
     }
 
     /// That it is shown, and nobody is there to say yes.

@@ -1,7 +1,7 @@
 //! The broker that a command asks, and how: what a person typed goes there, and what it prints comes back.
 
 use crate::broker::client::{self, Connection, Trouble};
-use crate::broker::protocol::{Asking, Failed, Printed, Status};
+use crate::broker::protocol::{Asking, Failed, List, Printed, Status};
 use crate::cmd::{context, output};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
@@ -16,7 +16,7 @@ use crate::text;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The variable that names a socket, in a person's environment.
@@ -25,6 +25,18 @@ pub const VARIABLE: &str = "SIGILUM_BROKER";
 const HELLO: Duration = Duration::from_secs(2);
 /// How long it may take to answer a person: it asks the API, for 30 s at the most.
 const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Where the broker's unit is, as docs/broker.md puts it, and what starts it.
+const UNITS: [(&str, &str); 2] = [
+    (
+        "/etc/systemd/system/sigilum-authz-notify-broker.service",
+        "systemctl start sigilum-authz-notify-broker.service",
+    ),
+    (
+        "/Library/LaunchDaemons/sigilum-authz-notify-broker.plist",
+        "launchctl kickstart system/sigilum-authz-notify-broker",
+    ),
+];
 
 /// A broker to be asked.
 pub struct Remote {
@@ -124,12 +136,26 @@ impl Remote {
             }
             Trouble::Version(_) => "install the same version of this program on both sides".to_owned(),
             Trouble::Refused(_) => "whoever runs the broker allows this user: broker run --allow-uid <user>".to_owned(),
-            _ => "an administrator starts it: systemctl start sigilum-authz-notify-broker.service".to_owned(),
+            _ => self.how_to_start(&socket),
         };
         let what = format!("could not ask the broker: {}", self.socket.display());
         Error::new(ExitCode::Unreachable, what)
             .because(anyhow::Error::new(trouble))
             .next(next)
+    }
+
+    fn how_to_start(&self, socket: &str) -> String {
+        let is_there = |(unit, _): &&(&str, &str)| Path::new(unit).exists();
+        match UNITS.iter().find(is_there) {
+            Some((_, start)) => format!("an administrator starts it: {start}"),
+            None => {
+                let us = fs::quoted(fs::account_name().as_ref());
+                format!(
+                    "whoever runs it starts it: {} broker run --socket {socket} --allow-uid {us}",
+                    self.run_as()
+                )
+            }
+        }
     }
 
     /// Has it do a command, and prints what that prints.
@@ -153,6 +179,19 @@ impl Remote {
         let uid = connection.uid;
         self.ask_over(&mut connection, "status", json!({}), Some("status"))
             .map(|status| (status, uid))
+    }
+
+    /// Has it ask its API, for the requests that wait.
+    ///
+    /// # Errors
+    /// Where it cannot be asked, and what it says of its API.
+    pub fn ask_its_api(&self) -> Result<()> {
+        let list = List {
+            status: "pending".to_owned(),
+            service: None,
+            json: true,
+        };
+        self.ask::<Printed>("list", json!(list), None).map(drop)
     }
 
     /// What it answers an event of a direct chat, whoever is in it.

@@ -106,6 +106,12 @@ fn allowed(args: &BrokerRunArgs) -> Result<Allowed> {
         uids: args.allow_uid.iter().map(uid).collect::<Result<_>>()?,
         gids: args.allow_gid.iter().map(gid).collect::<Result<_>>()?,
     };
+    if allowed.uids.is_empty() && allowed.gids.is_empty() {
+        tracing::warn!(
+            "nobody may ask but root and this user: add --allow-uid with the user that the OpenClaw gateway runs as, or \
+             --allow-gid"
+        );
+    }
     if allowed.uids.contains(&rustix::process::geteuid().as_raw()) {
         tracing::warn!(
             "--allow-uid names the broker's own user: who is that user can read its tokens, so it protects nothing"

@@ -10,7 +10,9 @@ mod token;
 
 use super::facts::{Facts, View};
 use super::finding::Finding;
+use crate::fs;
 use crate::openclaw::hook_files::Kind;
+use std::path::Path;
 
 /// One check.
 struct Check {
@@ -57,6 +59,19 @@ const CHECKS: [Check; 21] = [
 /// What a home with a broker has nothing to do with: the token is elsewhere.
 const OF_A_TOKEN: [&str; 6] = ["token", "stored", "api", "clock", "local-api", "watcher"];
 
+/// What concerns a broker's own folder, where no OpenClaw runs.
+const OF_A_BROKER: [&str; 9] = [
+    "home",
+    "files",
+    "leftovers",
+    "token",
+    "stored",
+    "api",
+    "clock",
+    "local-api",
+    "watcher",
+];
+
 /// What the checks of a view find.
 pub fn findings(facts: &Facts, view: View) -> Vec<Finding> {
     if let Some(closed) = home::closed("home", facts.place) {
@@ -65,11 +80,36 @@ pub fn findings(facts: &Facts, view: View) -> Vec<Finding> {
     let shown = CHECKS
         .iter()
         .filter(|check| view == View::Doctor || check.views.contains(&view))
-        .filter(|check| facts.broker.is_none() || !OF_A_TOKEN.contains(&check.name));
+        .filter(|check| facts.broker.is_none() || !OF_A_TOKEN.contains(&check.name))
+        .filter(|check| !facts.place.is_a_brokers() || OF_A_BROKER.contains(&check.name));
     let found = shown.flat_map(|check| (check.find)(check.name, facts));
-    let for_this_home = |finding: Finding| Finding {
-        next: finding.next.map(|step| facts.called.complete(&step)),
-        ..finding
+    let recorded = || {
+        facts
+            .chosen
+            .as_ref()
+            .ok()?
+            .openclaw
+            .as_deref()
+            .filter(|path| path.is_file())
+    };
+    let openclaw = facts.openclaw.program.is_none().then(recorded).flatten();
+    let for_this_home = |finding: Finding| {
+        let step = finding.next.map(|step| facts.called.complete(&step));
+        Finding {
+            next: step.map(|step| by_path(step, openclaw)),
+            ..finding
+        }
     };
     found.map(for_this_home).collect()
+}
+
+/// A step whose `openclaw` is not on PATH, by where an install saw it.
+fn by_path(step: String, openclaw: Option<&Path>) -> String {
+    let Some(path) = openclaw.map(fs::quoted) else {
+        return step;
+    };
+    let words = step
+        .split(' ')
+        .map(|word| if word == "openclaw" { &path } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }

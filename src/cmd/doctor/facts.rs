@@ -55,6 +55,8 @@ pub struct Facts<'a> {
     pub chosen: Result<HookRecord>,
     /// The broker that is asked in the hook's place, and how it stands; `None` where none is recorded.
     pub broker: Option<(Remote, Result<(protocol::Status, u32)>)>,
+    /// Whether that broker's API answers it; `None` where it was not asked.
+    pub broker_api: Option<Result<()>>,
     /// The hook's token.
     pub token: Result<TokenStatus>,
     /// Other stored namespaces, and what their API says.
@@ -98,6 +100,7 @@ impl<'a> Facts<'a> {
                     let status = remote.status();
                     (remote, status)
                 }),
+            broker_api: None,
             token,
             others: Vec::new(),
             loose,
@@ -109,6 +112,11 @@ impl<'a> Facts<'a> {
         };
         if view == View::Doctor {
             facts.ask_for_others();
+            let usable = |(remote, status): &(Remote, Result<(protocol::Status, u32)>)| {
+                let has_token = status.as_ref().is_ok_and(|(status, _)| status.token);
+                has_token.then(|| remote.ask_its_api())
+            };
+            facts.broker_api = facts.broker.as_ref().and_then(usable);
         }
         if view != View::AuthStatus {
             let kind = if facts.is_installed(Kind::Plugin) {

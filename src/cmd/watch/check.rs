@@ -1,15 +1,19 @@
 //! `watch --check`: whether the watcher of each home lives and nothing of it is overdue. A probe: it asks nobody, and
 //! changes nothing.
 
+use super::unit;
 use crate::authz::timed;
 use crate::cmd::output::write_line;
+use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
+use crate::hook_record;
 use crate::request;
 use crate::time;
 use crate::watch::status::{self, HomeStatus};
 use std::io::Write;
+use std::path::PathBuf;
 
 /// What fails is tried again after five minutes at most: what is due for longer is overdue. Seconds.
 const GRACE: i64 = 600;
@@ -19,22 +23,43 @@ const GRACE: i64 = 600;
 /// # Errors
 /// [`ExitCode::Failure`] where no watcher serves a home, or an approval outlives its time; [`ExitCode::Token`] where a
 /// token has expired, or was to be renewed long ago.
-pub fn run(places: &[OpenClawHome], out: &mut dyn Write) -> Result<ExitCode> {
+pub fn run(places: &[OpenClawHome], env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     for place in places {
-        let next = check(place)?;
+        if let Some(socket) = broker_of(place) {
+            let (socket, home) = (socket.display(), place.home.display());
+            write_line(
+                out,
+                format_args!("a broker has the token and renews it, {socket}: {home}"),
+            )?;
+            continue;
+        }
+        let next = check(place, env)?;
         write_line(out, format_args!("watched, {next}: {}", place.home.display()))?;
     }
     Ok(ExitCode::Ok)
 }
 
+/// The socket of the broker that a home asks.
+pub fn broker_of(place: &OpenClawHome) -> Option<PathBuf> {
+    let record = hook_record::read(&place.hook_record_file()).ok()??;
+    Some(record.broker?.socket)
+}
+
 /// What is to be done next.
-fn check(place: &OpenClawHome) -> Result<String> {
+fn check(place: &OpenClawHome, env: &Env) -> Result<String> {
     // The lock tells it also from another pid namespace, where its process number means nothing.
     let lives = fs::FileLock::is_held(&place.watch_lock_file());
     let home = place.home.display();
     let Some(watch) = status::read(place).filter(|_| lives) else {
+        if place.is_a_brokers() {
+            let what = format!("no broker answers from this folder, or it has no token yet: {home}");
+            return Err(Error::new(ExitCode::Failure, what).next("sigilum-authz-notify doctor"));
+        }
         let what = format!("no watcher serves this home: {home}");
-        return Err(Error::new(ExitCode::Failure, what).next("sigilum-authz-notify watch --install-unit"));
+        return Err(Error::new(ExitCode::Failure, what).next(match unit::has_manager(env) {
+            true => "sigilum-authz-notify watch --install-unit",
+            false => unit::IN_THE_FOREGROUND,
+        }));
     };
     let now = time::now();
     let mut approvals = timed::read(place)?.into_iter();

@@ -17,6 +17,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const LAUNCHD_AGENT: &str = "sigilum-authz-notify.plist";
+/// What runs it where there is no service manager that this program knows.
+pub const IN_THE_FOREGROUND: &str =
+    "sigilum-authz-notify watch; it runs until it is stopped, so have whatever starts programs here start it";
 /// A unit is a few kilobytes.
 const SIZE_CAP: u64 = 1 << 20;
 
@@ -53,7 +56,20 @@ pub fn install(unit: &Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
     let manager = Manager { env, unit: &path };
     match manager.start()? {
         true => write_line(out, "  it runs, and starts with every session of yours")?,
-        false => write_line(out, format_args!("  next: {}", start(before.is_some(), &path)))?,
+        false if !has_manager(env) => {
+            write_line(out, "  there is no service manager here that would start it")?;
+            write_line(out, format_args!("  next: {}", in_the_foreground(unit)))?;
+        }
+        false => {
+            write_line(out, format_args!("  next: {}", start(before.is_some(), &path)))?;
+            write_line(
+                out,
+                format_args!(
+                    "  where that cannot be asked, as in a container: {}",
+                    in_the_foreground(unit)
+                ),
+            )?;
+        }
     }
     if KIND == UnitKind::Systemd && !lingers() {
         write_line(
@@ -216,6 +232,11 @@ fn start(was_there: bool, path: &Path) -> String {
             format!("{before}launchctl bootstrap gui/$(id -u) {}", fs::quoted(path))
         }
     }
+}
+
+/// The unit's own command, as it is typed.
+fn in_the_foreground(unit: &Unit) -> String {
+    shell_words::join(&unit.words)
 }
 
 fn stop() -> String {

@@ -103,6 +103,7 @@ impl Planning<'_> {
 
     fn tell_of_config(&mut self) {
         let line = match &self.snapshot.config {
+            Config::Missing if self.snapshot.is_a_brokers => None,
             Config::Missing => Some(LogEvent::info("there is no openclaw.json; waiting for it")),
             Config::Broken(why) => Some(LogEvent::warning(format!("{why}; waiting until it changes"))),
             Config::NoEntry | Config::Entry(_) => None,
@@ -164,7 +165,7 @@ impl Planning<'_> {
         let line = match (&self.snapshot.owner, entry) {
             (Some(owner), entry) => LogEvent::serving(owner, entry.map(|entry| entry.on)),
             (None, Some(entry)) => LogEvent::nobody_logged_in(entry, self.snapshot),
-            (None, None) => LogEvent::info("nothing to serve: no entry in openclaw.json and no record of a login"),
+            (None, None) => LogEvent::info("nothing to serve: no record of a login, and no entry of the hook"),
         };
         if self.memory.told_of_owner.as_ref() != Some(&line) {
             self.memory.told_of_owner = Some(line.clone());

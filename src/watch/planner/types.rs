@@ -72,6 +72,8 @@ pub struct Snapshot {
     pub read_only: Option<String>,
     /// What a command is given to act on this home, with a blank before it; nothing where it would anyway.
     pub flags: String,
+    /// A broker answers from here, and no OpenClaw runs.
+    pub is_a_brokers: bool,
 }
 
 /// A record of ours, or the token file, cannot be read.

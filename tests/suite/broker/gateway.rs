@@ -1,6 +1,7 @@
 //! The OpenClaw gateway's side of a broker, and a person's commands there.
 
 use super::{Broker, House, NS, SOON, chmod, wait_for};
+use crate::env::api::Fault;
 use crate::env::{self, Run, STRANGER, TestEnv};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
@@ -354,4 +355,112 @@ fn give(path: &std::path::Path, uid: u32) {
             give(&entry.unwrap().path(), uid);
         }
     }
+}
+
+#[test]
+fn doctor_tells_what_the_broker_says_of_its_api() {
+    let house = House::new();
+    let broker = house.broker(&[]);
+    let gateway = Gateway::new(&house, &[]);
+    let doctor = |state: &str| {
+        let output = gateway.env.run(["doctor", "--json"]).output();
+        let report: Value = serde_json::from_str(&output.stdout).unwrap();
+        let findings = report["findings"].as_array().unwrap().clone();
+        let of_broker = |finding: &&Value| finding["check"] == "broker" && finding["state"] == state;
+        let found = findings
+            .iter()
+            .find(of_broker)
+            .unwrap_or_else(|| panic!("{state}: {findings:#?}"));
+        (
+            found["text"].as_str().unwrap().to_owned(),
+            found["next"].clone(),
+            output.code,
+        )
+    };
+    let (text, _, code) = doctor("ok");
+    assert!(text.starts_with("answers for alice, run by the user "), "{text}");
+    assert_eq!(code, 0);
+    house.api.fault(Fault::Status(500, "x"));
+    // The warning that this test's broker protects nothing comes behind it.
+    let (text, next, code) = doctor("warn");
+    assert!(
+        text.starts_with("the API was not checked: the broker could not"),
+        "{text}"
+    );
+    assert!(next.is_string() && code == 0, "{next}");
+    house.api.fault(Fault::Status(401, "x"));
+    let (text, _, code) = doctor("fail");
+    assert!(text.starts_with("the broker "), "{text}");
+    assert_eq!(code, 4);
+    // Nobody answers: where no unit is known, the broker's own command starts it.
+    broker.stop();
+    let (text, next, code) = doctor("fail");
+    assert!(text.contains("nobody answers there") && code == 6, "{text}");
+    if !std::path::Path::new("/etc/systemd/system/sigilum-authz-notify-broker.service").exists() {
+        let next = next.as_str().unwrap();
+        let starts = format!(
+            "sigilum-authz-notify broker run --socket {} --allow-uid ",
+            house.socket().display()
+        );
+        assert!(
+            next.starts_with("whoever runs it starts it: sudo -u ") && next.contains(&starts),
+            "{next}"
+        );
+    }
+}
+
+#[test]
+fn in_a_brokers_folder_and_beside_it_each_command_says_what_it_is() {
+    let house = House::new();
+    let state = house.state();
+    let said = |env: &TestEnv, args: &str, folder: Option<&std::path::Path>, code: i32| {
+        let mut run = env.run(args.split(' '));
+        if let Some(folder) = folder {
+            run = run.args(["--openclaw-home".as_ref(), folder.as_os_str()]);
+        }
+        let output = run.output();
+        assert_eq!(output.code, code, "{args}: {output:?}");
+        format!("{}{}", output.stdout, output.stderr)
+    };
+    let broker = house.broker(&[]);
+    let inside = |args, code| said(&house.env, args, Some(&state), code);
+    let install = inside("hook install", 2);
+    assert!(
+        install.contains("could not install here: a broker answers from this folder"),
+        "{install}"
+    );
+    let unit = inside("watch --install-unit", 2);
+    assert!(unit.contains("a broker has the token and renews it"), "{unit}");
+    let doctor = house
+        .env
+        .run(["doctor", "--openclaw-home"])
+        .args([&state])
+        .output()
+        .stdout;
+    for word in ["openclaw.json", "onboard", "hook", "plugin"] {
+        assert!(!doctor.contains(word), "{word}: {doctor}");
+    }
+    let gateway = Gateway::new(&house, &[]);
+    let check = said(&gateway.env, "watch --check", None, 0);
+    assert!(check.starts_with("a broker has the token and renews it, "), "{check}");
+    let unit = said(&gateway.env, "watch --install-unit", None, 2);
+    assert!(unit.ends_with("next: sigilum-authz-notify doctor\n"), "{unit}");
+    broker.stop();
+    // Its watcher waits for no config.
+    let once = inside("watch --once", 0);
+    assert!(!once.contains("openclaw.json"), "{once}");
+    // Where nobody is allowed, that is said.
+    let warning = "nobody may ask but root and this user: add --allow-uid";
+    for (more, says) in [("", true), (" --allow-uid 4242", false), (" --allow-gid 4242", false)] {
+        let run = said(&house.env, &format!("broker run{more}"), None, 2);
+        assert_eq!(run.contains(warning), says, "{run}");
+    }
+    let check = inside("watch --check", 1);
+    assert!(check.contains("no broker answers from this folder"), "{check}");
+    // The login is for the broker's user, with what was typed.
+    let login = said(&gateway.env, "auth login --mode managed --namespace bob", None, 2);
+    assert!(
+        login.ends_with("sigilum-authz-notify auth login --namespace bob\n"),
+        "{login}"
+    );
 }

@@ -259,8 +259,28 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::watch::check",
-        r#""sigilum-authz-notify watch --install-unit"#,
+        "match unit::has_manager",
         Test("a_probe_tells_a_watcher_that_lives_from_none"),
+    ),
+    Site(
+        "cmd::watch::check",
+        r#""sigilum-authz-notify doctor"#,
+        Person("tests/suite/broker/gateway.rs runs it"),
+    ),
+    Site(
+        "cmd::watch",
+        r#""sigilum-authz-notify doctor"#,
+        Person("tests/suite/broker/gateway.rs runs it"),
+    ),
+    Site(
+        "cmd::watch",
+        r#""name the one that is there"#,
+        Person("a person knows where the home is"),
+    ),
+    Site(
+        "cmd::hook::install",
+        r#""name the OpenClaw home"#,
+        Person("a person knows where the home is"),
     ),
     Site(
         "cmd::watch::check",
@@ -779,7 +799,7 @@ pub const WHOLE: &[(&str, usize)] = &[
     ("cmd::broker::moving", 1),
     ("cmd::broker::totp", 3),
     ("cmd::doctor::fix", 1),
-    ("cmd::doctor::checks::broker", 4),
+    ("cmd::doctor::checks::broker", 6),
     ("cmd::doctor::checks::entry", 5),
     ("cmd::doctor::checks::files", 19),
     ("cmd::doctor::checks::home", 10),

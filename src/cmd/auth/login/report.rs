@@ -11,6 +11,7 @@ use crate::openclaw::config::EditOutcome;
 use crate::time;
 use crate::token::claims;
 use crate::token::lifetime;
+use crate::token_check::Verdict;
 use std::io::Write;
 
 impl Done {
@@ -61,10 +62,19 @@ impl Done {
                 home.origin
             ));
         }
-        if let NewToken::Signed(api, _) = &login.token {
+        if let NewToken::Signed(api, secret) = &login.token {
             lines.push(format!("Database:      {}", api.database.display()));
             if api.embedded {
                 lines.push("               our own; no Sigilum API uses this database yet".to_owned());
+            }
+            let made = if secret.is_new { ", made now" } else { "" };
+            lines.push(format!("Secret:        from {}{made}", secret.origin));
+            if api.embedded && login.verdict != Verdict::Accepted {
+                lines.push(
+                    "               no API is known to take what it signs; with --source-home <folder> it is"
+                        .to_owned(),
+                );
+                lines.push("               that of the checkout from which your API runs".to_owned());
             }
         }
         lines.push(format!("Token file:    {}", owner.token_file.display()));

@@ -20,7 +20,19 @@ pub(super) fn broker(name: &'static str, facts: &Facts) -> Vec<Finding> {
                 let next = format!("{} auth login --namespace {}", remote.run_as(), status.namespace);
                 found.push(Finding::fail(name, ExitCode::Token, text, next));
             }
-            None => found.push(Finding::ok(name, format!("{} answers for {}", user, status.namespace))),
+            None => found.push(match &facts.broker_api {
+                Some(Err(error)) if error.code == ExitCode::Token => {
+                    Finding::fault_of(name, error, facts.command("auth status"))
+                }
+                Some(Err(error)) => {
+                    let text = format!("the API was not checked: {}", error.text());
+                    Finding::warn(name, text, error.step().unwrap_or_else(|| facts.command("authz list")))
+                }
+                _ => Finding::ok(
+                    name,
+                    format!("answers for {}, run by the user {user}", status.namespace),
+                ),
+            }),
         },
     }
     let ours = facts.place.anothers();

@@ -265,7 +265,13 @@ pub(super) fn openclaw(name: &'static str, facts: &Facts) -> Vec<Finding> {
             true => "; after an install, an uninstall or a switch it needs: openclaw gateway restart",
             false => "",
         };
-        found.push(Finding::ok(name, format!("version {version}{restart}")));
+        let where_not = match (&openclaw.program, &facts.chosen) {
+            (None, Ok(chosen)) if chosen.openclaw.is_none() => {
+                "not on PATH, where a step that names openclaw wants it; "
+            }
+            _ => "",
+        };
+        found.push(Finding::ok(name, format!("{where_not}version {version}{restart}")));
     }
     found
 }

@@ -133,7 +133,10 @@ pub(super) fn gateway(name: &'static str, facts: &Facts) -> Vec<Finding> {
 
 pub(super) fn watcher(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let needs_one = facts.token.as_ref().is_ok_and(|token| token.why_not.is_none());
-    let start = || facts.command("watch --install-unit");
+    let start = || match facts.place.is_a_brokers() {
+        true => "start the broker again, which renews it: docs/broker.md".to_owned(),
+        false => facts.command("watch --install-unit"),
+    };
     let command = facts.env.var(token_command::VARIABLE);
     let command = command.and_then(|text| TokenCommand::parse(text, token_command::VARIABLE, facts.env.pairs()).ok());
     if let Some(trouble) = command.and_then(|command| command.trouble()) {
