@@ -5,7 +5,7 @@ mod local_api;
 mod namespace;
 
 pub use local_api::checkout_around;
-pub use namespace::{hook_namespace, is_label, namespace};
+pub use namespace::{hook_namespace, is_label, named, namespace};
 
 use authority::{Claimant, Setting, decide};
 
@@ -251,6 +251,14 @@ impl UnrecordedEntry {
 /// A value of this origin, where there is one.
 fn from<T>(value: Option<T>, origin: Origin) -> Option<Sourced<T>> {
     value.map(|value| Sourced { value, origin })
+}
+
+/// The mode of a command in a home where nobody has named a namespace yet: there is no record that could say one.
+///
+/// # Errors
+/// [`ExitCode::Usage`] where `SIGILUM_MODE` is none.
+pub fn unrecorded_mode(query: &OwnerQuery, env: &Env) -> Result<Mode> {
+    Ok(mode(query, env, None, &UnrecordedEntry(BTreeMap::new()))?.value)
 }
 
 fn mode(query: &OwnerQuery, env: &Env, record: Option<&Record>, entry: &UnrecordedEntry) -> Result<Sourced<Mode>> {

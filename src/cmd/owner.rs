@@ -10,33 +10,32 @@ use crate::openclaw::{config, workspace};
 use crate::origin::Origin;
 use crate::settings::{self, Owner, OwnerQuery, Sourced};
 
-/// The owner that a person's command means. A namespace that is a guess is asked for where `asks` and there is a
-/// terminal; elsewhere it is taken, and told.
+/// The owner that a person's command means. A namespace that is a guess, or that nobody names, is asked for where `asks` and there is a
+/// terminal; elsewhere the guess is taken, and told.
 pub fn owner(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, asks: bool) -> Result<Owner> {
-    let namespace = settings::namespace(&query, env, place)?;
-    if !namespace.origin.is_guess() {
+    let guess = settings::named(&query, env, place)?;
+    if guess.as_ref().is_some_and(|named| !named.origin.is_guess()) {
         return settings::owner(&query, env, place);
     }
-    let Sourced { value: guess, origin } = namespace;
-    let is_valid = settings::is_label(&guess, true);
+    let guess = guess.filter(|guess| settings::is_label(&guess.value, true));
     if !asks || !prompt::may_ask() {
-        if is_valid {
+        if let Some(Sourced { value: guess, origin }) = guess {
             output::warn(format_args!(
                 "nobody named a namespace: taking {guess} (from {origin}); to name it: --namespace {guess}"
             ));
         }
         return settings::owner(&query, env, place);
     }
-    let answer = match is_valid {
-        true => prompt::ask(&format!("Namespace [{guess}]:"))?,
-        false => prompt::ask("Namespace:")?,
+    let answer = match &guess {
+        Some(guess) => prompt::ask(&format!("Namespace [{}]:", guess.value))?,
+        None => prompt::ask("Namespace:")?,
     };
     let Some(answer) = answer else {
         let what = "no namespace was named, and the answer ended without one";
         return Err(Error::new(ExitCode::Usage, what).next("add --namespace, and yours"));
     };
     let decided = Sourced {
-        value: if answer.is_empty() { guess } else { answer },
+        value: guess.filter(|_| answer.is_empty()).map_or(answer, |guess| guess.value),
         origin: Origin::Answer,
     };
     let query = OwnerQuery {

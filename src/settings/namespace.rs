@@ -20,8 +20,22 @@ const CONFIG_ENV_MAX: u64 = 64 * 1024;
 /// The namespace in force, before its form is checked; which is a guess where [`Origin::is_guess`] says so.
 ///
 /// # Errors
-/// [`ExitCode::Usage`] where nobody names one; otherwise where a record cannot be read.
+/// [`ExitCode::Usage`] where nobody names one; otherwise as [`named`].
 pub fn namespace(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Sourced<String>> {
+    named(query, env, place)?.ok_or_else(|| {
+        Error::new(
+            ExitCode::Usage,
+            "could not tell the namespace: no flag, variable or record names one",
+        )
+        .next("add --namespace johndee, for example")
+    })
+}
+
+/// The same; `None` where nobody names one, as in a container that has no `USER`.
+///
+/// # Errors
+/// Where a record cannot be read, or a guess would stand in for what is stored.
+pub fn named(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Option<Sourced<String>>> {
     let some = |value: Option<&str>, origin: Origin| {
         Ok(value.map(|value| Sourced {
             value: value.to_owned(),
@@ -33,7 +47,7 @@ pub fn namespace(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<
         Some(guess) => refuse_against_stored(guess, place).map(Some),
         None => Ok(None),
     };
-    let found = decide(
+    decide(
         Setting::Namespace,
         &[
             (Claimant::Flag, &|| Ok(query.decided_namespace.cloned())),
@@ -55,14 +69,7 @@ pub fn namespace(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<
             }),
             (Claimant::UserName, &|| guess(var("USER"))),
         ],
-    )?;
-    found.ok_or_else(|| {
-        Error::new(
-            ExitCode::Usage,
-            "could not tell the namespace: no flag, variable or record names one",
-        )
-        .next("add --namespace johndee, for example")
-    })
+    )
 }
 
 /// The namespace that the hook of a home speaks for, with the hook's record: what `.sigilum/hook.json` says, else the

@@ -3,6 +3,7 @@
 use crate::env;
 
 use env::TestEnv;
+use env::watching::managed_token;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -110,6 +111,25 @@ fn a_guess_never_replaces_what_is_known() {
             r#"{"mode": "managed", "api_url": "https://api.sigilum.id", "email": "a@b"}"#,
         );
         shows(&env, &[], &[], ".openclaw:work");
+    }
+}
+
+/// A container has no `USER`; a name such as `john.doe` is no namespace.
+#[test]
+fn where_the_account_has_no_name_of_a_namespace_a_person_is_asked_all_the_same() {
+    for user in ["", "jo", "john.doe", "DOMAIN\\john"] {
+        let run = |env: &TestEnv, mode: &str| env.run(["auth", "login", "--mode", mode]).env("USER", user);
+        let env = TestEnv::new();
+        let output = run(&env, "oss-local").at_a_terminal("johndee\n");
+        assert_eq!(output.code, 0, "{user}: {}", output.stderr);
+        assert!(output.stderr.contains("Namespace:"), "{user}: {}", output.stderr);
+        assert!(env.sigilum("owner-token-johndee.jwt").exists());
+        // The token of the hosted Sigilum names it.
+        let env = TestEnv::new();
+        let token = managed_token("johndee", 5_000);
+        let output = run(&env, "managed").at_a_terminal(&format!("{token}\n"));
+        assert_eq!(output.code, 0, "{user}: {}", output.stderr);
+        assert!(env.sigilum("owner-token-johndee.jwt").exists(), "{user}");
     }
 }
 

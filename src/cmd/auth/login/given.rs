@@ -43,7 +43,12 @@ pub(super) fn owner_and_token(
     let owner = |token_namespace| owner::owner(query(token_namespace), env, place, true);
     let typed = args.owner_token.is_some() || args.owner_token_stdin;
     // A guessed namespace is told of once, and not where the token names it.
-    let mode = || settings::owner(&query(None), env, place).map(|owner| owner.mode.value);
+    let mode = || match settings::named(&query(None), env, place) {
+        Ok(Some(named)) if !named.origin.is_guess() => {
+            settings::owner(&query(None), env, place).map(|owner| owner.mode.value)
+        }
+        _ => settings::unrecorded_mode(&query(None), env),
+    };
     if action == Action::Refresh && !typed && mode()? == Mode::OssLocal {
         return Ok((owner(None)?, None));
     }
