@@ -265,7 +265,7 @@ pub fn person_home(env: &Env) -> Result<PathBuf> {
 
 /// Whether a script left it where it had no value. OpenClaw 2026.9.6 takes it for none where a person's home folder is
 /// meant.
-fn is_no_value(text: &str) -> bool {
+pub fn is_no_value(text: &str) -> bool {
     matches!(text, "undefined" | "null")
 }
 

@@ -5,7 +5,7 @@ use super::{OwnerQuery, Sourced};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
-use crate::home::OpenClawHome;
+use crate::home::{OpenClawHome, is_no_value};
 use crate::hook_record::{self, HookRecord};
 use crate::mode::Mode;
 use crate::origin::Origin;
@@ -164,7 +164,9 @@ pub fn is_label(text: &str, capitals: bool) -> bool {
 
 /// Managed namespaces may hold capital letters too.
 pub(super) fn check_namespace(namespace: &Sourced<String>, mode: Mode) -> Result<()> {
-    if is_label(&namespace.value, mode == Mode::Managed) {
+    let by_a_script =
+        matches!(namespace.origin, Origin::Env(_) | Origin::SigilumConfig(_)) && is_no_value(&namespace.value);
+    if is_label(&namespace.value, mode == Mode::Managed) && !by_a_script {
         return Ok(());
     }
     Err(Error::new(

@@ -55,11 +55,13 @@ pub fn without_invisible(text: &str) -> Option<String> {
 /// The text as it was before a terminal, a mail program or a browser wrote it down, with what each of them did, in words
 /// that follow "left out"; `None` where none did.
 pub fn as_it_was(text: &str) -> Option<(String, Vec<&'static str>)> {
-    let steps: [(Undo, &'static str); 4] = [
+    let steps: [(Undo, &'static str); 6] = [
         (without_colours, "a terminal's colours"),
         (without_quote_marks, "the quote marks before its lines"),
         (from_quoted_printable, "its quoted-printable encoding"),
         (from_percent, "its percent-encoding"),
+        (from_dashes, "the dashes of a text program"),
+        (from_plain_base64, "the signs of plain base64"),
     ];
     let (mut text, mut undone) = (text.to_owned(), Vec::new());
     for (step, what) in steps {
@@ -115,6 +117,21 @@ fn from_quoted_printable(text: &str) -> Option<String> {
 fn from_percent(text: &str) -> Option<String> {
     let plain = unescaped(text, '%');
     (plain != text).then_some(plain)
+}
+
+/// From the dashes that a text program sets in a hyphen's place; an em dash is two of them.
+fn from_dashes(text: &str) -> Option<String> {
+    let plain = text.replace('\u{2014}', "--");
+    let plain = plain.replace(['\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2212}'], "-");
+    (plain != text).then_some(plain)
+}
+
+/// Of what is nothing but base64 (RFC 4648 §4) and dots: as base64url, without padding.
+fn from_plain_base64(text: &str) -> Option<String> {
+    let may = |c: char| c.is_ascii_alphanumeric() || "+/=-_.".contains(c) || c.is_whitespace();
+    let parts = text.split('.').map(|part| part.trim_end().trim_end_matches('='));
+    let plain = parts.collect::<Vec<_>>().join(".").replace('+', "-").replace('/', "_");
+    (plain != text && text.starts_with("ey") && text.chars().all(may)).then_some(plain)
 }
 
 fn unescaped(text: &str, sign: char) -> String {
@@ -179,6 +196,12 @@ mod tests {
             ),
             ("x=3Da=2eb=\r\nc=\nd", "x=a.bcd", "its quoted-printable encoding"),
             ("a%2Eb%5fc%2D%zz", "a.b_c-%zz", "its percent-encoding"),
+            (
+                "a\u{2011}b\u{2013}c\u{2014}d",
+                "a-b-c--d",
+                "the dashes of a text program",
+            ),
+            ("eya+b/=.c==", "eya-b_.c", "the signs of plain base64"),
         ] {
             assert_eq!(as_it_was(text), Some((was.to_owned(), vec![undone])), "{text}");
         }

@@ -11,10 +11,11 @@ use serde_json::{Map, Value};
 /// A text over this size in bytes is looked at no further: an owner token has about 400.
 pub const MAX_TEXT: usize = 64 * 1024;
 
-/// How secrets begin that are no owner tokens, and what they are. The first two are Sigilum's own.
-const OTHER_SECRETS: [(&str, &str); 12] = [
+/// How secrets begin that are no owner tokens, and what they are. The first three are Sigilum's own.
+const OTHER_SECRETS: [(&str, &str); 13] = [
     ("sk_live_", "the API key of a Sigilum service"),
     ("gw_", "the upstream secret of a Sigilum gateway connection"),
+    ("cl_", "the id of a request"),
     ("sk-", "an API key"),
     ("sk_", "an API key"),
     ("pk_", "an API key"),
@@ -57,6 +58,12 @@ pub enum NoToken {
     /// The signature is too short, or there is none.
     #[error("the end of the token is missing")]
     NoEnd,
+    /// What a page or a log shows in a secret's place.
+    #[error("a part of it is hidden, behind dots or stars")]
+    Masked,
+    /// `$NAME`, `<token>`.
+    #[error("it only stands for a token")]
+    Placeholder,
     /// The first part is not one.
     #[error("the beginning of the token is missing or changed")]
     NoBeginning,
@@ -91,7 +98,7 @@ impl NoToken {
     pub fn next(&self) -> Option<&'static str> {
         Some(match self {
             Self::Several(_) => "paste the owner token alone, as your account page at https://sigilum.id shows it",
-            Self::NoEnd | Self::NoBeginning | Self::LongEnd => {
+            Self::NoEnd | Self::NoBeginning | Self::LongEnd | Self::Masked => {
                 "copy the whole token, from its first letter to its last"
             }
             Self::OtherSecret("the API key of a Sigilum service") => {
@@ -177,7 +184,7 @@ fn find(text: &str) -> Result<Sound, NoToken> {
         }
     };
     if let Some(fault) = one.fault.or_else(|| of_another_issuer(&one.token)) {
-        return Err(fault);
+        return Err(if is_masked(text) { NoToken::Masked } else { fault });
     }
     Ok(Sound {
         is_around: text.split_whitespace().collect::<String>() != one.token,
@@ -321,6 +328,23 @@ fn signature_length(header: &Map<String, Value>) -> Option<usize> {
     }
 }
 
+/// Whether a word of it, or all of it, is a secret with a part left out.
+fn is_masked(text: &str) -> bool {
+    let hides = |word: &str| {
+        word.contains(['\u{2026}', '\u{2022}', '\u{25cf}']) || word.contains("***") || word.contains("...")
+    };
+    let is_alone = !text.contains(char::is_whitespace);
+    text.split_whitespace()
+        .any(|word| hides(word) && (is_alone || word.contains("ey")))
+}
+
+/// What a person is to put the token in the place of.
+fn is_placeholder(text: &str) -> bool {
+    let around = |start, end| text.starts_with(start) && text.ends_with(end);
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    around("<", ">") || around("${", "}") || around("{{", "}}") || text.strip_prefix('$').is_some_and(is_name)
+}
+
 fn of_another_issuer(token: &str) -> Option<NoToken> {
     let says = claims_of(token)?;
     let issuer = says.get("iss")?.as_str().filter(|issuer| *issuer != claims::ISSUER)?;
@@ -334,6 +358,9 @@ fn what_it_is(text: &str) -> NoToken {
     let begins = |starts: &[&str]| starts.iter().any(|start| lower.starts_with(start));
     if text.is_empty() {
         return Invalid::Empty.into();
+    }
+    if is_masked(text) {
+        return NoToken::Masked;
     }
     if lower.contains("-----begin ") {
         return NoToken::Pem;
@@ -364,6 +391,9 @@ fn what_it_is(text: &str) -> NoToken {
         && (begins(&["/", "./", "../", "~/"]) || [".jwt", ".txt", ".json"].iter().any(|end| lower.ends_with(end)))
     {
         return NoToken::Path;
+    }
+    if is_placeholder(text) {
+        return NoToken::Placeholder;
     }
     match claims::inspect(&text.into()) {
         Err(Invalid::Header) if text.split('.').nth(1).and_then(claims::members).is_some() => NoToken::NoBeginning,

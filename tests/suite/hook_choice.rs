@@ -200,7 +200,13 @@ fn a_switch_needs_a_login_and_leaves_no_other_ones_token_in_the_config() {
     env.run(login("bob")).expect(0);
     let other = env.run(["auth", "switch", "carl"]).expect(1);
     assert!(other.stderr.contains("logged in here: alice, bob"), "{}", other.stderr);
-    env.run(["auth", "switch", "../alice"]).expect(2);
+    let none = env.run(["auth", "switch", "../alice"]).expect(2);
+    assert!(
+        none.stderr
+            .ends_with("\n  next: sigilum-authz-notify auth switch alice\n"),
+        "{}",
+        none.stderr
+    );
 
     // Who logs out says nothing of whom the hook speaks for, but is told who is left.
     env.run(["auth", "logout", "--namespace", "alice"]).expect(0);

@@ -136,6 +136,12 @@ fn rows() -> Vec<Row> {
             ));
         }
     }
+    // As a script leaves it that had no value.
+    for name in ["undefined", "null"] {
+        let step = "unset NAME; or set it to another, such as johndee";
+        let what = format!("invalid namespace {name:?} (from NAME)").leak();
+        rows.push((Variable("SIGILUM_NAMESPACE", name), LOGIN, what, step));
+    }
     for command in [SHOW, STATUS, LOGIN, RUN, LIST, SERVICES, &["hook", "install"]] {
         let what = "invalid namespace \"x y\" (from USER: a guess)";
         rows.push((Variable("USER", "x y"), command, what, GUESS));

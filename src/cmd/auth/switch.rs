@@ -23,7 +23,7 @@ use std::time::Duration;
 pub fn run(args: &SwitchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.place, env)?;
     let namespace = &args.namespace;
-    if settings::is_label(namespace, true) && !place.record_file(namespace).exists() {
+    if !settings::is_label(namespace, true) || !place.record_file(namespace).exists() {
         return Err(no_login(args, &place));
     }
     let owner = logged_in(namespace, &place)?;
@@ -125,9 +125,16 @@ fn no_login(args: &SwitchArgs, place: &OpenClawHome) -> Error {
         [] => "nobody is logged in here".to_owned(),
         _ => format!("logged in here: {}", logged_in.join(", ")),
     };
-    Error::new(
-        ExitCode::Failure,
+    let may_be = settings::is_label(namespace, mode == Mode::Managed);
+    let code = if may_be { ExitCode::Failure } else { ExitCode::Usage };
+    let error = Error::new(
+        code,
         format!("could not switch to {namespace}, it is not logged in; {who}"),
-    )
-    .next(mode.login_command(namespace))
+    );
+    // No login makes it.
+    if !may_be && let [one, ..] = logged_in[..] {
+        let flags = context::place_flags(&args.place);
+        return error.next(format!("sigilum-authz-notify auth switch {one}{flags}"));
+    }
+    error.next(mode.login_command(namespace))
 }

@@ -25,8 +25,8 @@ pub enum UrlError {
 
 /// Checks a base URL under the rules above; `insecure` is whether `SIGILUM_ALLOW_INSECURE_HTTP` is on.
 pub fn check_url(url: &str, insecure: bool) -> Result<Url, UrlError> {
-    // The parser takes some out without a word.
-    if url.contains(|c: char| c.is_whitespace() || c.is_control()) {
+    // The parser takes some out without a word, and a backslash for a slash.
+    if url.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
         return Err(UrlError::NotAUrl);
     }
     let url = Url::parse(url).map_err(|_| UrlError::NotAUrl)?;

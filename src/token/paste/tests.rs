@@ -124,6 +124,32 @@ fn a_token_as_people_paste_it_is_taken() {
 }
 
 #[test]
+fn what_a_program_put_in_the_place_of_a_tokens_signs_is_put_right() {
+    let jwt = &(0..)
+        .map(|n| token(&format!("alice{n}")))
+        .find(|jwt| jwt.contains('-') && jwt.contains('_'))
+        .unwrap();
+    let padded = jwt
+        .split('.')
+        .map(|part| format!("{part}{}", &"==="[..(4 - part.len() % 4) % 4]));
+    let padded = padded.collect::<Vec<_>>().join(".");
+    let (dashes, standard) = ("the dashes of a text program", "the signs of plain base64");
+    for (text, left_out) in [
+        (jwt.replace('-', "\u{2011}"), vec![dashes]),
+        (format!("\"{}\"", jwt.replace('-', "\u{2013}")), vec![dashes, AROUND]),
+        (padded.clone(), vec![standard]),
+        (
+            broken(&padded.replace('-', "+").replace('_', "/"), 64, "\n"),
+            vec![standard, BLANKS],
+        ),
+    ] {
+        let pasted = read(text.as_bytes()).unwrap_or_else(|why| panic!("{why}: {text}"));
+        assert_eq!(pasted.token.expose_secret(), jwt, "{text}");
+        assert_eq!(pasted.left_out, left_out, "{text}");
+    }
+}
+
+#[test]
 fn what_is_no_token_is_named_for_what_it_is() {
     let jwt = &token("alice");
     let foreign = FOREIGN;
@@ -214,7 +240,18 @@ fn what_is_no_token_is_named_for_what_it_is() {
         (r#"{"error":"unauthorized"}"#.to_owned(), "JSON without an owner token"),
         ("~/Downloads/owner-token-alice.jwt".to_owned(), "it is a path"),
         ("token.jwt".to_owned(), "it is a path"),
-        ("<token>".to_owned(), "does not look like a token"),
+        ("<token>".to_owned(), "it only stands for a token"),
+        ("$SIGILUM_OWNER_TOKEN".to_owned(), "it only stands for a token"),
+        ("${SIGILUM_OWNER_TOKEN}".to_owned(), "it only stands for a token"),
+        ("cl_0123456789abcdef01234567".to_owned(), "it is the id of a request"),
+        (
+            format!("{}\u{2026}{}", &jwt[..12], &jwt[jwt.len() - 4..]),
+            "a part of it is hidden",
+        ),
+        (format!("Token: {}***", &jwt[..20]), "a part of it is hidden"),
+        (format!("{}...", &jwt[..90]), "a part of it is hidden"),
+        (format!("{}********", &jwt[..jwt.len() - 8]), "a part of it is hidden"),
+        ("\u{2022}".repeat(24), "a part of it is hidden"),
         ("not a token".to_owned(), "does not look like a token"),
         ("e30.W10.e30".to_owned(), "its claims are not a JSON object"),
         ("x".repeat(MAX_TEXT + 1), "it is over"),

@@ -92,6 +92,14 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "switch to what is no namespace",
+        set_up: alice,
+        first: &["auth", "switch", "al.ice"],
+        step: "sigilum-authz-notify auth switch alice",
+        then: Then::IsDone,
+        ..CASE
+    },
+    Case {
         name: "switch to a namespace without a token",
         set_up: |world| {
             alice(world);

@@ -65,6 +65,11 @@ pub const SITES: &[Site] = &[
     ),
     Site("cmd::auth::show", "log_in)", Case("no token of the hosted Sigilum")),
     Site("cmd::auth::show", "{log_in}", Case("an expired token")),
+    Site(
+        "cmd::auth::switch",
+        r#"format!("sigilum-authz-notify auth switch"#,
+        Case("switch to what is no namespace"),
+    ),
     Site("cmd::auth::switch", "mode.login_command", Case("switch to a stranger")),
     Site(
         "cmd::auth::switch",
