@@ -93,9 +93,7 @@ impl Error {
         self.next = Some(step.into());
         self
     }
-}
 
-impl Error {
     /// The same error, whose step is for the home that the command was called for.
     #[must_use]
     pub fn called(mut self, called: &Called) -> Self {
@@ -186,9 +184,7 @@ impl Error {
         let io = cause.downcast_ref().map(std::io::Error::kind);
         io.or_else(|| cause.downcast_ref().map(|errno: &rustix::io::Errno| errno.kind()))
     }
-}
 
-impl Error {
     /// What failed and why.
     pub fn text(&self) -> String {
         let mut text = self.what.clone();

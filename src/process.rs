@@ -49,9 +49,7 @@ impl Process {
             Life::Alive { starttime: now } => matches!((self.starttime, now), (Some(then), Some(now)) if then != now),
         }
     }
-}
 
-impl Process {
     /// Whether the file of the program that it runs was removed or replaced since, where that can be told (Linux, and
     /// only of one's own processes).
     pub fn runs_a_removed_program(&self) -> bool {

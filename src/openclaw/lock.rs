@@ -47,7 +47,8 @@ impl Default for LockOptions {
     }
 }
 
-/// OpenClaw's write lock, held until dropped. If the process dies first, the next one to want the lock sees that.
+/// OpenClaw's write lock, held until dropped. If the process dies first, the next one to want the lock sees that. What is
+/// there when it ends but is not ours (not the same file with the same bytes) stays.
 #[derive(Debug)]
 pub struct WriteLock {
     folder: Folder,
@@ -55,18 +56,6 @@ pub struct WriteLock {
     /// The lock itself, held open: its number is no other file's, and a release needs no new descriptor.
     file: File,
     bytes: Vec<u8>,
-}
-
-impl WriteLock {
-    /// Where the lock is.
-    pub fn path(&self) -> PathBuf {
-        self.folder.join(&self.name)
-    }
-
-    /// Ends the lock. What is there by now but is not ours (not the same file with the same bytes) stays.
-    pub fn release(self) {
-        drop(self);
-    }
 }
 
 impl Drop for WriteLock {
@@ -85,12 +74,6 @@ impl Drop for WriteLock {
             let _ = self.folder.remove(&self.name);
         }
     }
-}
-
-/// Where the lock of a config is. The config's folder must exist, the config need not.
-pub fn lock_path(config: &Path) -> io::Result<PathBuf> {
-    let (folder, name) = split(config)?;
-    Ok(std::fs::canonicalize(folder)?.join(name))
 }
 
 /// Takes OpenClaw's write lock on a config file, waiting for whoever holds it.

@@ -40,9 +40,7 @@ impl ApiError {
     pub fn refuses_the_token(&self) -> bool {
         matches!(self, Self::Expired | Self::Unauthorized)
     }
-}
 
-impl ApiError {
     /// Whether something answered, and not as a Sigilum API does, busy or not: another URL is probably meant.
     pub fn is_strange(&self) -> bool {
         match self {

@@ -101,13 +101,6 @@ impl Checkout {
         &self.root
     }
 
-    /// Whether there is only `wrangler.toml.example`: enough for us, but wrangler itself wants `wrangler.toml`.
-    pub fn lacks_wrangler_toml(&self) -> bool {
-        self.wrangler
-            .extension()
-            .is_some_and(|extension| extension == "example")
-    }
-
     /// `apps/api/.dev.vars`, where wrangler keeps the local API's variables.
     pub fn dev_vars(&self) -> PathBuf {
         self.root.join(API).join(".dev.vars")

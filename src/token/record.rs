@@ -62,9 +62,7 @@ impl Record {
         }
         self
     }
-}
 
-impl Record {
     /// Gives the files and folders that it names other names.
     fn rename(&mut self, name: impl Fn(&Path) -> PathBuf) {
         let named = [&mut self.token_file, &mut self.api_db, &mut self.source_home];

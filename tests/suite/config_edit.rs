@@ -506,7 +506,7 @@ fn an_edit_waits_for_our_lock_and_for_openclaws() {
         let edit = scope.spawn(|| home.edit(put("t")).map(|_| Instant::now()));
         std::thread::sleep(Duration::from_millis(150));
         let freed = Instant::now();
-        theirs.release();
+        drop(theirs);
         assert!(edit.join().unwrap().unwrap() > freed);
     });
     // It holds its own as long as it is told to.

@@ -83,16 +83,6 @@ impl fmt::Display for TlsReason {
     }
 }
 
-impl HttpError {
-    /// Whether the other side could not be reached at all, as against having answered badly.
-    pub fn is_unreachable(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused | Self::Name | Self::Proxy | Self::Connect(_) | Self::Tls(_) | Self::Timeout
-        )
-    }
-}
-
 /// Puts reqwest's error into our words. Its own text may quote the other side, so none of it is kept.
 pub(super) fn reason(error: &reqwest::Error) -> HttpError {
     if error.is_timeout() {
