@@ -29,8 +29,14 @@ grep -q '"enabled": true' "$state/openclaw.json" || fail "hook install: no entry
 run hook run "${here[@]}" <<<'{"type":"command","action":"new","chatType":"direct"}' | grep -q 'Sigilum: 2 ' || fail "hook run"
 run auth refresh --namespace demo --print-token false "${here[@]}" >/dev/null || fail "auth refresh"
 run watch --once "${here[@]}" 2>/dev/null || fail "watch --once"
-printf '{"id":1,"type":"command","action":"new","chatType":"direct"}\n' | run serve --stdio --no-watch "${here[@]}" 2>/dev/null |
-  grep -q '"id":1' || fail "serve"
+# Its input stays open until it has answered: a slow processor gets no answer out in the half second that is left at an end.
+mkfifo "$home/in" "$home/out"
+run serve --stdio --no-watch "${here[@]}" <"$home/in" >"$home/out" 2>/dev/null &
+exec 3>"$home/in" 4<"$home/out"
+echo '{"id":1,"type":"command","action":"new","chatType":"direct"}' >&3
+read -r -t 60 answer <&4 && grep -q '"id":1.*Sigilum: 2 ' <<<"$answer" || fail "serve: $answer"
+exec 3>&- 4<&-
+wait $! || fail "serve: it did not end well"
 run man >/dev/null && run completions bash >/dev/null || fail "man, completions"
 run hook uninstall --purge "${here[@]}" >/dev/null || fail "hook uninstall"
 [ ! -e "$state/.sigilum" ] || fail "hook uninstall --purge: something of ours is left"

@@ -98,19 +98,8 @@ const record = () => JSON.parse(readFileSync(join(world.state, ".sigilum/hook.js
 /** `openclaw sigilum …`: { code, stdout, stderr }. */
 const sigilum = (args, options = {}) => run(process.execPath, [OPENCLAW_ENTRY, "sigilum", ...args], { env: world.env, cwd: world.home, ...options });
 
-/** An owner token as the account page of the hosted Sigilum would show it. */
-async function ownerToken() {
-  const home = join(world.home, "elsewhere");
-  mkdirSync(home, { recursive: true, mode: 0o700 });
-  const args = ["auth", "login", "--mode", "oss-local", "--namespace", NAMESPACE, "--api-url", world.api.url, "--token-only"];
-  const { code, stdout, stderr } = await run(BINARY, args, { env: { HOME: home, PATH: "", JWT_SECRET: world.secret } });
-  assert.equal(code, 0, stderr);
-  rmSync(home, { recursive: true });
-  return stdout.trim();
-}
-
 test("from nothing to the notice in the chat", async () => {
-  const token = await ownerToken();
+  const token = await world.ownerToken();
   await world.boot();
   alice = await world.person("alice");
   const began = performance.now();
@@ -166,15 +155,26 @@ test("npm install -g gives the command line, which knows the plugin and makes no
   await notice();
 });
 
-test("OpenClaw finds nothing to say against it", async () => {
+/** What OpenClaw's checks have to say of us that is more than information: the audit's findings, and lines of the others. */
+async function findings() {
+  const found = [];
+  const ours = (text) => /sigilum/i.test(text);
+  const audit = await world.openclawJson("security", "audit", "--deep");
+  assert.ok(audit.findings.length > 0, "an audit that finds nothing in this home does not look");
+  found.push(...audit.findings.filter((one) => ours(JSON.stringify(one)) && one.severity !== "info").map(({ checkId }) => checkId));
+  for (const words of [["plugins", "doctor"], ["doctor", "--non-interactive"]]) {
+    const { code, stdout, stderr } = await world.openclaw(...words);
+    const lines = `${stdout}\n${stderr}`.split("\n").filter(ours);
+    console.log(`      openclaw ${words.join(" ")}: ${code}, ${lines.map((line) => line.trim()).join(" | ") || "not a word"}`);
+    found.push(...lines.filter((line) => /warn|error|critical|fail|unknown|deprecat/i.test(line)));
+  }
+  return found;
+}
+
+test("OpenClaw finds nothing to say against it but that its version was not pinned", async () => {
   const { plugin } = await world.openclawJson("plugins", "inspect", PLUGIN);
   assert.equal(plugin.status, "loaded");
-  for (const words of [["plugins", "doctor"], ["doctor", "--non-interactive"], ["security", "audit", "--deep"]]) {
-    const { stdout, stderr } = await world.openclaw(...words);
-    const ours = `${stdout}\n${stderr}`.split("\n").filter((line) => /sigilum/i.test(line));
-    console.log(`      openclaw ${words.join(" ")}: ${ours.map((line) => line.trim()).join(" | ") || "not a word"}`);
-    assert.doesNotMatch(ours.join("\n"), /warn|error|critical|fail|unknown|deprecat/i);
-  }
+  assert.deepEqual(await findings(), ["plugins.installs_unpinned_npm_specs"]);
 });
 
 test("what doctor finds shows in openclaw health", { skip: !since(8) && "OpenClaw has it since 2026.8.2" }, async () => {
@@ -226,15 +226,16 @@ test("uninstalled by OpenClaw: no child, the usual acknowledgement; ours says wh
   assert.doesNotMatch(text, /Sigilum/);
 });
 
-test("installed again: what OpenClaw switched off stays off until it is enabled", async () => {
+test("installed again, pinned: what OpenClaw switched off stays off until it is enabled; its checks have not a word", async () => {
   publish(VERSION.replace(/\d+$/, (patch) => Number(patch) + 3));
-  await world.openclawOk("plugins", "install", PLUGIN, "--force", ...CONSENT);
+  await world.openclawOk("plugins", "install", PLUGIN, "--pin", "--force", ...CONSENT);
   const enabled = world.value().plugins?.entries?.[PLUGIN]?.enabled;
   console.log(`      after uninstall and install: enabled ${enabled}`);
   if (enabled === false) await world.openclawOk("plugins", "enable", PLUGIN);
   if (!isHot) await restart();
   await child();
   await notice();
+  assert.deepEqual(await findings(), []);
   await world.gateway.stop("SIGTERM");
   assert.deepEqual(runningFrom(world.home), []);
 });

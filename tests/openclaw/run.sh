@@ -2,7 +2,7 @@
 # End to end against the real OpenClaw, a real IRC server, a real Matrix homeserver and a loopback Sigilum API.
 #
 #   run.sh            everything on the newest OpenClaw, the short path on an old one
-#   run.sh versions   the short path on each OpenClaw that we serve, and on the newest and an old one the plugin from npm
+#   run.sh versions   the short path on each OpenClaw that we serve, and on the newest and an old one what npm's packages bring
 #   run.sh NAME…      these tests (NAME.test.mjs) on the OpenClaw that E2E_OPENCLAW names, else on the newest;
 #                     many-writers, a minute of three kinds of writers on one config, runs only so
 #
@@ -156,7 +156,7 @@ case ${1-} in
     ;;
   versions)
     for version in "${versions[@]}"; do on "$version" short; done
-    for version in "$newest" "$old"; do on "$version" npm; done
+    for version in "$newest" "$old"; do on "$version" newcomer npm; done
     ;;
   *) on "${E2E_OPENCLAW:-$newest}" "$@" ;;
 esac

@@ -88,6 +88,17 @@ export class World {
     return this.sigilumOk(...args, ...more);
   }
 
+  /** An owner token as the account page of the hosted Sigilum would show it. */
+  async ownerToken() {
+    const home = join(this.home, "elsewhere");
+    mkdirSync(home, { recursive: true, mode: 0o700 });
+    const args = ["auth", "login", "--mode", "oss-local", "--namespace", NAMESPACE, "--api-url", this.api.url, "--token-only"];
+    const { code, stdout, stderr } = await run(BINARY, args, { env: { HOME: home, PATH: "", JWT_SECRET: this.secret } });
+    assert.equal(code, 0, stderr);
+    rmSync(home, { recursive: true });
+    return stdout.trim();
+  }
+
   refresh(...more) {
     return this.sigilumOk("auth", "refresh", "--namespace", NAMESPACE, "--print-token", "false", ...more);
   }
