@@ -450,6 +450,12 @@ fn nobody_is_told_to_make_private_what_somebody_else_may_have_written() {
 
 #[test]
 fn config_and_entry() {
+    let bundles = |home: &Home| {
+        home.edit_config(|config| config["env"] = json!({"vars": {"OPENCLAW_BUNDLED_HOOKS_DIR": "/w/hooks"}}));
+        home.openclaw_makes("config unset env.vars.OPENCLAW_BUNDLED_HOOKS_DIR", |config| {
+            config["env"] = json!({});
+        });
+    };
     let moves = |home: &Home| {
         home.edit_config(|config| config["env"] = json!({"vars": {"OPENCLAW_STATE_DIR": "/elsewhere"}}));
         home.openclaw_makes("config unset env.vars.OPENCLAW_STATE_DIR", |config| {
@@ -499,6 +505,15 @@ fn config_and_entry() {
             next: "openclaw config unset 'plugins.load.paths[1]'",
             after: Gone,
             set_up: loads,
+        },
+        Row {
+            check: "config-loads-code",
+            state: "warn",
+            code: 0,
+            text: "openclaw.json sets env.vars.OPENCLAW_BUNDLED_HOOKS_DIR for the OpenClaw gateway, which then runs what",
+            next: "openclaw config unset env.vars.OPENCLAW_BUNDLED_HOOKS_DIR",
+            after: Gone,
+            set_up: bundles,
         },
         Row {
             check: "entry",

@@ -83,7 +83,19 @@ fn anothers(name: &'static str, facts: &Facts) -> Option<Finding> {
 
 /// OpenClaw fills its gateway's environment from the config: these move the home that the gateway works in.
 pub(super) fn moves_home(name: &'static str, facts: &Facts) -> Vec<Finding> {
-    const MOVE: [&str; 3] = ["OPENCLAW_STATE_DIR", "OPENCLAW_HOME", "OPENCLAW_CONFIG_PATH"];
+    let moving = set_variables(facts, &["OPENCLAW_STATE_DIR", "OPENCLAW_HOME", "OPENCLAW_CONFIG_PATH"]);
+    let finding = |path: String| {
+        let text = format!(
+            "openclaw.json sets {path} for the OpenClaw gateway, which then works in another home than this one"
+        );
+        let next = format!("openclaw config unset {}", fs::quoted(path.as_ref()));
+        Finding::warn(name, text, next)
+    };
+    moving.into_iter().map(finding).collect()
+}
+
+/// Which of these variables the config sets for the gateway: `env.vars.OPENCLAW_HOME`.
+fn set_variables(facts: &Facts, names: &[&str]) -> Vec<String> {
     let members = |path: &str| {
         facts
             .config_value()
@@ -91,31 +103,25 @@ pub(super) fn moves_home(name: &'static str, facts: &Facts) -> Vec<Finding> {
     };
     let places = [("/env", "env"), ("/env/vars", "env.vars")];
     let set = places.into_iter().flat_map(|(pointer, at)| {
-        let names = members(pointer)
-            .into_iter()
-            .flatten()
-            .filter(|(_, value)| value.is_string());
-        names.map(move |(key, _)| (at, key))
+        let set = members(pointer).into_iter().flatten();
+        let texts = set.filter(|(_, value)| value.is_string());
+        texts.map(move |(key, _)| (at, key))
     });
-    let moving = set.filter(|(_, key)| MOVE.contains(&key.trim()));
-    let finding = |(at, key): (&str, &String)| {
-        let text = format!(
-            "openclaw.json sets {at}.{key} for the OpenClaw gateway, which then works in another home than this one"
-        );
-        let path = format!("{at}.{key}");
-        Finding::warn(
-            name,
-            text,
-            format!("openclaw config unset {}", fs::quoted(path.as_ref())),
-        )
-    };
-    moving.map(finding).collect()
+    set.filter(|(_, key)| names.contains(&key.trim()))
+        .map(|(at, key)| format!("{at}.{key}"))
+        .collect()
 }
 
 /// What lies in a folder that these name runs in the gateway: an agent that writes there is no guest any more.
 pub(super) fn loads_code(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let config = facts.config_value();
     let mut found = Vec::new();
+    for path in set_variables(facts, &["OPENCLAW_BUNDLED_HOOKS_DIR", "OPENCLAW_BUNDLED_PLUGINS_DIR"]) {
+        let text =
+            format!("openclaw.json sets {path} for the OpenClaw gateway, which then runs what lies in that folder");
+        let next = format!("openclaw config unset {}", fs::quoted(path.as_ref()));
+        found.push(Finding::warn(name, text, next));
+    }
     for at in ["plugins.load.paths", "hooks.internal.load.extraDirs"] {
         let pointer = format!("/{}", at.replace('.', "/"));
         let folders = config.and_then(|config| config.pointer(&pointer)?.as_array());
