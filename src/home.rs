@@ -389,6 +389,16 @@ fn home_of_openclaw_home(base: &Path, folder: &str, warnings: &mut Vec<String>) 
 /// Makes a path absolute, without looking at the file system beyond the working directory. It must be UTF-8: records,
 /// units and openclaw.json can hold no other, nor can OpenClaw.
 pub fn absolute(path: &Path) -> Result<PathBuf> {
+    // As bash leaves `--config=~/openclaw.json`: a folder named `~` is never meant.
+    if path.starts_with("~") {
+        return Err(Error::new(
+            ExitCode::Usage,
+            format!(
+                "could not use the path, the shell left its ~ as it is (write a blank, not =, before it): {}",
+                path.display()
+            ),
+        ));
+    }
     let absolute = std::path::absolute(path).map_err(|error| {
         Error::new(
             ExitCode::Usage,

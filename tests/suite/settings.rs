@@ -114,6 +114,29 @@ fn a_guess_never_replaces_what_is_known() {
     }
 }
 
+#[test]
+fn a_tilde_that_the_shell_left_makes_no_folder() {
+    let env = TestEnv::new();
+    for flag in [
+        "--openclaw-home=~/oc",
+        "--config=~/oc.json",
+        "--token-file=~/oc.jwt",
+        "--source-home=~/sigilum",
+    ] {
+        let login = ["auth", "login", "--mode", "oss-local", "--namespace", "johndee", flag];
+        let output = env.run(login).expect(2);
+        assert!(
+            output.stderr.contains("the shell left its ~ as it is"),
+            "{flag}: {}",
+            output.stderr
+        );
+    }
+    assert!(!env.openclaw().exists());
+    // As OpenClaw reads its variables.
+    env.login().env("OPENCLAW_STATE_DIR", "~/oc").expect(0);
+    assert!(env.home().join("oc/.sigilum").exists());
+}
+
 /// A container has no `USER`; a name such as `john.doe` is no namespace.
 #[test]
 fn where_the_account_has_no_name_of_a_namespace_a_person_is_asked_all_the_same() {
