@@ -139,3 +139,21 @@ fn the_demo_prints_no_token() {
         assert!(!shown.contains(signature) && shown.contains("Sigilum: 2 "), "{shown}");
     }
 }
+
+#[test]
+fn a_word_that_is_nearly_one_is_answered_with_it() {
+    let env = TestEnv::new();
+    for (typed, meant) in [
+        ("setpu", "a similar subcommand exists: 'setup'"),
+        ("authz aprove", "a similar subcommand exists: 'approve'"),
+        ("service ad", "a similar subcommand exists: 'add'"),
+        (
+            "auth login --namespce alice",
+            "a similar argument exists: '--namespace'",
+        ),
+        ("hook install --as plugn", "a similar value exists: 'plugin'"),
+    ] {
+        let output = env.run(typed.split(' ')).expect(2);
+        assert!(output.stderr.contains(&format!("tip: {meant}")), "{}", output.stderr);
+    }
+}

@@ -24,8 +24,8 @@ pub fn approve(args: &AuthzApproveArgs, env: &Env, out: &mut dyn Write) -> Resul
         ..Asked::new(Decision::Approve, &args.target)
     };
     let site = asked.site(env)?;
-    let until = args.time.map(|seconds| asked.until(&site, seconds)).transpose()?;
     let requests = target::named(&site, &args.target)?;
+    let until = args.time.map(|seconds| asked.until(&site, seconds)).transpose()?;
     Run { site, asked, until }.run(requests, out)
 }
 

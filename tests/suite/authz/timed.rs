@@ -160,6 +160,9 @@ fn refused_where_nobody_would_take_it_back() {
     assert!(output.stderr.contains(
         "next: sigilum-authz-notify watch --install-unit; or add --even-without-watcher, and the next watcher"
     ));
+    // What is not there is said first.
+    let gone = world.authz(&format!("approve {} --yes --for 30m", id(9))).expect(1);
+    assert!(gone.stderr.contains("could not find the request"), "{}", gone.stderr);
     // Nor does one of version 0.1.0 that still runs: this process, as it were.
     let old = json!({"pid": std::process::id(), "running": true, "started_at": "2026-01-01T00:00:00Z",
         "updated_at": "2026-01-01T00:00:00Z", "homes_served": 1, "homes": []});
