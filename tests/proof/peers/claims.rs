@@ -61,7 +61,8 @@ fn claim(changed: impl Fn(&str) -> Option<String>) -> String {
 
 fn hostile(trial: &Trial<'_>, field: &str, literal: &str) {
     let bad = claim(|name| (name == field || field == "all").then(|| literal.to_owned()));
-    let good = claim(|_| None);
+    // One id stands for one request.
+    let good = claim(|name| (name == "claim_id").then(|| "\"another-claim-id\"".to_owned()));
     let body = format!(
         "{{\"claims\":[{bad},{good}],\"pagination\":{{\"limit\":20,\"offset\":0,\"total\":2,\"has_more\":false}}}}"
     );
