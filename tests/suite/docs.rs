@@ -87,7 +87,7 @@ fn the_texts_beside_hook_and_plugin_name_what_decides() {
 
 /// Every page of ours, from the root of the repository.
 fn pages() -> Vec<PathBuf> {
-    const NOT_OURS: [&str; 4] = ["target", ".git", ".work", "node_modules"];
+    const NOT_OURS: [&str; 5] = ["target", "dist", ".git", ".work", "node_modules"];
     let mut folders = vec![root()];
     let mut pages = Vec::new();
     while let Some(folder) = folders.pop() {
