@@ -1,6 +1,6 @@
 // Which program the plugin starts, and how it is checked.
 import { spawn } from "node:child_process";
-import { statSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { NAME, command, environment, homeOf, isTrusted, missing, record } from "./handler.js";
 
@@ -19,10 +19,22 @@ export function ownProgram(root) {
   if (basename(modules) !== "node_modules") return undefined;
   const places = [modules, join(root, "node_modules")];
   const programs = places.map((place) => join(place, `${NAME}-${PLATFORM}`, "bin", NAME));
-  return programs.find((file) => {
-    const stats = statSync(file, { throwIfNoEntry: false });
-    return stats && isTrusted(stats);
-  });
+  return programs.find((file) => isAlone(file, modules));
+}
+
+/** Whether a file is a plain one, in plain folders from `top` on, all of which we and root alone can write. */
+function isAlone(file, top) {
+  const stats = (path) => lstatSync(path, { throwIfNoEntry: false });
+  const owned = (path) => {
+    const found = stats(path);
+    // A folder by the same rule as a file.
+    return found?.isDirectory() && isTrusted({ uid: found.uid, gid: found.gid, mode: (found.mode & 0o7777) | 0o100000 });
+  };
+  const found = stats(file);
+  if (!found || !isTrusted(found)) return false;
+  let folder = dirname(file);
+  while (folder !== top && owned(folder)) folder = dirname(folder);
+  return folder === top && owned(top);
 }
 
 /** The program and its flags, for the plugin that lies in `root`; `stateDir` is OpenClaw's own idea of its home. */

@@ -1,7 +1,7 @@
 // Which program the plugin starts, what of it shows in OpenClaw's health, and `openclaw sigilum …`.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { WORK } from "./lib/process.mjs";
@@ -42,6 +42,26 @@ test("the plugin starts its own package's program, else the recorded one, and no
   rmSync(own);
   const inner = file(join(root, "node_modules", PLATFORM, "bin", NAME));
   assert.equal(ownProgram(root), inner);
+});
+
+test("the own program is a plain file in plain folders, which only this user and root can write", () => {
+  const root = join(modules(), NAME);
+  const pkg = join(modules(), PLATFORM);
+  const own = join(pkg, "bin", NAME);
+  const open = (path) => () => chmodSync(path, 0o777);
+  const linked = (path) => () => {
+    renameSync(path, join(home, "moved"));
+    symlinkSync(join(home, "moved"), path);
+  };
+  const anothers = (path) => () => process.getuid() === 0 ? chownSync(path, 65534, 65534) : chmodSync(path, 0o777);
+  for (const change of [own, dirname(own), pkg, modules()].flatMap((path) => [open(path), linked(path), anothers(path)])) {
+    file(own);
+    assert.equal(ownProgram(root), own);
+    change();
+    assert.equal(ownProgram(root), undefined);
+    rmSync(modules(), { recursive: true, force: true });
+    rmSync(join(home, "moved"), { recursive: true, force: true });
+  }
 });
 
 test("a person's command is told the config that the home's record names, not that of the home it was copied from", () => {

@@ -159,6 +159,35 @@ fn the_printed_command_takes_it_over() {
     assert!(holds(&users.state, &token) && !holds(&users.env.openclaw(), &token));
 }
 
+/// What cannot be taken out of the config is found before the token is anywhere else.
+#[test]
+fn a_config_that_would_keep_the_token_is_refused_before_anything_changes() {
+    type Plant = fn(&ThreeUsers);
+    let plants: [(&str, Plant); 2] = [
+        ("included.json5", |users| {
+            let config = users.env.config();
+            fs::rename(&config, users.env.openclaw().join("included.json5")).unwrap();
+            fs::write(&config, r#"{"$include": "./included.json5"}"#).unwrap();
+        }),
+        ("openclaw.json", |users| {
+            let config = users.env.config();
+            fs::remove_file(&config).unwrap();
+            let made = std::process::Command::new("mkfifo").arg(&config).status();
+            assert!(made.unwrap().success());
+        }),
+    ];
+    for (named, plant) in plants {
+        let Some((users, token)) = logged_in() else { return };
+        plant(&users);
+        users.give_home();
+        let output = users.moves("adopt").args(TYPED).output();
+        let all = text(&output);
+        assert!(output.code == 3 && all.contains(named), "{}: {all}", output.code);
+        assert!(tree(&users.state).is_empty(), "{all}");
+        assert_eq!(users.env.stored(), Some(token));
+    }
+}
+
 /// Whoever could edit the record made a login of one kind look like one of the other: the signing secret that they know
 /// would stay in force, or a hosted token be given up for one that nobody accepts.
 #[test]

@@ -33,6 +33,7 @@ pub struct Guest {
 
 impl Asker for Guest {
     fn caller(&self, question: &Value) -> Result<Caller> {
+        refuse_paths(question)?;
         let house = &self.house;
         let unreadable = |why| Error::new(ExitCode::Usage, format!("could not read the question: {why}"));
         let asking = Asking::in_question(question).map_err(unreadable)?;
@@ -136,6 +137,20 @@ impl Guest {
             renewed_at: mine.and_then(|home| home.next_due_at.clone()),
             namespace,
         })
+    }
+}
+
+/// No name that can be asked for has a slash in it; an answer that repeats one with the broker's folder hidden would tell
+/// that it was guessed right.
+fn refuse_paths(question: &Value) -> Result<()> {
+    let asked = ["/list/status", "/list/service", "/show/id", "/asking/namespace"];
+    let mut asked = asked.into_iter().filter_map(|name| question.pointer(name)?.as_str());
+    match asked.any(|text| text.contains('/')) {
+        true => Err(Error::new(
+            ExitCode::Usage,
+            "could not read the question: a name in it has a slash",
+        )),
+        false => Ok(()),
     }
 }
 

