@@ -43,10 +43,7 @@ impl Stage {
         let config = CONFIG.replace("http://127.0.0.1:8787", &api.url());
         users.env.write_config(config.replace("oss-local", "managed"));
         let login = "auth login --mode managed --namespace alice --print-token false --owner-token-stdin";
-        let login = users
-            .env
-            .run(login.split(' '))
-            .args(["--mode", "managed", "--api-url", &api.url()]);
+        let login = users.env.run(login.split(' ')).args(["--api-url", &api.url()]);
         login.stdin(token.clone()).expect(0);
         // OpenClaw's own copy of it, which the owner removes as adopt says.
         let copy = users.env.openclaw().join("openclaw.json.bak");
