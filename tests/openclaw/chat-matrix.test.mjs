@@ -3,74 +3,31 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { startMatrixServer } from "./lib/matrix.mjs";
-import { Model } from "./lib/model.mjs";
-import { OPENCLAW_ENTRY, residents, run, until } from "./lib/process.mjs";
-import { World } from "./lib/world.mjs";
+import { MatrixChat } from "./lib/matrix-chat.mjs";
+import { residents, until } from "./lib/process.mjs";
 
 const REFUSED = /Sigilum: requests are answered here in a direct chat, by whom the namespace's owner recorded/;
+const NOTHING = "I have nothing to say.";
+const chat = new MatrixChat();
 let world;
-let server;
 let bot;
 let alice;
 let bob;
 let mallory;
 let direct; // alice's chat with the bot
-let model;
-const NOTHING = "I have nothing to say.";
 let answers = () => NOTHING; // of the model to the messages that it is given
 
 before(async () => {
-  world = await World.create();
-  const install = ["plugins", "install", `@openclaw/matrix@${process.env.E2E_MATRIX}`, "--accept-capabilities", "--force"];
-  // npm may need the machine's registry, proxy and certificates.
-  const installed = await run(process.execPath, [OPENCLAW_ENTRY, ...install], { env: { ...process.env, ...world.env }, cwd: world.home });
-  assert.equal(installed.code, 0, `${installed.stdout}\n${installed.stderr}`);
-  server = await startMatrixServer(world.home);
-  [bot, alice, bob, mallory] = await Promise.all(["ocbot", "alice", "bob", "mallory"].map((name) => server.register(name)));
-  const matrix = {
-    enabled: true,
-    homeserver: server.url,
-    network: { dangerouslyAllowPrivateNetwork: true },
-    accessToken: bot.token,
-    autoJoin: "always",
-    dm: { policy: "open", allowFrom: ["*"] },
-    groupPolicy: "open",
-    groupAllowFrom: [alice.id, bob.id],
-    groups: { "*": { requireMention: false } },
-  };
-  const owners = [alice, bob].map(({ id }) => `matrix:${id}`);
-  model = new Model((messages) => answers(messages));
-  await model.listen();
-  world.writeConfig({ more: `  commands: { ownerAllowFrom: ${JSON.stringify(owners)} },\n` });
-  const text = world.text().replace("  channels: {\n", `  channels: {\n    matrix: ${JSON.stringify(matrix)},\n`);
-  const { models, defaults } = model.settings;
-  const member = (object) => JSON.stringify(object).slice(1, -1);
-  world.save(
-    text
-      .replace("plugins: { entries: { irc", "plugins: { entries: { matrix: { enabled: true }, irc")
-      .replace("models: { ", `models: { ${member(models)}, `)
-      .replace("agents: { defaults: { ", `agents: { defaults: { ${member(defaults)}, `),
-  );
+  await chat.open({ names: ["alice", "bob", "mallory"], owners: ["alice", "bob"], answer: (messages) => answers(messages) });
+  ({ world, bot, people: { alice, bob, mallory } } = chat);
   await world.login("--enable-authz-notify", "false");
   await world.sigilumOk("hook", "install", "--as", "plugin", "--deciders", `matrix:${alice.id}`);
   world.api.add({ service: "mail", agent: "bot" }, { service: "files", agent: "bot" });
   await world.boot();
   await until("the plugin's child", () => residents().length > 0);
-  direct = await chat(alice);
+  direct = await chat.direct(alice);
 });
-after(async () => {
-  await world?.close();
-  await server?.stop();
-  await model?.close();
-});
-
-/** A direct chat with the bot. */
-async function chat(person) {
-  const room = await person.room({ isDirect: true, people: [bot] });
-  await person.sees(bot, room);
-  return room;
-}
+after(() => chat.close());
 
 const posts = () => world.api.requests.filter(({ method }) => method === "POST").map(({ path }) => path);
 const claim = (service) => world.api.claims.find((claim) => claim.service === service);
@@ -79,9 +36,9 @@ const command = (content, label) => buttons(content).find((button) => button.lab
 
 test("who is not recorded, or in a room, decides nothing", async () => {
   const id = claim("mail").claim_id;
-  const theirs = await chat(bob);
+  const theirs = await chat.direct(bob);
   for (const what of ["list", `approve ${id}`]) assert.match((await bob.ask(bot, theirs, `/sigilum ${what}`)).body, REFUSED);
-  const strangers = await chat(mallory);
+  const strangers = await chat.direct(mallory);
   assert.doesNotMatch((await mallory.ask(bot, strangers, `/sigilum approve ${id}`)).body, /approved|mail/);
   const room = await alice.room({ isDirect: false, people: [bot, bob] });
   await bob.join(room);
@@ -158,7 +115,7 @@ test("what a tool gives and what the bot says are no commands, in a decider's ow
   assert.match((await alice.ask(bot, direct, `/sigilum show ${id}`)).body, /pending/);
   assert.equal(posts().length, before);
   assert.equal(claim("bank").status, "pending");
-  assert.ok(!model.requests.flat().some((name) => /sigilum/.test(name)), "no tool of ours");
+  assert.ok(!chat.model.requests.flat().some((name) => /sigilum/.test(name)), "no tool of ours");
   assert.match((await alice.ask(bot, direct, words)).body, /Sigilum: approved/, "the same words, typed by her");
 });
 

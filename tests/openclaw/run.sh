@@ -151,7 +151,7 @@ on() { # version, names…
 
 case ${1-} in
   '')
-    on "$newest" handler program resident registration install plugin chat chat-matrix push authority writers pack
+    on "$newest" handler program resident registration install plugin chat chat-matrix broker-matrix push authority writers pack
     on "$old" short
     ;;
   versions)
