@@ -1,11 +1,12 @@
 //! A folder held open, and what may be done in it: everything by name relative to it, no link ever followed.
 
-use super::temp_name::{parse_temp_name, with_temp_name};
+use super::temp_name::{KEPT_PREFIX, parse_temp_name, with_temp_name};
 use crate::process::pid_namespace;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -173,7 +174,7 @@ impl Folder {
 
     /// A new, empty 0700 folder under a temporary name, and its name.
     pub fn temp_folder(&self) -> io::Result<(String, Self)> {
-        let (name, ()) = with_temp_name(|name| rustix::fs::mkdirat(&self.fd, name, Mode::RWXU))?;
+        let (name, ()) = with_temp_name(&[], |name| rustix::fs::mkdirat(&self.fd, name, Mode::RWXU))?;
         let made = self.folder(&name)?.ok_or(Errno::NOENT)?;
         if let Some(owner) = self.file_owner() {
             chown(&made.fd, owner)?;
@@ -213,11 +214,30 @@ impl Folder {
         self.open_file(name, flags, Mode::empty()).ok()
     }
 
-    /// Gives a file or folder a temporary name, so that it is gone from its own at once, and says which.
-    pub fn rename_away(&self, from: &str) -> io::Result<String> {
+    /// Gives a file or folder a temporary name, so that it is gone from its own at once, and says which. Where it is said
+    /// what it should be, a file that is something else is not ours: [`Folder::discard`].
+    pub fn rename_away(&self, from: &str, expected: &[&Stat]) -> io::Result<String> {
+        let prints: Vec<u64> = expected.iter().map(|stat| print(stat)).collect();
         // The name is random, so that nothing is replaced; not every file system has the rename that sees to it.
-        let (name, ()) = with_temp_name(|to| rustix::fs::renameat(&self.fd, from, &self.fd, to))?;
+        let (name, ()) = with_temp_name(&prints, |to| rustix::fs::renameat(&self.fd, from, &self.fd, to))?;
         Ok(name)
+    }
+
+    /// Removes what has a temporary name. Another program's file that came out of a swap is kept under a name that says
+    /// so, which is told.
+    pub fn discard(&self, name: &str) -> io::Result<()> {
+        let Some(stat) = self.stat(name)? else { return Ok(()) };
+        if !is_ours(name, &stat) {
+            let kept = format!("{KEPT_PREFIX}{:016x}", print(&stat));
+            self.rename_over(name, &kept)?;
+            let kept = crate::text::plain(&self.join(&kept).display().to_string());
+            tracing::warn!("another program's file came out of a swap, and is kept: {kept}");
+            return self.sync();
+        }
+        match self.folder(name)? {
+            Some(_) => self.remove_folder(name),
+            None => self.remove(name).map(drop),
+        }
     }
 
     /// Opens a folder in this one; `None` where there is none, or where it is no folder.
@@ -270,29 +290,41 @@ impl Folder {
         if !SEEN.lock().is_ok_and(|mut seen| seen.insert(self.path.clone())) {
             return;
         }
-        for name in self.leftovers() {
-            let is_folder = matches!(self.folder(&name), Ok(Some(_)));
-            let _ = if is_folder {
-                self.remove_folder(&name)
-            } else {
-                self.remove(&name).map(drop)
-            };
+        for name in self.stale() {
+            let _ = self.discard(&name);
         }
     }
 
-    /// What killed runs of ours left here.
+    /// What killed runs of ours left here, and [`Folder::clean`] removes.
     pub fn leftovers(&self) -> Vec<String> {
-        let mut names = self.names().unwrap_or_default();
-        names.retain(|name| self.is_leftover(name));
+        let mut names = self.stale();
+        names.retain(|name| self.holds_ours(name));
         names
     }
 
-    fn is_leftover(&self, name: &str) -> bool {
-        let Some((process, namespace)) = parse_temp_name(name) else {
+    /// Other programs' files that came out of a swap of ours, and that nothing removes.
+    pub fn kept(&self) -> Vec<String> {
+        let mut names = self.names().unwrap_or_default();
+        names.retain(|name| name.starts_with(KEPT_PREFIX) || (self.is_stale(name) && !self.holds_ours(name)));
+        names
+    }
+
+    fn holds_ours(&self, name: &str) -> bool {
+        self.stat(name).ok().flatten().is_none_or(|stat| is_ours(name, &stat))
+    }
+
+    fn stale(&self) -> Vec<String> {
+        let mut names = self.names().unwrap_or_default();
+        names.retain(|name| self.is_stale(name));
+        names
+    }
+
+    fn is_stale(&self, name: &str) -> bool {
+        let Some(temp) = parse_temp_name(name) else {
             return false;
         };
-        if namespace == pid_namespace() {
-            return process.is_gone();
+        if temp.namespace == pid_namespace() {
+            return temp.process.is_gone();
         }
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec;
         matches!(self.stat(name), Ok(Some(stat)) if now - stat.st_mtime > FOREIGN_LEFTOVER_SECONDS)
@@ -311,6 +343,19 @@ pub fn is_unsupported(error: &io::Error) -> bool {
 pub fn inode(stat: &Stat) -> (u64, u64) {
     #[allow(clippy::unnecessary_cast, reason = "macOS has a signed 32-bit device number")]
     (stat.st_dev as u64, stat.st_ino)
+}
+
+/// Whether what has a temporary name is what its maker expected under it.
+fn is_ours(name: &str, stat: &Stat) -> bool {
+    let prints = parse_temp_name(name).map(|name| name.prints).unwrap_or_default();
+    prints.is_empty() || prints.contains(&print(stat))
+}
+
+/// What tells a file from others, and from itself once somebody wrote to it.
+fn print(stat: &Stat) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (stat.st_ino, stat.st_size, stat.st_mtime, stat.st_mtime_nsec).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A file's permission bits, as in `chmod`: `0o600`.

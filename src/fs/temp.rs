@@ -18,7 +18,9 @@ impl Folder {
     /// A new, empty 0600 file under a temporary name, ours alone; removed when dropped.
     pub fn temp(&self) -> io::Result<Temp<'_>> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let (name, fd) = with_temp_name(|name| rustix::fs::openat(self.fd(), name, flags, Mode::RUSR | Mode::WUSR))?;
+        let (name, fd) = with_temp_name(&[], |name| {
+            rustix::fs::openat(self.fd(), name, flags, Mode::RUSR | Mode::WUSR)
+        })?;
         Ok(Temp {
             folder: self,
             file: File::from(fd),
@@ -60,6 +62,13 @@ impl Temp<'_> {
     /// What the file system says of it.
     pub fn stat(&self) -> io::Result<Stat> {
         Ok(rustix::fs::fstat(&self.file)?)
+    }
+
+    /// It will be exchanged with this file: if another program's comes out instead, that one is not removed. Its own
+    /// content must be complete.
+    pub fn expect(&mut self, old: &Stat) -> io::Result<()> {
+        self.name = Some(self.folder.rename_away(self.name(), &[&self.stat()?, old])?);
+        Ok(())
     }
 
     /// Its bytes and what they mean are on the disk once this returns.
@@ -114,7 +123,7 @@ impl Temp<'_> {
 impl Drop for Temp<'_> {
     fn drop(&mut self) {
         if let Some(name) = &self.name {
-            let _ = self.folder.remove(name);
+            let _ = self.folder.discard(name);
         }
     }
 }

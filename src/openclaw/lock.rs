@@ -125,6 +125,8 @@ pub fn clear_leftovers(config: &Path) {
 pub struct Leftovers {
     /// What killed runs of ours left: [`clear_leftovers`] takes it away.
     pub clearable: Vec<PathBuf>,
+    /// What another program wrote while a run of ours was killed: it is the user's.
+    pub kept: Vec<PathBuf>,
     /// What nobody takes away, with the step that does.
     pub stuck: Option<Error>,
 }
@@ -134,8 +136,8 @@ pub fn leftovers(config: &Path) -> Leftovers {
     let mut left = Leftovers::default();
     let Ok((folder, name)) = split(config) else { return left };
     let Ok(folder) = Folder::open(folder) else { return left };
-    let names = folder.leftovers();
-    left.clearable.extend(names.iter().map(|name| folder.join(name)));
+    let paths = |names: Vec<String>| names.iter().map(|name| folder.join(name)).collect();
+    (left.clearable, left.kept) = (paths(folder.leftovers()), paths(folder.kept()));
     let guard = guard_name(&name);
     match guard::find(&folder, &guard) {
         Ok(Some(guard::Up::Dead(_))) => left.clearable.push(folder.join(&guard)),

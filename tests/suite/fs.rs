@@ -285,6 +285,40 @@ fn leftovers_of_dead_runs_go_and_everything_else_stays() {
 }
 
 #[test]
+fn what_another_program_wrote_outlives_a_run_that_was_killed_in_its_swap() {
+    let dir = temp();
+    let path = |name: &str| dir.path().join(name);
+    let mut child = std::process::Command::new("true").spawn().unwrap();
+    let dead = child.id();
+    child.wait().unwrap();
+    fs::write(path("config"), "old").unwrap();
+    let folder = Folder::open(dir.path()).unwrap();
+    let old = folder.stat("config").unwrap().unwrap();
+    let left = || {
+        let mut temp = folder.temp().unwrap();
+        temp.fill(b"new", 0o600, None).unwrap();
+        temp.expect(&old).unwrap();
+        let name = temp
+            .name()
+            .replace(&format!("-{}-", std::process::id()), &format!("-{dead}-"));
+        fs::rename(path(temp.name()), path(&name)).unwrap();
+        name
+    };
+    // Killed before the swap, after it, and after one that brought out another program's file.
+    left();
+    fs::rename(path("config"), path(&left())).unwrap();
+    let others = left();
+    fs::write(path("theirs"), "theirs").unwrap();
+    fs::rename(path("theirs"), path(&others)).unwrap();
+    assert_eq!((folder.leftovers().len(), folder.kept()), (2, vec![others]));
+    write_private(&path("token"), b"x").unwrap();
+    let kept = folder.kept();
+    assert_eq!(names(dir.path()), [&kept[0], "token"]);
+    assert!(kept[0].starts_with("sigilum-authz-notify-kept-"), "{kept:?}");
+    assert_eq!(fs::read_to_string(path(&kept[0])).unwrap(), "theirs");
+}
+
+#[test]
 fn root_gives_files_and_folders_to_the_homes_owner() {
     if !rustix::process::geteuid().is_root() {
         return;

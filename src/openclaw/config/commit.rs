@@ -127,6 +127,9 @@ fn prepare<'a>(file: &File, folder: &'a Folder, bytes: &[u8], mode: u32) -> io::
     }
     temp.fill(bytes, mode, None)?;
     temp.sync()?;
+    if let Some(content) = &file.content {
+        temp.expect(&content.stat)?;
+    }
     Ok(temp)
 }
 
@@ -156,7 +159,7 @@ fn own(temp: &Temp<'_>, owner: Owner, mode: u32) -> io::Result<()> {
 /// Removes the file if it still is what was read; says whether it was.
 fn remove(folder: &Folder, name: &str, old: Option<&Content>) -> io::Result<bool> {
     let Some(old) = old else { return Ok(true) };
-    let temp = match folder.rename_away(name) {
+    let temp = match folder.rename_away(name, &[&old.stat]) {
         Ok(temp) => temp,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         Err(error) => return Err(error),
@@ -168,7 +171,7 @@ fn remove(folder: &Folder, name: &str, old: Option<&Content>) -> io::Result<bool
     // Another writer's: back it goes, unless there is a newer one by now.
     match folder.rename_new(&temp, name) {
         Err(error) if fs::is_unsupported(&error) => folder.rename_over(&temp, name)?,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => drop(folder.remove(&temp)?),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => folder.discard(&temp)?,
         renamed => renamed?,
     }
     same
@@ -269,6 +272,7 @@ mod tests {
         let old = folder.read("c", 100).unwrap().unwrap();
         let mut temp = folder.temp().unwrap();
         temp.fill(b"new", 0o600, None).unwrap();
+        temp.expect(&old.stat).unwrap();
         test(dir.path(), &folder, &old, temp);
         assert_eq!(
             fs::read_dir(dir.path()).unwrap().count(),
@@ -338,6 +342,34 @@ mod tests {
             assert!(!swap(folder, &temp, "c", None).unwrap());
             assert_eq!(fs::read(dir.join("c")).unwrap(), b"made meanwhile");
         });
+    }
+
+    /// Ended at once after the exchange, or unable to put it back.
+    #[test]
+    fn another_writers_file_is_kept_whatever_becomes_of_us() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c");
+        let text = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+        for by_name in [false, true] {
+            fs::write(&path, "old").unwrap();
+            let folder = Folder::open(dir.path()).unwrap();
+            let old = folder.read("c", 100).unwrap().unwrap();
+            let mut temp = folder.temp().unwrap();
+            temp.fill(b"new", 0o600, None).unwrap();
+            temp.expect(&old.stat).unwrap();
+            if by_name {
+                fs::write(dir.path().join("d"), "theirs").unwrap();
+                fs::rename(dir.path().join("d"), &path).unwrap();
+            } else {
+                fs::write(&path, "theirs").unwrap();
+            }
+            temp.exchange("c").unwrap();
+            drop(temp);
+            assert_eq!(text("c"), "new");
+            let kept = folder.kept();
+            assert_eq!(kept.iter().map(|name| text(name)).collect::<Vec<_>>(), ["theirs"]);
+            fs::remove_file(dir.path().join(&kept[0])).unwrap();
+        }
     }
 
     #[test]

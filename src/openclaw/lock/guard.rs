@@ -72,7 +72,7 @@ impl Drop for Guard<'_> {
         // Where that rename fails, to pieces where it is: left alone it would block OpenClaw until our next run.
         let name = self
             .folder
-            .rename_away(self.name)
+            .rename_away(self.name, &[])
             .unwrap_or_else(|_| self.name.to_owned());
         let _ = self.folder.remove_folder(&name);
     }
@@ -138,7 +138,7 @@ pub(super) fn find(folder: &Folder, name: &str) -> io::Result<Option<Up>> {
 
 /// Removes a dead process's guard that was seen a moment ago.
 fn remove_dead(folder: &Folder, name: &str, seen: &[u8]) -> io::Result<Option<Busy>> {
-    match folder.rename_away(name) {
+    match folder.rename_away(name, &[]) {
         Ok(temp) => {
             let taken = folder.folder(&temp)?.map(|guard| guard.read(OWNER, MAX_BYTES));
             if matches!(taken, Some(Ok(Some(content))) if content.bytes == seen) {

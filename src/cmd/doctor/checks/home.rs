@@ -122,6 +122,14 @@ pub(super) fn leftovers(name: &'static str, facts: &Facts) -> Vec<Finding> {
         let text = format!("runs that were killed left {}", left.join(", "));
         found.push(Finding::warn(name, text, facts.command("doctor --fix")));
     }
+    found.extend(beside.kept.iter().map(|path| {
+        let text = format!(
+            "what another program wrote in the same moment as we is kept: {}",
+            path.display()
+        );
+        let next = format!("look at it, then remove it: {}", fs::removal(path));
+        Finding::warn(name, text, next)
+    }));
     found.extend(
         beside
             .stuck
