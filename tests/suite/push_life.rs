@@ -227,6 +227,7 @@ fn start(world: &World) -> Teller {
     let rules = Rules {
         every: EVERY,
         namespace: "alice".to_owned(),
+        target: "matrix:@alice:localhost".parse().unwrap(),
         program: "sigilum-authz-notify".to_owned(),
         flags: String::new(),
         seed: world.now as u64,
@@ -562,6 +563,28 @@ fn logged(decision: Decision, claim: &Claim, outcome: Option<Outcome>) -> Entry 
         answer: String::new(),
     });
     Entry { intent, result }
+}
+
+/// Two may decide: what one does in a chat of their own is told in the other's, which is the owner's.
+#[test]
+fn an_approval_is_told_unless_it_was_made_in_the_chat_that_is_told() {
+    for (how, by, is_told) in [
+        (How::Asked, "alice", true),
+        (How::Chat, "matrix:@alice:localhost", false),
+        (How::Chat, "matrix:@bob:localhost", true),
+        (How::Code, "uid 1001 for matrix:@alice:localhost", false),
+        (How::Code, "uid 1001 for matrix:@bob:localhost", true),
+    ] {
+        let mut world = new_world();
+        let mut teller = start(&world);
+        world.ask(1);
+        teller.turn(&mut world, at(START));
+        let mut entry = logged(Decision::Approve, &world.claims[0], Some(Outcome::Done));
+        (entry.intent.how, entry.intent.by) = (how, by.to_owned());
+        teller.decided(&[entry]);
+        let text = texts(&mut teller, START).concat();
+        assert_eq!(text.contains("authz revoke"), is_told, "{by}: {text}");
+    }
 }
 
 /// What a killed run left open is told once it is settled, and keeps nothing else waiting.

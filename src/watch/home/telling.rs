@@ -88,12 +88,12 @@ impl Home {
             rules: Rules {
                 every: i64::try_from(every).unwrap_or(i64::MAX / 2000) * 1000,
                 namespace: owner.namespace.clone(),
+                target: wanted.target,
                 flags: snapshot.flags.clone(),
                 program: shared.push.program.clone(),
                 seed: shared.seed ^ u64::from(std::process::id()),
             },
             api_url: owner.api_url.clone(),
-            target: wanted.target,
             openclaw: openclaw.flatten(),
         })
     }

@@ -9,7 +9,6 @@ use crate::env::Env;
 use crate::error::{ExitCode, OrFail, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
-use crate::hook_record::ChatTarget;
 use crate::owner_token::{self, WhyNot};
 use crate::request::AuthorizationRequest;
 use crate::settings::{self, Owner, OwnerQuery};
@@ -36,7 +35,6 @@ pub(in crate::watch) struct Settings {
     pub rules: Rules,
     /// The API as recorded: another one is another list.
     pub api_url: String,
-    pub target: ChatTarget,
     /// The program that takes messages; `None`: they are handed over.
     pub openclaw: Option<PathBuf>,
 }
@@ -263,16 +261,16 @@ impl Surroundings for Around {
     fn hand_over(&mut self, message: &Outgoing) -> Option<Delivery> {
         let delivery = match (&self.way, &self.settings.openclaw) {
             (Way::HandedOver(hand), _) => {
-                hand(Push::new(message, &self.settings.target, &self.answers));
+                hand(Push::new(message, &self.settings.rules.target, &self.answers));
                 return None;
             }
             (Way::Program, Some(openclaw)) => {
-                messenger::send(openclaw, message, &self.settings.target, &self.place, &self.env)
+                messenger::send(openclaw, message, &self.settings.rules.target, &self.place, &self.env)
             }
             (Way::Program, None) => Some(Delivery::NotTaken),
         };
         if delivery != Some(Delivery::Taken) {
-            tracing::warn!(home = %self.place.home.display(), "OpenClaw took no message for {}; trying again", self.settings.target);
+            tracing::warn!(home = %self.place.home.display(), "OpenClaw took no message for {}; trying again", self.settings.rules.target);
         }
         delivery
     }

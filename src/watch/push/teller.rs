@@ -4,6 +4,7 @@
 use super::told::{Became, Known, News, Outgoing, Told, kept};
 use super::words;
 use crate::authz::decision_log::{Entry, How, Outcome};
+use crate::hook_record::ChatTarget;
 use crate::request::{AuthorizationRequest, Decision, Pending};
 use crate::token::lifetime::{self, Lifetime};
 use crate::watch::planner::Now;
@@ -41,6 +42,8 @@ pub struct Rules {
     pub every: i64,
     /// Whose requests.
     pub namespace: String,
+    /// The chat that is told.
+    pub target: ChatTarget,
     /// What a command is given to act on this home, with a blank before it.
     pub flags: String,
     /// How a command of ours begins, for whoever reads the messages.
@@ -300,7 +303,12 @@ impl Teller {
                 self.told.open.insert(intent.intent.clone());
                 continue;
             };
-            let elsewhere = matches!(intent.how, How::Asked | How::Yes);
+            // A decider in a chat of their own is elsewhere, too.
+            let chat = self.rules.target.to_string();
+            let elsewhere = match intent.how {
+                How::Code => !intent.by.ends_with(&format!(" for {chat}")),
+                _ => intent.by != chat,
+            };
             if intent.decision == Decision::Approve && result.outcome == Outcome::Done && elsewhere {
                 self.told.add(News::Approved {
                     claim_id: intent.claim_id.clone(),
