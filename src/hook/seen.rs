@@ -89,8 +89,9 @@ impl Seen {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// The requests as the owner should read them: those that they have not read first, then those that were first seen
-    /// last, then the newest.
+    /// The requests as the owner should read them: those that they have not read first, then those that can be remembered
+    /// (one without a usable id looks new each time, and would keep its place before all others), then those that were
+    /// first seen last, then the newest.
     pub fn list<'a>(&self, whose: &str, pending: &'a Pending, now: i64) -> Vec<Listed<'a>> {
         let looked = self.0.get(whose);
         let listed = pending.requests.iter().map(|request| {
@@ -107,6 +108,7 @@ impl Seen {
         listed.sort_by_key(|listed| {
             (
                 listed.shown,
+                listed.request.id().is_none(),
                 Reverse(listed.first_seen),
                 Reverse(listed.request.created()),
             )
@@ -268,7 +270,7 @@ mod tests {
         );
         assert_eq!(answer(&mut seen, NOW + 30 * SECOND, &all(&[b]), 0), "was again b");
         assert_eq!(
-            answer(&mut seen, NOW + 40 * SECOND, &all(&[a]), 0),
+            answer(&mut seen, NOW + 40 * SECOND, &all(std::slice::from_ref(&a)), 0),
             "again a",
             "it was gone"
         );
@@ -280,6 +282,11 @@ mod tests {
         ]);
         answer(&mut seen, NOW, &odd, 5);
         assert_eq!(answer(&mut seen, NOW, &odd, 5), "new ?, new ?, new ?");
+        // Nor does it keep what can be remembered from being read.
+        let beside = all(&[request("", NOW), a]);
+        for (now, expected) in [(50, "again a, new ?"), (60, "again a, new ?")] {
+            assert_eq!(answer(&mut seen, NOW + now * SECOND, &beside, 0), expected);
+        }
         // Another namespace, or another API, is another list.
         assert!(!seen.list("bob at https://api.sigilum.id", &odd, NOW)[0].again);
         assert_eq!(Seen::parse(b"{broken"), Seen::default());

@@ -120,6 +120,11 @@ fn main() {
         ("peers", "hostile peers, and their good end", peers::all),
         ("faults", "every call that changes something fails", faults::all),
     ];
+    // What runs nothing must not look green.
+    if !wanted.is_empty() && !experiments.iter().any(|(name, ..)| *name == wanted) {
+        eprintln!("no experiment \"{wanted}\"; a part of one is a second word: peers claims");
+        std::process::exit(2);
+    }
     let mut faults = Vec::new();
     for (name, title, experiment) in experiments {
         if !wanted.is_empty() && wanted != name {

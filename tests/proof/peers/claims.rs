@@ -79,7 +79,10 @@ fn hostile(trial: &Trial<'_>, field: &str, literal: &str) {
         return;
     };
     if ended.code != 0 || by_hand.code != 0 || by_hand.stdout.trim_end_matches('\n') != message {
-        trial.fault(format!("by hand: exit code {}: {}", by_hand.code, by_hand.stdout));
+        trial.fault(format!(
+            "in the chat: exit code {}: {message}\nby hand: exit code {}: {}",
+            ended.code, by_hand.code, by_hand.stdout
+        ));
     }
     if let Some(why) = notice::wrong(message, 2) {
         trial.fault(format!("{why}\n{message}"));
