@@ -215,7 +215,7 @@ fn once_does_what_is_due_and_says_whether_it_could() {
     }
 
     let env = TestEnv::new();
-    env.run(["watch", "--once"]).expect(0);
+    env.run(["watch", "--once"]).expect(1);
     assert!(!env.openclaw().exists(), "it makes nothing");
     env.write_config("{ oops");
     let output = env.run(["watch", "--once"]).expect(3);
@@ -234,6 +234,7 @@ fn bad_options_are_refused() {
     ] {
         env.run(["watch", "--once"]).args(args).expect(2);
     }
+    env.write_config("{}");
     env.run(["watch", "--once"]).env("RUST_LOG", "watch=loud").expect(2);
 }
 
