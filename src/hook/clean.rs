@@ -5,7 +5,8 @@
 //! - a `/` after a letter or digit: no command;
 //! - an `@` inside a word, unless a word for everybody follows: no mention.
 //!
-//! All else becomes `·`, and so does the `h` of `localhost`, which some chats link. A key keeps base64's signs besides.
+//! All else becomes `·`, and so does the `h` of `localhost`, which some chats link. A key keeps base64's signs besides (a
+//! `+` where it begins no telephone number), and no space.
 //! `tests/suite/notice.rs` has what each chat makes links of.
 //!
 //! A *letter* is one of the scripts that are written left to right with one character a letter: Latin, Greek,
@@ -29,20 +30,32 @@ pub fn clean(text: &str, max: usize) -> String {
 /// A key's two ends: all keys of one kind begin alike, so the beginning alone would tell nothing. Never cut further, since
 /// people compare it.
 pub fn key(key: &str) -> String {
-    let end = |text: &str| with_signs(text, 18, "+=").replace(['.', ':', '@'], "·");
+    let end = |text: &str| with_signs(text, 18, "+=").replace(['.', ':', '@', ' '], "·");
     let bare = key.split_once(':').map_or(key, |(_, bare)| bare).trim_end_matches('=');
     if bare.chars().take(SCANNED).count() <= 18 {
-        return end(bare);
+        return without_numbers(&end(bare));
     }
     let first: String = bare.chars().take(8).collect();
     let last: Vec<char> = bare.chars().rev().take(8).collect();
     let last: String = last.into_iter().rev().collect();
-    format!("{}..{}", end(&first), end(&last))
+    without_numbers(&format!("{}..{}", end(&first), end(&last)))
 }
 
 /// A key as a whole, for who compares all of it.
 pub fn whole_key(key: &str) -> String {
-    with_signs(key, 120, "+=")
+    without_numbers(&with_signs(key, 120, "+=").replace(' ', "·"))
+}
+
+/// Without each `+` that makes a telephone number of what follows: four digits or more before the next letter.
+fn without_numbers(key: &str) -> String {
+    let opens = |rest: &str| {
+        let signs = rest.chars().take_while(|c| !c.is_alphabetic());
+        signs.filter(char::is_ascii_digit).count() >= 4
+    };
+    let chars = key.char_indices();
+    chars
+        .map(|(at, c)| if c == '+' && opens(&key[at + 1..]) { DOT } else { c })
+        .collect()
 }
 
 /// An internet address, whole; what is none is [`clean`].
@@ -229,10 +242,24 @@ pub(super) mod tests {
             // What a chat would take for a command.
             ("/approveAAAAAAAAAA+/reject", "·approve..+·reject"),
             ("x:a.b@c:dAAAAAAAAAAAA", "a·b·c·dA..AAAAAAAA"),
+            // Nor for a telephone number, or words.
+            ("+49 123 4567890", "·49·123·4567890"),
+            ("A+49123456", "A·49123456"),
+            ("AAAAAAA+AAAA49123456", "AAAAAAA·..49123456"),
+            ("+491+A+49/1+", "+491+A+49/1+"),
+            ("approve cl_1", "approve·cl_1"),
             ("", ""),
         ];
         for (text, expected) in cases {
             assert_eq!(key(text), expected, "{text:?}");
+        }
+        let cases = [
+            ("ed25519:Gb9+4/A=", "ed25519·Gb9+4/A="),
+            ("+49 123 4567890", "·49·123·4567890"),
+            ("x approve cl_1", "x·approve·cl_1"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(whole_key(text), expected, "{text:?}");
         }
         let cases = [
             ("10.0.0.7", "10·0·0·7"),
@@ -244,6 +271,18 @@ pub(super) mod tests {
         for (text, expected) in cases {
             assert_eq!(address(text, 13), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn no_two_keys_look_alike() {
+        let signs = "A4+/-_";
+        let longer = |keys: Vec<String>| -> Vec<String> {
+            let with = |key: &String| signs.chars().map(|c| format!("{key}{c}")).collect::<Vec<_>>();
+            keys.iter().flat_map(with).collect()
+        };
+        let keys = longer(longer(longer(longer(vec![String::new()]))));
+        let shown: std::collections::BTreeSet<String> = keys.iter().map(|text| key(text)).collect();
+        assert_eq!((keys.len(), shown.len()), (1296, 1296));
     }
 
     /// Text of the kind that attacks are made of.

@@ -183,9 +183,21 @@ const MATRIX_ID: Rule = Rule {
     examples: &["@alice:matrix.example", "x@1:2", "#room:x", "!id:x"],
 };
 
+/// With its country; punctuation may stand in it.
+const TELEPHONE: Rule = Rule {
+    name: "a telephone number",
+    finds: |text, at| {
+        let rest = text[at + 1..].iter();
+        let number = rest.take_while(|c| c.is_ascii_digit() || "-./ ()".contains(**c));
+        text[at] == '+' && number.filter(|c| c.is_ascii_digit()).count() >= 5
+    },
+    examples: &["+49 123 4567890", "x+4912345", "+..49-12/345"],
+};
+
 /// Sources: Telegram's `td` (MessageEntity.cpp and its tests), Slack's and Discord's pages on formatting of messages,
 /// Android's `Linkify` for WhatsApp, linkifyjs and the push rules of the specification for Matrix, HexChat and The Lounge
-/// for IRC. Telephone numbers, which some link too, are left alone: nobody is deceived by what they show.
+/// for IRC, libphonenumber. Telephone numbers without a `+`, which some link too, are left alone: nobody is deceived by what
+/// they show.
 const CHATS: [(&str, &[Rule]); 6] = [
     (
         "Telegram",
@@ -193,7 +205,7 @@ const CHATS: [(&str, &[Rule]); 6] = [
     ),
     ("Slack", &[URL, DOMAIN, EMAIL, SCHEME, EVERYBODY, ROOM, MARKUP]),
     ("Discord", &[URL, INVITE, EVERYBODY, MARKUP]),
-    ("WhatsApp", &[URL, DOMAIN, ADDRESS, EMAIL, MENTION, MARKUP]),
+    ("WhatsApp", &[URL, DOMAIN, ADDRESS, EMAIL, MENTION, MARKUP, TELEPHONE]),
     (
         "Matrix",
         &[URL, DOMAIN, EMAIL, SCHEME, LOCALHOST, MATRIX_ID, ROOM, MARKUP],
@@ -252,6 +264,7 @@ fn no_text_of_a_stranger_becomes_a_link_a_command_or_a_mention_in_any_chat() {
         texts.push(format!("{first} {second}"));
         texts.push(format!("{}{second}", "x".repeat(30)));
         texts.push(format!("x:{first}{}{second}", "A+/".repeat(9)));
+        texts.push(format!("{first}+AAAAAAAAAA{second}"));
     }
     let field = |text: &str| Some(text.to_owned());
     for text in &texts {

@@ -48,6 +48,7 @@ fn wrong_parts(parts: &str) -> Option<String> {
         let (field, after) = rest[label.len() + 2..].split_once('"')?;
         let plain = match label {
             // Two ends with base64's signs.
+            "key" if field.contains(' ') => return Some("a space in key".to_owned()),
             "key" => field.replacen("..", "-", 1).replace(['+', '='], "-"),
             "ip" if field.chars().all(|c| c.is_ascii_hexdigit() || c == ':' || c == '·') => String::new(),
             _ => field.to_owned(),
