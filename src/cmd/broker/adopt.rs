@@ -108,19 +108,14 @@ impl Proposal {
             .and_then(|record| record.api_db.clone())
             .filter(|path| *path != own_db);
         let trusts = record.is_some_and(|record| record.trust_loopback);
-        let mode = owner.mode.value;
-        // It stands in tokens that are signed here, and nowhere else.
-        let email = &owner.email.value;
-        let email = (mode == Mode::OssLocal && *email != settings::default_email(&owner.namespace.value))
-            .then(|| email.clone());
         Ok(Self {
             mode: said(
                 "mode",
                 "--mode <mode>",
-                Some(mode.as_str().to_owned()),
+                Some(owner.mode.value.as_str().to_owned()),
                 args.mode.map(|mode| mode.as_str().to_owned()),
             ),
-            email: said("e-mail", "--email <e-mail>", email, args.email.clone()),
+            email: said("e-mail", "--email <e-mail>", own_email(owner), args.email.clone()),
             api_url: said(
                 "API URL",
                 "--api-url <URL>",
@@ -241,6 +236,13 @@ impl Proposal {
             trust_loopback: self.trust_loopback.value() == Some("true"),
         }
     }
+}
+
+/// The e-mail that the login chose: it stands in tokens that are signed here, and nowhere else.
+fn own_email(owner: &Owner) -> Option<String> {
+    let email = &owner.email.value;
+    let is_chosen = *email != settings::default_email(&owner.namespace.value);
+    (owner.mode.value == Mode::OssLocal && is_chosen).then(|| email.clone())
 }
 
 /// Whoever can change what the broker runs, runs as the broker's user.

@@ -62,21 +62,7 @@ impl Done {
                 home.origin
             ));
         }
-        if let NewToken::Signed(api, secret) = &login.token {
-            lines.push(format!("Database:      {}", api.database.display()));
-            if api.embedded {
-                lines.push("               our own; no Sigilum API uses this database yet".to_owned());
-            }
-            let made = if secret.is_new { ", made now" } else { "" };
-            lines.push(format!("Secret:        from {}{made}", secret.origin));
-            if api.embedded && login.verdict != Verdict::Accepted {
-                lines.push(
-                    "               no API is known to take what it signs; with --source-home <folder> it is"
-                        .to_owned(),
-                );
-                lines.push("               that of the checkout from which your API runs".to_owned());
-            }
-        }
+        lines.extend(signed_by(login));
         lines.push(format!("Token file:    {}", owner.token_file.display()));
         if let Ok(says) = claims::inspect(&self.token) {
             let expiry = lifetime::expiry_text(&says, time::now());
@@ -94,6 +80,25 @@ impl Done {
         write_line(out, lines.join("\n"))?;
         outcome.map_or(Ok(()), |outcome| context::tell_not_written(outcome, place, out))
     }
+}
+
+/// Where the secret lies that signs the token, and who takes what it signs.
+fn signed_by(login: &Login) -> Vec<String> {
+    let NewToken::Signed(api, secret) = &login.token else {
+        return Vec::new();
+    };
+    let mut lines = vec![format!("Database:      {}", api.database.display())];
+    if api.embedded {
+        lines.push("               our own; no Sigilum API uses this database yet".to_owned());
+    }
+    let made = if secret.is_new { ", made now" } else { "" };
+    lines.push(format!("Secret:        from {}{made}", secret.origin));
+    if api.embedded && login.verdict != Verdict::Accepted {
+        lines
+            .push("               no API is known to take what it signs; with --source-home <folder> it is".to_owned());
+        lines.push("               that of the checkout from which your API runs".to_owned());
+    }
+    lines
 }
 
 /// What a switched-off entry means: the plugin needs none.
