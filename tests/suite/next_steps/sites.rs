@@ -320,7 +320,11 @@ pub const SITES: &[Site] = &[
         "{UNINSTALL}",
         Test("what_openclaw_installed_is_openclaws_to_remove"),
     ),
-    Site("cmd::hook::uninstall", "kill", Case("a watcher of a home that goes")),
+    Site(
+        "cmd::hook::uninstall::purge",
+        "kill",
+        Case("a watcher of a home that goes"),
+    ),
     Site(
         "hook_record",
         "install_anew(path)",
