@@ -6,7 +6,7 @@
 use crate::env::api::Api;
 use crate::env::gateway::Gateway;
 use crate::env::services::Desk;
-use crate::env::{Run, TestEnv};
+use crate::env::{Run, TestEnv, broker_answering};
 use crate::kernel::{cpu_time_of, cpu_time_of_children, memory_of};
 use crate::scenes;
 use crate::table::Row;
@@ -14,6 +14,7 @@ use crate::tree::{self, Tree};
 use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStdout, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -38,6 +39,9 @@ pub fn measure(only: &str) {
     if SERVE.contains(only) {
         serve_from_the_start();
         serve_resident();
+    }
+    if BROKER.contains(only) {
+        broker();
     }
 }
 
@@ -374,6 +378,60 @@ fn serve_resident() {
     };
     resident.end();
     row.print("serve --stdio, resident: each further event");
+}
+
+const BROKER: &str = "broker run: the same over its socket";
+
+/// The same question as of [`serve_resident`], and what a broker costs that nobody asks.
+fn broker() {
+    const IDLE: Duration = Duration::from_secs(10);
+    let (env, api) = (TestEnv::new(), Api::start(API_SECRET));
+    let record = json!({"mode": "oss-local", "api_url": api.url(), "email": "alice@local.sigilum"});
+    env.write("state/.sigilum/owner-alice.json", record.to_string());
+    env.write("state/.sigilum/owner-token-alice.jwt", api.token("alice", 3600));
+    for number in 0..5 {
+        api.add_claim("alice", json!({"service": format!("service-{number}")}));
+    }
+    env.write("run/.keep", "");
+    let socket = env.home().join("run/broker.sock");
+    let run = env.run(["broker", "run", "--socket"]).args([&socket]);
+    let mut command = run.args(["--state"]).args([env.home().join("state")]).into_command();
+    let (mut child, _log) = broker_answering(command.stdin(Stdio::null()).stdout(Stdio::null()));
+    let mut stream = UnixStream::connect(&socket).expect("it answers");
+    let mut lines = BufReader::new(stream.try_clone().expect("a second handle"));
+    lines.read_line(&mut String::new()).expect("its first line");
+    let question =
+        json!({"id": 1, "type": "command", "action": "new", "sessionKey": "agent:main:main", "chatType": "direct"});
+    let mut ask = || {
+        stream
+            .write_all(format!("{question}\n").as_bytes())
+            .expect("a question");
+        let mut answer = String::new();
+        lines.read_line(&mut answer).expect("an answer");
+        assert!(answer.contains("5 "), "{answer}");
+    };
+    ask();
+    let before = cpu_time_of(child.id());
+    let wall: Vec<Duration> = (0..ROUNDS)
+        .map(|_| {
+            let started = Instant::now();
+            ask();
+            started.elapsed()
+        })
+        .collect();
+    let cpu = each(before, cpu_time_of(child.id()));
+    let before = cpu_time_of(child.id()).unwrap_or_default();
+    std::thread::sleep(IDLE);
+    let idle = cpu_time_of(child.id()).unwrap_or_default().saturating_sub(before);
+    let row = Row {
+        wall,
+        cpu,
+        peak: memory_of(child.id()),
+        note: format!("memory: afterwards; idle for {IDLE:?}: {idle:?} of CPU"),
+        ..Row::default()
+    };
+    child.kill().and_then(|()| child.wait()).expect("it ends");
+    row.print(BROKER);
 }
 
 /// The CPU time of one round.
