@@ -305,7 +305,7 @@ pub fn remove(path: &Path) -> Result<bool> {
 fn open_folder(path: &Path) -> Result<Folder> {
     let folder = open_to_read(path)?;
     trust::refuse_open_to_others(&folder)?;
-    folder.clean();
+    folder.remove_leftovers();
     Ok(folder)
 }
 
@@ -360,7 +360,7 @@ pub fn create_private_file(path: &Path, bytes: &[u8]) -> Result<bool> {
     let name = file_name(path)?;
     let make = || -> io::Result<()> {
         let folder = Folder::open(parent(path))?;
-        folder.clean();
+        folder.remove_leftovers();
         let mut temp = folder.temp()?;
         temp.fill(bytes, PRIVATE, folder.file_owner())?;
         if !bytes.is_empty() {

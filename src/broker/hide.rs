@@ -37,13 +37,13 @@ impl Hide {
     }
 
     /// The line without them.
-    pub fn line(&self, line: Value) -> Value {
+    pub fn redacted(&self, line: Value) -> Value {
         match line {
             Value::String(text) => Value::String(self.text(text)),
-            Value::Array(items) => items.into_iter().map(|item| self.line(item)).collect(),
+            Value::Array(items) => items.into_iter().map(|item| self.redacted(item)).collect(),
             Value::Object(members) => {
                 let members = members.into_iter();
-                let members = members.map(|(name, value)| (self.text(name), self.line(value)));
+                let members = members.map(|(name, value)| (self.text(name), self.redacted(value)));
                 Value::Object(members.collect())
             }
             other => other,
@@ -102,6 +102,6 @@ mod tests {
             "id": 7, "a": ["x <hidden>, y", "eyJ", "a short one"], "<hidden>": true,
             "b": {"c": "<hidden>, at <the broker's folder>/.sigilum and <the broker's folder>"},
         });
-        assert_eq!(hide.line(line), wanted);
+        assert_eq!(hide.redacted(line), wanted);
     }
 }

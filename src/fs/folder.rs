@@ -142,7 +142,7 @@ impl Folder {
         if self.stat(name)?.is_some() {
             return Err(Errno::EXIST.into());
         }
-        self.clean();
+        self.remove_leftovers();
         let (temp, _) = self.temp_folder()?;
         let named = self.rename_new(&temp, name);
         if named.is_err() {
@@ -285,7 +285,7 @@ impl Folder {
 
     /// Removes what killed runs of ours left here: temporary names whose process is gone. Looks once a process and
     /// folder; what cannot be removed is left, since nothing depends on it.
-    pub fn clean(&self) {
+    pub fn remove_leftovers(&self) {
         static SEEN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
         if !SEEN.lock().is_ok_and(|mut seen| seen.insert(self.path.clone())) {
             return;
@@ -295,7 +295,7 @@ impl Folder {
         }
     }
 
-    /// What killed runs of ours left here, and [`Folder::clean`] removes.
+    /// What killed runs of ours left here, and [`Folder::remove_leftovers`] removes.
     pub fn leftovers(&self) -> Vec<String> {
         let mut names = self.stale();
         names.retain(|name| self.holds_ours(name));

@@ -295,7 +295,7 @@ pub fn uninstall(place: &OpenClawHome, lock: &OwnLock, kind: Kind, force: bool) 
     // What an install that was killed left there would keep the folders.
     for folder in [&dir, &place.home.join(replaced_dir(kind))] {
         if let Ok(folder) = Folder::open(folder) {
-            folder.clean();
+            folder.remove_leftovers();
         }
     }
     fs::drop_links(&place.home.join(replaced_dir(kind)), &dir);

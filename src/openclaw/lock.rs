@@ -87,7 +87,7 @@ pub fn acquire(config: &Path, options: &LockOptions) -> Result<WriteLock> {
     };
     let (folder, name) = split(config).map_err(failed)?;
     let folder = Folder::open(folder).map_err(failed)?;
-    folder.clean();
+    folder.remove_leftovers();
     let mut pause = Pause::default();
     let mut tries = options.tries.max(1);
     let mut waiting = Waiting::begin(pause.sum(tries - 1));
@@ -115,7 +115,7 @@ pub fn acquire(config: &Path, options: &LockOptions) -> Result<WriteLock> {
 pub fn clear_leftovers(config: &Path) {
     let Ok((folder, name)) = split(config) else { return };
     let Ok(folder) = Folder::open(folder) else { return };
-    folder.clean();
+    folder.remove_leftovers();
     // What cannot be cleared stays: the next edit says why.
     let _ = guard::look(&folder, &guard_name(&name));
 }

@@ -386,7 +386,7 @@ fn a_rejected_key_that_asks_again_and_again_is_told_every_six_hours() {
 /// The texts of the messages of a teller that hears this.
 fn texts(teller: &mut Teller, now: i64) -> Vec<String> {
     let mut texts = Vec::new();
-    while let Some(message) = teller.message(at(now)) {
+    while let Some(message) = teller.next_message(at(now)) {
         texts.push(message.text);
         teller.delivered(&message.key, Delivery::Taken, at(now));
     }

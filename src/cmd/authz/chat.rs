@@ -29,7 +29,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const NAMED: usize = 100;
 
 /// What goes back, and lines for the log of the OpenClaw gateway.
-pub struct Told {
+pub struct ChatReply {
     /// For the chat.
     pub reply: Reply,
     /// For the log, each one line.
@@ -51,7 +51,7 @@ pub struct Means<'a> {
 }
 
 /// Answers a command, whatever comes of it.
-pub fn answer(command: &Command, means: &Means) -> Told {
+pub fn answer(command: &Command, means: &Means) -> ChatReply {
     let caller = match (means.caller)() {
         Ok(caller) => caller,
         Err(error) => return not_set_up(&error),
@@ -99,7 +99,7 @@ pub fn answer(command: &Command, means: &Means) -> Told {
             (told.unwrap_or_else(|error| failed(&error, &caller)), logs)
         }
     };
-    Told { reply, logs }
+    ChatReply { reply, logs }
 }
 
 /// What the sender may do here; and where the channel's settings alone keep them from deciding, why.
@@ -138,9 +138,9 @@ fn decider(sender: &str, over_the_socket: Option<Deciding>) -> String {
     }
 }
 
-fn not_set_up(error: &Error) -> Told {
+fn not_set_up(error: &Error) -> ChatReply {
     let text = "Sigilum: this is not set up right. Run in a terminal: sigilum-authz-notify hook status";
-    Told {
+    ChatReply {
         reply: Reply::text(text),
         logs: vec![text::one_line(&error.to_string())],
     }

@@ -156,12 +156,12 @@ impl House {
     }
 
     /// A line as it may go out.
-    pub fn line(&self, mut line: Value) -> Value {
+    pub fn redacted(&self, mut line: Value) -> Value {
         // What nobody but the asker says would tell it that it guessed right.
         if line["id"].as_str().is_some_and(|id| id.contains('/')) {
             line["id"] = Value::Null;
         }
-        self.hide().line(line)
+        self.hide().redacted(line)
     }
 
     fn hide(&self) -> Arc<Hide> {

@@ -63,7 +63,7 @@ fn serve(house: &Arc<House>, stream: &UnixStream, seat: Seat) -> io::Result<()> 
     };
     let server = Arc::new(EventServer::new(Box::new(guest), Arc::clone(&house.kept)));
     exchange::serve(&messages, &sender, &server, &mut (), &mut |line| {
-        write_line(stream, &house.line(line)).is_ok()
+        write_line(stream, &house.redacted(line)).is_ok()
     });
     Ok(())
 }

@@ -58,7 +58,7 @@ pub fn run(facts: &Facts) -> Result<Vec<String>> {
     }
     for folder in folders(facts) {
         if let Ok(folder) = Folder::open(&folder) {
-            folder.clean();
+            folder.remove_leftovers();
         }
     }
     lock::clear_leftovers(&facts.place.config);

@@ -23,8 +23,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// OpenClaw's side waits for 5 s: for no time limit of anybody's any longer.
-const LONGEST_FOR_GATEWAY: Duration = Duration::from_secs(4);
-const LONGEST_FOR_PERSON: Duration = Duration::from_secs(60);
+const EVENT_LIMIT: Duration = Duration::from_secs(4);
+const EVENT_LIMIT_FOR_PERSON: Duration = Duration::from_secs(60);
 
 /// Variables that say what a record says.
 const RECORDED_ELSEWHERE: [&str; 4] = [
@@ -261,12 +261,12 @@ impl Caller {
     pub fn deadline(&self) -> Result<Instant> {
         const NAME: &str = "SIGILUM_HOOK_TIMEOUT_MS";
         let longest = match self.is_person() {
-            true => LONGEST_FOR_PERSON,
-            false => LONGEST_FOR_GATEWAY,
+            true => EVENT_LIMIT_FOR_PERSON,
+            false => EVENT_LIMIT,
         };
         let recorded = self.record.timeout_ms.map(|ms| ms.to_string());
         let limit = match self.setting(NAME, recorded.as_deref()) {
-            None => Some(LONGEST_FOR_GATEWAY),
+            None => Some(EVENT_LIMIT),
             Some(text) => text.parse().ok().filter(|ms| *ms > 0).map(Duration::from_millis),
         };
         limit.map(|limit| self.begun + limit.min(longest)).ok_or_else(|| {

@@ -31,7 +31,7 @@ impl Decider {
 }
 
 /// All who are recorded.
-pub fn deciders(facts: &Facts) -> Vec<Decider> {
+pub fn rows(facts: &Facts) -> Vec<Decider> {
     let recorded = facts.chosen.as_ref().ok().and_then(|record| record.deciders.clone());
     let recorded = recorded.unwrap_or_default().into_iter();
     recorded

@@ -58,7 +58,7 @@ pub fn choose(record: &mut HookRecord, args: &HookInstallArgs, place: &OpenClawH
         record.senders = (!senders.is_empty()).then_some(senders);
     }
     if let Some(text) = &args.deciders {
-        let deciders = deciders(text, env)?;
+        let deciders = parse_deciders(text, env)?;
         notes.extend(vouch(record, &deciders, place));
         record.deciders = (!deciders.is_empty()).then_some(deciders);
     }
@@ -128,7 +128,7 @@ fn invalid_target(text: &str) -> Error {
 ///
 /// # Errors
 /// [`ExitCode::Usage`] for an id without its channel, and inside OpenClaw.
-pub fn deciders(text: &str, env: &Env) -> Result<Vec<String>> {
+pub fn parse_deciders(text: &str, env: &Env) -> Result<Vec<String>> {
     refuse_an_agents_shell("who decides", env)?;
     let deciders = sender_ids(text);
     let refused = |id: &str, why: &str, step: &str| {

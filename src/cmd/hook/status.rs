@@ -135,7 +135,7 @@ impl Status {
         let problems = findings.iter().filter(|finding| finding.is_problem());
         let token_in_config = facts.chosen.as_ref().ok().and_then(|chosen| chosen.token_in_config);
         let entry = facts.entry();
-        let deciders = deciders::deciders(&facts);
+        let deciders = deciders::rows(&facts);
         let entry_known = entry.is_some();
         let entry = entry.flatten().map(|entry| EntryStatus::of(entry, token_in_config));
         let notify = facts.chosen.as_ref().ok().map(|chosen| NotifyStatus {

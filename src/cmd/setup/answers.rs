@@ -349,7 +349,7 @@ impl Collector<'_> {
             recorded,
             "Who may answer requests in the chat (such as telegram:123456789, separated by commas)?",
             &|text| {
-                let read = install_choices::deciders(text, self.env);
+                let read = install_choices::parse_deciders(text, self.env);
                 read.map(|ids| ids.join(",")).map_err(|error| error.text())
             },
         )

@@ -38,7 +38,7 @@ pub(super) fn commit(
         let mode = if change.private { PRIVATE } else { file_mode(file) };
         let folder = file.target.folder.as_ref();
         let folder = folder.ok_or_else(|| not_written(&file.target.path, io::ErrorKind::NotFound.into()))?;
-        folder.clean();
+        folder.remove_leftovers();
         let temp = if change.delete {
             None
         } else {

@@ -135,7 +135,7 @@ pub fn remove(place: &OpenClawHome, lock: &OwnLock) -> Result<bool> {
     refuse_link(&dir, IS_LINK)?;
     let removed = fs::remove(&place.program_copy())?;
     if let Ok(folder) = Folder::open(&dir) {
-        folder.clean();
+        folder.remove_leftovers();
     }
     fs::remove_empty_folder(&dir)?;
     let mut installed = Installed::read(place)?;

@@ -362,7 +362,7 @@ impl Teller {
     }
 
     /// The message that is to go out now, if any: once it is kept, in [`Teller::told`], and no sooner.
-    pub fn message(&mut self, now: Now) -> Option<Outgoing> {
+    pub fn next_message(&mut self, now: Now) -> Option<Outgoing> {
         self.mind_the_token(now);
         if now.steady < self.next_send || self.told.outgoing.len() >= MOST_OUTGOING {
             return None;
