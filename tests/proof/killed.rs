@@ -161,7 +161,11 @@ pub fn again(scene: &Scene, stage: &Stage, new: &tree::Tree, faults: &mut Vec<St
         faults.push(format!("run again: exit code {}: {}", output.code, output.stderr));
         return;
     }
-    let now = stage.now();
+    let mut now = stage.now();
+    // A watcher that has nothing to write leaves a dead process's lock to the next writer, OpenClaw or one of ours.
+    if scene.name.starts_with("watch ") && tree::openclaw_blocked(&now, &stage.config()).is_none() {
+        now.retain(|path, _| !tree::is_openclaw_lock(path));
+    }
     tree::is_new(&now, new, false, faults);
     tree::private(&now, &[SECRET, NEW_SECRET], faults);
     tree::databases(&now, faults);
