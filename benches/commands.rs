@@ -164,11 +164,11 @@ fn asking() -> &'static Api {
     API.get_or_init(|| Api::start(API_SECRET))
 }
 
-/// Each round another request of the same agent, which took its last approval back.
+/// Each round a request of the same agent for another service.
 fn approve(desk: &Desk) -> Run {
     static ROUND: AtomicU32 = AtomicU32::new(0);
     let id = format!("cl_{:024x}", ROUND.fetch_add(1, Ordering::Relaxed));
-    asking().ask("alice", "github", "ed25519:AAAA", &id);
+    asking().ask("alice", &format!("service-{id}"), "ed25519:AAAA", &id);
     alice(desk, &format!("authz approve {id} --yes"))
 }
 
