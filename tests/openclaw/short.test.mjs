@@ -77,7 +77,7 @@ test("the plugin: the notice from its one child, a new token", async () => {
 });
 
 test("hook and plugin: one notice; nothing once they are uninstalled", async () => {
-  await world.pluginStarts(() => installs());
+  await world.pluginStarts(() => installs("--as", "hook"));
   await run([...others, HOOK]);
   await until("the plugin's child", () => residents()[0]);
   const asked = world.api.requests.length;
