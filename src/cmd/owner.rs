@@ -10,8 +10,8 @@ use crate::openclaw::{config, workspace};
 use crate::origin::Origin;
 use crate::settings::{self, Owner, OwnerQuery, Sourced};
 
-/// The owner that a person's command means. A namespace that is a guess, or that nobody names, is asked for where `asks` and there is a
-/// terminal; elsewhere the guess is taken, and told.
+/// The owner that a person's command means. A namespace that is a guess, or that nobody names, is asked for where `asks`
+/// and there is a terminal; elsewhere the guess is taken, and told.
 pub fn owner(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, asks: bool) -> Result<Owner> {
     let guess = settings::named(&query, env, place)?;
     if guess.as_ref().is_some_and(|named| !named.origin.is_guess()) {

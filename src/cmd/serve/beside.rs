@@ -44,7 +44,8 @@ impl exchange::Beside for Beside {
 }
 
 impl Beside {
-    /// Shows this process, replaces an older copy of it in the home, and with a sender watches: messages for the owner go there.
+    /// Shows this process, replaces an older copy of it in the home, and with a sender watches: messages for the owner go
+    /// there.
     pub fn new(args: &PlaceArgs, env: &Env, watch: Option<&Sender<Message>>) -> Self {
         match Caller::gateway(args, env).and_then(|caller| own_program::renew(&caller.place)) {
             Ok(Some(done)) => tracing::info!("{done}"),

@@ -123,26 +123,24 @@ impl Collector<'_> {
 
     /// Where nobody can be asked: all that no flag and no record says, at once.
     fn refuse_what_is_missing(&self) -> Result<()> {
-        let managed = self.missing(Mode::Managed);
-        let local = self.missing(Mode::OssLocal);
         let yes = if self.args.yes { "" } else { " --yes" };
         let (what, next) = match self.known_mode() {
             None => (
                 "which Sigilum, and whose token",
                 format!(
                     "add --mode managed{managed}{yes}; with a local API instead: --mode oss-local{local}{yes}",
-                    managed = managed.unwrap_or_default(),
-                    local = local.unwrap_or_default()
+                    managed = self.missing(Mode::Managed).unwrap_or_default(),
+                    local = self.missing(Mode::OssLocal).unwrap_or_default()
                 ),
             ),
-            Some(Mode::Managed) => match managed {
-                Some(flag) => ("the owner token of the hosted Sigilum", format!("add{flag}{yes}")),
-                None => return Ok(()),
-            },
-            Some(Mode::OssLocal) => match local {
-                Some(flag) => ("which namespace is yours", format!("add{flag}{yes}")),
-                None => return Ok(()),
-            },
+            Some(mode) => {
+                let Some(flag) = self.missing(mode) else { return Ok(()) };
+                let what = match mode {
+                    Mode::Managed => "the owner token of the hosted Sigilum",
+                    Mode::OssLocal => "which namespace is yours",
+                };
+                (what, format!("add{flag}{yes}"))
+            }
         };
         let what = format!("could not set up, there is nobody to ask: {what}");
         Err(Error::new(ExitCode::Usage, what).next(next))

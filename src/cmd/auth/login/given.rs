@@ -3,8 +3,7 @@
 use super::hook_plan::HookPlan;
 use crate::cli::LoginArgs;
 use crate::cmd::auth::accept::Action;
-use crate::cmd::context;
-use crate::cmd::{output, owner, prompt, secret};
+use crate::cmd::{context, output, owner, prompt, secret};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::home::OpenClawHome;
