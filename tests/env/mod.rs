@@ -47,6 +47,15 @@ pub fn broker_answering(command: &mut Command) -> (Child, JoinHandle<Vec<String>
     (child, std::thread::spawn(move || log.map_while(Result::ok).collect()))
 }
 
+/// Whether this test can be other users, as root is; where it cannot, that is said.
+pub fn can_be_others() -> bool {
+    let can = rustix::process::geteuid().is_root();
+    if !can {
+        eprintln!("SKIPPED: only root can be another user");
+    }
+    can
+}
+
 /// A person's home folder with nothing in it, removed at the end.
 pub struct TestEnv {
     dir: tempfile::TempDir,

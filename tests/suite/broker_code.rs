@@ -231,8 +231,7 @@ fn a_second_factor_that_is_gone_or_broken_decides_nothing() {
 /// The system gives nobody but root what is in its memory, nor writes it anywhere.
 #[test]
 fn its_memory_is_nobodys() {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("SKIPPED: only root can be another user");
+    if !crate::env::can_be_others() {
         return;
     }
     let house = house();
