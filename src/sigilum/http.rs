@@ -179,7 +179,7 @@ struct Route {
 
 /// The client. Made without any work; what a request needs is set up at the first one and kept, so that a resident
 /// process pays for the root certificates once. No connection outlives its request, unless
-/// [`Options::keeps_connection`] says so.
+/// [`Options::keeps_connection`] says so; one that the server closed in the meantime costs a question nothing.
 #[derive(Default)]
 pub struct Http {
     options: Options,
@@ -233,34 +233,39 @@ impl Http {
 
     fn send_by(&self, route: Route, request: &Request, end: Instant) -> Result<Response, HttpError> {
         let client = self.client(route)?;
-        let mut prepared = reqwest::Request::new(request.method.clone(), request.url.clone());
-        for (name, value) in &request.headers {
-            let mut value = HeaderValue::from_str(value.expose_secret()).map_err(|_| HttpError::BadHeader)?;
-            value.set_sensitive(true);
-            prepared.headers_mut().append(HeaderName::from_static(name), value);
+        let kept = self.kept().take();
+        if let Some(runtime) = kept {
+            match self.send_on(runtime, &client, request, end) {
+                // The server closed it when we did not look. What only asks may be asked again (RFC 9110, 9.2.2).
+                Err(HttpError::BrokenOff) if request.method.is_safe() => {}
+                answer => return answer,
+            }
         }
-        if let Some(body) = &request.body {
-            let json = HeaderValue::from_static("application/json");
-            prepared.headers_mut().insert(reqwest::header::CONTENT_TYPE, json);
-            *prepared.body_mut() = Some(body.expose_secret().to_owned().into());
-        }
-        // For this request alone, where no connection is kept: dropping it closes the connection.
-        let runtime = match self.kept().take() {
-            Some(runtime) => runtime,
-            None => tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .map_err(|_| HttpError::Setup)?,
-        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|_| HttpError::Setup)?;
+        self.send_on(runtime, &client, request, end)
+    }
+
+    /// Sends it by this runtime, and keeps that with its connection where the options say so.
+    fn send_on(
+        &self,
+        runtime: Runtime,
+        client: &reqwest::Client,
+        request: &Request,
+        end: Instant,
+    ) -> Result<Response, HttpError> {
+        let prepared = prepared(request)?;
         let left = end.saturating_duration_since(Instant::now());
         let result = runtime.block_on(async {
-            tokio::time::timeout(left, exchange(&client, prepared, request.cap))
+            tokio::time::timeout(left, exchange(client, prepared, request.cap))
                 .await
                 .unwrap_or(Err(HttpError::Timeout))
         });
         match self.options.keeps_connection && result.is_ok() {
             true => *self.kept() = Some(runtime),
-            // A name lookup that hangs is left behind, not waited for.
+            // Dropping it closes the connection. A name lookup that hangs is left behind, not waited for.
             false => runtime.shutdown_background(),
         }
         result
@@ -296,6 +301,21 @@ impl Http {
         clients.push((route, client.clone()));
         Ok(client)
     }
+}
+
+fn prepared(request: &Request) -> Result<reqwest::Request, HttpError> {
+    let mut prepared = reqwest::Request::new(request.method.clone(), request.url.clone());
+    for (name, value) in &request.headers {
+        let mut value = HeaderValue::from_str(value.expose_secret()).map_err(|_| HttpError::BadHeader)?;
+        value.set_sensitive(true);
+        prepared.headers_mut().append(HeaderName::from_static(name), value);
+    }
+    if let Some(body) = &request.body {
+        let json = HeaderValue::from_static("application/json");
+        prepared.headers_mut().insert(reqwest::header::CONTENT_TYPE, json);
+        *prepared.body_mut() = Some(body.expose_secret().to_owned().into());
+    }
+    Ok(prepared)
 }
 
 async fn exchange(client: &reqwest::Client, request: reqwest::Request, cap: usize) -> Result<Response, HttpError> {

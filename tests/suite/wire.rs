@@ -362,14 +362,49 @@ fn a_connection_is_kept_only_for_who_asks_often() {
         }
         assert_eq!(api.connections() - before, connections);
     }
-    // A server that closes it says nothing of it: the next request goes over a new one.
-    let (port, heads) = recorder("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    let http = kept();
-    for _ in 0..3 {
-        let answer = get(&http, &format!("http://127.0.0.1:{port}"), Duration::from_secs(5)).unwrap();
-        assert_eq!(answer.body, b"ok");
-        assert!(heads.recv().unwrap().starts_with("GET / HTTP/1.1"));
+}
+
+#[test]
+fn a_kept_connection_that_the_server_closed_costs_no_question() {
+    // The second case: it is still open when the next request is sent, and closed in place of an answer.
+    for reads_the_next in [false, true] {
+        let (port, heads) = closing(reads_the_next);
+        let http = kept();
+        for round in 0..20 {
+            let answer = get(&http, &format!("http://127.0.0.1:{port}"), Duration::from_secs(5));
+            assert_eq!(answer.unwrap().body, b"ok", "round {round}");
+            assert!(heads.recv().unwrap().starts_with("GET / HTTP/1.1"));
+        }
     }
+    // What changes something is sent once, and what became of it is not known.
+    let (port, heads) = closing(true);
+    let http = kept();
+    let url = check_url(&format!("http://127.0.0.1:{port}"), false).unwrap();
+    let post = || http.send(&Request::new(Method::POST, url.clone(), Duration::from_secs(5)));
+    assert_eq!(post().unwrap().body, b"ok");
+    assert_eq!(post().unwrap_err(), HttpError::BrokenOff);
+    assert_eq!(heads.try_iter().count(), 1);
+}
+
+/// A server that answers one request of each connection, and says nothing of closing it then, or when it has read
+/// another one. Tells the heads of what it answered.
+fn closing(reads_the_next: bool) -> (u16, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let mut bytes = [0; 4096];
+            let count = connection.read(&mut bytes).unwrap_or(0);
+            let _ = sender.send(String::from_utf8_lossy(&bytes[..count]).into_owned());
+            let _ = connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            if reads_the_next {
+                let _ = connection.read(&mut bytes);
+            }
+        }
+    });
+    (port, receiver)
 }
 
 fn kept() -> Http {
