@@ -73,10 +73,14 @@ struct World {
     /// What the chat got, by key, and how often each request was told.
     sent: BTreeSet<String>,
     told: BTreeMap<String, usize>,
-    /// When the last message about requests went out, and when each key was last told.
+    /// When messages about requests went out, when all did and whether they told of a decision, and when each key was
+    /// last told.
     messages: Vec<i64>,
+    all_messages: Vec<(i64, bool)>,
     told_keys: BTreeMap<u8, i64>,
     rejected: BTreeSet<u8>,
+    /// The approvals that were told.
+    approvals: BTreeSet<String>,
     die: Option<bool>,
     dead: bool,
     asked: usize,
@@ -196,6 +200,20 @@ impl Surroundings for World {
             if !message.claims.is_empty() {
                 self.messages.push(self.now);
             }
+            let approvals = message.news.iter().filter_map(|news| match news {
+                News::Approved { claim_id, .. } => Some(claim_id.clone()),
+                _ => None,
+            });
+            let before = self.approvals.len();
+            let approvals: Vec<String> = approvals.collect();
+            let count = approvals.len();
+            self.approvals.extend(approvals);
+            assert_eq!(
+                self.approvals.len(),
+                before + count,
+                "an approval is told twice: {message:?}"
+            );
+            self.all_messages.push((self.now, count > 0));
         }
         (!self.dead).then_some(Delivery::Taken)
     }
@@ -214,8 +232,10 @@ fn new_world() -> World {
         sent: BTreeSet::new(),
         told: BTreeMap::new(),
         messages: Vec::new(),
+        all_messages: Vec::new(),
         told_keys: BTreeMap::new(),
         rejected: BTreeSet::new(),
+        approvals: BTreeSet::new(),
         die: None,
         dead: false,
         asked: 0,
@@ -276,11 +296,12 @@ fn check(world: &World) {
     for (id, times) in &world.told {
         assert_eq!(*times, 1, "{id} was told {times} times");
     }
-    for window in world.messages.windows(MOST_AN_HOUR + 1) {
-        let (first, before, last) = (window[0], window[MOST_AN_HOUR - 1], window[MOST_AN_HOUR]);
+    for window in world.all_messages.windows(MOST_AN_HOUR + 1) {
+        let ((first, _), (before, _)) = (window[0], window[MOST_AN_HOUR - 1]);
+        let (last, is_decision) = window[MOST_AN_HOUR];
         let many = last - first < HOUR;
         assert!(
-            !many || last - before >= DIGEST_MS,
+            !many || is_decision || last - before >= DIGEST_MS,
             "over {MOST_AN_HOUR} messages an hour without a pause"
         );
     }
@@ -298,13 +319,8 @@ fn check(world: &World) {
         if world.now - world.trouble < 2 * LONGEST_MS {
             wait += LONGEST_MS;
         }
-        if world
-            .messages
-            .iter()
-            .filter(|at| world.now - **at < HOUR + wait)
-            .count()
-            >= MOST_AN_HOUR
-        {
+        let is_recent = |(at, _): &&(i64, bool)| world.now - at < HOUR + wait;
+        if world.all_messages.iter().filter(is_recent).count() >= MOST_AN_HOUR {
             wait += DIGEST_MS;
         }
         // A key that was silenced is looked at again at the next turn.
@@ -343,6 +359,14 @@ fn live(acts: &[Act]) -> World {
     (world.api, world.chat, world.disk) = (true, true, true);
     pass(&mut world, &mut teller, 3_600);
     check(&world);
+    for claim in world.claims.iter().filter(|claim| claim.status == "approved") {
+        let is_known = world.told.contains_key(&claim.id);
+        assert!(
+            !is_known || world.approvals.contains(&claim.id),
+            "{} was approved elsewhere",
+            claim.id
+        );
+    }
     world
 }
 
@@ -534,13 +558,7 @@ fn an_approval_elsewhere_is_told_with_the_command_that_takes_it_back() {
     assert_eq!(world.sent.len(), 2);
     teller.became(&id, Some(&World::request(&world.claims[0])), false, at(world.now));
     assert_eq!(texts(&mut teller, world.now), [""; 0], "asked about once");
-    let news = News::Approved {
-        claim_id: id.clone(),
-        namespace: "alice".to_owned(),
-        service: Some("mail".to_owned()),
-        key: None,
-        by: None,
-    };
+    let news = approved(&id);
     let mut told = teller.told().clone();
     told.news.push(news);
     world.kept = told;
@@ -550,6 +568,106 @@ fn an_approval_elsewhere_is_told_with_the_command_that_takes_it_back() {
         text.ends_with(&format!("To take it back: sigilum-authz-notify authz revoke {id}")),
         "{text}"
     );
+}
+
+/// Whatever number of them one turn finds: none is cut off, and the pause between messages does not hold them up.
+#[test]
+fn many_approvals_elsewhere_are_all_told_at_once() {
+    let mut world = new_world();
+    let mut teller = start(&world);
+    (0..30).for_each(|key| world.ask(key));
+    teller.turn(&mut world, at(START));
+    (0..30).for_each(|_| world.end(0, "approved"));
+    let ids: Vec<String> = world.claims.iter().map(|claim| claim.id.clone()).collect();
+    for _ in 0..10 {
+        world.now += EVERY;
+        let now = at(world.now);
+        teller.turn(&mut world, now);
+    }
+    assert_eq!(world.approvals.len(), 30);
+    // And as texts, with a message that had been kept.
+    world.kept = teller.told().clone();
+    world.kept.news = ids.iter().map(|id| approved(id)).collect();
+    let texts = texts(&mut start(&world), world.now);
+    for id in &ids {
+        let command = format!("To take it back: sigilum-authz-notify authz revoke {id}");
+        assert_eq!(
+            texts.iter().filter(|text| text.contains(&command)).count(),
+            1,
+            "{texts:?}"
+        );
+    }
+    assert!(texts.iter().all(|text| text.chars().count() <= 1500), "{texts:?}");
+}
+
+fn approved(id: &str) -> News {
+    News::Approved {
+        claim_id: id.to_owned(),
+        namespace: "alice".to_owned(),
+        service: Some("mail".to_owned()),
+        key: None,
+        by: None,
+    }
+}
+
+/// Somebody who switches the hook off and on all day fills no chat.
+#[test]
+fn what_changes_all_the_time_is_told_as_seldom_as_requests() {
+    let mut world = new_world();
+    let mut teller = start(&world);
+    for second in (0..3_600).step_by(20) {
+        world.now = START + second * 1000;
+        for what in [Some("hook"), None] {
+            teller.facts(Facts {
+                answering: Some(what.map(str::to_owned)),
+                ..Facts::default()
+            });
+        }
+        let now = at(world.now);
+        teller.turn(&mut world, now);
+        check(&world);
+    }
+    assert!(
+        (MOST_AN_HOUR..=MOST_AN_HOUR + 6).contains(&world.sent.len()),
+        "{}",
+        world.sent.len()
+    );
+}
+
+/// The watcher takes timed approvals back: what it did too late is told, and what in time is not.
+#[test]
+fn an_approval_that_outlived_its_time_is_told_when_it_is_taken_back() {
+    for (until, late, wanted) in [
+        (Some(0), 0, None),
+        (Some(0), 60, None),
+        (Some(0), 7_200, Some("It was to end 2")),
+        (None, 7_200, Some("in namespace alice.")),
+    ] {
+        let mut world = new_world();
+        let mut teller = start(&world);
+        world.ask(1);
+        teller.turn(&mut world, at(START));
+        let mut approval = logged(Decision::Approve, &world.claims[0], Some(Outcome::Done));
+        let over = START / 1000 + 1_800;
+        approval.intent.until = until.map(|late: i64| over - late);
+        approval.intent.by = "matrix:@alice:localhost".to_owned();
+        let mut revoke = logged(Decision::Revoke, &world.claims[0], Some(Outcome::Done));
+        revoke.intent.how = How::TimeOver;
+        revoke.intent.at = jiff::Timestamp::from_second(over + late).unwrap().to_string();
+        teller.decided(&[approval.clone()]);
+        assert_eq!(texts(&mut teller, START), [""; 0]);
+        teller.decided(&[approval, revoke]);
+        let text = texts(&mut teller, START).concat();
+        match wanted {
+            None => assert_eq!(text, ""),
+            Some(wanted) => assert!(
+                text.starts_with("Sigilum: an approval outlived its time and is revoked now: service \"service-1\"")
+                    && text.contains(&world.claims[0].id)
+                    && text.contains(wanted),
+                "{text}"
+            ),
+        }
+    }
 }
 
 /// A decision in our log about a request; without an outcome one of a run that was killed.

@@ -5,12 +5,12 @@ use super::told::{Became, Known, News, Outgoing, Told, kept};
 use super::words;
 use crate::authz::decision_log::{Entry, How, Outcome};
 use crate::hook_record::ChatTarget;
-use crate::request::{AuthorizationRequest, Decision, Pending};
+use crate::request::{self, AuthorizationRequest, Decision, Pending};
 use crate::token::lifetime::{self, Lifetime};
 use crate::watch::planner::Now;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Over so many messages about requests an hour, one that counts them all comes after each pause.
+/// Over so many messages an hour, one that counts all requests comes after each pause; an approval is told at once.
 pub const MOST_AN_HOUR: usize = 6;
 const HOUR_MS: i64 = 3_600_000;
 /// That pause.
@@ -32,6 +32,8 @@ const MOST_OUTGOING: usize = 20;
 const READ_AT_A_TIME: usize = 5;
 /// This clock and the API's may differ by so many milliseconds.
 const CLOCKS_DIFFER: i64 = 60_000;
+/// An approval that was taken back so many seconds after its end is overdue.
+const OVERDUE_S: i64 = 60;
 /// A token that nobody renews is told of when so many seconds are left.
 const REMIND_AT_S: [i64; 3] = [86_400, 3_600, 0];
 
@@ -309,14 +311,32 @@ impl Teller {
                 How::Code => !intent.by.ends_with(&format!(" for {chat}")),
                 _ => intent.by != chat,
             };
-            if intent.decision == Decision::Approve && result.outcome == Outcome::Done && elsewhere {
+            if result.outcome != Outcome::Done {
+                continue;
+            }
+            let (claim_id, namespace) = (intent.claim_id.clone(), intent.namespace.clone());
+            let [service, key] = [&intent.service, &intent.public_key].map(|text| text.as_deref().map(kept));
+            if intent.decision == Decision::Approve && elsewhere {
                 self.told.add(News::Approved {
-                    claim_id: intent.claim_id.clone(),
-                    namespace: intent.namespace.clone(),
-                    service: intent.service.as_deref().map(kept),
-                    key: intent.public_key.as_deref().map(kept),
+                    claim_id,
+                    namespace,
+                    service,
+                    key,
                     by: Some(intent.by.clone()),
                 });
+            } else if intent.how == How::TimeOver {
+                let of_it = entries.iter().filter(|entry| entry.intent.claim_id == claim_id);
+                let until = of_it.filter_map(|entry| entry.intent.until).next_back();
+                let is_late = |(until, at)| at - until > OVERDUE_S;
+                if until.zip(request::seconds(&intent.at)).is_none_or(is_late) {
+                    self.told.add(News::Overdue {
+                        claim_id,
+                        namespace,
+                        service,
+                        key,
+                        until,
+                    });
+                }
             }
         }
     }
@@ -371,11 +391,11 @@ impl Teller {
         self.told.sent.retain(|at| hour.contains(at));
         let is_digest = self.told.sent.len() >= MOST_AN_HOUR;
         let pause = self.told.sent.last().is_some_and(|last| now.wall - last < DIGEST_MS);
-        let fresh = if is_digest && pause {
-            Vec::new()
-        } else {
-            self.fresh(now)
-        };
+        let waits = is_digest && pause;
+        if waits && !self.told.news.iter().any(News::is_decision) {
+            return None;
+        }
+        let fresh = if waits { Vec::new() } else { self.fresh(now) };
         if fresh.is_empty() && self.told.news.is_empty() {
             return None;
         }
@@ -386,7 +406,7 @@ impl Teller {
             chat: self.facts.deciders && self.told.answering.as_deref() == Some("plugin"),
             now: now.wall.div_euclid(1000),
         };
-        let (text, buttons) = says.message(&fresh, is_digest, &self.told.news);
+        let (text, buttons, news) = says.message(&fresh, is_digest, &self.told.news);
         let is_described = |request: &AuthorizationRequest| {
             let id = request.id().filter(|_| says.chat && !text.ends_with('…'));
             id.is_some_and(|id| text.contains(&format!("id \"{id}\"")))
@@ -407,9 +427,7 @@ impl Teller {
         {
             self.told.rejected.entry(key).and_modify(|last| *last = Some(now.wall));
         }
-        if !claims.is_empty() {
-            self.told.sent.push(now.wall);
-        }
+        self.told.sent.push(now.wall);
         self.messages += 1;
         let outgoing = Outgoing {
             key: format!("sigilum-{:x}-{:x}-{}", self.rules.seed, now.wall, self.messages),
@@ -417,7 +435,7 @@ impl Teller {
             text,
             buttons,
             claims,
-            news: std::mem::take(&mut self.told.news),
+            news: self.told.news.drain(..news).collect(),
         };
         self.told.outgoing.push(outgoing.clone());
         Some(outgoing)
@@ -464,9 +482,7 @@ impl Teller {
         {
             self.told.rejected.entry(key).and_modify(|last| *last = None);
         }
-        if !out.claims.is_empty() {
-            self.told.sent.pop();
-        }
+        self.told.sent.pop();
         let later = std::mem::take(&mut self.told.news);
         for news in out.news.into_iter().chain(later) {
             let is_over = match &news {

@@ -10,7 +10,8 @@ pub const MAX_BYTES: u64 = 8 << 20;
 /// Bounds: of requests, of rejected keys, of news that wait, of what became of requests.
 const MOST_REQUESTS: usize = 5_000;
 const MOST_KEYS: usize = 1_000;
-const MOST_NEWS: usize = 50;
+const MOST_NEWS: usize = 1_000;
+const MOST_OUTCOMES: usize = 50;
 /// Texts of strangers are kept so far, in characters.
 const TEXT_MAX: usize = 120;
 
@@ -26,7 +27,7 @@ pub struct Told {
     pub requests: BTreeMap<String, Known>,
     /// Messages that were handed over, and of which it is not known whether OpenClaw took them.
     pub outgoing: Vec<Outgoing>,
-    /// When messages about requests went out, the last hour's.
+    /// When messages went out, the last hour's.
     pub sent: Vec<i64>,
     /// Keys that the owner rejected, and when a later request of theirs was last told.
     pub rejected: BTreeMap<String, Option<i64>>,
@@ -94,6 +95,19 @@ pub enum News {
         /// The account, where it was approved on this machine.
         by: Option<String>,
     },
+    /// An approval that ends was not taken back in time, but now.
+    Overdue {
+        /// The request's id.
+        claim_id: String,
+        /// Its namespace.
+        namespace: String,
+        /// Its service.
+        service: Option<String>,
+        /// Its key.
+        key: Option<String>,
+        /// When it was to end, Unix seconds; `None`: our log does not hold that any more.
+        until: Option<i64>,
+    },
     /// What answered `/new` does not any more: `plugin` or `hook`.
     Off(String),
     /// The token, which nobody renews, ends then (Unix seconds).
@@ -102,6 +116,13 @@ pub enum News {
     Outage(String),
     /// It can be again.
     Back,
+}
+
+impl News {
+    /// Whether it is about a decision: what may have to be taken back waits for nothing.
+    pub(super) fn is_decision(&self) -> bool {
+        matches!(self, Self::Approved { .. } | Self::Overdue { .. })
+    }
 }
 
 /// A message that was handed over.
@@ -179,7 +200,7 @@ impl Told {
     /// Keeps what became of a request.
     pub(super) fn add_outcome(&mut self, outcome: Became) {
         self.outcomes.push(outcome);
-        let excess = self.outcomes.len().saturating_sub(MOST_NEWS);
+        let excess = self.outcomes.len().saturating_sub(MOST_OUTCOMES);
         self.outcomes.drain(..excess);
     }
 

@@ -33,7 +33,7 @@ impl Teller {
         for message in self.unanswered(now) {
             self.hand_over(around, &message, now);
         }
-        if let Some(message) = self.next_message(now) {
+        while let Some(message) = self.next_message(now) {
             match around.keep(self.told()) {
                 true => self.hand_over(around, &message, now),
                 // What is not kept could be told twice.

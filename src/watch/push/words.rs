@@ -31,8 +31,14 @@ pub(super) struct Says<'a> {
 type Buttons = Vec<(String, String)>;
 
 impl Says<'_> {
-    /// A message about requests that have come, each with whether it was asked again, and other news.
-    pub fn message(&self, fresh: &[(AuthorizationRequest, bool)], is_digest: bool, news: &[News]) -> (String, Buttons) {
+    /// A message about requests that have come, each with whether it was asked again, and of other news the first so many
+    /// that it has room for.
+    pub fn message(
+        &self,
+        fresh: &[(AuthorizationRequest, bool)],
+        is_digest: bool,
+        news: &[News],
+    ) -> (String, Buttons, usize) {
         let mut parts = Vec::new();
         let mut buttons = Vec::new();
         if !fresh.is_empty() {
@@ -47,13 +53,22 @@ impl Says<'_> {
                 buttons.extend(ids.flat_map(|id| self.buttons(id, shown.len() > 1)));
             }
         }
-        parts.extend(news.iter().map(|news| self.news(news)));
+        let before = parts.len();
+        let mut length: usize = parts.iter().map(|part| part.chars().count()).sum();
+        for text in news.iter().map(|news| self.news(news)) {
+            length += 1 + text.chars().count();
+            if length > MAX && !parts.is_empty() {
+                break;
+            }
+            parts.push(text);
+        }
+        let told = parts.len() - before;
         let mut text = parts.join("\n");
         if let Some((end, _)) = text.char_indices().nth(MAX) {
             text.truncate(end);
             text.push('…');
         }
-        (text, buttons)
+        (text, buttons, told)
     }
 
     fn requests(&self, fresh: &[(AuthorizationRequest, bool)], shown: &[(AuthorizationRequest, bool)]) -> String {
@@ -104,17 +119,14 @@ impl Says<'_> {
                 key,
                 by,
             } => {
-                let service = service
-                    .as_deref()
-                    .map_or_else(|| "?".to_owned(), |text| clean::clean(text, FIELD_MAX));
-                let key = key.as_deref().map_or_else(|| "?".to_owned(), clean::key);
                 let place = match by {
                     Some(account) => format!("on this machine, by the account {}", clean::clean(account, FIELD_MAX)),
                     None => "elsewhere".to_owned(),
                 };
                 format!(
-                    "Sigilum: approved {place}, not in this chat: service \"{service}\", key \"{key}\", id \"{claim_id}\", in \
-                     namespace {namespace}. To take it back: {}",
+                    "Sigilum: approved {place}, not in this chat: {}, id \"{claim_id}\", in namespace {namespace}. To take it \
+                     back: {}",
+                    whose(service.as_deref(), key.as_deref()),
                     match namespace == self.namespace {
                         true => self.command("revoke", claim_id),
                         false => format!(
@@ -124,6 +136,18 @@ impl Says<'_> {
                     }
                 )
             }
+            News::Overdue {
+                claim_id,
+                namespace,
+                service,
+                key,
+                until,
+            } => format!(
+                "Sigilum: an approval outlived its time and is revoked now: {}, id \"{claim_id}\", in namespace \
+                 {namespace}.{}",
+                whose(service.as_deref(), key.as_deref()),
+                until.map_or_else(String::new, |at| format!(" It was to end {}.", time::rfc3339(at)))
+            ),
             News::Off(what) => {
                 let kind = if what == "plugin" { " --as plugin" } else { "" };
                 format!(
@@ -175,6 +199,13 @@ impl Says<'_> {
         let button = |label: &str, verb: &str| (format!("{label}{which}"), self.command(verb, id));
         vec![button("Approve", "approve"), button("Reject", "reject")]
     }
+}
+
+/// `service "mail", key "MCow.."`
+fn whose(service: Option<&str>, key: Option<&str>) -> String {
+    let service = service.map_or_else(|| "?".to_owned(), |text| clean::clean(text, FIELD_MAX));
+    let key = key.map_or_else(|| "?".to_owned(), clean::key);
+    format!("service \"{service}\", key \"{key}\"")
 }
 
 /// `"mail" 3, "linear" 1`, the most first.
