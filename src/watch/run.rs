@@ -228,12 +228,15 @@ impl Watcher {
 
     fn watch(&mut self) {
         self.wait_for_homes();
-        let served = self.homes.len();
+        let doing = match self.homes.len() {
+            1 => "watching 1 OpenClaw home".to_owned(),
+            count => format!("watching {count} OpenClaw homes"),
+        };
         let mut wait = self.step();
         // Only now: whoever waits for this line finds everything looked at.
-        tracing::info!("watching {served} OpenClaw home{}", if served == 1 { "" } else { "s" });
+        tracing::info!("{doing}");
         if let Some(manager) = &self.manager {
-            manager.ready(&format!("serving {served} OpenClaw homes"));
+            manager.ready(&doing);
         }
         while !self.waker.is_stopping() {
             if self.receiver.wait(wait) {

@@ -1,11 +1,9 @@
-//! `watch --print-unit`: a unit for systemd's user manager or an agent for launchd, hardened, with the folders that the
-//! watcher must write to.
+//! `watch --print-unit`: a unit for systemd's user manager, hardened, or an agent for launchd.
 
 use crate::env::Env;
 use crate::home::OpenClawHome;
-use crate::token::record;
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 /// What the unit is to run.
 pub struct Unit {
@@ -37,29 +35,13 @@ impl Unit {
             let word = systemd_word(&format!("{name}={value}"), false);
             format!("Environment={word}")
         });
-        let folders = self.folders().into_iter().map(|folder| {
-            let word = systemd_word(&format!("-{}", folder.display()), false);
-            format!("ReadWritePaths={word}")
-        });
         filled(
             include_str!("../../packaging/systemd/sigilum-authz-notify.service"),
-            &[
-                (
-                    "command and environment",
-                    lines(std::iter::once(command).chain(variables)),
-                ),
-                ("folders", lines(folders)),
-                ("what a token command may need", self.hardening().trim_end().to_owned()),
-            ],
+            &[(
+                "command and environment",
+                lines(std::iter::once(command).chain(variables)),
+            )],
         )
-    }
-
-    fn hardening(&self) -> &'static str {
-        if self.token_command || self.env.var("SIGILUM_OWNER_TOKEN_COMMAND").is_some() {
-            include_str!("../../packaging/systemd/with-token-command.conf")
-        } else {
-            include_str!("../../packaging/systemd/without-token-command.conf")
-        }
     }
 
     /// For `~/Library/LaunchAgents/sigilum-authz-notify.plist`.
@@ -92,30 +74,6 @@ impl Unit {
             .filter(|name| *name != "SIGILUM_OWNER_TOKEN_COMMAND" || !self.token_command)
             .filter_map(|name| Some((name, self.env.var(name)?.to_owned())))
             .collect()
-    }
-
-    /// The folders that the watcher must write to, links resolved, none inside another.
-    fn folders(&self) -> Vec<PathBuf> {
-        let mut all = BTreeSet::new();
-        for place in &self.places {
-            all.insert(real(&place.home));
-            all.extend(place.config.parent().map(real));
-            all.extend(real(&place.config).parent().map(Path::to_owned));
-            let namespaces = record::namespaces(&place.sigilum_dir()).unwrap_or_default();
-            for namespace in namespaces {
-                let Ok(Some(record)) = record::read(&place.record_file(&namespace)) else {
-                    continue;
-                };
-                // SQLite writes beside a database even where it only reads.
-                let token_file = record.token_file(place, &namespace);
-                let database = record.api_db(place);
-                let database = database.or_else(|| Some(record.source_home?.join("apps/api/.wrangler/x")));
-                let files = [Some(token_file), database];
-                all.extend(files.iter().flatten().filter_map(|file| file.parent()).map(real));
-            }
-        }
-        let inside = |folder: &PathBuf| all.iter().any(|other| other != folder && folder.starts_with(other));
-        all.iter().filter(|folder| !inside(folder)).cloned().collect()
     }
 }
 
@@ -157,16 +115,6 @@ pub fn filled(template: &str, texts: &[(&str, String)]) -> String {
 
 fn lines(lines: impl Iterator<Item = String>) -> String {
     lines.collect::<Vec<_>>().join("\n")
-}
-
-/// A path without links, as far as it exists.
-fn real(path: &Path) -> PathBuf {
-    for known in path.ancestors() {
-        if let (Ok(real), Ok(rest)) = (known.canonicalize(), path.strip_prefix(known)) {
-            return if rest == Path::new("") { real } else { real.join(rest) };
-        }
-    }
-    path.to_owned()
 }
 
 /// A word as systemd.syntax(7) reads it. In command lines `$` is special too.

@@ -333,12 +333,8 @@ fn systemd_is_told_that_it_is_ready_and_alive() {
 }
 
 #[test]
-fn units_name_the_program_the_homes_and_the_folders_to_write() {
+fn units_name_the_program_and_the_homes() {
     let env = home(100_000);
-    let target = env.write("dot files/claw.json", std::fs::read(env.config()).unwrap());
-    std::fs::remove_file(env.config()).unwrap();
-    std::os::unix::fs::symlink(&target, env.config()).unwrap();
-    let real = env.home().canonicalize().unwrap();
     let unit = env
         .run(["watch", "--print-unit", "systemd", "--renew-at", "0.25"])
         .expect(0)
@@ -347,21 +343,26 @@ fn units_name_the_program_the_homes_and_the_folders_to_write() {
     let home = env.openclaw().display().to_string();
     for line in [
         format!("ExecStart={} watch --openclaw-home {home} --renew-at 0.25", env::BINARY),
-        format!("ReadWritePaths=-{}/.openclaw", real.display()),
-        format!("ReadWritePaths=\"-{}/dot files\"", real.display()),
         "Type=notify".to_owned(),
         "WatchdogSec=90".to_owned(),
-        "ProtectSystem=strict".to_owned(),
         "NoNewPrivileges=yes".to_owned(),
-        "MemoryDenyWriteExecute=yes".to_owned(),
     ] {
         assert!(lines.contains(&line.as_str()), "no {line} in\n{unit}");
     }
-    assert_eq!(
-        lines.iter().filter(|line| line.starts_with("ReadWritePaths=")).count(),
-        2,
-        "{unit}"
-    );
+    // In a user's manager the first ones need a user namespace: where that is forbidden (Ubuntu 24.04) nothing starts. Under
+    // the others the `openclaw` that it starts does not run, or a token command may not.
+    for start in [
+        "Private",
+        "Protect",
+        "ReadWritePaths",
+        "CapabilityBoundingSet",
+        "MemoryDenyWriteExecute",
+        "SystemCallFilter",
+        "RestrictNamespaces",
+    ] {
+        let found = lines.iter().find(|line| line.starts_with(start));
+        assert_eq!(found, None, "{unit}");
+    }
 
     let all = env
         .run([
@@ -378,11 +379,6 @@ fn units_name_the_program_the_homes_and_the_folders_to_write() {
         all.contains(" watch --all --token-command \"get '100%%' $$x\"\n"),
         "{all}"
     );
-    assert!(
-        !all.contains("\nMemoryDenyWriteExecute"),
-        "the token command may need it"
-    );
-
     let agent = env
         .run(["watch", "--print-unit", "launchd", "--token-command", "a <b> & \"c\""])
         .expect(0)
