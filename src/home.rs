@@ -4,6 +4,7 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::origin::Origin;
+use crate::text::pasted::is_no_value;
 use std::path::{Path, PathBuf};
 
 /// Where things are: the OpenClaw home (its state folder), its config and our own folder in it.
@@ -261,12 +262,6 @@ pub fn person_home(env: &Env) -> Result<PathBuf> {
         Error::new(ExitCode::Usage, "could not find the OpenClaw home: HOME is not set")
             .next("give the folder with --openclaw-home")
     })
-}
-
-/// Whether a script left it where it had no value. OpenClaw 2026.9.6 takes it for none where a person's home folder is
-/// meant.
-pub fn is_no_value(text: &str) -> bool {
-    matches!(text, "undefined" | "null")
 }
 
 /// A variable that names a folder or a file.

@@ -5,12 +5,13 @@ use super::{OwnerQuery, Sourced};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
-use crate::home::{OpenClawHome, is_no_value};
+use crate::home::OpenClawHome;
 use crate::hook_record::{self, HookRecord};
 use crate::mode::Mode;
 use crate::origin::Origin;
 use crate::sigilum::dev_vars;
 use crate::text::is_unset;
+use crate::text::pasted::is_no_value;
 use crate::token::record;
 use std::path::PathBuf;
 

@@ -52,6 +52,27 @@ pub fn without_invisible(text: &str) -> Option<String> {
     text.contains(is_invisible).then(|| text.replace(is_invisible, ""))
 }
 
+/// Whether a script left it where it had no value. OpenClaw 2026.9.6 takes it for none where a person's home folder is
+/// meant.
+pub fn is_no_value(text: &str) -> bool {
+    matches!(text, "undefined" | "null")
+}
+
+/// What a person, a shell or a script was to put something else in the place of: `${NAME}`, `$NAME`, `<token>`,
+/// `undefined`.
+pub fn is_placeholder(text: &str) -> bool {
+    let around = |start, end| text.starts_with(start) && text.ends_with(end);
+    // With other letters it may be a password.
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    };
+    let is_variable = text.strip_prefix('$').is_some_and(is_name);
+    is_no_value(text) || is_variable || around("<", ">") || around("${", "}") || around("{{", "}}")
+}
+
 /// The text as it was before a terminal, a mail program or a browser wrote it down, with what each of them did, in words
 /// that follow "left out"; `None` where none did.
 pub fn as_it_was(text: &str) -> Option<(String, Vec<&'static str>)> {

@@ -338,13 +338,6 @@ fn is_masked(text: &str) -> bool {
         .any(|word| hides(word) && (is_alone || word.contains("ey")))
 }
 
-/// What a person is to put the token in the place of.
-fn is_placeholder(text: &str) -> bool {
-    let around = |start, end| text.starts_with(start) && text.ends_with(end);
-    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    around("<", ">") || around("${", "}") || around("{{", "}}") || text.strip_prefix('$').is_some_and(is_name)
-}
-
 fn of_another_issuer(token: &str) -> Option<NoToken> {
     let says = claims_of(token)?;
     let issuer = says.get("iss")?.as_str().filter(|issuer| *issuer != claims::ISSUER)?;
@@ -392,7 +385,7 @@ fn what_it_is(text: &str) -> NoToken {
     {
         return NoToken::Path;
     }
-    if is_placeholder(text) {
+    if pasted::is_placeholder(text) {
         return NoToken::Placeholder;
     }
     match claims::inspect(&text.into()) {

@@ -293,6 +293,7 @@ fn what_a_paste_or_a_file_leaves_around_a_secret_is_left_out_and_told() {
         ("abc def", "a blank in it, which a bearer token cannot have"),
         ("abcdef", ""),
         ("Basic", ""),
+        ("$ecret", ""),
     ] {
         let file = desk.env.write("secret", secret);
         let output = desk
@@ -309,6 +310,11 @@ fn what_a_paste_or_a_file_leaves_around_a_secret_is_left_out_and_told() {
         (b"a\0b", "not text"),
         ("a\u{a0}b".as_bytes(), "a blank of a kind"),
         (b"\"\"", "it is empty"),
+        (b"${LINEAR}", "it only stands for a secret"),
+        (b"LINEAR_API_KEY=$LINEAR", "it only stands for a secret"),
+        (b"<your key>", "it only stands for a secret"),
+        (b" undefined\n", "it only stands for a secret"),
+        (b"null", "it only stands for a secret"),
         ("\u{feff}\u{200b}\n".as_bytes(), "it is empty"),
     ] {
         let file = desk.env.write("secret", bytes);

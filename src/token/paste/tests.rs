@@ -241,6 +241,7 @@ fn what_is_no_token_is_named_for_what_it_is() {
         ("~/Downloads/owner-token-alice.jwt".to_owned(), "it is a path"),
         ("token.jwt".to_owned(), "it is a path"),
         ("<token>".to_owned(), "it only stands for a token"),
+        ("undefined".to_owned(), "it only stands for a token"),
         ("$SIGILUM_OWNER_TOKEN".to_owned(), "it only stands for a token"),
         ("${SIGILUM_OWNER_TOKEN}".to_owned(), "it only stands for a token"),
         ("cl_0123456789abcdef01234567".to_owned(), "it is the id of a request"),
