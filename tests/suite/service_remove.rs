@@ -106,6 +106,16 @@ fn remove_keeps_the_row_where_that_is_asked_for() {
     // What is left can go later.
     desk.run(["service", "remove", "linear", "--yes"]).expect(0);
     assert_eq!(number(&desk.db(), "SELECT count(*) FROM services"), 0);
+    // Whatever its description says, it is of the kind that it was, also where the gateway cannot be asked.
+    desk.add_linear(["--description", "Issues"]).expect(0);
+    desk.add("mail", ["--description", "Letters"]).expect(0);
+    for slug in ["linear", "mail"] {
+        desk.run(["service", "remove", slug, "--yes", "--keep"]).expect(0);
+    }
+    desk.gateway.stop();
+    let list = json(&desk.run(["service", "list", "--json"]).expect(0));
+    let modes = [0, 1].map(|at| list["services"][at]["mode"].clone());
+    assert_eq!(modes, [value!("gateway"), value!("native")], "{list}");
 }
 
 #[test]

@@ -94,7 +94,8 @@ pub struct Service {
     pub description: Option<String>,
     /// How many keys are not revoked.
     pub active_api_keys: u64,
-    /// Who checks signatures, as far as description and active keys tell: they name the gateway, or only the service.
+    /// Who checks signatures, as far as the description and the keys in force, or without any the last one, tell: they
+    /// name the gateway, or only the service.
     pub kind: Option<ServiceKind>,
     /// Whether it goes by the slug alone: key file, and the Sigilum gateway's connection. Not so where another
     /// namespace had the slug first.
@@ -205,6 +206,7 @@ fn services(conn: &Connection, namespace: &str) -> Result<Vec<Service>, Problem>
     let mut query = conn.prepare(&format!("{SERVICE} WHERE u.namespace = ?1 ORDER BY s.slug"))?;
     let mut services: Vec<Service> = query.query_map([namespace], service)?.collect::<Result<_, _>>()?;
     count_active_keys(conn, &mut services)?;
+    recall_kinds(conn, &mut services)?;
     let shared = "s.slug IN (SELECT slug FROM services GROUP BY slug HAVING count(*) > 1)";
     let mut query = conn.prepare(&holders_where(shared))?;
     let holders = query.query_map([], holder)?.collect::<Result<Vec<_>, _>>()?;
@@ -245,6 +247,18 @@ fn count_active_keys(conn: &Connection, services: &mut [Service]) -> Result<(), 
         if let Some(&index) = of {
             services[index].note_key(row.get_ref(1)?.as_str().unwrap_or_default());
         }
+    }
+    Ok(())
+}
+
+/// Without a key in force, as `service remove --keep` leaves it, a service is of the kind that its last key names.
+fn recall_kinds(conn: &Connection, services: &mut [Service]) -> Result<(), Problem> {
+    let mut query =
+        conn.prepare("SELECT name FROM service_api_keys WHERE service_id = ?1 ORDER BY created_at DESC, id LIMIT 1")?;
+    let is_unknown = |service: &&mut Service| service.kind.is_none() && service.active_api_keys == 0;
+    for service in services.iter_mut().filter(is_unknown) {
+        let kind = |row: &Row<'_>| Ok(row.get_ref(0)?.as_str().ok().and_then(ServiceKind::of_text));
+        service.kind = query.query_row([&service.id], kind).optional()?.flatten();
     }
     Ok(())
 }
@@ -318,6 +332,7 @@ pub(super) fn slot(conn: &Connection, namespace: &str, slug: &str) -> Result<Slo
             active_keys(conn, &own.id)?
                 .iter()
                 .for_each(|key| service.note_key(&key.name));
+            recall_kinds(conn, std::slice::from_mut(&mut service))?;
             Some(service)
         }
         None => None,
