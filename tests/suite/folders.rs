@@ -186,6 +186,26 @@ fn a_folder_that_everybody_may_write_to() {
     home.works();
 }
 
+/// What a link leads to may not be seen: then it is the link that is in the way.
+#[test]
+fn a_config_that_links_into_a_closed_folder() {
+    if !is_root() {
+        return;
+    }
+    const ME: u32 = 4242;
+    let home = Home::new(ME, &[ME], (ME, ME, 0o700));
+    let closed = home.env.home().join("closed");
+    fs::create_dir(&closed).unwrap();
+    chmod(&closed, 0o700);
+    let target = closed.join("nothing.json");
+    std::os::unix::fs::symlink(&target, home.env.config()).unwrap();
+    let refused = home.login().expect(3);
+    let says = format!("next: it is a symbolic link to {}, ", target.display());
+    assert!(refused.stderr.contains(&says), "{}", refused.stderr);
+    shell(&home, next(&refused).rsplit(": ").next().unwrap());
+    home.works();
+}
+
 /// A refusal changes nothing: no folder of ours is left in a home that everybody may write to, nor a home in such a
 /// folder.
 #[test]

@@ -119,7 +119,12 @@ impl Target {
                     "it is a symbolic link to nothing, make its target or remove it: rm {}",
                     fs::quoted(path)
                 )),
-                _ => failed(error),
+                // Whether there is anything cannot be seen; whose it would be is no matter.
+                _ => failed(error).next(format!(
+                    "it is a symbolic link to {}, let it lead to a file that you may read, or remove it: rm {}",
+                    std::fs::read_link(path).unwrap_or_default().display(),
+                    fs::quoted(path)
+                )),
             })?;
             refuse_foreign_link(path, &link, &real)?;
         }

@@ -98,6 +98,17 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "a config that links to what cannot be seen",
+        set_up: |world| {
+            std::fs::create_dir_all(world.config.parent().unwrap()).unwrap();
+            let _ = std::fs::remove_file(&world.config);
+            symlink(world.config.file_name().unwrap(), &world.config).unwrap();
+        },
+        first: INSTALL,
+        step: "it is a symbolic link to ",
+        ..CASE
+    },
+    Case {
         name: "another config",
         set_up: |world| {
             let other = world.env.home().join("other config.json");

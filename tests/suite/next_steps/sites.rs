@@ -346,6 +346,11 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "openclaw::config::file",
+        r#"format!("it is a symbolic link to {}"#,
+        Case("a config that links to what cannot be seen"),
+    ),
+    Site(
+        "openclaw::config::file",
         r#""run the command as the user"#,
         Person(ANOTHER_USER),
     ),
