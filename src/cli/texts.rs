@@ -75,7 +75,7 @@ Examples:
   sigilum-authz-notify hook install --as plugin --deciders telegram:123456789
 
 Environment: OPENCLAW_STATE_DIR, OPENCLAW_HOME, OPENCLAW_PROFILE, OPENCLAW_CONFIG_PATH, SIGILUM_NAMESPACE,
-PATH (leads to openclaw), and with --from-env what docs/settings.md lists
+PATH (leads to openclaw), SIGILUM_TRUST_HOME, and with --from-env what docs/settings.md lists
 
 Exit codes: 3 openclaw.json cannot be read or edited, 5 a lock stayed held";
 

@@ -21,15 +21,25 @@ use std::path::{Path, PathBuf};
 pub fn place(args: &PlaceArgs, env: &Env) -> Result<OpenClawHome> {
     let place = home::find(args.openclaw_home.as_deref(), args.config.as_deref(), env)?;
     place.warnings.iter().for_each(output::warn);
-    if env.is_on("SIGILUM_TRUST_HOME") {
-        fs::trust_all_writers();
-    } else if fs::is_open_without_modes(&place.home) {
+    if !heed_trust(env) && fs::is_open_without_modes(&place.home) {
         output::warn(format_args!(
             "the file system of {} keeps no modes: whoever can reach it can change what we believe there",
             place.home.display()
         ));
     }
     Ok(place)
+}
+
+/// Lifts the check of who may write to a home.
+pub const TRUST_HOME: &str = "SIGILUM_TRUST_HOME";
+
+/// Lifts it where this environment says so; whether it does.
+pub fn heed_trust(env: &Env) -> bool {
+    let is_on = env.is_on(TRUST_HOME);
+    if is_on {
+        fs::trust_all_writers();
+    }
+    is_on
 }
 
 /// The flags that lead to the same home again, for a command that is printed: a blank and each, or nothing.

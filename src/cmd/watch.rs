@@ -5,7 +5,7 @@ mod manager;
 pub mod unit;
 
 use crate::cli::{PlaceArgs, WatchArgs};
-use crate::cmd::context::place;
+use crate::cmd::context::{self, place};
 use crate::cmd::output;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
@@ -103,6 +103,7 @@ fn options(args: &WatchArgs, env: &Env) -> Result<Options> {
 
 fn homes(args: &WatchArgs, env: &Env) -> Result<Homes> {
     if args.all {
+        context::heed_trust(env);
         let folder = home::person_home(env)?;
         return Ok(Homes::AllIn {
             folder: home::absolute(&folder)?,

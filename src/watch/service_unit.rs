@@ -18,12 +18,13 @@ pub struct Unit {
 }
 
 /// Variables that the watcher follows and a service manager would not pass on.
-const PASSED_ON: [&str; 5] = [
+const PASSED_ON: [&str; 6] = [
     "OPENCLAW_CONFIG_PATH",
     "OPENCLAW_CONFIG_READONLY",
     "OPENCLAW_NIX_MODE",
     "SIGILUM_OWNER_TOKEN_COMMAND",
     "SIGILUM_ALLOW_INSECURE_HTTP",
+    "SIGILUM_TRUST_HOME",
 ];
 
 impl Unit {

@@ -301,6 +301,18 @@ fn home_and_files() {
             set_up: |home| home.chmod("", 0o702),
         },
         Row {
+            check: "home",
+            state: "warn",
+            code: 0,
+            text: "whoever can write to this home is trusted by what the OpenClaw gateway starts",
+            next: "SIGILUM_TRUST_HOME=0 sigilum-authz-notify hook install",
+            after: Gone,
+            set_up: |home| {
+                let install = home.env.run(["hook", "install"]);
+                install.env("SIGILUM_TRUST_HOME", "1").expect(0);
+            },
+        },
+        Row {
             check: "files",
             state: "warn",
             code: 0,

@@ -6,6 +6,7 @@ use env::api::{Api, Fault};
 use env::{Output, TestEnv};
 use serde_json::{Value, json};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 const SECRET: &str = "the-api's-jwt-secret";
@@ -503,6 +504,49 @@ fn only_direct_chats_get_everything() {
             format!("Sigilum: the Sigilum API does not accept {what}. The operator must act.")
         );
     }
+}
+
+/// What the OpenClaw gateway starts has no environment of a person's: it goes by what was typed at the install.
+#[test]
+fn a_home_that_a_person_trusts_at_an_install_is_trusted_by_what_the_gateway_starts() {
+    let person = Person::new();
+    person.api.add_claim(NS, json!({"service": "mail"}));
+    std::fs::set_permissions(person.env.openclaw(), PermissionsExt::from_mode(0o777)).unwrap();
+    let install = || person.env.run(["hook", "install"]);
+    let recorded = || {
+        let text = std::fs::read_to_string(person.env.sigilum("hook.json")).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["env"].clone()
+    };
+    let seen = person.env.sigilum("seen.json");
+    install().expect(1);
+    // An agent's shell says nothing of whom its owner trusts.
+    let agents = install().env("SIGILUM_TRUST_HOME", "1").env("OPENCLAW_SHELL", "exec");
+    agents.expect(0);
+    assert_eq!(recorded(), Value::Null);
+    person.ask(json!({}));
+    assert!(!seen.exists());
+
+    let output = install().env("SIGILUM_TRUST_HOME", "1").expect(0);
+    let says = "note: whoever can write to this home is trusted from now on";
+    assert!(output.stdout.contains(says), "{}", output.stdout);
+    assert_eq!(recorded(), json!({"SIGILUM_TRUST_HOME": "1"}));
+    let first = person.ask(json!({}));
+    assert!(first.message().contains(") new") && seen.exists(), "{first:?}");
+    // It is said where somebody looks, and can be taken back; an install that says nothing of it leaves it.
+    install().env("SIGILUM_TRUST_HOME", "1").expect(0);
+    std::fs::set_permissions(person.env.openclaw(), PermissionsExt::from_mode(0o700)).unwrap();
+    install().expect(0);
+    for command in [&["doctor"][..], &["hook", "status"]] {
+        let told = person.env.run(command).output().stdout;
+        for says in [
+            "trusted by what the OpenClaw gateway starts (SIGILUM_TRUST_HOME, recorded by hook install)",
+            "next: SIGILUM_TRUST_HOME=0 sigilum-authz-notify hook install",
+        ] {
+            assert!(told.contains(says), "{told}");
+        }
+    }
+    install().env("SIGILUM_TRUST_HOME", "0").expect(0);
+    assert_eq!(recorded(), Value::Null);
 }
 
 /// Whatever an agent writes into openclaw.json, and whatever OpenClaw makes of that in the gateway's environment and in an

@@ -104,6 +104,10 @@ fn the_unit_is_installed_on_a_fresh_home_and_taken_out_again() {
     assert_eq!(fs::read_to_string(&unit).unwrap(), printed);
     assert_eq!(mode(&unit), 0o600);
     assert!(!env.openclaw().exists());
+    // What was typed counts for the unit.
+    let trusting = env.run(["watch", "--print-unit", "systemd"]);
+    let printed = trusting.env("SIGILUM_TRUST_HOME", "1").expect(0).stdout;
+    assert!(printed.contains("\nEnvironment=SIGILUM_TRUST_HOME=1\n"), "{printed}");
     // Again the same; then with other options.
     let output = env.run(["watch", "--install-unit"]).expect(0);
     assert!(output.stdout.contains("Unit there already:"), "{}", output.stdout);

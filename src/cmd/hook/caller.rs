@@ -43,7 +43,7 @@ const NAMES_FILES: [&str; 8] = [
     "OPENCLAW_CONFIG_PATH",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
-    "SIGILUM_TRUST_HOME",
+    context::TRUST_HOME,
 ];
 
 /// Who asks.
@@ -106,9 +106,7 @@ impl Caller {
         if others.is_some() {
             env = env.without(&NAMES_FILES);
         }
-        if env.is_on("SIGILUM_TRUST_HOME") {
-            fs::trust_all_writers();
-        }
+        context::heed_trust(&env);
         let believed = |path: &PathBuf| others.is_none_or(|uid| fs::is_of(path, uid));
         let recorded = || record.config_for(&found.home).filter(believed);
         let config = args.config.clone().or_else(recorded);

@@ -2,7 +2,7 @@
 //! OpenClaw gateway starts.
 
 use crate::cli::HookInstallArgs;
-use crate::cmd::context;
+use crate::cmd::context::{self, TRUST_HOME};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
@@ -26,7 +26,7 @@ const RECORDED: [&str; 17] = [
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "SIGILUM_ALLOW_INSECURE_HTTP",
-    "SIGILUM_TRUST_HOME",
+    TRUST_HOME,
     "SIGILUM_SOURCE_HOME",
     "SIGILUM_API_DB",
     "SIGILUM_OWNER_TOKEN_TTL_SECONDS",
@@ -71,8 +71,9 @@ pub fn choose(record: &mut HookRecord, args: &HookInstallArgs, place: &OpenClawH
         };
     }
     record.poll_requests = args.poll_requests.or(record.poll_requests);
-    // Of an agent's shell nobody knows which program its PATH leads to.
+    // Of an agent's shell nobody knows which program its PATH leads to, nor whom its owner trusts.
     if env.var("OPENCLAW_SHELL").is_none() {
+        notes.extend(trust_home(record, env));
         let found = context::openclaw_program(env);
         match found.as_deref().map(fs::refuse_anothers_program) {
             Some(Err(why)) => notes.push(format!("openclaw is not recorded: {}", why.text())),
@@ -94,6 +95,16 @@ pub fn choose(record: &mut HookRecord, args: &HookInstallArgs, place: &OpenClawH
         put(record, "SSL_CERT_FILE", &file);
     }
     Ok(notes)
+}
+
+/// What a person types for a home that others may write to holds for what the OpenClaw gateway starts there too, which
+/// could decide nothing else; any other value takes it back.
+fn trust_home(record: &mut HookRecord, env: &Env) -> Option<String> {
+    env.var(TRUST_HOME)?;
+    let is_on = env.is_on(TRUST_HOME);
+    put(record, TRUST_HOME, if is_on { "1" } else { "" });
+    let note = "whoever can write to this home is trusted from now on, also by what the OpenClaw gateway starts";
+    is_on.then(|| note.to_owned())
 }
 
 /// An empty value takes a variable back.

@@ -821,7 +821,7 @@ pub const WHOLE: &[(&str, usize)] = &[
     ("cmd::doctor::checks::broker", 6),
     ("cmd::doctor::checks::entry", 5),
     ("cmd::doctor::checks::files", 19),
-    ("cmd::doctor::checks::home", 11),
+    ("cmd::doctor::checks::home", 13),
     ("cmd::doctor::checks::services", 13),
     ("cmd::doctor::checks::token", 8),
     ("cmd::manual", 1),

@@ -1,5 +1,6 @@
 //! The home, its folder of ours, and what lies about.
 
+use crate::cmd::context::TRUST_HOME;
 use crate::cmd::doctor::checks::files::install;
 use crate::cmd::doctor::facts::Facts;
 use crate::cmd::doctor::finding::Finding;
@@ -7,7 +8,7 @@ use crate::cmd::doctor::fix;
 use crate::error::ExitCode;
 use crate::fs;
 use crate::home::OpenClawHome;
-use crate::hook_record;
+use crate::hook_record::{self, HookRecord};
 use crate::mode::Mode;
 use crate::openclaw::hook_files::Kind;
 use crate::openclaw::lock;
@@ -35,6 +36,27 @@ fn kept_in(place: &OpenClawHome) -> PathBuf {
 }
 
 pub(super) fn home(name: &'static str, facts: &Facts) -> Vec<Finding> {
+    folders(name, facts)
+        .into_iter()
+        .chain(trusts_all(name, facts))
+        .collect()
+}
+
+/// That whoever can write to the home is trusted, where a person said so now or at an install.
+fn trusts_all(name: &'static str, facts: &Facts) -> Option<Finding> {
+    let is_recorded = |chosen: &HookRecord| chosen.env.contains_key(TRUST_HOME);
+    if facts.chosen.as_ref().is_ok_and(is_recorded) {
+        let text = "whoever can write to this home is trusted by what the OpenClaw gateway starts (SIGILUM_TRUST_HOME, \
+                    recorded by hook install)";
+        let next = format!("SIGILUM_TRUST_HOME=0 {}", facts.command("hook install"));
+        return Some(Finding::warn(name, text, next));
+    }
+    let text = "whoever can write to this home is trusted by this command (SIGILUM_TRUST_HOME)";
+    let is_on = facts.env.is_on(TRUST_HOME);
+    is_on.then(|| Finding::warn(name, text, "unset SIGILUM_TRUST_HOME"))
+}
+
+fn folders(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let place = facts.place;
     if let Err(hidden) = place.refuse_to_hide_an_older() {
         return vec![Finding::fault_of(name, &hidden, "openclaw doctor")];
