@@ -29,8 +29,11 @@ function common(version) {
   return { version, license: "Apache-2.0", ...repository() };
 }
 
+/** npm takes a signed statement of where a package was built only if the package names that repository. */
 function repository() {
-  const [, url] = /^repository = "([^"]+)"/m.exec(readFileSync(join(root, "Cargo.toml"), "utf8")) ?? [];
+  const [, named] = /^repository = "([^"]+)"/m.exec(readFileSync(join(root, "Cargo.toml"), "utf8")) ?? [];
+  const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: built } = process.env;
+  const url = named ?? (server && built && `${server}/${built}`);
   return url ? { repository: { type: "git", url: `git+${url}.git` } } : {};
 }
 

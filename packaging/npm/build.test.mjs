@@ -43,6 +43,18 @@ test("all have Cargo.toml's version, and the main one wants just these", () => {
   assert.equal(manifest.version, version);
 });
 
+test("each names the repository that it is built in, without which npm takes no statement of that", () => {
+  const before = { ...process.env };
+  Object.assign(process.env, { GITHUB_SERVER_URL: "https://git.example", GITHUB_REPOSITORY: "us/it" });
+  try {
+    for (const made of [mainPackage(version), platformPackage(HERE, version)]) {
+      assert.match(made.repository.url, /^git\+https:\/\/.+\.git$/);
+    }
+  } finally {
+    process.env = before;
+  }
+});
+
 test("what is packed is all that is needed", () => {
   const main = join(modules, NAME);
   for (const file of ["index.js", "handler.js", "LICENSE", "README.md", `man/${NAME}.1`, `completions/${NAME}.bash`]) {
