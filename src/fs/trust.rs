@@ -139,7 +139,11 @@ fn way_out(path: &Path, mode: Option<(u32, u32)>) -> String {
                 (_, 0) => "g",
                 _ => "go",
             };
-            format!("chmod {who}-w {}", quoted(path))
+            let command = format!("chmod {who}-w {}", quoted(path));
+            match may_have_no_modes(path) {
+                true => command + "; where that changes nothing: export SIGILUM_TRUST_HOME=1, if you trust everybody",
+                false => command,
+            }
         }
         _ => "use a folder of your own, or, if you trust everybody who can write there: export SIGILUM_TRUST_HOME=1"
             .to_owned(),
@@ -303,8 +307,7 @@ pub fn is_open_without_modes(folder: &Path) -> bool {
 /// Whether a folder's file system keeps no modes, so that what it shows says nothing of who may write.
 #[cfg(target_os = "linux")]
 fn has_no_modes(folder: &Path) -> bool {
-    // statfs(2): FAT, exFAT, NTFS, SMB and CIFS, 9p (Windows drives in WSL), and the shared folders of VirtualBox and
-    // VMware.
+    // FAT, exFAT, NTFS, SMB and CIFS, 9p (Windows drives in WSL), and the shared folders of VirtualBox and VMware.
     const KINDS: [u32; 9] = [
         0x4d44,
         0x2011_bab0,
@@ -316,12 +319,29 @@ fn has_no_modes(folder: &Path) -> bool {
         0x786f_4256,
         0xbacb_acbc,
     ];
-    rustix::fs::statfs(folder).is_ok_and(|stat| KINDS.contains(&(stat.f_type as u32)))
+    kind(folder).is_some_and(|kind| KINDS.contains(&kind))
+}
+
+/// FUSE: some file systems in user space keep modes (sshfs), and some none (ntfs-3g).
+#[cfg(target_os = "linux")]
+fn may_have_no_modes(folder: &Path) -> bool {
+    kind(folder) == Some(0x6573_5546)
+}
+
+/// What statfs(2) says of the file system.
+#[cfg(target_os = "linux")]
+fn kind(folder: &Path) -> Option<u32> {
+    Some(rustix::fs::statfs(folder).ok()?.f_type as u32)
 }
 
 /// Elsewhere nobody told us of any.
 #[cfg(not(target_os = "linux"))]
 fn has_no_modes(_: &Path) -> bool {
+    false
+}
+
+#[cfg(not(target_os = "linux"))]
+fn may_have_no_modes(_: &Path) -> bool {
     false
 }
 
