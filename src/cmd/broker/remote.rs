@@ -21,8 +21,9 @@ use std::time::{Duration, Instant};
 
 /// The variable that names a socket, in a person's environment.
 pub const VARIABLE: &str = "SIGILUM_BROKER";
-/// How long a broker may take to say who it is.
+/// How long a broker may take to say who it is: to the OpenClaw gateway, and to a person, whom others may crowd out.
 const HELLO: Duration = Duration::from_secs(2);
+const HELLO_TO_A_PERSON: Duration = Duration::from_secs(10);
 /// How long it may take to answer a person: it asks the API, for 30 s at the most.
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -126,15 +127,19 @@ impl Remote {
     /// # Errors
     /// See [`client::connect`].
     pub fn connect(&self) -> Result<Connection> {
-        self.reach().map_err(|trouble| self.error(trouble))
+        self.within(HELLO_TO_A_PERSON).map_err(|trouble| self.error(trouble))
     }
 
-    /// As [`Remote::connect`], with why not alone.
+    /// As [`Remote::connect`], for the OpenClaw gateway, and with why not alone.
     ///
     /// # Errors
     /// See [`client::connect`].
     pub fn reach(&self) -> Result<Connection, Trouble> {
-        client::connect(&self.socket, self.uid, Instant::now() + HELLO)
+        self.within(HELLO)
+    }
+
+    fn within(&self, time: Duration) -> Result<Connection, Trouble> {
+        client::connect(&self.socket, self.uid, Instant::now() + time)
     }
 
     /// Why it was not asked, and what to do about it.
