@@ -199,7 +199,8 @@ pub fn owner(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Owne
     // Files that we made there as another user than root are ours.
     let is_root = rustix::process::geteuid().is_root();
     let named = record.as_ref().is_some_and(|record| record.token_file.is_some());
-    let only_of = fs::another_user(&place.home).filter(|_| query.token_file.is_none() && (is_root || named));
+    let anothers = place.found_anothers.or_else(|| fs::another_user(&place.home));
+    let only_of = anothers.filter(|_| query.token_file.is_none() && (is_root || named));
     let (source_home, api_db) = local_api::local_api(query, env, place, record.as_ref())?;
     Ok(Owner {
         namespace,

@@ -43,6 +43,8 @@ pub struct Config {
     pub value: Value,
     /// The files that it was read from: the config, links resolved, and those that it includes.
     pub files: Vec<PathBuf>,
+    /// The number of the user whose file it is: the first of them, as it was opened.
+    pub owner: Option<u32>,
     /// Why no owner token may be put into it; `None` where one may.
     pub barred: Option<String>,
     /// Why OpenClaw refuses all of it although our part can be read: a file that it includes elsewhere cannot be.
@@ -71,11 +73,14 @@ impl Config {
 pub fn read(place: &OpenClawHome) -> Result<Option<Config>> {
     let seen = Seen::read(place)?;
     let files = seen.files.iter().map(|file| file.target.path()).collect();
+    let opened = seen.files.first().and_then(|file| file.content.as_ref());
+    let owner = opened.map(|content| content.stat.st_uid);
     Ok(seen.exists().then_some(Config {
         value: seen.value().clone(),
         barred: secret::barred(&seen, place),
         refused: seen.unread,
         files,
+        owner,
     }))
 }
 

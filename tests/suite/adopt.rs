@@ -9,8 +9,11 @@ use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const API: &str = "http://127.0.0.1:9";
+/// A third user, whom it does not concern.
+const VICTIM: u32 = 61_003;
 /// What the records of [`logged_in`] say, typed.
 const TYPED: [&str; 4] = ["--mode", "managed", "--api-url", API];
 
@@ -159,6 +162,86 @@ fn the_printed_command_takes_it_over() {
     assert!(holds(&users.state, &token) && !holds(&users.env.openclaw(), &token));
 }
 
+/// A login of a third user's, whose home a link of the home's user leads to.
+fn with_a_victim() -> Option<(ThreeUsers, String)> {
+    let (users, _) = logged_in()?;
+    let token = managed_token("alice", 90_000);
+    let record = json!({"mode": "managed", "api_url": API, "email": "v@x"}).to_string();
+    users
+        .env
+        .write("victim/.openclaw/.sigilum/owner-token-alice.jwt", &token);
+    users.env.write("victim/.openclaw/.sigilum/owner-alice.json", record);
+    users.env.write("victim/.openclaw/.sigilum/undo.json", "{}");
+    give(&users.env.home().join("victim"), VICTIM);
+    fs::create_dir(users.env.home().join("agents")).unwrap();
+    Some((users, token))
+}
+
+/// However the home is written: a link that its user put there leads nowhere.
+#[test]
+fn a_link_leads_to_nobody_elses_home() {
+    for (link, to, typed) in [
+        ("oc", "victim/.openclaw", "oc"),
+        ("oc", "victim/.openclaw", "oc/"),
+        ("oc", "victim/.openclaw", "oc/."),
+        ("oc", "victim/.openclaw", "../agents/oc/"),
+        ("sub", "victim", "sub/.openclaw"),
+        ("sub", "victim", "sub/../victim/.openclaw/"),
+    ] {
+        for verb in ["adopt", "release"] {
+            let Some((users, token)) = with_a_victim() else { return };
+            let agents = users.env.home().join("agents");
+            symlink(users.env.home().join(to), agents.join(link)).unwrap();
+            give(&agents, STRANGER);
+            let victim = users.env.home().join("victim");
+            let before = tree(&victim);
+            let run = users
+                .root("broker")
+                .args([verb.as_ref(), agents.join(typed).as_os_str()]);
+            let run = run.args(["--state".as_ref(), users.state.as_os_str()]);
+            let output = if verb == "adopt" { run.args(TYPED) } else { run }.output();
+            let all = text(&output);
+            assert!(
+                output.code == 2 && all.contains("symbolic link"),
+                "{verb} {typed}: {all}"
+            );
+            assert!(
+                tree(&victim) == before && !holds(&users.state, &token),
+                "{verb} {typed}"
+            );
+        }
+    }
+}
+
+/// The home's user swaps it for a link, time and again, while root takes the login over.
+#[test]
+fn a_home_that_is_swapped_meanwhile_gives_nothing_of_others() {
+    for _ in 0..40 {
+        let Some((users, token)) = with_a_victim() else { return };
+        let (home, link) = (users.env.openclaw(), users.env.home().join("agents/oc"));
+        let agents_home = users.env.home().join("agents/.openclaw");
+        fs::rename(&home, &agents_home).unwrap();
+        symlink(users.env.home().join("victim/.openclaw"), &link).unwrap();
+        give(&users.env.home().join("agents"), STRANGER);
+        let victim = users.env.home().join("victim");
+        let before = tree(&victim);
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (cwd, swap) = (rustix::fs::CWD, rustix::fs::RenameFlags::EXCHANGE);
+                while !over.load(Ordering::Relaxed) {
+                    rustix::fs::renameat_with(cwd, &agents_home, cwd, &link, swap).unwrap();
+                }
+            });
+            let run = users.root("broker").args(["adopt".as_ref(), agents_home.as_os_str()]);
+            let run = run.args(["--state".as_ref(), users.state.as_os_str()]).args(TYPED);
+            run.output();
+            over.store(true, Ordering::Relaxed);
+        });
+        assert!(tree(&victim) == before && !holds(&users.state, &token));
+    }
+}
+
 /// What cannot be taken out of the config is found before the token is anywhere else.
 #[test]
 fn a_config_that_would_keep_the_token_is_refused_before_anything_changes() {
@@ -303,6 +386,26 @@ fn a_token_that_the_broker_has_is_not_replaced_by_what_stands_in_the_home() {
         output.stderr
     );
     assert!(holds(&users.state, &token) && !holds(&users.state, &forged));
+}
+
+/// Once the broker has the login, an agent puts one of its own into the home: the broker's is the one that is good.
+#[test]
+fn what_an_agent_put_into_the_home_does_not_cost_the_brokers_token() {
+    for life in [60, 99_000] {
+        let Some((users, token)) = logged_in() else { return };
+        users.moves("adopt").args(TYPED).expect(0);
+        let forged = managed_token("alice", life);
+        users.env.write(".openclaw/.sigilum/owner-token-alice.jwt", &forged);
+        let record = json!({"mode": "managed", "api_url": "http://127.0.0.1:1", "email": "a@x"});
+        users
+            .env
+            .write(".openclaw/.sigilum/owner-alice.json", record.to_string());
+        users.give_home();
+        let output = users.moves("release").expect(0);
+        assert!(output.stderr.contains("another token of alice"), "{}", output.stderr);
+        assert!(!holds(&users.state, &token));
+        assert_eq!(users.env.stored(), Some(token));
+    }
 }
 
 #[test]

@@ -51,6 +51,7 @@ pub fn run(args: &BrokerAdoptArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
         owner: &owner,
         record: record.clone(),
         token_command: proposal.token_command.value(),
+        agents_are_there: false,
     }
     .run(out)?;
     tell(&homes, &owner, &record, &moved, out)?;

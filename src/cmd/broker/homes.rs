@@ -9,8 +9,12 @@ use crate::home::{self, OpenClawHome};
 use crate::hook_record;
 use crate::settings::{self, Owner, OwnerQuery};
 use crate::token::record;
+use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+
+/// So many links of root's may follow one another.
+const LINKS: u32 = 16;
 
 /// Both sides.
 pub struct Homes {
@@ -25,7 +29,7 @@ pub struct Homes {
 }
 
 impl Homes {
-    /// Finds them. No link is followed to either.
+    /// Finds them. No link but root's own is followed to either, and none that comes later: whose each is is settled here.
     ///
     /// # Errors
     /// Who runs this is not root; one is not there; or both are one user's, who would keep nothing from himself.
@@ -54,10 +58,9 @@ impl Homes {
                 },
                 state.display()
             );
-            return Err(Error::new(ExitCode::Usage, what).next(format!(
-                "give it to the broker's user: chown -R <user> {}",
-                fs::quoted(&state)
-            )));
+            return Err(Error::new(ExitCode::Usage, what).next(
+                "name the broker's own with --state, or make one: install -d -m 700 -o <the broker's user> <folder>",
+            ));
         }
         if user == 0 {
             let what =
@@ -65,10 +68,14 @@ impl Homes {
             return Err(Error::new(ExitCode::Usage, what)
                 .next("run the OpenClaw gateway as a user of its own, and give it its home"));
         }
+        let of = |home, owner| OpenClawHome {
+            found_anothers: Some(owner),
+            ..OpenClawHome::at(home)
+        };
         Ok(Self {
-            home: with_config(OpenClawHome::at(home), user),
+            home: with_config(of(home, user), user),
             user,
-            state: OpenClawHome::at(state),
+            state: of(state, broker),
             broker,
         })
     }
@@ -76,20 +83,59 @@ impl Homes {
 
 /// A folder, and whose it is.
 fn folder(path: &Path) -> Result<(PathBuf, u32)> {
-    let path = home::absolute(path)?;
+    // Without what has the system follow a last link: a slash, a dot.
+    let path: PathBuf = home::absolute(path)?.components().collect();
     let what = || format!("could not use the folder: {}", path.display());
-    let about = std::fs::symlink_metadata(&path).or_fail(ExitCode::Usage, what)?;
-    if !about.is_dir() {
-        let why = match about.is_symlink() {
-            true => "it is a symbolic link",
-            false => "it is not a folder",
-        };
-        return Err(Error::new(ExitCode::Usage, what())
-            .because(anyhow::Error::msg(why))
-            .next(format!("give the folder itself: readlink -f {}", fs::quoted(&path))));
+    let no = |why: &str| {
+        Error::new(ExitCode::Usage, what())
+            .because(anyhow::Error::msg(why.to_owned()))
+            .next(format!("give the folder itself: readlink -f {}", fs::quoted(&path)))
+    };
+    let is_link = |path: &Path| path.symlink_metadata().is_ok_and(|about| about.is_symlink());
+    let real = match is_link(&path) {
+        true => None,
+        false => without_links(&path, LINKS).or_fail(ExitCode::Usage, what)?,
+    };
+    let Some(real) = real else {
+        return Err(no("it is a symbolic link, or behind one"));
+    };
+    // Whoever owns the folder above may have put a link in its place since.
+    let about = std::fs::symlink_metadata(&real).or_fail(ExitCode::Usage, what)?;
+    match about.is_dir() {
+        true => Ok((real, about.uid())),
+        false if about.is_symlink() => Err(no("it is a symbolic link")),
+        false => Err(no("it is not a folder")),
     }
-    let real = path.canonicalize().or_fail(ExitCode::Usage, what)?;
-    Ok((real, about.uid()))
+}
+
+/// Where a path leads by links of root's alone; `None` where somebody else put one on the way: it could lead to what is
+/// not theirs.
+fn without_links(path: &Path, left: u32) -> io::Result<Option<PathBuf>> {
+    let mut real = PathBuf::new();
+    for part in path.components() {
+        let Component::Normal(name) = part else {
+            match part {
+                Component::ParentDir => drop(real.pop()),
+                _ => real.push(part),
+            }
+            continue;
+        };
+        real.push(name);
+        let about = real.symlink_metadata()?;
+        if !about.is_symlink() {
+            continue;
+        }
+        if about.uid() != 0 || left == 0 {
+            return Ok(None);
+        }
+        let to = real.read_link()?;
+        real.pop();
+        match without_links(&real.join(to), left - 1)? {
+            Some(led) => real = led,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(real))
 }
 
 /// The config that the home's record names, where it is that user's own.

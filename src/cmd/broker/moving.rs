@@ -14,6 +14,7 @@ use crate::hook_record;
 use crate::local_token::LocalApi;
 use crate::mode::Mode;
 use crate::openclaw::config;
+use crate::openclaw::entry;
 use crate::settings::{self, Owner, OwnerQuery};
 use crate::time;
 use crate::token::claims;
@@ -40,6 +41,8 @@ pub struct Move<'a> {
     pub record: Record,
     /// What prints a new token, where there is such a program.
     pub token_command: Option<&'a str>,
+    /// Where it goes an agent may have put a token of its own: it is no reason to give a good one up.
+    pub agents_are_there: bool,
 }
 
 /// What was moved.
@@ -60,7 +63,7 @@ impl Move<'_> {
     pub fn run(&self, out: &mut dyn Write) -> Result<Moved> {
         let locks = [fs::lock_sigilum(self.to)?, fs::lock_sigilum(self.from)?];
         let old = self.old_token()?;
-        let there = self.token_there()?;
+        let there = self.token_there(old.as_ref())?;
         if old.is_none() && there.is_none() && !self.is_embedded() {
             return Err(self.nothing());
         }
@@ -99,13 +102,27 @@ impl Move<'_> {
         let in_file = self.owner.stored_token()?;
         let found = match in_file {
             Some(token) => Some(token),
-            None => context::entry(self.from)?.and_then(|entry| entry.token()),
+            None => self.token_in_config()?,
         };
         let Some(token) = found else { return Ok(None) };
         match claims::inspect(&token) {
             Ok(says) if says.namespace == self.namespace() => Ok(Some(token)),
             Ok(_) => Err(self.no_token("it is for another namespace".to_owned())),
             Err(invalid) => Err(self.no_token(invalid.to_string())),
+        }
+    }
+
+    /// The one in openclaw.json, which is the home's user's own: they may lead its name to another's at any time.
+    fn token_in_config(&self) -> Result<Option<SecretString>> {
+        let Some(config) = config::read(self.from)? else {
+            return Ok(None);
+        };
+        let token = entry::find(&config.value)?.and_then(|entry| entry.token());
+        match self.from.anothers() {
+            Some(uid) if token.is_some() && config.owner != Some(uid) => {
+                Err(fs::not_its_owners(ExitCode::Config, &self.from.config, uid))
+            }
+            _ => Ok(token),
         }
     }
 
@@ -143,13 +160,25 @@ impl Move<'_> {
     }
 
     /// The token where it goes, which counts while it is in force: nothing that an agent could have put into the home
-    /// takes its place.
-    fn token_there(&self) -> Result<Option<SecretString>> {
-        let stored = store::read(&self.to.token_file(self.namespace()))?;
+    /// takes the place of the broker's.
+    fn token_there(&self, old: Option<&SecretString>) -> Result<Option<SecretString>> {
         let is_good = |token: &SecretString| {
             claims::inspect(token).is_ok_and(|says| says.namespace == self.namespace() && !says.is_expired(time::now()))
         };
-        Ok(stored.filter(is_good))
+        let has_better = self.agents_are_there && (self.is_embedded() || old.is_some_and(is_good));
+        let there = match store::read(&self.to.token_file(self.namespace()))?.filter(is_good) {
+            Some(there) if has_better => there,
+            there => return Ok(there),
+        };
+        let is_other = old.is_some_and(|old| old.expose_secret() != there.expose_secret());
+        if is_other && !self.is_embedded() {
+            output::warn(format_args!(
+                "{} had another token of {}, which an agent may have put there; the broker's is in its place",
+                self.to.home.display(),
+                self.namespace()
+            ));
+        }
+        Ok(None)
     }
 
     /// Puts all of it where it goes, and waits until it is on the disk.

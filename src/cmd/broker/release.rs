@@ -43,6 +43,7 @@ pub fn run(args: &BrokerHomesArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
         }),
         owner: &owner,
         token_command: hook.env.get(VARIABLE).map(String::as_str),
+        agents_are_there: true,
     }
     .run(out)?;
     output::warn(format_args!(

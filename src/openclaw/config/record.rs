@@ -83,7 +83,7 @@ fn former_home(undo: &Undo, place: &OpenClawHome, home: &Path) -> Option<PathBuf
 /// The same, after the edits that it tells of are done: a record that says nothing goes.
 pub(super) fn settle(place: &OpenClawHome, own_lock: &OwnLock, undo: &Undo) -> Result<()> {
     if undo.is_empty() {
-        fs::remove(&place.undo_file()).map(drop)
+        own_lock.remove(&place.undo_file()).map(drop)
     } else {
         store(place, own_lock, undo)
     }
