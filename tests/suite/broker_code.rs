@@ -209,6 +209,32 @@ fn of_two_who_give_one_code_at_once_one_decides() {
     assert_eq!((done, posts(&house)), (1, 1), "{answers:?}");
 }
 
+/// Whoever lets the gateway's word be waited for keeps nobody from deciding: six digits are not yet a code.
+#[test]
+fn who_is_waited_for_holds_no_decision_up() {
+    let house = house();
+    let broker = house.broker(&["--decide", "totp"]);
+    let mut waiting: Vec<Client> = (0..3).map(|_| shown(&broker)).collect();
+    let right = code(0);
+    let codes = ["000000", "000001", &right];
+    for (client, code) in waiting.iter_mut().zip(codes) {
+        let answer = client.ask(&typed(7, &format!("approve {ONE} {code}")));
+        assert_eq!(answer["confirm"], json!(true), "{answer}");
+    }
+    let lock = house.state().join(".sigilum/decisions.lock");
+    let lock = fs::File::options().write(true).create(true).truncate(false).open(lock);
+    let lock = lock.unwrap();
+    lock.try_lock().expect("deciding is held up");
+    drop(lock);
+    let answers = waiting
+        .iter_mut()
+        .map(|client| client.ask(&json!({"id": 7, "confirmed": true})));
+    let answers: Vec<String> = answers.map(|answer| answer["reply"]["text"].to_string()).collect();
+    assert!(answers[0].contains("the code does not count"), "{answers:?}");
+    assert!(answers[2].contains("Sigilum: approved"), "{answers:?}");
+    assert_eq!(posts(&house), 1);
+}
+
 /// What cannot be read counts for nothing, and the chat is told no path.
 #[test]
 fn a_second_factor_that_is_gone_or_broken_decides_nothing() {

@@ -283,19 +283,29 @@ impl Room<'_> {
         let (site, decision) = (&self.site, asking.decision);
         let id = shown.id().unwrap_or_default();
         let api = site.api();
+        let by_code = self.may == May::DecideByCode;
+        if by_code && let Some(why) = self.unconfirmed(asking, id) {
+            logs.push(format!(
+                "did not {} {id} for {} in the chat: it was not confirmed",
+                decision.as_str(),
+                self.sender
+            ));
+            return Ok(not_vouched(&why));
+        }
         let refused = RefCell::new(None);
         let confirm = || {
-            let why = self.refuses(asking, id);
+            // Nobody who asks over a socket is waited for while no one else can decide.
+            let why = match by_code {
+                true => self.spend(asking),
+                false => self.unconfirmed(asking, id),
+            };
             refused.replace(why);
             refused.borrow().is_none()
         };
         let made = site.desk(&api).decide(&Wanted {
             decision,
             shown,
-            how: match self.may {
-                May::DecideByCode => How::Code,
-                _ => How::Chat,
-            },
+            how: if by_code { How::Code } else { How::Chat },
             until,
             is_fresh: false,
             confirm: Some(&confirm),
@@ -325,24 +335,24 @@ impl Room<'_> {
         }
     }
 
-    /// Why a decision that is settled otherwise is not made. A code is spent last, where nothing else stands in the way.
-    fn refuses(&self, asking: &DecisionAsked, id: &str) -> Option<String> {
+    /// Why OpenClaw does not vouch for a decision.
+    fn unconfirmed(&self, asking: &DecisionAsked, id: &str) -> Option<String> {
         // Before OpenClaw is asked, and again right before it is sent.
         if let Some(why) = (self.unvouched)() {
             return Some(why);
         }
         if !(self.confirm)() {
             let verb = asking.decision.as_str();
+            let code = if self.may == May::DecideByCode { " CODE" } else { "" };
             return Some(format!(
-                "OpenClaw did not confirm that you are an owner. Try again: /sigilum {verb} {id}"
+                "OpenClaw did not confirm that you are an owner. Try again: /sigilum {verb} {id}{code}"
             ));
         }
-        if let Some(why) = (self.unvouched)() {
-            return Some(why);
-        }
-        if self.may != May::DecideByCode {
-            return None;
-        }
+        (self.unvouched)()
+    }
+
+    /// Why the code does not count. It is spent last, where nothing else stands in the way.
+    fn spend(&self, asking: &DecisionAsked) -> Option<String> {
         let Some(code) = &asking.code else {
             return Some("it takes a code".to_owned());
         };
