@@ -110,12 +110,8 @@ fn run_command(command: Command, env: &Env, out: &mut dyn Write) -> Result<ExitC
         Command::Watch(args) => watch::run(&args, env, out),
         Command::Serve(args) => serve::run(&args, env, out),
         Command::Broker(BrokerCommand::Run(args)) => broker::run::run(&args, env, out),
-        Command::Broker(BrokerCommand::Totp(BrokerTotpCommand::Enroll(args))) => {
-            broker::totp::enroll(&broker::state::place(args.state.as_deref(), env)?, out)
-        }
-        Command::Broker(BrokerCommand::Totp(BrokerTotpCommand::Unlock(args))) => {
-            broker::totp::unlock(&broker::state::place(args.state.as_deref(), env)?, out)
-        }
+        Command::Broker(BrokerCommand::Totp(BrokerTotpCommand::Enroll(args))) => broker::totp::enroll(&args, env, out),
+        Command::Broker(BrokerCommand::Totp(BrokerTotpCommand::Unlock(args))) => broker::totp::unlock(&args, env, out),
         Command::Broker(BrokerCommand::Log(args)) => broker::log::run(&args, env, out),
         Command::Broker(BrokerCommand::Adopt(args)) => broker::adopt::run(&args, env, out),
         Command::Broker(BrokerCommand::Release(args)) => broker::release::run(&args, env, out),

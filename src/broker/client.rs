@@ -33,8 +33,19 @@ pub enum Trouble {
     #[error("it refuses: {0}")]
     Refused(String),
     /// It went away, or took too long.
-    #[error("it does not answer: {0}")]
+    #[error("it does not answer{}", how_gone(.0))]
     Gone(io::Error),
+}
+
+/// What the system says of one that was waited for in vain is no word for a person.
+fn how_gone(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => " in time".to_owned(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
+            ": it closed the connection".to_owned()
+        }
+        _ => format!(": {error}"),
+    }
 }
 
 /// A connection.

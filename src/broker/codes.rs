@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 use totp_rs::Totp;
 
+/// How long a code is the one of now, seconds.
+const STEP: i64 = 30;
 /// So many wrong codes lock.
 pub const WRONG: u32 = 5;
 /// How long the first time, seconds; each further time twice as long.
@@ -64,10 +66,12 @@ impl Ledger {
         self.locked_until.filter(|until| now < *until)
     }
 
-    /// Lifts the lock and forgets wrong codes. What is spent stays spent.
-    pub fn unlock(&mut self) {
+    /// Lifts the lock and forgets wrong codes. What is spent stays spent; where a clock that was ahead spent what is far
+    /// from now, codes count again from the step on that is the next but one.
+    pub fn unlock(&mut self, now: i64) {
+        let next = u64::try_from(now.div_euclid(STEP)).unwrap_or_default() + 1;
         *self = Self {
-            spent: self.spent,
+            spent: self.spent.map(|spent| spent.min(next)),
             ..Self::default()
         };
     }
@@ -169,13 +173,31 @@ mod tests {
         }
         let locked = Verdict::Locked(now + LONGEST_LOCK);
         assert_eq!(ledger.take(&totp(), &code(now / 30 + 1), now), locked);
-        ledger.unlock();
+        ledger.unlock(now);
         assert_eq!(
             ledger.take(&totp(), &code(now / 30), now),
             Verdict::Wrong,
             "it is spent"
         );
         assert_eq!(ledger.take(&totp(), &code(now / 30 + 1), now), Verdict::Right);
+    }
+
+    /// The clock was ahead when a code was spent, and was set back.
+    #[test]
+    fn a_clock_that_was_ahead_keeps_nobody_out_once_unlocked() {
+        let mut ledger = Ledger::default();
+        let ahead = NOW + 10_000_000;
+        assert_eq!(ledger.take(&totp(), &code(ahead / 30), ahead), Verdict::Right);
+        assert_eq!(ledger.take(&totp(), &code(NOW / 30), NOW), Verdict::Wrong);
+        ledger.unlock(NOW);
+        for step in -1..=1 {
+            assert_eq!(
+                ledger.take(&totp(), &code(NOW / 30 + step), NOW),
+                Verdict::Wrong,
+                "{step}"
+            );
+        }
+        assert_eq!(ledger.take(&totp(), &code(NOW / 30 + 2), NOW + 30), Verdict::Right);
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub struct Hello {
     /// Of the protocol.
     pub version: u32,
     /// The account that the broker runs as.
+    #[serde(default)]
     pub account: String,
     /// Whose tokens it has.
     #[serde(default)]
@@ -58,10 +59,12 @@ impl Hello {
         }
     }
 
-    /// The hello in a line; `None` where it is another one.
+    /// The hello in a line; `None` where it is another one, or names what is no namespace.
     pub fn parse(line: &[u8]) -> Option<Self> {
         let hello: Self = serde_json::from_slice(line).ok()?;
-        (hello.what == BROKER).then_some(hello)
+        let is_name = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        let named = hello.namespaces.iter().chain(&hello.namespace).all(is_name);
+        (hello.what == BROKER && named).then_some(hello)
     }
 }
 
@@ -183,4 +186,22 @@ pub struct Status {
     /// When it is next renewed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewed_at: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_hello_names_namespaces_and_nothing_else() {
+        let hello = |namespace: &str| {
+            let line = json!({"sigilum-authz-notify": "broker", "version": 2, "namespaces": ["alice", namespace]});
+            Hello::parse(line.to_string().as_bytes()).map(|hello| hello.version)
+        };
+        assert_eq!(
+            (hello("Bob-2"), hello("\u{1b}[2J"), hello("bob\nx")),
+            (Some(2), None, None)
+        );
+    }
 }

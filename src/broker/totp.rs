@@ -71,7 +71,7 @@ impl SecondFactor {
     pub fn write(&self, place: &OpenClawHome) -> Result<()> {
         let path = place.second_factor_file();
         let stored = Stored {
-            secret: self.totp.secret().to_base32(),
+            secret: self.base32(),
             ledger: self.ledger.clone(),
         };
         let mut bytes = serde_json::to_vec_pretty(&stored).or_fail(ExitCode::Failure, || {
@@ -79,6 +79,11 @@ impl SecondFactor {
         })?;
         bytes.push(b'\n');
         fs::write_private(&path, &bytes)
+    }
+
+    /// The secret, as the app and the file have it.
+    pub fn base32(&self) -> String {
+        self.totp.secret().to_base32()
     }
 
     /// What an app is told, once: a URI of the form `otpauth://totp/…`, which holds the secret.

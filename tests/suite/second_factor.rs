@@ -146,7 +146,7 @@ fn of_two_equal_codes_at_once_one_counts() {
         assert_eq!(right, 1, "{verdicts:?}");
         // Wrong ones are not to lock the next step.
         let mut factor = totp::SecondFactor::read(&place).unwrap().unwrap();
-        factor.ledger.unlock();
+        factor.ledger.unlock(now());
         factor.write(&place).unwrap();
     }
 }

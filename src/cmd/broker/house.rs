@@ -2,6 +2,7 @@
 
 use crate::broker::hide::Hide;
 use crate::broker::protocol::Relay;
+use crate::broker::totp::SecondFactor;
 use crate::cmd::exchange::Message;
 use crate::cmd::exchange::server::Kept;
 use crate::env::Env;
@@ -184,6 +185,7 @@ impl House {
         let mut note = |path: &Path| files.push((path.to_owned(), stamp(path)));
         note(&place.sigilum_dir());
         note(&place.jwt_secret_file());
+        note(&place.second_factor_file());
         let mut secrets = vec![place.jwt_secret_file()];
         for namespace in record::namespaces(&place.sigilum_dir()).unwrap_or_default() {
             let path = place.record_file(&namespace);
@@ -201,6 +203,8 @@ impl House {
             Some(String::from_utf8_lossy(&bytes).trim().to_owned())
         });
         let real = place.home.canonicalize().ok();
+        let factor = SecondFactor::read(place).ok().flatten();
+        let secrets = secrets.chain(factor.map(|factor| factor.base32()));
         let folders = [Some(place.home.clone()), real].into_iter().flatten();
         let folders = folders.map(|folder| folder.to_string_lossy().into_owned());
         let hide = Arc::new(Hide::new(secrets, folders));

@@ -81,6 +81,24 @@ fn a_user_who_may_not_ask_starves_nobody_and_fills_no_log() {
     assert!((1..=2 + minutes).contains(&told), "{log:#?}");
 }
 
+/// Whoever hands messages on names another reader time and again: the API is asked no more often for it.
+#[test]
+fn who_names_readers_without_end_has_the_api_asked_now_and_then() {
+    let house = House::new();
+    let broker = house.broker(&[]);
+    let mut client = broker.connect();
+    client.hear().unwrap();
+    let before = house.api.seen().len();
+    for number in 0..200 {
+        client.say(&json!({"id": number, "relay": {"notify": format!("telegram:{number}"), "poll_requests": "60m"}}));
+    }
+    // Behind all of them.
+    client.say(&json!({"id": "last", "status": {}}));
+    while client.hear().expect("it is gone")["id"] != "last" {}
+    let asked = house.api.seen().len() - before;
+    assert!(asked < 60, "asked {asked} times");
+}
+
 /// Asks; each question has an answer of its own: every tenth the notice, every other one what is said in a group.
 fn ask(mut client: Client, number: usize, each: usize) {
     client.hear().unwrap();

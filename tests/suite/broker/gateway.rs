@@ -133,6 +133,17 @@ fn hook_and_commands_ask_the_broker_that_is_recorded() {
         ("authz log".to_owned(), 2, "sigilum-authz-notify authz log"),
         ("auth login".to_owned(), 2, "sigilum-authz-notify auth login"),
         ("auth show".to_owned(), 2, "a broker keeps the owner token"),
+        // One that is made here would count for nothing.
+        (
+            "broker totp enroll".to_owned(),
+            2,
+            "sigilum-authz-notify broker totp enroll",
+        ),
+        (
+            "broker totp unlock".to_owned(),
+            2,
+            "sigilum-authz-notify broker totp unlock",
+        ),
     ];
     for (args, code, text) in cases {
         let said = said(&args, code);
@@ -197,6 +208,23 @@ fn a_broker_that_is_gone_or_another_users_is_told_in_a_direct_chat_alone() {
     assert!(
         !answer["reply"]["text"].as_str().unwrap().contains("broker"),
         "{answer}"
+    );
+}
+
+/// In words that a person reads.
+#[test]
+fn a_broker_that_says_nothing_is_told_as_that() {
+    let house = House::new();
+    let broker = house.broker(&[]);
+    let gateway = Gateway::new(&house, &[]);
+    broker.stop();
+    let _ = std::fs::remove_file(house.socket());
+    let _silent = std::os::unix::net::UnixListener::bind(house.socket()).unwrap();
+    let answer = gateway.hook_run("direct");
+    let told = message(&answer);
+    assert!(
+        told.contains("it does not answer in time") && !told.contains("os error"),
+        "{told}"
     );
 }
 

@@ -9,6 +9,9 @@ use std::cell::RefCell;
 use std::io::Write;
 use std::time::Duration;
 
+/// A second factor, in base32.
+const FACTOR: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+
 #[test]
 fn one_user_has_eight_connections_and_a_line_sixty_four_kilobytes() {
     let house = House::new();
@@ -147,6 +150,43 @@ fn who_is_slow_or_does_not_read_is_closed_and_holds_nobody_up() {
     }
     assert!(lines < 16, "it got all {lines}");
     assert_eq!(other.ask(&new_command(9))["id"], 9);
+}
+
+/// Secrets that come while the broker runs, once it has answered: what is kept of the old ones is not what is hidden.
+#[test]
+fn a_secret_that_is_changed_under_a_running_broker_is_hidden_too() {
+    let house = House::new();
+    let broker = house.broker(&["--decide", "totp"]);
+    let mut client = broker.connect();
+    client.hear().unwrap();
+    let mut listed = |id: u64| {
+        client
+            .ask(&json!({"id": id, "list": {"status": "pending", "json": true}}))
+            .to_string()
+    };
+    let plain = ["another secret of this house", FACTOR, "yet another secret of it"];
+    house
+        .api
+        .add_claim(super::NS, json!({"service": "leak", "subject": plain.join(" and ")}));
+    let before = listed(1);
+    assert!(plain.iter().all(|secret| before.contains(secret)), "{before}");
+    let factor =
+        json!({"secret": FACTOR, "spent": null, "wrong": 0, "wrong_at": null, "locks": 0, "locked_until": null});
+    for (number, (file, text)) in [
+        ("jwt-secret", plain[0]),
+        ("totp.json", &factor.to_string()),
+        ("jwt-secret", plain[2]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        house.env.write(format!("state/.sigilum/{file}"), text);
+        let after = listed(2 + number as u64);
+        assert!(
+            !after.contains(plain[number]) && after.contains("<hidden>"),
+            "{file}: {after}"
+        );
+    }
 }
 
 /// Questions of every kind, with tokens, secrets and paths where texts are.
