@@ -92,6 +92,9 @@ pub enum Invalid {
     /// No `namespace` string.
     #[error("its claims name no namespace")]
     NoNamespace,
+    /// `alg` is `none`, or nothing stands behind the last dot (RFC 7515 appendix A.5).
+    #[error("it is not signed, and no API takes such a token")]
+    Unsigned,
     /// A time that is no number.
     #[error("its {0} claim is not a number of seconds")]
     Time(&'static str),
@@ -114,12 +117,25 @@ pub struct Inspected {
     pub iat: Option<i64>,
     /// Expires at; a token without it never expires by itself.
     pub exp: Option<i64>,
+    /// Not valid before.
+    pub nbf: Option<i64>,
 }
 
 impl Inspected {
     /// Whether the token is past its expiry.
     pub fn is_expired(&self, now: i64) -> bool {
         self.exp.is_some_and(|exp| exp <= now)
+    }
+
+    /// In how many seconds the token begins to be valid, where that is not now: clocks may differ a little.
+    pub fn begins_in(&self, now: i64) -> Option<i64> {
+        let left = self.nbf?.saturating_sub(now);
+        (left > times::CLOCKS_DIFFER).then_some(left)
+    }
+
+    /// Whether there is no moment at which the token is valid.
+    pub fn is_never_valid(&self) -> bool {
+        self.nbf.zip(self.exp).is_some_and(|(nbf, exp)| nbf >= exp)
     }
 
     /// `exp − iat` in seconds, where both are there and in order, and where a token may live so long
@@ -150,7 +166,12 @@ impl Inspected {
             .into_iter()
             .filter(|(doubtful, _)| *doubtful)
             .map(|(_, text)| text.to_owned());
+        let begins = |left| {
+            let left = crate::time::duration(left);
+            format!("the token is not valid (nbf) for another {left}; is this machine's clock right?")
+        };
         doubts
+            .chain(self.begins_in(now).map(begins))
             .chain(self.time_fault(now).map(|fault| fault.to_string()))
             .collect()
     }
@@ -171,9 +192,12 @@ pub fn inspect(token: &SecretString) -> Result<Inspected, Invalid> {
     let base64url =
         |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     let parts: Vec<&str> = text.split('.').collect();
-    let [header, claims, _] = parts[..] else {
+    let [header, claims, signature] = parts[..] else {
         return Err(Invalid::Shape);
     };
+    if members(header).is_some_and(|header| signature.is_empty() || is_unsigned(&header)) {
+        return Err(Invalid::Unsigned);
+    }
     if !parts.iter().all(|part| base64url(part)) {
         return Err(Invalid::Shape);
     }
@@ -195,7 +219,14 @@ pub fn inspect(token: &SecretString) -> Result<Inspected, Invalid> {
         audience_ok,
         iat: time(&claims, "iat")?,
         exp: time(&claims, "exp")?,
+        nbf: time(&claims, "nbf")?,
     })
+}
+
+/// Whether a token's header says that it has no signature (RFC 7518 §3.6), in any spelling.
+pub(super) fn is_unsigned(header: &Map<String, Value>) -> bool {
+    let alg = header.get("alg").and_then(Value::as_str);
+    alg.is_some_and(|alg| alg.eq_ignore_ascii_case("none"))
 }
 
 /// The JSON object in one part of a token.
@@ -322,6 +353,16 @@ mod tests {
             (token(r#"{"namespace":""}"#), Invalid::NoNamespace),
             (token(r#"{"namespace":"a","exp":"soon"}"#), Invalid::Time("exp")),
             (token(r#"{"namespace":"a","iat":1e300}"#), Invalid::Time("iat")),
+            (token(r#"{"namespace":"a","nbf":"soon"}"#), Invalid::Time("nbf")),
+            ("e30.e30.".into(), Invalid::Unsigned),
+            (
+                format!("{}.e30.", base64url(br#"{"alg":"none"}"#)).into(),
+                Invalid::Unsigned,
+            ),
+            (
+                format!("{}.e30.c2ln", base64url(br#"{"alg":"NonE"}"#)).into(),
+                Invalid::Unsigned,
+            ),
         ];
         for (text, expected) in cases {
             assert_eq!(inspect(&text), Err(expected), "{}", text.expose_secret());
@@ -336,6 +377,8 @@ mod tests {
             (format!("{{{good}}}"), 1),
             (format!("{{{good},\"exp\":1.5,\"iat\":{}}}", NOW + 301), 1),
             (format!("{{{good},\"exp\":{}}}", NOW * 1000), 1),
+            (format!("{{{good},\"exp\":{},\"nbf\":{}}}", NOW + 900, NOW + 300), 0),
+            (format!("{{{good},\"exp\":{},\"nbf\":{}}}", NOW + 900, NOW + 301), 1),
             (r#"{"namespace":"alice"}"#.to_owned(), 3),
         ];
         for (claims, doubts) in cases {

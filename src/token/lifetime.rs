@@ -193,6 +193,7 @@ mod tests {
                 audience_ok: true,
                 iat,
                 exp,
+                nbf: None,
             };
             assert_eq!(
                 (says.time_fault(NOW), is_due(&says, NOW)),

@@ -298,6 +298,7 @@ fn begins(pieces: &[&str]) -> Option<Found> {
         match parts[..] {
             // The claims of a token that lacks its header look like one.
             [first] | [first, _] if lacks_header(first) => best = found(Some(NoToken::NoBeginning)),
+            [_, _] if claims::is_unsigned(header) => best = found(Some(Invalid::Unsigned.into())),
             [_] | [_, _] => best = found(Some(NoToken::NoEnd)),
             [_, said, signature] if claims::members(said).is_some() => match signature_length(header) {
                 Some(length) if signature.len() < length => best = found(Some(NoToken::NoEnd)),

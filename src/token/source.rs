@@ -48,7 +48,7 @@ pub fn take(text: &[u8], namespace: Option<&str>, from: &str, now: i64) -> Resul
     })
 }
 
-/// Checks a token: its shape, its namespace (where one is wanted), its expiry. `from` names its source in errors, `now`
+/// Checks a token: its shape, its namespace (where one is wanted), its expiry, that it is valid at some time. `from` names its source in errors, `now`
 /// is Unix seconds.
 ///
 /// # Errors
@@ -62,6 +62,12 @@ pub fn check(token: &SecretString, namespace: Option<&str>, from: &str, now: i64
     if seen.is_expired(now) {
         let ago = seen.exp.map_or(0, |exp| now.saturating_sub(exp));
         return Err(refuse(from, &format!("it expired {} ago", crate::time::duration(ago))));
+    }
+    if seen.is_never_valid() {
+        return Err(refuse(
+            from,
+            "it is never valid, as it expires (exp) before it begins to be (nbf)",
+        ));
     }
     Ok(seen)
 }

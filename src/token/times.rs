@@ -4,7 +4,7 @@
 pub const LONGEST: u64 = 10 * 366 * 86_400;
 
 /// A clock may be so many seconds ahead of another one.
-const CLOCKS_DIFFER: i64 = 300;
+pub(super) const CLOCKS_DIFFER: i64 = 300;
 
 /// The year 5138 in seconds; in milliseconds it is 1973.
 pub(super) const LATEST: i64 = 100_000_000_000;

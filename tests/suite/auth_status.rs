@@ -126,6 +126,62 @@ fn a_token_from_another_time_is_named_and_due() {
 }
 
 #[test]
+fn a_token_that_is_not_signed_or_not_valid_yet_is_named() {
+    const NONE: &str = "eyJhbGciOiJub25lIn0";
+    let told = |env: &TestEnv, command: &[&str], code| {
+        let output = env.run(command).args(["--namespace", "alice"]).expect(code);
+        output.stdout + &output.stderr
+    };
+    let log_in = |token: &str, code| {
+        let env = TestEnv::new();
+        let login = env.run(["login", "--owner-token-stdin", "--print-token", "false"]);
+        (login.stdin(token.to_owned()).expect(code).stderr, env)
+    };
+    let signed = token("alice", now(), 3600);
+    let [header, claims, signature] = signed.split('.').collect::<Vec<_>>()[..] else {
+        panic!("{signed}")
+    };
+    for (unsigned, is_whole) in [
+        (format!("{NONE}.{claims}."), true),
+        (format!("{NONE}.{claims}.{signature}"), true),
+        // Of this one a login says that its end is missing.
+        (format!("{header}.{claims}."), false),
+    ] {
+        if is_whole {
+            let (refused, env) = log_in(&unsigned, 4);
+            assert!(refused.contains(": it is not signed, and no API takes"), "{refused}");
+            assert!(!env.openclaw().exists());
+        }
+        let env = logged_in_with(&unsigned);
+        assert_eq!(status(&env, 4)["state"], "invalid");
+        for command in [&["auth", "show"][..], &["auth", "status"], &["doctor"]] {
+            let told = told(&env, command, 4);
+            assert!(told.contains("it is not signed, and no API takes"), "{told}");
+        }
+    }
+    let begins = |nbf: i64, exp: i64| {
+        let claims = json!({"namespace": "alice", "nbf": now() + nbf, "exp": now() + exp});
+        env::api::token("s", claims)
+    };
+    let (warned, env) = log_in(&begins(7_200, 9_000), 0);
+    let says = "warning: the token is not valid (nbf) for another ";
+    assert!(warned.contains(says), "{warned}");
+    assert!(told(&env, &["auth", "status"], 0).contains("the token is not valid (nbf)"));
+    assert!(told(&env, &["doctor"], 0).contains("warn  token        alice: the token is not valid (nbf)"));
+    let shown = told(&env, &["auth", "show"], 4);
+    assert!(
+        shown.contains("warning: this token is not valid for another "),
+        "{shown}"
+    );
+    let (refused, _) = log_in(&begins(9_000, 9_000), 4);
+    assert!(refused.contains(": it is never valid, as it expires"), "{refused}");
+    // Clocks differ a little.
+    let (warned, env) = log_in(&begins(200, 9_000), 0);
+    assert!(!warned.contains("not valid"), "{warned}");
+    told(&env, &["auth", "show"], 0);
+}
+
+#[test]
 fn a_refresh_does_not_take_over_a_life_that_no_token_may_have() {
     for exp in [now() * 1000, now() + 330_000_000] {
         let env = TestEnv::new();

@@ -33,6 +33,10 @@ pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
             let ago = now.saturating_sub(says.exp.unwrap_or(now));
             format!("this token expired {} ago", time::duration(ago))
         }
+        Ok(says) if says.begins_in(now).is_some() => {
+            let left = says.begins_in(now).unwrap_or_default();
+            format!("this token is not valid for another {}", time::duration(left))
+        }
         Ok(_) => return Ok(ExitCode::Ok),
     };
     output::warn(format_args!("{why}\n  next: {log_in}"));
