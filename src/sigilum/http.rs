@@ -19,7 +19,7 @@ mod url;
 
 pub use error::{HttpError, TlsReason};
 pub use listener::{ListenerError, LoopbackTrust};
-pub use url::{UrlError, check_url, is_this_machine, join};
+pub use url::{UrlError, check_url, doubts, is_this_machine, join};
 
 use crate::env::Env;
 use crate::time;

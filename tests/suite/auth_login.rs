@@ -619,6 +619,39 @@ fn blanks_around_an_api_url_are_not_kept() {
 
 #[test]
 fn a_remembered_login_needs_no_options_again() {
+#[test]
+fn what_is_odd_about_an_api_url_is_said() {
+    let another = "is plain http to another machine: the owner token can be read on the way";
+    let letters = "has letters in its host that may only look like others; the host is xn--";
+    for (url, says) in [
+        ("http://192.0.2.1:8787", another),
+        (
+            "https://api.example.org/v1",
+            "ends with /v1, which every request adds: https://api.example.org/v1/v1",
+        ),
+        (
+            "https://api.example.org/base/v1/",
+            "ends with /v1, which every request adds: https://api.example.org/base/v1/v1",
+        ),
+        // The first letter is Cyrillic; all of them are.
+        ("https://\u{430}pi.sigilum.id", "the host is xn--pi-6kc.sigilum.id"),
+        ("https://\u{440}\u{430}.example", letters),
+        ("https://api.example.org/v10", ""),
+        ("https://api.example.org", ""),
+        ("http://127.0.0.1:9", ""),
+    ] {
+        let env = TestEnv::new();
+        let login = env.run(local(&["--no-check", "--api-url", url]));
+        let told = login.env("SIGILUM_ALLOW_INSECURE_HTTP", "1").expect(0).stderr;
+        assert!(told.contains(says), "{url}: {told}");
+        assert_eq!(
+            told.contains("warning: the API URL "),
+            !says.is_empty(),
+            "{url}: {told}"
+        );
+    }
+}
+
     let env = TestEnv::new();
     let login = local(&["--api-url", "http://127.0.0.1:9999/", "--email", "alice@example.org"]);
     env.run(login).expect(0);

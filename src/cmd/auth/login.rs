@@ -154,7 +154,10 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     }
     tell_of_the_entrys_api(&owner, place, hook.entry.as_ref())?;
     // A URL that the token could never be sent to is better known now than in the hook.
-    owner.checked_api_url(http::Options::from_env(env).insecure)?;
+    let url = owner.checked_api_url(http::Options::from_env(env).insecure)?;
+    if action == Action::Login {
+        http::doubts(&url).iter().for_each(output::warn);
+    }
     if !args.force {
         store::refuse_foreign(&owner.token_file)?;
     }

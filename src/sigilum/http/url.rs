@@ -48,6 +48,28 @@ pub fn check_url(url: &str, insecure: bool) -> Result<Url, UrlError> {
     Ok(url)
 }
 
+/// What a person should know of an API's URL that they gave: it may be used, and may not be what they mean.
+pub fn doubts(url: &Url) -> Vec<String> {
+    let host = url.host_str().unwrap_or_default();
+    let mut segments = url.path_segments().into_iter().flatten();
+    let doubts = [
+        (
+            url.scheme() == "http" && !is_this_machine(url),
+            "is plain http to another machine: the owner token can be read on the way".to_owned(),
+        ),
+        (
+            segments.rfind(|segment| !segment.is_empty()) == Some("v1"),
+            format!("ends with /v1, which every request adds: {}", join(url, &["v1"], &[])),
+        ),
+        (
+            host.split('.').any(|label| label.starts_with("xn--")),
+            format!("has letters in its host that may only look like others; the host is {host}"),
+        ),
+    ];
+    let doubts = doubts.into_iter().filter(|(is_odd, _)| *is_odd);
+    doubts.map(|(_, what)| format!("the API URL {what}")).collect()
+}
+
 /// Whether a URL's host is an address in 127/8, `::1`, or exactly `localhost`.
 pub fn is_this_machine(url: &Url) -> bool {
     url.host_str() == Some("localhost") || literal(url).is_some_and(|address| address.is_loopback())
