@@ -1,9 +1,10 @@
 //! The `sigilum-authz-notify` binary: parse, run, turn an error into its exit code.
 
-use sigilum_authz_notify::{cli::Cli, cmd, env::Env, error::ExitCode};
+use sigilum_authz_notify::{cli::Cli, cmd, env::Env, error::ExitCode, process::signals};
 use std::io::Write;
 
 fn main() -> std::process::ExitCode {
+    signals::outlive_file_limit();
     let cli = match Cli::from_args(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {

@@ -32,6 +32,7 @@ fn advise(path: &Path, error: &io::Error) -> Option<String> {
         },
         Errno::NOTDIR => "correct the path: something in it that should be a folder is a file",
         Errno::ROFS => "mount the file system writable, and run the command again",
+        Errno::FBIG => "raise the limit of file sizes (ulimit -f), and run the command again",
         Errno::MFILE | Errno::NFILE => "raise the limit of open files (ulimit -n), and run the command again",
         _ => return None,
     };

@@ -1,6 +1,6 @@
-//! Signals that end a program, held off while something must not be left half done.
+//! Signals that end a program, held off while something must not be left half done or is told otherwise.
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::{flag, low_level};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,6 +21,12 @@ struct Handlers {
 /// While one lives, Ctrl-C, SIGTERM, SIGHUP and SIGQUIT are only noted; once the last one is dropped, such a signal
 /// ends the process as if it came then.
 pub struct Held(&'static Handlers);
+
+/// From now on a write beyond the limit of file sizes (`ulimit -f`) fails, and does not end the process. A handler, as a
+/// signal that is ignored would be ignored by the programs that we start too.
+pub fn outlive_file_limit() {
+    let _ = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
+}
 
 /// Holds the signals off from now on. Not for a program that handles them itself, as `watch` does.
 ///

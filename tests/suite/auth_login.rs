@@ -46,6 +46,37 @@ fn foreign_token(namespace: &str, iat: i64, ttl: u64) -> String {
         .to_owned()
 }
 
+/// By its default the signal of that limit ends a program without a word.
+#[test]
+fn a_limit_of_file_sizes_is_told_and_nothing_changes() {
+    let (hosted, local) = (TestEnv::new(), TestEnv::new());
+    let new = foreign_token("alice", env::now(), 5_000);
+    let login = hosted.run(["auth", "login", "--owner-token-stdin", "--no-check"]);
+    login.stdin(foreign_token("alice", env::now(), 3_600)).expect(0);
+    local.login().expect(0);
+    let big = "next: raise the limit of file sizes (ulimit -f), and run the command again";
+    for (env, command, code, says) in [
+        (&hosted, "auth login --owner-token-stdin --no-check", 1, big),
+        (&hosted, "hook install", 1, big),
+        (&local, "hook install", 1, big),
+        (&local, "auth refresh", 7, "could not use the local API database"),
+    ] {
+        let (token, config) = (stored_token(env), read(env.config()));
+        let limited = |command: &str| {
+            let script = format!("ulimit -f 0 && exec \"$0\" {command}");
+            env.run_program("/bin/sh".as_ref(), ["-c", &script, env::BINARY])
+        };
+        let told = limited(command).stdin(new.clone()).expect(code).stderr;
+        assert!(
+            told.contains("error: could not ") && told.contains(says),
+            "{command}: {told}"
+        );
+        assert_eq!((stored_token(env), read(env.config())), (token.clone(), config));
+        // What only reads works.
+        assert_eq!(limited("auth show").expect(0).stdout.trim(), token);
+    }
+}
+
 /// A secret that only this command's environment has: the watcher does not, so nothing renews what it signs.
 #[test]
 fn a_secret_that_nobody_keeps_is_told_once() {
@@ -589,37 +620,6 @@ fn a_bad_api_url_is_refused_before_anything_changes() {
 }
 
 #[test]
-fn blanks_around_an_api_url_are_not_kept() {
-    const URL: &str = "http://127.0.0.1:9999";
-    let plain = |env: &TestEnv| {
-        let record = json(env.sigilum("owner-alice.json"));
-        (record["api_url"] == URL, entry(env)["env"]["SIGILUM_API_URL"] == URL)
-    };
-    for given in [
-        "http://127.0.0.1:9999 ",
-        " http://127.0.0.1:9999/\n",
-        "\thttp://127.0.0.1:9999// ",
-    ] {
-        for by_flag in [true, false] {
-            let env = TestEnv::new();
-            let login = match by_flag {
-                true => env.run(local(&["--api-url", given])),
-                false => env.run(local(&[])).env("SIGILUM_API_URL", given),
-            };
-            login.expect(0);
-            assert_eq!(plain(&env), (true, true), "{given:?}");
-            // What version 0.1.0 wrote is read without it.
-            let file = env.sigilum("owner-alice.json");
-            env.write(&file, read(&file).replace(URL, "http://127.0.0.1:9999 "));
-            env.run(REFRESH).expect(0);
-            assert_eq!(plain(&env), (true, true), "{given:?}");
-        }
-    }
-}
-
-#[test]
-fn a_remembered_login_needs_no_options_again() {
-#[test]
 fn what_is_odd_about_an_api_url_is_said() {
     let another = "is plain http to another machine: the owner token can be read on the way";
     let letters = "has letters in its host that may only look like others; the host is xn--";
@@ -652,6 +652,37 @@ fn what_is_odd_about_an_api_url_is_said() {
     }
 }
 
+#[test]
+fn blanks_around_an_api_url_are_not_kept() {
+    const URL: &str = "http://127.0.0.1:9999";
+    let plain = |env: &TestEnv| {
+        let record = json(env.sigilum("owner-alice.json"));
+        (record["api_url"] == URL, entry(env)["env"]["SIGILUM_API_URL"] == URL)
+    };
+    for given in [
+        "http://127.0.0.1:9999 ",
+        " http://127.0.0.1:9999/\n",
+        "\thttp://127.0.0.1:9999// ",
+    ] {
+        for by_flag in [true, false] {
+            let env = TestEnv::new();
+            let login = match by_flag {
+                true => env.run(local(&["--api-url", given])),
+                false => env.run(local(&[])).env("SIGILUM_API_URL", given),
+            };
+            login.expect(0);
+            assert_eq!(plain(&env), (true, true), "{given:?}");
+            // What version 0.1.0 wrote is read without it.
+            let file = env.sigilum("owner-alice.json");
+            env.write(&file, read(&file).replace(URL, "http://127.0.0.1:9999 "));
+            env.run(REFRESH).expect(0);
+            assert_eq!(plain(&env), (true, true), "{given:?}");
+        }
+    }
+}
+
+#[test]
+fn a_remembered_login_needs_no_options_again() {
     let env = TestEnv::new();
     let login = local(&["--api-url", "http://127.0.0.1:9999/", "--email", "alice@example.org"]);
     env.run(login).expect(0);

@@ -393,6 +393,7 @@ mod tests {
             (Errno::PERM, "run the command as the user"),
             (Errno::ROFS, "mount the file system writable"),
             (Errno::MFILE, "ulimit -n"),
+            (Errno::FBIG, "ulimit -f"),
             (Errno::IO, "Input/output error"),
         ];
         for (errno, says) in table {
