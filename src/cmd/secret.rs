@@ -12,6 +12,11 @@ use std::io::{IsTerminal, Read, Stdin, Write};
 
 /// After a line's end, more of what was pasted is there within so many milliseconds. As often a signal is looked for.
 const PAUSE_MS: i64 = 100;
+/// So often a secret is asked for where nothing but Enter is typed.
+const ASKS: usize = 3;
+/// What begins the sequence of a key that is no character, and the most bytes of one.
+const ESCAPE: u8 = 0x1b;
+const LONGEST_KEY: usize = 16;
 /// Ctrl-D
 const END: u8 = 4;
 /// Ctrl-U
@@ -36,12 +41,20 @@ pub fn from_stdin(what: &str, limit: usize, is_whole: impl Fn(&[u8]) -> bool) ->
     let held = signals::hold().or_fail(ExitCode::Failure, failed)?;
     // Dropped before the above: the terminal is itself again when a signal ends the process.
     let terminal = Terminal::hide(&stdin).or_fail(ExitCode::Failure, failed)?;
-    let _ = write!(
-        std::io::stderr(),
-        "Paste the {what} (it is not shown), then press Enter: "
-    );
-    let typed = terminal.read(limit, &|| held.must_end(), &is_whole);
-    let _ = writeln!(std::io::stderr());
+    let mut left = ASKS;
+    let typed = loop {
+        let mut err = std::io::stderr();
+        let _ = write!(err, "Paste the {what} (it is not shown), then press Enter: ");
+        let typed = terminal.read(limit, &|| held.must_end(), &is_whole);
+        let _ = writeln!(err);
+        left -= 1;
+        match &typed {
+            Ok(typed) if left > 0 && is_bare_enter(typed) => {
+                let _ = writeln!(err, "Nothing was pasted.");
+            }
+            _ => break typed,
+        }
+    };
     typed.or_fail(ExitCode::Failure, failed).map(SecretSlice::from)
 }
 
@@ -51,6 +64,31 @@ pub fn from_stdin(what: &str, limit: usize, is_whole: impl Fn(&[u8]) -> bool) ->
 /// Where standard input cannot be read.
 pub fn owner_token_from_stdin() -> Result<SecretSlice<u8>> {
     from_stdin("owner token", paste::MAX_TEXT, |text| paste::read(text).is_ok())
+}
+
+/// Whether it is a line with nothing in it, as against no line.
+fn is_bare_enter(typed: &[u8]) -> bool {
+    !typed.is_empty() && typed.iter().all(u8::is_ascii_whitespace)
+}
+
+/// Takes the sequence of an arrow or another key that is no character from the end (ECMA-48 CSI, SS3). A terminal's marks
+/// around what is pasted stay.
+fn cut_key(typed: &mut Vec<u8>) {
+    let tail = typed.len().saturating_sub(LONGEST_KEY);
+    let Some(at) = typed[tail..].iter().rposition(|byte| *byte == ESCAPE) else {
+        return;
+    };
+    let is_key = match &typed[tail + at + 1..] {
+        b"[200~" | b"[201~" => false,
+        [b'O', last] => last.is_ascii_alphabetic(),
+        [b'[', numbers @ .., last] => {
+            b"ABCDEFHPQRSZ~".contains(last) && numbers.iter().all(|byte| byte.is_ascii_digit() || *byte == b';')
+        }
+        _ => false,
+    };
+    if is_key {
+        typed.truncate(tail + at);
+    }
 }
 
 /// A terminal that shows nothing of what is typed, and hands it on key by key: of a line it would keep 4,095 characters
@@ -95,6 +133,7 @@ impl<'a> Terminal<'a> {
                     byte if BACKSPACE.contains(&byte) => drop(typed.pop()),
                     byte => typed.push(byte),
                 }
+                cut_key(&mut typed);
                 let has_more = || Ok::<_, Errno>(at + 1 < read || self.has_more()?);
                 if matches!(byte, b'\n' | b'\r') && (is_whole(&typed) || !has_more()?) {
                     return Ok(typed);

@@ -34,6 +34,16 @@ fn a_token_is_asked_for_and_never_shown() {
         (stdin, format!("\u{1b}[200~{token}\u{1b}[201~\n"), &token),
         (stdin, format!("{deleted}\n"), &token),
         (stdin, format!("{token}\u{4}"), &token),
+        (
+            stdin,
+            format!(
+                "\u{1b}[A\u{1b}[1;5D\u{1b}OB\u{1b}[3~{}\u{1b}[C\u{1b}OF{}\n",
+                &token[..9],
+                &token[9..]
+            ),
+            &token,
+        ),
+        (stdin, format!("\u{1b}{token}\n"), &token),
         (&[], format!("{token}\n"), &token),
     ] {
         let env = TestEnv::new();
@@ -77,14 +87,28 @@ fn a_terminal_gets_the_token_if_it_is_asked_for() {
 
 #[test]
 fn nothing_typed_is_told() {
-    let env = TestEnv::new();
-    let mut terminal = env.run(LOGIN).on_terminal(true);
-    terminal.wait_for(ASKS);
-    terminal.types("\n");
-    let output = terminal.end();
-    assert_eq!(output.code, 4);
-    assert!(output.stderr.contains("it is empty"), "{}", output.stderr);
-    assert!(!env.openclaw().exists());
+    const AGAIN: &str = "\nNothing was pasted.\nPaste the owner token (it is not shown), then press Enter: ";
+    let token = managed_token("alice", 5_000);
+    // What is typed after each question; how it ends.
+    let cases: [(&[&str], bool); 4] = [
+        (&["\n", "\r", "\n"], false),
+        (&["\u{4}"], false),
+        (&["\u{1b}[A\n", "\u{4}"], false),
+        (&["\n", " \n", &format!("{token}\n")], true),
+    ];
+    for (typed, is_taken) in cases {
+        let env = TestEnv::new();
+        let mut terminal = env.run(LOGIN).on_terminal(true);
+        for (at, text) in typed.iter().enumerate() {
+            terminal.wait_for(&(ASKS.to_owned() + &AGAIN.repeat(at)));
+            terminal.types(text);
+        }
+        let output = terminal.end();
+        assert_eq!(output.code, if is_taken { 0 } else { 4 }, "{}", output.stderr);
+        assert_eq!(output.stderr.contains("it is empty"), !is_taken, "{}", output.stderr);
+        assert_eq!(output.stderr.matches(ASKS).count(), typed.len(), "{}", output.stderr);
+        assert_eq!(env.openclaw().exists(), is_taken);
+    }
 }
 
 #[test]
