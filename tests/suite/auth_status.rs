@@ -366,6 +366,37 @@ fn a_path_that_leads_nowhere_is_told_with_a_next_step() {
     }
 }
 
+/// No record of the login is left, and here no entry either: the home has what it signed tokens with.
+#[test]
+fn after_a_logout_the_login_that_is_advised_is_that_of_the_home() {
+    const LOG_IN: &str = "sigilum-authz-notify auth login --mode oss-local --namespace alice";
+    let commands: [&[&str]; 6] = [
+        &["doctor"],
+        &["auth", "status"],
+        &["auth", "show"],
+        &["auth", "refresh"],
+        &["authz", "list"],
+        &["hook", "run", "--event", "command:new"],
+    ];
+    for write_openclaw in ["true", "false"] {
+        let env = TestEnv::new();
+        env.login().args(["--write-openclaw", write_openclaw]).expect(0);
+        env.run(["auth", "logout"]).expect(0);
+        for command in commands {
+            let output = env.run(command).output();
+            let told = output.stdout + &output.stderr;
+            assert!(
+                told.contains(LOG_IN) && !told.contains("--mode managed"),
+                "{command:?}: {told}"
+            );
+        }
+        env.run(LOG_IN.split(' ').skip(1))
+            .args(["--print-token", "false"])
+            .expect(0);
+        env.run(["auth", "show"]).expect(0);
+    }
+}
+
 #[test]
 fn logout_leaves_no_token_anywhere_that_is_ours() {
     let env = TestEnv::new();

@@ -26,11 +26,14 @@ pub enum Action {
 /// How a managed login gets its token; or, in a home that Sigilum's own installer made for a local API, how that API's
 /// secret is named. The entry decides nothing but which of the two is said.
 pub(super) fn how_to_get_a_token(owner: &Owner, place: &OpenClawHome, entry: Option<&Entry>) -> Result<String> {
-    let says_local = entry.and_then(Entry::mode) == Some(Mode::OssLocal.as_str());
-    if !says_local || owner.mode.origin != Origin::Default || settings::hook_namespace(place)?.0.is_some() {
+    if context::login_mode(owner, place, entry) == Mode::Managed {
         return Ok(source::HOW_TO_GET_ONE.to_owned());
     }
     let log_in = Mode::OssLocal.login_command(&owner.namespace.value);
+    // Somebody was logged in here.
+    if settings::hook_namespace(place)?.0.is_some() {
+        return Ok(log_in);
+    }
     Ok(format!(
         "name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>"
     ))
@@ -166,7 +169,7 @@ impl NewToken<'_> {
     fn refused(&self, code: ExitCode, what: String) -> Error {
         Error::new(code, what).next(format!(
             "name the Sigilum checkout that the API runs from: {} --source-home <folder>; if you mean it, add --force",
-            context::login_command(self.owner, self.flags)
+            context::login_command(self.owner, self.place, self.flags)
         ))
     }
 }

@@ -20,7 +20,7 @@ pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
     let entry_env = || Ok(context::entry_env_if_readable(&place));
     let owner = owner::owner(query(args, &entry_env), env, &place, false)?;
     let entry = context::entry(&place).ok().flatten();
-    let log_in = context::first_login_command(&owner, entry.as_ref(), &context::place_flags(&args.place));
+    let log_in = context::first_login_command(&owner, &place, entry.as_ref(), &context::place_flags(&args.place));
     let now = time::now();
     let token = owner.stored_token()?.ok_or_else(|| not_found(&owner, &log_in))?;
     write_line(out, token.expose_secret())?;

@@ -69,7 +69,7 @@ pub fn run(args: &SwitchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     if token.is_none() {
         output::warn(format_args!(
             "there is no token of {namespace} that can be used\n  next: {}",
-            context::login_command(&owner, &context::place_flags(&args.place))
+            context::login_command(&owner, &place, &context::place_flags(&args.place))
         ));
     }
     if let Some(done) = edited {

@@ -106,7 +106,7 @@ impl<'a> Asked<'a> {
                 // The watcher needs a moment before the end.
                 NoEnd::NoToken(left) => match left - 60 {
                     shorter @ 60.. => self.command(Some(shorter), self.args.yes),
-                    _ => context::login_command(&site.owner, &site.place_flags),
+                    _ => context::login_command(&site.owner, &site.place, &site.place_flags),
                 },
             })
         })

@@ -52,7 +52,7 @@ impl Site {
     }
 
     fn login(&self) -> String {
-        context::login_command(&self.owner, &self.place_flags)
+        context::login_command(&self.owner, &self.place, &self.place_flags)
     }
 
     /// A decision that was not made.

@@ -83,7 +83,7 @@ impl Site {
         let flags = flags(args);
         let http = Arc::new(Http::new(http::Options::from_env(env)));
         let place_flags = context::place_flags(&args.place);
-        let (url, token) = api_and_token(&owner, &http, &place_flags)?;
+        let (url, token) = api_and_token(&owner, &http, &place, &place_flags)?;
         let recorded = hook_record::read(&place.hook_record_file()).ok().flatten();
         let named = env.var("SIGILUM_DASHBOARD_URL").map(str::to_owned);
         Ok(Self {
@@ -108,7 +108,7 @@ impl Site {
     pub fn in_chat(caller: &Caller, args: &HookRunArgs, http: Arc<Http>, sender: &str) -> Result<Self> {
         let owner = caller.owner(args, None)?;
         let place_flags = caller.place.flags(&caller.env);
-        let (url, token) = api_and_token(&owner, &http, &place_flags)?;
+        let (url, token) = api_and_token(&owner, &http, &caller.place, &place_flags)?;
         Ok(Self {
             place: caller.place.clone(),
             owner,
@@ -241,13 +241,13 @@ impl Site {
 }
 
 /// Where an owner's API is, and the token that may go there; `flags` lead to the same home.
-fn api_and_token(owner: &Owner, http: &Http, flags: &str) -> Result<(Url, SecretString)> {
+fn api_and_token(owner: &Owner, http: &Http, place: &OpenClawHome, flags: &str) -> Result<(Url, SecretString)> {
     let url = owner.checked_api_url(http.options().insecure)?;
     let found = owner_token::find(owner, &url, None, time::now()).map_err(|no_token| {
         let what = format!("could not use an owner token of namespace {}", owner.namespace.value);
         Error::new(ExitCode::Token, what)
             .because(anyhow::Error::msg(no_token.to_string()))
-            .next(context::login_command(owner, flags))
+            .next(context::login_command(owner, place, flags))
     })?;
     Ok((url, found.token))
 }

@@ -332,7 +332,8 @@ fn tell(homes: &Homes, owner: &Owner, record: &Record, moved: &Moved, out: &mut 
 
 /// As the broker's user types it.
 fn login_command(owner: &Owner, homes: &Homes) -> String {
-    let login = context::login_command(owner, &format!(" --openclaw-home {}", fs::quoted(&homes.state.home)));
+    let flags = format!(" --openclaw-home {}", fs::quoted(&homes.state.home));
+    let login = context::login_command(owner, &homes.state, &flags);
     context::begun_with(&fs::run_as(homes.broker), &login)
 }
 

@@ -238,7 +238,7 @@ impl Other {
         });
         Self {
             log_in: match &owner {
-                Ok(owner) => context::login_command(owner, ""),
+                Ok(owner) => context::login_command(owner, place, ""),
                 Err(_) => format!("sigilum-authz-notify auth login --namespace {}", stored.namespace),
             },
             stored,

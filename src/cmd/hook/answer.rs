@@ -165,7 +165,8 @@ impl<'a> HookRequest<'a> {
     /// The command that makes or stores a new token.
     fn log_in(&self) -> String {
         let flags = self.caller.place.flags(&self.caller.env);
-        self.caller.typed(&context::login_command(&self.owner, &flags))
+        self.caller
+            .typed(&context::login_command(&self.owner, &self.caller.place, &flags))
     }
 
     /// `namespace alice (oss-local, http://127.0.0.1:8787)`

@@ -241,7 +241,10 @@ impl Job<'_> {
         let value = config.map_or_else(|| Value::Object(serde_json::Map::new()), |config| config.value);
         match &self.owner {
             Some(owner) if self.token.is_none() => {
-                needs.push(format!("an owner token: {}", context::login_command(owner, &flags)));
+                needs.push(format!(
+                    "an owner token: {}",
+                    context::login_command(owner, self.place, &flags)
+                ));
             }
             Some(_) => {}
             None if self.choice.record.broker.is_some() => {}
@@ -291,7 +294,10 @@ impl Job<'_> {
         let flags = context::place_flags(&self.args.place);
         match owner(self.args, self.env, self.place) {
             Ok(owner) if serves(&owner) => None,
-            Ok(owner) => Some(format!("an owner token: {}", context::login_command(&owner, &flags))),
+            Ok(owner) => Some(format!(
+                "an owner token: {}",
+                context::login_command(&owner, self.place, &flags)
+            )),
             Err(_) => Some(format!("an owner token: {HOOK} auth login{flags}")),
         }
     }

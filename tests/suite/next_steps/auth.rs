@@ -69,7 +69,11 @@ pub const CASES: &[Case] = &[
     },
     Case {
         name: "no token of the hosted Sigilum",
-        set_up: |world| world.write_config("{}"),
+        set_up: |world| {
+            world.write_config("{}");
+            // With it, it would be the home of a local one.
+            let _ = std::fs::remove_file(world.home.join(".sigilum/jwt-secret"));
+        },
         first: SHOW,
         step: STORE,
         ..CASE

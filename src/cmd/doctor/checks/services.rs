@@ -224,7 +224,7 @@ fn watching(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Vec<Findi
                     let log_in = facts
                         .token
                         .as_ref()
-                        .map(|token| context::login_command(&token.owner, ""));
+                        .map(|token| context::login_command(&token.owner, facts.place, ""));
                     let next = log_in.unwrap_or_else(|_| facts.command("auth login"));
                     Finding::warn(name, "it runs, and nothing renews this token", next)
                 }

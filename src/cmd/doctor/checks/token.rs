@@ -13,7 +13,7 @@ use crate::time;
 const CLOCK_SECONDS: u64 = 300;
 
 fn log_in(token: &TokenStatus, facts: &Facts) -> String {
-    context::first_login_command(&token.owner, facts.entry().flatten(), "")
+    context::first_login_command(&token.owner, facts.place, facts.entry().flatten(), "")
 }
 
 pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
