@@ -58,7 +58,8 @@ pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
         output::be_quiet();
     }
     let called = cli.called;
-    run_command(cli.command, logging.as_ref().unwrap_or(env), out).map_err(|error| error.called(&called))
+    run_command(cli.command, logging.as_ref().unwrap_or(env), out)
+        .map_err(|error| error.called(&context::called_by_record(called, env)))
 }
 
 /// Tells why a command failed.

@@ -111,6 +111,8 @@ pub struct Called {
     /// `--namespace`, `--source-home` and `--api-db`, for a login and for services; `--api-url` and `--token-file`, for a
     /// login; how to reach the Sigilum gateway, for services.
     pub owner: Vec<(&'static str, String)>,
+    /// Where `openclaw` is, where it is not on PATH and that is known.
+    pub openclaw: Option<String>,
 }
 
 impl Called {
@@ -120,7 +122,11 @@ impl Called {
         let (words, commands) = step.split_at(step.rfind(": ").map_or(0, |colon| colon + 2));
         let (commands, more) = commands.split_at(commands.find("; ").unwrap_or(commands.len()));
         let commands: Vec<String> = commands.split(" && ").map(|command| self.told(command)).collect();
-        format!("{words}{}{more}", commands.join(" && "))
+        let step = format!("{words}{}{more}", commands.join(" && "));
+        let Some(openclaw) = &self.openclaw else { return step };
+        let words = step.split(' ');
+        let words = words.map(|word| if word == "openclaw" { openclaw } else { word });
+        words.collect::<Vec<_>>().join(" ")
     }
 
     fn told(&self, command: &str) -> String {
@@ -290,6 +296,7 @@ mod tests {
                 ("--namespace", "alice".to_owned()),
                 ("--api-url", "http://127.0.0.1:9".to_owned()),
             ],
+            openclaw: None,
         };
         for (step, whole) in [
             ("add --force; or not", "add --force; or not"),

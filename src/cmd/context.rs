@@ -7,6 +7,7 @@ use crate::env::Env;
 use crate::error::{Called, Result};
 use crate::fs;
 use crate::home::{self, OpenClawHome};
+use crate::hook_record::{self, HookRecord};
 use crate::mode::Mode;
 use crate::openclaw::config::{self, EditOutcome};
 use crate::openclaw::entry::{self, Entry};
@@ -58,8 +59,26 @@ pub fn called(args: &PlaceArgs) -> Called {
         .filter_map(|(flag, path)| Some((flag, cli::quoted(path?))));
     Called {
         place: told.collect(),
-        owner: Vec::new(),
+        ..Called::default()
     }
+}
+
+/// The same for the steps of an error, by the home's record.
+pub fn called_by_record(called: Called, env: &Env) -> Called {
+    let home = called.place.iter().find(|(flag, _)| *flag == "--openclaw-home");
+    let home = home.and_then(|(_, quoted)| shell_words::split(quoted).ok()?.pop());
+    let place = home::find(home.as_deref().map(Path::new), None, env).ok();
+    let record = place.and_then(|place| hook_record::read(&place.hook_record_file()).ok()?);
+    Called {
+        openclaw: record.and_then(|record| off_path(&record, env)),
+        ..called
+    }
+}
+
+/// The `openclaw` that an install saw, as it is typed, where none is on PATH.
+pub fn off_path(record: &HookRecord, env: &Env) -> Option<String> {
+    let recorded = record.openclaw.as_deref().filter(|path| path.is_file())?;
+    openclaw_program(env).is_none().then(|| fs::quoted(recorded))
 }
 
 /// A flag that was given a path, for a command that is printed: a blank and the flag, or nothing.

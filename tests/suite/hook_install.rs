@@ -39,6 +39,45 @@ fn print(path: &Path) -> (u64, std::time::SystemTime, Vec<u8>) {
     (meta.ino(), meta.modified().unwrap(), std::fs::read(path).unwrap())
 }
 
+/// A step with `openclaw` works as printed where an install saw the program, and it is not on PATH any more.
+#[test]
+fn an_openclaw_off_path_is_named_where_an_install_saw_it() {
+    let env = logged_in(Some("{}"));
+    let openclaw = env.write("o c/openclaw", "#!/bin/sh\n");
+    std::fs::set_permissions(&openclaw, PermissionsExt::from_mode(0o755)).unwrap();
+    let openclaw_dir = openclaw.parent().unwrap().to_str().unwrap();
+    let install = |flags: &[&str], path: &str| {
+        let run = env.run([&["hook", "install"], flags].concat());
+        run.env("PATH", format!("{path}/usr/bin:/bin")).output()
+    };
+    let deciders = ["--as", "plugin", "--deciders", "telegram:1"];
+    env.write_config(r#"{"channels": {"telegram": {"botToken": "x"}}}"#);
+    let by_path = format!("'{}'", openclaw.display());
+    for (path, program) in [
+        (format!("{openclaw_dir}:"), "openclaw"),
+        (String::new(), by_path.as_str()),
+    ] {
+        let told = install(&deciders, &path).stdout;
+        for says in [
+            format!("; look at it: {program} config get channels.telegram\n"),
+            format!("for the OpenClaw gateway to start: {program} onboard\n"),
+        ] {
+            assert!(told.contains(&says), "{says}: {told}");
+        }
+    }
+    env.write_config("{ broken");
+    let homes = ["--openclaw-home", env.openclaw().to_str().unwrap()].map(str::to_owned);
+    for (flags, before) in [
+        (&[][..], String::new()),
+        (&homes, format!("OPENCLAW_STATE_DIR={} ", homes[1])),
+    ] {
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let told = install(&flags, "").stderr;
+        let says = format!("what OpenClaw thinks of it: {before}{by_path} config validate\n");
+        assert!(told.contains(&says), "{says}: {told}");
+    }
+}
+
 #[test]
 fn files_and_entry_and_a_second_run_that_writes_nothing() {
     let env = logged_in(Some("// mine\n{ gateway: { mode: 'local' } }\n"));

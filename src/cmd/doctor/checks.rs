@@ -10,9 +10,7 @@ mod token;
 
 use super::facts::{Facts, View};
 use super::finding::Finding;
-use crate::fs;
 use crate::openclaw::hook_files::Kind;
-use std::path::Path;
 
 /// One check.
 struct Check {
@@ -83,33 +81,9 @@ pub fn findings(facts: &Facts, view: View) -> Vec<Finding> {
         .filter(|check| facts.broker.is_none() || !OF_A_TOKEN.contains(&check.name))
         .filter(|check| !facts.place.is_a_brokers() || OF_A_BROKER.contains(&check.name));
     let found = shown.flat_map(|check| (check.find)(check.name, facts));
-    let recorded = || {
-        facts
-            .chosen
-            .as_ref()
-            .ok()?
-            .openclaw
-            .as_deref()
-            .filter(|path| path.is_file())
-    };
-    let openclaw = facts.openclaw.program.is_none().then(recorded).flatten();
-    let for_this_home = |finding: Finding| {
-        let step = finding.next.map(|step| facts.called.complete(&step));
-        Finding {
-            next: step.map(|step| by_path(step, openclaw)),
-            ..finding
-        }
+    let for_this_home = |finding: Finding| Finding {
+        next: finding.next.map(|step| facts.called.complete(&step)),
+        ..finding
     };
     found.map(for_this_home).collect()
-}
-
-/// A step whose `openclaw` is not on PATH, by where an install saw it.
-fn by_path(step: String, openclaw: Option<&Path>) -> String {
-    let Some(path) = openclaw.map(fs::quoted) else {
-        return step;
-    };
-    let words = step
-        .split(' ')
-        .map(|word| if word == "openclaw" { &path } else { word });
-    words.collect::<Vec<_>>().join(" ")
 }

@@ -109,8 +109,8 @@ fn only_reads(id: &str, facts: &Facts) -> Option<String> {
         .collect();
     let all: Vec<&str> = owners.iter().copied().chain(missing).collect();
     let list = json!(all).to_string();
-    Some(format!(
+    Some(facts.called.complete(&format!(
         "not an owner for OpenClaw, run: openclaw config set commands.ownerAllowFrom {}",
         shell_words::quote(&list)
-    ))
+    )))
 }

@@ -8,7 +8,7 @@ use crate::cmd::output::write_line;
 use crate::cmd::own_program;
 use crate::cmd::owner;
 use crate::env::Env;
-use crate::error::{Error, ExitCode, Result};
+use crate::error::{Called, Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
 use crate::mode::Mode;
@@ -160,7 +160,10 @@ impl Job<'_> {
             write_line(out, format!("note: {note}"))?;
         }
         context::tell_not_written(edited, self.place, out)?;
-        let called = context::called(&self.args.place);
+        let called = Called {
+            openclaw: context::off_path(&self.choice.record, self.env),
+            ..context::called(&self.args.place)
+        };
         for need in self.needs(files, edited)? {
             write_line(out, format!("still needed: {}", called.complete(&need)))?;
         }
