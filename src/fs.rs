@@ -191,16 +191,19 @@ pub fn read_private_of(path: &Path, limit: u64, uid: u32) -> Result<Option<Vec<u
     read_believed(path, limit, Some(uid))
 }
 
+/// That a file is not as we write them.
+fn not_ours(what: String, path: &Path, why: String) -> Error {
+    let error = Error::new(ExitCode::Failure, what).because(Disbelieved(why));
+    error.next(format!("look at it, then remove it: {}", removal(path)))
+}
+
 fn read_believed(path: &Path, limit: u64, only_of: Option<u32>) -> Result<Option<Vec<u8>>> {
     let folder = match std::fs::symlink_metadata(parent(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         _ => open_to_read(path)?,
     };
     let what = || format!("could not read the file: {}", path.display());
-    let not_ours = |why: String| {
-        let error = Error::new(ExitCode::Failure, what()).because(Disbelieved(why));
-        error.next(format!("look at it, then remove it: {}", removal(path)))
-    };
+    let not_ours = |why: String| not_ours(what(), path, why);
     let content = match folder.read(file_name(path)?, limit) {
         Ok(Some(content)) => content,
         Ok(None) => return Ok(None),

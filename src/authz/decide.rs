@@ -243,15 +243,16 @@ impl Desk<'_> {
         }
         if let Some(until) = wanted.until {
             // Before it is approved: whatever happens from here on, it does not stay for ever.
-            timed::keep(
-                self.place,
-                TimedApproval {
-                    claim_id: intent.claim_id.clone(),
-                    namespace: intent.namespace.clone(),
-                    api: intent.api.clone(),
-                    until,
-                },
-            )?;
+            let approval = TimedApproval {
+                claim_id: intent.claim_id.clone(),
+                namespace: intent.namespace.clone(),
+                api: intent.api.clone(),
+                until,
+            };
+            if let Err(error) = timed::keep(self.place, approval) {
+                log.settle(&intent, Outcome::NotDone, &error.text())?;
+                return Err(Stopped::Ours(error));
+            }
         }
         let sent = self
             .api
@@ -318,7 +319,7 @@ fn lock_file(place: &OpenClawHome) -> PathBuf {
 fn may_be_done(error: &ApiError) -> bool {
     match error {
         ApiError::Http(HttpError::Timeout | HttpError::BrokenOff | HttpError::NotHttp | HttpError::TooLong(_)) => true,
-        ApiError::Status(status) => *status >= 500,
+        ApiError::Status(status) => matches!(status, 200..300 | 500..),
         ApiError::Decode(_) => true,
         _ => false,
     }

@@ -2,9 +2,10 @@
 
 use super::folder::{Folder, chown, is_regular};
 use super::trust;
-use super::{could_not_write, failed, file_name, open_folder};
-use crate::error::{Error, ExitCode, Result};
+use super::{could_not_write, failed, file_name, not_ours, open_folder};
+use crate::error::Result;
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -19,14 +20,18 @@ pub fn append_line(path: &Path, line: &[u8]) -> Result<()> {
     let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = folder
         .open_file(name, flags, Mode::RUSR | Mode::WUSR)
-        .map_err(|error| failed(could_not_write(path), path, error))?;
+        .map_err(|error| match Errno::from_io_error(&error) {
+            Some(Errno::LOOP) => not_ours(could_not_write(path), path, "it is a symbolic link".to_owned()),
+            Some(Errno::ISDIR) => not_ours(could_not_write(path), path, "it is not a regular file".to_owned()),
+            _ => failed(could_not_write(path), path, error),
+        })?;
     let stat = rustix::fs::fstat(&file).map_err(|error| failed(could_not_write(path), path, error.into()))?;
     let why = match is_regular(&stat) {
         true => trust::disbelief(&folder, &stat),
         false => Some("it is not a regular file".to_owned()),
     };
     if let Some(why) = why {
-        return Err(Error::new(ExitCode::Failure, could_not_write(path)).because(anyhow::Error::msg(why)));
+        return Err(not_ours(could_not_write(path), path, why));
     }
     let length = u64::try_from(stat.st_size).unwrap_or(0);
     add(&folder, &file, length, line).map_err(|error| {

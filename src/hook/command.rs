@@ -2,7 +2,7 @@
 //!
 //! What OpenClaw says of a sender counts for refusing alone, as agents can edit its config: who decides is recorded.
 
-use crate::hook::event::is_one_of;
+use crate::hook::event::{is_one_of, says_group};
 use crate::request::Decision;
 use crate::time;
 use serde_json::Value;
@@ -141,6 +141,7 @@ pub struct Command {
     sender_id: Option<String>,
     from: Option<String>,
     chat_type: Option<String>,
+    session_key: Option<String>,
     is_owner: bool,
     can_confirm: bool,
     is_gateway_client: bool,
@@ -201,6 +202,7 @@ impl Command {
             sender_id: text("senderId"),
             from: text("from"),
             chat_type: text("chatType"),
+            session_key: text("sessionKey"),
             is_owner: is("senderIsOwner"),
             can_confirm: is("canAssertOwner"),
             // Whoever leaves it out may be one.
@@ -219,6 +221,9 @@ impl Command {
         let (Some(channel), Some("direct")) = (channel, self.chat_type.as_deref()) else {
             return May::Nothing;
         };
+        if self.session_key.as_deref().is_some_and(says_group) {
+            return May::Nothing;
+        }
         if self.is_gateway_client || channel == WEB_CHAT {
             let is_on = *people != People::default();
             return match is_on && self.is_owner {

@@ -209,21 +209,28 @@ pub fn sender_ids(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether a session key is one of a direct chat: `agent:<agent>:<main key>`, or one with `direct` (once `dm`) where
-/// the kind of chat stands: `agent:<agent>[:<channel>[:<account>]]:direct:<peer>`.
+/// Whether a session key is one of a direct chat.
 fn says_direct(key: &str) -> bool {
+    matches!(kind_of(key), Some("direct" | "dm"))
+}
+
+/// Whether a session key is one of a group or a channel. A command of an app's own menu may have a key that says neither.
+pub fn says_group(key: &str) -> bool {
+    matches!(kind_of(key), Some("group" | "channel"))
+}
+
+/// The kind of chat that a session key says: `direct` of `agent:<agent>:<main key>`, else the word that stands for it, as
+/// in `agent:<agent>[:<channel>[:<account>]]:direct:<peer>` (once `dm`).
+fn kind_of(key: &str) -> Option<&str> {
     let parts: Vec<&str> = key.split(':').collect();
     let ["agent", _, rest @ ..] = &parts[..] else {
-        return false;
+        return None;
     };
     if let [main] = rest {
-        return !main.is_empty();
+        return (!main.is_empty()).then_some("direct");
     }
-    let kind = rest
-        .iter()
-        .take(3)
-        .find(|part| matches!(**part, "direct" | "dm" | "group" | "channel" | "thread" | "topic"));
-    matches!(kind, Some(&("direct" | "dm")))
+    let kinds = ["direct", "dm", "group", "channel", "thread", "topic"];
+    rest.iter().take(3).copied().find(|part| kinds.contains(part))
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ impl Api<'_> {
                 let is_so = done.claim_id.as_deref() == Some(id) && done.is(decision.to());
                 is_so
                     .then_some(())
-                    .ok_or(ApiError::Decode(DecodeError::NoRequests).into())
+                    .ok_or(ApiError::Decode(DecodeError::Unexpected).into())
             }
             (404, _) => Err(Refusal::NotFound),
             (409, Some("AGENT_LIMIT_REACHED")) => Err(Refusal::AgentLimit),
@@ -135,7 +135,7 @@ impl Api<'_> {
 fn decode<T: serde::de::DeserializeOwned>(answer: &Response) -> Result<T, ApiError> {
     let body = text::without_lone_surrogates(&answer.body);
     Ok(serde_json::from_slice(&body).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => DecodeError::NoRequests,
+        serde_json::error::Category::Data => DecodeError::Unexpected,
         _ => DecodeError::NotJson,
     })?)
 }

@@ -17,6 +17,9 @@ pub enum DecodeError {
     /// JSON, but not of the answer's shape.
     #[error("the answer holds no list of requests")]
     NoRequests,
+    /// JSON, but not what one request is answered with.
+    #[error("the answer is not the expected one")]
+    Unexpected,
 }
 
 /// Reads the API's answer. Missing and odd fields are `None`; of a longer list only [`PAGE`] requests are kept.

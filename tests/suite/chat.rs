@@ -290,6 +290,32 @@ fn what_was_not_shown_or_changed_is_shown_again() {
     assert_eq!(chat.api.posts().len(), 2);
 }
 
+/// The command in the message of an approval works as it is typed, shown before or not.
+#[test]
+fn an_approval_elsewhere_is_taken_back_at_once() {
+    let mut chat = Chat::new();
+    chat.api.add_claim(
+        "alice",
+        json!({"claim_id": OTHER, "service": "files", "status": "approved"}),
+    );
+    chat.asks("list");
+    chat.api.change(ID, "status", "approved");
+    for id in [ID, OTHER] {
+        let revoked = chat.decides(&format!("revoke {id}"));
+        let text = revoked["reply"]["text"].as_str().unwrap();
+        assert!(text.starts_with(&format!("Sigilum: revoked {id}")), "{text}");
+    }
+    // What became of it otherwise is told, and what is not as it was is shown.
+    chat.api.change(ID, "status", "rejected");
+    let other = chat.asks(&format!("revoke {ID}"));
+    assert!(other.contains("it is not approved, but rejected"), "{other}");
+    chat.api.change(OTHER, "status", "approved");
+    chat.api.change(OTHER, "service", "bank");
+    let changed = chat.asks(&format!("revoke {OTHER}"));
+    assert!(changed.contains("it is not as it was shown here."), "{changed}");
+    assert_eq!(chat.api.posts().len(), 2);
+}
+
 /// What the notice on `/new` names can be decided at once.
 #[test]
 fn the_notice_names_the_commands_and_counts_as_shown() {
@@ -350,6 +376,8 @@ fn who_may_not_decide_is_refused() {
         json!({"from": "telegram:group:-1"}),
         json!({"chatType": "group"}),
         json!({"chatType": null}),
+        json!({"sessionKey": "agent:main:telegram:group:-1"}),
+        json!({"sessionKey": "agent:main:discord:channel:1"}),
         json!({"gatewayClientScopes": ["operator.approvals"], "senderIsOwner": false}),
     ];
     let mut chat = Chat::new();

@@ -491,6 +491,39 @@ fn an_agents_shell_records_nobody_to_tell() {
     assert!(output.stderr.contains("this is an agent's shell"), "{}", output.stderr);
 }
 
+/// The secret that signed the token is nowhere to be found: told like a token that nobody renews.
+#[test]
+fn the_end_of_a_token_whose_renewal_fails_is_told() {
+    let home = Home::new();
+    let (iat, exp) = (env::now() - 6 * 86_400, env::now() + 20 * 3_600);
+    let token = home.api.token_with(json!({"namespace": NS, "iat": iat, "exp": exp}));
+    home.env.write(".openclaw/.sigilum/owner-token-alice.jwt", token);
+    let served = home.serve();
+    let push = served.push();
+    assert!(
+        text(&push)
+            .starts_with("Sigilum: the owner token of namespace alice expires in 19 h 59 min, and renewing it fails;"),
+        "{push}"
+    );
+    assert!(
+        text(&push).ends_with("To see why: sigilum-authz-notify auth status"),
+        "{push}"
+    );
+    let status = home.env.run(["auth", "status"]).expect(0).stdout;
+    assert!(
+        status.contains(", fails: Unable to resolve JWT_SECRET; next: "),
+        "{status}"
+    );
+    // Nor can it take back what is approved for longer.
+    let id = "cl_0a1b2c3d4e5f60718293a4b5";
+    home.api.add_claim(NS, json!({"claim_id": id, "service": "mail"}));
+    let output = home
+        .env
+        .run(["authz", "approve", id, "--yes", "--for", "21h"])
+        .expect(4);
+    assert!(output.stderr.contains("and nothing renews it"), "{}", output.stderr);
+}
+
 #[test]
 fn an_api_that_asks_to_be_left_alone_is() {
     let busy = |header: &str| {

@@ -500,6 +500,7 @@ fn what_is_told_of_the_hook_and_the_token() {
             }),
         )),
         renews,
+        renewal_fails: false,
     };
     teller.heard(Heard::Same, at(now));
     teller.facts(facts(Some(Some("hook")), 48, false));
@@ -534,6 +535,16 @@ fn what_is_told_of_the_hook_and_the_token() {
     assert_eq!(texts(&mut teller, now), [""; 0]);
     teller.facts(facts(Some(Some("plugin")), 60 + 22, false));
     assert!(texts(&mut teller, now)[0].contains("expires in 22 h"));
+    // One that somebody renews, who fails at it.
+    let failing = Facts {
+        renewal_fails: true,
+        ..facts(Some(Some("plugin")), 60 + 21, true)
+    };
+    teller.facts(failing);
+    let told = texts(&mut teller, now);
+    let fails = "expires in 21 h, and renewing it fails; without one nobody is told of requests. To see why: \
+                 sigilum-authz-notify auth status";
+    assert!(told[0].ends_with(fails), "{told:?}");
 }
 
 #[test]

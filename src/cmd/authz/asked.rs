@@ -6,11 +6,12 @@ use crate::cmd::broker::remote;
 use crate::cmd::context;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
+use crate::local_token::LocalApi;
 use crate::mode::Mode;
 use crate::request::Decision;
 use crate::time;
 use crate::token::{claims, lifetime};
-use crate::watch::status::{self, HomeStatus};
+use crate::watch::status;
 use std::fmt;
 
 /// What a person asked for.
@@ -94,8 +95,9 @@ impl<'a> Asked<'a> {
     ///
     /// # Errors
     /// Nobody would take it back ([`NoEnd`]).
-    pub fn until(&self, site: &Site, seconds: i64) -> Result<i64> {
-        site.until(seconds, self.even_without_watcher).map_err(|no_end| {
+    pub fn until(&self, site: &Site, env: &Env, seconds: i64) -> Result<i64> {
+        let next_one = self.even_without_watcher.then(|| site.has_secret(env));
+        site.until(seconds, next_one).map_err(|no_end| {
             let error = Error::new(no_end.code(), format!("could not approve for a time: {no_end}"));
             error.next(match no_end {
                 NoEnd::NoWatcher => {
@@ -145,21 +147,21 @@ impl fmt::Display for NoEnd {
 }
 
 impl Site {
-    /// When an approval of so many seconds is over, Unix seconds.
-    pub fn until(&self, seconds: i64, even_without_watcher: bool) -> Result<i64, NoEnd> {
+    /// Whether a watcher that starts in this environment can sign a token.
+    fn has_secret(&self, env: &Env) -> bool {
+        let secret = || LocalApi::find(&self.owner, &self.place).and_then(|api| api.secret(env));
+        self.owner.mode.value == Mode::OssLocal && secret().is_ok_and(|secret| secret.is_some())
+    }
+
+    /// When an approval of so many seconds is over, Unix seconds. `next_one`: where no watcher runs, the next one takes it
+    /// back, which can renew the token or not; `None`: one must run.
+    pub fn until(&self, seconds: i64, next_one: Option<bool>) -> Result<i64, NoEnd> {
         let until = time::now().saturating_add(seconds);
         let watcher = status::read(&self.place).filter(|status| status.running && status.takes_back);
-        if watcher.is_none() && !even_without_watcher {
-            return Err(NoEnd::NoWatcher);
-        }
-        let mine = |home: &&HomeStatus| home.namespace.as_deref() == Some(self.namespace());
-        let is_renewed = match &watcher {
-            Some(status) => status
-                .homes
-                .iter()
-                .find(mine)
-                .is_some_and(|home| home.next_due_at.is_some()),
-            None => self.owner.mode.value == Mode::OssLocal,
+        let is_renewed = match (&watcher, next_one) {
+            (Some(_), _) => status::renews(watcher.as_ref(), self.namespace()),
+            (None, Some(renews)) => renews,
+            (None, None) => return Err(NoEnd::NoWatcher),
         };
         let says = claims::inspect(self.token()).ok();
         match says.as_ref().and_then(lifetime::expires_at) {

@@ -2,11 +2,10 @@
 //! is answered with text whatever comes of it; a decision is made only where everything agrees, and confirmed last.
 
 use super::site::Site;
-use super::{log, show, target};
+use super::{show, target};
 use crate::authz::decide::{Stopped, Wanted};
-use crate::authz::decision_log::{DecisionLog, How};
+use crate::authz::decision_log::How;
 use crate::authz::short_id::{Typed, short};
-use crate::authz::timed;
 use crate::broker::deciding::{self, Deciding};
 use crate::cli::HookRunArgs;
 use crate::cmd::hook::answer::read_seen;
@@ -218,13 +217,9 @@ impl Room<'_> {
         let site = &self.site;
         let id = request.id().unwrap_or_default();
         let mut more = Vec::new();
-        let timed = timed::read(&site.place)?;
-        let timed = timed.into_iter().find(|approval| approval.claim_id == id);
-        more.extend(timed.map(|approval| format!("taken back {}", time::rfc3339(approval.until))));
+        more.extend(show::taken_back(site, id).map(|when| format!("taken back {when}")));
         more.push(show::use_text(site, request));
-        let entries = DecisionLog::of(&site.place).read()?;
-        let of_this = entries.iter().filter(|entry| entry.intent.claim_id == id);
-        more.extend(of_this.map(log::line));
+        more.extend(show::history(site, id));
         self.shown().remember(self.sender, request);
         Ok(reply::show(request, before, &more, self.may))
     }
@@ -236,6 +231,10 @@ impl Room<'_> {
         let is_start = matches!(Typed::parse(asking.id), Typed::Start(_));
         let known = self.shown().find(self.sender, asking.id).cloned();
         let known = known.filter(|known| is_start || known.id() == Some(asking.id));
+        let known = match decision {
+            Decision::Revoke => self.standing(known, asking.id)?,
+            Decision::Approve | Decision::Reject => known,
+        };
         let Some(shown) = known else {
             let now = now.map_or_else(|| target::one(site, asking.id), Ok)?;
             return self.again(decision, &now, "it was not shown here yet");
@@ -244,7 +243,7 @@ impl Room<'_> {
         if !shown.is(decision.from()) {
             return self.look_again(decision, id);
         }
-        let until = match asking.seconds.map(|seconds| site.until(seconds, false)).transpose() {
+        let until = match asking.seconds.map(|seconds| site.until(seconds, None)).transpose() {
             Ok(until) => until,
             Err(no_end) => {
                 let without = "To approve it without an end";
@@ -258,6 +257,19 @@ impl Room<'_> {
             return Ok(reply::needs_a_code(decision, id));
         }
         self.make(asking, &shown, until, logs)
+    }
+
+    /// What is to be taken back: what was shown, whoever approved it since; by a whole id also what was not, as whoever
+    /// was told of an approval has its id and its command from that message.
+    fn standing(&self, known: Option<AuthorizationRequest>, word: &str) -> Result<Option<AuthorizationRequest>> {
+        match (known, Typed::parse(word)) {
+            (Some(known), _) => Ok(Some(AuthorizationRequest {
+                status: Some(Decision::Revoke.from().to_owned()),
+                ..known
+            })),
+            (None, Typed::Whole(_)) => target::one(&self.site, word).map(Some),
+            (None, Typed::Start(_) | Typed::Invalid) => Ok(None),
+        }
     }
 
     /// The request that the start of an id means, where that is what was typed: of all that there are, in any status.

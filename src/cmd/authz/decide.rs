@@ -25,7 +25,7 @@ pub fn approve(args: &AuthzApproveArgs, env: &Env, out: &mut dyn Write) -> Resul
     };
     let site = asked.site(env)?;
     let requests = target::named(&site, &args.target)?;
-    let until = args.time.map(|seconds| asked.until(&site, seconds)).transpose()?;
+    let until = args.time.map(|seconds| asked.until(&site, env, seconds)).transpose()?;
     Run { site, asked, until }.run(requests, out)
 }
 

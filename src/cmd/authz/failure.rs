@@ -89,7 +89,10 @@ impl Site {
         let verb = decision.as_str();
         let why = self
             .not_of_status(decision, now)
-            .unwrap_or_else(|| format!("it is not as it was shown: {}", text::differences(shown, now)));
+            .unwrap_or_else(|| match text::differences(shown, now) {
+                same if same.is_empty() => "the API does not decide it (404), though it is as it was shown".to_owned(),
+                changed => format!("it is not as it was shown: {changed}"),
+            });
         Error::new(ExitCode::Failure, format!("could not {verb} {id}: {why}"))
             .next(self.command(&format!("authz show {id}")))
     }

@@ -99,7 +99,11 @@ pub fn print(site: &Site, asked: &List, notes: &mut Vec<String>, out: &mut dyn W
         }
         found.push((*status, requests));
     }
-    let until: BTreeMap<String, i64> = timed::read(&site.place)?
+    let timed = timed::read(&site.place).unwrap_or_else(|error| {
+        notes.push(format!("until when approvals stand is not known: {error}"));
+        Vec::new()
+    });
+    let until: BTreeMap<String, i64> = timed
         .into_iter()
         .map(|approval| (approval.claim_id, approval.until))
         .collect();

@@ -44,16 +44,9 @@ pub fn print(site: &Site, id: &str, notes: &mut Vec<String>, out: &mut dyn Write
     let request = target::one(site, id)?;
     let mut lines = fields(&request);
     let id = request.id().unwrap_or_default();
-    if let Some(approval) = timed::read(&site.place)?
-        .into_iter()
-        .find(|approval| approval.claim_id == id)
-    {
-        lines.push(format!("taken back: {}", time::rfc3339(approval.until)));
-    }
+    lines.extend(taken_back(site, id).map(|when| format!("taken back: {when}")));
     lines.push(use_text(site, &request));
-    let entries = DecisionLog::of(&site.place).read()?;
-    let of_this = entries.iter().filter(|entry| entry.intent.claim_id == id);
-    lines.extend(of_this.map(log::line));
+    lines.extend(history(site, id));
     write_lines(out, &lines)?;
     if request.is("pending") {
         notes.push(format!(
@@ -74,6 +67,28 @@ fn fields(request: &AuthorizationRequest) -> Vec<String> {
     let fields = request.fields().into_iter().chain(times);
     let told = fields.filter_map(|(name, value)| Some(format!("{name}: {}", text::shown(value?))));
     told.collect()
+}
+
+/// When an approval is taken back, where that is so, or that it cannot be told.
+pub fn taken_back(site: &Site, id: &str) -> Option<String> {
+    match timed::read(&site.place) {
+        Ok(approvals) => {
+            let approval = approvals.into_iter().find(|approval| approval.claim_id == id)?;
+            Some(time::rfc3339(approval.until))
+        }
+        Err(error) => Some(format!("not known: {}", error.text())),
+    }
+}
+
+/// What was decided here about a request, a line each, or that it cannot be told.
+pub fn history(site: &Site, id: &str) -> Vec<String> {
+    match DecisionLog::of(&site.place).read() {
+        Ok(entries) => {
+            let of_this = entries.iter().filter(|entry| entry.intent.claim_id == id);
+            of_this.map(log::line).collect()
+        }
+        Err(error) => vec![format!("decided here: not known: {}", error.text())],
+    }
 }
 
 /// How a request's key was used lately.

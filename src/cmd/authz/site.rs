@@ -1,6 +1,6 @@
 //! Whose requests: the owner, their token, and the API that it goes to. `openclaw.json` says nothing of any of these.
 
-use crate::authz::decide::Desk;
+use crate::authz::decide::{Desk, Stopped};
 use crate::cli::{HookRunArgs, ShowArgs};
 use crate::cmd::context;
 use crate::cmd::hook::caller::Caller;
@@ -232,10 +232,13 @@ impl Site {
     /// Completes our log where a run was killed; what stands in the way is a warning.
     pub fn settle_open(&self) {
         let api = self.api();
-        if let Err(why) = self.desk(&api).settle_open() {
-            output::warn(format_args!(
+        match self.desk(&api).settle_open() {
+            Ok(_) => {}
+            // Whether any is open is not known.
+            Err(Stopped::Ours(error)) => output::warn(error),
+            Err(why) => output::warn(format_args!(
                 "a decision that a killed run left open is still not known: {why}"
-            ));
+            )),
         }
     }
 }

@@ -38,6 +38,7 @@ impl Home {
                 _ => None,
             },
             renews: shared.rules.token_command || snapshot.owner.as_ref().is_some_and(is_local),
+            renewal_fails: self.memory.renewal_fails(),
         }
     }
 

@@ -105,6 +105,13 @@ impl Memory {
         failing.map(|failing| failing.why.as_str())
     }
 
+    /// Whether the renewal of the token has failed for more than a moment, some seconds.
+    pub fn renewal_fails(&self) -> bool {
+        const LASTING: u32 = 4;
+        let failing = self.file.failing.as_ref();
+        failing.is_some_and(|failing| failing.times >= LASTING)
+    }
+
     pub(super) fn retry_state(&mut self, action: &Action) -> &mut RetryState {
         match action {
             Action::Put(_) => &mut self.entry,

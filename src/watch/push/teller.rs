@@ -65,6 +65,8 @@ pub struct Facts {
     pub token: Option<(String, Option<Lifetime>)>,
     /// Somebody renews it.
     pub renews: bool,
+    /// And fails at it, again and again.
+    pub renewal_fails: bool,
 }
 
 /// What came of asking the API.
@@ -356,7 +358,8 @@ impl Teller {
 
     /// Tells of the end of a token that nobody renews, once at each moment.
     fn mind_the_token(&mut self, now: Now) {
-        let token = self.facts.token.as_ref().filter(|_| !self.facts.renews);
+        let is_renewed = self.facts.renews && !self.facts.renewal_fails;
+        let token = self.facts.token.as_ref().filter(|_| !is_renewed);
         let Some((id, Some(life))) = token else {
             self.told.news.retain(|news| !matches!(news, News::TokenEnds(_)));
             return;
@@ -404,6 +407,7 @@ impl Teller {
             flags: &self.rules.flags,
             program: &self.rules.program,
             chat: self.facts.deciders && self.told.answering.as_deref() == Some("plugin"),
+            renews: self.facts.renews,
             now: now.wall.div_euclid(1000),
         };
         let (text, buttons, news) = says.message(&fresh, is_digest, &self.told.news);

@@ -23,6 +23,8 @@ pub(super) struct Says<'a> {
     pub program: &'a str,
     /// The owner decides in this chat.
     pub chat: bool,
+    /// Somebody renews the token, though they may fail.
+    pub renews: bool,
     /// Unix seconds.
     pub now: i64,
 }
@@ -162,9 +164,17 @@ impl Says<'_> {
                     ..=0 => "has expired".to_owned(),
                     left => format!("expires in {}", time::duration(left)),
                 };
+                let (why, step, words) = match self.renews {
+                    true => ("renewing it fails", "To see why", "auth status"),
+                    false => (
+                        "nothing renews it",
+                        "To get a new one",
+                        "auth refresh --owner-token-stdin",
+                    ),
+                };
                 format!(
-                    "Sigilum: the owner token of namespace {} {when}, and nothing renews it; without one nobody is told of \
-                     requests. To get a new one: {} auth refresh --owner-token-stdin{}",
+                    "Sigilum: the owner token of namespace {} {when}, and {why}; without one nobody is told of requests. \
+                     {step}: {} {words}{}",
                     self.namespace, self.program, self.flags
                 )
             }

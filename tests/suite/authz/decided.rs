@@ -317,6 +317,11 @@ fn what_the_api_refuses() {
             "status 429",
         ),
         (vec![Fault::Status(400, "VALIDATION_ERROR")], 1, "status 400"),
+        (
+            vec![Fault::Status(404, "NOT_FOUND")],
+            1,
+            "the API does not decide it (404), though it is as it was shown",
+        ),
     ];
     for (faults, code, says) in cases {
         let world = World::with_three();

@@ -19,6 +19,8 @@ fn an_answer_that_got_lost_is_asked_for() {
         odd("<html>"),
         other,
         Fault::Raw(b"what?".to_vec()),
+        Fault::Raw(b"HTTP/1.1 204 No Content\r\n\r\n".to_vec()),
+        Fault::Raw(b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}".to_vec()),
     ] {
         let world = World::with_three();
         world.api.next_faults([Fault::None, fault]);
@@ -155,6 +157,12 @@ fn what_cannot_be_logged() {
         "{}",
         output.stderr
     );
+    assert!(!output.stderr.contains("a killed run"), "{}", output.stderr);
+    let next = format!(
+        "it is a symbolic link\n  next: look at it, then remove it: rm {}\n",
+        log.display()
+    );
+    assert!(output.stderr.ends_with(&next), "{}", output.stderr);
     assert_eq!(world.status(1), "pending");
     for (number, verb, status) in [(1, "reject", "rejected"), (3, "revoke", "revoked")] {
         let output = world.authz(&format!("{verb} {} --yes", id(number))).expect(0);

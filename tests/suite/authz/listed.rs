@@ -176,6 +176,30 @@ fn one_request_with_its_history_and_its_use() {
     );
 }
 
+/// What cannot be read of our own files is told in its place, and keeps nothing else from being shown.
+#[test]
+fn files_that_cannot_be_read_hide_no_request() {
+    let world = World::with_three();
+    world.authz(&format!("approve {} --yes", id(1))).expect(0);
+    world.env.write(".openclaw/.sigilum/approvals.json", "{");
+    let log = world.env.sigilum("decisions.jsonl");
+    std::fs::remove_file(&log).unwrap();
+    std::fs::create_dir(&log).unwrap();
+    let show = world.authz(&format!("show {}", id(1))).expect(0);
+    for line in [
+        "status: approved",
+        "taken back: not known: could not use the list of timed approvals: ",
+        "decided here: not known: could not read the file: ",
+    ] {
+        assert!(show.stdout.contains(line), "{line} in\n{}", show.stdout);
+    }
+    let list = world.authz("list --status all").expect(0);
+    assert_eq!(list.stdout.lines().count(), 4, "{}", list.stdout);
+    let note = "note: until when approvals stand is not known: could not use the list of timed approvals: ";
+    assert!(list.stderr.starts_with(note), "{}", list.stderr);
+    assert!(list.stderr.contains("next: rm "), "{}", list.stderr);
+}
+
 #[test]
 fn which_request_is_meant() {
     let world = World::with_three();

@@ -190,12 +190,40 @@ fn refused_where_nobody_would_take_it_back() {
         .authz(&format!("approve {} --yes --even-without-watcher", id(1)))
         .expect(2);
     assert!(alone.stderr.contains("--for"), "{}", alone.stderr);
-    assert_eq!((world.api.posts(), world.timed()), (posts, vec![]));
+    assert_eq!((world.api.posts(), world.timed()), (posts.clone(), vec![]));
+    // Its end cannot be kept: it is not made, and the log says so.
+    world.env.write(".openclaw/.sigilum/approvals.json", "{");
+    world.authz(&format!("{words} 30m --even-without-watcher")).expect(1);
+    let last = world.decisions().pop().unwrap();
+    assert_eq!(last, crate::authz::entry("approve", 1, "not-done"));
+    assert_eq!(
+        (world.api.posts(), world.status(1).as_str()),
+        (posts.clone(), "pending")
+    );
+    std::fs::remove_file(world.env.sigilum("approvals.json")).unwrap();
     // A watcher with a token command renews it.
     let command = format!("printf {}", managed_token("alice", 3_600));
     let watcher = crate::env::watching::Watcher::start(world.env.run(["watch", "--token-command", &command]));
     world.authz(&format!("{words} 3h")).expect(0);
     drop(watcher);
+}
+
+/// The next watcher of a local API's home signs a new token only with a secret that somebody keeps.
+#[test]
+fn a_secret_that_nobody_keeps_renews_nothing() {
+    let env = crate::env::TestEnv::new();
+    let api = crate::env::api::Api::start("the-secret");
+    let record = json!({"mode": "oss-local", "api_url": api.url(), "email": "alice@local.sigilum"});
+    env.write(".openclaw/.sigilum/owner-alice.json", record.to_string());
+    env.write(".openclaw/.sigilum/owner-token-alice.jwt", api.token("alice", 3_600));
+    api.add_claim("alice", json!({"claim_id": id(1), "service": "mail"}));
+    let words = format!("authz approve {} --yes --for 3h --even-without-watcher", id(1));
+    let approve = || env.run(words.split(' ')).env("SIGILUM_NAMESPACE", "alice");
+    let output = approve().expect(4);
+    assert!(output.stderr.contains("and nothing renews it"), "{}", output.stderr);
+    assert_eq!(api.posts(), [""; 0]);
+    env.write(".openclaw/.sigilum/jwt-secret", "the-secret");
+    approve().expect(0);
 }
 
 /// An approval that was not made is not kept; one that may have been is.
