@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A slow machine may take so long for anything that is waited for.
@@ -40,6 +41,7 @@ pub const CONFIG: &str = r#"{
 pub struct Watcher {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
+    reader: JoinHandle<()>,
 }
 
 impl Watcher {
@@ -62,12 +64,12 @@ impl Watcher {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let heard = Arc::clone(&lines);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 heard.lock().unwrap().push(line);
             }
         });
-        Self { child, lines }
+        Self { child, lines, reader }
     }
 
     pub fn pid(&self) -> u32 {
@@ -100,7 +102,7 @@ impl Watcher {
         kill_process(Pid::from_raw(self.child.id() as i32).unwrap(), signal).unwrap();
     }
 
-    /// Waits for its end: exit code and how long that took.
+    /// Waits for its end, and for all of its log: exit code and how long the first took.
     #[track_caller]
     pub fn end(&mut self) -> (i32, Duration) {
         let begun = Instant::now();
@@ -109,8 +111,11 @@ impl Watcher {
             code = self.child.try_wait().unwrap();
             code.is_some()
         });
+        let took = begun.elapsed();
         assert!(ended, "it does not end:\n{}", self.log().join("\n"));
-        (code.unwrap().code().unwrap_or(-1), begun.elapsed())
+        let heard = wait_until(|| self.reader.is_finished());
+        assert!(heard, "something that it started keeps its log open");
+        (code.unwrap().code().unwrap_or(-1), took)
     }
 
     /// SIGTERM, and its exit code.
