@@ -110,10 +110,18 @@ pub fn poll_requests(text: &str) -> std::result::Result<u64, String> {
         },
     };
     let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    let good = |seconds: &u64| *seconds == 0 || (LEAST_POLL_REQUESTS..=3_600).contains(seconds);
+    let good = |seconds: &u64| bounded(*seconds) == *seconds;
     seconds
         .filter(good)
         .ok_or_else(|| format!("give {LEAST_POLL_REQUESTS}s to 60m, or off"))
+}
+
+/// The nearest time, seconds, at which requests may be asked for; 0, never, is one.
+pub fn bounded(seconds: u64) -> u64 {
+    match seconds {
+        0 => 0,
+        _ => seconds.clamp(LEAST_POLL_REQUESTS, 3_600),
+    }
 }
 
 /// The record. A field that is absent was not chosen, and its default counts. Fields of other versions are kept.

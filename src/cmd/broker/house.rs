@@ -8,6 +8,7 @@ use crate::cmd::exchange::server::Kept;
 use crate::env::Env;
 use crate::fs;
 use crate::home::OpenClawHome;
+use crate::hook_record;
 use crate::token::record;
 use crate::watch::Waker;
 use crate::watch::push::{Push, Wanted};
@@ -115,7 +116,10 @@ impl House {
     pub fn relay(&self, number: u64, relay: Relay) {
         let mut guests = self.guests();
         if let Some(guest) = guests.all.get_mut(&number) {
-            guest.relay = relay.notify.is_some().then_some(relay);
+            guest.relay = relay.notify.is_some().then_some(Relay {
+                poll_requests: relay.poll_requests.map(hook_record::bounded),
+                ..relay
+            });
             guests.look_again();
         }
     }

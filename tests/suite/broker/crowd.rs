@@ -90,13 +90,43 @@ fn who_names_readers_without_end_has_the_api_asked_now_and_then() {
     client.hear().unwrap();
     let before = house.api.seen().len();
     for number in 0..200 {
-        client.say(&json!({"id": number, "relay": {"notify": format!("telegram:{number}"), "poll_requests": "60m"}}));
+        client.say(&json!({"id": number, "relay": {"notify": format!("telegram:{number}"), "poll_requests": 3600}}));
     }
     // Behind all of them.
     client.say(&json!({"id": "last", "status": {}}));
-    while client.hear().expect("it is gone")["id"] != "last" {}
+    loop {
+        let line = client.hear().expect("it is gone");
+        assert_eq!(line.get("failed"), None, "{line}");
+        if line["id"] == "last" {
+            break;
+        }
+    }
     let asked = house.api.seen().len() - before;
     assert!(asked < 60, "asked {asked} times");
+}
+
+/// Each message goes to the connection that names its reader: the first one's, and once that is gone the next one's.
+#[test]
+fn a_message_goes_to_whoever_hands_it_to_its_reader() {
+    let house = House::new();
+    let broker = house.broker(&[]);
+    let [mut first, mut second] = [broker.connect(), broker.connect()];
+    for (client, reader) in [(&mut first, "matrix:@alice:localhost"), (&mut second, "telegram:1")] {
+        client.hear().unwrap();
+        client.say(&json!({"id": 1, "relay": {"notify": reader, "poll_requests": 5}}));
+    }
+    let push = |client: &mut Client| loop {
+        let line = client.hear().expect("it is gone");
+        if let Some(push) = line.get("push") {
+            client.say(&json!({"pushed": push["key"], "status": "sent"}));
+            break (push["channel"].clone(), push["to"].clone());
+        }
+    };
+    assert_eq!(push(&mut first), (json!("matrix"), json!("@alice:localhost")));
+    first.ask(&json!({"id": 2, "status": {}}));
+    drop(first);
+    house.api.add_claim(super::NS, json!({"service": "calendar"}));
+    assert_eq!(push(&mut second), (json!("telegram"), json!("1")));
 }
 
 /// Asks; each question has an answer of its own: every tenth the notice, every other one what is said in a group.
