@@ -1,6 +1,7 @@
 //! `auth switch`: which of the stored namespaces the hook speaks for.
 
 use crate::cli::SwitchArgs;
+use crate::cmd::broker::remote;
 use crate::cmd::choice::Choice;
 use crate::cmd::context::{self, place};
 use crate::cmd::hook_entry::{EntryDone, EntryEdit};
@@ -23,6 +24,8 @@ use std::time::Duration;
 pub fn run(args: &SwitchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.place, env)?;
     let namespace = &args.namespace;
+    let words = format!("auth switch {}", shell_words::quote(namespace));
+    remote::refuse(&place, env, "switch here", &words)?;
     if !settings::is_label(namespace, true) || !place.record_file(namespace).exists() {
         return Err(no_login(args, &place));
     }

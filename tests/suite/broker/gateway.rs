@@ -133,6 +133,7 @@ fn hook_and_commands_ask_the_broker_that_is_recorded() {
         ("authz log".to_owned(), 2, "sigilum-authz-notify authz log"),
         ("auth login".to_owned(), 2, "sigilum-authz-notify auth login"),
         ("auth show".to_owned(), 2, "a broker keeps the owner token"),
+        ("auth switch bob".to_owned(), 2, "sigilum-authz-notify auth switch bob"),
         // One that is made here would count for nothing.
         (
             "broker totp enroll".to_owned(),
