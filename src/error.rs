@@ -96,8 +96,14 @@ impl Error {
 
     /// The same error, whose step is for the home that the command was called for.
     #[must_use]
-    pub fn called(mut self, called: &Called) -> Self {
-        self.next = self.next.map(|step| called.complete(&step));
+    pub fn called(self, called: &Called) -> Self {
+        self.told(|step| called.complete(step))
+    }
+
+    /// The same error, with its step told otherwise.
+    #[must_use]
+    pub fn told(mut self, tell: impl FnOnce(&str) -> String) -> Self {
+        self.next = self.next.map(|step| tell(&step));
         self
     }
 }

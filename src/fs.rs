@@ -27,7 +27,7 @@ pub use own_lock::{FileLock, OwnLock, lock_existing_sigilum, lock_sigilum};
 pub use reach::{can_change, can_read};
 pub use socket::{SocketFile, bind_for_all};
 pub use temp::Temp;
-pub use temp_name::is_temp_name;
+pub use temp_name::{KEPT_PREFIX, is_temp_name};
 pub use trust::{
     is_open_without_modes, others_can_write, quoted, refuse_anothers_program, refuse_program_not_of_root,
     trust_all_writers,

@@ -7,7 +7,7 @@ use std::io;
 /// Temporary names start so; nobody else's do.
 const TEMP_PREFIX: &str = ".sigilum-authz-notify-";
 /// So start the names of others' files that came out of a swap.
-pub(super) const KEPT_PREFIX: &str = "sigilum-authz-notify-kept-";
+pub const KEPT_PREFIX: &str = "sigilum-authz-notify-kept-";
 const TEMP_SUFFIX: &str = ".tmp";
 
 /// Whether a name is one of our temporary ones, of any process: what a watcher of the folder should not look at.

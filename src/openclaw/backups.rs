@@ -4,6 +4,7 @@
 //! and its state in `<home>/state/openclaw.sqlite`.
 
 use super::entry::TOKEN;
+use crate::fs;
 use crate::home::OpenClawHome;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeSet;
@@ -23,7 +24,7 @@ pub fn with_tokens(place: &OpenClawHome, files: &[PathBuf], tokens: &[SecretStri
     found.into_iter().filter(|path| holds_token(path, tokens)).collect()
 }
 
-/// The files whose names begin with that of the config and a point.
+/// The files whose names begin with that of the config and a point, and those that came out of a swap with it.
 fn copies_of(file: &Path) -> Vec<PathBuf> {
     let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else {
         return Vec::new();
@@ -31,8 +32,8 @@ fn copies_of(file: &Path) -> Vec<PathBuf> {
     let prefix = format!("{}.", name.to_string_lossy());
     let mut files = listing(folder);
     files.retain(|path| {
-        path.file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with(&prefix))
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        name.is_some_and(|name| name.starts_with(&prefix) || name.starts_with(fs::KEPT_PREFIX))
     });
     files
 }

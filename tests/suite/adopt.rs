@@ -12,6 +12,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const API: &str = "http://127.0.0.1:9";
+/// What another program wrote and came out of a swap.
+const KEPT: &str = "sigilum-authz-notify-kept-0123456789abcdef";
 /// A third user, whom it does not concern.
 const VICTIM: u32 = 61_003;
 /// What the records of [`logged_in`] say, typed.
@@ -23,7 +25,9 @@ fn logged_in() -> Option<(ThreeUsers, String)> {
     let token = managed_token("alice", 36_000);
     users.log_in_managed(&token, API);
     assert_eq!(users.env.in_config().as_ref(), Some(&token));
-    fs::copy(users.env.config(), users.env.openclaw().join("openclaw.json.bak")).unwrap();
+    for name in ["openclaw.json.bak", KEPT] {
+        fs::copy(users.env.config(), users.env.openclaw().join(name)).unwrap();
+    }
     users.give_home();
     Some((users, token))
 }
@@ -50,7 +54,8 @@ fn tree(folder: &Path) -> Vec<(String, u32, Vec<u8>)> {
 
 /// Whether a token stands in any file but the backup that a person is told of.
 fn holds(folder: &Path, token: &str) -> bool {
-    let all = tree(folder).into_iter().filter(|(name, ..)| !name.ends_with(".bak"));
+    let is_copy = |name: &str| name.ends_with(".bak") || name.ends_with(KEPT);
+    let all = tree(folder).into_iter().filter(|(name, ..)| !is_copy(name));
     let texts = all.map(|(_, _, bytes)| String::from_utf8_lossy(&bytes).into_owned());
     texts.into_iter().any(|text| text.contains(token))
 }
@@ -62,10 +67,23 @@ fn a_login_becomes_the_brokers_and_goes_back() {
     let adopted = users.moves("adopt").args(TYPED).expect(0);
     let all = text(&adopted);
     assert!(!all.contains(&token), "{all}");
-    let backup = users.env.openclaw().join("openclaw.json.bak");
+    for copy in ["openclaw.json.bak", KEPT] {
+        let copy = users.env.openclaw().join(copy);
+        assert!(
+            all.contains(&format!("still holds an owner token: {}", copy.display())),
+            "{all}"
+        );
+    }
+    // What is next on either side.
+    let asks = format!(
+        "sigilum-authz-notify hook install --broker <socket> --openclaw-home {}",
+        users.env.openclaw().display()
+    );
+    assert!(all.contains("sudo -u ") && all.contains(&asks), "{all}");
+    let doctor = users.broker("doctor").output().stdout;
     assert!(
-        all.contains(&format!("still holds an owner token: {}", backup.display())),
-        "{all}"
+        !doctor.contains("onboard") && !doctor.contains("hook install"),
+        "{doctor}"
     );
     assert!(all.contains("can use it until "), "{all}");
 
@@ -175,6 +193,29 @@ fn with_a_victim() -> Option<(ThreeUsers, String)> {
     give(&users.env.home().join("victim"), VICTIM);
     fs::create_dir(users.env.home().join("agents")).unwrap();
     Some((users, token))
+}
+
+/// What cannot be believed is made anew by its user, in their home.
+#[test]
+fn what_is_to_be_made_anew_is_its_users() {
+    for (name, text) in [("owner-token-alice.jwt", None), ("owner-alice.json", Some("{"))] {
+        let Some((users, _)) = logged_in() else { return };
+        let file = users.env.sigilum(name);
+        match text {
+            Some(text) => fs::write(&file, text).unwrap(),
+            None => {
+                fs::remove_file(&file).unwrap();
+                symlink("/dev/null", &file).unwrap();
+            }
+        }
+        let told = users.moves("adopt").args(TYPED).expect(1).stderr;
+        let step = format!(
+            "rm {} && sudo -u nobody sigilum-authz-notify auth login",
+            file.display()
+        );
+        let home = format!("--openclaw-home {}", users.env.openclaw().display());
+        assert!(told.contains(&step) && told.contains(&home), "{told}");
+    }
 }
 
 /// However the home is written: a link that its user put there leads nowhere.

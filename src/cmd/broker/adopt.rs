@@ -29,6 +29,10 @@ const SERVICE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// Runs the command.
 pub fn run(args: &BrokerAdoptArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let homes = Homes::find(&args.homes, env, "adopt")?;
+    adopt(args, env, &homes, out).map_err(|error| homes.for_their_owner(error))
+}
+
+fn adopt(args: &BrokerAdoptArgs, env: &Env, homes: &Homes, out: &mut dyn Write) -> Result<ExitCode> {
     let typed = OwnerQuery {
         namespace: args.homes.namespace.as_deref(),
         mode: args.mode,
@@ -36,15 +40,15 @@ pub fn run(args: &BrokerAdoptArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
         ..OwnerQuery::default()
     };
     let owner = homes::owner(&homes.home, typed, &homes.state)?;
-    let proposal = Proposal::of(args, &homes, &owner)?;
-    proposal.agree(args, &homes, &owner.namespace.value)?;
+    let proposal = Proposal::of(args, homes, &owner)?;
+    proposal.agree(args, homes, &owner.namespace.value)?;
     let record = proposal.record(&owner);
     http::check_url(&record.api_url, env.is_on("SIGILUM_ALLOW_INSECURE_HTTP")).map_err(|error| {
         Error::new(ExitCode::Usage, "invalid API URL")
             .because(error)
             .next("give it with --api-url")
     })?;
-    refuse_what_is_not_the_brokers(&homes, &record)?;
+    refuse_what_is_not_the_brokers(homes, &record)?;
     let moved = Move {
         from: &homes.home,
         to: &homes.state,
@@ -54,7 +58,7 @@ pub fn run(args: &BrokerAdoptArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
         agents_are_there: false,
     }
     .run(out)?;
-    tell(&homes, &owner, &record, &moved, out)?;
+    tell(homes, &owner, &record, &moved, out)?;
     Ok(ExitCode::Ok)
 }
 
@@ -296,7 +300,7 @@ fn tell(homes: &Homes, owner: &Owner, record: &Record, moved: &Moved, out: &mut 
     let tokens: Vec<_> = moved.token.iter().cloned().collect();
     for file in backups::with_tokens(&homes.home, &moved.files, &tokens) {
         output::warn(format_args!(
-            "OpenClaw's own copy still holds an owner token: {0}\n  next: rm {1}",
+            "another copy of the config still holds an owner token: {0}\n  next: rm {1}",
             file.display(),
             fs::quoted(&file)
         ));
@@ -317,6 +321,15 @@ fn tell(homes: &Homes, owner: &Owner, record: &Record, moved: &Moved, out: &mut 
         )),
         _ => {}
     }
+    write_line(
+        out,
+        format_args!(
+            "{} asks it there with: {} hook install --broker <socket> --openclaw-home {}",
+            fs::user_name(homes.user),
+            fs::run_as(homes.user),
+            fs::quoted(&homes.home.home)
+        ),
+    )?;
     write_line(
         out,
         format_args!(

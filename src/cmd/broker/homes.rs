@@ -81,6 +81,24 @@ impl Homes {
     }
 }
 
+impl Homes {
+    /// The same error: what is to be made anew in one of both is made by its user, whom root's own command would not mean.
+    pub fn for_their_owner(&self, error: Error) -> Error {
+        const AGAIN: &str = " && sigilum-authz-notify ";
+        error.told(|step| {
+            if !step.contains(AGAIN) {
+                return step.to_owned();
+            }
+            let (place, uid) = match step.contains(&*fs::quoted(&self.state.home)) {
+                true => (&self.state, self.broker),
+                false => (&self.home, self.user),
+            };
+            let step = step.replace(AGAIN, &format!(" && {} ", fs::run_as(uid)));
+            format!("{step} --openclaw-home {}", fs::quoted(&place.home))
+        })
+    }
+}
+
 /// A folder, and whose it is.
 fn folder(path: &Path) -> Result<(PathBuf, u32)> {
     // Without what has the system follow a last link: a slash, a dot.

@@ -199,6 +199,9 @@ impl Move<'_> {
         if let Some(token) = &token {
             store::write(lock, &file, token, false)?;
         }
+        if !self.agents_are_there {
+            lock.write_private(&self.to.broker_mark_file(), b"")?;
+        }
         record::write(lock, &self.to.record_file(namespace), self.record.clone())?;
         let path = self.to.hook_record_file();
         let mut hook = hook_record::read(&path)?.unwrap_or_default();

@@ -16,6 +16,10 @@ use std::io::Write;
 /// Runs the command.
 pub fn run(args: &BrokerHomesArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let homes = Homes::find(args, env, "release")?;
+    release(args, &homes, out).map_err(|error| homes.for_their_owner(error))
+}
+
+fn release(args: &BrokerHomesArgs, homes: &Homes, out: &mut dyn Write) -> Result<ExitCode> {
     let typed = OwnerQuery {
         namespace: args.namespace.as_deref(),
         ..OwnerQuery::default()
