@@ -142,12 +142,20 @@ fn what_openclaw_installed_is_openclaws_to_remove() {
         let env = TestEnv::new();
         let folder = installed(&env, Age::New, on());
         env.login().expect(0);
-        env.run(["hook", "install", "--as", "plugin"]).expect(0);
+        let openclaw = env.write("bin/openclaw", "#!/bin/sh\n");
+        std::fs::set_permissions(&openclaw, PermissionsExt::from_mode(0o755)).unwrap();
+        // Where an install saw one that is not on PATH any more, it is named by its path.
+        let (path, program) = match purge {
+            true => (openclaw.parent().unwrap().to_str().unwrap(), openclaw.to_str().unwrap()),
+            false => ("/nowhere", "openclaw"),
+        };
+        let install = env.run(["hook", "install", "--as", "plugin"]);
+        install.env("PATH", format!("{path}:/usr/bin:/bin")).expect(0);
         let mut words = vec!["hook", "uninstall"];
         words.extend(purge.then_some("--purge"));
         let output = env.run(words).expect(0);
         let said = format!(
-            "The plugin stays, OpenClaw installed it itself: {}\n  next: openclaw plugins uninstall {PLUGIN} --force",
+            "The plugin stays, OpenClaw installed it itself: {}\n  next: {program} plugins uninstall {PLUGIN} --force",
             folder.display()
         );
         assert!(output.stdout.contains(&said), "{}", output.stdout);

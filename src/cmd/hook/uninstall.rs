@@ -9,7 +9,7 @@ use crate::cmd::output::{self, write_line};
 use crate::cmd::resident;
 use crate::cmd::watch::unit;
 use crate::env::Env;
-use crate::error::{Error, ExitCode, Result};
+use crate::error::{Called, Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
 use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 /// Runs the command.
 pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.place, env)?;
+    let called = context::called_by_record(context::called(&args.place), env);
     if !place.sigilum_dir().exists() && !place.hook_dir().exists() && !place.config.exists() {
         write_line(
             out,
@@ -44,13 +45,13 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     }
     let removal = Removal::new(args, &place, &lock, secrets.in_entry)?;
     if let Some(kind) = removal.only {
-        return removal.take_out_one(kind, out);
+        return removal.take_out_one(kind, &called, out);
     }
     // What is refused is refused before anything is noted.
     removal.edit(true)?;
     if args.purge {
         // A watcher would answer every change.
-        purge::end_the_watcher(&place, env, out)?;
+        purge::end_the_watcher(&place, &called, env, out)?;
     }
     hook_files::begin_to_leave(&place, &lock)?;
     let (outcome, notes) = removal.edit(false)?;
@@ -59,7 +60,7 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     nothing &= !take_files_away(&Kind::ALL, args.force, &place, &lock, out)?;
     nothing &= !take_copy_away(args.purge, &place, env, &lock, out)?;
     if let Some(plugin) = &removal.openclaws_plugin {
-        tell_of_openclaws(plugin, out)?;
+        tell_of_openclaws(plugin, &called, out)?;
     } else if nothing {
         write_line(
             out,
@@ -81,11 +82,11 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     Ok(ExitCode::Ok)
 }
 
-fn tell_of_openclaws(plugin: &Path, out: &mut dyn Write) -> Result<()> {
-    let folder = plugin.display();
+fn tell_of_openclaws(plugin: &Path, called: &Called, out: &mut dyn Write) -> Result<()> {
+    let (folder, step) = (plugin.display(), called.complete(UNINSTALL));
     write_line(
         out,
-        format_args!("The plugin stays, OpenClaw installed it itself: {folder}\n  next: {UNINSTALL}"),
+        format_args!("The plugin stays, OpenClaw installed it itself: {folder}\n  next: {step}"),
     )
 }
 
@@ -199,9 +200,9 @@ impl<'a> Removal<'a> {
     }
 
     /// Takes one kind out, and leaves what the other one needs.
-    fn take_out_one(&self, kind: Kind, out: &mut dyn Write) -> Result<ExitCode> {
+    fn take_out_one(&self, kind: Kind, called: &Called, out: &mut dyn Write) -> Result<ExitCode> {
         if let Some(plugin) = self.openclaws_plugin.as_ref().filter(|_| kind == Kind::Plugin) {
-            tell_of_openclaws(plugin, out)?;
+            tell_of_openclaws(plugin, called, out)?;
             return Ok(ExitCode::Ok);
         }
         self.edit(true)?;

@@ -317,7 +317,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::hook::uninstall",
-        "{UNINSTALL}",
+        "{step}",
         Test("what_openclaw_installed_is_openclaws_to_remove"),
     ),
     Site(

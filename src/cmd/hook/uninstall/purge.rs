@@ -4,7 +4,7 @@ use crate::cmd::output::{self, write_line};
 use crate::cmd::resident;
 use crate::cmd::watch::unit;
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Called, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
 use crate::openclaw::backups;
@@ -55,7 +55,7 @@ impl Secrets {
 
 /// Stops and removes the unit whose watcher serves this home alone; says what else still runs for it: a watcher that
 /// somebody started, or the OpenClaw gateway's child, which may be one too.
-pub(super) fn end_the_watcher(place: &OpenClawHome, env: &Env, out: &mut dyn Write) -> Result<()> {
+pub(super) fn end_the_watcher(place: &OpenClawHome, called: &Called, env: &Env, out: &mut dyn Write) -> Result<()> {
     match unit::of_home(place, env) {
         // It would start the watcher again.
         Some((unit, true)) => drop(unit::take_out(&unit, env, out)?),
@@ -76,9 +76,9 @@ pub(super) fn end_the_watcher(place: &OpenClawHome, env: &Env, out: &mut dyn Wri
     }
     if let Some(resident) = resident {
         output::note(format_args!(
-            "the OpenClaw gateway still runs the plugin's program, process {}; it ends at the next event, or with: openclaw \
-             gateway restart",
-            resident.pid
+            "the OpenClaw gateway still runs the plugin's program, process {}; it ends at the next event, or with: {}",
+            resident.pid,
+            called.complete("openclaw gateway restart")
         ));
     }
     Ok(())
