@@ -21,7 +21,7 @@ pub use accounts::{account_name, group_number, is_in_group, run_as, user_name, u
 pub use another_user::{another_user, is_of, not_its_owners};
 pub use append::append_line;
 pub use backups::{back_up, drop_links, put_back, remove_empty_folder};
-pub use failure::{failed_as, own_mode};
+pub use failure::{failed_as, link_to_nothing, own_mode};
 pub use folder::{Content, Folder, Owner, inode, is_regular, is_unsupported, owner, permissions};
 pub use own_lock::{FileLock, OwnLock, lock_existing_sigilum, lock_sigilum};
 pub use reach::{can_change, can_read};

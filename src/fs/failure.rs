@@ -25,6 +25,7 @@ pub fn failed_as(code: ExitCode, what: String, path: &Path, error: io::Error) ->
 /// What a person can do about a failed read or write.
 fn advise(path: &Path, error: &io::Error) -> Option<String> {
     let step = match Errno::from_io_error(error)? {
+        Errno::EXIST | Errno::NOENT => return link_to_nothing(path),
         Errno::NOSPC | Errno::DQUOT => "free some disk space, and run the command again",
         Errno::ACCESS | Errno::PERM => match own_mode(path) {
             Some(step) => return Some(step),
@@ -37,6 +38,16 @@ fn advise(path: &Path, error: &io::Error) -> Option<String> {
         _ => return None,
     };
     Some(step.to_owned())
+}
+
+/// What to do about a link to nothing that stands in the way to a path.
+pub fn link_to_nothing(path: &Path) -> Option<String> {
+    let is_one = |path: &&Path| path.is_symlink() && matches!(path.try_exists(), Ok(false));
+    let link = path.ancestors().find(is_one)?;
+    Some(format!(
+        "it is a symbolic link to nothing, make its target or remove it: rm {}",
+        quoted(link)
+    ))
 }
 
 /// What lets this user at a file of his own again, where the mode of it, or of the folder that it is in, keeps him out:

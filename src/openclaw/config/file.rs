@@ -115,10 +115,7 @@ impl Target {
         let is_link = link.is_some();
         if let Some(link) = link {
             real = std::fs::canonicalize(path).map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => failed(error).next(format!(
-                    "it is a symbolic link to nothing, make its target or remove it: rm {}",
-                    fs::quoted(path)
-                )),
+                io::ErrorKind::NotFound => failed(error),
                 // Whether there is anything cannot be seen; whose it would be is no matter.
                 _ => failed(error).next(format!(
                     "it is a symbolic link to {}, let it lead to a file that you may read, or remove it: rm {}",

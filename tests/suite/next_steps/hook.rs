@@ -98,6 +98,16 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "a home that is a link to nothing",
+        set_up: |world| {
+            let _ = std::fs::remove_dir_all(&world.home);
+            symlink("nowhere", &world.home).unwrap();
+        },
+        first: INSTALL,
+        step: "it is a symbolic link to nothing, make its target or remove it: rm ",
+        ..CASE
+    },
+    Case {
         name: "a config that links to what cannot be seen",
         set_up: |world| {
             std::fs::create_dir_all(world.config.parent().unwrap()).unwrap();

@@ -341,11 +341,6 @@ pub const SITES: &[Site] = &[
     Site("openclaw::config::file", "CORRECT_IT", Person(EDIT)),
     Site(
         "openclaw::config::file",
-        r#"format!("it is a symbolic link to nothing"#,
-        Case("a config that links to nothing"),
-    ),
-    Site(
-        "openclaw::config::file",
         r#"format!("it is a symbolic link to {}"#,
         Case("a config that links to what cannot be seen"),
     ),
@@ -821,7 +816,7 @@ pub const WHOLE: &[(&str, usize)] = &[
     ("cmd::doctor::checks::broker", 6),
     ("cmd::doctor::checks::entry", 5),
     ("cmd::doctor::checks::files", 19),
-    ("cmd::doctor::checks::home", 13),
+    ("cmd::doctor::checks::home", 14),
     ("cmd::doctor::checks::services", 13),
     ("cmd::doctor::checks::token", 8),
     ("cmd::manual", 1),

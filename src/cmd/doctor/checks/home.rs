@@ -61,6 +61,10 @@ fn folders(name: &'static str, facts: &Facts) -> Vec<Finding> {
     if let Err(hidden) = place.refuse_to_hide_an_older() {
         return vec![Finding::fault_of(name, &hidden, "openclaw doctor")];
     }
+    if let Some(next) = fs::link_to_nothing(&place.home) {
+        let text = format!("the OpenClaw home is a link to nothing: {}", place.home.display());
+        return vec![Finding::fail(name, ExitCode::Failure, text, next)];
+    }
     if !place.home.is_dir() {
         let text = format!("there is no OpenClaw home: {}", place.home.display());
         return vec![Finding::warn(name, text, "openclaw onboard")];
