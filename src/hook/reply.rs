@@ -234,6 +234,18 @@ fn named(request: &AuthorizationRequest) -> String {
 
 /// What can be typed.
 pub fn help(may: May) -> Reply {
+    Reply::text(format!("Sigilum, {}", usage(may)))
+}
+
+/// What was typed is no command: nothing of it is repeated, as it may hold a code.
+pub fn unclear(may: May) -> Reply {
+    Reply::text(format!(
+        "Sigilum: nothing was decided, as that is no command; {}",
+        usage(may)
+    ))
+}
+
+fn usage(may: May) -> String {
     let decide = match may {
         May::Decide => {
             "\n/sigilum approve ID, or /sigilum approve ID 1h: for a time that ends by itself (30m, 1h, 3d)\n\
@@ -247,10 +259,10 @@ pub fn help(may: May) -> Reply {
         _ => "",
     };
     let why = not_deciding(may).map_or_else(String::new, |why| format!("\n{why}"));
-    Reply::text(format!(
-        "Sigilum, what you can type:\n/sigilum list: the requests that wait\n/sigilum show ID: everything about one{decide}\n\
+    format!(
+        "what you can type:\n/sigilum list: the requests that wait\n/sigilum show ID: everything about one{decide}\n\
          /sigilum status\nAn ID is a whole one, or its first 11 characters.{why}"
-    ))
+    )
 }
 
 /// A decision by code, without one.

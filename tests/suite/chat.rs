@@ -580,7 +580,12 @@ fn an_approval_for_a_time() {
     let left = timed["approvals"][0]["until"].as_i64().unwrap() - now();
     assert!((1_700..=1_800).contains(&left), "{timed}");
     let unclear = chat.asks("approve cl_00000001 soon");
-    assert!(unclear.starts_with("Sigilum, what you can type:"), "{unclear}");
+    let told = "Sigilum: nothing was decided, as that is no command; what you can type:\n/sigilum list";
+    assert!(unclear.starts_with(told), "{unclear}");
+    assert!(
+        chat.asks("help")
+            .starts_with("Sigilum, what you can type:\n/sigilum list")
+    );
 }
 
 #[test]

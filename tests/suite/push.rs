@@ -491,6 +491,23 @@ fn an_agents_shell_records_nobody_to_tell() {
     assert!(output.stderr.contains("this is an agent's shell"), "{}", output.stderr);
 }
 
+/// Where it cannot be noted that a message went out, none does, and the log says why.
+#[test]
+fn what_cannot_be_noted_is_not_sent() {
+    let home = Home::new();
+    let openclaw = home.openclaw();
+    home.choose(json!({"openclaw": openclaw}));
+    home.does("exit 0");
+    home.api.add_claim(NS, json!({"claim_id": "cl_1", "service": "mail"}));
+    let told = home.env.sigilum("told.json");
+    std::fs::create_dir(&told).unwrap();
+    let mut watcher = Watcher::start(home.env.run(["watch"]));
+    watcher.wait_for("nobody is told at once: could not write the file: ");
+    assert!(home.asked() > 0);
+    assert_eq!(watcher.stop(), 0);
+    assert_eq!(home.calls(), [json!(null); 0]);
+}
+
 /// The secret that signed the token is nowhere to be found: told like a token that nobody renews.
 #[test]
 fn the_end_of_a_token_whose_renewal_fails_is_told() {

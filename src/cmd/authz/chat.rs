@@ -76,7 +76,8 @@ pub fn answer(command: &Command, means: &Means) -> ChatReply {
     };
     let (reply, logs) = match (&asked, may) {
         (_, May::Nothing) => (Reply::text(reply::REFUSAL), refused()),
-        (Asked::Help | Asked::Unclear, _) => (reply::help(may), Vec::new()),
+        (Asked::Help, _) => (reply::help(may), Vec::new()),
+        (Asked::Unclear, _) => (reply::unclear(may), Vec::new()),
         (Asked::Decide(..), May::Read(NotDeciding::Settings)) => (not_vouched(&differs.unwrap_or_default()), refused()),
         (Asked::Decide(asking), May::Read(_)) => (elsewhere(asking, may, &caller), refused()),
         _ => {
@@ -182,7 +183,8 @@ impl Room<'_> {
             }
             Asked::Decide(asking) => self.decide(asking, logs),
             Asked::Status => self.status(),
-            Asked::Help | Asked::Unclear => Ok(reply::help(self.may)),
+            Asked::Help => Ok(reply::help(self.may)),
+            Asked::Unclear => Ok(reply::unclear(self.may)),
         }
     }
 

@@ -70,6 +70,7 @@ impl Poller {
             stop: Arc::clone(&stop),
             print: None,
             kept: None,
+            cannot_keep: false,
             log_was: None,
         };
         let clock = Arc::clone(clock);
@@ -117,6 +118,8 @@ struct Around {
     print: Option<Print>,
     /// What is on the disk.
     kept: Option<Told>,
+    /// It could not be written, and that was said.
+    cannot_keep: bool,
     /// Length and time of our log when it was last read.
     log_was: Option<(u64, SystemTime)>,
 }
@@ -249,10 +252,13 @@ impl Surroundings for Around {
         match fs::write_private(&self.place.told_file(), &told.to_bytes()) {
             Ok(()) => {
                 self.kept = Some(told.clone());
+                self.cannot_keep = false;
                 true
             }
             Err(error) => {
-                tracing::debug!(home = %self.place.home.display(), "{}", one_line(error));
+                if !std::mem::replace(&mut self.cannot_keep, true) {
+                    tracing::warn!(home = %self.place.home.display(), "nobody is told at once: {}", one_line(error));
+                }
                 false
             }
         }
