@@ -117,10 +117,16 @@ impl Folder {
     pub(super) fn make_folder(&self, name: &str) -> io::Result<()> {
         // Another process may make the folder and remove it again, time and again (`hook uninstall --purge`).
         const TRIES: usize = 100;
+        let mut gone = None;
         for _ in 0..TRIES {
             match self.make_owned(name) {
                 Ok(()) => return self.sync(),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                // Removed before it was looked at, or this one is gone itself.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    gone = Some(error);
+                    continue;
+                }
                 Err(error) => return Err(error),
             }
             if self.folder(name)?.is_some() {
@@ -130,7 +136,7 @@ impl Folder {
                 break;
             }
         }
-        Err(Errno::EXIST.into())
+        Err(gone.unwrap_or_else(|| Errno::EXIST.into()))
     }
 
     /// Makes a folder whose owner is settled before it has its name: a run of root's that is killed in between would leave

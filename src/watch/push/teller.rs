@@ -431,7 +431,9 @@ impl Teller {
         {
             self.told.rejected.entry(key).and_modify(|last| *last = Some(now.wall));
         }
-        self.told.sent.push(now.wall);
+        // Decisions that come in a pause do not make it longer.
+        let counted = (!waits).then_some(now.wall);
+        self.told.sent.extend(counted);
         self.messages += 1;
         let outgoing = Outgoing {
             key: format!("sigilum-{:x}-{:x}-{}", self.rules.seed, now.wall, self.messages),
@@ -440,6 +442,7 @@ impl Teller {
             buttons,
             claims,
             news: self.told.news.drain(..news).collect(),
+            counted,
         };
         self.told.outgoing.push(outgoing.clone());
         Some(outgoing)
@@ -486,7 +489,7 @@ impl Teller {
         {
             self.told.rejected.entry(key).and_modify(|last| *last = None);
         }
-        self.told.sent.pop();
+        self.told.sent.retain(|at| Some(*at) != out.counted);
         let later = std::mem::take(&mut self.told.news);
         for news in out.news.into_iter().chain(later) {
             let is_over = match &news {

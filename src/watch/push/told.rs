@@ -142,6 +142,9 @@ pub struct Outgoing {
     pub described: Vec<AuthorizationRequest>,
     /// What else it tells.
     pub news: Vec<News>,
+    /// When it was counted among those of [`Told::sent`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<i64>,
 }
 
 /// What became of a request.
