@@ -285,12 +285,8 @@ fn a_home_that_is_a_link_to_nothing() {
     std::os::unix::fs::symlink("gone", env.openclaw()).unwrap();
     let told = env.run(["doctor", "--namespace", "alice"]).expect(4).stdout;
     let home = env.openclaw();
-    let says = format!(
-        "fail  home      the OpenClaw home is a link to nothing: {}\n",
-        home.display()
-    );
+    let says = format!("fail home the OpenClaw home is a link to nothing: {}", home.display());
     let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
-    let says = says.split_whitespace().collect::<Vec<_>>().join(" ");
     let step = format!("remove it: rm {}", home.display());
     assert!(told.contains(&says) && told.contains(&step), "{told}");
 }
