@@ -166,14 +166,19 @@ impl Move<'_> {
             claims::inspect(token).is_ok_and(|says| says.namespace == self.namespace() && !says.is_expired(time::now()))
         };
         let has_better = self.agents_are_there && (self.is_embedded() || old.is_some_and(is_good));
-        let there = match store::read(&self.to.token_file(self.namespace()))?.filter(is_good) {
+        let file = self.to.token_file(self.namespace());
+        let stored = match self.to.anothers() {
+            Some(uid) => store::read_of(&file, uid)?,
+            None => store::read(&file)?,
+        };
+        let there = match stored.filter(is_good) {
             Some(there) if has_better => there,
             there => return Ok(there),
         };
         let is_other = old.is_some_and(|old| old.expose_secret() != there.expose_secret());
         if is_other && !self.is_embedded() {
             output::warn(format_args!(
-                "{} had another token of {}, which an agent may have put there; the broker's is in its place",
+                "{} had another token of {}, which an agent may have put there; the broker's takes its place",
                 self.to.home.display(),
                 self.namespace()
             ));
