@@ -486,12 +486,18 @@ fn failures_are_waited_out_longer_and_longer_or_as_the_api_says() {
     for _ in 0..8 {
         teller.heard(failed(false), at(now));
         let next = START + teller.next_poll();
-        waits.push((next - now) / 1000);
+        waits.push(next - now);
         now = next;
     }
-    for (wait, longest) in waits.iter().zip([15, 30, 60, 120, 240, 300, 300, 300]) {
-        assert!((longest * 85 / 100..=longest).contains(wait), "{waits:?}");
+    for (wait, longest) in waits.iter().zip([15, 30, 60, 120, 240]) {
+        assert!((longest * 850..=longest * 1000).contains(wait), "{waits:?}");
     }
+    // After ten minutes, when it is told, and as seldom as before from then on.
+    assert_eq!(waits[..6].iter().sum::<i64>(), 600_000, "{waits:?}");
+    assert!(
+        waits[6..].iter().all(|wait| (255_000..=300_000).contains(wait)),
+        "{waits:?}"
+    );
     let busy = Heard::Failed {
         why: "429".to_owned(),
         retry_after: Some(900),

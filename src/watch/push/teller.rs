@@ -175,7 +175,7 @@ impl Teller {
         };
         let unit = lifetime::jitter(self.rules.seed, b"poll", unit) / lifetime::MAX_JITTER;
         let mut wait = self.rules.every;
-        let mut at_least = 0;
+        let (mut at_least, mut longest) = (0, i64::MAX);
         match heard {
             Heard::Failed {
                 why,
@@ -184,6 +184,11 @@ impl Teller {
             } => {
                 self.failed(&why, expired, now);
                 wait = (wait << (self.failures - 1).min(10)).min(LONGEST_MS);
+                // It is asked once more when it has lasted so long that it is told of.
+                let told_at = self.failing_since + OUTAGE_MS - now.steady;
+                if told_at > 0 && self.failures >= OUTAGE_FAILURES - 1 {
+                    longest = told_at;
+                }
                 at_least = retry_after.map_or(0, |s| s.saturating_mul(1000).clamp(0, LONGEST_RETRY_AFTER_MS));
             }
             Heard::List(pending) => {
@@ -193,7 +198,7 @@ impl Teller {
             Heard::Same => self.recovered(),
         }
         let wait = (wait as f64 * (0.85 + 0.15 * unit)) as i64;
-        self.next_poll = now.steady + wait.max(at_least);
+        self.next_poll = now.steady + wait.min(longest).max(at_least);
     }
 
     fn failed(&mut self, why: &str, expired: bool, now: Now) {
