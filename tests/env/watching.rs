@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A slow machine may take so long for anything that is waited for.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A config as a person writes it, with the hook's entry on and no token yet.
 pub const CONFIG: &str = r#"{

@@ -20,7 +20,7 @@ use std::time::Duration;
 const NS: &str = "alice";
 /// A signing secret that lies in its folder.
 const SECRET: &str = "the-secret of this very house";
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// A broker's folder, in which alice is logged in at an API on loopback.
 pub struct House {
