@@ -110,11 +110,6 @@ fn who_names_readers_without_end_has_the_api_asked_now_and_then() {
 fn a_message_goes_to_whoever_hands_it_to_its_reader() {
     let house = House::new();
     let broker = house.broker(&[]);
-    let [mut first, mut second] = [broker.connect(), broker.connect()];
-    for (client, reader) in [(&mut first, "matrix:@alice:localhost"), (&mut second, "telegram:1")] {
-        client.hear().unwrap();
-        client.say(&json!({"id": 1, "relay": {"notify": reader, "poll_requests": 5}}));
-    }
     let push = |client: &mut Client| loop {
         let line = client.hear().expect("it is gone");
         if let Some(push) = line.get("push") {
@@ -122,10 +117,21 @@ fn a_message_goes_to_whoever_hands_it_to_its_reader() {
             break (push["channel"].clone(), push["to"].clone());
         }
     };
+    let named = |reader: &str| {
+        let mut client = broker.connect();
+        client.hear().unwrap();
+        client.say(&json!({"id": 1, "relay": {"notify": reader, "poll_requests": 5}}));
+        client
+    };
+    let mut first = named("matrix:@alice:localhost");
     assert_eq!(push(&mut first), (json!("matrix"), json!("@alice:localhost")));
-    first.ask(&json!({"id": 2, "status": {}}));
-    drop(first);
+    let mut second = named("telegram:1");
+    // Answered after its reader is known.
+    second.ask(&json!({"id": 2, "status": {}}));
     house.api.add_claim(super::NS, json!({"service": "calendar"}));
+    assert_eq!(push(&mut first), (json!("matrix"), json!("@alice:localhost")));
+    drop(first);
+    house.api.add_claim(super::NS, json!({"service": "files"}));
     assert_eq!(push(&mut second), (json!("telegram"), json!("1")));
 }
 
