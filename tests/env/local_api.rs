@@ -5,7 +5,7 @@ use super::TestEnv;
 use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -138,6 +138,7 @@ pub fn pending_claim(db: &Connection, namespace: &str, service: &str, claim_id: 
 /// A running API: reads and writes all the time and, like the real one, does not wait for locks.
 pub struct Traffic {
     stop: Arc<AtomicBool>,
+    writes: Arc<AtomicU32>,
     thread: JoinHandle<Counts>,
 }
 
@@ -155,7 +156,8 @@ pub struct Counts {
 impl Traffic {
     pub fn on(path: &Path) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let (path, told) = (path.to_owned(), stop.clone());
+        let writes = Arc::new(AtomicU32::new(0));
+        let (path, told, written) = (path.to_owned(), stop.clone(), writes.clone());
         let (ready, started) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             let db = look(&path);
@@ -170,7 +172,10 @@ impl Traffic {
                     Err(_) => counts.refused_reads += 1,
                 }
                 match db.execute("INSERT INTO traffic VALUES (1)", []) {
-                    Ok(_) => counts.writes += 1,
+                    Ok(_) => {
+                        counts.writes += 1;
+                        written.store(counts.writes, Ordering::Relaxed);
+                    }
                     Err(_) => counts.refused += 1,
                 }
                 std::thread::sleep(Duration::from_micros(200));
@@ -178,7 +183,12 @@ impl Traffic {
             counts
         });
         started.recv().unwrap();
-        Self { stop, thread }
+        Self { stop, writes, thread }
+    }
+
+    /// How many writes were done so far.
+    pub fn writes(&self) -> u32 {
+        self.writes.load(Ordering::Relaxed)
     }
 
     pub fn stop(self) -> Counts {

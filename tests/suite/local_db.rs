@@ -365,10 +365,13 @@ fn beside_a_running_api() {
     let traffic = Traffic::on(&fake.db());
     let checkout = checkout(&env, &fake);
     let mut slowest = Duration::ZERO;
-    for round in 0..100 {
+    let mut rounds = 0;
+    // On a busy machine the API needs more of them.
+    while rounds < 100 || traffic.writes() <= 50 {
+        rounds += 1;
         let start = Instant::now();
         let mut db = open(&fake.db(), Some(&checkout)).db;
-        let namespace = format!("ns-{round}");
+        let namespace = format!("ns-{rounds}");
         assert!(db.ensure_owner(&namespace, &format!("{namespace}@x")).unwrap().created);
         db.close().unwrap();
         slowest = slowest.max(start.elapsed());
@@ -378,7 +381,7 @@ fn beside_a_running_api() {
     assert!(counts.writes > 50 && counts.reads > 50, "{counts:?}");
     assert!(counts.refused_reads == 0, "{counts:?}");
     let db = look(&fake.db());
-    assert_eq!(number(&db, "SELECT count(*) FROM users"), 100);
+    assert_eq!(number(&db, "SELECT count(*) FROM users"), rounds);
     assert_eq!(number(&db, "SELECT count(*) FROM traffic"), i64::from(counts.writes));
     assert_eq!(text(&db, "PRAGMA integrity_check").unwrap(), "ok");
 }
