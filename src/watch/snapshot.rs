@@ -5,7 +5,7 @@ use crate::authz::timed;
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::home::OpenClawHome;
-use crate::hook_record::HookRecord;
+use crate::hook_record::{self, HookRecord};
 use crate::openclaw::substitution::is_reference;
 use crate::openclaw::{config, entry, plugin_package};
 use crate::settings::{self, Owner, OwnerQuery};
@@ -83,6 +83,7 @@ impl SnapshotReader {
             read_only: place.read_only.map(str::to_owned),
             flags: self.flags.clone(),
             is_a_brokers: place.is_a_brokers(),
+            asks_a_broker: asks_a_broker(place),
         }
     }
 
@@ -153,6 +154,12 @@ impl SnapshotReader {
         self.owner = Some(owner);
         Ok((Some(planned), file))
     }
+}
+
+/// Whether the hook's record names a broker. One that cannot be read names none, and is told elsewhere.
+fn asks_a_broker(place: &OpenClawHome) -> bool {
+    let record = hook_record::read(&place.hook_record_file()).ok().flatten();
+    record.is_some_and(|record| record.broker.is_some())
 }
 
 /// What answers `/new`, as far as the config says.

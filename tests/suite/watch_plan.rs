@@ -70,6 +70,7 @@ pub fn snapshot(config: Config, file: Stored) -> Snapshot {
         read_only: None,
         flags: String::new(),
         is_a_brokers: false,
+        asks_a_broker: false,
     }
 }
 

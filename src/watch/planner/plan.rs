@@ -164,6 +164,9 @@ impl Planning<'_> {
         };
         let line = match (&self.snapshot.owner, entry) {
             (Some(owner), entry) => LogEvent::serving(owner, entry.map(|entry| entry.on)),
+            (None, _) if self.snapshot.asks_a_broker => {
+                LogEvent::info("a broker has the token of this home, and renews it; nothing is written here")
+            }
             (None, Some(entry)) => LogEvent::nobody_logged_in(entry, self.snapshot),
             (None, None) => LogEvent::info("nothing to serve: no record of a login, and no entry of the hook"),
         };

@@ -74,6 +74,8 @@ pub struct Snapshot {
     pub flags: String,
     /// A broker answers from here, and no OpenClaw runs.
     pub is_a_brokers: bool,
+    /// What OpenClaw starts here asks a broker, which has the token.
+    pub asks_a_broker: bool,
 }
 
 /// A record of ours, or the token file, cannot be read.

@@ -470,6 +470,11 @@ fn in_a_brokers_folder_and_beside_it_each_command_says_what_it_is() {
     let gateway = Gateway::new(&house, &[]);
     let check = said(&gateway.env, "watch --check", None, 0);
     assert!(check.starts_with("a broker has the token and renews it, "), "{check}");
+    let once = said(&gateway.env, "watch --once", None, 0);
+    assert!(
+        once.contains("a broker has the token of this home") && !once.contains("auth login"),
+        "{once}"
+    );
     let unit = said(&gateway.env, "watch --install-unit", None, 2);
     assert!(unit.ends_with("next: sigilum-authz-notify doctor\n"), "{unit}");
     broker.stop();
