@@ -79,8 +79,8 @@ impl LogEvent {
     /// Only a person can replace the token, which expires then (Unix seconds).
     pub(super) fn nobody_renews(expires: i64, flags: &str) -> Self {
         Self::warning(format!(
-            "nothing renews this owner token, which expires {}: start the watcher with --token-command, or before then: \
-             {NEW_TOKEN}{flags}",
+            "nothing renews this owner token, which expires {}: give the watcher a command that prints a fresh one \
+             (SIGILUM_OWNER_TOKEN_COMMAND), or before then: {NEW_TOKEN}{flags}",
             rfc3339(expires)
         ))
     }

@@ -556,8 +556,9 @@ fn a_managed_token_without_a_command_is_told_of_at_the_start_and_reminded_of_fou
     assert_eq!(
         warnings(&start),
         [
-            "nothing renews this owner token, which expires 2027-01-22T08:00:00Z: start the watcher with --token-command, or \
-          before then: sigilum-authz-notify auth refresh --owner-token-stdin"
+            "nothing renews this owner token, which expires 2027-01-22T08:00:00Z: give the watcher a command that \
+          prints a fresh one (SIGILUM_OWNER_TOKEN_COMMAND), or before then: sigilum-authz-notify auth refresh \
+          --owner-token-stdin"
         ]
     );
     loop {

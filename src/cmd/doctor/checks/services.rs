@@ -170,7 +170,10 @@ fn by_hand(facts: &Facts) -> Option<String> {
     let has_command =
         facts.env.var(token_command::VARIABLE).is_some() && !facts.watch.as_ref().is_some_and(|watch| watch.running);
     let expiry = token.expiry.as_ref().filter(|_| is_hosted && !has_command)?;
-    let renewed = facts.command("watch --install-unit --token-command <command>");
+    let renewed = match facts.place.is_a_brokers() {
+        true => format!("{} in the environment of the broker's unit", token_command::VARIABLE),
+        false => facts.command("watch --install-unit --token-command <command>"),
+    };
     Some(format!(
         "nothing renews this token, which expires {expiry}: log in again before then, or give a watcher a command that \
          prints a fresh one ({renewed})"
