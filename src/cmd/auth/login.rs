@@ -146,12 +146,7 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     };
     let mut hook = HookPlan::read(action, place, entry)?;
     let (mut owner, given) = owner_and_token(args, action, env, place, &hook)?;
-    if let Err(error) = record::read(&place.record_file(&owner.namespace.value)) {
-        output::warn(format_args!(
-            "{}; nothing that stands in it counts, and this login writes it anew",
-            error.text()
-        ));
-    }
+    tell_of_a_broken_record(&owner, place);
     tell_of_the_entrys_api(&owner, place, hook.entry.as_ref())?;
     // A URL that the token could never be sent to is better known now than in the hook.
     let url = owner.checked_api_url(http::Options::from_env(env).insecure)?;
@@ -195,6 +190,15 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
         login.refuse_a_worse_token(args, action, place)?;
     }
     Ok(login)
+}
+
+fn tell_of_a_broken_record(owner: &Owner, place: &OpenClawHome) {
+    if let Err(error) = record::read(&place.record_file(&owner.namespace.value)) {
+        output::warn(format_args!(
+            "{}; nothing that stands in it counts, and this login writes it anew",
+            error.text()
+        ));
+    }
 }
 
 /// Where nobody has logged in yet, an entry that is there may name another API. Nothing goes there unless a person says

@@ -297,13 +297,11 @@ impl Room<'_> {
         let (site, decision) = (&self.site, asking.decision);
         let id = shown.id().unwrap_or_default();
         let api = site.api();
+        let (verb, done) = (decision.as_str(), decision.to());
+        let not_made = |why: &Stopped| format!("did not {verb} {id} for {} in the chat: {why}", self.sender);
         let by_code = self.may == May::DecideByCode;
         if by_code && let Some(why) = self.unconfirmed(asking, id) {
-            logs.push(format!(
-                "did not {} {id} for {} in the chat: it was not confirmed",
-                decision.as_str(),
-                self.sender
-            ));
+            logs.push(not_made(&Stopped::NotConfirmed));
             return Ok(not_vouched(&why));
         }
         let refused = RefCell::new(None);
@@ -324,10 +322,9 @@ impl Room<'_> {
             is_fresh: false,
             confirm: Some(&confirm),
         });
-        let (verb, done) = (decision.as_str(), decision.to());
         logs.push(match &made {
             Ok(_) => format!("{done} {id} for {} in the chat", self.sender),
-            Err(stopped) => format!("did not {verb} {id} for {} in the chat: {stopped}", self.sender),
+            Err(stopped) => not_made(stopped),
         });
         match made {
             Ok(made) => {

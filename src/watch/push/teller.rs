@@ -1,11 +1,12 @@
 //! The pure part: what was told, what the API answered, what became of a message and the time in; the next message and
-//! when to ask again out.
+//! when to ask again out. What was decided is in `decided`.
 
-use super::told::{Became, Known, News, Outgoing, Told, kept};
+mod decided;
+
+use super::told::{Known, News, Outgoing, Told, kept};
 use super::words;
-use crate::authz::decision_log::{Entry, How, Outcome};
 use crate::hook_record::ChatTarget;
-use crate::request::{self, AuthorizationRequest, Decision, Pending};
+use crate::request::{AuthorizationRequest, Pending};
 use crate::token::lifetime::{self, Lifetime};
 use crate::watch::planner::Now;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,8 +33,6 @@ const MOST_OUTGOING: usize = 20;
 const READ_AT_A_TIME: usize = 5;
 /// This clock and the API's may differ by so many milliseconds.
 const CLOCKS_DIFFER: i64 = 60_000;
-/// An approval that was taken back so many seconds after its end is overdue.
-const OVERDUE_S: i64 = 60;
 /// A token that nobody renews is told of when so many seconds are left.
 const REMIND_AT_S: [i64; 3] = [86_400, 3_600, 0];
 
@@ -254,100 +253,6 @@ impl Teller {
         gone.map(|(id, _)| id.clone()).take(READ_AT_A_TIME).collect()
     }
 
-    /// What became of a request that is gone; `None`: nobody knows. `ours`: it was decided here.
-    pub fn became(&mut self, id: &str, now_is: Option<&AuthorizationRequest>, ours: bool, now: Now) {
-        let status = now_is.and_then(|request| request.status.as_deref());
-        if status == Some("pending") {
-            return self.told.requests.entry(id.to_owned()).or_default().gone = false;
-        }
-        let Some(known) = self.told.requests.remove(id) else {
-            return;
-        };
-        let is_again = || {
-            let mut others = self.pending.iter();
-            others.any(|other| other.id() != Some(id) && other.public_key.as_deref().map(kept) == known.key)
-        };
-        // Asked again so soon that the old id is gone: then it was rejected, as far as anybody can tell.
-        let is_rejected = status == Some("rejected") || (now_is.is_none() && is_again());
-        if let Some(key) = known.key.clone().filter(|_| is_rejected) {
-            self.told.rejected.entry(key).or_insert(None);
-            self.told.bound();
-        }
-        let Some(status) = status.filter(|_| !ours) else { return };
-        if status == "approved" {
-            self.told.add(News::Approved {
-                claim_id: id.to_owned(),
-                namespace: self.rules.namespace.clone(),
-                service: known.service.clone(),
-                key: known.key.clone(),
-                by: None,
-            });
-        }
-        self.told.add_outcome(Became {
-            at: now.wall,
-            status: kept(status),
-            service: known.service,
-            key: known.key,
-        });
-    }
-
-    /// Our own log, all of it: approvals that were not made in the chat are told. What it held at the very start is
-    /// history.
-    pub fn decided(&mut self, entries: &[Entry]) {
-        let Some(last) = &self.told.log else {
-            let last = entries.iter().rev().find(|entry| entry.result.is_some());
-            self.told.log = Some(last.map_or_else(String::new, |entry| entry.intent.intent.clone()));
-            return;
-        };
-        let at = entries.iter().position(|entry| entry.intent.intent == *last);
-        let (before, new) = entries.split_at(at.map_or(0, |at| at + 1));
-        let open = std::mem::take(&mut self.told.open);
-        if let Some(last) = new.last() {
-            self.told.log = Some(last.intent.intent.clone());
-        }
-        let was_open = before.iter().filter(|entry| open.contains(&entry.intent.intent));
-        for entry in was_open.chain(new) {
-            let intent = &entry.intent;
-            let Some(result) = &entry.result else {
-                self.told.open.insert(intent.intent.clone());
-                continue;
-            };
-            // A decider in a chat of their own is elsewhere, too.
-            let chat = self.rules.target.to_string();
-            let elsewhere = match intent.how {
-                How::Code => !intent.by.ends_with(&format!(" for {chat}")),
-                _ => intent.by != chat,
-            };
-            if result.outcome != Outcome::Done {
-                continue;
-            }
-            let (claim_id, namespace) = (intent.claim_id.clone(), intent.namespace.clone());
-            let [service, key] = [&intent.service, &intent.public_key].map(|text| text.as_deref().map(kept));
-            if intent.decision == Decision::Approve && elsewhere {
-                self.told.add(News::Approved {
-                    claim_id,
-                    namespace,
-                    service,
-                    key,
-                    by: Some(intent.by.clone()),
-                });
-            } else if intent.how == How::TimeOver {
-                let of_it = entries.iter().filter(|entry| entry.intent.claim_id == claim_id);
-                let until = of_it.filter_map(|entry| entry.intent.until).next_back();
-                let is_late = |(until, at)| at - until > OVERDUE_S;
-                if until.zip(request::seconds(&intent.at)).is_none_or(is_late) {
-                    self.told.add(News::Overdue {
-                        claim_id,
-                        namespace,
-                        service,
-                        key,
-                        until,
-                    });
-                }
-            }
-        }
-    }
-
     /// What is known of the home now.
     pub fn facts(&mut self, facts: Facts) {
         if let Some(answering) = &facts.answering {
@@ -416,15 +321,12 @@ impl Teller {
             now: now.wall.div_euclid(1000),
         };
         let (text, buttons, news) = says.message(&fresh, is_digest, &self.told.news);
-        let is_described = |request: &AuthorizationRequest| {
-            let id = request.id().filter(|_| says.chat && !text.ends_with('…'));
-            id.is_some_and(|id| text.contains(&format!("id \"{id}\"")))
+        let is_whole = says.chat && !text.ends_with('…');
+        let described = if is_whole {
+            described_in(&text, &fresh)
+        } else {
+            Vec::new()
         };
-        let described = fresh
-            .iter()
-            .map(|(request, _)| request)
-            .filter(|request| is_described(request));
-        let described = described.cloned().collect();
         let claims: Vec<String> = fresh
             .iter()
             .filter_map(|(request, _)| request.id())
@@ -509,4 +411,12 @@ impl Teller {
         self.next_send = now.steady + (FIRST_RESEND_MS << self.not_taken.min(10)).min(LONGEST_MS);
         self.not_taken += 1;
     }
+}
+
+/// The requests that a message describes: those whose ids it names.
+fn described_in(text: &str, fresh: &[(AuthorizationRequest, bool)]) -> Vec<AuthorizationRequest> {
+    let is_named =
+        |request: &&AuthorizationRequest| request.id().is_some_and(|id| text.contains(&format!("id \"{id}\"")));
+    let requests = fresh.iter().map(|(request, _)| request);
+    requests.filter(is_named).cloned().collect()
 }

@@ -120,24 +120,11 @@ impl Says<'_> {
                 service,
                 key,
                 by,
-            } => {
-                let place = match by {
-                    Some(account) => format!("on this machine, by the account {}", clean::clean(account, FIELD_MAX)),
-                    None => "elsewhere".to_owned(),
-                };
-                format!(
-                    "Sigilum: approved {place}, not in this chat: {}, id \"{claim_id}\", in namespace {namespace}. To take it \
-                     back: {}",
-                    whose(service.as_deref(), key.as_deref()),
-                    match namespace == self.namespace {
-                        true => self.command("revoke", claim_id),
-                        false => format!(
-                            "{} authz revoke {claim_id} --namespace {namespace}{}",
-                            self.program, self.flags
-                        ),
-                    }
-                )
-            }
+            } => self.approved(
+                (claim_id, namespace),
+                &whose(service.as_deref(), key.as_deref()),
+                by.as_deref(),
+            ),
             News::Overdue {
                 claim_id,
                 namespace,
@@ -158,32 +145,51 @@ impl Says<'_> {
                     self.flags
                 )
             }
-            News::TokenEnds(exp) => {
-                let left = exp.saturating_sub(self.now);
-                let when = match left {
-                    ..=0 => "has expired".to_owned(),
-                    left => format!("expires in {}", time::duration(left)),
-                };
-                let (why, step, words) = match self.renews {
-                    true => ("renewing it fails", "To see why", "auth status"),
-                    false => (
-                        "nothing renews it",
-                        "To get a new one",
-                        "auth refresh --owner-token-stdin",
-                    ),
-                };
-                format!(
-                    "Sigilum: the owner token of namespace {} {when}, and {why}; without one nobody is told of requests. \
-                     {step}: {} {words}{}",
-                    self.namespace, self.program, self.flags
-                )
-            }
+            News::TokenEnds(exp) => self.token_ends(*exp),
             News::Outage(why) => format!(
                 "Sigilum could not be asked for 10 minutes, so requests may wait that you are not told of: {why}. To look: {} auth status{}",
                 self.program, self.flags
             ),
             News::Back => "Sigilum answers again: you are told of requests.".to_owned(),
         }
+    }
+
+    fn approved(&self, (id, namespace): (&str, &str), whose: &str, by: Option<&str>) -> String {
+        let place = match by {
+            Some(account) => format!("on this machine, by the account {}", clean::clean(account, FIELD_MAX)),
+            None => "elsewhere".to_owned(),
+        };
+        let revoke = match namespace == self.namespace {
+            true => self.command("revoke", id),
+            false => format!(
+                "{} authz revoke {id} --namespace {namespace}{}",
+                self.program, self.flags
+            ),
+        };
+        format!(
+            "Sigilum: approved {place}, not in this chat: {whose}, id \"{id}\", in namespace {namespace}. To take it back: \
+             {revoke}"
+        )
+    }
+
+    fn token_ends(&self, exp: i64) -> String {
+        let when = match exp.saturating_sub(self.now) {
+            ..=0 => "has expired".to_owned(),
+            left => format!("expires in {}", time::duration(left)),
+        };
+        let (why, step, words) = match self.renews {
+            true => ("renewing it fails", "To see why", "auth status"),
+            false => (
+                "nothing renews it",
+                "To get a new one",
+                "auth refresh --owner-token-stdin",
+            ),
+        };
+        format!(
+            "Sigilum: the owner token of namespace {} {when}, and {why}; without one nobody is told of requests. {step}: {} \
+             {words}{}",
+            self.namespace, self.program, self.flags
+        )
     }
 
     fn command(&self, verb: &str, id: &str) -> String {
