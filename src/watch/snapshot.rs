@@ -5,7 +5,7 @@ use crate::authz::timed;
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::home::OpenClawHome;
-use crate::hook_record::{self, HookRecord};
+use crate::hook_record::HookRecord;
 use crate::openclaw::substitution::is_reference;
 use crate::openclaw::{config, entry, plugin_package};
 use crate::settings::{self, Owner, OwnerQuery};
@@ -47,6 +47,8 @@ pub(super) struct SnapshotReader {
     pub answering: Option<Option<&'static str>>,
     /// As [`Snapshot::flags`].
     flags: String,
+    /// As [`Snapshot::asks_a_broker`].
+    asks_a_broker: bool,
 }
 
 impl SnapshotReader {
@@ -58,12 +60,14 @@ impl SnapshotReader {
             chosen: HookRecord::default(),
             answering: None,
             flags: place.flags(env),
+            asks_a_broker: false,
         }
     }
 
     /// Reads the home. `is_told`: somebody is told at once of what happens in it, whatever is recorded.
     pub fn read(&mut self, place: &OpenClawHome, env: &Env, is_told: bool) -> Snapshot {
         (self.owner, self.stored, self.chosen) = (None, None, HookRecord::default());
+        self.asks_a_broker = false;
         let (owner, unreadable) = match self.read_owner(place, env) {
             Ok(owner) => (owner, None),
             Err(error) => {
@@ -83,7 +87,7 @@ impl SnapshotReader {
             read_only: place.read_only.map(str::to_owned),
             flags: self.flags.clone(),
             is_a_brokers: place.is_a_brokers(),
-            asks_a_broker: asks_a_broker(place),
+            asks_a_broker: self.asks_a_broker,
         }
     }
 
@@ -118,7 +122,9 @@ impl SnapshotReader {
         if !place.home.is_dir() {
             return Ok(NOBODY);
         }
-        let (Some(namespace), chosen) = settings::hook_namespace(place)? else {
+        let (namespace, chosen) = settings::hook_namespace(place)?;
+        self.asks_a_broker = chosen.broker.is_some();
+        let Some(namespace) = namespace else {
             return Ok(NOBODY);
         };
         let query = OwnerQuery {
@@ -154,12 +160,6 @@ impl SnapshotReader {
         self.owner = Some(owner);
         Ok((Some(planned), file))
     }
-}
-
-/// Whether the hook's record names a broker. One that cannot be read names none, and is told elsewhere.
-fn asks_a_broker(place: &OpenClawHome) -> bool {
-    let record = hook_record::read(&place.hook_record_file()).ok().flatten();
-    record.is_some_and(|record| record.broker.is_some())
 }
 
 /// What answers `/new`, as far as the config says.
