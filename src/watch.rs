@@ -14,6 +14,7 @@ mod home;
 pub mod log;
 pub mod planner;
 pub mod push;
+mod renewal;
 mod run;
 mod service_manager;
 pub mod service_unit;

@@ -123,14 +123,16 @@ impl Program<'_> {
 
 /// The executable file of this name in the first folder of a `PATH` that has one. Relative folders are passed over.
 pub fn find_on_path(path: &OsStr, name: &str) -> Option<PathBuf> {
-    let executable = |file: &PathBuf| {
-        let meta = file.metadata();
-        meta.is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
-    };
     std::env::split_paths(path)
         .filter(|folder| folder.is_absolute())
         .map(|folder| folder.join(name))
-        .find(executable)
+        .find(|file| is_program(file))
+}
+
+/// Whether a path leads to a file that can be run.
+pub fn is_program(file: &Path) -> bool {
+    let meta = file.metadata();
+    meta.is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 /// A child in a process group of its own, which does not outlive this value.

@@ -2,14 +2,13 @@
 //! git's credential helpers.
 
 use crate::error::{Error, ExitCode, Result};
-use crate::process::child::{Program, RunError, find_on_path};
+use crate::process::child::{Program, RunError, find_on_path, is_program};
 use crate::text;
 use crate::token::paste;
 use secrecy::{ExposeSecret, SecretString};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -75,22 +74,26 @@ impl TokenCommand {
 
     /// Why it cannot be run as things are, for a look before it is needed; `None` where it could be.
     pub fn trouble(&self) -> Option<String> {
-        let path = Path::new(&self.program);
-        let on_path = || {
-            let folders = self.env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value);
-            folders.is_none_or(|folders| find_on_path(folders, &self.program).is_some())
-        };
-        let why = match self.program.contains('/') {
-            false if on_path() => return None,
-            false => "it is not on PATH",
-            true => match path.metadata() {
+        let why = match self.path() {
+            None => "it is not on PATH",
+            Some(path) => match path.metadata() {
                 Err(_) => "there is no such program",
                 Ok(meta) if !meta.is_file() => "it is not a file",
-                Ok(meta) if meta.permissions().mode() & 0o111 == 0 => "it is not executable",
+                Ok(_) if !is_program(&path) => "it is not executable",
                 Ok(_) => return None,
             },
         };
         Some(format!("the token command {} cannot be run, {why}", self.program))
+    }
+
+    /// Its program, by PATH where it has no slash; `None` where that does not lead to one.
+    pub fn path(&self) -> Option<PathBuf> {
+        if self.program.contains('/') {
+            return Some(PathBuf::from(&self.program));
+        }
+        let folders = self.env.iter().find(|(name, _)| name == "PATH");
+        let folders = folders.map_or(OsStr::new("/usr/bin:/bin"), |(_, value)| value);
+        find_on_path(folders, &self.program)
     }
 
     /// The words again, for a unit file.

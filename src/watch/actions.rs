@@ -1,6 +1,7 @@
 //! Does what planning decided.
 
 use super::planner::{self, Action, By, Config, Now, Snapshot, Stored, TokenId};
+use super::renewal;
 use super::snapshot::{self, SnapshotReader};
 use super::take_back;
 use crate::env::Env;
@@ -11,20 +12,16 @@ use crate::local_token::LocalApi;
 use crate::openclaw::config::{self, EditOptions};
 use crate::openclaw::entry;
 use crate::openclaw::lock::LockOptions;
-use crate::origin::Origin;
-use crate::settings::{self, Owner, Sourced};
+use crate::settings::{self, Owner};
 use crate::token::claims::{self, Claims};
 use crate::token::token_command::HOW_TO_TRY;
 use crate::token::{source, store};
 use crate::token_check::{TokenCheck, Verdict};
 use secrecy::{ExposeSecret, SecretString};
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long to wait for our own lock: there is a next try, and other homes.
 pub(super) const PATIENCE: Duration = Duration::from_millis(300);
-/// Where a local API may be named besides the record.
-const LOCAL_API: [&str; 3] = ["JWT_SECRET", "SIGILUM_SOURCE_HOME", "SIGILUM_API_DB"];
 /// About half a second for OpenClaw's.
 const TRIES: u32 = 9;
 /// How long the API may take to say whether it accepts a token, or what one of two secrets signs: a watcher is to end
@@ -193,17 +190,12 @@ impl ActionContext<'_> {
     fn secrets(&self, owner: &Owner) -> (Vec<SecretString>, Option<Error>) {
         let mut found: Vec<SecretString> = Vec::new();
         let mut trouble = None;
-        let of_record = Owner {
-            source_home: recorded(owner.record.as_ref().and_then(|record| record.source_home.clone())),
-            api_db: recorded(owner.record.as_ref().and_then(|record| record.api_db(self.place))),
-            ..owner.clone()
-        };
-        for (owner, env) in [(owner, self.env), (&of_record, &self.env.without(&LOCAL_API))] {
-            match LocalApi::find(owner, self.place).and_then(|api| api.secret(env)) {
+        for secret in renewal::secrets(owner, self.place, self.env) {
+            match secret {
                 Ok(Some(secret)) => {
-                    let known = |known: &SecretString| known.expose_secret() == secret.value.expose_secret();
+                    let known = |known: &SecretString| known.expose_secret() == secret.expose_secret();
                     if !found.iter().any(known) {
-                        found.push(secret.value);
+                        found.push(secret);
                     }
                 }
                 Ok(None) => {}
@@ -244,13 +236,6 @@ impl ActionContext<'_> {
             Outcome::Changed
         })
     }
-}
-
-fn recorded(path: Option<PathBuf>) -> Option<Sourced<PathBuf>> {
-    Some(Sourced {
-        value: path?,
-        origin: Origin::Record,
-    })
 }
 
 fn cannot_sign(why: &str) -> Error {

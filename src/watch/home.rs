@@ -9,6 +9,7 @@ use super::file_events::{FileWatcher, HomeId};
 use super::log::one_line;
 use super::planner::{Action, By, Config, LogEvent, Memory, Now, Plan, Rules, Snapshot, Stored, plan};
 use super::push::{self, Poller};
+use super::renewal::Renewal;
 use super::snapshot::SnapshotReader;
 use super::status::{self, HomeStatus, WatchStatus};
 use super::wakeup::Waker;
@@ -17,9 +18,12 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
+use crate::mode::Mode;
 use crate::openclaw::lock;
 use crate::process::Process;
+use crate::process::child::is_program;
 use crate::time;
+use crate::token::token_command::TokenCommand;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,6 +47,7 @@ const TURNS: usize = 8;
 pub(super) struct Shared {
     pub env: Env,
     pub rules: Rules,
+    pub token_command: Option<TokenCommand>,
     pub clock: Arc<dyn Clock>,
     pub file_watcher: FileWatcher,
     pub commands: Commands,
@@ -419,6 +424,7 @@ impl Home {
             expires_at: expiry(snapshot).map(time::rfc3339),
             next_due_at: self.planned.due.map(|ms| time::rfc3339(ms.div_euclid(1000))),
             renewed_at: self.renewed_at.clone(),
+            renewed_by: self.renewed_by(shared),
             last_error: self.memory.trouble().map(str::to_owned),
         };
         if self.status.as_ref() == Some(&home) {
@@ -440,6 +446,18 @@ impl Home {
             Ok(()) => self.status = Some(home),
             // The disk is full, for example: what matters has failed before, and is told.
             Err(error) => tracing::debug!(home = %self.place.home.display(), "{}", one_line(error)),
+        }
+    }
+
+    /// What renews the stored token, as things are.
+    fn renewed_by(&self, shared: &Shared) -> Option<Renewal> {
+        let owner = self.reader.owner.as_ref()?;
+        match owner.mode.value {
+            Mode::OssLocal => Renewal::signing(owner, &self.place, &shared.env, self.reader.stored.as_ref()?),
+            Mode::Managed => {
+                let program = shared.token_command.as_ref()?.path()?;
+                is_program(&program).then_some(Renewal::Command(program))
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! `<home>/.sigilum/watch-status.json`, 0600: what the watcher of a home says of itself, for `auth status` and
 //! `hook status`. Holds no secret.
 
+pub use super::renewal::Renewal;
 use crate::error::{ExitCode, OrFail, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
@@ -55,6 +56,9 @@ pub struct HomeStatus {
     pub next_due_at: Option<String>,
     /// When this watcher last renewed it.
     pub renewed_at: Option<String>,
+    /// What renews it, as things were when this was written; absent where nothing can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewed_by: Option<Renewal>,
     /// What fails at present; absent while nothing does.
     pub last_error: Option<String>,
 }
@@ -71,14 +75,13 @@ pub fn read(place: &OpenClawHome) -> Option<WatchStatus> {
     Some(status)
 }
 
-/// Whether a watcher that wrote this renews the token of a namespace: it runs, knows when, and does not fail.
-pub fn renews(watch: Option<&WatchStatus>, namespace: &str) -> bool {
-    let Some(watch) = watch.filter(|watch| watch.running) else {
-        return false;
-    };
-    watch.homes.iter().any(|home| {
+/// What a watcher that wrote this renews the token of a namespace by: it runs, knows when and by what, and does not fail.
+pub fn renewed_by<'a>(watch: Option<&'a WatchStatus>, namespace: &str) -> Option<&'a Renewal> {
+    let watch = watch.filter(|watch| watch.running)?;
+    let renews = |home: &&HomeStatus| {
         home.namespace.as_deref() == Some(namespace) && home.next_due_at.is_some() && home.last_error.is_none()
-    })
+    };
+    watch.homes.iter().find(renews)?.renewed_by.as_ref()
 }
 
 /// Writes the home's status file, where there is anything new in it.
@@ -126,15 +129,19 @@ mod tests {
                 expires_at: None,
                 next_due_at: None,
                 renewed_at: None,
+                renewed_by: Some(Renewal::Secret),
                 last_error: None,
             }],
         };
         write(&place, &status).unwrap();
         assert_eq!(read(&place), Some(status.clone()));
-        let renews = |status: &WatchStatus, whose| super::renews(Some(status), whose);
+        let renews = |status: &WatchStatus, whose| super::renewed_by(Some(status), whose).is_some();
         assert!(!renews(&status, "alice"), "nobody knows when");
         status.homes[0].next_due_at = Some("2026-11-23T06:20:37Z".to_owned());
         assert!(renews(&status, "alice") && !renews(&status, "bob"));
+        status.homes[0].renewed_by = None;
+        assert!(!renews(&status, "alice"), "nobody knows by what");
+        status.homes[0].renewed_by = Some(Renewal::Command("/bin/token".into()));
         status.homes[0].last_error = Some("database busy".to_owned());
         assert!(!renews(&status, "alice"));
         let mode = std::fs::metadata(place.watch_status_file())

@@ -226,7 +226,7 @@ fn the_tokens_last_day_is_told_to_the_owner_where_nothing_renews_it() {
     let watched = |error: Value| {
         let home = json!({"home": person.env.openclaw(), "config": person.env.config(), "namespace": NS,
             "mode": "oss-local", "polled": false, "expires_at": null, "next_due_at": "2026-01-05T00:00:00Z",
-            "renewed_at": null, "last_error": error});
+            "renewed_at": null, "renewed_by": "secret", "last_error": error});
         let status = json!({"pid": std::process::id(), "running": true, "started_at": "2026-01-01T00:00:00Z",
             "updated_at": "2026-01-01T00:00:00Z", "homes_served": 1, "homes": [home]});
         person

@@ -6,12 +6,11 @@ use crate::cmd::broker::remote;
 use crate::cmd::context;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
-use crate::local_token::LocalApi;
 use crate::mode::Mode;
 use crate::request::Decision;
 use crate::time;
 use crate::token::{claims, lifetime};
-use crate::watch::status;
+use crate::watch::status::{self, Renewal};
 use std::fmt;
 
 /// What a person asked for.
@@ -147,10 +146,10 @@ impl fmt::Display for NoEnd {
 }
 
 impl Site {
-    /// Whether a watcher that starts in this environment can sign a token.
+    /// Whether a watcher that starts in this environment can sign a token in place of this one.
     fn has_secret(&self, env: &Env) -> bool {
-        let secret = || LocalApi::find(&self.owner, &self.place).and_then(|api| api.secret(env));
-        self.owner.mode.value == Mode::OssLocal && secret().is_ok_and(|secret| secret.is_some())
+        let signing = || Renewal::signing(&self.owner, &self.place, env, self.token());
+        self.owner.mode.value == Mode::OssLocal && signing().is_some()
     }
 
     /// When an approval of so many seconds is over, Unix seconds. `next_one`: where no watcher runs, the next one takes it
@@ -159,7 +158,8 @@ impl Site {
         let until = time::now().saturating_add(seconds);
         let watcher = status::read(&self.place).filter(|status| status.running && status.takes_back);
         let is_renewed = match (&watcher, next_one) {
-            (Some(_), _) => status::renews(watcher.as_ref(), self.namespace()),
+            (Some(_), _) => status::renewed_by(watcher.as_ref(), self.namespace())
+                .is_some_and(|found| found.stands(&self.owner, &self.place, self.token())),
             (None, Some(renews)) => renews,
             (None, None) => return Err(NoEnd::NoWatcher),
         };

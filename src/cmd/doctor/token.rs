@@ -167,7 +167,7 @@ impl TokenStatus {
 
     /// Whether a watcher renews the token.
     pub fn is_renewed(&self) -> bool {
-        status::renews(self.watch.as_ref(), &self.namespace)
+        status::renewed_by(self.watch.as_ref(), &self.namespace).is_some()
     }
 
     /// Whether the API refuses the token.

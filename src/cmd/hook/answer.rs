@@ -276,7 +276,7 @@ impl<'a> HookRequest<'a> {
         let is_told = audience.is_owner || self.caller.is_person();
         let when = self.token.as_ref().ok().filter(|_| is_told)?.near_end(self.now())?;
         let namespace = &self.owner.namespace.value;
-        let renewed = watch::status::renews(watch::status::read(&self.caller.place).as_ref(), namespace);
+        let renewed = watch::status::renewed_by(watch::status::read(&self.caller.place).as_ref(), namespace).is_some();
         (!renewed).then(|| notice::near_end(namespace, &when, &self.log_in()))
     }
 

@@ -5,6 +5,7 @@ use crate::env::api::Fault;
 use crate::env::watching::{managed_token, wait_until};
 use crate::env::{mode, now};
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
 impl World {
@@ -202,9 +203,17 @@ fn refused_where_nobody_would_take_it_back() {
     );
     std::fs::remove_file(world.env.sigilum("approvals.json")).unwrap();
     // A watcher with a token command renews it.
-    let command = format!("printf {}", managed_token("alice", 3_600));
-    let watcher = crate::env::watching::Watcher::start(world.env.run(["watch", "--token-command", &command]));
+    let command = world
+        .env
+        .write("token", format!("#!/bin/sh\necho {}", managed_token("alice", 3_600)));
+    std::fs::set_permissions(&command, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let run = world.env.run(["watch", "--token-command", command.to_str().unwrap()]);
+    let watcher = crate::env::watching::Watcher::start(run);
     world.authz(&format!("{words} 3h")).expect(0);
+    // As long as it is there.
+    std::fs::remove_file(command).unwrap();
+    let output = world.authz(&format!("approve {} --yes --for 3h", id(2))).expect(4);
+    assert!(output.stderr.contains("and nothing renews it"), "{}", output.stderr);
     drop(watcher);
 }
 
@@ -224,6 +233,44 @@ fn a_secret_that_nobody_keeps_renews_nothing() {
     assert_eq!(api.posts(), [""; 0]);
     env.write(".openclaw/.sigilum/jwt-secret", "the-secret");
     approve().expect(0);
+}
+
+/// A watcher that runs and has not failed yet renews nothing where it could not do so now.
+#[test]
+fn what_the_watcher_would_sign_with_is_looked_for_when_it_matters() {
+    let env = crate::env::TestEnv::new();
+    let api = crate::env::api::Api::start("the-secret");
+    let record = json!({"mode": "oss-local", "api_url": api.url(), "email": "alice@local.sigilum"});
+    env.write(".openclaw/.sigilum/owner-alice.json", record.to_string());
+    env.write(".openclaw/.sigilum/hook.json", r#"{"namespace": "alice"}"#);
+    env.write(".openclaw/.sigilum/owner-token-alice.jwt", api.token("alice", 3_600));
+    let secret = |text: &str| drop(env.write(".openclaw/.sigilum/jwt-secret", text));
+    secret("the-secret");
+    api.add_claim("alice", json!({"claim_id": id(1), "service": "mail"}));
+    let approve = |code: i32| {
+        let words = format!("authz approve {} --yes --for 3h", id(1));
+        let output = env.run(words.split(' ')).expect(code);
+        if code == 0 {
+            api.change(&id(1), "status", "pending");
+        } else {
+            assert!(output.stderr.contains("and nothing renews it"), "{}", output.stderr);
+        }
+    };
+    let watcher = env.watch();
+    approve(0);
+    let posts = api.posts().len();
+    secret("another");
+    approve(4);
+    std::fs::remove_file(env.sigilum("jwt-secret")).unwrap();
+    approve(4);
+    assert_eq!(api.posts().len(), posts);
+    drop(watcher);
+    // One that stands in the environment of the watcher alone is the watcher's to know.
+    for (secret, code) in [("another", 4), ("the-secret", 0)] {
+        let run = env.run(["watch", "--seed", "1"]).env("JWT_SECRET", secret);
+        let _watcher = crate::env::watching::Watcher::start(run);
+        approve(code);
+    }
 }
 
 /// An approval that was not made is not kept; one that may have been is.
