@@ -191,6 +191,11 @@ impl Desk<'_> {
         let open = open()?;
         for intent in &open {
             let asked = self.api.request(self.token, &intent.claim_id, self.deadline())?;
+            let stands = asked.as_ref().is_some_and(|now| now.is(intent.decision.from()));
+            if stands && intent.how == How::TimeOver {
+                // The watcher is still at it: one intent for all its tries.
+                continue;
+            }
             let (outcome, answer) = match &asked {
                 Some(now) if now.is(intent.decision.to()) => (Outcome::Done, format!("found {}", intent.decision.to())),
                 Some(now) => (
@@ -235,7 +240,13 @@ impl Desk<'_> {
             until: wanted.until,
             ..intent
         };
-        let mut unlogged = log.intend(&intent).err();
+        let (intent, unlogged) = match log.tried_before(&intent) {
+            Some(before) => (before, None),
+            None => {
+                let unlogged = log.intend(&intent).err();
+                (intent, unlogged)
+            }
+        };
         if wanted.decision == Decision::Approve
             && let Some(error) = unlogged
         {
@@ -259,20 +270,23 @@ impl Desk<'_> {
             .decide(self.token, wanted.decision, &intent.claim_id, self.deadline());
         let refusal = match sent.or_else(|refusal| self.what_became(&intent, refusal)) {
             Ok(()) => None,
-            Err(Stopped::Refused(refusal)) => Some(refusal),
-            // The intent stays open.
-            Err(unknown) => return Err(unknown),
+            Err(Stopped::Refused(refusal)) if wanted.how != How::TimeOver => Some(refusal),
+            // The intent stays open; an approval whose time is over is taken back until it does not stand any more.
+            Err(open) => return Err(open),
         };
         let (outcome, answer) = match &refusal {
             None => (Outcome::Done, wanted.decision.to().to_owned()),
             Some(refusal) => (Outcome::NotDone, refusal.to_string()),
         };
         let kept = forget_time(self.place, &intent, outcome);
-        let settled = match unlogged {
+        let settled = match &unlogged {
             None => log.settle(&intent, outcome, &answer),
             Some(_) => Ok(()),
         };
-        unlogged = unlogged.or(settled.err()).or(kept.err());
+        let unlogged = unlogged
+            .map(|error| after_it("this decision stays out of the log", &error))
+            .or_else(|| Some(after_it("the next command of authz adds its result", &settled.err()?)))
+            .or(kept.err());
         match refusal {
             Some(refusal) => Err(Stopped::Refused(refusal)),
             None => Ok(Decided {
@@ -322,6 +336,18 @@ fn may_be_done(error: &ApiError) -> bool {
         ApiError::Status(status) => matches!(status, 200..300 | 500..),
         ApiError::Decode(_) => true,
         _ => false,
+    }
+}
+
+/// Why a decision that is made is not recorded: its step is not to make it again.
+fn after_it(then: &str, error: &Error) -> Error {
+    let told = Error::new(error.code, error.text());
+    match error.step() {
+        Some(step) => told.next(format!(
+            "{}; {then}",
+            step.trim_end_matches(", and run the command again")
+        )),
+        None => told,
     }
 }
 

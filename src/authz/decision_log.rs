@@ -194,6 +194,21 @@ impl DecisionLog {
         Ok(entries)
     }
 
+    /// The open intent of an earlier try to take the same approval back: there is a line for each decision, not for each
+    /// try.
+    pub fn tried_before(&self, intent: &Intent) -> Option<Intent> {
+        if intent.how != How::TimeOver {
+            return None;
+        }
+        let is_it = |known: &Intent| {
+            known.how == How::TimeOver
+                && (&known.claim_id, &known.namespace, &known.api) == (&intent.claim_id, &intent.namespace, &intent.api)
+        };
+        let entries = self.read().unwrap_or_default().into_iter();
+        let mut open = entries.filter(|entry| entry.result.is_none()).map(|entry| entry.intent);
+        open.find(is_it)
+    }
+
     /// Notes that something is about to be sent. On the disk once this returns.
     pub fn intend(&self, intent: &Intent) -> Result<()> {
         if std::fs::symlink_metadata(&self.file).is_ok_and(|meta| meta.len() >= ROTATE_AT) {

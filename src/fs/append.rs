@@ -1,9 +1,10 @@
 //! A file that only grows, line by line.
 
+use super::failure::own_mode_to_write;
 use super::folder::{Folder, chown, is_regular};
 use super::trust;
-use super::{could_not_write, failed, file_name, not_ours, open_folder};
-use crate::error::Result;
+use super::{could_not_write, failed, file_name, not_ours, open_folder, quoted};
+use crate::error::{Error, Result};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
@@ -23,6 +24,7 @@ pub fn append_line(path: &Path, line: &[u8]) -> Result<()> {
         .map_err(|error| match Errno::from_io_error(&error) {
             Some(Errno::LOOP) => not_ours(could_not_write(path), path, "it is a symbolic link".to_owned()),
             Some(Errno::ISDIR) => not_ours(could_not_write(path), path, "it is not a regular file".to_owned()),
+            Some(Errno::ACCESS | Errno::PERM) => barred(&folder, path, error),
             _ => failed(could_not_write(path), path, error),
         })?;
     let stat = rustix::fs::fstat(&file).map_err(|error| failed(could_not_write(path), path, error.into()))?;
@@ -39,6 +41,25 @@ pub fn append_line(path: &Path, line: &[u8]) -> Result<()> {
         let _ = file.set_len(length);
         failed(could_not_write(path), path, error)
     })
+}
+
+/// A file that is there and must not be opened: its mode is in the way, or it is another user's.
+fn barred(folder: &Folder, path: &Path, error: io::Error) -> Error {
+    let stat = file_name(path).ok().and_then(|name| folder.stat(name).ok()?);
+    if let Some(why) = stat.as_ref().and_then(|stat| trust::disbelief(folder, stat)) {
+        return not_ours(could_not_write(path), path, why);
+    }
+    let me = rustix::process::geteuid().as_raw();
+    let is_roots = stat.is_some_and(|stat| stat.st_uid != me && folder.owner().uid == me);
+    let step = match is_roots {
+        true => Some(format!("as root: chown {me} {}", quoted(path))),
+        false => own_mode_to_write(path),
+    };
+    let failed = failed(could_not_write(path), path, error);
+    match step {
+        Some(step) => failed.next(step),
+        None => failed,
+    }
 }
 
 fn add(folder: &Folder, file: &File, length: u64, line: &[u8]) -> io::Result<()> {

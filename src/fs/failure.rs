@@ -53,6 +53,16 @@ pub fn link_to_nothing(path: &Path) -> Option<String> {
 /// What lets this user at a file of his own again, where the mode of it, or of the folder that it is in, keeps him out:
 /// `chmod u+w <folder>`. `None` where that is not what stands in the way.
 pub fn own_mode(path: &Path) -> Option<String> {
+    // A file is replaced, not written to.
+    lacking_mode(path, &[('r', 0o400)])
+}
+
+/// The same for a file that is written to.
+pub(super) fn own_mode_to_write(path: &Path) -> Option<String> {
+    lacking_mode(path, &[('r', 0o400), ('w', 0o200)])
+}
+
+fn lacking_mode(path: &Path, of_file: &[(char, u32)]) -> Option<String> {
     let me = rustix::process::geteuid();
     if me.is_root() {
         return None;
@@ -61,10 +71,9 @@ pub fn own_mode(path: &Path) -> Option<String> {
         // What cannot be looked at is not there, or lies behind what is in the way.
         let Ok(stat) = rustix::fs::stat(there) else { continue };
         let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-        // A file is replaced, not written to.
         let needed: &[(char, u32)] = match is_folder {
             true => &[('r', 0o400), ('w', 0o200), ('x', 0o100)],
-            false => &[('r', 0o400)],
+            false => of_file,
         };
         let lacks = |(_, bit): &&(char, u32)| permissions(&stat) & bit == 0;
         let lacking: String = needed.iter().filter(lacks).map(|(letter, _)| letter).collect();

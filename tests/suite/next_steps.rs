@@ -128,7 +128,9 @@ fn each_case_and_test_of_the_list_is_there() {
     .map(|case| case.name)
     .collect();
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite");
-    let files = std::fs::read_dir(tests).unwrap().map(|file| file.unwrap().path());
+    let inside = |folder: &Path| std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let folders = inside(&tests).filter(|path| path.is_dir());
+    let files = inside(&tests).chain(folders.flat_map(|folder| inside(&folder)));
     let files = files.filter(|path| path.extension().is_some_and(|end| end == "rs"));
     let tests: String = files.map(|path| std::fs::read_to_string(path).unwrap()).collect();
     let mut lacking = Vec::new();

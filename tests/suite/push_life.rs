@@ -712,7 +712,9 @@ fn an_approval_that_outlived_its_time_is_told_when_it_is_taken_back() {
         approval.intent.by = "matrix:@alice:localhost".to_owned();
         let mut revoke = logged(Decision::Revoke, &world.claims[0], Some(Outcome::Done));
         revoke.intent.how = How::TimeOver;
-        revoke.intent.at = jiff::Timestamp::from_second(over + late).unwrap().to_string();
+        // It was tried in time, however long that took.
+        revoke.intent.at = jiff::Timestamp::from_second(over).unwrap().to_string();
+        revoke.result.as_mut().unwrap().at = jiff::Timestamp::from_second(over + late).unwrap().to_string();
         teller.decided(&[approval.clone()]);
         assert_eq!(texts(&mut teller, START), [""; 0]);
         teller.decided(&[approval, revoke]);

@@ -2,7 +2,7 @@
 
 use super::site::Site;
 use super::text;
-use crate::authz::decision_log::{DecisionLog, Entry, Outcome};
+use crate::authz::decision_log::{DecisionLog, Entry, How, Outcome};
 use crate::cli::AuthzLogArgs;
 use crate::cmd::broker::remote;
 use crate::cmd::context;
@@ -82,6 +82,8 @@ pub fn line(entry: &Entry) -> String {
 /// What came of a decision, for people.
 fn result(entry: &Entry) -> String {
     match &entry.result {
+        // Tried until it does not stand any more.
+        None if entry.intent.how == How::TimeOver => "not done yet".to_owned(),
         None => "not known yet".to_owned(),
         Some(result) => match result.outcome {
             Outcome::Done => format!("done: {}", result.answer),

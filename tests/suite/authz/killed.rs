@@ -3,7 +3,10 @@
 use super::{World, entry, id};
 use crate::env::api::Fault;
 use crate::env::watching::wait_until;
+use crate::env::{BROKER, STRANGER, can_be_others};
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -172,6 +175,80 @@ fn what_cannot_be_logged() {
             output.stderr
         );
         assert_eq!(world.status(number), status);
+    }
+}
+
+/// What is made and cannot be logged is not made again: its step is another one.
+#[test]
+fn a_decision_that_is_made_is_not_to_be_made_again() {
+    let world = World::with_three();
+    world.authz(&format!("reject {} --yes", id(3))).expect(0);
+    let log = world.env.sigilum("decisions.jsonl");
+    let text = std::fs::read_to_string(&log).unwrap();
+    let intent = text.find('\n').unwrap() + 1;
+    // No room for the intent; or for that alone.
+    for (room, then, lines) in [
+        (0, "; this decision stays out of the log", 2),
+        (intent + 20, "; the next command of authz adds its result", 3),
+    ] {
+        world.env.write(".openclaw/.sigilum/decisions.jsonl", &text);
+        world.api.change(&id(1), "status", "pending");
+        let run = world.authz(&format!("reject {} --yes", id(1)));
+        let output = run
+            .under("prlimit", [format!("--fsize={}", text.len() + room)])
+            .expect(0);
+        assert_eq!(world.status(1), "rejected");
+        let step = output.stderr.split("next: ").nth(1).unwrap();
+        assert_eq!(step, format!("raise the limit of file sizes (ulimit -f){then}\n"));
+        assert_eq!(world.log().len(), lines, "{:?}", world.log());
+    }
+    let decisions = world.decisions();
+    assert_eq!(decisions, [entry("reject", 3, "done"), entry("reject", 1, "done")]);
+}
+
+/// A log that this user may not write to: what it takes is said, and does it.
+#[test]
+fn a_log_that_cannot_be_written_to() {
+    if !can_be_others() {
+        return;
+    }
+    let world = World::with_three();
+    world.authz(&format!("reject {} --yes", id(3))).expect(0);
+    let log = world.env.sigilum("decisions.jsonl");
+    let own = |path: &Path, uid: u32| std::os::unix::fs::chown(path, Some(uid), Some(uid)).unwrap();
+    for file in [world.env.home(), &world.env.openclaw()] {
+        own(file, STRANGER);
+        let files = std::fs::read_dir(file).unwrap();
+        files.for_each(|file| own(&file.unwrap().path(), STRANGER));
+    }
+    let files = std::fs::read_dir(world.env.sigilum("")).unwrap();
+    files.for_each(|file| own(&file.unwrap().path(), STRANGER));
+    let mode = |mode: u32| std::fs::set_permissions(&log, std::fs::Permissions::from_mode(mode)).unwrap();
+    let path = log.display();
+    for (mode_of_log, owner, step) in [
+        (0o400, STRANGER, format!("chmod u+w {path}")),
+        (0o000, STRANGER, format!("chmod u+rw {path}")),
+        (0o600, 0, format!("as root: chown {STRANGER} {path}")),
+        (0o600, BROKER, format!("look at it, then remove it: rm {path}")),
+    ] {
+        own(&log, owner);
+        mode(mode_of_log);
+        let approve = || {
+            world
+                .authz(&format!("approve {} --yes", id(1)))
+                .by_user(STRANGER, &[STRANGER])
+        };
+        let output = approve().expect(1);
+        assert!(output.stderr.ends_with(&format!("next: {step}\n")), "{}", output.stderr);
+        assert_eq!(world.status(1), "pending");
+        let command = step.rsplit(": ").next().unwrap().to_owned();
+        let done = std::process::Command::new("sh")
+            .args(["-c", &command])
+            .status()
+            .unwrap();
+        assert!(done.success());
+        approve().expect(0);
+        world.api.change(&id(1), "status", "pending");
     }
 }
 

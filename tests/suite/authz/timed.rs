@@ -273,6 +273,44 @@ fn what_the_watcher_would_sign_with_is_looked_for_when_it_matters() {
     }
 }
 
+/// A revoke that fails again and again is one decision: one intent, and one result in the end.
+#[test]
+fn a_revoke_that_keeps_failing_is_logged_once() {
+    let world = World::with_three();
+    world.approve_for(1, "30m");
+    world.pass(1_860);
+    let once = || world.env.run(["watch", "--once", "--seed", "1"]);
+    let lines = world.log().len();
+    for answer in [500, 403, 503] {
+        world.api.next_faults(match lines == world.log().len() {
+            // Read, sent, read again.
+            true => vec![Fault::None],
+            // The open one is asked about first.
+            false => vec![Fault::None, Fault::None],
+        });
+        let refused = || Fault::Status(answer, "NO");
+        world.api.next_faults(if answer == 403 {
+            vec![refused()]
+        } else {
+            vec![refused(), refused()]
+        });
+        let output = once().output();
+        assert!(output.code != 0, "{}", output.stderr);
+        assert_eq!(world.log().len(), lines + 1, "{:?}", world.log());
+    }
+    // What it is in the meantime is said, and does not end it.
+    let log = world.authz("log").expect(0).stdout;
+    assert!(log.contains("not done yet"), "{log}");
+    assert_eq!(world.log().len(), lines + 1);
+    once().expect(0);
+    assert_eq!(world.status(1), "revoked");
+    assert_eq!(
+        world.decisions(),
+        [entry("approve", 1, "done"), entry("revoke", 1, "done")]
+    );
+    assert_eq!(world.log().len(), lines + 2);
+}
+
 /// An approval that was not made is not kept; one that may have been is.
 #[test]
 fn what_was_not_approved_is_not_kept() {

@@ -190,6 +190,12 @@ pub const SITES: &[Site] = &[
         Case("a token file without a name"),
     ),
     Site("fs::failure", "step)", Person(MACHINE)),
+    Site("fs::append", "step)", Test("a_log_that_cannot_be_written_to")),
+    Site(
+        "authz::decide",
+        r#"format!("{}; {then}""#,
+        Test("a_decision_that_is_made_is_not_to_be_made_again"),
+    ),
     Site(
         "fs::another_user",
         r#"format!("look at where it leads"#,

@@ -90,7 +90,7 @@ impl Teller {
                 let of_it = entries.iter().filter(|entry| entry.intent.claim_id == claim_id);
                 let until = of_it.filter_map(|entry| entry.intent.until).next_back();
                 let is_late = |(until, at)| at - until > OVERDUE_S;
-                if until.zip(request::seconds(&intent.at)).is_none_or(is_late) {
+                if until.zip(request::seconds(&result.at)).is_none_or(is_late) {
                     self.told.add(News::Overdue {
                         claim_id,
                         namespace,
