@@ -1,5 +1,5 @@
-//! What `--version` says: in a release build of a checkout the commit too. Without git, or in a folder that is no checkout
-//! of its own (a package from crates.io), it is the version alone; so it is in a debug build, which may run at any commit.
+//! What `--version` says: in a release build the commit too, of a checkout as git says it, of a package from crates.io as
+//! cargo noted it there. Without either it is the version alone; so it is in a debug build, which may run at any commit.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,12 +12,19 @@ fn main() {
     let version = variable("CARGO_PKG_VERSION");
     let folder = variable("CARGO_MANIFEST_DIR");
     let commit = (variable("PROFILE") == "release")
-        .then(|| commit(Path::new(&folder)))
+        .then(|| packaged(Path::new(&folder)).or_else(|| commit(Path::new(&folder))))
         .flatten();
     match commit {
         Some(commit) => println!("cargo:rustc-env={VARIABLE}={version} ({commit})"),
         None => println!("cargo:rustc-env={VARIABLE}={version}"),
     }
+}
+
+/// The commit that cargo made this package of: `{"git":{"sha1":"…"}}`.
+fn packaged(folder: &Path) -> Option<String> {
+    let noted = std::fs::read_to_string(folder.join(".cargo_vcs_info.json")).ok()?;
+    let (_, rest) = noted.split_once("\"sha1\"")?;
+    Some(rest.split('"').nth(1)?.get(..9)?.to_owned())
 }
 
 /// The commit of the checkout that this folder is; the next one has this run again.
