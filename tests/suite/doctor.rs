@@ -792,7 +792,10 @@ fn what_openclaw_loads_and_starts() {
             check: "program",
             state: "warn",
             code: 0,
-            text: "OpenClaw starts version 0.0.9, ~/bin/ours; this one is version 0.1.0",
+            text: concat!(
+                "OpenClaw starts version 0.0.9, ~/bin/ours; this one is version ",
+                env!("CARGO_PKG_VERSION")
+            ),
             next: "sigilum-authz-notify hook install",
             after: Gone,
             set_up: |home| {
@@ -1275,7 +1278,10 @@ fn a_watcher_of_another_program() {
     home.env
         .write(".openclaw/.sigilum/watch-status.json", status.to_string());
     assert!(
-        finds("warn", "is of version 0.0.9, and this program of 0.1.0"),
+        finds(
+            "warn",
+            &format!("is of version 0.0.9, and this program of {}", env!("CARGO_PKG_VERSION"))
+        ),
         "{:#?}",
         home.findings()
     );
@@ -1317,7 +1323,10 @@ fn what_is_safe_is_put_right_and_told() {
     for line in [
         format!("fixed made private: {ours}/.sigilum\n"),
         format!("fixed made private: {ours}/.sigilum/hook.json\n"),
-        format!("fixed the hook's files are of version 0.1.0 now: {ours}/hooks/sigilum-authz-notify\n"),
+        format!(
+            "fixed the hook's files are of version {} now: {ours}/hooks/sigilum-authz-notify\n",
+            env!("CARGO_PKG_VERSION")
+        ),
         format!("fixed removed {}\n", temp.display()),
         format!("fixed removed {ours}/openclaw.json.lock.reclaim\n"),
     ] {
@@ -1448,12 +1457,9 @@ fn the_program_that_the_gateway_runs() {
         running()
     );
 
+    let runs = concat!("the OpenClaw gateway runs version ", env!("CARGO_PKG_VERSION"));
     let mut serve = Serve::start(&home, env::BINARY.as_ref());
-    assert!(
-        wait_until(|| is("ok", "the OpenClaw gateway runs version 0.1.0 since ")),
-        "{:?}",
-        running()
-    );
+    assert!(wait_until(|| is("ok", &format!("{runs} since "))), "{:?}", running());
     assert_eq!(mode(&file), 0o600);
     serve.asks();
     assert!(wait_until(|| is("ok", ", last answer 20")), "{:?}", running());
@@ -1465,7 +1471,7 @@ fn the_program_that_the_gateway_runs() {
         .stdout;
     let pid = format!("(process {}), last answer 20", serve.0.id());
     assert!(
-        told.contains("\n  running:     the OpenClaw gateway runs version 0.1.0 since ") && told.contains(&pid),
+        told.contains(&format!("\n  running:     {runs} since ")) && told.contains(&pid),
         "{told}"
     );
 
@@ -1479,10 +1485,13 @@ fn the_program_that_the_gateway_runs() {
     let was = std::fs::read_to_string(&list).unwrap();
     home.env.write(
         ".openclaw/.sigilum/installed.json",
-        was.replace(r#""version": "0.1.0""#, r#""version": "0.2.0""#),
+        was.replace(
+            concat!(r#""version": ""#, env!("CARGO_PKG_VERSION"), '"'),
+            r#""version": "99.0.0""#,
+        ),
     );
     assert!(
-        is("warn", "nothing answered yet; installed is version 0.2.0"),
+        is("warn", "nothing answered yet; installed is version 99.0.0"),
         "{:?}",
         running()
     );
