@@ -17,6 +17,13 @@ for platform in linux-x64 linux-arm64 darwin-x64 darwin-arm64; do
   binaries+=("$platform=$work/$platform/sigilum-authz-notify")
 done
 node packaging/npm/build.mjs --out "$work/packages" "${binaries[@]}" >"$work/list"
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 while IFS= read -r package; do
+  name=$(basename "$package" "-$version.tgz")
+  # After a release that was broken off, or a first version that a person published.
+  if npm view "$name@$version" version >/dev/null 2>&1; then
+    echo "publish-npm.sh: $name $version is there already"
+    continue
+  fi
   npm publish "$package" --access public --provenance "$@"
 done <"$work/list"
