@@ -213,7 +213,8 @@ fn read_believed(path: &Path, limit: u64, only_of: Option<u32>) -> Result<Option
     };
     if let Some(uid) = only_of.filter(|uid| [folder.owner().uid, content.stat.st_uid] != [*uid; 2]) {
         let why = format!("it does not belong to the home's owner (user number {uid})");
-        return Err(Error::new(ExitCode::Failure, what()).because(anyhow::Error::msg(why)));
+        let error = Error::new(ExitCode::Failure, what()).because(anyhow::Error::msg(why));
+        return Err(error.next(format!("look at whose it is: ls -l {}", quoted(path))));
     }
     match trust::disbelief(&folder, &content.stat) {
         None => Ok(Some(content.bytes)),
@@ -306,7 +307,15 @@ pub fn remove(path: &Path) -> Result<bool> {
 
 /// The folder of a file of ours, trusted and rid of what killed runs left.
 fn open_folder(path: &Path) -> Result<Folder> {
+    open_folder_of(path, None)
+}
+
+/// The same of another user's file: a folder that was swapped for somebody else's is left alone.
+fn open_folder_of(path: &Path, owner: Option<u32>) -> Result<Folder> {
     let folder = open_to_read(path)?;
+    if let Some(uid) = owner.filter(|uid| folder.owner().uid != *uid) {
+        return Err(not_its_owners(ExitCode::Failure, path, uid));
+    }
     trust::refuse_open_to_others(&folder)?;
     folder.remove_leftovers();
     Ok(folder)

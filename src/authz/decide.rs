@@ -128,7 +128,7 @@ impl From<Error> for Stopped {
 impl Desk<'_> {
     /// Makes a decision. Only one process of a home decides at a time.
     pub fn decide(&self, wanted: &Wanted) -> Result<Decided, Stopped> {
-        let at_once = FileLock::try_acquire(&lock_file(self.place))?;
+        let at_once = FileLock::try_acquire(&lock_file(self.place), self.place.anothers())?;
         // What was read before somebody else was waited for may be old.
         let is_fresh = wanted.is_fresh && at_once.is_some();
         let _lock = at_once.map_or_else(|| self.lock(), Ok)?;
@@ -322,7 +322,7 @@ pub fn lock(place: &OpenClawHome) -> Result<FileLock> {
 }
 
 fn lock_within(place: &OpenClawHome, patience: Duration) -> Result<FileLock> {
-    FileLock::acquire(&lock_file(place), patience)
+    FileLock::acquire(&lock_file(place), place.anothers(), patience)
 }
 
 fn lock_file(place: &OpenClawHome) -> PathBuf {

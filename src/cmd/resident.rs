@@ -81,7 +81,7 @@ impl Presence {
             return Ok(None);
         }
         let path = place.serve_status_file();
-        let lock = match FileLock::try_acquire(&path) {
+        let lock = match FileLock::try_acquire(&path, place.anothers()) {
             Ok(Some(lock)) => lock,
             Ok(None) => return Err(()),
             Err(_) => return Ok(None),

@@ -1,7 +1,7 @@
 //! Our own lock: token file, record, undo record and config of one home change together.
 
 use super::folder::{Folder, is_regular};
-use super::{create_private_dir, failed, file_name, open_folder, open_to_read};
+use super::{create_private_dir, failed, file_name, open_folder, open_folder_of, open_to_read};
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::home::OpenClawHome;
 use crate::process::Process;
@@ -25,10 +25,11 @@ pub struct FileLock {
 }
 
 impl FileLock {
-    /// Takes the lock if nobody has it; makes the file (0600) where there is none.
-    pub fn try_acquire(path: &Path) -> Result<Option<Self>> {
+    /// Takes the lock if nobody has it; makes the file (0600) where there is none. `owner`: whose its folder must be, where
+    /// it is another user's.
+    pub fn try_acquire(path: &Path, owner: Option<u32>) -> Result<Option<Self>> {
         let what = || format!("could not take the lock: {}", path.display());
-        let folder = open_folder(path)?;
+        let folder = open_folder_of(path, owner)?;
         let name = file_name(path)?;
         loop {
             let file = open_lock_file(&folder, name).map_err(|error| failed(what(), path, error))?;
@@ -52,12 +53,12 @@ impl FileLock {
 
     /// Takes the lock, and waits so long for another command of ours that has it; then fails with
     /// [`ExitCode::LockHeld`]. A signal ends the wait with the process.
-    pub fn acquire(path: &Path, patience: Duration) -> Result<Self> {
+    pub fn acquire(path: &Path, owner: Option<u32>, patience: Duration) -> Result<Self> {
         let end = Instant::now() + patience;
         let mut pause = Duration::from_millis(1);
         let mut waiting = Waiting::begin(patience);
         loop {
-            if let Some(lock) = Self::try_acquire(path)? {
+            if let Some(lock) = Self::try_acquire(path, owner)? {
                 return Ok(lock);
             }
             waiting.goes_on(|| {
@@ -179,11 +180,12 @@ pub fn lock_sigilum(place: &OpenClawHome) -> Result<OwnLock> {
 pub fn lock_existing_sigilum(place: &OpenClawHome, patience: Duration) -> Result<OwnLock> {
     place.refuse_what_is_not_its_owners()?;
     let path = place.sigilum_dir().join("lock");
-    let lock = FileLock::acquire(&path, patience)?;
-    super::trust::mend(&open_to_read(&path)?, |_| true);
+    let anothers = place.anothers();
+    let lock = FileLock::acquire(&path, anothers, patience)?;
+    super::trust::mend(&open_folder_of(&path, anothers)?, |_| true);
     Ok(OwnLock {
         unsynced: Mutex::default(),
-        anothers: place.anothers(),
+        anothers,
         _lock: lock,
     })
 }
@@ -201,11 +203,7 @@ impl OwnLock {
     }
 
     fn write(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<bool> {
-        let folder = open_folder(path)?;
-        if let Some(uid) = self.anothers.filter(|uid| folder.owner().uid != *uid) {
-            return Err(super::not_its_owners(ExitCode::Failure, path, uid));
-        }
-        self.replace(folder, path, bytes, mode)
+        self.replace(open_folder_of(path, self.anothers)?, path, bytes, mode)
     }
 
     /// The same in whatever folder: a person named it.

@@ -14,7 +14,7 @@ impl WatcherLock {
     /// [`ExitCode::AnotherWatcher`], saying who holds it; or the lock cannot be made.
     pub fn acquire(place: &OpenClawHome) -> Result<Self> {
         let path = place.watch_lock_file();
-        match FileLock::try_acquire(&path)? {
+        match FileLock::try_acquire(&path, place.anothers())? {
             Some(lock) => Ok(Self(lock)),
             None => {
                 let holder = FileLock::holder(&path);

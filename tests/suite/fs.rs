@@ -370,7 +370,7 @@ fn our_lock_keeps_others_out_until_it_ends_and_says_who_has_it() {
     let path = place.sigilum_dir().join("lock");
     let lock = lock_sigilum(&place).unwrap();
     assert_eq!(mode(&path), 0o600);
-    assert!(FileLock::try_acquire(&path).unwrap().is_none());
+    assert!(FileLock::try_acquire(&path, None).unwrap().is_none());
     assert_eq!(FileLock::holder(&path), Some(std::process::id()));
     let waiter = std::thread::spawn({
         let place = place.clone();
@@ -382,10 +382,17 @@ fn our_lock_keeps_others_out_until_it_ends_and_says_who_has_it() {
     waiter.join().unwrap().unwrap();
 
     // A lock on a file that lost its name keeps nobody out, and is not taken for the lock.
-    let lost = FileLock::try_acquire(&path).unwrap().unwrap();
+    let lost = FileLock::try_acquire(&path, None).unwrap().unwrap();
     fs::remove_file(&path).unwrap();
-    assert!(FileLock::try_acquire(&path).unwrap().is_some());
+    assert!(FileLock::try_acquire(&path, None).unwrap().is_some());
     drop(lost);
+    // Nor is one made or signed in a folder that is not whose it must be, as one that was swapped.
+    fs::remove_file(&path).unwrap();
+    let owner = fs::metadata(place.sigilum_dir()).unwrap().uid();
+    let error = FileLock::try_acquire(&path, Some(owner + 1)).unwrap_err().to_string();
+    assert!(error.contains("another user"), "{error}");
+    assert!(!path.exists());
+    drop(FileLock::try_acquire(&path, Some(owner)).unwrap().unwrap());
 
     fs::remove_file(&path).unwrap();
     let victim = dir.path().join("victim");

@@ -54,7 +54,9 @@ fn what_is_overdue_is_told_with_its_own_exit_code() {
     let watcher = env.watch();
     let running = status(&env);
     drop(watcher);
-    let _lock = FileLock::try_acquire(&env.sigilum("watch.lock")).unwrap().unwrap();
+    let _lock = FileLock::try_acquire(&env.sigilum("watch.lock"), None)
+        .unwrap()
+        .unwrap();
     let now = env::now();
     let of = |due: Option<i64>, expires: Option<i64>, error: Option<&str>| {
         let mut status = running.clone();

@@ -117,7 +117,7 @@ impl Site {
         if !folder.exists() {
             return Ok(None);
         }
-        let lock = FileLock::acquire(&folder.join(".sigilum-authz-notify.lock"), PATIENCE)?;
+        let lock = FileLock::acquire(&folder.join(".sigilum-authz-notify.lock"), None, PATIENCE)?;
         fs::mend(folder, Workspace::is_secret)?;
         Ok(Some(lock))
     }
@@ -159,7 +159,7 @@ impl Site {
     pub fn make_and_lock(&self) -> Result<FileLock> {
         let folder = self.workspace.dir();
         fs::create_private_dir(folder)?;
-        FileLock::acquire(&folder.join(".sigilum-authz-notify.lock"), PATIENCE)
+        FileLock::acquire(&folder.join(".sigilum-authz-notify.lock"), None, PATIENCE)
     }
 }
 

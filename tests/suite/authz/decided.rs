@@ -251,7 +251,7 @@ fn what_is_not_as_it_was_shown_is_not_decided() {
 fn what_changes_while_another_run_is_waited_for_is_not_decided() {
     let world = World::with_three();
     world.authz(&format!("reject {} --yes", id(3))).expect(0);
-    let lock = FileLock::try_acquire(&world.env.sigilum("decisions.lock"))
+    let lock = FileLock::try_acquire(&world.env.sigilum("decisions.lock"), None)
         .unwrap()
         .unwrap();
     let mut command = world.authz(&format!("approve {} --yes", id(1))).into_command();
