@@ -203,8 +203,7 @@ impl Error {
         for cause in self.causes() {
             let own = cause.downcast_ref::<Self>();
             let says = own.map_or_else(|| cause.to_string(), Self::text);
-            // The number says nothing that the words do not.
-            let says = says.rfind(" (os error ").map_or(says.as_str(), |at| &says[..at]);
+            let says = text::without_number(&says);
             // Many a cause tells its own cause itself.
             if !text.ends_with(says) {
                 text.push_str(": ");

@@ -200,6 +200,21 @@ impl OpenClawHome {
         self.broker_mark_file().exists() && !self.config.exists()
     }
 
+    /// Refuses what is for an OpenClaw, as in "could not install here".
+    ///
+    /// # Errors
+    /// A broker answers from here.
+    pub fn refuse_a_brokers(&self, verb: &str) -> Result<()> {
+        if !self.is_a_brokers() {
+            return Ok(());
+        }
+        let what = format!(
+            "could not {verb} here: a broker answers from this folder, and no OpenClaw runs: {}",
+            self.home.display()
+        );
+        Err(Error::new(ExitCode::Usage, what).next("name the OpenClaw home with --openclaw-home <folder>"))
+    }
+
     /// `<home>/.sigilum/made-home`: there if we made the home.
     pub fn made_home_file(&self) -> PathBuf {
         self.sigilum_dir().join("made-home")

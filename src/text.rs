@@ -28,6 +28,11 @@ pub fn one_line(text: &str) -> String {
     text.chars().map(|c| if is_plain(c) { c } else { ' ' }).collect()
 }
 
+/// What the system says of a failure, without the number behind it, which says nothing that the words do not.
+pub fn without_number(says: &str) -> &str {
+    says.rfind(" (os error ").map_or(says, |at| &says[..at])
+}
+
 /// Whether a character shows as itself, where it stands.
 pub fn is_plain(c: char) -> bool {
     let hidden = matches!(

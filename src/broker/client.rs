@@ -3,6 +3,7 @@
 use super::peers;
 use super::protocol::{Hello, MAX_ANSWER, VERSION};
 use super::stream::{LINE, Reader, write_within};
+use crate::text;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use serde_json::{Value, json};
@@ -17,23 +18,29 @@ const LEAST: Duration = Duration::from_millis(1);
 /// Why a broker was not asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
-    /// Nobody answers.
-    #[error("nobody answers there: {0}")]
+    /// Nobody listens.
+    #[error("nobody answers on the broker's socket")]
+    NotRunning,
+    /// Its socket cannot be used.
+    #[error("the broker's socket cannot be used: {}", words(.0))]
     Unreachable(io::Error),
     /// It is somebody else's: its user's number, and the recorded one.
-    #[error("it is run by the user {0}, and recorded is the user {1}")]
+    #[error("the broker is run by the user {0}, and recorded is the user {1}")]
     Anothers(u32, u32),
     /// It says something else than a broker does.
-    #[error("what answers there is no broker")]
+    #[error("what answers on the broker's socket is no broker")]
     NoBroker,
     /// Of another version.
-    #[error("it speaks version {0} of the protocol, and this program {VERSION}")]
+    #[error("the broker speaks version {0} of the protocol, and this program {VERSION}")]
     Version(u32),
     /// It does not want us.
-    #[error("it refuses: {0}")]
+    #[error("the broker refuses: {0}")]
     Refused(String),
+    /// It has no connection left.
+    #[error("the broker is busy: {0}")]
+    Busy(String),
     /// It went away, or took too long.
-    #[error("it does not answer{}", how_gone(.0))]
+    #[error("the broker does not answer{}", how_gone(.0))]
     Gone(io::Error),
 }
 
@@ -44,7 +51,19 @@ fn how_gone(error: &io::Error) -> String {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => {
             ": it closed the connection".to_owned()
         }
-        _ => format!(": {error}"),
+        _ => format!(": {}", words(error)),
+    }
+}
+
+fn words(error: &io::Error) -> String {
+    text::without_number(&error.to_string()).to_owned()
+}
+
+fn unreachable(error: io::Error) -> Trouble {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Trouble::NotRunning,
+        io::ErrorKind::WouldBlock => Trouble::Gone(error),
+        _ => Trouble::Unreachable(error),
     }
 }
 
@@ -63,7 +82,7 @@ pub struct Connection {
 /// # Errors
 /// Nothing was said to it in any of these cases.
 pub fn connect(socket: &Path, uid: Option<u32>, deadline: Instant) -> Result<Connection, Trouble> {
-    let stream = open(socket, deadline).map_err(Trouble::Unreachable)?;
+    let stream = open(socket, deadline).map_err(unreachable)?;
     let peer = peers::peer(&stream).map_err(Trouble::Unreachable)?;
     if let Some(uid) = uid.filter(|uid| *uid != peer.uid) {
         return Err(Trouble::Anothers(peer.uid, uid));
@@ -71,9 +90,7 @@ pub fn connect(socket: &Path, uid: Option<u32>, deadline: Instant) -> Result<Con
     let mut lines = Reader::new(stream.try_clone().map_err(Trouble::Gone)?);
     let first = line(&mut lines, deadline).map_err(Trouble::Gone)?;
     let Some(hello) = Hello::parse(&first) else {
-        let refusal = serde_json::from_slice::<Value>(&first).ok();
-        let why = refusal.as_ref().and_then(|line| line.get("error")?.as_str());
-        return Err(why.map_or(Trouble::NoBroker, |why| Trouble::Refused(why.to_owned())));
+        return Err(refusal(&said(&first).unwrap_or_default()));
     };
     if hello.version != VERSION {
         return Err(Trouble::Version(hello.version));
@@ -84,6 +101,37 @@ pub fn connect(socket: &Path, uid: Option<u32>, deadline: Instant) -> Result<Con
         hello,
         uid: peer.uid,
     })
+}
+
+/// Why it takes no question, in a line that is no answer.
+fn refusal(line: &Value) -> Trouble {
+    match (line["error"].as_str(), line["busy"] == true) {
+        (None, _) => Trouble::NoBroker,
+        (Some(why), false) => Trouble::Refused(why.to_owned()),
+        (Some(why), true) => Trouble::Busy(why.to_owned()),
+    }
+}
+
+/// What a line of the broker's says. Its texts may quote strangers, and a broken one says anything: none of it moves a
+/// terminal, or re-orders what stands around it.
+pub fn said(line: &[u8]) -> Option<Value> {
+    serde_json::from_slice(line).ok().map(plain)
+}
+
+fn plain(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(text::plain_lines(&text)),
+        Value::Array(items) => items.into_iter().map(plain).collect(),
+        Value::Object(members) => {
+            let members = members.into_iter();
+            Value::Object(
+                members
+                    .map(|(name, value)| (text::plain(&name), plain(value)))
+                    .collect(),
+            )
+        }
+        other => other,
+    }
 }
 
 /// Where many others wait to be taken in, it waits among them, until the deadline.
@@ -110,24 +158,32 @@ fn line(lines: &mut Reader, deadline: Instant) -> io::Result<Vec<u8>> {
 }
 
 impl Connection {
-    /// Asks one question, and gives its answer.
+    /// Asks one question, and gives its answer. A broker asks back at most once, whether a command is confirmed.
     ///
     /// # Errors
-    /// [`Trouble::Gone`].
+    /// It went away, or says something else than an answer.
     pub fn ask(&mut self, question: &Value, deadline: Instant) -> Result<Value, Trouble> {
         write_line(&self.stream, question).map_err(Trouble::Gone)?;
-        loop {
-            let line = line(&mut self.lines, deadline).map_err(Trouble::Gone)?;
-            let answer: Value = serde_json::from_slice(&line).map_err(|_| Trouble::NoBroker)?;
-            if answer.get("id") != question.get("id") {
-                continue;
-            }
-            if answer.get("confirm").is_none() {
-                return Ok(answer);
-            }
-            // Nobody is here who could.
-            let no = json!({"id": question.get("id"), "confirmed": false});
-            write_line(&self.stream, &no).map_err(Trouble::Gone)?;
+        let answer = self.hear(question, deadline)?;
+        if answer.get("confirm").is_none() {
+            return Ok(answer);
+        }
+        // Nobody is here who could.
+        let no = json!({"id": question.get("id"), "confirmed": false});
+        write_line(&self.stream, &no).map_err(Trouble::Gone)?;
+        let answer = self.hear(question, deadline)?;
+        match answer.get("confirm") {
+            None => Ok(answer),
+            Some(_) => Err(Trouble::NoBroker),
+        }
+    }
+
+    fn hear(&mut self, question: &Value, deadline: Instant) -> Result<Value, Trouble> {
+        let line = line(&mut self.lines, deadline).map_err(Trouble::Gone)?;
+        let answer = said(&line).ok_or(Trouble::NoBroker)?;
+        match answer.get("id") == question.get("id") {
+            true => Ok(answer),
+            false => Err(refusal(&answer)),
         }
     }
 

@@ -101,7 +101,7 @@ impl Asker for Gateway {
         }
         self.keep_the_link();
         let answer = self.link.ask(&record, id, question);
-        Some(gateway::members(answer, question, &record))
+        Some(gateway::Said::of(answer, question, &record).members())
     }
 
     fn passed_on(&self, line: &Value) {

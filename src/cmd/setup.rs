@@ -6,6 +6,7 @@ mod question;
 mod steps;
 
 use crate::cli::SetupArgs;
+use crate::cmd::broker::remote::Remote;
 use crate::cmd::context::place;
 use crate::cmd::doctor::openclaw::OpenClaw;
 use crate::cmd::output::{self, write_line};
@@ -21,13 +22,26 @@ use std::io::Write;
 pub fn run(args: &SetupArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.place, env)?;
     place.refuse_to_hide_an_older()?;
+    place.refuse_a_brokers("set up")?;
+    let broker = Remote::of_person(&place, env, args.owner.namespace.as_deref())?;
     let config = config::read(&place)?;
     let openclaw = OpenClaw::find(env, config.as_ref().map(|config| &config.value));
     write_line(out, format_args!("OpenClaw: {}", about(&openclaw)))?;
     write_line(out, format_args!("its home: {}", place.home.display()))?;
+    if let Some(broker) = &broker {
+        write_line(
+            out,
+            format_args!(
+                "a broker has the owner token and renews it ({}), so there is no login and no service here; its user logs \
+                 in: {} auth login",
+                broker.socket.display(),
+                broker.run_as()
+            ),
+        )?;
+    }
 
     let asks = !args.yes && prompt::may_ask();
-    let answers = Answers::collect(args, env, &place, &openclaw, Asking { asks })?;
+    let answers = Answers::collect(args, env, (&place, broker), &openclaw, Asking { asks })?;
     let steps = steps::of(&answers, args, &place, env)?;
     write_line(out, "")?;
     for (number, step) in steps.iter().enumerate() {

@@ -1,12 +1,12 @@
 //! A Unix socket that every user may connect to, in a folder that only its owner may write to.
 
 use super::failure::failed;
-use super::{check_folder, remove};
+use super::{check_folder, quoted, remove};
 use crate::error::{Error, ExitCode, Result};
 use rustix::fs::{FileType, Stat};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 /// A socket's file, which goes when this is dropped, if it is this one still.
@@ -22,7 +22,17 @@ pub struct SocketFile {
 /// Others may write to the folder; something else has the name; somebody answers there.
 pub fn bind_for_all(path: &Path) -> Result<(UnixListener, SocketFile)> {
     let what = || format!("could not make the socket: {}", path.display());
-    check_folder(path)?;
+    if let Err(error) = SocketAddr::from_pathname(path) {
+        let next = "give a shorter path with --socket: at most 107 bytes";
+        return Err(failed(what(), path, error).next(next));
+    }
+    check_folder(path).map_err(|error| match error.is_not_found() {
+        true => error.next(format!(
+            "make the folder first: mkdir -m 755 {}",
+            quoted(super::parent(path))
+        )),
+        false => error,
+    })?;
     if let Some(stat) = look(path).map_err(|error| failed(what(), path, error))? {
         refuse_what_is_not_left_over(path, &stat)?;
         remove(path)?;

@@ -101,6 +101,30 @@ fn with_signs(text: &str, max: usize, signs: &str) -> String {
     chars.into_iter().collect()
 }
 
+/// A text that another program of the owner's made for a chat, such as a broker: its commands, names and times stay as
+/// they are, with no link in it but to the dashboard, and nobody mentioned. At most `max` characters.
+pub fn relayed(text: &str, dashboard: &str, max: usize) -> String {
+    let text: String = text.chars().take(max).collect();
+    let words = text.split_inclusive(char::is_whitespace).map(|word| {
+        let is_dashboard = word.trim_end().trim_end_matches(['.', ',', '/']) == dashboard;
+        if is_dashboard {
+            word.to_owned()
+        } else {
+            word.replace("://", "·//")
+        }
+    });
+    let chars: Vec<char> = words.collect::<String>().chars().collect();
+    let calls = |at: usize| match chars[at] {
+        '@' => calls_everybody(&chars[at + 1..]),
+        // Slack's own mentions.
+        '<' => matches!(chars.get(at + 1), Some('!' | '@' | '#')),
+        _ => false,
+    };
+    (0..chars.len())
+        .map(|at| if calls(at) { DOT } else { chars[at] })
+        .collect()
+}
+
 /// Whether no chat makes anything of this character, where it stands.
 fn is_harmless(chars: &[char], at: usize) -> bool {
     let after_word = at > 0 && is_word(chars[at - 1]);
@@ -228,6 +252,23 @@ pub(super) mod tests {
         assert_eq!(clean("a@a@a@a@a", 8), "a@a@a@a·");
         assert_eq!(clean("a@a@@a@a@", 8), "a@a··a··");
         assert_eq!(clean(&"x".repeat(10_000_000), 40), format!("{}·", "x".repeat(39)));
+    }
+
+    #[test]
+    fn what_a_broker_may_say_in_a_chat() {
+        let dashboard = "https://sigilum.id";
+        let own = "Review: https://sigilum.id\nRun: sudo -u x sigilum-authz-notify --deciders <channel>:<sender id>, \
+                   at 2026-11-27T18:00:00Z; tell matrix:@alice:localhost. In https://sigilum.id.";
+        assert_eq!(relayed(own, dashboard, 1000), own);
+        for (text, shown) in [
+            ("https://sigilum.id.evil.example", "https·//sigilum.id.evil.example"),
+            ("[x](http://evil.example)", "[x](http·//evil.example)"),
+            ("x@everyone <!channel> <@U1>", "x·everyone ·!channel> ·@U1>"),
+            ("tg://user?id=1", "tg·//user?id=1"),
+        ] {
+            assert_eq!(relayed(text, dashboard, 1000), shown);
+        }
+        assert_eq!(relayed("abc", dashboard, 2), "ab");
     }
 
     #[test]

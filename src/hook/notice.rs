@@ -93,6 +93,12 @@ impl Review {
     }
 }
 
+/// Where a link of a notice may lead: what a person recorded, where that may be shown.
+pub fn dashboard(recorded: Option<&str>) -> &str {
+    let recorded = recorded.filter(|url| is_plain_url(url));
+    recorded.map_or(DASHBOARD, |url| url.trim_end_matches('/'))
+}
+
 fn is_plain_url(url: &str) -> bool {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '['))

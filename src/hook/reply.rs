@@ -7,8 +7,7 @@ use crate::hook::notice::{self, FIELD_MAX};
 use crate::hook::seen::Listed;
 use crate::request::{AuthorizationRequest, Decision};
 use crate::time;
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 
 /// The longest text, in characters; no channel takes less.
@@ -22,13 +21,37 @@ pub const REFUSAL: &str = "Sigilum: requests are answered here in a direct chat,
                            for it, in a terminal: sigilum-authz-notify hook install --as plugin --deciders <channel>:<sender id>";
 
 /// What goes back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     /// All of it.
     pub text: String,
-    /// OpenClaw's message presentation: the commands as buttons.
+    /// The commands as buttons.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub presentation: Option<Value>,
+    pub presentation: Option<Presentation>,
+}
+
+/// OpenClaw's message presentation, as far as there is need of it: rows of buttons that type a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presentation {
+    blocks: Vec<Block>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Block {
+    Buttons { buttons: Vec<Button> },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Button {
+    label: String,
+    action: Action,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Action {
+    Command { command: String },
 }
 
 impl Reply {
@@ -42,15 +65,36 @@ impl Reply {
 
     /// With commands as buttons, a row a list; each with its label.
     pub fn with_buttons(text: String, rows: Vec<Vec<(String, String)>>) -> Self {
-        let button = |(label, command): (String, String)| json!({"label": label, "action": {"type": "command", "command": command}});
-        let blocks: Vec<Value> = rows
+        let button = |(label, command): (String, String)| Button {
+            label,
+            action: Action::Command { command },
+        };
+        let blocks: Vec<Block> = rows
             .into_iter()
             .filter(|row| !row.is_empty())
-            .map(|row| json!({"type": "buttons", "buttons": row.into_iter().map(button).collect::<Vec<_>>()}))
+            .map(|row| Block::Buttons {
+                buttons: row.into_iter().map(button).collect(),
+            })
             .collect();
         Self {
-            presentation: (!blocks.is_empty()).then(|| json!({"blocks": blocks})),
+            presentation: (!blocks.is_empty()).then_some(Presentation { blocks }),
             text,
+        }
+    }
+
+    /// One that a broker made, fit for a chat: see [`clean::relayed`].
+    pub fn relayed(self, dashboard: &str) -> Self {
+        let is_ours = |button: &Button| {
+            let Action::Command { command } = &button.action;
+            command.starts_with("/sigilum ")
+        };
+        let all_are_ours = |presentation: &Presentation| {
+            let mut blocks = presentation.blocks.iter();
+            blocks.all(|Block::Buttons { buttons }| buttons.iter().all(is_ours))
+        };
+        Self {
+            text: clean::relayed(&self.text, dashboard, MAX),
+            presentation: self.presentation.filter(all_are_ours),
         }
     }
 }

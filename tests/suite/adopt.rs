@@ -406,6 +406,7 @@ fn no_link_is_followed_and_only_a_token_is_taken() {
         assert!(!all.contains(&roots_token), "{name}");
         assert!(!users.kept("owner-token-alice.jwt").exists(), "{name}: {all}");
         assert_eq!(fs::read_to_string(&roots).unwrap(), roots_token, "{name}");
+        assert!(all.contains("\n  next: "), "{name}: {all}");
     }
 }
 
@@ -592,6 +593,41 @@ fn only_root_moves_and_only_between_two_users() {
         "{}",
         output.stderr
     );
+    // What is not there is made, or named.
+    fs::rename(&state, users.env.home().join("moved")).unwrap();
+    let output = users.moves("adopt").expect(2);
+    let step = format!("install -d -m 700 -o <the broker's user> {}", state.display());
+    assert!(output.stderr.contains(&step), "{}", output.stderr);
+    fs::rename(&home, users.env.home().join("moved home")).unwrap();
+    let output = users.moves("adopt").expect(2);
+    assert!(
+        output.stderr.contains("next: name the OpenClaw home"),
+        "{}",
+        output.stderr
+    );
+}
+
+/// Once more, and where there is nothing: it is said who logs in where.
+#[test]
+fn where_there_is_no_login_the_step_is_one() {
+    let Some((users, _)) = logged_in() else { return };
+    let (home, state) = (users.env.openclaw(), users.state.clone());
+    users.moves("adopt").args(TYPED).expect(0);
+    let again = users.moves("adopt").args(TYPED).expect(4).stderr;
+    let step = format!(" auth status --openclaw-home {}", state.display());
+    assert!(again.contains("has that of alice") && again.contains(&step), "{again}");
+    users.moves("release").expect(0);
+    let again = users.moves("release").expect(4).stderr;
+    let step = format!(" auth status --openclaw-home {}", home.display());
+    assert!(again.contains("has that of alice") && again.contains(&step), "{again}");
+    fs::remove_file(users.env.sigilum("owner-token-alice.jwt")).unwrap();
+    let none = users.moves("adopt").args(TYPED).expect(4).stderr;
+    let step = format!(" auth login --namespace alice --openclaw-home {}", state.display());
+    assert!(none.contains(&step), "{none}");
+    fs::remove_file(users.env.sigilum("owner-alice.json")).unwrap();
+    let none = users.moves("adopt").args(TYPED).expect(4).stderr;
+    let step = format!(" auth login --openclaw-home {}", state.display());
+    assert!(none.contains(&step), "{none}");
 }
 
 /// One at a time, each by its name.

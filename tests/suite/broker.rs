@@ -242,7 +242,9 @@ fn what_has_the_sockets_name_stays_unless_a_broker_of_ours_left_it() {
     let house = House::new();
     let ends = |socket: &str| {
         let run = house.env.run(["broker", "run", "--socket", socket, "--state"]);
-        run.args([house.state()]).expect(1).stderr
+        let output = run.args([house.state()]).output();
+        assert!([1, 2].contains(&output.code), "{output:?}");
+        output.stderr
     };
     let broker = house.broker(&[]);
     let socket = house.socket();
@@ -256,6 +258,12 @@ fn what_has_the_sockets_name_stays_unless_a_broker_of_ours_left_it() {
     broker.stop();
     let file = house.env.write("run/file", "mine");
     assert!(ends(file.to_str().unwrap()).contains("something else has that name"));
+    // What cannot be a socket's place is said with what helps.
+    let missing = house.env.home().join("none");
+    let step = format!("next: make the folder first: mkdir -m 755 {}", missing.display());
+    assert!(ends(missing.join("broker.sock").to_str().unwrap()).contains(&step));
+    let long = format!("/run/{}", "x".repeat(110));
+    assert!(ends(&long).contains("next: give a shorter path with --socket"));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
     let open = house.env.home().join("open");
     std::fs::create_dir(&open).unwrap();

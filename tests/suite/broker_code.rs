@@ -176,6 +176,10 @@ fn wrong_codes_lock_over_a_restart_until_a_person_lifts_it() {
     let mut client = shown(&broker);
     assert_eq!(say(&mut client, &format!("approve {ONE} {}", code(0))), locked);
     assert_eq!(posts(&house), 0);
+    // The broker's user decides in a terminal all the same.
+    let decide = house.env.run(["authz", "approve", TWO, "--yes", "--openclaw-home"]);
+    decide.args([house.state()]).expect(0);
+    assert_eq!(posts(&house), 1);
     let unlock = house
         .env
         .run(["broker", "totp", "unlock", "--state"])

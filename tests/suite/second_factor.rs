@@ -92,6 +92,13 @@ fn nothing_is_set_up_or_unlocked_without_a_terminal() {
         assert!(!output.stderr.contains("otpauth") && output.stdout.is_empty());
     }
     assert!(!env.openclaw().exists());
+    // A folder that is not there was not meant.
+    for command in ["log", "totp enroll", "totp unlock"] {
+        let run = env.run(["broker"]).args(command.split(' ')).args(["--state", "none"]);
+        let error = run.expect(2).stderr;
+        assert!(error.contains("could not find the broker's folder: "), "{error}");
+        assert!(error.contains("next: name the folder that broker run has"), "{error}");
+    }
 }
 
 #[test]

@@ -146,10 +146,10 @@ fn refuse_paths(question: &Value) -> Result<()> {
     let asked = ["/list/status", "/list/service", "/show/id", "/asking/namespace"];
     let mut asked = asked.into_iter().filter_map(|name| question.pointer(name)?.as_str());
     match asked.any(|text| text.contains('/')) {
-        true => Err(Error::new(
-            ExitCode::Usage,
-            "could not read the question: a name in it has a slash",
-        )),
+        true => Err(
+            Error::new(ExitCode::Usage, "could not read the question: a name in it has a slash")
+                .next("give it without a slash"),
+        ),
         false => Ok(()),
     }
 }

@@ -47,8 +47,13 @@ impl Homes {
             let what = format!("could not {verb} a login: no folder of a broker is named");
             return Err(Error::new(ExitCode::Usage, what).next("add --state <folder>, the broker's own"));
         };
-        let (home, user) = folder(&args.home)?;
-        let (state, broker) = folder(&state)?;
+        let (home, user) = folder(&args.home, |_| {
+            "name the OpenClaw home, the folder where openclaw.json is".to_owned()
+        })?;
+        let (state, broker) = folder(&state, |path| {
+            let path = fs::quoted(path);
+            format!("make the broker's own, or name it: install -d -m 700 -o <the broker's user> {path}")
+        })?;
         if broker == 0 || broker == user {
             let what = format!(
                 "could not use the broker's folder, it is {}: {}",
@@ -99,8 +104,8 @@ impl Homes {
     }
 }
 
-/// A folder, and whose it is.
-fn folder(path: &Path) -> Result<(PathBuf, u32)> {
+/// A folder, and whose it is. `other`: what helps where it is not there.
+fn folder(path: &Path, other: impl Fn(&Path) -> String) -> Result<(PathBuf, u32)> {
     // Without what has the system follow a last link: a slash, a dot.
     let path: PathBuf = home::absolute(path)?.components().collect();
     let what = || format!("could not use the folder: {}", path.display());
@@ -112,7 +117,10 @@ fn folder(path: &Path) -> Result<(PathBuf, u32)> {
     let is_link = |path: &Path| path.symlink_metadata().is_ok_and(|about| about.is_symlink());
     let real = match is_link(&path) {
         true => None,
-        false => without_links(&path, LINKS).or_fail(ExitCode::Usage, what)?,
+        false => without_links(&path, LINKS).map_err(|error| {
+            let error = Error::new(ExitCode::Usage, what()).because(error);
+            error.next(other(&path))
+        })?,
     };
     let Some(real) = real else {
         return Err(no("it is a symbolic link, or behind one"));
@@ -122,7 +130,9 @@ fn folder(path: &Path) -> Result<(PathBuf, u32)> {
     match about.is_dir() {
         true => Ok((real, about.uid())),
         false if about.is_symlink() => Err(no("it is a symbolic link")),
-        false => Err(no("it is not a folder")),
+        false => Err(Error::new(ExitCode::Usage, what())
+            .because(anyhow::Error::msg("it is not a folder"))
+            .next(other(&path))),
     }
 }
 
@@ -168,6 +178,17 @@ fn with_config(place: OpenClawHome, user: u32) -> OpenClawHome {
     }
 }
 
+/// The step that logs in where there was nothing to bring to.
+pub fn log_in(place: &OpenClawHome, namespace: Option<&str>) -> String {
+    let namespace = namespace.map_or_else(String::new, |name| format!(" --namespace {}", shell_words::quote(name)));
+    as_its_user(place, &format!("auth login{namespace}"))
+}
+
+fn as_its_user(place: &OpenClawHome, words: &str) -> String {
+    let run = fs::run_as(place.anothers().unwrap_or_default());
+    format!("{run} {words} --openclaw-home {}", fs::quoted(&place.home))
+}
+
 /// Whose login is moved out of a place, by what was typed and its records alone. `other`: where it may be already.
 ///
 /// # Errors
@@ -182,11 +203,12 @@ pub fn owner(place: &OpenClawHome, typed: OwnerQuery, other: &OpenClawHome) -> R
             let there = record::namespaces(&other.sigilum_dir())?;
             let there: Vec<String> = there.into_iter().collect();
             return Err(match there.is_empty() {
-                true => Error::new(ExitCode::Token, what),
+                true => Error::new(ExitCode::Token, what).next(log_in(other, None)),
                 false => Error::new(
                     ExitCode::Token,
                     format!("{what}; {} has that of {}", other.home.display(), there.join(", ")),
-                ),
+                )
+                .next(as_its_user(other, "auth status")),
             });
         }
         (None, _) => {

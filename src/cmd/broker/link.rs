@@ -1,19 +1,19 @@
 //! The gateway's side of a broker: one connection for all questions, made when it is needed and again after it broke, over
 //! which messages for the owner come too.
 
-use super::gateway::ANSWER;
+use super::gateway::{self, ANSWER, NOT_RECORDED};
 use super::remote::Remote;
 use crate::broker::client::{self, Trouble, write_line};
 use crate::broker::protocol::{MAX_ANSWER, Relay};
 use crate::cmd::exchange::Message;
 use crate::cmd::exchange::lines::{self, Incoming};
-use crate::hook_record::{BrokerRecord, HookRecord};
+use crate::hook_record::HookRecord;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,11 +47,21 @@ struct State {
 /// A connection that is open.
 struct Live {
     number: u64,
-    broker: BrokerRecord,
-    relay: Relay,
+    /// By which it was opened.
+    record: HookRecord,
     stream: UnixStream,
-    /// By our number: the asker's, and where the answer goes.
-    waiting: BTreeMap<u64, (Value, Sender<Value>)>,
+    /// By our number.
+    waiting: BTreeMap<u64, Waiting>,
+}
+
+/// A question without an answer yet.
+struct Waiting {
+    /// The asker's number.
+    id: Value,
+    /// Where the answer goes.
+    to: Sender<Value>,
+    /// The broker asked back already: once is all that it may.
+    asked_back: bool,
 }
 
 impl Link {
@@ -72,7 +82,7 @@ impl Link {
     /// # Errors
     /// Why there is no answer.
     pub fn ask(&self, record: &HookRecord, id: &Value, question: &Value) -> Result<Value, String> {
-        let remote = Remote::recorded(record).ok_or("none is recorded")?;
+        let remote = Remote::recorded(record).ok_or(NOT_RECORDED)?;
         let answer = {
             let mut state = self.state();
             self.connect(&mut state, &remote, record)?;
@@ -81,9 +91,14 @@ impl Link {
             let mut line = question.clone();
             line["id"] = json!(number);
             line["asking"] = json!(remote.asking);
-            let (sender, answer) = channel();
-            let live = state.live.as_mut().ok_or("it went away")?;
-            live.waiting.insert(number, (id.clone(), sender));
+            let (to, answer) = channel();
+            let live = state.live.as_mut().ok_or_else(|| gone(io::ErrorKind::UnexpectedEof))?;
+            let waiting = Waiting {
+                id: id.clone(),
+                to,
+                asked_back: false,
+            };
+            live.waiting.insert(number, waiting);
             if let Err(error) = write_line(&live.stream, &line) {
                 state.close();
                 return Err(Trouble::Gone(error).to_string());
@@ -92,7 +107,10 @@ impl Link {
         };
         // Dropped where the connection ends.
         let answer = answer.recv_timeout(ANSWER);
-        answer.map_err(|_| Trouble::Gone(io::ErrorKind::TimedOut.into()).to_string())
+        answer.map_err(|error| match error {
+            RecvTimeoutError::Timeout => gone(io::ErrorKind::TimedOut),
+            RecvTimeoutError::Disconnected => gone(io::ErrorKind::UnexpectedEof),
+        })
     }
 
     /// Says what became of a command that waits to be confirmed, or of a message.
@@ -101,7 +119,7 @@ impl Link {
         let Some(live) = &mut state.live else { return };
         let mut line = line.clone();
         if let Some(id) = line.get("id") {
-            let number = live.waiting.iter().find(|(_, (asked, _))| asked == id);
+            let number = live.waiting.iter().find(|(_, waiting)| waiting.id == *id);
             let Some((number, _)) = number else { return };
             line["id"] = json!(number);
         }
@@ -134,7 +152,7 @@ impl Link {
             let tried = match (&record, &remote) {
                 (Some(record), Some(remote)) => self.connect(&mut self.state(), remote, record),
                 // There may be one again.
-                _ => Err("none is recorded".to_owned()),
+                _ => Err(NOT_RECORDED.to_owned()),
             };
             match tried {
                 Ok(()) => {
@@ -146,7 +164,7 @@ impl Link {
                 }
                 Err(why) => {
                     if pause == FIRST_PAUSE {
-                        tracing::warn!("the broker cannot be asked: {why}");
+                        tracing::warn!("could not ask the broker: {why}");
                     }
                     std::thread::sleep(pause);
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -158,16 +176,7 @@ impl Link {
 
     /// Connects, where it is not connected to this very broker.
     fn connect(&self, state: &mut State, remote: &Remote, record: &HookRecord) -> Result<(), String> {
-        let broker = record.broker.as_ref().ok_or("none is recorded")?;
-        let relay = Relay {
-            notify: record.notify.clone().filter(|_| record.poll_requests != Some(0)),
-            poll_requests: record.poll_requests,
-        };
-        if state
-            .live
-            .as_ref()
-            .is_some_and(|live| live.broker != *broker || live.relay != relay)
-        {
+        if state.live.as_ref().is_some_and(|live| live.record != *record) {
             state.close();
         }
         if state.live.is_some() {
@@ -178,23 +187,25 @@ impl Link {
         {
             return Err(why.clone());
         }
-        let opened = self
-            .open(state, remote, broker, relay)
-            .map_err(|trouble| trouble.to_string());
+        let opened = self.open(state, remote, record);
+        let opened = opened.map_err(|trouble| trouble.to_string());
         state.failed = opened.as_ref().err().map(|why| (Instant::now(), why.clone()));
         opened
     }
 
-    fn open(&self, state: &mut State, remote: &Remote, broker: &BrokerRecord, relay: Relay) -> Result<(), Trouble> {
+    fn open(&self, state: &mut State, remote: &Remote, record: &HookRecord) -> Result<(), Trouble> {
         let connection = client::connect(&remote.socket, remote.uid, Instant::now() + HELLO)?;
         let (stream, mut reader) = connection.split();
+        let relay = Relay {
+            notify: record.notify.clone().filter(|_| record.poll_requests != Some(0)),
+            poll_requests: record.poll_requests,
+        };
         write_line(&stream, &json!({"id": 0, "relay": relay})).map_err(Trouble::Gone)?;
         state.last += 1;
         let number = state.last;
         state.live = Some(Live {
             number,
-            broker: broker.clone(),
-            relay,
+            record: record.clone(),
             stream,
             waiting: BTreeMap::new(),
         });
@@ -214,24 +225,25 @@ impl Link {
     /// Takes a line of the broker's; `false`: nobody listens any more.
     fn hear(&self, line: Incoming) -> bool {
         let Incoming::Line(line) = line else { return true };
-        let Ok(mut line) = serde_json::from_slice::<Value>(&line) else {
+        let Some(line) = client::said(&line) else {
             return true;
-        };
-        let Some(number) = line.get("id").and_then(Value::as_u64) else {
-            return line.get("push").is_none() || self.lines.send(Message::Line(line)).is_ok();
         };
         let mut state = self.state();
         let Some(live) = &mut state.live else { return false };
+        let Some(number) = line.get("id").and_then(Value::as_u64) else {
+            let push = line.get("push").and_then(|push| gateway::push(push, &live.record));
+            return push.is_none_or(|push| self.lines.send(Message::Line(json!({"push": push}))).is_ok());
+        };
         if line.get("confirm").is_some() {
-            let Some((id, _)) = live.waiting.get(&number) else {
+            let Some(waiting) = live.waiting.get_mut(&number).filter(|waiting| !waiting.asked_back) else {
                 return true;
             };
-            line["id"] = id.clone();
-            return self.lines.send(Message::Line(line)).is_ok();
+            waiting.asked_back = true;
+            let confirm = json!({"id": waiting.id, "confirm": true});
+            return self.lines.send(Message::Line(confirm)).is_ok();
         }
-        if let Some((id, sender)) = live.waiting.remove(&number) {
-            line["id"] = id;
-            let _ = sender.send(line);
+        if let Some(waiting) = live.waiting.remove(&number) {
+            let _ = waiting.to.send(line);
         }
         true
     }
@@ -243,6 +255,10 @@ impl Link {
             state.close();
         }
     }
+}
+
+fn gone(kind: io::ErrorKind) -> String {
+    Trouble::Gone(kind.into()).to_string()
 }
 
 impl State {

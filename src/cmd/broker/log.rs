@@ -12,7 +12,7 @@ use std::io::Write;
 
 /// Runs the command.
 pub fn run(args: &BrokerLogArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    let place = state::place(args.state.state.as_deref(), env)?;
+    let place = state::existing(args.state.state.as_deref(), env)?;
     let log = AuthzLogArgs {
         output: args.output.clone(),
         owner: ShowArgs {

@@ -2,6 +2,7 @@
 //! it goes before anything is taken away where it was, so that after a crash at any point one of both has it, and the
 //! same command goes on.
 
+use super::homes;
 use crate::cmd::auth::logout;
 use crate::cmd::output::write_line;
 use crate::cmd::together::Together;
@@ -94,7 +95,7 @@ impl Move<'_> {
             self.namespace(),
             self.from.home.display()
         );
-        Error::new(ExitCode::Token, what)
+        Error::new(ExitCode::Token, what).next(homes::log_in(self.to, Some(self.namespace())))
     }
 
     /// The token where it is, in its file or in openclaw.json.
@@ -156,7 +157,9 @@ impl Move<'_> {
             self.namespace(),
             self.owner.token_file.display()
         );
-        Error::new(ExitCode::Token, what).because(anyhow::Error::msg(why))
+        Error::new(ExitCode::Token, what)
+            .because(anyhow::Error::msg(why))
+            .next(homes::log_in(self.to, Some(self.namespace())))
     }
 
     /// The token where it goes, which counts while it is in force: nothing that an agent could have put into the home

@@ -27,17 +27,24 @@ const HELLO_TO_A_PERSON: Duration = Duration::from_secs(10);
 /// How long it may take to answer a person: it asks the API, for 30 s at the most.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Where the broker's unit is, as docs/broker.md puts it, and what starts it.
-const UNITS: [(&str, &str); 2] = [
+/// Where the broker's unit is, as docs/broker.md puts it, what starts it, and what does where it runs.
+const UNITS: [(&str, &str, &str); 2] = [
     (
         "/etc/systemd/system/sigilum-authz-notify-broker.service",
         "systemctl start sigilum-authz-notify-broker.service",
+        "systemctl restart sigilum-authz-notify-broker.service",
     ),
     (
         "/Library/LaunchDaemons/sigilum-authz-notify-broker.plist",
         "launchctl kickstart system/sigilum-authz-notify-broker",
+        "launchctl kickstart -k system/sigilum-authz-notify-broker",
     ),
 ];
+
+/// The unit that is there.
+fn unit() -> Option<&'static (&'static str, &'static str, &'static str)> {
+    UNITS.iter().find(|(unit, ..)| Path::new(unit).exists())
+}
 
 /// A broker to be asked.
 pub struct Remote {
@@ -150,8 +157,20 @@ impl Remote {
                 format!("look at who runs it; if that is right: sigilum-authz-notify hook install --broker {socket}")
             }
             Trouble::Version(_) => "install the same version of this program on both sides".to_owned(),
-            Trouble::Refused(_) => "whoever runs the broker allows this user: broker run --allow-uid <user>".to_owned(),
-            _ => self.how_to_start(&socket),
+            Trouble::Refused(_) => {
+                let us = fs::quoted(fs::account_name().as_ref());
+                format!("whoever runs the broker allows this user: broker run --allow-uid {us}")
+            }
+            Trouble::Busy(_) => "try again once others of this user are through".to_owned(),
+            Trouble::Unreachable(_) => {
+                let folder = self.socket.parent().unwrap_or(&self.socket);
+                format!("look at who may use it: ls -ld {} {socket}", fs::quoted(folder))
+            }
+            Trouble::NoBroker => {
+                "give the socket of the broker: sigilum-authz-notify hook install --broker <socket>".to_owned()
+            }
+            Trouble::NotRunning => self.how_to_start(&socket),
+            Trouble::Gone(_) => self.how_to_start_anew(&socket),
         };
         let what = format!("could not ask the broker: {}", self.socket.display());
         Error::new(ExitCode::Unreachable, what)
@@ -160,17 +179,23 @@ impl Remote {
     }
 
     fn how_to_start(&self, socket: &str) -> String {
-        let is_there = |(unit, _): &&(&str, &str)| Path::new(unit).exists();
-        match UNITS.iter().find(is_there) {
-            Some((_, start)) => format!("an administrator starts it: {start}"),
-            None => {
-                let us = fs::quoted(fs::account_name().as_ref());
-                format!(
-                    "whoever runs it starts it: {} broker run --socket {socket} --allow-uid {us}",
-                    self.run_as()
-                )
-            }
+        match unit() {
+            Some((_, start, _)) => format!("an administrator starts it: {start}"),
+            None => format!("whoever runs it starts it: {}", self.command(socket)),
         }
+    }
+
+    /// It runs, or something does.
+    fn how_to_start_anew(&self, socket: &str) -> String {
+        match unit() {
+            Some((_, _, again)) => format!("an administrator looks at its log and starts it anew: {again}"),
+            None => format!("whoever runs it stops it and starts it anew: {}", self.command(socket)),
+        }
+    }
+
+    fn command(&self, socket: &str) -> String {
+        let us = fs::quoted(fs::account_name().as_ref());
+        format!("{} broker run --socket {socket} --allow-uid {us}", self.run_as())
     }
 
     /// Has it do a command, and prints what that prints.

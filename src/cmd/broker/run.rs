@@ -123,8 +123,11 @@ fn allowed(args: &BrokerRunArgs) -> Result<Allowed> {
 /// The socket that a service manager made, else our own.
 fn listen(args: &BrokerRunArgs) -> Result<(UnixListener, Option<fs::SocketFile>)> {
     let taken = ListenFd::from_env().take_unix_listener(0);
-    let handed_over = taken.or_fail(ExitCode::Failure, || {
-        "could not use the socket that the service manager made".to_owned()
+    let handed_over = taken.map_err(|error| {
+        let what = "could not use the socket that the service manager made";
+        Error::new(ExitCode::Failure, what)
+            .because(error)
+            .next("have it make a Unix stream socket that listens, or none: then add --socket <path>")
     })?;
     if let Some(listener) = handed_over {
         // From now on it is ours that a client sees, not the service manager's, who listened first.
@@ -175,16 +178,16 @@ fn accept(house: &Arc<House>, listener: &UnixListener, allowed: &Allowed) {
 
 /// Takes one connection, or says why not; what is not taken costs nobody else anything.
 fn take(house: &Arc<House>, stream: UnixStream, allowed: &Allowed, (seats, strangers): (&Seats, &mut Strangers)) {
-    let why = match peers::peer(&stream) {
-        Err(_) => "it is not known who asks".to_owned(),
+    let (why, busy) = match peers::peer(&stream) {
+        Err(_) => ("it is not known who asks".to_owned(), false),
         Ok(peer) if !allowed.allows(peer) => {
             if let Some(count) = strangers.refused(peer.uid, Instant::now()) {
                 tracing::warn!("refused the user {}: {count} connections", peer.uid);
             }
-            format!("the user {} may not ask here", peer.uid)
+            (format!("the user {} may not ask here", peer.uid), false)
         }
         Ok(peer) => match seats.take(peer.uid) {
-            Err(why) => why,
+            Err(why) => (why, true),
             Ok(seat) => {
                 if let Err(error) = session::start(house, stream, seat) {
                     tracing::warn!("no connection was taken: {error}");
@@ -194,5 +197,5 @@ fn take(house: &Arc<House>, stream: UnixStream, allowed: &Allowed, (seats, stran
         },
     };
     // Nothing waits in it yet, so this is taken at once.
-    let _ = write_line(&stream, &json!({"error": why}));
+    let _ = write_line(&stream, &json!({"error": why, "busy": busy}));
 }

@@ -1,7 +1,7 @@
 //! The broker's own folder, which stands for an OpenClaw home.
 
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Error, ExitCode, Result};
 use crate::home::{self, OpenClawHome};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,19 @@ pub fn place(state: Option<&Path>, env: &Env) -> Result<OpenClawHome> {
         person: env.path("HOME"),
         ..place
     })
+}
+
+/// The same, for what looks at it: one that is named and not there was not meant.
+///
+/// # Errors
+/// It is not there.
+pub fn existing(state: Option<&Path>, env: &Env) -> Result<OpenClawHome> {
+    let place = place(state, env)?;
+    if named(state, env).is_none() || place.home.is_dir() {
+        return Ok(place);
+    }
+    let what = format!("could not find the broker's folder: {}", place.home.display());
+    Err(Error::new(ExitCode::Usage, what).next("name the folder that broker run has as --state"))
 }
 
 /// `--state`, else `$STATE_DIRECTORY`, of which systemd may name several with colons between them.

@@ -87,7 +87,7 @@ fn account(place: &OpenClawHome) -> String {
 
 /// The broker's folder, for a person at a terminal. One on the OpenClaw gateway's side counts for no broker.
 fn place(args: &BrokerStateArgs, env: &Env, verb: &str, command: &str) -> Result<OpenClawHome> {
-    let place = state::place(args.state.as_deref(), env)?;
+    let place = state::existing(args.state.as_deref(), env)?;
     if state::named(args.state.as_deref(), env).is_none() {
         let what = format!("{verb} the second factor here");
         remote::refuse(&place, env, &what, &format!("broker totp {command}"))?;

@@ -129,13 +129,13 @@ impl Caller {
         let asking = asking.clone();
         Ok(Self {
             place: place.clone(),
-            env: env.without(&RECORDED_ELSEWHERE),
+            env: env.without(&RECORDED_ELSEWHERE).without(&["SIGILUM_DASHBOARD_URL"]),
             record: HookRecord {
                 // Nobody recorded any: then whoever is in a direct chat reads, as elsewhere.
                 senders: asking.senders,
                 groups: asking.groups.or(Some(Groups::Brief)),
                 deciders: asking.deciders,
-                dashboard: asking.dashboard.or(record.dashboard),
+                dashboard: asking.dashboard,
                 timeout_ms: record.timeout_ms,
                 ..HookRecord::default()
             },

@@ -8,7 +8,7 @@ use crate::cmd::output::write_line;
 use crate::cmd::own_program;
 use crate::cmd::owner;
 use crate::env::Env;
-use crate::error::{Called, Error, ExitCode, Result};
+use crate::error::{Called, ExitCode, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
 use crate::mode::Mode;
@@ -31,13 +31,7 @@ use std::path::{Path, PathBuf};
 pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.place, env)?;
     place.refuse_to_hide_an_older()?;
-    if place.is_a_brokers() {
-        let what = format!(
-            "could not install here: a broker answers from this folder, and no OpenClaw runs: {}",
-            place.home.display()
-        );
-        return Err(Error::new(ExitCode::Usage, what).next("name the OpenClaw home with --openclaw-home <folder>"));
-    }
+    place.refuse_a_brokers("install")?;
     let kind = match args.kind {
         Some(kind) => kind,
         // What cannot be looked at is told by what comes next.

@@ -2,6 +2,7 @@
 
 use super::question::{Asking, NONE, Question, spelled, yes_or_no};
 use crate::cli::SetupArgs;
+use crate::cmd::broker::remote::Remote;
 use crate::cmd::choice;
 use crate::cmd::context;
 use crate::cmd::doctor::openclaw::OpenClaw;
@@ -39,6 +40,8 @@ pub struct Answers {
     /// As `--notify` takes it; `None`: as recorded.
     pub notify: Option<String>,
     pub unit: Unit,
+    /// The broker that is asked, where one is.
+    pub broker: Option<Remote>,
 }
 
 /// A login that is to be made.
@@ -77,7 +80,7 @@ impl Answers {
     pub fn collect(
         args: &SetupArgs,
         env: &Env,
-        place: &OpenClawHome,
+        (place, broker): (&OpenClawHome, Option<Remote>),
         openclaw: &OpenClaw,
         asking: Asking,
     ) -> Result<Self> {
@@ -88,10 +91,13 @@ impl Answers {
             asking,
             record: hook_record::read(&place.hook_record_file())?.unwrap_or_default(),
         };
-        if !asking.asks {
+        if !asking.asks && broker.is_none() {
             collector.refuse_what_is_missing()?;
         }
-        let login = collector.login()?;
+        let login = match &broker {
+            Some(_) => None,
+            None => collector.login()?,
+        };
         let installed = choice::installed(place)?;
         let kind = collector.kind(installed, openclaw)?;
         let deciders = match kind {
@@ -105,7 +111,12 @@ impl Answers {
             kind_is_guess: is_guess && kind == Kind::Hook,
             deciders,
             notify: collector.notify()?,
-            unit: collector.unit(kind)?,
+            unit: match &broker {
+                Some(_) if unit::of_home(place, env).is_some() => Unit::Remove,
+                Some(_) => Unit::None,
+                None => collector.unit(kind)?,
+            },
+            broker,
         })
     }
 }

@@ -144,6 +144,9 @@ fn log_in(login: &Login, args: &SetupArgs) -> Result<Step> {
 fn install(answers: &Answers, args: &SetupArgs, place: &OpenClawHome) -> Result<Step> {
     let kind = answers.kind;
     let mut step = Step::of(&["hook", "install", "--as", kind.name()]);
+    if let Some(broker) = answers.broker.as_ref().filter(|broker| broker.uid.is_none()) {
+        step.path("--broker", Some(&broker.socket))?;
+    }
     if let Some(deciders) = &answers.deciders {
         step.flag("--deciders", deciders);
     }

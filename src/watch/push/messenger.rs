@@ -85,7 +85,7 @@ impl Push {
         let reply = Reply::with_buttons(text, vec![buttons]);
         let mut push = json!({"key": key, "channel": self.target.channel, "to": self.target.to, "text": reply.text});
         if let Some(presentation) = reply.presentation {
-            push["presentation"] = presentation;
+            push["presentation"] = json!(presentation);
         }
         (push, self.report)
     }

@@ -187,7 +187,9 @@ fn a_broker_that_is_gone_or_another_users_is_told_in_a_direct_chat_alone() {
     broker.stop();
     let answer = gateway.hook_run("direct");
     assert!(
-        message(&answer).starts_with("Sigilum could not be asked: the broker"),
+        message(&answer)
+            == "Sigilum could not be asked: nobody answers on the broker's socket. What helps, in a terminal: \
+             sigilum-authz-notify doctor",
         "{answer}"
     );
     let doctor = gateway.env.run(["doctor"]).output();
@@ -199,7 +201,7 @@ fn a_broker_that_is_gone_or_another_users_is_told_in_a_direct_chat_alone() {
         answer["reply"]["text"]
             .as_str()
             .unwrap()
-            .contains("the broker cannot be asked"),
+            .contains("nobody answers on the broker's socket"),
         "{answer}"
     );
     let mut stranger = command(2, "list");
@@ -224,9 +226,143 @@ fn a_broker_that_says_nothing_is_told_as_that() {
     let answer = gateway.hook_run("direct");
     let told = message(&answer);
     assert!(
-        told.contains("it does not answer in time") && !told.contains("os error"),
+        told.contains("the broker does not answer in time") && !told.contains("os error"),
         "{told}"
     );
+    // It runs: nobody is told to start it.
+    std::fs::remove_file(house.socket()).unwrap();
+    let closing = std::os::unix::net::UnixListener::bind(house.socket()).unwrap();
+    std::thread::spawn(move || closing.incoming().for_each(drop));
+    let asked = gateway.env.run(["authz", "list"]).expect(6).stderr;
+    assert!(asked.contains("starts it anew: "), "{asked}");
+}
+
+/// What a false or broken broker of the recorded user says: it moves no terminal, and makes no link in a chat.
+const NASTY: &str = "\u{1b}[2Jx\u{202e}y https://evil.example @everyone";
+
+/// One that answers each question with these lines, whose `id` becomes the question's where it is `null`.
+fn false_broker(house: &House, answer: impl Fn(&Value) -> Vec<Value> + Send + Sync + 'static) {
+    let _ = std::fs::remove_file(house.socket());
+    let listener = std::os::unix::net::UnixListener::bind(house.socket()).unwrap();
+    let answer = std::sync::Arc::new(answer);
+    let serve = move |mut stream: std::os::unix::net::UnixStream| {
+        let hello = json!({"sigilum-authz-notify": "broker", "version": 1, "account": NASTY, "namespaces": [NS], "namespace": NS});
+        let _ = writeln!(stream, "{hello}");
+        for line in BufReader::new(stream.try_clone().unwrap())
+            .lines()
+            .map_while(Result::ok)
+        {
+            let question: Value = serde_json::from_str(&line).unwrap();
+            for mut line in answer(&question) {
+                if line.get("id").is_some_and(Value::is_null) {
+                    line["id"] = question["id"].clone();
+                }
+                let _ = writeln!(stream, "{line}");
+            }
+        }
+    };
+    let serve = std::sync::Arc::new(serve);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let serve = serve.clone();
+            std::thread::spawn(move || serve(stream));
+        }
+    });
+}
+
+#[test]
+fn what_a_broken_broker_says_moves_no_terminal_and_is_no_link() {
+    let house = House::new();
+    let broker = house.broker(&[]);
+    let gateway = Gateway::new(
+        &house,
+        &["--deciders", "telegram:1", "--notify", "matrix:@alice:localhost"],
+    );
+    broker.stop();
+    false_broker(&house, |question| {
+        let failed = json!({"code": 1, "text": NASTY, "next": NASTY});
+        let button =
+            |action: Value| json!({"blocks": [{"type": "buttons", "buttons": [{"label": "x", "action": action}]}]});
+        let reply = |action| json!({"text": NASTY, "presentation": button(action)});
+        let push = |to: &str| {
+            let action = json!({"type": "command", "command": "/sigilum show cl_1"});
+            json!({"push": {"key": "k", "channel": "matrix", "to": to, "text": NASTY, "presentation": button(action)}})
+        };
+        match (
+            question.get("status"),
+            question.get("list"),
+            question.get("relay"),
+            question.get("command"),
+        ) {
+            (Some(_), ..) => vec![
+                json!({"id": null, "status": {"namespace": NASTY, "mode": NASTY, "api": NASTY, "token": false, "why_not": NASTY}}),
+            ],
+            (_, Some(_), ..) => vec![json!({"id": null, "text": NASTY, "notes": [NASTY]})],
+            (_, _, Some(_), _) => vec![push("@mallory:evil.example"), push("@alice:localhost")],
+            (.., Some(_)) => vec![
+                json!({"id": null, "reply": reply(json!({"type": "url", "url": "https://evil.example"})), "messages": [], "logs": [NASTY]}),
+            ],
+            _ if question.get("show").is_some() => vec![json!({"id": null, "failed": failed})],
+            _ => vec![json!({"id": null, "messages": [NASTY], "logs": [NASTY, "a\nb"]})],
+        }
+    });
+    let is_plain = |text: &str| !text.contains(['\u{1b}', '\u{202e}']);
+    for args in [
+        "authz list",
+        "authz show cl_1",
+        "auth status",
+        "hook status",
+        "doctor",
+        "hook run --event command:new",
+    ] {
+        let output = gateway.env.run(args.split(' ')).output();
+        let said = output.stdout + &output.stderr;
+        assert!(said.contains("x·y") || said.contains("x y"), "{args}: {said}");
+        assert!(is_plain(&said), "{args}: {said:?}");
+    }
+    let in_a_chat = "·[2Jx·y https·//evil.example ·everyone";
+    let answer = gateway.hook_run("direct");
+    assert_eq!(message(&answer), in_a_chat);
+    assert_eq!(answer["logs"][1], "a b");
+    let mut serve = gateway.serve();
+    // What is for nobody who is recorded is not handed on.
+    let push = serve.hear()["push"].clone();
+    assert_eq!(
+        (&push["to"], &push["text"]),
+        (&json!("@alice:localhost"), &json!(in_a_chat))
+    );
+    assert_eq!(
+        push["presentation"]["blocks"][0]["buttons"][0]["action"]["type"],
+        "command"
+    );
+    let answer = serve.ask(&command(1, "list"));
+    let text = answer["reply"]["text"].as_str().unwrap();
+    assert!(text.contains("is no broker"), "{answer}");
+    assert_eq!(answer["reply"].get("presentation"), None, "{answer}");
+}
+
+/// A broker asks back once, whether a command is confirmed.
+#[test]
+fn a_broker_that_asks_back_without_end_is_none() {
+    let house = House::new();
+    let broker = house.broker(&[]);
+    let gateway = Gateway::new(&house, &["--deciders", "telegram:1"]);
+    broker.stop();
+    false_broker(&house, |question| match question["confirmed"].as_bool() {
+        Some(true) => vec![
+            json!({"id": null, "confirm": true}),
+            json!({"id": null, "messages": ["done"], "logs": []}),
+        ],
+        _ => vec![json!({"id": null, "confirm": true})],
+    });
+    let told = gateway.hook_run("direct");
+    assert!(message(&told).contains("is no broker"), "{told}");
+    let asked = gateway.env.run(["authz", "list"]).expect(6).stderr;
+    assert!(asked.contains("next: give the socket of the broker: "), "{asked}");
+    let mut serve = gateway.serve();
+    assert_eq!(serve.ask(&command(1, "approve cl_1"))["confirm"], true);
+    let answer = serve.ask(&json!({"id": 1, "confirmed": true}));
+    assert_eq!(message(&answer), "done", "{answer}");
 }
 
 #[test]
@@ -265,7 +401,10 @@ fn serve_goes_on_over_a_restart_of_the_broker_and_hands_its_messages_over() {
     assert!(answer["reply"]["text"].is_string(), "{answer}");
     broker.stop();
     let answer = serve.ask(&super::new_command(3));
-    assert!(message(&answer).contains("the broker cannot be asked"), "{answer}");
+    assert!(
+        message(&answer).contains("nobody answers on the broker's socket"),
+        "{answer}"
+    );
     let _broker = house.broker(&[]);
     let mut id = 3;
     wait_for("the broker is asked again", || {
@@ -422,7 +561,10 @@ fn doctor_tells_what_the_broker_says_of_its_api() {
     // Nobody answers: where no unit is known, the broker's own command starts it.
     broker.stop();
     let (text, next, code) = doctor("fail");
-    assert!(text.contains("nobody answers there") && code == 6, "{text}");
+    assert!(
+        text.contains("nobody answers on the broker's socket") && code == 6,
+        "{text}"
+    );
     if !std::path::Path::new("/etc/systemd/system/sigilum-authz-notify-broker.service").exists() {
         let next = next.as_str().unwrap();
         let starts = format!(
@@ -456,6 +598,11 @@ fn in_a_brokers_folder_and_beside_it_each_command_says_what_it_is() {
         install.contains("could not install here: a broker answers from this folder"),
         "{install}"
     );
+    let setup = inside("setup --yes --mode oss-local --namespace alice", 2);
+    assert!(
+        setup.contains("could not set up here: a broker answers from this folder"),
+        "{setup}"
+    );
     let unit = inside("watch --install-unit", 2);
     assert!(unit.contains("a broker has the token and renews it"), "{unit}");
     let doctor = house
@@ -474,6 +621,21 @@ fn in_a_brokers_folder_and_beside_it_each_command_says_what_it_is() {
     assert!(
         once.contains("a broker has the token of this home") && !once.contains("auth login"),
         "{once}"
+    );
+    // What is planned is done; the login is named, as the broker's user's.
+    let setup = said(&gateway.env, "setup --yes --as plugin --unit true", None, 0);
+    let steps: Vec<&str> = setup.lines().filter_map(|line| line.strip_prefix("$ ")).collect();
+    assert_eq!(
+        steps,
+        [
+            "sigilum-authz-notify hook install --as plugin",
+            "sigilum-authz-notify doctor"
+        ],
+        "{setup}"
+    );
+    assert!(
+        setup.contains("there is no login and no service here") && setup.contains(" auth login\n"),
+        "{setup}"
     );
     let unit = said(&gateway.env, "watch --install-unit", None, 2);
     assert!(unit.ends_with("next: sigilum-authz-notify doctor\n"), "{unit}");

@@ -189,6 +189,11 @@ pub const SITES: &[Site] = &[
         r#""give a path without .. in it"#,
         Case("a token file without a name"),
     ),
+    Site(
+        "fs",
+        r#"format!("look at whose it is"#,
+        Test("no_link_is_followed_and_only_a_token_is_taken"),
+    ),
     Site("fs::failure", "step)", Person(MACHINE)),
     Site("fs::append", "step)", Test("a_log_that_cannot_be_written_to")),
     Site(
@@ -215,6 +220,11 @@ pub const SITES: &[Site] = &[
         "home",
         r#""rename what is on the way to it"#,
         Person("a person gives a folder another name"),
+    ),
+    Site(
+        "home",
+        r#""name the OpenClaw home"#,
+        Person("a person knows where the home is"),
     ),
     // the hook, its files and the config
     Site(
@@ -286,11 +296,6 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::watch",
         r#""name the one that is there"#,
-        Person("a person knows where the home is"),
-    ),
-    Site(
-        "cmd::hook::install",
-        r#""name the OpenClaw home"#,
         Person("a person knows where the home is"),
     ),
     Site(
@@ -807,6 +812,27 @@ pub const SITES: &[Site] = &[
         r#""add --socket <path>""#,
         Person("a person knows where it is to answer"),
     ),
+    Site(
+        "cmd::broker::run",
+        r#""have it make a Unix stream socket"#,
+        Person(BROKERS),
+    ),
+    Site(
+        "cmd::broker::state",
+        r#""name the folder that broker run"#,
+        Test("nothing_is_set_up_or_unlocked_without_a_terminal"),
+    ),
+    Site(
+        "cmd::broker::asker",
+        r#""give it without a slash""#,
+        Person("a person knows what is meant"),
+    ),
+    Site(
+        "fs::socket",
+        r#"format!("make the folder first"#,
+        Test("what_has_the_sockets_name_stays_unless_a_broker_of_ours_left_it"),
+    ),
+    Site("fs::socket", "next)", Person("a person chooses a path")),
     Site("fs::socket", r#""give another path"#, Person(BROKERS)),
     Site("fs::socket", r#""stop that one first"#, Person(BROKERS)),
     Site("cmd::manual", "", Case("a manual page that is none")),
@@ -815,8 +841,8 @@ pub const SITES: &[Site] = &[
 /// The modules whose places are listed as one, and how many they have.
 pub const WHOLE: &[(&str, usize)] = &[
     ("broker::totp", 2),
-    ("cmd::broker::homes", 6),
-    ("cmd::broker::moving", 2),
+    ("cmd::broker::homes", 10),
+    ("cmd::broker::moving", 4),
     ("cmd::broker::totp", 3),
     ("cmd::doctor::fix", 1),
     ("cmd::doctor::checks::broker", 6),
