@@ -66,7 +66,7 @@ impl FromStr for ChatTarget {
                     .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         };
         let is_target =
-            |to: &str| (1..=256).contains(&to.len()) && !to.chars().any(|c| c.is_control() || c.is_whitespace());
+            |to: &str| (1..=256).contains(&to.len()) && !to.contains(|c: char| c.is_control() || c.is_whitespace() || c == ',');
         match text.split_once(':') {
             Some((channel, to)) if is_channel(channel) && is_target(to) => Ok(Self {
                 channel: channel.to_owned(),
@@ -300,6 +300,7 @@ mod tests {
             ("Matrix:@alice", None),
             ("--params:x", None),
             ("irc:a b", None),
+            ("matrix:@a:b,telegram:5", None),
             ("irc:a\nb", None),
         ];
         for (text, wanted) in targets {

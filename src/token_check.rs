@@ -40,7 +40,7 @@ impl Verdict {
     /// That of an answer, or of none, that says nothing of the token.
     fn of(error: ApiError) -> Self {
         match error {
-            ApiError::Status(_) | ApiError::Decode(_) => Self::Answered(error),
+            ApiError::Status(_) | ApiError::Later(..) | ApiError::Decode(_) => Self::Answered(error),
             error if error.is_strange() => Self::Answered(error),
             error => Self::NotChecked(error.to_string()),
         }

@@ -310,7 +310,7 @@ impl Desk<'_> {
         match self.api.request(self.token, &intent.claim_id, deadline) {
             Ok(Some(now)) if now.is(intent.decision.to()) => Ok(()),
             // The API answered: it is through with it.
-            Ok(Some(_)) if matches!(error, ApiError::Status(_)) => Err(Stopped::Refused(error.into())),
+            Ok(Some(_)) if matches!(error, ApiError::Status(_) | ApiError::Later(..)) => Err(Stopped::Refused(error.into())),
             _ => Err(Stopped::Unknown(error)),
         }
     }
@@ -333,7 +333,7 @@ fn lock_file(place: &OpenClawHome) -> PathBuf {
 fn may_be_done(error: &ApiError) -> bool {
     match error {
         ApiError::Http(HttpError::Timeout | HttpError::BrokenOff | HttpError::NotHttp | HttpError::TooLong(_)) => true,
-        ApiError::Status(status) => matches!(status, 200..300 | 500..),
+        ApiError::Status(status) | ApiError::Later(status, _) => matches!(status, 200..300 | 500..),
         ApiError::Decode(_) => true,
         _ => false,
     }

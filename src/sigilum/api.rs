@@ -4,6 +4,7 @@ use crate::request::{PAGE, Pending, Which};
 use crate::sigilum::http::{self, Http, HttpError, LoopbackTrust, Method, Request, Response, Url};
 use crate::sigilum::requests;
 use crate::sigilum::requests::DecodeError;
+use crate::time;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -30,6 +31,9 @@ pub enum ApiError {
     /// Any other status that is not 200.
     #[error("the API answered with status {0}")]
     Status(u16),
+    /// 429 or 503 with a `Retry-After` of so many seconds.
+    #[error("the API answered with status {0}, and asks to be left alone for {time}", time = time::duration(*.1))]
+    Later(u16, i64),
     /// 200, but not the answer that the contract promises.
     #[error(transparent)]
     Decode(#[from] DecodeError),
@@ -197,7 +201,7 @@ fn listed(answer: &Response) -> Result<Pending, ApiError> {
     }
 }
 
-/// Asks, and once more after a pause where the API is busy and there is time left.
+/// Asks, and once more after a pause where the API is busy, does not ask to be left alone, and there is time left.
 pub(super) fn patiently<T>(deadline: Instant, ask: impl Fn(Duration) -> Result<T, ApiError>) -> Result<T, ApiError> {
     let left = || deadline.saturating_duration_since(Instant::now());
     match ask(left()) {
@@ -215,6 +219,10 @@ pub(super) fn refusal(answer: &Response) -> ApiError {
         (401, Some("TOKEN_EXPIRED")) => ApiError::Expired,
         (401, _) => ApiError::Unauthorized,
         (403, Some("FORBIDDEN")) => ApiError::Forbidden,
+        (status @ (429 | 503), _) => match answer.retry_after.filter(|seconds| *seconds > 0) {
+            Some(seconds) => ApiError::Later(status, seconds),
+            None => ApiError::Status(status),
+        },
         (status, _) => ApiError::Status(status),
     }
 }

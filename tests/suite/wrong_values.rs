@@ -306,7 +306,7 @@ fn a_wrong_variable_is_gone_after_its_step() {
 fn a_value_of_a_flag_that_is_none_is_answered_with_what_is_expected_and_an_example() {
     let seconds = "give a whole number of seconds, such as 604800 for 7 days";
     let wait = "give a whole number of seconds from 0 to 3600, such as 60";
-    let time = "give a whole number of minutes, hours or days: 30m, 1h, 3d";
+    let time = "give a whole number of minutes, hours or days, a year at most: 30m, 1h, 3d";
     let fraction = "give a fraction between 0 and 1, such as 0.25";
     for (words, expected) in [
         ("watch --renew-at x", fraction),

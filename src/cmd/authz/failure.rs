@@ -43,6 +43,10 @@ impl Site {
             ApiError::Http(_) | ApiError::Status(429 | 500..) => {
                 (ExitCode::Unreachable, "run the command again in a while".to_owned())
             }
+            ApiError::Later(_, seconds) => {
+                let in_time = time::duration(seconds);
+                (ExitCode::Unreachable, format!("run the command again in {in_time}"))
+            }
             ApiError::Status(_) | ApiError::Decode(_) => (
                 ExitCode::Failure,
                 format!("see what answers at {}: is it a Sigilum API?", self.origin()),

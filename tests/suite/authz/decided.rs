@@ -333,12 +333,28 @@ fn what_the_api_refuses() {
         assert_eq!(world.decisions(), [entry("approve", 1, "not-done")], "{faults:?}");
         assert_eq!(world.status(1), "pending");
     }
+    // Asked to leave it alone, it is, until then.
+    for (retry_after, then) in [("3600", "1 h"), (in_an_hour().as_str(), "59 min")] {
+        let world = World::with_three();
+        let answer = format!("HTTP/1.1 429 Later\r\nRetry-After: {retry_after}\r\nContent-Length: 2\r\n\r\n{{}}");
+        world.api.next_faults([Fault::None, Fault::Raw(answer.into_bytes())]);
+        let output = world.authz(&format!("approve {} --yes", id(1))).expect(6);
+        assert_eq!(world.api.posts().len(), 1, "{}", output.stderr);
+        let next = format!("next: run the command again in {then}");
+        assert!(output.stderr.contains(&next), "{}", output.stderr);
+    }
     // Busy once: asked once more.
     let world = World::with_three();
     world.api.next_faults([Fault::None, busy()]);
     world.authz(&format!("approve {} --yes", id(1))).expect(0);
     assert_eq!(world.api.posts().len(), 2);
     assert_eq!(world.decisions(), [entry("approve", 1, "done")]);
+}
+
+/// As HTTP writes a time.
+fn in_an_hour() -> String {
+    let at = jiff::Timestamp::from_second(crate::env::now() + 3_599).unwrap();
+    at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 #[test]
