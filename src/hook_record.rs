@@ -65,8 +65,9 @@ impl FromStr for ChatTarget {
                     .bytes()
                     .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         };
-        let is_target =
-            |to: &str| (1..=256).contains(&to.len()) && !to.contains(|c: char| c.is_control() || c.is_whitespace() || c == ',');
+        let is_target = |to: &str| {
+            (1..=256).contains(&to.len()) && !to.contains(|c: char| c.is_control() || c.is_whitespace() || c == ',')
+        };
         match text.split_once(':') {
             Some((channel, to)) if is_channel(channel) && is_target(to) => Ok(Self {
                 channel: channel.to_owned(),

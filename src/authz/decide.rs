@@ -128,11 +128,16 @@ impl From<Error> for Stopped {
 impl Desk<'_> {
     /// Makes a decision. Only one process of a home decides at a time.
     pub fn decide(&self, wanted: &Wanted) -> Result<Decided, Stopped> {
-        let at_once = FileLock::try_acquire(&lock_file(self.place), self.place.anothers())?;
+        let anothers = self.place.anothers();
+        let (_lock, waited) = match FileLock::try_acquire(&lock_file(self.place), anothers) {
+            Ok(Some(lock)) => (Some(lock), false),
+            Ok(None) => (Some(self.lock()?), true),
+            // Where nothing can be written, as where it cannot be logged.
+            Err(_) if wanted.decision != Decision::Approve && anothers.is_none() => (None, false),
+            Err(error) => return Err(Stopped::Ours(error)),
+        };
         // What was read before somebody else was waited for may be old.
-        let is_fresh = wanted.is_fresh && at_once.is_some();
-        let _lock = at_once.map_or_else(|| self.lock(), Ok)?;
-        if !is_fresh {
+        if !wanted.is_fresh || waited {
             let now = self.read(wanted.shown)?;
             if now.as_ref().is_none_or(|now| now.fields() != wanted.shown.fields()) {
                 return Err(Stopped::Changed(now.map(Box::new)));
@@ -310,7 +315,9 @@ impl Desk<'_> {
         match self.api.request(self.token, &intent.claim_id, deadline) {
             Ok(Some(now)) if now.is(intent.decision.to()) => Ok(()),
             // The API answered: it is through with it.
-            Ok(Some(_)) if matches!(error, ApiError::Status(_) | ApiError::Later(..)) => Err(Stopped::Refused(error.into())),
+            Ok(Some(_)) if matches!(error, ApiError::Status(_) | ApiError::Later(..)) => {
+                Err(Stopped::Refused(error.into()))
+            }
             _ => Err(Stopped::Unknown(error)),
         }
     }

@@ -145,5 +145,6 @@ fn named(ways: &'static [&'static str]) -> ArgGroup {
 }
 
 fn parse_time(text: &str) -> Result<i64, String> {
-    time::parse_duration(text).ok_or_else(|| "give a whole number of minutes, hours or days, a year at most: 30m, 1h, 3d".to_owned())
+    time::parse_duration(text)
+        .ok_or_else(|| "give a whole number of minutes, hours or days, a year at most: 30m, 1h, 3d".to_owned())
 }

@@ -250,6 +250,31 @@ fn a_log_that_cannot_be_written_to() {
         approve().expect(0);
         world.api.change(&id(1), "status", "pending");
     }
+    // Nor may anything be made in the folder, the lock included.
+    let folder = world.env.openclaw().join(".sigilum");
+    for name in ["decisions.jsonl", "decisions.lock"] {
+        std::fs::remove_file(world.env.sigilum(name)).unwrap();
+    }
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o500)).unwrap();
+    let decide = |verb: &str| {
+        world
+            .authz(&format!("{verb} {} --yes", id(1)))
+            .by_user(STRANGER, &[STRANGER])
+    };
+    decide("approve").expect(1);
+    assert_eq!(world.status(1), "pending");
+    let output = decide("reject").expect(0);
+    assert_eq!(world.status(1), "rejected");
+    let says = "that was done, but not all of it is recorded";
+    let step = format!(
+        "next: chmod u+w {}; this decision stays out of the log\n",
+        folder.display()
+    );
+    assert!(
+        output.stderr.contains(says) && output.stderr.ends_with(&step),
+        "{}",
+        output.stderr
+    );
 }
 
 /// Two files of a bounded length; an open intent is carried along.
