@@ -8,7 +8,7 @@ use crate::cmd::exchange::server::Kept;
 use crate::env::Env;
 use crate::fs;
 use crate::home::OpenClawHome;
-use crate::hook_record;
+use crate::hook_record::{self, ChatTarget};
 use crate::token::record;
 use crate::watch::Waker;
 use crate::watch::push::{Push, Wanted};
@@ -62,8 +62,23 @@ struct Guests {
     last: u64,
     all: BTreeMap<u64, Guest>,
     waker: Option<Waker>,
-    /// When it was last made to look again, or is going to be.
-    looks: Option<Instant>,
+    looks: Looks,
+}
+
+/// When the watcher was last made to look again, or is going to be.
+#[derive(Default)]
+struct Looks(Option<Instant>);
+
+impl Looks {
+    /// When it is to look once more; `None`: it is going to.
+    fn due(&mut self, now: Instant) -> Option<Instant> {
+        if self.0.is_some_and(|next| next > now) {
+            return None;
+        }
+        let due = self.0.map_or(now, |last| last + LOOKS).max(now);
+        self.0 = Some(due);
+        Some(due)
+    }
 }
 
 struct Guest {
@@ -142,13 +157,7 @@ impl House {
     /// Hands a message to the first connection that wants what is for its reader.
     pub fn hand_over(&self, push: Push) {
         let guests = self.guests();
-        let wants = |guest: &&Guest| {
-            guest
-                .relay
-                .as_ref()
-                .is_some_and(|relay| relay.notify.as_ref() == Some(push.target()))
-        };
-        if let Some(guest) = guests.all.values().find(wants) {
+        if let Some(guest) = guests.for_reader(push.target()) {
             drop(guest.sender.send(Message::Push(push)));
         }
     }
@@ -217,16 +226,19 @@ impl House {
 }
 
 impl Guests {
+    /// The first who hands messages to this reader.
+    fn for_reader(&self, reader: &ChatTarget) -> Option<&Guest> {
+        let reads = |relay: &Relay| relay.notify.as_ref() == Some(reader);
+        let mut guests = self.all.values();
+        guests.find(|guest| guest.relay.as_ref().is_some_and(reads))
+    }
+
     /// Now, or as soon as it is time.
     fn look_again(&mut self) {
         let (Some(waker), now) = (self.waker.clone(), Instant::now()) else {
             return;
         };
-        let due = self.looks.map_or(now, |last| last + LOOKS);
-        if self.looks.is_some_and(|next| next > now) {
-            return;
-        }
-        self.looks = Some(due.max(now));
+        let Some(due) = self.looks.due(now) else { return };
         if due <= now {
             waker.look_again();
             return;
@@ -235,5 +247,52 @@ impl Guests {
             std::thread::sleep(due.saturating_duration_since(now));
             waker.look_again();
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn the_watcher_looks_at_once_and_then_every_five_seconds() {
+        let (mut looks, begun) = (Looks::default(), Instant::now());
+        let at = |millis| begun + Duration::from_millis(millis);
+        assert_eq!(looks.due(at(0)), Some(at(0)));
+        assert_eq!(looks.due(at(1)), Some(at(5000)));
+        for millis in 2..5000 {
+            assert_eq!(looks.due(at(millis)), None);
+        }
+        assert_eq!(looks.due(at(5000)), Some(at(10_000)));
+        assert_eq!(looks.due(at(20_000)), Some(at(20_000)));
+    }
+
+    #[test]
+    fn each_message_goes_to_whoever_hands_it_to_its_reader() {
+        let house = House::new(OpenClawHome::at("/nowhere".into()), Env::default(), false);
+        let (alice, bob): (ChatTarget, ChatTarget) = ("matrix:@a:x".parse().unwrap(), "telegram:1".parse().unwrap());
+        let (sender, _messages) = channel();
+        let numbers: Vec<u64> = [&alice, &bob]
+            .map(|reader| {
+                let number = house.enter(sender.clone());
+                let relay = Relay {
+                    notify: Some(reader.clone()),
+                    poll_requests: Some(1),
+                };
+                house.relay(number, relay);
+                number
+            })
+            .into();
+        let reader = |guest: Option<&Guest>| guest.and_then(|guest| guest.relay.as_ref()?.notify.clone());
+        for target in [&alice, &bob] {
+            assert_eq!(reader(house.guests().for_reader(target)).as_ref(), Some(target));
+        }
+        // However often the first one says that the API is to be asked.
+        let wanted = house.wanted().unwrap();
+        assert_eq!((wanted.target, wanted.every), (alice.clone(), Some(5)));
+        house.leave(numbers[0]);
+        assert!(house.guests().for_reader(&alice).is_none());
+        assert_eq!(house.wanted().unwrap().target, bob);
     }
 }
