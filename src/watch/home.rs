@@ -90,10 +90,12 @@ pub(super) struct Home {
 }
 
 impl Home {
-    pub fn new(place: OpenClawHome, env: &Env, seed: u64) -> Self {
+    /// `beside`: not the login that the home speaks for, but this namespace's, where that is another one. It is renewed and
+    /// nothing else; whoever serves the home has its lock.
+    pub fn new(place: OpenClawHome, beside: Option<String>, env: &Env, seed: u64) -> Self {
         Self {
             memory: Memory::new(seed, place.home.as_os_str().as_encoded_bytes()),
-            reader: SnapshotReader::new(&place, env),
+            reader: SnapshotReader::new(&place, beside, env),
             place,
             watcher_lock: None,
             lock_failed: None,
@@ -111,6 +113,11 @@ impl Home {
             told_of_no_way: false,
             failures: BTreeMap::new(),
         }
+    }
+
+    /// Whose login it is, where it is not the one that the home speaks for.
+    pub fn beside(&self) -> Option<&str> {
+        self.reader.beside.as_deref()
     }
 
     /// Something happened to its files.
@@ -180,7 +187,7 @@ impl Home {
             self.watcher_lock = None;
             self.status = None;
         }
-        if self.watcher_lock.is_some() || snapshot.owner.is_none() {
+        if self.watcher_lock.is_some() || snapshot.owner.is_none() || self.beside().is_some() {
             return Ok(());
         }
         self.watcher_lock = Some(WatcherLock::acquire(&self.place)?);
@@ -226,6 +233,10 @@ impl Home {
         (self.look_at, self.looked_at) = (None, Some(begun.steady));
         self.planned = Plan::default();
         let snapshot = self.look(id, shared);
+        if self.beside().is_some() && snapshot.owner.is_none() && snapshot.unreadable.is_none() {
+            self.had_token = false;
+            return;
+        }
         if !shared.rules.once && self.is_being_removed(&snapshot, begun) {
             self.planned.wake_steady = self.gone_since.map(|since| since + REMOVAL_MS);
             return;
@@ -403,7 +414,11 @@ impl Home {
     }
 
     fn log(&self, line: &LogEvent) {
-        let (home, text) = (self.place.home.display(), one_line(&line.text));
+        let home = match self.beside() {
+            Some(namespace) => format!("{} ({namespace})", self.place.home.display()),
+            None => self.place.home.display().to_string(),
+        };
+        let text = one_line(&line.text);
         match line.is_warning {
             true => tracing::warn!(%home, "{text}"),
             false => tracing::info!(%home, "{text}"),

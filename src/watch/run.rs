@@ -14,6 +14,7 @@ use crate::error::{ExitCode, OrFail, Result};
 use crate::home::OpenClawHome;
 use crate::time;
 use crate::token::lifetime::DEFAULT_FRACTION;
+use crate::token::record;
 use crate::token::token_command::TokenCommand;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,8 @@ const EVERYONE: HomeId = usize::MAX;
 pub enum Homes {
     /// These.
     Listed(Vec<OpenClawHome>),
+    /// A broker's folder: the login that it speaks for by itself, and each other one.
+    Brokers(OpenClawHome),
     /// `.openclaw` and every `.openclaw-*` in this folder, those that appear later too.
     AllIn {
         /// The person's home folder.
@@ -52,6 +55,7 @@ impl Homes {
     pub fn places(&self) -> Vec<OpenClawHome> {
         match self {
             Self::Listed(places) => places.clone(),
+            Self::Brokers(place) => vec![place.clone()],
             Self::AllIn { folder, read_only } => find_homes(folder, *read_only),
         }
     }
@@ -162,6 +166,8 @@ pub struct Watcher {
     homes: Vec<Home>,
     shared: Shared,
     all_in: Option<(PathBuf, Option<&'static str>)>,
+    /// Each login of this folder is kept.
+    all_of: Option<OpenClawHome>,
     seed: u64,
     waker: Waker,
     receiver: WakeReceiver,
@@ -185,9 +191,10 @@ impl Watcher {
         };
         let now = options.clock.now();
         let places = without_doubles(options.homes.places());
-        let all_in = match options.homes {
-            Homes::Listed(_) => None,
-            Homes::AllIn { folder, read_only } => Some((folder, read_only)),
+        let (all_in, all_of) = match options.homes {
+            Homes::Listed(_) => (None, None),
+            Homes::Brokers(place) => (None, Some(place)),
+            Homes::AllIn { folder, read_only } => (Some((folder, read_only)), None),
         };
         let shared = Shared {
             env: options.env,
@@ -209,10 +216,11 @@ impl Watcher {
         let mut watcher = Self {
             homes: places
                 .into_iter()
-                .map(|place| Home::new(place, &shared.env, seed))
+                .map(|place| Home::new(place, None, &shared.env, seed))
                 .collect(),
             shared,
             all_in,
+            all_of,
             seed,
             waker,
             receiver,
@@ -229,7 +237,7 @@ impl Watcher {
 
     fn watch(&mut self) {
         self.wait_for_homes();
-        let doing = match self.homes.len() {
+        let doing = match self.shared.homes_served {
             1 => "watching 1 OpenClaw home".to_owned(),
             count => format!("watching {count} OpenClaw homes"),
         };
@@ -338,7 +346,10 @@ impl Watcher {
         }
         for id in touched.homes {
             match self.homes.get_mut(id) {
-                Some(home) => home.touched(now),
+                Some(home) => {
+                    home.touched(now);
+                    self.search |= self.all_of.is_some();
+                }
                 None => self.search = true,
             }
         }
@@ -346,21 +357,35 @@ impl Watcher {
 
     /// With `--all`: to be told of homes that appear.
     fn wait_for_homes(&mut self) {
-        let Some((folder, _)) = &self.all_in else { return };
-        // Without events they are looked for every minute.
-        let _ = self.shared.file_watcher.watch(EVERYONE, [folder.clone()]);
+        if let Some((folder, _)) = &self.all_in {
+            // Without events they are looked for every minute.
+            let _ = self.shared.file_watcher.watch(EVERYONE, [folder.clone()]);
+        }
         self.find_new_homes();
     }
 
+    /// Each login gets a place of its own among the homes, the one of the first home too: that may become another one.
+    fn find_new_logins(&mut self, place: &OpenClawHome) {
+        let known = |namespace: &str| self.homes.iter().any(|home| home.beside() == Some(namespace));
+        let found = record::namespaces(&place.sigilum_dir()).unwrap_or_default();
+        let new: Vec<String> = found.into_iter().filter(|namespace| !known(namespace)).collect();
+        let home = |namespace| Home::new(place.clone(), Some(namespace), &self.shared.env, self.seed);
+        let homes: Vec<Home> = new.into_iter().map(home).collect();
+        self.homes.extend(homes);
+    }
+
     fn find_new_homes(&mut self) {
+        (self.searched, self.search) = (self.last.steady, false);
+        if let Some(place) = self.all_of.clone() {
+            self.find_new_logins(&place);
+        }
         let Some((folder, read_only)) = &self.all_in else {
             return;
         };
-        (self.searched, self.search) = (self.last.steady, false);
         for place in find_homes(folder, *read_only) {
             if self.homes.iter().all(|home| home.place.home != place.home) {
                 tracing::info!(home = %place.home.display(), "a new OpenClaw home");
-                self.homes.push(Home::new(place, &self.shared.env, self.seed));
+                self.homes.push(Home::new(place, None, &self.shared.env, self.seed));
             }
         }
         self.shared.homes_served = self.homes.len();

@@ -8,7 +8,8 @@ use crate::home::OpenClawHome;
 use crate::hook_record::HookRecord;
 use crate::openclaw::substitution::is_reference;
 use crate::openclaw::{config, entry, plugin_package};
-use crate::settings::{self, Owner, OwnerQuery};
+use crate::origin::Origin;
+use crate::settings::{self, Owner, OwnerQuery, Sourced};
 use crate::sigilum::http;
 use crate::token::claims;
 use secrecy::{ExposeSecret, SecretString};
@@ -37,6 +38,8 @@ const NOBODY: (Option<planner::Owner>, Stored) = (None, Stored::Missing);
 pub(super) struct SnapshotReader {
     /// Those that openclaw.json is made of, as far as they are known.
     files: Vec<PathBuf>,
+    /// The namespace that it is about; `None`: the one that the home speaks for.
+    pub beside: Option<String>,
     /// The owner as last worked out.
     pub owner: Option<Owner>,
     /// The token in its file.
@@ -52,9 +55,10 @@ pub(super) struct SnapshotReader {
 }
 
 impl SnapshotReader {
-    pub fn new(place: &OpenClawHome, env: &Env) -> Self {
+    pub fn new(place: &OpenClawHome, beside: Option<String>, env: &Env) -> Self {
         Self {
             files: vec![place.config.clone()],
+            beside,
             owner: None,
             stored: None,
             chosen: HookRecord::default(),
@@ -76,17 +80,26 @@ impl SnapshotReader {
             }
         };
         let (owner, file) = owner;
-        let config = self.read_config(place, is_told || self.chosen.notify.is_some());
+        // What else there is in the home is looked at once.
+        let is_beside = self.beside.is_some();
+        let config = match is_beside {
+            true => Ok(Config::Missing),
+            false => self.read_config(place, is_told || self.chosen.notify.is_some()),
+        };
         let config = config.unwrap_or_else(|error| Config::Broken(error.to_string()));
+        let approvals = match is_beside {
+            true => Ok(Vec::new()),
+            false => timed::read(place).map_err(|error| error.to_string()),
+        };
         Snapshot {
             config,
             owner,
             unreadable,
             file,
-            approvals: timed::read(place).map_err(|error| error.to_string()),
+            approvals,
             read_only: place.read_only.map(str::to_owned),
             flags: self.flags.clone(),
-            is_a_brokers: place.is_a_brokers(),
+            is_a_brokers: is_beside || place.is_a_brokers(),
             asks_a_broker: self.asks_a_broker,
         }
     }
@@ -124,6 +137,14 @@ impl SnapshotReader {
         }
         let (namespace, chosen) = settings::hook_namespace(place)?;
         self.asks_a_broker = chosen.broker.is_some();
+        let namespace = match &self.beside {
+            None => namespace,
+            Some(beside) if namespace.as_ref().is_some_and(|spoken_for| spoken_for.value == *beside) => None,
+            Some(beside) => Some(Sourced {
+                value: beside.clone(),
+                origin: Origin::LastRecord,
+            }),
+        };
         let Some(namespace) = namespace else {
             return Ok(NOBODY);
         };

@@ -323,36 +323,38 @@ fn it_takes_the_socket_that_a_service_manager_made() {
 fn its_user_logs_in_beside_it_and_it_renews_what_it_has() {
     let house = House::new();
     let broker = house.broker(&[]);
-    let login = house.env.run([
-        "auth",
-        "login",
-        "--mode",
-        "oss-local",
-        "--namespace",
-        "bob",
-        "--no-check",
-    ]);
-    let login = login
-        .args(["--print-token", "false", "--openclaw-home"])
-        .args([house.state()]);
-    login.expect(0);
+    let others = ["bob", "carol"];
+    for namespace in others {
+        let login = "auth login --mode oss-local --no-check --print-token false --namespace";
+        let run = house.env.run(login.split(' ')).args([namespace, "--openclaw-home"]);
+        run.args([house.state()]).expect(0);
+    }
     assert!(!house.state().join("openclaw.json").exists());
     let mut client = broker.connect();
-    assert_eq!(client.hear().unwrap()["namespaces"], json!([NS, "bob"]));
-    drop((client, broker));
-    // Due, it is signed anew with the secret that lies there.
-    let file = house.state().join(".sigilum/owner-token-bob.jwt");
-    let before = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(client.hear().unwrap()["namespaces"], json!([NS, "bob", "carol"]));
+    drop(client);
+    // Due, each is signed anew with the secret that lies there: by a broker that runs, and by one that is started then.
     let now = env::now();
     let secret = std::fs::read_to_string(house.state().join(".sigilum/jwt-secret")).unwrap();
-    let due = env::api::token(
-        secret.trim(),
-        json!({"namespace": "bob", "sub": "u", "email": "bob@local.sigilum", "iat": now - 900, "exp": now + 60}),
-    );
-    house.env.write("state/.sigilum/owner-token-bob.jwt", &due);
+    let stored = |namespace: &str| {
+        let file = house.state().join(format!(".sigilum/owner-token-{namespace}.jwt"));
+        std::fs::read_to_string(file).unwrap()
+    };
+    let renews = || {
+        let due = others.map(|namespace| {
+            let claims = json!({"namespace": namespace, "sub": "u", "email": format!("{namespace}@local.sigilum"),
+                "iat": now - 900, "exp": now + 60});
+            let due = env::api::token(secret.trim(), claims);
+            let file = format!("state/.sigilum/owner-token-{namespace}.jwt");
+            house.env.write(&file, &due);
+            (namespace, due)
+        });
+        wait_for("the tokens are renewed", || {
+            due.iter().all(|(namespace, due)| stored(namespace).trim() != due)
+        });
+    };
+    renews();
+    drop(broker);
     let _broker = house.broker(&[]);
-    wait_for("the token is renewed", || {
-        let stored = std::fs::read_to_string(&file).unwrap();
-        stored.trim() != due && stored != before
-    });
+    renews();
 }

@@ -148,7 +148,7 @@ fn watch(house: &Arc<House>) -> Result<Watching> {
     let recorded = recorded.and_then(|record| record.env.get(VARIABLE).cloned());
     let command = house.env.var(VARIABLE).map(str::to_owned).or(recorded);
     let (asked, hands) = (Arc::clone(house), Arc::clone(house));
-    let homes = Homes::Listed(vec![house.place.clone()]);
+    let homes = Homes::Brokers(house.place.clone());
     watch::start(watch::Options {
         token_command: command
             .map(|text| TokenCommand::parse(&text, VARIABLE, house.env.pairs()))
