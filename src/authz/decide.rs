@@ -128,14 +128,7 @@ impl From<Error> for Stopped {
 impl Desk<'_> {
     /// Makes a decision. Only one process of a home decides at a time.
     pub fn decide(&self, wanted: &Wanted) -> Result<Decided, Stopped> {
-        let anothers = self.place.anothers();
-        let (_lock, waited) = match FileLock::try_acquire(&lock_file(self.place), anothers) {
-            Ok(Some(lock)) => (Some(lock), false),
-            Ok(None) => (Some(self.lock()?), true),
-            // Where nothing can be written, as where it cannot be logged.
-            Err(_) if wanted.decision != Decision::Approve && anothers.is_none() => (None, false),
-            Err(error) => return Err(Stopped::Ours(error)),
-        };
+        let (_lock, waited) = self.lock_for(wanted.decision)?;
         // What was read before somebody else was waited for may be old.
         if !wanted.is_fresh || waited {
             let now = self.read(wanted.shown)?;
@@ -152,8 +145,12 @@ impl Desk<'_> {
     /// Takes an approval back whose time is over. `None`: it does not stand any more, and is forgotten.
     pub fn take_back(&self, approval: &TimedApproval) -> Result<Option<Decided>, Stopped> {
         // What a killed run did not send must not be taken for done once this one has.
-        self.settle_open()?;
-        let _lock = self.lock()?;
+        match self.settle_open() {
+            // A log that cannot be read keeps nothing approved.
+            Ok(_) | Err(Stopped::Ours(_)) => {}
+            Err(stopped) => return Err(stopped),
+        }
+        let _lock = self.lock_for(Decision::Revoke)?;
         let asked = AuthorizationRequest {
             claim_id: Some(approval.claim_id.clone()),
             ..AuthorizationRequest::default()
@@ -213,6 +210,18 @@ impl Desk<'_> {
             log.settle(intent, outcome, &answer)?;
         }
         Ok(open.len())
+    }
+
+    /// The lock for a decision, and whether it was waited for. Where there can be none, as in a folder that nothing can
+    /// be written to, a reject or a revoke is made all the same.
+    fn lock_for(&self, decision: Decision) -> Result<(Option<FileLock>, bool)> {
+        let anothers = self.place.anothers();
+        match FileLock::try_acquire(&lock_file(self.place), anothers) {
+            Ok(Some(lock)) => Ok((Some(lock), false)),
+            Ok(None) => Ok((Some(self.lock()?), true)),
+            Err(_) if decision != Decision::Approve && anothers.is_none() => Ok((None, false)),
+            Err(error) => Err(error),
+        }
     }
 
     fn lock(&self) -> Result<FileLock> {

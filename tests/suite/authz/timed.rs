@@ -273,6 +273,23 @@ fn what_the_watcher_would_sign_with_is_looked_for_when_it_matters() {
     }
 }
 
+/// A log that cannot be used, or a lock, keeps nothing approved.
+#[test]
+fn what_cannot_be_logged_is_taken_back_all_the_same() {
+    for name in ["decisions.jsonl", "decisions.lock"] {
+        let world = World::with_three();
+        world.approve_for(1, "30m");
+        world.pass(1_860);
+        std::fs::remove_file(world.env.sigilum(name)).unwrap();
+        std::fs::create_dir(world.env.sigilum(name)).unwrap();
+        let output = world.env.run(["watch", "--once", "--seed", "1"]).expect(0);
+        assert_eq!(world.status(1), "revoked", "{name}: {}", output.stderr);
+        let is_told = output.stderr.contains("not all of a decision is recorded");
+        assert_eq!(is_told, name == "decisions.jsonl", "{}", output.stderr);
+        assert_eq!(world.timed(), []);
+    }
+}
+
 /// A revoke that fails again and again is one decision: one intent, and one result in the end.
 #[test]
 fn a_revoke_that_keeps_failing_is_logged_once() {
