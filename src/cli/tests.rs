@@ -59,10 +59,8 @@ fn every_command_has_examples_that_can_be_copied() {
         if commands.is_empty() && found.is_empty() {
             faults.push(format!("{path:?} has no example"));
         }
-        // Those of the broker are on its page.
         let parts = ["\n\nEnvironment", "\n\nExit codes: "].into_iter();
-        let lacking =
-            parts.filter(|part| commands.is_empty() && path.first() != Some(&"broker") && !help.contains(part));
+        let lacking = parts.filter(|part| commands.is_empty() && !help.contains(part));
         faults.extend(lacking.map(|part| format!("{path:?} lacks {}", part.trim())));
         for line in &found {
             match parse(line) {
@@ -73,7 +71,9 @@ fn every_command_has_examples_that_can_be_copied() {
                 Ok(_) => {}
             }
         }
-        // A terminal has 80 columns, and clap wraps what is longer.
+        // A terminal has 80 columns, and clap wraps what is longer: a paragraph is one line, that it is wrapped once.
+        let prose = help.split("\n\n").filter(|block| !block.contains("\n  ") && block.contains('\n'));
+        faults.extend(prose.map(|block| format!("broken by hand: {block}")));
         let block = help.split("\n\n").find(|block| block.starts_with("Examples:"));
         let lines = block.unwrap_or_default().lines();
         let long = lines.filter(|line| line.chars().count() > 79);

@@ -41,7 +41,7 @@ Examples:
 
 Environment: as of auth login, and where the OpenClaw home is; PATH leads to openclaw
 
-Exit codes: 1 nothing was changed, as it was not agreed to, 2 an answer is missing; else that of the step that failed,
+Exit codes: 1 nothing was changed, as it was not agreed to, 2 an answer is missing; else that of the step that failed, \
 or of doctor, the last one";
 
 pub(super) const LOGIN: &str = "\
@@ -51,10 +51,10 @@ Examples:
   sigilum-authz-notify auth login --mode oss-local --source-home ~/sigilum
   sigilum-authz-notify auth login --dry-run
 
-Environment: SIGILUM_NAMESPACE, SIGILUM_MODE, SIGILUM_API_URL, SIGILUM_OWNER_TOKEN, SIGILUM_OWNER_EMAIL,
+Environment: SIGILUM_NAMESPACE, SIGILUM_MODE, SIGILUM_API_URL, SIGILUM_OWNER_TOKEN, SIGILUM_OWNER_EMAIL, \
 SIGILUM_OWNER_TOKEN_TTL_SECONDS, SIGILUM_SOURCE_HOME, SIGILUM_API_DB, JWT_SECRET; flags win over them
 
-Exit codes: 3 openclaw.json cannot be read or edited, 4 the token is none, or the API refuses it, 5 a lock stayed held,
+Exit codes: 3 openclaw.json cannot be read or edited, 4 the token is none, or the API refuses it, 5 a lock stayed held, \
 7 the signing secret or the local database is unavailable";
 
 pub(super) const SERVICE_ADD: &str = "\
@@ -63,7 +63,7 @@ Examples:
   sigilum-authz-notify service add --service-slug linear --mode gateway \\
     --upstream-base-url https://api.linear.app --upstream-secret-file key.txt
 
-Environment: SIGILUM_NAMESPACE, SIGILUM_SOURCE_HOME, SIGILUM_API_DB, GATEWAY_SIGILUM_HOME, GATEWAY_ADMIN_URL,
+Environment: SIGILUM_NAMESPACE, SIGILUM_SOURCE_HOME, SIGILUM_API_DB, GATEWAY_SIGILUM_HOME, GATEWAY_ADMIN_URL, \
 GATEWAY_ADMIN_TOKEN, GATEWAY_DATA_DIR, GATEWAY_MASTER_KEY; flags win over them
 
 Exit codes: 6 the Sigilum gateway cannot be reached, 7 a secret or the local database is unavailable";
@@ -74,7 +74,7 @@ Examples:
   sigilum-authz-notify hook install --as plugin --senders irc:alice!~alice@host
   sigilum-authz-notify hook install --as plugin --deciders telegram:123456789
 
-Environment: OPENCLAW_STATE_DIR, OPENCLAW_HOME, OPENCLAW_PROFILE, OPENCLAW_CONFIG_PATH, SIGILUM_NAMESPACE,
+Environment: OPENCLAW_STATE_DIR, OPENCLAW_HOME, OPENCLAW_PROFILE, OPENCLAW_CONFIG_PATH, SIGILUM_NAMESPACE, \
 PATH (leads to openclaw), SIGILUM_TRUST_HOME, and with --from-env what docs/settings.md lists
 
 Exit codes: 3 openclaw.json cannot be read or edited, 5 a lock stayed held";
@@ -86,7 +86,7 @@ Examples:
 
 Environment: where the OpenClaw home is, SIGILUM_NAMESPACE, JWT_SECRET, GATEWAY_ADMIN_URL, GATEWAY_ADMIN_TOKEN
 
-Exit codes: that of the worst fault, 3 openclaw.json before 4 the owner token before 7 a secret or the local database
+Exit codes: that of the worst fault, 3 openclaw.json before 4 the owner token before 7 a secret or the local database \
 before any other; warnings are none";
 
 pub(super) const HOOK_STATUS: &str = "\
@@ -108,7 +108,7 @@ Examples:
 
 Environment: SIGILUM_OWNER_TOKEN_COMMAND, RUST_LOG, and where the OpenClaw home is
 
-Exit codes: 8 another watcher serves this home; with --once the code of what could not be done; with --check
+Exit codes: 8 another watcher serves this home; with --once the code of what could not be done; with --check \
 1 no watcher serves this home, or an approval outlives its time, 4 a renewal is overdue";
 
 pub(super) const AUTHZ_APPROVE: &str = "\
@@ -120,7 +120,7 @@ Examples:
 
 Environment: SIGILUM_NAMESPACE, and where the OpenClaw home is; where OPENCLAW_SHELL is set nothing is decided
 
-Exit codes: 1 a request is not pending any more, or a limit is reached, 4 the owner token,
+Exit codes: 1 a request is not pending any more, or a limit is reached, 4 the owner token, \
 6 the API cannot be reached, or did not say whether it was done";
 
 pub(super) const AUTH_REFRESH: &str = "\
@@ -216,7 +216,7 @@ Examples:
   sigilum-authz-notify service list
   sigilum-authz-notify service list --namespace johndee --json
 
-Environment: SIGILUM_NAMESPACE, SIGILUM_SOURCE_HOME, SIGILUM_API_DB, GATEWAY_ADMIN_URL, GATEWAY_ADMIN_TOKEN, and where
+Environment: SIGILUM_NAMESPACE, SIGILUM_SOURCE_HOME, SIGILUM_API_DB, GATEWAY_ADMIN_URL, GATEWAY_ADMIN_TOKEN, and where \
 the OpenClaw home is
 
 Exit codes: 6 the Sigilum gateway cannot be reached, 7 the local database is unavailable";
@@ -226,7 +226,7 @@ Examples:
   sigilum-authz-notify service secret set linear --upstream-secret-file key.txt
   sigilum-authz-notify service secret set linear --upstream-secret-env KEY
 
-Environment: SIGILUM_NAMESPACE, SIGILUM_SOURCE_HOME, SIGILUM_API_DB, GATEWAY_ADMIN_URL, GATEWAY_ADMIN_TOKEN, and where
+Environment: SIGILUM_NAMESPACE, SIGILUM_SOURCE_HOME, SIGILUM_API_DB, GATEWAY_ADMIN_URL, GATEWAY_ADMIN_TOKEN, and where \
 the OpenClaw home is
 
 Exit codes: 6 the Sigilum gateway cannot be reached, 7 a secret or the local database is unavailable";
@@ -236,7 +236,7 @@ Examples:
   sigilum-authz-notify service rotate-key linear
   sigilum-authz-notify service rotate-key linear --finish
 
-Environment: SIGILUM_NAMESPACE, SIGILUM_SOURCE_HOME, SIGILUM_API_DB, GATEWAY_ADMIN_URL, GATEWAY_ADMIN_TOKEN, and where
+Environment: SIGILUM_NAMESPACE, SIGILUM_SOURCE_HOME, SIGILUM_API_DB, GATEWAY_ADMIN_URL, GATEWAY_ADMIN_TOKEN, and where \
 the OpenClaw home is
 
 Exit codes: 6 the Sigilum gateway cannot be reached, 7 a secret or the local database is unavailable";
@@ -246,10 +246,10 @@ Examples:
   sigilum-authz-notify service remove linear
   sigilum-authz-notify service remove linear --yes
 
-Environment: SIGILUM_NAMESPACE, SIGILUM_SOURCE_HOME, SIGILUM_API_DB, GATEWAY_ADMIN_URL, GATEWAY_ADMIN_TOKEN, and where
+Environment: SIGILUM_NAMESPACE, SIGILUM_SOURCE_HOME, SIGILUM_API_DB, GATEWAY_ADMIN_URL, GATEWAY_ADMIN_TOKEN, and where \
 the OpenClaw home is
 
-Exit codes: 1 nothing was removed, 6 the Sigilum gateway cannot be reached, 7 the local database is
+Exit codes: 1 nothing was removed, 6 the Sigilum gateway cannot be reached, 7 the local database is \
 unavailable";
 
 pub(super) const HOOK_RUN: &str = "\
@@ -259,7 +259,7 @@ Examples:
 
 Environment: OPENCLAW_STATE_DIR, OPENCLAW_HOME, OPENCLAW_PROFILE, OPENCLAW_CONFIG_PATH, SIGILUM_NAMESPACE
 
-Exit codes: 0 for every answer, also one that says what is wrong; 2 what was read is no event; with --event, 6 the
+Exit codes: 0 for every answer, also one that says what is wrong; 2 what was read is no event; with --event, 6 the \
 broker cannot be asked";
 
 pub(super) const HOOK_UNINSTALL: &str = "\
@@ -307,35 +307,52 @@ Environment: none
 Exit codes: 2 there is no such command";
 
 pub(super) const BROKER_RUN: &str = "\
-Agents run as the OpenClaw gateway's user and can read what it can. A broker runs as another user: it has the token, and
+Agents run as the OpenClaw gateway's user and can read what it can. A broker runs as another user: it has the token, and \
 the gateway's side only asks. It takes no decision over its socket, unless --decide says so. docs/broker.md sets one up.
 
 Examples:
   sigilum-authz-notify broker run --allow-uid openclaw \\
-    --socket /run/sigilum-authz-notify/broker.sock";
+    --socket /run/sigilum-authz-notify/broker.sock
+
+Environment: STATE_DIRECTORY, LISTEN_FDS (both by a service manager), SIGILUM_OWNER_TOKEN_COMMAND, RUST_LOG, HTTPS_PROXY, \
+NO_PROXY, SSL_CERT_FILE, and without --state where the OpenClaw home is
+
+Exit codes: 0 it was told to stop, 1 it cannot listen, 2 a user or a group is not there";
 
 pub(super) const BROKER_LOG: &str = "\
-What the broker itself wrote down: who asked for it (the user's number, and the sender that the chat named), and what
+What the broker itself wrote down: who asked for it (the user's number, and the sender that the chat named), and what \
 came of it. An agent that owns the OpenClaw gateway's process can show false words in the chat, and none here.
 
 Examples:
   sudo -u sigilum-authz-notify sigilum-authz-notify broker log
-  sigilum-authz-notify broker log --json";
+  sigilum-authz-notify broker log --json
+
+Environment: STATE_DIRECTORY, and where the OpenClaw home is
+
+Exit codes: 1 the log cannot be read";
 
 pub(super) const BROKER_TOTP_ENROLL: &str = "\
-Shows a secret once, for an authenticator app, and asks for one of its codes. A code counts once, for one decision; five
+Shows a secret once, for an authenticator app, and asks for one of its codes. A code counts once, for one decision; five \
 wrong ones lock deciding for 15 minutes, then twice as long each time, up to a day.
 
 Examples:
-  sudo -u sigilum-authz-notify sigilum-authz-notify broker totp enroll";
+  sudo -u sigilum-authz-notify sigilum-authz-notify broker totp enroll
+
+Environment: STATE_DIRECTORY, and where the OpenClaw home is
+
+Exit codes: 1 nothing was changed, or no code was right, 2 there is no terminal";
 
 pub(super) const BROKER_TOTP_UNLOCK: &str = "\
 Examples:
-  sudo -u sigilum-authz-notify sigilum-authz-notify broker totp unlock";
+  sudo -u sigilum-authz-notify sigilum-authz-notify broker totp unlock
+
+Environment: STATE_DIRECTORY, and where the OpenClaw home is
+
+Exit codes: 1 there is no second factor, 2 there is no terminal";
 
 pub(super) const BROKER_ADOPT: &str = "\
-Takes token and record out of an OpenClaw home, the token out of openclaw.json too, and makes them the broker's user's.
-What the records say of mode, e-mail, API, token command, checkout and database an agent could have written: it is shown
+Takes token and record out of an OpenClaw home, the token out of openclaw.json too, and makes them the broker's user's. \
+What the records say of mode, e-mail, API, token command, checkout and database an agent could have written: it is shown \
 and asked about, or typed again as flags. Run again after a crash, it goes on.
 
 Examples:
@@ -343,11 +360,20 @@ Examples:
     --state /var/lib/sigilum-authz-notify/.openclaw
   sudo sigilum-authz-notify broker adopt /home/claw/.openclaw \\
     --state /var/lib/sigilum-authz-notify/.openclaw \\
-    --mode managed --api-url https://api.sigilum.id";
+    --mode managed --api-url https://api.sigilum.id
+
+Environment: STATE_DIRECTORY
+
+Exit codes: 1 nothing was taken over, 2 a flag is missing, or a folder is not as it must be, 3 openclaw.json cannot be \
+read or edited, 4 there is no owner token, or it is not that user's";
 
 pub(super) const BROKER_RELEASE: &str = "\
 The way back: from then on the home's user, and agents that run as that user, can read the owner token.
 
 Examples:
   sudo sigilum-authz-notify broker release /home/claw/.openclaw \\
-    --state /var/lib/sigilum-authz-notify/.openclaw";
+    --state /var/lib/sigilum-authz-notify/.openclaw
+
+Environment: STATE_DIRECTORY
+
+Exit codes: 2 a folder is not as it must be, 3 openclaw.json cannot be read or edited, 4 there is no owner token";
