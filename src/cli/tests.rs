@@ -72,7 +72,9 @@ fn every_command_has_examples_that_can_be_copied() {
             }
         }
         // A terminal has 80 columns, and clap wraps what is longer: a paragraph is one line, that it is wrapped once.
-        let prose = help.split("\n\n").filter(|block| !block.contains("\n  ") && block.contains('\n'));
+        let prose = help
+            .split("\n\n")
+            .filter(|block| !block.contains("\n  ") && block.contains('\n'));
         faults.extend(prose.map(|block| format!("broken by hand: {block}")));
         let block = help.split("\n\n").find(|block| block.starts_with("Examples:"));
         let lines = block.unwrap_or_default().lines();

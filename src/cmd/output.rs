@@ -106,11 +106,17 @@ pub fn write_json(out: &mut dyn Write, result: &impl serde::Serialize) -> Result
 }
 
 /// Prints columns under their headers, two spaces apart, without trailing blanks. What moves a terminal or
-/// cannot be seen becomes `·`: cells may come from a database that others write. On a terminal, long cells are cut so that
-/// a line fits; elsewhere each is whole.
+/// cannot be seen becomes `·`: cells may come from a database that others write. On a terminal, long cells but the first,
+/// which is what a row is named by, are cut so that a line fits. Where it cannot, a row is a block of lines, and whole;
+/// so are all cells where no terminal is, or there are no headers.
 pub fn table(out: &mut dyn Write, headers: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
     // Written at once: standard output would write line by line.
-    out.write_all(laid_out(headers, rows, terminal_width()).as_bytes())
+    out.write_all(laid_out(headers, rows, terminal_width(), LEAST).as_bytes())
+}
+
+/// The same where each cell counts, as somebody decides by it: none is cut.
+pub fn whole_table(out: &mut dyn Write, headers: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    out.write_all(laid_out(headers, rows, terminal_width(), usize::MAX).as_bytes())
 }
 
 /// How many characters fit into a line of the terminal that standard output is.
@@ -122,7 +128,8 @@ fn terminal_width() -> Option<usize> {
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
-fn laid_out(headers: &[&str], rows: &[Vec<String>], fits: Option<usize>) -> String {
+/// As text: in lines of at most `fits` characters, in which no column is cut to less than `least`.
+fn laid_out(headers: &[&str], rows: &[Vec<String>], fits: Option<usize>, least: usize) -> String {
     let rows: Vec<Vec<String>> = rows
         .iter()
         .map(|row| row.iter().map(|cell| text::plain(cell)).collect())
@@ -133,8 +140,11 @@ fn laid_out(headers: &[&str], rows: &[Vec<String>], fits: Option<usize>) -> Stri
             *width = (*width).max(cell.chars().count());
         }
     }
-    if let Some(fits) = fits {
-        narrow(&mut widths, fits);
+    let has_headers = !headers.iter().all(|header| header.is_empty());
+    if let Some(fits) = fits.filter(|_| has_headers)
+        && !narrow(&mut widths, fits, least)
+    {
+        return blocks(headers, &rows);
     }
     let mut text = String::new();
     let mut line = |cells: &mut dyn Iterator<Item = &str>| {
@@ -147,7 +157,7 @@ fn laid_out(headers: &[&str], rows: &[Vec<String>], fits: Option<usize>) -> Stri
         text.truncate(text.trim_end_matches(' ').len());
         text.push('\n');
     };
-    if !headers.iter().all(|header| header.is_empty()) {
+    if has_headers {
         line(&mut headers.iter().copied());
     }
     for row in &rows {
@@ -156,14 +166,28 @@ fn laid_out(headers: &[&str], rows: &[Vec<String>], fits: Option<usize>) -> Stri
     text
 }
 
-/// Takes from the widest columns until all fit into a line.
-fn narrow(widths: &mut [usize], fits: usize) {
+/// Takes from the widest columns but the first until all fit into a line; whether they do.
+fn narrow(widths: &mut [usize], fits: usize, least: usize) -> bool {
     let gaps = 2 * widths.len().saturating_sub(1);
-    while widths.iter().sum::<usize>() + gaps > fits
-        && let Some(widest) = widths.iter_mut().max().filter(|width| **width > LEAST)
-    {
+    while widths.iter().sum::<usize>() + gaps > fits {
+        let Some(widest) = widths.iter_mut().skip(1).max().filter(|width| **width > least) else {
+            return false;
+        };
         *widest -= 1;
     }
+    true
+}
+
+/// A line for each cell, behind its header, and an empty one between rows.
+fn blocks(headers: &[&str], rows: &[Vec<String>]) -> String {
+    let width = headers.iter().map(|header| header.len()).max().unwrap_or_default();
+    let block = |row: &Vec<String>| -> String {
+        let lines = headers.iter().zip(row);
+        lines
+            .map(|(header, cell)| format!("{header:width$}  {cell}\n"))
+            .collect()
+    };
+    rows.iter().map(block).collect::<Vec<_>>().join("\n")
 }
 
 /// A cell of at most so many characters.
@@ -177,30 +201,42 @@ fn cut(cell: &str, width: usize) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use super::LEAST;
+
     #[test]
     fn columns_line_up_and_control_characters_are_harmless() {
         let rows = [
             vec!["linear".to_owned(), "Linear\u{1b}[31m".to_owned(), "1".to_owned()],
             vec!["ü".to_owned(), String::new(), String::new()],
         ];
-        let laid_out = super::laid_out(&["SLUG", "NAME", "KEYS"], &rows, None);
+        let laid_out = super::laid_out(&["SLUG", "NAME", "KEYS"], &rows, None, LEAST);
         assert_eq!(laid_out, "SLUG    NAME         KEYS\nlinear  Linear·[31m  1\nü\n");
     }
 
     #[test]
-    fn the_widest_cells_are_cut_where_a_terminal_is_narrow() {
+    fn a_narrow_terminal_gets_the_widest_cells_cut_or_a_block_for_each_row() {
         let rows = [vec![
             "cl_1".to_owned(),
             "a very long description".to_owned(),
             "mail".to_owned(),
         ]];
-        let at = |width| super::laid_out(&["ID", "WHAT", "FOR"], &rows, Some(width));
+        let as_wide = |width, least| super::laid_out(&["ID", "WHAT", "FOR"], &rows, Some(width), least);
+        let whole = "ID    WHAT                     FOR\ncl_1  a very long description  mail\n";
+        assert_eq!(as_wide(35, LEAST), whole);
+        assert_eq!(as_wide(35, usize::MAX), whole);
         assert_eq!(
-            at(35),
-            "ID    WHAT                     FOR\ncl_1  a very long description  mail\n"
+            as_wide(24, LEAST),
+            "ID    WHAT          FOR\ncl_1  a very long…  mail\n"
         );
-        assert_eq!(at(24), "ID    WHAT          FOR\ncl_1  a very long…  mail\n");
-        // Never to nothing.
-        assert_eq!(at(3), "ID    WHAT      FOR\ncl_1  a very …  mail\n");
+        // Never to nothing, and never the name of a row.
+        let in_blocks = "ID    cl_1\nWHAT  a very long description\nFOR   mail\n";
+        assert_eq!(as_wide(19, LEAST), in_blocks);
+        assert_eq!(as_wide(34, usize::MAX), in_blocks);
+        let two = [rows[0].clone(), rows[0].clone()];
+        let both = super::laid_out(&["ID", "WHAT", "FOR"], &two, Some(19), LEAST);
+        assert_eq!(both, format!("{in_blocks}\n{in_blocks}"));
+        let named = [vec!["A name".to_owned(), "what it says, in full".to_owned()]];
+        let no_headers = super::laid_out(&["", ""], &named, Some(10), LEAST);
+        assert_eq!(no_headers, "A name  what it says, in full\n");
     }
 }
