@@ -221,7 +221,7 @@ impl Sources<'_> {
     /// # Errors
     /// Why no edit of the files can do that; some of them may be changed then.
     pub fn put(&mut self, wanted: &Value) -> Result<(), String> {
-        if self.links.is_empty() {
+        if !holds_include(&self.values[0]) {
             self.values[0] = wanted.clone();
             return Ok(());
         }

@@ -190,6 +190,20 @@ fn an_edit_goes_where_openclaw_reads_it() {
             r#"{"hooks":{hooks}}"#,
         ),
         (
+            "the root, no file",
+            r#"{"$include":[],"gateway":{}}"#,
+            "{}",
+            "openclaw.json",
+            r#"{"gateway":{},"hooks":{hooks}}"#,
+        ),
+        (
+            "no file",
+            r#"{"hooks":{"$include":[]}}"#,
+            "{}",
+            "openclaw.json",
+            r#"{"hooks":{"$include":[],"internal":{internal}}}"#,
+        ),
+        (
             "the root, with the entry in it",
             r#"{"$include":"./part.json5","gateway":{}}"#,
             r#"{"hooks":{"internal":{"entries":{"HOOK":{"enabled":true}}}}}"#,
