@@ -68,10 +68,15 @@ pub fn filler(len: usize) -> String {
     }
 }
 
-/// A JSON text with U+FFFD for each escape that is half a surrogate pair. JavaScript may write such ones, our parser
-/// takes none: one request could hide all others, one event's sender its answer.
-pub fn without_lone_surrogates(json: &[u8]) -> Cow<'_, [u8]> {
-    let mut json = Cow::Borrowed(json);
+/// A JSON text with U+FFFD for each escape that is half a surrogate pair and for what is no UTF-8, and without a byte
+/// order mark. JavaScript reads and writes such ones, our parser takes none: one request could hide all others, one
+/// event's sender its answer.
+pub fn readable_json(json: &[u8]) -> Cow<'_, [u8]> {
+    let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
+    let mut json = match String::from_utf8_lossy(json) {
+        Cow::Borrowed(_) => Cow::Borrowed(json),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    };
     let mut at = 0;
     // In JSON a backslash stands in texts only, and never alone.
     while let Some(found) = json

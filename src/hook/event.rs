@@ -55,7 +55,7 @@ pub struct Readers {
 
 /// The JSON object in `bytes`. The error says where it is broken and quotes nothing: an old handler's events hold a token.
 pub fn parse(bytes: &[u8]) -> Result<Value, String> {
-    let value: Value = serde_json::from_slice(&text::without_lone_surrogates(bytes))
+    let value: Value = serde_json::from_slice(&text::readable_json(bytes))
         .map_err(|error| format!("it is not JSON, line {} column {}", error.line(), error.column()))?;
     match value.is_object() {
         true => Ok(value),

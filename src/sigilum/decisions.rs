@@ -133,7 +133,7 @@ impl Api<'_> {
 }
 
 fn decode<T: serde::de::DeserializeOwned>(answer: &Response) -> Result<T, ApiError> {
-    let body = text::without_lone_surrogates(&answer.body);
+    let body = text::readable_json(&answer.body);
     Ok(serde_json::from_slice(&body).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => DecodeError::Unexpected,
         _ => DecodeError::NotJson,

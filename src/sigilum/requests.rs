@@ -24,7 +24,7 @@ pub enum DecodeError {
 
 /// Reads the API's answer. Missing and odd fields are `None`; of a longer list only [`PAGE`] requests are kept.
 pub fn decode(body: &[u8]) -> Result<Pending, DecodeError> {
-    let body = text::without_lone_surrogates(body);
+    let body = text::readable_json(body);
     let Object(answer) = serde_json::from_slice::<Object<Answer>>(&body).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => DecodeError::NoRequests,
         _ => DecodeError::NotJson,

@@ -1028,14 +1028,21 @@ fn bad_input_is_the_callers_to_mend() {
             format!("could not use the event {event:?}: nothing is said to it\n  next: give --event command:new\n");
         assert!(output.stderr.ends_with(&says), "{}", output.stderr);
     }
-    // JavaScript's JSON may hold half a character.
+    // JavaScript's JSON may hold half a character, and JavaScript reads what is no UTF-8.
     let person = Person::new();
     let event = person.event(json!({"senderId": "SENDER"})).to_string();
-    let output = person
-        .env
-        .run(["hook", "run"])
-        .stdin(event.replace("SENDER", r"a\ud83d"));
-    assert!(Answer::of(&output.expect(0)).only_log().starts_with("0 pending"));
+    let (before, behind) = event.split_once("SENDER").unwrap();
+    for (mark, sender) in [
+        (&b""[..], &br"a\ud83d"[..]),
+        (b"", br"\ude00\ud83d"),
+        (b"", b"Ren\xe9"),
+        (b"", b"\xed\xa0\xbd"),
+        (b"\xef\xbb\xbf", b"a"),
+    ] {
+        let event = [mark, before.as_bytes(), sender, behind.as_bytes()].concat();
+        let output = person.env.run(["hook", "run"]).stdin(event).expect(0);
+        assert!(Answer::of(&output).only_log().starts_with("0 pending"));
+    }
     // Unknown fields and fields of another type are no reason to fail.
     let odd = r#"{"type":7,"action":{},"sessionKey":[],"env":[],"home":3,"senderId":null,"new":{"field":[1,2]}}"#;
     assert_eq!(
