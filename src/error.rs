@@ -136,6 +136,8 @@ impl Called {
     }
 
     fn told(&self, command: &str) -> String {
+        // What it reads stands behind its flags.
+        let (command, reads) = command.split_at(command.find(" < ").unwrap_or(command.len()));
         let mut words = command.split(' ');
         let mut program = words.next();
         // Another user's command: the home is theirs, but what was said of the owner is meant there too.
@@ -170,7 +172,7 @@ impl Called {
                 before += &format!("{variable}={value} ");
             }
         }
-        before + command + &behind
+        before + command + &behind + reads
     }
 }
 
@@ -325,6 +327,11 @@ mod tests {
             (
                 "sudo -u broker sigilum-authz-notify doctor --fix --openclaw-home /x",
                 "sudo -u broker sigilum-authz-notify doctor --fix --openclaw-home /x",
+            ),
+            (
+                "have it read: sigilum-authz-notify auth login --owner-token-stdin < the file",
+                "have it read: sigilum-authz-notify auth login --owner-token-stdin --namespace alice --api-url \
+                 http://127.0.0.1:9 --openclaw-home '/a b' --config /c < the file",
             ),
             (
                 "what OpenClaw thinks of it: openclaw config validate",

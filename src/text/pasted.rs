@@ -58,7 +58,7 @@ pub fn is_no_value(text: &str) -> bool {
     matches!(text, "undefined" | "null")
 }
 
-/// What a person, a shell or a script was to put something else in the place of: `${NAME}`, `$NAME`, `<token>`,
+/// What a person, a shell or a script was to put something else in the place of: `${NAME}`, `$NAME`, `%NAME%`, `<token>`,
 /// `undefined`.
 pub fn is_placeholder(text: &str) -> bool {
     let around = |start, end| text.starts_with(start) && text.ends_with(end);
@@ -69,14 +69,25 @@ pub fn is_placeholder(text: &str) -> bool {
                 .bytes()
                 .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
     };
-    let is_variable = text.strip_prefix('$').is_some_and(is_name);
+    let of_windows = text.strip_prefix('%').and_then(|text| text.strip_suffix('%'));
+    let is_variable = text.strip_prefix('$').or(of_windows).is_some_and(is_name);
     is_no_value(text) || is_variable || around("<", ">") || around("${", "}") || around("{{", "}}")
+}
+
+/// The text, with what is no UTF-8 replaced: quotes and letters of an older encoding (Windows-1252), around what matters.
+/// `None` where it is not text.
+pub fn decode_roughly(bytes: &[u8]) -> Option<Decoded> {
+    let is_binary = bytes.iter().any(|byte| matches!(byte, 0..=8 | 14..=26 | 28..=31));
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    (!is_binary).then_some(Decoded { text, was_utf16: false })
 }
 
 /// The text as it was before a terminal, a mail program or a browser wrote it down, with what each of them did, in words
 /// that follow "left out"; `None` where none did.
 pub fn as_it_was(text: &str) -> Option<(String, Vec<&'static str>)> {
-    let steps: [(Undo, &'static str); 6] = [
+    let steps: [(Undo, &'static str); 8] = [
+        (from_base64, "its base64 encoding"),
+        (from_wide, "the full width of its signs"),
         (without_colours, "a terminal's colours"),
         (without_quote_marks, "the quote marks before its lines"),
         (from_quoted_printable, "its quoted-printable encoding"),
@@ -145,6 +156,37 @@ fn from_dashes(text: &str) -> Option<String> {
     let plain = text.replace('\u{2014}', "--");
     let plain = plain.replace(['\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2212}'], "-");
     (plain != text).then_some(plain)
+}
+
+/// From the wide signs that a keyboard of East Asia types (`．`, Unicode's block of full-width forms).
+fn from_wide(text: &str) -> Option<String> {
+    const WIDER: u32 = 0xfee0;
+    let narrow = |c: char| match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - WIDER).unwrap_or(c),
+        other => other,
+    };
+    let plain: String = text.chars().map(narrow).collect();
+    (plain != text).then_some(plain)
+}
+
+/// From base64 (RFC 4648 §4) of all of it, as a secret of Kubernetes or `Basic` credentials have it; broken into lines or
+/// not.
+fn from_base64(text: &str) -> Option<String> {
+    // Shorter than any token.
+    const SHORTEST: usize = 64;
+    const SIGNS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let whole: String = text.trim().trim_start_matches("Basic ").split_whitespace().collect();
+    let (mut bytes, mut held, mut bits) = (Vec::new(), 0_usize, 0);
+    for sign in whole.trim_end_matches('=').chars() {
+        held = (held << 6 | SIGNS.find(sign)?) & 0xffff;
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push(u8::try_from(held >> bits & 0xff).ok()?);
+        }
+    }
+    let text = String::from_utf8(bytes).ok().filter(|_| whole.len() >= SHORTEST)?;
+    Some(text.trim().to_owned())
 }
 
 /// Of what is nothing but base64 (RFC 4648 §4) and dots: as base64url, without padding.
@@ -223,6 +265,12 @@ mod tests {
                 "the dashes of a text program",
             ),
             ("eya+b/=.c==", "eya-b_.c", "the signs of plain base64"),
+            ("ａ．ｂ＿ｃ", "a.b_c", "the full width of its signs"),
+            (
+                "Basic YWxpY2U6YSBwYXNzcGhyYXNlIG9mIHdvcmRz\nIHRoYXQgaXMgbG9uZ2VyIHRoYW4gZm9ydHkgYnl0ZXM=",
+                "alice:a passphrase of words that is longer than forty bytes",
+                "its base64 encoding",
+            ),
         ] {
             assert_eq!(as_it_was(text), Some((was.to_owned(), vec![undone])), "{text}");
         }

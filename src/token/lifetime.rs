@@ -136,7 +136,7 @@ mod tests {
         const NOW: i64 = 1_800_000_000;
         const WEEK: i64 = 604_800;
         let longest = i64::try_from(LONGEST).unwrap();
-        let ms = Some(TimeFault::Milliseconds);
+        let ms = Some(TimeFault::Unit("milliseconds"));
         let future = Some(TimeFault::FromFuture);
         let (long, none) = (Some(TimeFault::TooLong), Some(TimeFault::NoDate));
         // iat, exp; the fault, whether it is due, what is said of its expiry
@@ -173,6 +173,28 @@ mod tests {
             (
                 Some(NOW),
                 Some(NOW * 1_000_000),
+                Some(TimeFault::Unit("microseconds")),
+                true,
+                "not known: the token's times (iat, exp) are in microseconds",
+            ),
+            (
+                Some(NOW),
+                Some(NOW * 1_000_000_000),
+                Some(TimeFault::Unit("nanoseconds")),
+                true,
+                "not known: the token's times (iat, exp) are in nanoseconds",
+            ),
+            // The last second of the year 9999, and JavaScript's largest number.
+            (
+                Some(NOW),
+                Some(253_402_300_799),
+                long,
+                true,
+                "not known: the token lives for over ten years",
+            ),
+            (
+                Some(NOW),
+                Some((1 << 53) - 1),
                 none,
                 true,
                 "not known: the token's times (iat, exp) are no dates",

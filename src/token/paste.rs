@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 pub const MAX_TEXT: usize = 64 * 1024;
 
 /// How secrets begin that are no owner tokens, and what they are. The first three are Sigilum's own.
-const OTHER_SECRETS: [(&str, &str); 13] = [
+const OTHER_SECRETS: [(&str, &str); 17] = [
     ("sk_live_", "the API key of a Sigilum service"),
     ("gw_", "the upstream secret of a Sigilum gateway connection"),
     ("cl_", "the id of a request"),
@@ -26,6 +26,10 @@ const OTHER_SECRETS: [(&str, &str); 13] = [
     ("glpat-", "a token of GitLab"),
     ("xox", "a token of Slack"),
     ("AKIA", "an access key of AWS"),
+    ("AIza", "an API key of Google"),
+    ("hf_", "a token of Hugging Face"),
+    ("npm_", "a token of npm"),
+    ("whsec_", "the secret of a webhook"),
 ];
 
 /// What a local API signs with, pasted with its name.
@@ -121,7 +125,14 @@ pub fn read(bytes: &[u8]) -> Result<Pasted, NoToken> {
     if bytes.len() > MAX_TEXT {
         return Err(Invalid::TooLong.into());
     }
-    let decoded = pasted::decode(bytes).ok_or(NoToken::NotText)?;
+    let decoded = match pasted::decode(bytes) {
+        Some(decoded) => decoded,
+        None => match pasted::decode_roughly(bytes) {
+            // What is no text may still say so with a few words of ASCII.
+            Some(decoded) if find(&decoded.text).is_ok() => decoded,
+            _ => return Err(NoToken::NotText),
+        },
+    };
     let marks = pasted::without_paste_marks(&decoded.text);
     let text = marks.as_deref().unwrap_or(&decoded.text);
     let invisible = pasted::without_invisible(text);
@@ -177,6 +188,8 @@ fn find(text: &str) -> Result<Sound, NoToken> {
     let one = match found.len() {
         0 => return Err(what_it_is(text)),
         1 => found.remove(0),
+        // Pieces of one or of several: what the first one lacks is what to say.
+        _ if found.iter().all(|one| one.fault.is_some()) => found.remove(0),
         _ => {
             return Err(NoToken::Several(
                 found.iter().map(|one| told(&one.token, text)).collect(),
@@ -299,6 +312,8 @@ fn begins(pieces: &[&str]) -> Option<Found> {
             // The claims of a token that lacks its header look like one.
             [first] | [first, _] if lacks_header(first) => best = found(Some(NoToken::NoBeginning)),
             [_, _] if claims::is_unsigned(header) => best = found(Some(Invalid::Unsigned.into())),
+            // Any other JSON in base64.
+            [_] if !header.contains_key("alg") => {}
             [_] | [_, _] => best = found(Some(NoToken::NoEnd)),
             [_, said, signature] if claims::members(said).is_some() => match signature_length(header) {
                 Some(length) if signature.len() < length => best = found(Some(NoToken::NoEnd)),
@@ -350,7 +365,7 @@ fn of_another_issuer(token: &str) -> Option<NoToken> {
 fn what_it_is(text: &str) -> NoToken {
     let lower = text.get(..text.len().min(4096)).unwrap_or(text).to_ascii_lowercase();
     let begins = |starts: &[&str]| starts.iter().any(|start| lower.starts_with(start));
-    if text.is_empty() {
+    if text.trim_matches(['"', '\'', ' ']).is_empty() {
         return Invalid::Empty.into();
     }
     if is_masked(text) {

@@ -12,9 +12,9 @@ pub(super) const LATEST: i64 = 100_000_000_000;
 /// Why a token's times cannot be right. Whoever can renew such a token does so, whatever it says of its expiry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TimeFault {
-    /// As JavaScript counts time.
-    #[error("the token's times (iat, exp) are in milliseconds, where the API reads seconds")]
-    Milliseconds,
+    /// As JavaScript counts time, or a more precise clock: the unit.
+    #[error("the token's times (iat, exp) are in {0}, where the API reads seconds")]
+    Unit(&'static str),
     /// In no calendar.
     #[error("the token's times (iat, exp) are no dates")]
     NoDate,
@@ -31,10 +31,10 @@ pub fn time_fault(iat: Option<i64>, exp: Option<i64>, now: i64) -> Option<TimeFa
     let longest = i64::try_from(LONGEST).unwrap_or(i64::MAX);
     let latest = exp.max(iat)?;
     let life = exp.map(|exp| exp.saturating_sub(iat.unwrap_or(now)));
-    if latest >= LATEST.saturating_mul(1000) {
+    if let Some(unit) = finer_unit(latest) {
+        Some(TimeFault::Unit(unit))
+    } else if latest >= LATEST.saturating_mul(1000) {
         Some(TimeFault::NoDate)
-    } else if latest >= LATEST {
-        Some(TimeFault::Milliseconds)
     } else if iat.is_some_and(|iat| iat > now.saturating_add(CLOCKS_DIFFER)) {
         Some(TimeFault::FromFuture)
     } else if life.is_some_and(|life| life > longest) {
@@ -42,4 +42,16 @@ pub fn time_fault(iat: Option<i64>, exp: Option<i64>, now: i64) -> Option<TimeFa
     } else {
         None
     }
+}
+
+/// The unit in which a time is a date of 2001 to 2128, where that is a finer one than seconds.
+fn finer_unit(time: i64) -> Option<&'static str> {
+    const UNITS: [(&str, i64); 3] = [
+        ("milliseconds", 1_000),
+        ("microseconds", 1_000_000),
+        ("nanoseconds", 1_000_000_000),
+    ];
+    let dates = 1_000_000_000..5_000_000_000;
+    let is_date = |(_, per_second): &&(&str, i64)| dates.contains(&(time / per_second));
+    UNITS.iter().find(is_date).map(|(unit, _)| *unit)
 }

@@ -8,9 +8,11 @@ use secrecy::ExposeSecret;
 const BLANKS: &str = "line breaks or blanks in it";
 const AROUND: &str = "what stands around it";
 const COLOURS: &str = "a terminal's colours";
+const WIDE: &str = "the full width of its signs";
 const QUOTED: &str = "the quote marks before its lines";
 const PRINTABLE: &str = "its quoted-printable encoding";
 const PERCENT: &str = "its percent-encoding";
+const BASE64: &str = "its base64 encoding";
 
 /// Of another issuer.
 const FOREIGN: &str =
@@ -28,6 +30,22 @@ fn broken(token: &str, width: usize, between: &str) -> String {
         .map(|at| &token[at..token.len().min(at + width)])
         .collect();
     lines.join(between)
+}
+
+fn base64(text: &str) -> String {
+    const SIGNS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let of = |three: &[u8]| {
+        let bits = (0..3).fold(0, |bits, at| bits << 8 | usize::from(*three.get(at).unwrap_or(&0)));
+        let sign = |at: usize| {
+            if at > three.len() {
+                '='
+            } else {
+                char::from(SIGNS[bits >> (18 - 6 * at) & 63])
+            }
+        };
+        (0..4).map(sign).collect::<String>()
+    };
+    text.as_bytes().chunks(3).map(of).collect()
 }
 
 fn utf16(text: &str, unit: fn(u16) -> [u8; 2]) -> Vec<u8> {
@@ -108,6 +126,20 @@ fn a_token_as_people_paste_it_is_taken() {
             vec!["its encoding as UTF-16"],
         ),
         (utf16(jwt, u16::to_be_bytes), vec!["its encoding as UTF-16"]),
+        // A secret of Kubernetes, of credentials, in lines.
+        (base64(jwt).into(), vec![BASE64]),
+        (
+            format!("{}\n", broken(&base64(&format!("{jwt}\n")), 76, "\n")).into(),
+            vec![BASE64],
+        ),
+        (
+            format!("Basic {}", base64(&format!("alice:{jwt}"))).into(),
+            vec![BASE64, AROUND],
+        ),
+        // Quotes of Windows-1252, and a name in it.
+        ([b"\x93", jwt.as_bytes(), b"\x94\r\n"].concat(), vec![AROUND]),
+        ([b"Ren\xe9: ", jwt.as_bytes()].concat(), vec![AROUND]),
+        (jwt.replace('.', "．").into(), vec![WIDE]),
         (
             utf16(&format!("\u{feff}{json}"), u16::to_be_bytes),
             vec!["its encoding as UTF-16", AROUND],
@@ -218,6 +250,16 @@ fn what_is_no_token_is_named_for_what_it_is() {
         ),
         (jwe.to_owned(), "an encrypted token (JWE"),
         (jwt[..jwt.len() - 1].to_owned(), "the end of the token is missing"),
+        (jwt.replace('.', "\u{b7}"), "the end of the token is missing"),
+        // What a passkey signs is JSON in base64url too.
+        (
+            r#"{"clientDataJSON": "eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0", "signature": "MEUC"}"#.to_owned(),
+            "it is JSON without an owner token in it",
+        ),
+        ("\"\"".to_owned(), "it is empty"),
+        ("%SIGILUM_OWNER_TOKEN%".to_owned(), "it only stands for a token"),
+        (format!("hf_{}", "aB3".repeat(11)), "it is a token of Hugging Face"),
+        (format!("AIza{}", "aB3".repeat(11)), "it is an API key of Google"),
         (
             broken(&jwt[..jwt.len() - 20], 80, "\n"),
             "the end of the token is missing",

@@ -589,8 +589,8 @@ fn a_token_from_another_time_is_renewed_or_told_of_once() {
     for (iat, exp, fault) in [
         (301, 7 * 24 * HOUR, TimeFault::FromFuture),
         (87_660 * HOUR, 87_828 * HOUR, TimeFault::FromFuture),
-        (0, milliseconds, TimeFault::Milliseconds),
-        (milliseconds, milliseconds + 1, TimeFault::Milliseconds),
+        (0, milliseconds, TimeFault::Unit("milliseconds")),
+        (milliseconds, milliseconds + 1, TimeFault::Unit("milliseconds")),
         (0, 87_841 * HOUR, TimeFault::TooLong),
         (-START_S, i64::MAX - START_S, TimeFault::NoDate),
     ] {
