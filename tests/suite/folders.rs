@@ -119,6 +119,22 @@ fn a_random_user_in_group_0() {
     chown(home.env.home(), Some(4242), Some(0)).unwrap();
     chmod(home.env.home(), 0o775);
     home.works();
+    // With the image's own config in it, made as `chmod -R g=u` makes it.
+    let home = Home::new(1_000_650_000, &[0], (4242, 0, 0o775));
+    std::fs::write(home.env.config(), "{}").unwrap();
+    chown(home.env.config(), Some(4242), Some(0)).unwrap();
+    chmod(home.env.config(), 0o664);
+    let login = home.run(&["auth", "login", "--mode", "oss-local", "--namespace", "alice"]);
+    login.args(["--print-token", "false"]).expect(0);
+    home.run(&["hook", "install"]).expect(0);
+    let config = fs::metadata(home.env.config()).unwrap();
+    assert_eq!((config.uid(), config.gid()), (1_000_650_000, 0));
+    assert_eq!(mode(&home.env.config()), 0o664);
+    assert!(
+        std::fs::read_to_string(home.env.config())
+            .unwrap()
+            .contains("sigilum-authz-notify")
+    );
 }
 
 #[test]

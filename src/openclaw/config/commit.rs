@@ -137,9 +137,11 @@ fn prepare<'a>(file: &File, folder: &'a Folder, bytes: &[u8], mode: u32) -> io::
 fn own(temp: &Temp<'_>, owner: Owner, mode: u32) -> io::Result<()> {
     let is_refused = |error: &io::Error| Errno::from_io_error(error) == Some(Errno::PERM);
     let me = rustix::process::geteuid().as_raw();
+    // Root can do everything all the same, and anybody read it, and replace it in a folder of theirs: in an image that runs
+    // as any user of group 0.
+    let needs_no_owner = owner.uid == 0 || mode & 0o064 == 0o064;
     let refused = match temp.set_owner(owner) {
-        // Root can do everything all the same.
-        Err(error) if is_refused(&error) && owner.uid == 0 => temp.set_owner(Owner { uid: me, ..owner }),
+        Err(error) if is_refused(&error) && needs_no_owner => temp.set_owner(Owner { uid: me, ..owner }),
         owned => owned,
     };
     match refused {
