@@ -58,6 +58,8 @@ pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
         output::be_quiet();
     }
     let called = cli.called;
+    let lookup = (called.clone(), env.clone());
+    output::steps_are_for(move || context::called_by_record(lookup.0.clone(), &lookup.1));
     run_command(cli.command, logging.as_ref().unwrap_or(env), out)
         .map_err(|error| error.called(&context::called_by_record(called, env)))
 }

@@ -232,6 +232,7 @@ impl OpenClawHome {
 /// `OPENCLAW_PROFILE=p`). Config: `--config` → `OPENCLAW_CONFIG_PATH` → `<home>/openclaw.json`.
 pub fn find(dir: Option<&Path>, config: Option<&Path>, env: &Env) -> Result<OpenClawHome> {
     let mut warnings = left_by_a_script(env);
+    warnings.extend(relative(env));
     let state_dir = folder(env, "OPENCLAW_STATE_DIR");
     let home = match (dir, &state_dir) {
         (Some(dir), _) => dir.to_owned(),
@@ -294,6 +295,21 @@ fn left_by_a_script(env: &Env) -> Vec<String> {
         .filter(|(_, value)| is_no_value(value))
         .map(|(name, value)| format!("{name} is {value:?}, as a script leaves it: it counts as unset here"))
         .collect()
+}
+
+/// What a person is told of variables that lead elsewhere from another folder: `x`, and `$HOME/x` that no shell saw.
+fn relative(env: &Env) -> impl Iterator<Item = String> {
+    let value = |name| Some((name, folder(env, name)?));
+    ["OPENCLAW_STATE_DIR", "OPENCLAW_HOME", "OPENCLAW_CONFIG_PATH", "HOME"]
+        .into_iter()
+        .filter_map(value)
+        .filter(|(_, path)| path.is_relative() && !path.starts_with("~"))
+        .map(|(name, path)| {
+            format!(
+                "{name} is {:?}, a relative path: here it counts from the working directory, for OpenClaw from its own",
+                path.display().to_string()
+            )
+        })
 }
 
 /// `OPENCLAW_HOME`: what stands for a person's home folder in all that OpenClaw does.
@@ -407,7 +423,8 @@ pub fn absolute(path: &Path) -> Result<PathBuf> {
                 "could not use the path, the shell left its ~ as it is (write a blank, not =, before it): {}",
                 path.display()
             ),
-        ));
+        )
+        .next("write $HOME where the ~ stands"));
     }
     let absolute = std::path::absolute(path).map_err(|error| {
         Error::new(

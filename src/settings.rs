@@ -5,7 +5,7 @@ mod local_api;
 mod namespace;
 
 pub use local_api::checkout_around;
-pub use namespace::{hook_namespace, is_label, named, namespace};
+pub use namespace::{hook_namespace, is_label, named, namespace, unread_config_env};
 
 use authority::{Claimant, Setting, decide};
 
@@ -147,7 +147,7 @@ impl Owner {
 
     /// An error of the local API's database: where another one is meant, it tells what named this one.
     pub fn blame_database(&self, error: DbError) -> Error {
-        let is_wrong_one = matches!(error.problem, Problem::Missing | Problem::NotSigilum);
+        let is_wrong_one = matches!(error.problem, Problem::Missing | Problem::NotSigilum) && !error.is_ours();
         match self.api_db.as_ref().filter(|_| is_wrong_one) {
             Some(named) => named.origin.blame("the database", error.into()),
             None => error.into(),

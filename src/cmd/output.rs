@@ -2,10 +2,11 @@
 
 mod colour;
 
-use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::error::{Called, Error, ExitCode, OrFail, Result};
 use crate::text;
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -16,6 +17,16 @@ use tracing_subscriber::util::SubscriberInitExt;
 static QUIET: AtomicBool = AtomicBool::new(false);
 /// No column of a table gets narrower than this.
 const LEAST: usize = 8;
+
+/// What the command was told of the home, looked up once a warning has a step.
+type Lookup = Box<dyn Fn() -> Called + Send + Sync>;
+static CALLED: OnceLock<Lookup> = OnceLock::new();
+
+/// From now on the steps of warnings are for the home that the command was called for, as an error's are.
+pub fn steps_are_for(called: impl Fn() -> Called + Send + Sync + 'static) {
+    // A second call in one process: the first one's stays.
+    let _ = CALLED.set(Box::new(called));
+}
 
 /// From now on only results and errors are told.
 pub fn be_quiet() {
@@ -47,7 +58,12 @@ pub fn write_lines(out: &mut dyn Write, lines: &[String]) -> Result<()> {
 
 /// Tells the person something that is not the result, on standard error.
 pub fn warn(text: impl std::fmt::Display) {
-    beside(&format!("warning: {text}\n"));
+    let (text, step) = (text.to_string(), "\n  next: ");
+    let told = match (text.split_once(step), CALLED.get()) {
+        (Some((why, next)), Some(called)) => format!("{why}{step}{}", called().complete(next)),
+        _ => text,
+    };
+    beside(&format!("warning: {told}\n"));
 }
 
 /// Tells the person something besides the result, on standard error.

@@ -19,12 +19,16 @@ pub fn owner(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, asks: bool)
     }
     let guess = guess.filter(|guess| settings::is_label(&guess.value, true));
     if !asks || !prompt::may_ask() {
+        let owner = settings::owner(&query, env, place)?;
+        if let Some(why) = settings::unread_config_env(env) {
+            output::warn(why);
+        }
         if let Some(Sourced { value: guess, origin }) = guess {
             output::warn(format_args!(
                 "nobody named a namespace: taking {guess} (from {origin}); to name it: --namespace {guess}"
             ));
         }
-        return settings::owner(&query, env, place);
+        return Ok(owner);
     }
     let answer = match &guess {
         Some(guess) => prompt::ask(&format!("Namespace [{}]:", guess.value))?,

@@ -99,7 +99,8 @@ pub fn dashboard(recorded: Option<&str>) -> &str {
     recorded.map_or(DASHBOARD, |url| url.trim_end_matches('/'))
 }
 
-fn is_plain_url(url: &str) -> bool {
+/// Whether a notice can show it: see [`Review::new`].
+pub fn is_plain_url(url: &str) -> bool {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '['))
         && url.len() <= 120

@@ -116,14 +116,35 @@ fn only_token_file(query: &OwnerQuery, place: &OpenClawHome) -> Result<Option<So
 
 /// Sigilum's own config names the namespace of its installation. One that cannot be read says nothing.
 fn of_config_env(env: &Env) -> Option<Sourced<String>> {
-    let named = env.path("SIGILUM_CONFIG_FILE").map(|path| env.expand_tilde(path));
-    let file: PathBuf = named.or_else(|| Some(env.path("HOME")?.join(".sigilum/config.env")))?;
+    let (file, _) = config_env(env)?;
     let bytes = fs::read_capped(&file, CONFIG_ENV_MAX).ok()??;
-    let value = dev_vars::get(std::str::from_utf8(&bytes).ok()?, "SIGILUM_NAMESPACE")?;
+    // Another value may be in any encoding.
+    let value = dev_vars::get(&String::from_utf8_lossy(&bytes), "SIGILUM_NAMESPACE")?;
     (!value.is_empty()).then_some(Sourced {
         value,
         origin: Origin::SigilumConfig(file),
     })
+}
+
+/// Where Sigilum's own config is, and whether a person named it.
+fn config_env(env: &Env) -> Option<(PathBuf, bool)> {
+    match env.path("SIGILUM_CONFIG_FILE") {
+        Some(path) => Some((env.expand_tilde(path), true)),
+        None => Some((env.path("HOME")?.join(".sigilum/config.env"), false)),
+    }
+}
+
+/// Why Sigilum's own config could not be asked for the namespace, where there is one or a person named one.
+pub fn unread_config_env(env: &Env) -> Option<Error> {
+    let (file, is_named) = config_env(env)?;
+    match fs::read_capped(&file, CONFIG_ENV_MAX) {
+        Err(error) => Some(error),
+        Ok(None) if is_named => {
+            let what = format!("there is no file that SIGILUM_CONFIG_FILE names: {}", file.display());
+            Some(Error::new(ExitCode::Usage, what).next("unset SIGILUM_CONFIG_FILE; or name one that is there"))
+        }
+        Ok(_) => None,
+    }
 }
 
 fn of_entry(query: &OwnerQuery) -> Result<Option<Sourced<String>>> {

@@ -97,6 +97,21 @@ pub enum Problem {
     /// The service key is in use for another service.
     #[error("the service key in its file belongs to another service")]
     KeyOfAnother,
+    /// It is no file that SQLite may open.
+    #[error("it is {0}")]
+    NoFile(&'static str),
+    /// There is no room for what is written.
+    #[error("the disk is full")]
+    Full,
+    /// A limit or a disk was in the way; the text is SQLite's.
+    #[error("a read or a write failed: {0}")]
+    Io(String),
+    /// It is not whole; the text is SQLite's.
+    #[error("it is damaged: {0}")]
+    Damaged(String),
+    /// It is another user's, or on a file system that is only read.
+    #[error("it cannot be written")]
+    ReadOnly,
     /// Something around the database failed: a folder, a checkout's file.
     #[error(transparent)]
     Around(Error),
@@ -111,6 +126,10 @@ impl From<rusqlite::Error> for Problem {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
             Some(ErrorCode::NotADatabase) => Self::NotSigilum,
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::SystemIoFailure) => Self::Io(text),
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged(text),
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly,
             _ if text.starts_with("no such table") || text.starts_with("no such column") => Self::OldSchema(text),
             _ => Self::Sqlite(text),
         }
@@ -134,37 +153,64 @@ fn sqlite_words(error: &rusqlite::Error) -> String {
 
 impl From<DbError> for Error {
     fn from(error: DbError) -> Self {
-        let (code, next) = match &error.problem {
-            Problem::Missing => (
-                ExitCode::SecretOrDatabase,
-                "sigilum-authz-notify auth login --mode oss-local",
-            ),
-            Problem::OldSchema(_) => (
-                ExitCode::SecretOrDatabase,
-                "sigilum-authz-notify auth login --mode oss-local --source-home <Sigilum checkout>",
-            ),
-            Problem::NotSigilum => (ExitCode::SecretOrDatabase, "name the API's database with --api-db"),
-            Problem::Busy => (ExitCode::SecretOrDatabase, "run the command again"),
-            Problem::Migration { .. } => (
-                ExitCode::SecretOrDatabase,
-                "see whether the checkout is whole, with git status in it",
-            ),
-            Problem::EmailTaken { .. } => (ExitCode::Usage, "give another one with --email"),
-            Problem::SlugTaken(_) => (ExitCode::SecretOrDatabase, "run the command again"),
-            Problem::KeyRevoked | Problem::KeyOfAnother => (
-                ExitCode::SecretOrDatabase,
-                "move the file service-api-key-… of the service away, and run the command again",
-            ),
-            Problem::UserIdTaken(_) | Problem::Around(_) | Problem::Sqlite(_) => {
-                let failed = Self::new(ExitCode::SecretOrDatabase, error.to_string());
-                return match (error.problem, fs::own_mode(&error.path)) {
-                    (Problem::Around(inner), _) => inner,
-                    (_, Some(step)) => failed.next(step),
-                    (_, None) => failed,
-                };
-            }
+        let code = match &error.problem {
+            Problem::EmailTaken { .. } => ExitCode::Usage,
+            _ => ExitCode::SecretOrDatabase,
         };
-        Self::new(code, error.to_string()).next(next)
+        let next = error.step();
+        match (error.problem, next) {
+            (Problem::Around(inner), _) => inner,
+            (problem, next) => {
+                let path = error.path;
+                let failed = Self::new(code, DbError { path, problem }.to_string());
+                match next {
+                    Some(next) => failed.next(next),
+                    None => failed,
+                }
+            }
+        }
+    }
+}
+
+impl DbError {
+    /// What a person can do about it.
+    fn step(&self) -> Option<String> {
+        let step = match &self.problem {
+            Problem::Missing => "sigilum-authz-notify auth login --mode oss-local",
+            Problem::OldSchema(_) => {
+                "sigilum-authz-notify auth login --mode oss-local --source-home <Sigilum checkout>"
+            }
+            Problem::NotSigilum | Problem::Damaged(_) if self.is_ours() => return Some(self.begin_anew()),
+            Problem::NotSigilum | Problem::NoFile(_) => "name the API's database with --api-db",
+            Problem::Damaged(_) => "put a copy of it in its place that is whole",
+            Problem::Full => "free some disk space, and run the command again",
+            Problem::Io(_) => {
+                "see whether the disk is full (df) or files have a limit (ulimit -f), and run the command again"
+            }
+            Problem::Busy | Problem::SlugTaken(_) => "run the command again",
+            Problem::Migration { .. } => "see whether the checkout is whole, with git status in it",
+            Problem::EmailTaken { .. } => "give another one with --email",
+            Problem::KeyRevoked | Problem::KeyOfAnother => {
+                "move the file service-api-key-… of the service away, and run the command again"
+            }
+            Problem::ReadOnly => match fs::own_mode(&self.path) {
+                Some(step) => return Some(step),
+                None => "run the command as the user whom the file and its folder belong to",
+            },
+            Problem::UserIdTaken(_) | Problem::Sqlite(_) | Problem::Around(_) => return fs::own_mode(&self.path),
+        };
+        Some(step.to_owned())
+    }
+
+    /// Whether it is a home's own, which nothing else uses.
+    pub fn is_ours(&self) -> bool {
+        folder_of(&self.path).file_name().is_some_and(|name| name == ".sigilum")
+    }
+
+    fn begin_anew(&self) -> String {
+        let aside = with_suffix(&self.path, ".damaged");
+        let (path, aside) = (fs::quoted(&self.path), fs::quoted(&aside));
+        format!("mv {path} {aside} && sigilum-authz-notify auth login --mode oss-local")
     }
 }
 
@@ -369,12 +415,10 @@ fn connect_as(path: &Path, frozen: bool) -> Result<Connection, Problem> {
         .join(path.file_name().unwrap_or_default());
     let kind = std::fs::symlink_metadata(&file).map_err(io)?.file_type();
     if kind.is_symlink() {
-        return Err(Problem::Sqlite(
-            "it is a symbolic link; name the file that it leads to".to_owned(),
-        ));
+        return Err(Problem::NoFile("a symbolic link"));
     }
     if !kind.is_file() {
-        return Err(Problem::Sqlite("it is not a regular file".to_owned()));
+        return Err(Problem::NoFile("not a regular file"));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX

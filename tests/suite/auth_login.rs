@@ -59,7 +59,12 @@ fn a_limit_of_file_sizes_is_told_and_nothing_changes() {
         (&hosted, "auth login --owner-token-stdin --no-check", 1, big),
         (&hosted, "hook install", 1, big),
         (&local, "hook install", 1, big),
-        (&local, "auth refresh", 7, "could not use the local API database"),
+        (
+            &local,
+            "auth refresh",
+            7,
+            "a read or a write failed: disk I/O error\n  next: see whether the disk is full (df) or files have a limit (ulimit -f)",
+        ),
     ] {
         let (token, config) = (stored_token(env), read(env.config()));
         let limited = |command: &str| {

@@ -129,7 +129,7 @@ fn a_random_user_in_group_0() {
     home.run(&["hook", "install"]).expect(0);
     let config = fs::metadata(home.env.config()).unwrap();
     assert_eq!((config.uid(), config.gid()), (1_000_650_000, 0));
-    assert_eq!(mode(&home.env.config()), 0o664);
+    assert_eq!(mode(home.env.config()), 0o664);
     assert!(
         std::fs::read_to_string(home.env.config())
             .unwrap()

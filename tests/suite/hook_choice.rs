@@ -434,12 +434,42 @@ fn hook_install_records_who_reads_what_and_how_to_reach_the_api() {
             "there is no such file: /nowhere/ca.pem",
         ),
         (["--groups", "some"], "invalid value"),
+        (["--dashboard", "sigilum.id"], "it is not a URL of the form"),
+        (
+            ["--dashboard", "javascript:alert(1)"],
+            "its scheme is neither https nor http",
+        ),
+        (
+            ["--dashboard", "https://user:secret@dash.example"],
+            "it holds a user name or a password",
+        ),
+        (
+            ["--dashboard", "https://dash.example/?a=secret"],
+            "it holds a query or a fragment",
+        ),
+        (
+            ["--dashboard", "http://dash.example"],
+            "it is plain http to another machine",
+        ),
+        (
+            ["--dashboard", "https://d\u{e4}sh.example"],
+            "a notice shows at most 120 letters",
+        ),
     ] {
         let output = env.run([&["hook", "install"], &args[..]].concat()).expect(2);
         assert!(output.stderr.contains(why), "{}", output.stderr);
         assert!(!output.stderr.contains("secret"), "{}", output.stderr);
         assert_eq!(record(&env), wanted);
     }
+    let from_env = env
+        .run(["hook", "install", "--from-env"])
+        .env("SIGILUM_DASHBOARD_URL", "sigilum.id");
+    let told = from_env.expect(2).stderr;
+    let says = "invalid address of the dashboard (from SIGILUM_DASHBOARD_URL): it is not a URL";
+    assert!(told.contains(says), "{told}");
+    assert_eq!(record(&env), wanted);
+    install(&["--dashboard", " https://dash.example "]);
+    assert_eq!(record(&env)["dashboard"], "https://dash.example");
 }
 
 #[test]

@@ -75,6 +75,10 @@ fn an_openclaw_off_path_is_named_where_an_install_saw_it() {
         let told = install(&flags, "").stderr;
         let says = format!("what OpenClaw thinks of it: {before}{by_path} config validate\n");
         assert!(told.contains(&says), "{says}: {told}");
+        // So does what is only a warning.
+        let logout = env.run([&["auth", "logout", "--namespace", "alice"], &flags[..]].concat());
+        let told = logout.env("PATH", "/usr/bin:/bin").expect(0).stderr;
+        assert!(told.starts_with("warning: ") && told.contains(&says), "{says}: {told}");
     }
 }
 

@@ -78,7 +78,11 @@ fn what_is_no_token_is_named_with_the_step_that_helps() {
             "copied from your account page",
         ),
         (cut, "the end of the token is missing", "copy the whole token"),
-        ("./token.jwt", "it is a path", "auth login --owner-token-stdin --namespace alice <"),
+        (
+            "./token.jwt",
+            "it is a path",
+            "auth login --owner-token-stdin --namespace alice <",
+        ),
         (
             "<html>Sign in</html>",
             "it is an HTML page",

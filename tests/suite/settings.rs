@@ -130,6 +130,11 @@ fn a_tilde_that_the_shell_left_makes_no_folder() {
             "{flag}: {}",
             output.stderr
         );
+        assert!(
+            output.stderr.ends_with("\n  next: write $HOME where the ~ stands\n"),
+            "{}",
+            output.stderr
+        );
     }
     assert!(!env.openclaw().exists());
     // As OpenClaw reads its variables.
@@ -235,6 +240,50 @@ fn an_api_that_openclaw_json_alone_names_is_told_and_not_taken() {
         env.write_config(entry(enabled));
         assert_eq!(env.run(local).expect(0).stderr, "");
     }
+}
+
+/// What could not be asked is told where a guess stands in for it; what is no namespace is not offered as one.
+#[test]
+fn a_guess_in_the_place_of_sigilums_own_config_is_told() {
+    let login = ["auth", "login", "--mode", "oss-local", "--print-token", "false"];
+    let nowhere = [("SIGILUM_CONFIG_FILE", "/nowhere/config.env")];
+    // The file, the variable that names it, whose token is made, and what is said
+    type Row<'a> = (Option<&'a [u8]>, &'a [(&'a str, &'a str)], &'a str, Option<&'a str>);
+    let rows: [Row<'_>; 4] = [
+        (Some(b"NOTE=\xe9\nSIGILUM_NAMESPACE=johndee\n"), &[], "johndee", None),
+        (
+            None,
+            &nowhere,
+            "tester",
+            Some("there is no file that SIGILUM_CONFIG_FILE names: /nowhere/config.env"),
+        ),
+        (
+            Some(&[b'#'; 70_000]),
+            &[],
+            "tester",
+            Some("warning: could not read the file, it is over 65536 bytes: "),
+        ),
+        (None, &[], "tester", None),
+    ];
+    for (file, variables, namespace, said) in rows {
+        let env = TestEnv::new();
+        if let Some(file) = file {
+            env.write(".sigilum/config.env", file);
+        }
+        let run = variables
+            .iter()
+            .fold(env.run(login), |run, (name, value)| run.env(name, value));
+        let told = run.expect(0).stderr;
+        assert!(env.sigilum(&format!("owner-token-{namespace}.jwt")).exists(), "{told}");
+        assert_eq!(said.is_some(), told.contains("config.env"), "{told}");
+        assert!(told.contains(said.unwrap_or_default()), "{told}");
+    }
+    let env = TestEnv::new();
+    let told = env.run(login).env("USER", "Alice").expect(2).stderr;
+    assert!(
+        told.contains("invalid namespace \"Alice\"") && !told.contains("taking Alice"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -359,6 +408,24 @@ fn openclaws_variables_are_read_as_openclaw_reads_them() {
             .env(name, "undefined")
             .output();
         let warning = format!("warning: {name} is \"undefined\", as a script leaves it: it counts as unset here\n");
+        assert!(said.stderr.starts_with(&warning), "{}", said.stderr);
+    }
+    // Another folder, another home: as a template leaves it, or a shell that saw no `$`.
+    for (name, value) in [
+        ("OPENCLAW_HOME", "NaN"),
+        ("OPENCLAW_HOME", "$HOME/x"),
+        ("OPENCLAW_STATE_DIR", "./x"),
+        ("OPENCLAW_CONFIG_PATH", "~root/x.json"),
+        ("HOME", "x"),
+    ] {
+        let said = env
+            .run(["auth", "show", "--namespace", "alice"])
+            .env(name, value)
+            .output();
+        let warning = format!(
+            "warning: {name} is {value:?}, a relative path: here it counts from the working directory, for OpenClaw from \
+             its own\n"
+        );
         assert!(said.stderr.starts_with(&warning), "{}", said.stderr);
     }
     assert_eq!(config(&[path(" HOME/x.json ")]), "HOME/x.json");

@@ -110,6 +110,12 @@ fn rows() -> Vec<Row> {
             "give another one, for example: --ttl-seconds 604800",
         ),
         (
+            Flag("--gateway-admin-url", " "),
+            ALICES,
+            "invalid admin address of the Sigilum gateway (from --gateway-admin-url)",
+            "give another one, for example: --gateway-admin-url http://127.0.0.1:38100",
+        ),
+        (
             Flag("--gateway-admin-url", "foo"),
             ALICES,
             "invalid admin address of the Sigilum gateway (from --gateway-admin-url)",

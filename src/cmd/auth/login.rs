@@ -151,7 +151,8 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     // A URL that the token could never be sent to is better known now than in the hook.
     let url = owner.checked_api_url(http::Options::from_env(env).insecure)?;
     if action == Action::Login {
-        http::doubts(&url).iter().for_each(output::warn);
+        let doubts = http::doubts(&url, "the API URL", "the owner token", &["v1"]);
+        doubts.iter().for_each(output::warn);
     }
     if !args.force {
         store::refuse_foreign(&owner.token_file)?;

@@ -9,8 +9,11 @@ use crate::fs;
 use crate::home::{self, OpenClawHome};
 use crate::hook::command::{VOUCHED, channel_of, is_on_a_channel, is_vouched};
 use crate::hook::event::sender_ids;
+use crate::hook::notice::is_plain_url;
 use crate::hook_record::{Groups, HookRecord};
 use crate::openclaw::channel;
+use crate::origin::Origin;
+use crate::sigilum::http;
 use clap::ValueEnum;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -86,7 +89,7 @@ pub fn choose(record: &mut HookRecord, args: &HookInstallArgs, place: &OpenClawH
         }
     }
     if let Some(url) = &args.dashboard {
-        record.dashboard = (!url.is_empty()).then(|| url.clone());
+        record.dashboard = dashboard(url, &Origin::Flag("--dashboard"), env)?;
     }
     if let Some(url) = &args.proxy {
         check_proxy(url)?;
@@ -198,6 +201,26 @@ fn vouch(record: &mut HookRecord, deciders: &[String], place: &OpenClawHome) -> 
     notes
 }
 
+/// Where requests are answered, as a person gave it; `None` for none. A notice that cannot show it would name another.
+fn dashboard(url: &str, origin: &Origin, env: &Env) -> Result<Option<String>> {
+    const EXAMPLE: &str = "https://sigilum.id";
+    let url = url.trim();
+    let invalid = |why: String| {
+        let what = format!("invalid address of the dashboard (from {origin}): {why}");
+        Error::new(ExitCode::Usage, what).next(origin.mend("--dashboard", EXAMPLE, ""))
+    };
+    if url.is_empty() {
+        return Ok(None);
+    }
+    http::check_url(url, http::Options::from_env(env).insecure).map_err(|why| invalid(why.to_string()))?;
+    if !is_plain_url(url) {
+        return Err(invalid(
+            "a notice shows at most 120 letters, digits and ._:/~- of it".to_owned(),
+        ));
+    }
+    Ok(Some(url.to_owned()))
+}
+
 fn check_proxy(url: &str) -> Result<()> {
     let known = ["", "http://", "https://"];
     let good = url.is_empty()
@@ -250,8 +273,10 @@ fn from_env(record: &mut HookRecord, env: &Env) -> Result<Vec<String>> {
     record.senders = senders.or(record.senders.take());
     let groups = take("SIGILUM_NOTIFY_GROUPS").and_then(|text| Groups::from_str(text, true).ok());
     record.groups = groups.or(record.groups);
-    let dashboard = take("SIGILUM_DASHBOARD_URL").map(str::to_owned);
-    record.dashboard = dashboard.or(record.dashboard.take());
+    const DASHBOARD: &str = "SIGILUM_DASHBOARD_URL";
+    if let Some(url) = take(DASHBOARD) {
+        record.dashboard = dashboard(url, &Origin::Env(DASHBOARD), env)?;
+    }
     let timeout_ms = take("SIGILUM_HOOK_TIMEOUT_MS").and_then(|text| text.parse().ok());
     record.timeout_ms = timeout_ms.or(record.timeout_ms);
     let secrets: Vec<&str> = SECRETS.into_iter().filter(|name| env.var(name).is_some()).collect();

@@ -197,14 +197,24 @@ fn target(args: &GatewayArgs, env: &Env, checkout: Option<&Checkout>) -> Target 
         .flatten();
     let master_key = text(&args.gateway_master_key, "GATEWAY_MASTER_KEY");
     let scripts_key = scripts_data.as_ref().map(|_| SCRIPTS_MASTER_KEY.to_owned());
-    let typed = args.gateway_admin_url.as_deref().map(str::trim).unwrap_or_default();
+    // One that was typed empty is refused, as the API's is.
+    let (admin_url, admin_url_origin) = match (&args.gateway_admin_url, text(&None, URL)) {
+        (Some(typed), _) => (typed.trim().to_owned(), Origin::Flag("--gateway-admin-url")),
+        (None, Some(url)) => (url, Origin::Env(URL)),
+        (None, None) => (DEFAULT_ADMIN_URL.to_owned(), Origin::Default),
+    };
+    if let Ok(url) = http::check_url(&admin_url, true) {
+        let doubts = http::doubts(
+            &url,
+            "the Sigilum gateway's address",
+            "what it is sent",
+            &["api", "admin"],
+        );
+        doubts.iter().for_each(output::warn);
+    }
     Target {
-        admin_url: text(&args.gateway_admin_url, URL).unwrap_or_else(|| DEFAULT_ADMIN_URL.to_owned()),
-        admin_url_origin: match (typed, env.var(URL)) {
-            ("", None) => Origin::Default,
-            ("", Some(_)) => Origin::Env(URL),
-            _ => Origin::Flag("--gateway-admin-url"),
-        },
+        admin_url,
+        admin_url_origin,
         admin_token: text(&args.gateway_admin_token, "GATEWAY_ADMIN_TOKEN").map(SecretString::from),
         data_dir: data_dir.or(scripts_data),
         master_key: master_key.or(scripts_key).map(SecretString::from),

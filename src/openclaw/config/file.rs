@@ -126,7 +126,8 @@ impl Target {
             refuse_foreign_link(path, &link, &real)?;
         }
         let (Some(folder), Some(name)) = (real.parent(), real.file_name().and_then(|name| name.to_str())) else {
-            return Err(failed(io::Error::other("its path has no valid UTF-8 file name")));
+            let what = "its path ends in no file name of valid UTF-8";
+            return Err(failed(io::Error::other(what)).next("give a path without .. in it, that ends in a file name"));
         };
         let name = name.to_owned();
         let folder = match Folder::open(folder) {
@@ -154,7 +155,12 @@ impl Target {
         let Some(folder) = &self.folder else { return Ok(None) };
         folder.read(&self.name, MAX_BYTES as u64).map_err(|error| {
             let what = format!("could not read the config: {}", self.path.display());
-            fs::failed_as(ExitCode::Config, what, &self.path, error)
+            let failed = fs::failed_as(ExitCode::Config, what, &self.path, error);
+            match failed.step() {
+                Some(_) => failed,
+                // A folder, a device, a pipe, or too large.
+                None => failed.next(CORRECT_IT),
+            }
         })
     }
 }

@@ -48,18 +48,20 @@ pub fn check_url(url: &str, insecure: bool) -> Result<Url, UrlError> {
     Ok(url)
 }
 
-/// What a person should know of an API's URL that they gave: it may be used, and may not be what they mean.
-pub fn doubts(url: &Url) -> Vec<String> {
+/// What a person should know of a URL that they gave: it may be used, and may not be what they mean. `name` is what it is
+/// the URL of, `secret` what goes there, `added` what each request adds to its path.
+pub fn doubts(url: &Url, name: &str, secret: &str, added: &[&str]) -> Vec<String> {
     let host = url.host_str().unwrap_or_default();
-    let mut segments = url.path_segments().into_iter().flatten();
+    let path = url.path().trim_end_matches('/');
+    let adds = format!("/{}", added.join("/"));
     let doubts = [
         (
             url.scheme() == "http" && !is_this_machine(url),
-            "is plain http to another machine: the owner token can be read on the way".to_owned(),
+            format!("is plain http to another machine: {secret} can be read on the way"),
         ),
         (
-            segments.rfind(|segment| !segment.is_empty()) == Some("v1"),
-            format!("ends with /v1, which every request adds: {}", join(url, &["v1"], &[])),
+            path.ends_with(&adds),
+            format!("ends with {adds}, which every request adds: {}", join(url, added, &[])),
         ),
         (
             host.split('.').any(|label| label.starts_with("xn--")),
@@ -67,7 +69,7 @@ pub fn doubts(url: &Url) -> Vec<String> {
         ),
     ];
     let doubts = doubts.into_iter().filter(|(is_odd, _)| *is_odd);
-    doubts.map(|(_, what)| format!("the API URL {what}")).collect()
+    doubts.map(|(_, what)| format!("{name} {what}")).collect()
 }
 
 /// Whether a URL's host is an address in 127/8, `::1`, or exactly `localhost`.

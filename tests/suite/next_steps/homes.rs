@@ -22,6 +22,14 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "a config of Sigilum's that is not there",
+        first: &["auth", "login", "--mode", "oss-local", "--print-token", "false"],
+        env: &[("SIGILUM_CONFIG_FILE", "/nowhere/config.env"), ("USER", "alice")],
+        step: "unset SIGILUM_CONFIG_FILE;",
+        only_default: true,
+        ..CASE
+    },
+    Case {
         name: "a profile that is none",
         first: SHOW,
         env: &[("OPENCLAW_PROFILE", "a b")],

@@ -166,6 +166,13 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "a dashboard that is none",
+        first: &["hook", "install", "--dashboard", "sigilum.id"],
+        step: "give another one, for example: --dashboard https://sigilum.id",
+        act: Act::Type(&["hook", "install", "--dashboard", "https://sigilum.id"]),
+        ..CASE
+    },
+    Case {
         name: "a proxy that is none",
         first: &["hook", "install", "--proxy", "proxy:3128"],
         step: "give it as --proxy http://host:port",

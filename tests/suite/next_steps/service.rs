@@ -314,6 +314,20 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "a database of our own that is damaged",
+        set_up: |world| {
+            alice(world);
+            let database = world.home.join(".sigilum/local-api.sqlite");
+            let mut bytes = std::fs::read(&database).unwrap();
+            bytes.truncate(5_000);
+            std::fs::write(database, bytes).unwrap();
+        },
+        first: &["service", "list", "--namespace", "alice"],
+        env: &[("JWT_SECRET", "a secret of thirty-two letters, or more")],
+        step: "mv ",
+        ..CASE
+    },
+    Case {
         name: "a key that is none",
         set_up: |world| {
             linear(world);

@@ -218,6 +218,11 @@ pub const SITES: &[Site] = &[
     Site("home", "step)", Case("a profile that is none")),
     Site(
         "home",
+        r#""write $HOME"#,
+        Test("a_tilde_that_the_shell_left_makes_no_folder"),
+    ),
+    Site(
+        "home",
         r#""rename what is on the way to it"#,
         Person("a person gives a folder another name"),
     ),
@@ -236,6 +241,11 @@ pub const SITES: &[Site] = &[
         "cmd::hook::install_choices",
         r#""give it as --notify"#,
         Case("a chat that is none"),
+    ),
+    Site(
+        "cmd::hook::install_choices",
+        r#"origin.mend("--dashboard""#,
+        Case("a dashboard that is none"),
     ),
     Site(
         "cmd::hook::install_choices",
@@ -320,7 +330,6 @@ pub const SITES: &[Site] = &[
         r#""name the API's database with"#,
         Person("a person knows which file it is"),
     ),
-    Site("sigilum::local_db", "step)", Test("a_mode_of_ones_own_is_named")),
     Site(
         "cmd::hook::uninstall",
         r#"format!("add --config {}"#,
@@ -350,6 +359,12 @@ pub const SITES: &[Site] = &[
     Site("openclaw::config::commit", r#""look at the disk"#, Person(MACHINE)),
     Site("openclaw::config::file", r#""run the command again"#, Person(BY_ITSELF)),
     Site("openclaw::config::file", "CORRECT_IT", Person(EDIT)),
+    Site("openclaw::config::file", "CORRECT_IT)", Person(EDIT)),
+    Site(
+        "openclaw::config::file",
+        r#""give a path without"#,
+        Person("a person knows which file it is"),
+    ),
     Site(
         "openclaw::config::file",
         r#"format!("it is a symbolic link to {}"#,
@@ -601,6 +616,11 @@ pub const SITES: &[Site] = &[
         Person(GATEWAY),
     ),
     Site("sigilum::local_db", "next)", Case("a database that is gone")),
+    Site(
+        "settings::namespace",
+        r#""unset SIGILUM_CONFIG_FILE"#,
+        Case("a config of Sigilum's that is not there"),
+    ),
     Site("sigilum::secrets", "", Case("a key that is none")),
     Site(
         "sigilum::gateway::admin",
