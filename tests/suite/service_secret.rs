@@ -315,6 +315,10 @@ fn what_a_paste_or_a_file_leaves_around_a_secret_is_left_out_and_told() {
         (b"<your key>", "it only stands for a secret"),
         (b" undefined\n", "it only stands for a secret"),
         (b"null", "it only stands for a secret"),
+        (b"%LINEAR_KEY%", "it only stands for a secret"),
+        (b"lin_api_****1234", "a part of it is hidden"),
+        ("lin_api_ab\u{2026}yz".as_bytes(), "a part of it is hidden"),
+        ("\u{2022}\u{2022}\u{2022}1234".as_bytes(), "a part of it is hidden"),
         ("\u{feff}\u{200b}\n".as_bytes(), "it is empty"),
     ] {
         let file = desk.env.write("secret", bytes);

@@ -84,6 +84,9 @@ fn alone(bytes: &[u8]) -> std::result::Result<(SecretString, Vec<&'static str>),
     if pasted::is_placeholder(text) {
         return Err("it only stands for a secret, as a shell or a script leaves it");
     }
+    if text.contains(['…', '•', '●']) || text.contains("****") {
+        return Err("a part of it is hidden, behind dots or stars");
+    }
     if text.chars().any(char::is_control) {
         return Err("it holds a line break or another control character, which no header can carry");
     }
