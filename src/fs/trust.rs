@@ -139,11 +139,7 @@ fn way_out(path: &Path, mode: Option<(u32, u32)>) -> String {
                 (_, 0) => "g",
                 _ => "go",
             };
-            let command = format!("chmod {who}-w {}", quoted(path));
-            match may_have_no_modes(path) {
-                true => command + "; where that changes nothing: export SIGILUM_TRUST_HOME=1, if you trust everybody",
-                false => command,
-            }
+            format!("chmod {who}-w {}", quoted(path))
         }
         _ => "use a folder of your own, or, if you trust everybody who can write there: export SIGILUM_TRUST_HOME=1"
             .to_owned(),
@@ -319,29 +315,23 @@ fn has_no_modes(folder: &Path) -> bool {
         0x786f_4256,
         0xbacb_acbc,
     ];
-    kind(folder).is_some_and(|kind| KINDS.contains(&kind))
+    // In user space some keep modes (sshfs), and some none (ntfs-3g).
+    const FUSE: u32 = 0x6573_5546;
+    let kind = rustix::fs::statfs(folder).map(|about| about.f_type as u32);
+    kind.is_ok_and(|kind| KINDS.contains(&kind) || kind == FUSE && shows_other_modes(folder))
 }
 
-/// FUSE: some file systems in user space keep modes (sshfs), and some none (ntfs-3g).
+/// Whether a new file of 0600 shows as one that others may write: whoever it is, it is not its mode that says so.
 #[cfg(target_os = "linux")]
-fn may_have_no_modes(folder: &Path) -> bool {
-    kind(folder) == Some(0x6573_5546)
-}
-
-/// What statfs(2) says of the file system.
-#[cfg(target_os = "linux")]
-fn kind(folder: &Path) -> Option<u32> {
-    Some(rustix::fs::statfs(folder).ok()?.f_type as u32)
+fn shows_other_modes(path: &Path) -> bool {
+    let folder = Folder::open(path).or_else(|_| Folder::open(path.parent().unwrap_or(path)));
+    let shown = folder.and_then(|folder| folder.temp()?.stat());
+    shown.is_ok_and(|stat| permissions(&stat) & 0o022 != 0)
 }
 
 /// Elsewhere nobody told us of any.
 #[cfg(not(target_os = "linux"))]
 fn has_no_modes(_: &Path) -> bool {
-    false
-}
-
-#[cfg(not(target_os = "linux"))]
-fn may_have_no_modes(_: &Path) -> bool {
     false
 }
 

@@ -83,7 +83,7 @@ fn folders(name: &'static str, facts: &Facts) -> Vec<Finding> {
         return vec![Finding::warning_of(name, &denied, next)];
     }
     let mode = std::fs::metadata(&ours).map_or(0o700, |meta| meta.permissions().mode() & 0o777);
-    if mode & 0o077 != 0 {
+    if mode & 0o077 != 0 && !fs::is_open_without_modes(&ours) {
         let text = format!("others may look into our folder (mode {mode:04o}): {}", ours.display());
         return vec![Finding::warn(name, text, format!("chmod 700 {}", fs::quoted(&ours)))];
     }
