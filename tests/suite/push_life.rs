@@ -16,15 +16,18 @@ use std::collections::{BTreeMap, BTreeSet};
 const START: i64 = 1_800_000_000_000;
 const EVERY: i64 = 15_000;
 const HOUR: i64 = 3_600_000;
+const DAY: i64 = 24 * HOUR;
 
 #[derive(Debug, Clone)]
 enum Act {
-    /// An agent asks, with one of a few keys; where its request is over it gets a new id and the old time.
+    /// An agent asks, with one of a few keys, a third of which first asked a day ago; where its request is over it gets a
+    /// new id and the old time.
     Ask(u8),
     /// The owner decides elsewhere: the n-th of those that wait.
     Approve(u8),
     Reject(u8),
-    Expire(u8),
+    /// The API's job: what waits and was first asked a day ago, or longer, runs out.
+    Expire,
     /// The API answers, or does not.
     Api(bool),
     Chat(bool),
@@ -41,7 +44,7 @@ fn act() -> impl Strategy<Value = Act> {
         4 => (0..40_u8).prop_map(Act::Ask),
         1 => any::<u8>().prop_map(Act::Approve),
         1 => any::<u8>().prop_map(Act::Reject),
-        1 => any::<u8>().prop_map(Act::Expire),
+        1 => Just(Act::Expire),
         1 => any::<bool>().prop_map(Act::Api),
         1 => any::<bool>().prop_map(Act::Chat),
         1 => any::<bool>().prop_map(Act::Disk),
@@ -117,7 +120,12 @@ impl World {
         if known.is_some_and(|at| ["pending", "approved"].contains(&self.claims[at].status)) {
             return;
         }
-        let created = known.map_or(self.now, |at| self.claims.remove(at).created);
+        let first = if key.is_multiple_of(3) {
+            self.now - DAY
+        } else {
+            self.now
+        };
+        let created = known.map_or(first, |at| self.claims.remove(at).created);
         self.made += 1;
         self.claims.push(Claim {
             id: format!("cl_{:024x}", self.made),
@@ -126,6 +134,14 @@ impl World {
             status: "pending",
             since: self.now,
         });
+    }
+
+    fn run_out(&mut self) {
+        for at in self.waiting() {
+            if self.claims[at].created <= self.now - DAY {
+                self.claims[at].status = "expired";
+            }
+        }
     }
 
     fn end(&mut self, which: u8, status: &'static str) {
@@ -350,7 +366,7 @@ fn live(acts: &[Act]) -> World {
             Act::Ask(key) => world.ask(key),
             Act::Approve(which) => world.end(which, "approved"),
             Act::Reject(which) => world.end(which, "rejected"),
-            Act::Expire(which) => world.end(which, "expired"),
+            Act::Expire => world.run_out(),
             Act::Api(on) => world.api = on,
             Act::Chat(on) => world.chat = on,
             Act::Disk(on) => world.disk = on,
@@ -447,6 +463,16 @@ fn a_rejected_key_that_asks_again_and_again_is_told_every_six_hours() {
         "{:?}",
         world.messages
     );
+}
+
+/// The old id of what is made again at once is gone, and only its age tells whether it ran out or was rejected.
+#[test]
+fn what_ran_out_and_is_made_again_at_once_is_told_again_and_what_was_rejected_is_not() {
+    for (key, end, wanted) in [(3, Act::Expire, 8), (1, Act::Reject(0), 2)] {
+        let again = [Act::Ask(key), Act::Wait(900), end];
+        let world = live(&again.iter().cycle().take(3 * 8).cloned().collect::<Vec<_>>());
+        assert_eq!(world.told.len(), wanted, "{again:?}: {:?}", world.told);
+    }
 }
 
 /// The texts of the messages of a teller that hears this.
@@ -615,7 +641,7 @@ fn an_approval_elsewhere_is_told_with_the_command_that_takes_it_back() {
     // It went out at once; the next turn has nothing to say.
     assert!(teller.told().news.is_empty() && teller.told().outgoing.is_empty());
     assert_eq!(world.sent.len(), 2);
-    teller.became(&id, Some(&World::request(&world.claims[0])), false, at(world.now));
+    teller.became(&id, Some(&World::request(&world.claims[0])), None, at(world.now));
     assert_eq!(texts(&mut teller, world.now), [""; 0], "asked about once");
     let news = approved(&id);
     let mut told = teller.told().clone();

@@ -57,8 +57,10 @@ impl Teller {
             // One that failed has not made it what it is; of one without a result that is told once it is settled.
             let failed = |entry: &Entry| matches!(&entry.result, Some(result) if result.outcome == Outcome::NotDone);
             let of_it = |entry: &Entry| entry.intent.claim_id == id && !failed(entry);
-            let ours = entries.as_ref().is_some_and(|entries| entries.iter().any(of_it));
-            self.became(&id, found.as_ref(), ours, now);
+            let ours = entries
+                .as_ref()
+                .and_then(|entries| entries.iter().rev().find(|entry| of_it(entry)));
+            self.became(&id, found.as_ref(), ours.map(|entry| entry.intent.decision), now);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What was decided, here or elsewhere, as far as the owner is told of it.
 
-use super::Teller;
+use super::{CLOCKS_DIFFER, Teller};
 use crate::authz::decision_log::{Entry, How, Outcome};
 use crate::request::{self, AuthorizationRequest, Decision};
 use crate::watch::planner::Now;
@@ -9,8 +9,8 @@ use crate::watch::push::told::{Became, News, kept};
 /// An approval that was taken back so many seconds after its end is overdue.
 const OVERDUE_S: i64 = 60;
 impl Teller {
-    /// What became of a request that is gone; `None`: nobody knows. `ours`: it was decided here.
-    pub fn became(&mut self, id: &str, now_is: Option<&AuthorizationRequest>, ours: bool, now: Now) {
+    /// What became of a request that is gone; `None`: nobody knows. `ours`: what was decided here.
+    pub fn became(&mut self, id: &str, now_is: Option<&AuthorizationRequest>, ours: Option<Decision>, now: Now) {
         let status = now_is.and_then(|request| request.status.as_deref());
         if status == Some("pending") {
             return self.told.requests.entry(id.to_owned()).or_default().gone = false;
@@ -18,17 +18,27 @@ impl Teller {
         let Some(known) = self.told.requests.remove(id) else {
             return;
         };
-        let is_again = || {
+        let asked_again = || {
             let mut others = self.pending.iter();
-            others.any(|other| other.id() != Some(id) && other.public_key.as_deref().map(kept) == known.key)
+            others.find(|other| other.id() != Some(id) && other.public_key.as_deref().map(kept) == known.key)
         };
-        // Asked again so soon that the old id is gone: then it was rejected, as far as anybody can tell.
-        let is_rejected = status == Some("rejected") || (now_is.is_none() && is_again());
+        // Asked again so soon that the old id is gone: then it was rejected, as far as anybody can tell, unless it may have
+        // run out, which goes by the first time that it was asked.
+        let is_young = |other: &AuthorizationRequest| {
+            let over = other.runs_out().map(|at| at.saturating_mul(1000));
+            over.is_some_and(|over| now.wall < over.saturating_sub(CLOCKS_DIFFER))
+        };
+        let is_rejected = match now_is {
+            Some(_) => status == Some("rejected"),
+            None => ours == Some(Decision::Reject) || asked_again().is_some_and(is_young),
+        };
         if let Some(key) = known.key.clone().filter(|_| is_rejected) {
             self.told.rejected.entry(key).or_insert(None);
             self.told.bound();
         }
-        let Some(status) = status.filter(|_| !ours) else { return };
+        let Some(status) = status.filter(|_| ours.is_none()) else {
+            return;
+        };
         if status == "approved" {
             self.told.add(News::Approved {
                 claim_id: id.to_owned(),
