@@ -630,6 +630,22 @@ fn where_there_is_no_login_the_step_is_one() {
     assert!(none.contains(&step), "{none}");
 }
 
+/// A home of 0.1.0: the token stands in the entry, and no record says whose it is.
+#[test]
+fn a_token_without_a_record_is_taken_over_for_the_namespace_that_is_typed() {
+    let Some((users, token)) = logged_in() else { return };
+    fs::remove_dir_all(users.env.openclaw().join(".sigilum")).unwrap();
+    let untold = users.moves("adopt").args(TYPED).expect(4).stderr;
+    assert!(untold.contains("next: add --namespace <the owner's>"), "{untold}");
+    users
+        .moves("adopt")
+        .args(TYPED)
+        .args(["--namespace", "alice"])
+        .expect(0);
+    assert!(holds(&users.state, &token));
+    assert_ne!(users.env.in_config(), Some(token));
+}
+
 /// One at a time, each by its name.
 #[test]
 fn of_several_logins_one_is_named() {

@@ -320,6 +320,18 @@ fn it_takes_the_socket_that_a_service_manager_made() {
 }
 
 #[test]
+fn what_others_could_read_is_private_before_it_answers() {
+    let house = House::new();
+    let folder = house.state().join(".sigilum");
+    let token = folder.join("owner-token-alice.jwt");
+    chmod(&folder, 0o755);
+    chmod(&token, 0o644);
+    let broker = house.broker(&[]);
+    broker.connect().hear().unwrap();
+    assert_eq!((env::mode(&folder), env::mode(&token)), (0o700, 0o600));
+}
+
+#[test]
 fn its_user_logs_in_beside_it_and_it_renews_what_it_has() {
     let house = House::new();
     let broker = house.broker(&[]);

@@ -2,6 +2,7 @@
 
 use super::state;
 use crate::cli::BrokerHomesArgs;
+use crate::cmd::context;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs;
@@ -200,6 +201,15 @@ pub fn owner(place: &OpenClawHome, typed: OwnerQuery, other: &OpenClawHome) -> R
         (None, 1) => found.into_iter().next().unwrap_or_default(),
         (None, 0) => {
             let what = format!("could not find a login in {}", place.home.display());
+            // As version 0.1.0 leaves it. Whose it is, is for a person to say.
+            if context::entry(place)
+                .ok()
+                .flatten()
+                .is_some_and(|entry| entry.token().is_some())
+            {
+                let what = format!("{what}: a token stands in openclaw.json alone, without a record");
+                return Err(Error::new(ExitCode::Token, what).next("add --namespace <the owner's>"));
+            }
             let there = record::namespaces(&other.sigilum_dir())?;
             let there: Vec<String> = there.into_iter().collect();
             return Err(match there.is_empty() {

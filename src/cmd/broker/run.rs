@@ -12,7 +12,7 @@ use crate::cmd::own_program;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs;
-use crate::home;
+use crate::home::{self, OpenClawHome};
 use crate::hook_record;
 use crate::token::token_command::{TokenCommand, VARIABLE};
 use crate::watch::push::{self, Way};
@@ -51,7 +51,7 @@ pub fn run(args: &BrokerRunArgs, env: &Env, out: &mut dyn Write) -> Result<ExitC
     let house = Arc::new(House::new(place, env.clone(), by_code));
     // Where it cannot answer, the folder is no broker's.
     let (listener, socket) = listen(args)?;
-    fs::create_private_dir(&house.place.sigilum_dir())?;
+    make_private(&house.place)?;
     fs::write_private(&house.place.broker_mark_file(), b"")?;
     let watching = watch(&house)?;
     house.watched_by(watching.waker());
@@ -86,6 +86,18 @@ fn keep_memory_to_itself() {
     let _ = rustix::process::setrlimit(Resource::Core, none);
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+/// What the broker keeps is its user's alone to read before anything is answered; what was not is told.
+fn make_private(place: &OpenClawHome) -> Result<()> {
+    let folder = place.sigilum_dir();
+    fs::create_private_dir(&folder)?;
+    let was_open = fs::loose(&folder, |_| true).into_iter().filter(|file| file.is_readable);
+    for file in was_open {
+        tracing::warn!("made private, others may have read it: {}", file.path.display());
+    }
+    fs::mend_folder(&folder)?;
+    fs::mend(&folder, |_| true)
 }
 
 /// Whoever can change the program that runs as this user can read what it keeps.
