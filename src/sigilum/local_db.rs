@@ -180,7 +180,9 @@ impl DbError {
             Problem::OldSchema(_) => {
                 "sigilum-authz-notify auth login --mode oss-local --source-home <Sigilum checkout>"
             }
-            Problem::NotSigilum | Problem::Damaged(_) if self.is_ours() => return Some(self.begin_anew()),
+            Problem::NotSigilum | Problem::NoFile(_) | Problem::Damaged(_) if self.is_ours() => {
+                return Some(self.begin_anew());
+            }
             Problem::NotSigilum | Problem::NoFile(_) => "name the API's database with --api-db",
             Problem::Damaged(_) => "put a copy of it in its place that is whole",
             Problem::Full => "free some disk space, and run the command again",
