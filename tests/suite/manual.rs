@@ -147,6 +147,9 @@ fn a_word_that_is_nearly_one_is_answered_with_it() {
         ("setpu", "a similar subcommand exists: 'setup'"),
         ("authz aprove", "a similar subcommand exists: 'approve'"),
         ("service ad", "a similar subcommand exists: 'add'"),
+        ("logout", "a similar subcommand exists: 'auth logout'"),
+        ("approve cl_1", "a similar subcommand exists: 'authz approve'"),
+        ("status", "some similar subcommands exist: 'auth status', 'hook status'"),
         (
             "auth login --namespce alice",
             "a similar argument exists: '--namespace'",
