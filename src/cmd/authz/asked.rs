@@ -8,9 +8,11 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::mode::Mode;
 use crate::request::Decision;
+use crate::settings::Owner;
 use crate::time;
 use crate::token::{claims, lifetime};
 use crate::watch::status::{self, Renewal};
+use secrecy::ExposeSecret;
 use std::fmt;
 
 /// What a person asked for.
@@ -104,6 +106,7 @@ impl<'a> Asked<'a> {
                      back"
                         .to_owned()
                 }
+                NoEnd::OtherToken => context::login_command(&site.owner, &site.place, &site.place_flags),
                 // The watcher needs a moment before the end.
                 NoEnd::NoToken(left) => match left - 60 {
                     shorter @ 60.. => self.command(Some(shorter), self.args.yes),
@@ -119,6 +122,8 @@ impl<'a> Asked<'a> {
 pub enum NoEnd {
     /// No watcher serves the home.
     NoWatcher,
+    /// The watcher has the token of the recorded login alone, and this is another one.
+    OtherToken,
     /// The token that revokes it will have expired, in so many seconds, and nobody renews it.
     NoToken(i64),
 }
@@ -127,7 +132,7 @@ impl NoEnd {
     fn code(self) -> ExitCode {
         match self {
             Self::NoWatcher => ExitCode::Failure,
-            Self::NoToken(_) => ExitCode::Token,
+            Self::OtherToken | Self::NoToken(_) => ExitCode::Token,
         }
     }
 }
@@ -136,6 +141,9 @@ impl fmt::Display for NoEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoWatcher => f.write_str("no watcher that would take the approval back runs for this home"),
+            Self::OtherToken => f.write_str(
+                "a watcher would take the approval back with the token of the recorded login, and this is another one",
+            ),
             Self::NoToken(left) => write!(
                 f,
                 "the owner token expires in {}, before it would be taken back, and nothing renews it",
@@ -146,6 +154,17 @@ impl fmt::Display for NoEnd {
 }
 
 impl Site {
+    /// Whether this token is the one that a watcher finds.
+    fn is_of_the_login(&self) -> bool {
+        let Some(record) = &self.owner.record else { return false };
+        let of_login = Owner {
+            token_file: record.token_file(&self.place, self.namespace()),
+            ..self.owner.clone()
+        };
+        let stored = of_login.stored_token().ok().flatten();
+        stored.is_some_and(|token| token.expose_secret() == self.token().expose_secret())
+    }
+
     /// Whether a watcher that starts in this environment can sign a token in place of this one.
     fn has_secret(&self, env: &Env) -> bool {
         let signing = || Renewal::signing(&self.owner, &self.place, env, self.token());
@@ -163,6 +182,9 @@ impl Site {
             (None, Some(renews)) => renews,
             (None, None) => return Err(NoEnd::NoWatcher),
         };
+        if !self.is_of_the_login() {
+            return Err(NoEnd::OtherToken);
+        }
         let says = claims::inspect(self.token()).ok();
         match says.as_ref().and_then(lifetime::expires_at) {
             Some(end) if end <= until && !is_renewed => Err(NoEnd::NoToken(end.saturating_sub(time::now()))),

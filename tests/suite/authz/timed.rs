@@ -183,7 +183,15 @@ fn refused_where_nobody_would_take_it_back() {
         world.api.change(&id(1), "status", "pending");
         drop(watcher);
     }
+    // Nor has it any token but that of the login.
     let posts = world.api.posts();
+    let other = world.env.write("another-token", managed_token("alice", 7_200));
+    std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let of_other = format!("{words} 30m --even-without-watcher --token-file {}", other.display());
+    let output = world.authz(&of_other).expect(4);
+    let says =
+        "with the token of the recorded login, and this is another one\n  next: sigilum-authz-notify auth login ";
+    assert!(output.stderr.contains(says), "{}", output.stderr);
     for bad in ["30s", "0h", "366d", "soon"] {
         world.authz(&format!("{words} {bad}")).expect(2);
     }
