@@ -5,6 +5,7 @@ pub mod api;
 pub mod attack;
 pub mod gateway;
 pub mod local_api;
+pub mod planted;
 pub mod services;
 pub mod stopped;
 pub mod terminal;

@@ -2,6 +2,7 @@
 //! users: only root can try.
 
 use crate::env::local_api::{FakeCheckout, JWT_SECRET};
+use crate::env::planted::{API, LINKS, PLANTS, TYPED};
 use crate::env::three_users::{ThreeUsers, chmod, give};
 use crate::env::watching::managed_token;
 use crate::env::{self, BROKER, Output, STRANGER};
@@ -11,13 +12,8 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-const API: &str = "http://127.0.0.1:9";
 /// What another program wrote and came out of a swap.
 const KEPT: &str = "sigilum-authz-notify-kept-0123456789abcdef";
-/// A third user, whom it does not concern.
-const VICTIM: u32 = 61_003;
-/// What the records of [`logged_in`] say, typed.
-const TYPED: [&str; 4] = ["--mode", "managed", "--api-url", API];
 
 /// A home with a managed login, its token in openclaw.json too, and a backup of that.
 fn logged_in() -> Option<(ThreeUsers, String)> {
@@ -180,19 +176,12 @@ fn the_printed_command_takes_it_over() {
     assert!(holds(&users.state, &token) && !holds(&users.env.openclaw(), &token));
 }
 
-/// A login of a third user's, whose home a link of the home's user leads to.
+/// A login, beside a third user's that a link could lead to.
 fn with_a_victim() -> Option<(ThreeUsers, String)> {
-    let (users, _) = logged_in()?;
-    let token = managed_token("alice", 90_000);
-    let record = json!({"mode": "managed", "api_url": API, "email": "v@x"}).to_string();
-    users
-        .env
-        .write("victim/.openclaw/.sigilum/owner-token-alice.jwt", &token);
-    users.env.write("victim/.openclaw/.sigilum/owner-alice.json", record);
-    users.env.write("victim/.openclaw/.sigilum/undo.json", "{}");
-    give(&users.env.home().join("victim"), VICTIM);
-    fs::create_dir(users.env.home().join("agents")).unwrap();
-    Some((users, token))
+    let (users, token) = logged_in()?;
+    let theirs = users.add_victim();
+    assert_ne!(theirs, token);
+    Some((users, theirs))
 }
 
 /// What cannot be believed is made anew by its user, in their home.
@@ -221,14 +210,7 @@ fn what_is_to_be_made_anew_is_its_users() {
 /// However the home is written: a link that its user put there leads nowhere.
 #[test]
 fn a_link_leads_to_nobody_elses_home() {
-    for (link, to, typed) in [
-        ("oc", "victim/.openclaw", "oc"),
-        ("oc", "victim/.openclaw", "oc/"),
-        ("oc", "victim/.openclaw", "oc/."),
-        ("oc", "victim/.openclaw", "../agents/oc/"),
-        ("sub", "victim", "sub/.openclaw"),
-        ("sub", "victim", "sub/../victim/.openclaw/"),
-    ] {
+    for (link, to, typed) in LINKS {
         for verb in ["adopt", "release"] {
             let Some((users, token)) = with_a_victim() else { return };
             let agents = users.env.home().join("agents");
@@ -362,40 +344,7 @@ fn neither_kind_of_login_becomes_the_other_unasked() {
 /// What a user puts into their home has root take nothing that is root's.
 #[test]
 fn no_link_is_followed_and_only_a_token_is_taken() {
-    type Plant = fn(&ThreeUsers, &Path);
-    let plants: [(&str, Plant); 7] = [
-        ("the token file is a link", |users, roots| {
-            let file = users.env.sigilum("owner-token-alice.jwt");
-            fs::remove_file(&file).unwrap();
-            symlink(roots, &file).unwrap();
-        }),
-        ("the record names root's file", |users, roots| {
-            let record = json!({"mode": "managed", "api_url": API, "email": "a@x", "token_file": roots});
-            fs::write(users.env.sigilum("owner-alice.json"), record.to_string()).unwrap();
-        }),
-        ("the record is a link", |users, roots| {
-            let file = users.env.sigilum("owner-alice.json");
-            fs::remove_file(&file).unwrap();
-            symlink(roots, &file).unwrap();
-        }),
-        ("our folder is a link", |users, roots| {
-            let folder = users.env.openclaw().join(".sigilum");
-            fs::rename(&folder, users.env.home().join("moved")).unwrap();
-            symlink(roots.parent().unwrap(), &folder).unwrap();
-        }),
-        ("the home is a link", |users, _| {
-            let moved = users.env.home().join("moved");
-            fs::rename(users.env.openclaw(), &moved).unwrap();
-            symlink(&moved, users.env.openclaw()).unwrap();
-        }),
-        ("it is no token", |users, _| {
-            fs::write(users.env.sigilum("owner-token-alice.jwt"), "root:x:0:0::/root:/bin/sh").unwrap();
-        }),
-        ("it is another's token", |users, _| {
-            fs::write(users.env.sigilum("owner-token-alice.jwt"), managed_token("bob", 3600)).unwrap();
-        }),
-    ];
-    for (name, plant) in plants {
+    for (name, plant) in PLANTS {
         let Some((users, _)) = logged_in() else { return };
         let roots_token = managed_token("alice", 7200);
         let roots = users.env.write("root/owner-token-alice.jwt", &roots_token);
@@ -415,12 +364,7 @@ fn a_token_that_the_broker_has_is_not_replaced_by_what_stands_in_the_home() {
     let Some((users, token)) = logged_in() else { return };
     users.moves("adopt").args(TYPED).expect(0);
     let forged = managed_token("alice", 99_000);
-    users.env.write(".openclaw/.sigilum/owner-token-alice.jwt", &forged);
-    users.env.write(
-        ".openclaw/.sigilum/owner-alice.json",
-        json!({"mode": "managed", "api_url": API, "email": "a@x"}).to_string(),
-    );
-    users.give_home();
+    users.plant_login(&forged, API);
     let output = users.moves("adopt").args(TYPED).expect(0);
     assert!(
         output.stderr.contains("in force already, and keeps it"),
@@ -437,12 +381,7 @@ fn what_an_agent_put_into_the_home_does_not_cost_the_brokers_token() {
         let Some((users, token)) = logged_in() else { return };
         users.moves("adopt").args(TYPED).expect(0);
         let forged = managed_token("alice", life);
-        users.env.write(".openclaw/.sigilum/owner-token-alice.jwt", &forged);
-        let record = json!({"mode": "managed", "api_url": "http://127.0.0.1:1", "email": "a@x"});
-        users
-            .env
-            .write(".openclaw/.sigilum/owner-alice.json", record.to_string());
-        users.give_home();
+        users.plant_login(&forged, "http://127.0.0.1:1");
         let output = users.moves("release").expect(0);
         assert!(output.stderr.contains("another token of alice"), "{}", output.stderr);
         assert!(!holds(&users.state, &token));
