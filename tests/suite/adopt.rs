@@ -306,6 +306,7 @@ fn neither_kind_of_login_becomes_the_other_unasked() {
     };
     let Some((users, token)) = logged_in() else { return };
     edit(&users, "mode", "oss-local");
+    edit(&users, "email", "somebody@else");
     let output = users.moves("adopt").args(["--api-url", API]).expect(2);
     assert!(
         output.stderr.contains("type what is right: --mode"),
@@ -315,6 +316,8 @@ fn neither_kind_of_login_becomes_the_other_unasked() {
     assert!(holds(&users.env.openclaw(), &token) && !users.kept("owner-alice.json").exists());
     users.moves("adopt").args(TYPED).expect(0);
     assert!(holds(&users.state, &token) && !users.kept("jwt-secret").exists());
+    // Nobody is asked about the e-mail of a hosted login, and so it is not taken either.
+    assert!(!holds(&users.state, "somebody@else"));
 
     let Some(users) = ThreeUsers::new() else { return };
     users.env.login().args(["--token-in-config", "false"]).expect(0);

@@ -234,7 +234,8 @@ impl Proposal {
                 .unwrap_or_default()
                 .trim_end_matches('/')
                 .to_owned(),
-            email: owner.email.value.clone(),
+            // One that nobody was asked about signs nothing later.
+            email: (self.email.value()).map_or_else(|| settings::default_email(&owner.namespace.value), str::to_owned),
             source_home: path(&self.checkout),
             api_db: path(&self.database),
             token_file: None,
