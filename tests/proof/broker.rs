@@ -2,28 +2,69 @@
 //! try.
 
 mod codes;
+mod crowd;
+mod deciding;
 mod moved;
+mod planted;
 mod reading;
 mod stage;
 
 use crate::Report;
 
-type Part = fn(&mut Report);
+type Scene = fn(&mut Report);
 
-/// The parts by name.
+/// Each by the beginning of the row of docs/security.md that it tries.
+const SCENES: [(&str, Scene); 13] = [
+    ("read the token", reading::files),
+    ("have the broker say a secret", reading::socket),
+    ("decide a request without the owner", deciding::alone),
+    ("guess a code", codes::guessed),
+    ("use a code again", codes::again),
+    ("put a socket of its own", reading::false_socket),
+    ("take all of the broker's connections", crowd::full),
+    ("ask and go away", crowd::gone),
+    ("as a user who may not ask", crowd::strangers),
+    ("keep the owner's own commands from deciding", deciding::unconfirmed),
+    ("put a token, or a link", planted::before_a_move),
+    ("have root", planted::for_root),
+    ("edit the records", planted::records),
+];
+
+/// The scenes by name, and a move that is killed anywhere, which no agent can do.
 pub fn all(only: &str, report: &mut Report) {
+    rows(report);
     if !rustix::process::geteuid().is_root() {
         println!("  SKIPPED: only root can be three users");
         return;
     }
-    let parts: [(&str, Part); 5] = [
-        ("reading", reading::all),
-        ("codes", codes::all),
-        ("full", codes::full),
-        ("killed", codes::killed),
-        ("moved", moved::all),
-    ];
-    for (_, part) in parts.into_iter().filter(|(name, _)| name.contains(only)) {
-        part(report);
+    let moved: [(&str, Scene); 1] = [("moved", moved::all)];
+    for (_, scene) in SCENES.into_iter().chain(moved).filter(|(name, _)| name.contains(only)) {
+        scene(report);
     }
+}
+
+/// Every row has a scene and says so, and every scene a row.
+fn rows(report: &mut Report) {
+    let text = include_str!("../../docs/security.md");
+    let table = text
+        .split("\n## ")
+        .find(|part| part.starts_with("Behind a broker"))
+        .unwrap_or_default();
+    let rows: Vec<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| "))
+        .filter(|row| !row.starts_with("it tries"))
+        .collect();
+    for row in &rows {
+        let scenes = SCENES.iter().filter(|(name, _)| row.starts_with(name)).count();
+        if scenes != 1 || !row.contains("`proof broker`") {
+            report.fault("docs/security.md", format!("{scenes} scenes of the row: {row}"));
+        }
+    }
+    for (name, _) in SCENES {
+        if !rows.iter().any(|row| row.starts_with(name)) {
+            report.fault("docs/security.md", format!("no row of the scene: {name}"));
+        }
+    }
+    report.line(format!("docs/security.md: {} rows, each with its scene", rows.len()));
 }

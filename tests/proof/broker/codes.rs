@@ -1,4 +1,4 @@
-//! Codes replayed, raced and guessed, a full socket, and a broker that is killed anywhere while a code decides.
+//! Codes replayed, raced and guessed, and a broker that is killed anywhere while a code decides.
 
 use super::stage::{Broker, Client, Stage, code, id};
 use crate::Report;
@@ -15,22 +15,24 @@ fn logged(stage: &Stage) -> String {
     std::fs::read_to_string(stage.users.kept("decisions.jsonl")).unwrap_or_default()
 }
 
-fn connected(stage: &Stage) -> Client {
-    let (mut client, hello) = Client::connect(&stage.socket, STRANGER);
-    assert_eq!(hello["version"], 1, "{hello}");
-    assert!(client.say("list").is_some_and(|list| list.contains("CODE")));
-    client
-}
-
-/// Replays and races.
-pub fn all(report: &mut Report) {
+/// A code again, at once for several requests, and with the broker killed meanwhile.
+pub fn again(report: &mut Report) {
     let Some(stage) = Stage::new() else { return };
     let replays = replay(&stage, report);
     let races = race(&stage, report);
-    let guesses = guess(&stage, report);
     report.line(format!(
         "codes: {replays} replays of one that was spent, over restarts too, none decided; {races} races of 8 connections with \
-         one code, one decided each time; {guesses} guesses before the lock, and none looked at after it; no code in the log"
+         one code, one decided each time; no code in the log"
+    ));
+    killed(&stage, report);
+}
+
+/// Until it locks, and on.
+pub fn guessed(report: &mut Report) {
+    let Some(stage) = Stage::new() else { return };
+    let guesses = guess(&stage, report);
+    report.line(format!(
+        "guesses: {guesses} before the lock, none looked at after it, over restarts too"
     ));
 }
 
@@ -42,7 +44,7 @@ fn replay(stage: &Stage, report: &mut Report) -> usize {
         stage.requests(OTHERS + 1);
         stage.fresh_codes();
         let mut broker = stage.usual();
-        let (mut client, right) = (connected(stage), code(0));
+        let (mut client, right) = (stage.shown(), code(0));
         let first = client.say(&format!("approve {} {right}", id(0))).unwrap_or_default();
         if !first.contains("approved") {
             report.fault("replay", format!("the first was not made: {first}"));
@@ -50,7 +52,7 @@ fn replay(stage: &Stage, report: &mut Report) -> usize {
         if restarted {
             drop(broker);
             broker = stage.usual();
-            client = connected(stage);
+            client = stage.shown();
         }
         for number in 1..=OTHERS {
             let verb = ["approve", "reject"][number % 2];
@@ -111,14 +113,13 @@ fn race(stage: &Stage, report: &mut Report) -> usize {
     ROUNDS
 }
 
-/// Until it locks, and on.
 fn guess(stage: &Stage, report: &mut Report) -> usize {
     stage.requests(1);
     stage.fresh_codes();
     let mut looked_at = 0;
     for _ in 0..3 {
         let _broker = stage.usual();
-        let mut client = connected(stage);
+        let mut client = stage.shown();
         for _ in 0..4 {
             let told = client.say(&format!("approve {} 000000", id(0))).unwrap_or_default();
             looked_at += usize::from(told.contains("does not count"));
@@ -135,57 +136,6 @@ fn guess(stage: &Stage, report: &mut Report) -> usize {
         report.fault("guess", format!("{looked_at} guesses were looked at"));
     }
     looked_at
-}
-
-/// A full socket: nobody has more than their seats, and one who has all of theirs takes none of another user's.
-pub fn full(report: &mut Report) {
-    let Some(stage) = Stage::new() else { return };
-    stage.requests(1);
-    let users: Vec<u32> = (0..9).map(|number| 60_001 + number).collect();
-    let flags: Vec<String> = users
-        .iter()
-        .flat_map(|uid| ["--allow-uid".to_owned(), uid.to_string()])
-        .collect();
-    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    let _broker = stage.broker(&flags);
-    let is_in = |hello: &Value| hello["version"] == 1;
-    let mut seated = Vec::new();
-    let (mut taken, mut refused) = (0, 0);
-    for uid in &users {
-        for _ in 0..12 {
-            let (client, hello) = Client::connect(&stage.socket, *uid);
-            match is_in(&hello) {
-                true => {
-                    taken += 1;
-                    seated.push(client);
-                }
-                false => refused += 1,
-            }
-        }
-    }
-    if (taken, refused) != (64, 9 * 12 - 64) {
-        report.fault("a full socket", format!("{taken} were taken, {refused} refused"));
-    }
-    // Who is in is answered, and who goes makes room.
-    if seated.iter_mut().any(|client| client.say("status").is_none()) {
-        report.fault("a full socket", "one who is in was not answered".to_owned());
-    }
-    seated.clear();
-    let again = (0..200).any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-        is_in(&Client::connect(&stage.socket, users[8]).1)
-    });
-    let stranger = Client::connect(&stage.socket, STRANGER).1;
-    if !again || is_in(&stranger) {
-        report.fault(
-            "a full socket",
-            format!("room again: {again}; one who may not ask: {stranger}"),
-        );
-    }
-    report.line(format!(
-        "a full socket: {taken} of {} connections of 9 users taken, 8 of each at most; all answered; one who is not allowed is refused",
-        taken + refused
-    ));
 }
 
 /// strace on a process that runs.
@@ -250,13 +200,12 @@ fn points(log: &str, folder: &str) -> Vec<(String, u32, String)> {
 }
 
 /// A broker that is killed at every call that changes a file while a code decides.
-pub fn killed(report: &mut Report) {
-    let Some(stage) = Stage::new() else { return };
+fn killed(stage: &Stage, report: &mut Report) {
     let log = tempfile::NamedTempFile::new().unwrap();
     let folder = stage.users.state.display().to_string();
-    begin(&stage);
+    begin(stage);
     let broker = stage.usual();
-    let mut client = connected(&stage);
+    let mut client = stage.shown();
     let tracer = Tracer::attach(broker.pid(), log.path(), None);
     client.say(&format!("approve {} {}", id(0), code(0)));
     tracer.end();
@@ -268,7 +217,7 @@ pub fn killed(report: &mut Report) {
     }
     let mut sent = [0, 0];
     for (name, number, line) in &points {
-        let posts = strike(&stage, log.path(), (name, *number), report, line);
+        let posts = strike(stage, log.path(), (name, *number), report, line);
         sent[posts.min(1)] += 1;
     }
     if sent.contains(&0) {
@@ -293,7 +242,7 @@ fn begin(stage: &Stage) {
 fn strike(stage: &Stage, log: &Path, point: (&str, u32), report: &mut Report, line: &str) -> usize {
     begin(stage);
     let mut broker = stage.usual();
-    let mut client = connected(stage);
+    let mut client = stage.shown();
     let inject = format!("{}:signal=SIGKILL:when={}", point.0, point.1);
     let tracer = Tracer::attach(broker.pid(), log, Some(&inject));
     let right = code(0);
@@ -318,13 +267,13 @@ fn strike(stage: &Stage, log: &Path, point: (&str, u32), report: &mut Report, li
     if (posts > 0 || text.contains("\"intent\"")) && factor["spent"].is_null() {
         fault("it is about to be sent, and the code is not spent".to_owned());
     }
-    again(stage, &right, posts, &mut fault);
+    over_again(stage, &right, posts, &mut fault);
     posts
 }
 
-fn again(stage: &Stage, right: &str, posts: usize, fault: &mut dyn FnMut(String)) {
+fn over_again(stage: &Stage, right: &str, posts: usize, fault: &mut dyn FnMut(String)) {
     let _broker: Broker = stage.usual();
-    let mut client = connected(stage);
+    let mut client = stage.shown();
     client.say(&format!("approve {} {right}", id(1)));
     let all = stage.posts();
     if all > 1 || all < posts {

@@ -1,12 +1,11 @@
 //! Every way by which a process of the OpenClaw gateway's user could read what the broker keeps. Each is first seen to
 //! find it where nothing forbids it.
 
-use super::stage::{Broker, Client, Stage};
+use super::stage::{Broker, Client, Stage, false_broker};
 use crate::Report;
 use crate::env::three_users::chmod;
 use crate::env::{BROKER, STRANGER};
 use sigilum_authz_notify::broker::client;
-use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
 /// A way: its name, who finds something by it where nothing forbids it, and the script; `$P` is the broker's process,
@@ -72,7 +71,7 @@ const WAYS: [Way; 9] = [
 const OPEN: &str = "this way stands open";
 
 /// Tries all of them.
-pub fn all(report: &mut Report) {
+pub fn files(report: &mut Report) {
     let Some(stage) = Stage::new() else { return };
     stage.requests(3);
     let (mut found, mut tried) = (0, 0);
@@ -117,8 +116,6 @@ pub fn all(report: &mut Report) {
          OpenClaw gateway's user; a file that others may read is found; of a broker of one's own user the files are, its \
          memory is not"
     ));
-    socket(&stage, report);
-    false_socket(report);
 }
 
 /// So that what it keeps is in its memory.
@@ -164,8 +161,10 @@ fn loose_file(stage: &Stage, report: &mut Report) {
 }
 
 /// Lines of all kinds: no answer holds a secret or a path of the broker's folder, also where a request repeats them.
-fn socket(stage: &Stage, report: &mut Report) {
+pub fn socket(report: &mut Report) {
     const LINES: usize = 1500;
+    let Some(stage) = Stage::new() else { return };
+    stage.requests(3);
     let folder = stage.users.state.display().to_string();
     let echoed = format!("{} {folder}", stage.secrets[0].1);
     let fields = serde_json::json!({"claim_id": "cl_99999999000000000000000a", "subject": stage.secrets[0].1,
@@ -254,17 +253,11 @@ fn socket(stage: &Stage, report: &mut Report) {
 
 /// A socket of the OpenClaw gateway's user in the place of the broker's: a client that knows the broker's user says
 /// nothing to it.
-fn false_socket(report: &mut Report) {
+pub fn false_socket(report: &mut Report) {
     let folder = tempfile::tempdir().unwrap();
     chmod(folder.path(), 0o777);
     let path = folder.path().join("broker.sock");
-    let listener = super::stage::as_user(STRANGER, || UnixListener::bind(&path)).unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let hello = r#"{"sigilum-authz-notify":"broker","version":1,"account":"x","namespaces":["alice"]}"#;
-            let _ = std::io::Write::write_all(&mut &stream, format!("{hello}\n").as_bytes());
-        }
-    });
+    false_broker(&path);
     let soon = || Instant::now() + Duration::from_secs(5);
     match client::connect(&path, Some(BROKER), soon()) {
         Err(client::Trouble::Anothers(..)) => {}

@@ -8,10 +8,13 @@ use rustix::process::{Gid, Pid, Signal, Uid, kill_process};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use totp_rs::{Builder, Secret};
 
 /// What the app shares with the broker.
@@ -123,6 +126,26 @@ impl Stage {
         self.broker(&["--decide", "totp", "--allow-uid", &STRANGER.to_string()])
     }
 
+    /// A connection of the OpenClaw gateway's user, on which the requests were shown.
+    pub fn shown(&self) -> Client {
+        let (mut client, hello) = Client::connect(&self.socket, STRANGER);
+        assert_eq!(hello["version"], 1, "{hello}");
+        assert!(client.say("list").is_some_and(|list| list.contains("cl_")));
+        client
+    }
+
+    /// Whether a user is let in before long: the seat of one who left is free by then.
+    pub fn is_seated_soon(&self, uid: u32) -> bool {
+        let end = Instant::now() + SOON;
+        while Instant::now() < end {
+            if Client::connect(&self.socket, uid).1["version"] == 1 {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        false
+    }
+
     /// What a shell script of a user's prints.
     pub fn shell(&self, uid: u32, script: &str) -> String {
         let run = self
@@ -155,16 +178,24 @@ pub fn code(steps: i64) -> String {
 /// A broker that runs. Killed when dropped.
 pub struct Broker {
     child: Child,
+    log: Option<JoinHandle<Vec<String>>>,
 }
 
 impl Broker {
     fn start(mut command: Command) -> Self {
-        let (child, _) = broker_answering(command.stdin(Stdio::null()).stdout(Stdio::null()));
-        Self { child }
+        let (child, log) = broker_answering(command.stdin(Stdio::null()).stdout(Stdio::null()));
+        Self { child, log: Some(log) }
     }
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Ends it, and gives what it logged.
+    pub fn end(mut self) -> Vec<String> {
+        let log = self.log.take();
+        drop(self);
+        log.map_or_else(Vec::new, |log| log.join().unwrap())
     }
 
     /// Whether it ended by itself, or was ended.
@@ -245,17 +276,46 @@ impl Client {
         serde_json::from_str(&heard).ok()
     }
 
-    /// A command of the owner's, and the gateway's word that it is theirs; `None` where the broker is gone.
-    pub fn say(&mut self, text: &str) -> Option<String> {
+    /// A command of the owner's. What is answered first; `None` where the broker is gone.
+    pub fn begin(&mut self, text: &str) -> Option<Value> {
         self.last += 1;
-        let id = self.last;
-        let command = json!({"id": id, "asking": {"deciders": ["telegram:1"]}, "command": {"text": text,
+        let command = json!({"id": self.last, "asking": {"deciders": ["telegram:1"]}, "command": {"text": text,
             "channel": "telegram", "senderId": "1", "from": "telegram:1", "chatType": "direct", "senderIsOwner": true,
             "canAssertOwner": true, "gatewayClientScopes": null}});
-        let mut answer = self.ask(&command)?;
-        if answer.get("confirm").is_some() {
-            answer = self.ask(&json!({"id": id, "confirmed": true}))?;
-        }
-        Some(answer["reply"]["text"].as_str().unwrap_or_default().to_owned())
+        self.ask(&command)
     }
+
+    /// The gateway's word that it is theirs, and what is said then.
+    pub fn confirm(&mut self) -> Option<String> {
+        let answer = self.ask(&json!({"id": self.last, "confirmed": true}))?;
+        Some(reply(&answer))
+    }
+
+    /// Both.
+    pub fn say(&mut self, text: &str) -> Option<String> {
+        let answer = self.begin(text)?;
+        match answer.get("confirm") {
+            Some(_) => self.confirm(),
+            None => Some(reply(&answer)),
+        }
+    }
+}
+
+fn reply(answer: &Value) -> String {
+    answer["reply"]["text"].as_str().unwrap_or_default().to_owned()
+}
+
+/// A socket of the OpenClaw gateway's user that says what a broker does. Gives how many have connected.
+pub fn false_broker(socket: &Path) -> Arc<AtomicUsize> {
+    let listener = as_user(STRANGER, || UnixListener::bind(socket)).unwrap();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let hello = r#"{"sigilum-authz-notify":"broker","version":1,"account":"x","namespaces":["alice"]}"#;
+            let _ = writeln!(&stream, "{hello}");
+        }
+    });
+    count
 }
