@@ -76,6 +76,10 @@ impl Cli {
             }
             spelled_out.push(arg);
         }
+        // `help auth login --help` asks for help once.
+        if spelled_out.get(1).is_some_and(|word| word == "help") {
+            spelled_out.retain(|word| word != "--help" && word != "-h");
+        }
         let matches = Self::command().try_get_matches_from(spelled_out);
         let matches = matches.map_err(suggest_in_groups)?;
         let called = called(&matches);

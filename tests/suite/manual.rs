@@ -21,6 +21,10 @@ fn help_is_there_in_both_forms() {
         let help = env.run(["help"]).args(command).expect(0);
         let flag = env.run(command).args(["--help"]).expect(0);
         assert_eq!(help.stdout, flag.stdout, "{command:?}");
+        for asked_twice in ["--help", "-h"] {
+            let twice = env.run(["help"]).args(command).args([asked_twice]).expect(0);
+            assert_eq!(twice.stdout, flag.stdout, "{command:?} {asked_twice}");
+        }
         let usage = format!("Usage: {}", [&["sigilum-authz-notify"], command].concat().join(" "));
         assert!(help.stdout.contains(&usage), "{}", help.stdout);
     }
