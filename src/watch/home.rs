@@ -87,15 +87,17 @@ pub(super) struct Home {
     told_of_no_way: bool,
     /// What failed last, for `--once`: in openclaw.json (true), or in our own files.
     failures: BTreeMap<bool, ExitCode>,
+    /// Looked at with `--once`.
+    once: bool,
 }
 
 impl Home {
     /// `beside`: not the login that the home speaks for, but this namespace's, where that is another one. It is renewed and
     /// nothing else; whoever serves the home has its lock.
-    pub fn new(place: OpenClawHome, beside: Option<String>, env: &Env, seed: u64) -> Self {
+    pub fn new(place: OpenClawHome, beside: Option<String>, shared: &Shared, seed: u64) -> Self {
         Self {
             memory: Memory::new(seed, place.home.as_os_str().as_encoded_bytes()),
-            reader: SnapshotReader::new(&place, beside, env),
+            reader: SnapshotReader::new(&place, beside, &shared.env),
             place,
             watcher_lock: None,
             lock_failed: None,
@@ -112,6 +114,7 @@ impl Home {
             poller: None,
             told_of_no_way: false,
             failures: BTreeMap::new(),
+            once: shared.rules.once,
         }
     }
 
@@ -418,7 +421,7 @@ impl Home {
             Some(namespace) => format!("{} ({namespace})", self.place.home.display()),
             None => self.place.home.display().to_string(),
         };
-        let text = one_line(&line.text);
+        let text = one_line(line.line(self.once));
         match line.is_warning {
             true => tracing::warn!(%home, "{text}"),
             false => tracing::info!(%home, "{text}"),

@@ -216,7 +216,7 @@ impl Watcher {
         let mut watcher = Self {
             homes: places
                 .into_iter()
-                .map(|place| Home::new(place, None, &shared.env, seed))
+                .map(|place| Home::new(place, None, &shared, seed))
                 .collect(),
             shared,
             all_in,
@@ -369,7 +369,7 @@ impl Watcher {
         let known = |namespace: &str| self.homes.iter().any(|home| home.beside() == Some(namespace));
         let found = record::namespaces(&place.sigilum_dir()).unwrap_or_default();
         let new: Vec<String> = found.into_iter().filter(|namespace| !known(namespace)).collect();
-        let home = |namespace| Home::new(place.clone(), Some(namespace), &self.shared.env, self.seed);
+        let home = |namespace| Home::new(place.clone(), Some(namespace), &self.shared, self.seed);
         let homes: Vec<Home> = new.into_iter().map(home).collect();
         self.homes.extend(homes);
     }
@@ -385,7 +385,7 @@ impl Watcher {
         for place in find_homes(folder, *read_only) {
             if self.homes.iter().all(|home| home.place.home != place.home) {
                 tracing::info!(home = %place.home.display(), "a new OpenClaw home");
-                self.homes.push(Home::new(place, None, &self.shared.env, self.seed));
+                self.homes.push(Home::new(place, None, &self.shared, self.seed));
             }
         }
         self.shared.homes_served = self.homes.len();

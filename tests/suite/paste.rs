@@ -139,4 +139,6 @@ fn a_banner_before_the_token_of_a_token_command_does_not_matter() {
         .run(["watch", "--once", "--token-command", "echo Session expired, log in"])
         .expect(4);
     assert!(output.stderr.contains("run the command yourself"), "{}", output.stderr);
+    // It ends here.
+    assert!(!output.stderr.contains("trying again"), "{}", output.stderr);
 }

@@ -16,13 +16,32 @@ pub struct LogEvent {
     pub is_warning: bool,
     /// For the person.
     pub text: String,
+    /// What a watcher that stays does then; `--once` does not.
+    pub then: Option<String>,
 }
 
 impl LogEvent {
+    /// The same, with what a watcher that stays does then.
+    pub(super) fn then(self, what: impl Into<String>) -> Self {
+        Self {
+            then: Some(what.into()),
+            ..self
+        }
+    }
+
+    /// The line, for a watcher that looks `once` or stays.
+    pub fn line(&self, once: bool) -> String {
+        match &self.then {
+            Some(then) if !once => format!("{}; {then}", self.text),
+            _ => self.text.clone(),
+        }
+    }
+
     pub(super) fn info(text: impl Into<String>) -> Self {
         Self {
             is_warning: false,
             text: text.into(),
+            then: None,
         }
     }
 
@@ -30,6 +49,7 @@ impl LogEvent {
         Self {
             is_warning: true,
             text: text.into(),
+            then: None,
         }
     }
 
@@ -102,9 +122,8 @@ impl LogEvent {
             Action::Renew { .. } => "the token file",
         };
         let pause = duration(pause_seconds);
-        Self::warning(format!(
-            "something keeps undoing what is written to {what}; left alone for {pause}"
-        ))
+        Self::warning(format!("something keeps undoing what is written to {what}"))
+            .then(format!("left alone for {pause}"))
     }
 
     /// An action is done. `expires`: when the stored token does, Unix seconds.
@@ -121,6 +140,6 @@ impl LogEvent {
 
     /// An action fails, and is tried again in so many seconds.
     pub(super) fn failing(action: &Action, why: &str, seconds: i64) -> Self {
-        Self::warning(format!("{action} failed: {why}; trying again in {}", duration(seconds)))
+        Self::warning(format!("{action} failed: {why}")).then(format!("trying again in {}", duration(seconds)))
     }
 }

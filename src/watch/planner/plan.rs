@@ -58,6 +58,7 @@ impl Plan {
 const BETWEEN_CONFIG_WRITES_MS: i64 = 2_000;
 /// How long a config must be gone or broken to be called so.
 const SETTLE_MS: i64 = 500;
+const UNTIL_IT_CHANGES: &str = "waiting until it changes";
 /// How often a broken one is looked at without any event: what is wrong may be elsewhere.
 const DOUBT_MS: i64 = 30_000;
 /// Without a token command a person must act: said when so many seconds are left.
@@ -104,8 +105,8 @@ impl Planning<'_> {
     fn tell_of_config(&mut self) {
         let line = match &self.snapshot.config {
             Config::Missing if self.snapshot.is_a_brokers => None,
-            Config::Missing => Some(LogEvent::info("there is no openclaw.json; waiting for it")),
-            Config::Broken(why) => Some(LogEvent::warning(format!("{why}; waiting until it changes"))),
+            Config::Missing => Some(LogEvent::info("there is no openclaw.json").then("waiting for it")),
+            Config::Broken(why) => Some(LogEvent::warning(why).then(UNTIL_IT_CHANGES)),
             Config::NoEntry | Config::Entry(_) => None,
         };
         let known = self.memory.config_trouble.take();
@@ -114,7 +115,7 @@ impl Planning<'_> {
 
     fn tell_of_records(&mut self) {
         let unreadable = self.snapshot.unreadable.as_ref();
-        let line = unreadable.map(|broken| LogEvent::warning(format!("{}; waiting until it changes", broken.why)));
+        let line = unreadable.map(|broken| LogEvent::warning(&broken.why).then(UNTIL_IT_CHANGES));
         let known = self.memory.record_trouble.take();
         self.memory.record_trouble = self.trouble("the record of the login", line, known);
     }

@@ -211,10 +211,11 @@ fn steps(output: &Output) -> Vec<(String, String)> {
     (1..lines.len()).filter_map(step).collect()
 }
 
-/// The command of a step: words and a colon may stand before it, a semicolon and words behind.
+/// The command of a step: words and a colon may stand before it, a semicolon and words behind, or the fields of a log.
 fn command_of(step: &str) -> &str {
     let command = step.rsplit_once(": ").map_or(step, |(_, command)| command);
-    command.split("; ").next().unwrap()
+    let command = command.split("; ").next().unwrap();
+    command.split(" home=").next().unwrap()
 }
 
 /// Whether a step begins so, or does after the variables that say where OpenClaw's home is.

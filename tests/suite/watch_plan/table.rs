@@ -418,13 +418,15 @@ fn whatever_else_differs_is_said_once_with_the_command_that_settles_it() {
             let planned = plan(snapshot, memory, at(now), &RULES);
             assert_eq!(planned.action, None, "{name}");
             let lines = planned.log_events.into_iter();
-            lines.filter(|line| line.text.contains(&what)).collect::<Vec<_>>()
+            lines
+                .filter(|line| line.line(false).contains(&what))
+                .collect::<Vec<_>>()
         };
         let [line] = &told(&mut memory, &snapshot, 60)[..] else {
             panic!("{name}: not one line with {what:?}");
         };
         assert_eq!(line.is_warning, name != "${…}", "{name}");
-        assert!(line.text.contains(settled_by), "{name}: {}", line.text);
+        assert!(line.line(false).contains(settled_by), "{name}: {}", line.text);
         assert_eq!(told(&mut memory, &snapshot, 70), [], "{name}: said twice");
         // A config that is gone for a while is no new state, one that was put right is.
         let gone = with(snapshot.clone(), |snapshot| snapshot.config = Config::Missing);
@@ -849,7 +851,7 @@ fn approvals_are_taken_back_when_their_time_is_over() {
     );
     let line = memory.failed(&Action::TakeBack(over.clone()), "no answer", at(60));
     assert_eq!(
-        line.unwrap().text,
+        line.unwrap().line(false),
         "taking back the approval cl_over failed: no answer; trying again in 1 s"
     );
     assert_eq!(plan(&both, &mut memory, at(60), &RULES).action, take(&other));
