@@ -240,7 +240,17 @@ impl LocalDb {
         };
         let (created, migrated) = match db.bring_up(checkout) {
             Ok(done) => done,
-            Err(problem) => return Err(at(problem)),
+            Err(problem) => {
+                let failed = at(problem);
+                // Of our own we leave no beginning, which nobody else has opened; an API may have opened its own.
+                if made && failed.is_ours() {
+                    drop(db);
+                    for file in Self::files(path) {
+                        let _ = fs::remove(&file);
+                    }
+                }
+                return Err(failed);
+            }
         };
         Ok(Opened {
             db,

@@ -80,6 +80,17 @@ fn a_limit_of_file_sizes_is_told_and_nothing_changes() {
         // What only reads works.
         assert_eq!(limited("auth show").expect(0).stdout.trim(), token);
     }
+    // Of a database that could not be made nothing stays.
+    let new = TestEnv::new();
+    let script = "ulimit -f 0 && exec \"$0\" auth login --mode oss-local --namespace alice";
+    let login = new.run_program("/bin/sh".as_ref(), ["-c", script, env::BINARY]);
+    login.env("JWT_SECRET", "0123456789abcdef0123456789abcdef").expect(7);
+    let left = std::fs::read_dir(new.sigilum("")).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert!(
+        !left.iter().any(|name| name.to_string_lossy().starts_with("local-api")),
+        "{left:?}"
+    );
 }
 
 /// A secret that only this command's environment has: the watcher does not, so nothing renews what it signs.
