@@ -32,12 +32,24 @@ fn advise(path: &Path, error: &io::Error) -> Option<String> {
             None => "run the command as the user whom the file and its folder belong to",
         },
         Errno::NOTDIR => "correct the path: something in it that should be a folder is a file",
+        Errno::ISDIR => return Some(move_away(path)),
         Errno::ROFS => "mount the file system writable, and run the command again",
         Errno::FBIG => "raise the limit of file sizes (ulimit -f), and run the command again",
         Errno::MFILE | Errno::NFILE => "raise the limit of open files (ulimit -n), and run the command again",
         _ => return None,
     };
     Some(step.to_owned())
+}
+
+/// What to do about a folder that has the name of a file.
+fn move_away(path: &Path) -> String {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".aside");
+    format!(
+        "move the folder away that has this name: mv {} {}",
+        quoted(path),
+        quoted(aside.as_ref())
+    )
 }
 
 /// What to do about a link to nothing that stands in the way to a path.

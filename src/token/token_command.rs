@@ -34,6 +34,8 @@ const KEPT_BACK: [&str; 4] = [
 pub struct TokenCommand {
     program: String,
     args: Vec<String>,
+    /// The first sign in it that a shell alone would heed.
+    sign: Option<char>,
     env: Vec<(OsString, OsString)>,
 }
 
@@ -62,6 +64,7 @@ impl TokenCommand {
             Some(program) if !program.is_empty() => Ok(Self {
                 program,
                 args: words.collect(),
+                sign: shell_sign(text),
                 env: env
                     .into_iter()
                     .map(|(name, value)| (name.into(), value.into()))
@@ -72,7 +75,8 @@ impl TokenCommand {
         }
     }
 
-    /// Why it cannot be run as things are, for a look before it is needed; `None` where it could be.
+    /// Why it cannot be run as things are, or hardly as it is meant, for a look before it is needed; `None` where all is
+    /// well.
     pub fn trouble(&self) -> Option<String> {
         let why = match self.path() {
             None => "it is not on PATH",
@@ -80,7 +84,11 @@ impl TokenCommand {
                 Err(_) => "there is no such program",
                 Ok(meta) if !meta.is_file() => "it is not a file",
                 Ok(_) if !is_program(&path) => "it is not executable",
-                Ok(_) => return None,
+                Ok(_) => {
+                    let (program, sign) = (&self.program, self.sign?);
+                    let why = format!("{sign} in it is plain text to {program}, since no shell reads it");
+                    return Some(format!("the token command may need a shell: {why}"));
+                }
             },
         };
         Some(format!("the token command {} cannot be run, {why}", self.program))
@@ -154,8 +162,36 @@ impl TokenCommand {
             ExitCode::Token,
             format!("could not get a token from the token command {}: {why}", self.program),
         )
-        .next(HOW_TO_TRY)
+        .next(self.sign.map_or_else(|| HOW_TO_TRY.to_owned(), in_a_shell))
     }
+}
+
+/// What a person does about a command with such a sign in it.
+fn in_a_shell(sign: char) -> String {
+    format!("no shell reads it, so {sign} in it is plain text; if one should: sh -c '<command>'")
+}
+
+/// The first sign in a command line that only a shell makes something of: one outside of quotes, or a `$` or a backtick
+/// that double quotes do not keep from it either.
+fn shell_sign(text: &str) -> Option<char> {
+    let (mut quote, mut before) = (None, ' ');
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let next = rest.peek().copied().unwrap_or(' ');
+        match (quote, c) {
+            (Some('\''), _) if c != '\'' => {}
+            (_, '\\') => drop(rest.next()),
+            (Some(open), _) if c == open => quote = None,
+            (None, '\'' | '"') => quote = Some(c),
+            (_, '`') => return Some(c),
+            (_, '$') if next.is_ascii_alphabetic() || "_({".contains(next) => return Some(c),
+            (None, '|' | '&' | ';' | '<' | '>') => return Some(c),
+            (None, '~') if before == ' ' && next == '/' => return Some(c),
+            _ => {}
+        }
+        before = c;
+    }
+    None
 }
 
 impl fmt::Debug for TokenCommand {
@@ -216,6 +252,24 @@ mod tests {
         );
         let token = command.run("alice", LIMIT, &AtomicBool::new(false)).unwrap();
         assert_eq!(token.expose_secret(), "a  b $HOME;x");
+        for (text, sign) in [
+            ("a | b", Some('|')),
+            ("a && b", Some('&')),
+            ("a; b", Some(';')),
+            ("a 2>/dev/null", Some('>')),
+            ("a <b", Some('<')),
+            ("a \"$(b)\"", Some('$')),
+            ("a $HOME/b", Some('$')),
+            ("a `b`", Some('`')),
+            ("~/bin/a", Some('~')),
+            ("sh -c 'a | b; c $(d) > \"$E\"'", None),
+            ("sh -c \"a | b\"", None),
+            ("a \\| 'b'\\''c'", None),
+            ("a b~/c https://d.example/?e=$", None),
+            ("printf '%s\\' 5$", None),
+        ] {
+            assert_eq!(parse(text).unwrap().sign, sign, "{text}");
+        }
         for bad in ["", "  ", "'open", "''"] {
             assert_eq!(parse(bad).unwrap_err().code, ExitCode::Usage, "{bad}");
         }

@@ -1151,6 +1151,10 @@ fn a_checkout_that_is_not_whole_and_a_command_that_is_not_there() {
             "/etc/passwd",
             "the token command /etc/passwd cannot be run, it is not executable",
         ),
+        (
+            "cat /etc/hostname | head -1",
+            "the token command may need a shell: | in it is plain text to cat, since no shell reads it",
+        ),
     ] {
         let run = |args: &[&str]| home.env.run(args).env("SIGILUM_OWNER_TOKEN_COMMAND", command);
         let told = run(&["doctor"]).output().stdout;

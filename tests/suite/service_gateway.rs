@@ -308,6 +308,7 @@ fn a_gateway_that_dies_between_delete_and_post_loses_nothing() {
             output.stderr
         );
         assert!(open.contains("run the same command again"), "{}", output.stderr);
+        assert_eq!(output.stderr.matches("next: ").count(), 1, "{}", output.stderr);
         let journal = desk.file("gateway-connection-journal-linear.json");
         assert_eq!(mode(&journal), 0o600);
         assert!(!std::fs::read_to_string(&journal).unwrap().contains(SECRET));
@@ -385,6 +386,7 @@ fn whatever_goes_wrong_at_a_request_the_same_command_again_finishes_the_job() {
                     assert_eq!(output.code, 6, "{tag}");
                     assert!(output.stderr.contains(words), "{tag}");
                     assert!(!output.stderr.contains(SECRET), "{tag}");
+                    assert_eq!(output.stderr.matches("next: ").count(), 1, "{tag}");
                     if method == "GET" {
                         assert!(desk.files().is_empty(), "{tag}");
                         assert_eq!(number(&desk.db(), "SELECT count(*) FROM users"), 0, "{tag}");

@@ -257,11 +257,13 @@ impl Steps {
             [line] => format!(" {line}"),
             lines => lines.iter().map(|line| format!("\n    - {line}")).collect(),
         };
-        Error::new(
-            error.code,
-            format!("{error}\n  done:{}\n  not done:{}", list(done), list(open)),
-        )
-        .next("run the same command again: it finishes the job")
+        let what = error.text();
+        let what = format!("{what}\n  done:{}\n  not done:{}", list(done), list(open));
+        Error::new(error.code, what).next(match error.step() {
+            Some(step) if step.ends_with("run the command again") => step,
+            Some(step) => format!("{step}; then run the same command again, which finishes the job"),
+            None => "run the same command again: it finishes the job".to_owned(),
+        })
     }
 }
 

@@ -153,6 +153,18 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "a folder in the place of a token",
+        set_up: |world| {
+            alice(world);
+            let token = world.home.join(".sigilum/owner-token-alice.jwt");
+            std::fs::remove_file(&token).unwrap();
+            std::fs::create_dir(token).unwrap();
+        },
+        first: LOGIN,
+        step: "move the folder away that has this name: mv ",
+        ..CASE
+    },
+    Case {
         name: "a folder of ours that is a link",
         set_up: |world| {
             alice(world);

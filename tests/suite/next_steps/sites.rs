@@ -171,7 +171,7 @@ pub const SITES: &[Site] = &[
         r#""write it as in a shell"#,
         Case("a token command with an open quote"),
     ),
-    Site("token::token_command", "HOW_TO_TRY", Person(OTHERS_PROGRAM)),
+    Site("token::token_command", "self.sign.map_or_else(", Person(OTHERS_PROGRAM)),
     Site("local_token", "self.how_to_tell", Case("a database without its secret")),
     // homes, folders and files
     Site(
@@ -590,7 +590,7 @@ pub const SITES: &[Site] = &[
     Site("cmd::service::site", r#""give --source-home"#, Case("no database")),
     Site(
         "cmd::service::site",
-        r#""run the same command again"#,
+        "match error.step()",
         Test("whatever_goes_wrong_at_a_request_the_same_command_again_finishes_the_job"),
     ),
     Site("sigilum::checkout", r#""name one that is there"#, Case("no checkout")),
