@@ -331,6 +331,27 @@ fn what_others_could_read_is_private_before_it_answers() {
     assert_eq!((env::mode(&folder), env::mode(&token)), (0o700, 0o600));
 }
 
+/// A login of before it first ran makes the config that an OpenClaw would read; no OpenClaw runs there.
+#[test]
+fn a_config_that_a_login_made_goes_and_what_a_person_wrote_stays() {
+    for persons in [None, Some("{ /* mine */ }\n")] {
+        let house = House::new();
+        let config = house.state().join("openclaw.json");
+        if let Some(text) = persons {
+            house.env.write("state/openclaw.json", text);
+        }
+        let login = "auth login --mode oss-local --no-check --print-token false --namespace bob";
+        let run = house.env.run(login.split(' ')).args(["--openclaw-home"]);
+        run.args([house.state()]).expect(0);
+        assert!(config.exists());
+        let broker = house.broker(&[]);
+        assert_eq!(broker.connect().hear().unwrap()["namespaces"], json!([NS, "bob"]));
+        let left = std::fs::read_to_string(&config).ok();
+        assert_eq!(left.is_some(), persons.is_some(), "{left:?}");
+        assert!(left.is_none_or(|text| text.contains("/* mine */")));
+    }
+}
+
 #[test]
 fn its_user_logs_in_beside_it_and_it_renews_what_it_has() {
     let house = House::new();

@@ -7,13 +7,15 @@ use crate::broker::peers::{self, Allowed};
 use crate::broker::seats::Seats;
 use crate::broker::strangers::Strangers;
 use crate::broker::totp::SecondFactor;
-use crate::cli::{BrokerRunArgs, DecideBy};
+use crate::cli::{BrokerRunArgs, DecideBy, HookUninstallArgs, PlaceArgs};
+use crate::cmd::hook::uninstall;
 use crate::cmd::own_program;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs;
 use crate::home::{self, OpenClawHome};
 use crate::hook_record;
+use crate::openclaw::config;
 use crate::token::token_command::{TokenCommand, VARIABLE};
 use crate::watch::push::{self, Way};
 use crate::watch::{self, Homes, Watching};
@@ -21,7 +23,7 @@ use listenfd::ListenFd;
 use rustix::process::{Resource, Rlimit};
 use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -52,6 +54,11 @@ pub fn run(args: &BrokerRunArgs, env: &Env, out: &mut dyn Write) -> Result<ExitC
     // Where it cannot answer, the folder is no broker's.
     let (listener, socket) = listen(args)?;
     make_private(&house.place)?;
+    if state::named(args.state.as_deref(), env).is_some()
+        && let Err(error) = take_a_logins_config_away(&house.place, env)
+    {
+        tracing::warn!("{}", error.text());
+    }
     fs::write_private(&house.place.broker_mark_file(), b"")?;
     let watching = watch(&house)?;
     house.watched_by(watching.waker());
@@ -98,6 +105,31 @@ fn make_private(place: &OpenClawHome) -> Result<()> {
     }
     fs::mend_folder(&folder)?;
     fs::mend(&folder, |_| true)
+}
+
+/// A login of before a broker answered from here made an openclaw.json, with which it would pass for an OpenClaw's folder.
+/// It goes where nothing else is in it.
+fn take_a_logins_config_away(place: &OpenClawHome, env: &Env) -> Result<()> {
+    let Some(bytes) = fs::read_capped(&place.config, json5_edit::MAX_BYTES as u64)? else {
+        return Ok(());
+    };
+    let restored = config::undo_record(place)?.restore(&place.config.to_string_lossy(), &bytes);
+    let has_more = place.hook_dir().exists() || place.plugin_dir().exists();
+    if has_more || !restored.is_ok_and(|restored| restored.delete_file) {
+        return Ok(());
+    }
+    let args = HookUninstallArgs {
+        kind: None,
+        purge: false,
+        force: false,
+        place: PlaceArgs {
+            openclaw_home: Some(place.home.clone()),
+            config: Some(place.config.clone()),
+        },
+    };
+    uninstall::run(&args, env, &mut io::sink())?;
+    tracing::info!("took away what a login had made: {}", place.config.display());
+    Ok(())
 }
 
 /// Whoever can change the program that runs as this user can read what it keeps.
