@@ -24,6 +24,7 @@ pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
     let now = time::now();
     let token = owner.stored_token()?.ok_or_else(|| not_found(&owner, &log_in))?;
     write_line(out, token.expose_secret())?;
+    let mut code = ExitCode::Token;
     let why = match claims::inspect(&token) {
         Err(invalid) => format!("this is no owner token: {invalid}"),
         Ok(says) if says.namespace != owner.namespace.value => {
@@ -37,10 +38,17 @@ pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
             let left = says.begins_in(now).unwrap_or_default();
             format!("this token is not valid for another {}", time::duration(left))
         }
-        Ok(_) => return Ok(ExitCode::Ok),
+        Ok(says) => match says.time_fault(now) {
+            None => return Ok(ExitCode::Ok),
+            // It can be used, as `auth status` says.
+            Some(fault) => {
+                code = ExitCode::Ok;
+                fault.to_string()
+            }
+        },
     };
     output::warn(format_args!("{why}\n  next: {log_in}"));
-    Ok(ExitCode::Token)
+    Ok(code)
 }
 
 /// What the options of `auth show` say.
