@@ -185,6 +185,25 @@ fn while_the_gateway_is_stopped_modes_are_those_of_our_own_rows_and_files() {
 }
 
 #[test]
+fn what_is_odd_about_the_gateways_address_is_said() {
+    let env = TestEnv::new();
+    env.login().expect(0);
+    for (path, says) in [
+        ("", ""),
+        ("/x", ""),
+        ("/api/admin", "ends with /api/admin, which every request adds: "),
+        ("/x/api/admin/", "ends with /api/admin, which every request adds: "),
+        ("/api/administer", ""),
+    ] {
+        let url = format!("{NOWHERE}{path}");
+        let list = env.run(["service", "list", "--namespace", "alice", "--gateway-admin-url", &url]);
+        let told = list.expect(0).stderr;
+        let doubts = told.contains("warning: the Sigilum gateway's address ");
+        assert!(told.contains(says) && doubts != says.is_empty(), "{url}: {told}");
+    }
+}
+
+#[test]
 fn a_gateway_that_stalls_is_not_waited_for_long() {
     let env = TestEnv::new();
     let fake = FakeCheckout::new(&env);
