@@ -442,6 +442,21 @@ fn logout_leaves_no_token_anywhere_that_is_ours() {
 }
 
 #[test]
+fn a_logout_of_a_named_namespace_is_done_beside_a_hooks_record_that_is_broken() {
+    let env = TestEnv::new();
+    login(&env);
+    env.write(".openclaw/.sigilum/hook.json", "{broken");
+    let output = env.run(["auth", "logout", "--namespace", "alice"]).expect(0);
+    assert!(
+        output.stderr.contains("warning: could not read the hook's record"),
+        "{}",
+        output.stderr
+    );
+    assert!(output.stderr.contains("next: rm "), "{}", output.stderr);
+    assert!(!env.sigilum("owner-token-alice.jwt").exists());
+}
+
+#[test]
 fn logout_takes_the_token_away_and_says_once_what_is_wrong_with_the_config() {
     let env = TestEnv::new();
     login(&env);

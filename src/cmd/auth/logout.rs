@@ -73,7 +73,11 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         Err(error) => return Err(error),
     }
     context::warn_of_timed_approvals(&place, Some(&owner.namespace.value));
-    tell_of_the_others(args, &place, &owner.namespace.value, out)?;
+    // The logout is done.
+    match tell_of_the_others(args, &place, &owner.namespace.value, out) {
+        Err(error) if !error.is_broken_pipe() => output::warn(error),
+        told => told?,
+    }
     Ok(ExitCode::Ok)
 }
 
