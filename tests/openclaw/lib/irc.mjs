@@ -114,15 +114,16 @@ export class Person {
 
   /**
    * Says something and gives the bot's first answers: { text, took (ms to the first line), lines }.
-   * An answer longer than a line of IRC comes in several: what follows within `quiet` ms belongs to it.
+   * An answer longer than a line of IRC comes in several: what follows within `quiet` ms belongs to it. `fits`: where
+   * answers to something else may come first.
    */
-  async ask(to, text, { quiet = 1000, timeout = 180_000 } = {}) {
+  async ask(to, text, { quiet = 1000, timeout = 180_000, fits = /(?:)/ } = {}) {
     const before = this.heard.length;
     const began = performance.now();
     this.#send(`PRIVMSG ${to} :${text}`);
     const place = to.startsWith("#") ? to : this.nick;
     const answers = () => this.heard.slice(before).filter((line) => line.to === place && line.from.startsWith("ocbot"));
-    const first = await until(`an answer to ${text} in ${place}`, () => answers()[0], { timeout, every: 1 });
+    const first = await until(`an answer to ${text} in ${place}`, () => answers().find((line) => fits.test(line.text)), { timeout, every: 1 });
     for (let last; last !== answers().length; await sleep(quiet)) last = answers().length;
     const lines = answers();
     return { took: first.at - began, lines, text: lines.map((line) => line.text).join(" ") };
