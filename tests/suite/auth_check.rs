@@ -49,12 +49,26 @@ fn signed_by(token: &str, secret: &str) -> bool {
 #[track_caller]
 fn expect(env: &TestEnv, run: Run, code: i32, says: &str) -> Output {
     let before = files(env.home());
-    let output = run.expect(code);
+    judged(env, &before, run.output(), code, says)
+}
+
+/// The same, unless the API got no time to answer within the second that it is given, as on a busy machine.
+#[track_caller]
+fn expect_in_time(env: &TestEnv, run: Run, code: i32, says: &str) -> Option<Output> {
+    let before = files(env.home());
+    let output = run.output();
+    let is_late = [&output.stdout, &output.stderr].map(|text| text.contains("no full answer in time"));
+    (!is_late.contains(&true)).then(|| judged(env, &before, output, code, says))
+}
+
+#[track_caller]
+fn judged(env: &TestEnv, before: &BTreeMap<PathBuf, Vec<u8>>, output: Output, code: i32, says: &str) -> Output {
+    assert_eq!(output.code, code, "{output:?}");
     let all = format!("{}{}", output.stdout, output.stderr);
     assert!(all.contains(says), "{says}: {all}");
     assert!(!output.stderr.contains("eyJ"), "{}", output.stderr);
     if code != 0 {
-        assert_eq!(files(env.home()), before);
+        assert_eq!(files(env.home()), *before);
         assert!(output.stderr.contains("\n  next: "), "{}", output.stderr);
     }
     output
@@ -272,34 +286,41 @@ impl Installed {
     }
 }
 
+/// Whether all of it was seen: an API that got no time to answer refuses nothing.
+fn a_working_token_stays(command: &str, api_runs: bool, in_file: bool) -> Option<()> {
+    let api = api_runs.then(|| Api::start(JWT_SECRET));
+    let url = api.as_ref().map_or_else(nobody, Api::url);
+    let home = Installed::new(&url, in_file, 3600);
+    let env = &home.env;
+    let source = ["--source-home", home.checkout.root.to_str().unwrap()];
+    let run = || home.run(command, &url);
+    let code = if api_runs { 4 } else { 7 };
+    let output = expect_in_time(env, run(), code, "--source-home")?;
+    assert!(output.stderr.contains("--force"), "{}", output.stderr);
+    expect(env, run().args(["--no-check"]), 7, "--source-home");
+    // A secret that somebody named is as bad, for a refresh; a login is told what to take.
+    let named = || run().env("JWT_SECRET", "not the API's");
+    let named_code = match (command, api_runs) {
+        (_, true) => 4,
+        ("refresh", false) => 7,
+        _ => 0,
+    };
+    if named_code != 0 {
+        expect_in_time(env, named(), named_code, "the secret from JWT_SECRET")?;
+    }
+    // What is missing helps, whether the API runs or not.
+    expect(env, run().args(source), 0, "API check:     ");
+    assert!(signed_by(&stored(env), JWT_SECRET));
+    assert_ne!(stored(env), home.token);
+    Some(())
+}
+
 #[test]
 fn a_working_token_is_not_replaced_by_one_that_neither_its_secret_nor_the_api_accepts() {
     for command in ["refresh", "login"] {
         for (api_runs, in_file) in [(true, true), (false, true), (true, false), (false, false)] {
-            let api = api_runs.then(|| Api::start(JWT_SECRET));
-            let url = api.as_ref().map_or_else(nobody, Api::url);
-            let home = Installed::new(&url, in_file, 3600);
-            let env = &home.env;
-            let source = ["--source-home", home.checkout.root.to_str().unwrap()];
-            let run = || home.run(command, &url);
-            let code = if api_runs { 4 } else { 7 };
-            let output = expect(env, run(), code, "--source-home");
-            assert!(output.stderr.contains("--force"), "{}", output.stderr);
-            expect(env, run().args(["--no-check"]), 7, "--source-home");
-            // A secret that somebody named is as bad, for a refresh; a login is told what to take.
-            let named = || run().env("JWT_SECRET", "not the API's");
-            let named_code = match (command, api_runs) {
-                (_, true) => 4,
-                ("refresh", false) => 7,
-                _ => 0,
-            };
-            if named_code != 0 {
-                expect(env, named(), named_code, "the secret from JWT_SECRET");
-            }
-            // What is missing helps, whether the API runs or not.
-            expect(env, run().args(source), 0, "API check:     ");
-            assert!(signed_by(&stored(env), JWT_SECRET));
-            assert_ne!(stored(env), home.token);
+            let seen = (0..5).find_map(|_| a_working_token_stays(command, api_runs, in_file));
+            assert!(seen.is_some(), "{command}: the API never answered within a second");
         }
         // For those who mean it; and where there is nothing to lose.
         let url = nobody();
