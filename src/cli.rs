@@ -17,6 +17,7 @@ mod authz;
 mod broker;
 mod service;
 mod setup;
+mod suggest;
 mod texts;
 mod values;
 
@@ -33,7 +34,6 @@ use crate::mode::Mode;
 use crate::openclaw::entry::Enable;
 use crate::openclaw::hook_files::Kind;
 use crate::watch::log::LogFormat;
-use clap::error::{ContextKind, ContextValue};
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 use std::ffi::OsString;
@@ -81,34 +81,13 @@ impl Cli {
             spelled_out.retain(|word| word != "--help" && word != "-h");
         }
         let matches = Self::command().try_get_matches_from(spelled_out);
-        let matches = matches.map_err(suggest_in_groups)?;
+        let matches = matches.map_err(suggest::in_groups)?;
         let called = called(&matches);
         Ok(Self {
             called,
             ..Self::from_arg_matches(&matches)?
         })
     }
-}
-
-/// Of a command that stands in groups alone, each whole: `auth logout` for `logout`, which clap would take for `login`.
-fn suggest_in_groups(mut error: clap::Error) -> clap::Error {
-    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
-        return error;
-    };
-    let word = word.clone();
-    let mut all = Cli::command();
-    all.build();
-    let groups = all.get_subcommands().filter(|group| group.get_name() != "help");
-    let holders = groups.filter(|group| {
-        group
-            .get_subcommands()
-            .any(|command| command.get_name() == word.as_str())
-    });
-    let whole: Vec<String> = holders.map(|group| format!("{} {word}", group.get_name())).collect();
-    if !whole.is_empty() {
-        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(whole));
-    }
-    error
 }
 
 /// A path that was typed, for a command that is printed: absolute, in a shell's quotes.

@@ -243,11 +243,11 @@ impl Desk<'_> {
         Ok(found.filter(|now| now.id() == Some(id) && now.namespace.as_deref() == Some(self.api.namespace)))
     }
 
-    /// Under the lock, with the request as it is now.
-    fn send(&self, wanted: &Wanted) -> Result<Decided, Stopped> {
+    /// Writes down what is about to be sent, and when it is to be taken back. The error is that of a log that cannot be
+    /// written, for a decision that is made all the same.
+    fn intend(&self, wanted: &Wanted, log: &DecisionLog) -> Result<(Intent, Option<Error>), Stopped> {
         // What cannot be mended is no obstacle: each status tells of it.
         let _ = fs::mend(&self.place.sigilum_dir(), |_| true);
-        let log = DecisionLog::of(self.place);
         let whose = (self.api.namespace, self.origin());
         let intent = Intent::new(wanted.decision, wanted.shown, (whose.0, &whose.1), &self.by, wanted.how);
         let intent = Intent {
@@ -279,6 +279,13 @@ impl Desk<'_> {
                 return Err(Stopped::Ours(error));
             }
         }
+        Ok((intent, unlogged))
+    }
+
+    /// Under the lock, with the request as it is now.
+    fn send(&self, wanted: &Wanted) -> Result<Decided, Stopped> {
+        let log = DecisionLog::of(self.place);
+        let (intent, unlogged) = self.intend(wanted, &log)?;
         let sent = self
             .api
             .decide(self.token, wanted.decision, &intent.claim_id, self.deadline());

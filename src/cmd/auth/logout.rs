@@ -29,10 +29,8 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     };
     let owner = owner::owner(query, env, &place, false)?;
     if !place.sigilum_dir().exists() && !place.config.exists() {
-        write_line(
-            out,
-            format_args!("There is nothing of ours in {}", place.home.display()),
-        )?;
+        let home = place.home.display();
+        write_line(out, format_args!("There is nothing of ours in {home}"))?;
         return Ok(ExitCode::Ok);
     }
     if !args.force {

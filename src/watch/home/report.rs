@@ -1,0 +1,65 @@
+//! What the watcher of a home writes down of itself, for each status.
+
+use super::{Home, Shared, expiry};
+use crate::mode::Mode;
+use crate::process::Process;
+use crate::process::child::is_program;
+use crate::time;
+use crate::watch::log::one_line;
+use crate::watch::planner::Snapshot;
+use crate::watch::renewal::Renewal;
+use crate::watch::status::{self, HomeStatus, WatchStatus};
+
+impl Home {
+    /// Writes the watcher's status file, where something changed.
+    pub(super) fn write_status(&mut self, snapshot: &Snapshot, shared: &Shared) {
+        if self.watcher_lock.is_none() {
+            return;
+        }
+        let owner = snapshot.owner.as_ref();
+        let home = HomeStatus {
+            home: self.place.home.clone(),
+            config: self.place.config.clone(),
+            namespace: owner.map(|owner| owner.namespace.clone()),
+            mode: owner.map(|owner| owner.mode.as_str().to_owned()),
+            polled: self.polled.is_some(),
+            expires_at: expiry(snapshot).map(time::rfc3339),
+            next_due_at: self.planned.due.map(|ms| time::rfc3339(ms.div_euclid(1000))),
+            renewed_at: self.renewed_at.clone(),
+            renewed_by: self.renewed_by(shared),
+            last_error: self.memory.trouble().map(str::to_owned),
+        };
+        if self.status.as_ref() == Some(&home) {
+            return;
+        }
+        let me = Process::me();
+        let status = WatchStatus {
+            pid: me.pid,
+            pid_starttime: me.starttime,
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            running: true,
+            started_at: shared.started_at.clone(),
+            updated_at: time::rfc3339(shared.clock.now().wall.div_euclid(1000)),
+            homes_served: shared.homes_served,
+            takes_back: true,
+            homes: vec![home.clone()],
+        };
+        match status::write(&self.place, &status) {
+            Ok(()) => self.status = Some(home),
+            // The disk is full, for example: what matters has failed before, and is told.
+            Err(error) => tracing::debug!(home = %self.place.home.display(), "{}", one_line(error)),
+        }
+    }
+
+    /// What renews the stored token, as things are.
+    fn renewed_by(&self, shared: &Shared) -> Option<Renewal> {
+        let owner = self.reader.owner.as_ref()?;
+        match owner.mode.value {
+            Mode::OssLocal => Renewal::signing(owner, &self.place, &shared.env, self.reader.stored.as_ref()?),
+            Mode::Managed => {
+                let program = shared.token_command.as_ref()?.path()?;
+                is_program(&program).then_some(Renewal::Command(program))
+            }
+        }
+    }
+}
