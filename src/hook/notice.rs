@@ -53,8 +53,8 @@ pub struct About<'a> {
 impl Review {
     /// What works for an API of this mode; a `dashboard` that a person named wins if it is a plain web address of at most 120 letters, digits and `._:/~-`.
     pub fn new(mode: Mode, dashboard: Option<&str>) -> Self {
-        match (dashboard.filter(|url| is_plain_url(url)), mode) {
-            (Some(url), _) => Self::Dashboard(url.trim_end_matches('/').to_owned()),
+        match (shown(dashboard), mode) {
+            (Some(url), _) => Self::Dashboard(url.to_owned()),
             (None, Mode::Managed) => Self::Dashboard(DASHBOARD.to_owned()),
             (None, Mode::OssLocal) => Self::Terminal,
         }
@@ -95,8 +95,12 @@ impl Review {
 
 /// Where a link of a notice may lead: what a person recorded, where that may be shown.
 pub fn dashboard(recorded: Option<&str>) -> &str {
-    let recorded = recorded.filter(|url| is_plain_url(url));
-    recorded.map_or(DASHBOARD, |url| url.trim_end_matches('/'))
+    shown(recorded).unwrap_or(DASHBOARD)
+}
+
+/// As a notice shows it.
+fn shown(url: Option<&str>) -> Option<&str> {
+    url.filter(|url| is_plain_url(url)).map(|url| url.trim_end_matches('/'))
 }
 
 /// Whether a notice can show it: see [`Review::new`].

@@ -157,17 +157,12 @@ impl From<DbError> for Error {
             Problem::EmailTaken { .. } => ExitCode::Usage,
             _ => ExitCode::SecretOrDatabase,
         };
+        let failed = Self::new(code, error.to_string());
         let next = error.step();
         match (error.problem, next) {
             (Problem::Around(inner), _) => inner,
-            (problem, next) => {
-                let path = error.path;
-                let failed = Self::new(code, DbError { path, problem }.to_string());
-                match next {
-                    Some(next) => failed.next(next),
-                    None => failed,
-                }
-            }
+            (_, Some(next)) => failed.next(next),
+            (_, None) => failed,
         }
     }
 }

@@ -46,6 +46,11 @@ fn unit() -> Option<&'static (&'static str, &'static str, &'static str)> {
     UNITS.iter().find(|(unit, ..)| Path::new(unit).exists())
 }
 
+/// This user, as a broker's `--allow-uid` takes it.
+fn us() -> String {
+    fs::quoted(fs::account_name().as_ref())
+}
+
 /// A broker to be asked.
 pub struct Remote {
     /// Its socket.
@@ -158,8 +163,10 @@ impl Remote {
             }
             Trouble::Version(_) => "install the same version of this program on both sides".to_owned(),
             Trouble::Refused(_) => {
-                let us = fs::quoted(fs::account_name().as_ref());
-                format!("whoever runs the broker allows this user: broker run --allow-uid {us}")
+                format!(
+                    "whoever runs the broker allows this user: broker run --allow-uid {}",
+                    us()
+                )
             }
             Trouble::Busy(_) => "try again once others of this user are through".to_owned(),
             Trouble::Unreachable(_) => {
@@ -194,8 +201,7 @@ impl Remote {
     }
 
     fn command(&self, socket: &str) -> String {
-        let us = fs::quoted(fs::account_name().as_ref());
-        format!("{} broker run --socket {socket} --allow-uid {us}", self.run_as())
+        format!("{} broker run --socket {socket} --allow-uid {}", self.run_as(), us())
     }
 
     /// Has it do a command, and prints what that prints.
