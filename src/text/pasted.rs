@@ -1,6 +1,8 @@
 //! What a person pastes or an editor saves: text of any Unicode encoding, with marks in it that nobody sees.
 
 use super::is_plain;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeConfig};
 
 /// What terminals put around pasted text (XTerm's bracketed paste); some programs swallow the escape before it.
 const PASTE_MARKS: [&str; 4] = ["\u{1b}[200~", "\u{1b}[201~", "[200~", "[201~"];
@@ -174,17 +176,13 @@ fn from_wide(text: &str) -> Option<String> {
 fn from_base64(text: &str) -> Option<String> {
     // Shorter than any token.
     const SHORTEST: usize = 64;
-    const SIGNS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let whole: String = text.trim().trim_start_matches("Basic ").split_whitespace().collect();
-    let (mut bytes, mut held, mut bits) = (Vec::new(), 0_usize, 0);
-    for sign in whole.trim_end_matches('=').chars() {
-        held = (held << 6 | SIGNS.find(sign)?) & 0xffff;
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from(held >> bits & 0xff).ok()?);
-        }
-    }
+    let config = GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let bytes = GeneralPurpose::new(&alphabet::STANDARD, config)
+        .decode(whole.trim_end_matches('='))
+        .ok()?;
     let text = String::from_utf8(bytes).ok().filter(|_| whole.len() >= SHORTEST)?;
     Some(text.trim().to_owned())
 }

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::token::claims::Claims;
+use base64::engine::Engine;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
 
@@ -33,19 +35,7 @@ fn broken(token: &str, width: usize, between: &str) -> String {
 }
 
 fn base64(text: &str) -> String {
-    const SIGNS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let of = |three: &[u8]| {
-        let bits = (0..3).fold(0, |bits, at| bits << 8 | usize::from(*three.get(at).unwrap_or(&0)));
-        let sign = |at: usize| {
-            if at > three.len() {
-                '='
-            } else {
-                char::from(SIGNS[bits >> (18 - 6 * at) & 63])
-            }
-        };
-        (0..4).map(sign).collect::<String>()
-    };
-    text.as_bytes().chunks(3).map(of).collect()
+    STANDARD.encode(text)
 }
 
 fn utf16(text: &str, unit: fn(u16) -> [u8; 2]) -> Vec<u8> {
