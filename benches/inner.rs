@@ -72,7 +72,7 @@ fn edit(shape: &str, size: usize) -> Row {
         let started = cpu_time();
         let mut undo = Undo::default();
         let change = Change {
-            old: Some(text.as_bytes()),
+            old: Some(&text),
             before: document.value(),
             edited: &edited,
             after: edited.document.value(),

@@ -1,7 +1,7 @@
 //! The config edit: an arbitrary file, and arbitrary things that are wanted of it one after the other.
 
 use super::input::{Program, split};
-use super::json5_edit::{anywhere, edited, has_halves, second};
+use super::json5_edit::{anywhere, edited, has_stand_ins, second};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use sigilum_authz_notify::openclaw::document;
@@ -45,15 +45,15 @@ pub fn check(input: &[u8]) {
     let restored = match undo.restore(FILE, &bytes) {
         Ok(restored) => restored,
         // One that we took out: the record has a stand-in for it.
-        Err(_) if has_halves(text) => return,
+        Err(_) if has_stand_ins(text) => return,
         Err(error) => panic!("{error}"),
     };
-    let given_back = restored.document.as_str().as_bytes();
+    let given_back = restored.document.to_bytes();
     assert!(!restored.delete_file, "somebody else's file would be deleted");
     assert_eq!(*restored.document.value(), expected, "undo gives another value");
-    assert_eq!(second(given_back), expected, "undo gives another text");
+    assert_eq!(second(restored.document.as_str()), expected, "undo gives another text");
     if !shared {
-        assert_eq!(given_back, text, "undo does not give the bytes back");
+        assert_eq!(*given_back, *text, "undo does not give the bytes back");
         assert!(
             restored.exact || bytes == text,
             "undo does not know that it gives the bytes back"
@@ -68,7 +68,7 @@ fn ours(kind: u8, old: &[u8], program: &mut Program, undo: &mut Undo) -> Option<
     let edited = edited(&document, &wanted)?;
 
     let change = Change {
-        old: Some(old),
+        old: Some(document.as_str()),
         before: document.value(),
         edited: &edited,
         after: &wanted,
@@ -78,11 +78,12 @@ fn ours(kind: u8, old: &[u8], program: &mut Program, undo: &mut Undo) -> Option<
     let read = Undo::from_json(&undo.to_json()).unwrap();
     assert!(read == *undo, "the undo record is read back as another");
     *undo = read;
-    Some(edited.document.to_string().into_bytes())
+    Some(edited.document.to_bytes().into_owned())
 }
 
 fn theirs(kind: u8, old: &[u8], expected: &mut Value, round: usize) -> Option<Vec<u8>> {
-    let mut value = second(old);
+    let document = document::parse(old).unwrap();
+    let mut value = second(document.as_str());
     Some(match kind {
         b'1' => serde_json::to_vec_pretty(&value).unwrap(),
         // Comments alone would be no config.
@@ -95,8 +96,7 @@ fn theirs(kind: u8, old: &[u8], expected: &mut Value, round: usize) -> Option<Ve
             let key = format!("theirs {round}");
             value.as_object_mut()?.insert(key.clone(), json!(round));
             expected.as_object_mut()?.insert(key, json!(round));
-            let document = document::parse(old).unwrap();
-            document.edit(&value).unwrap().document.to_string().into_bytes()
+            document.edit(&value).unwrap().document.to_bytes().into_owned()
         }
     })
 }
@@ -196,12 +196,12 @@ fn large(text: &[u8], program: &mut Program) {
     let edited = document.edit(&wanted).unwrap();
     let mut undo = Undo::default();
     let change = Change {
-        old: Some(&text),
+        old: Some(document.as_str()),
         before: document.value(),
         edited: &edited,
         after: &wanted,
     };
     undo.note(FILE, &change);
-    let theirs = [edited.document.as_str().as_bytes(), &b"\n// theirs"[..]].concat();
+    let theirs = [&edited.document.to_bytes()[..], &b"\n// theirs"[..]].concat();
     undo.restore(FILE, &theirs).unwrap();
 }

@@ -2,7 +2,7 @@
 //! is checked with the edit.)
 
 use super::input::split;
-use super::json5_edit::{has_halves, second};
+use super::json5_edit::{has_stand_ins, second};
 use serde_json::{Value, json};
 use sigilum_authz_notify::openclaw::document;
 use sigilum_authz_notify::openclaw::undo::{Change, Undo};
@@ -24,19 +24,19 @@ pub fn check(input: &[u8]) {
         let mut wanted = document.value().clone();
         wanted["hooks"] = json!({"internal": {"entries": {"sigilum-authz-notify": {"env": {"A": token}}}}});
         let Ok(edited) = document.edit(&wanted) else {
-            return assert!(has_halves(config));
+            return assert!(has_stand_ins(config));
         };
         undo.note(
             file,
             &Change {
-                old: Some(config),
+                old: Some(document.as_str()),
                 before: document.value(),
                 edited: &edited,
                 after: &wanted,
             },
         );
         read_back(&undo);
-        restores(&undo, file, edited.document.as_str().as_bytes());
+        restores(&undo, file, &edited.document.to_bytes());
         restores(&undo, file, config);
     }
 
@@ -65,7 +65,7 @@ fn restores(undo: &Undo, file: &str, config: &[u8]) {
         return;
     };
     let (text, value) = (restored.document.as_str(), restored.document.value());
-    assert_eq!(second(text.as_bytes()), *value, "the text is not the value");
+    assert_eq!(second(text), *value, "the text is not the value");
     if restored.delete_file {
         assert_eq!(*value, json!({}), "a file with something in it would be deleted");
     }

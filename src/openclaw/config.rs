@@ -87,7 +87,8 @@ pub fn read(place: &OpenClawHome) -> Result<Option<Config>> {
 /// The files of the config, links resolved, in which this token stands.
 pub fn files_with(place: &OpenClawHome, token: &SecretString) -> Vec<PathBuf> {
     let config = read(place).ok().flatten();
-    let holds = |file: &PathBuf| std::fs::read_to_string(file).is_ok_and(|text| text.contains(token.expose_secret()));
+    let text = |file: &PathBuf| std::fs::read(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let holds = |file: &PathBuf| text(file).is_ok_and(|text| text.contains(token.expose_secret()));
     let files = config.into_iter().flat_map(|config| config.files);
     files.filter(holds).collect()
 }

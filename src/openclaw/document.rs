@@ -17,6 +17,12 @@ pub fn parse(bytes: &[u8]) -> Result<Document, Error> {
     })
 }
 
+/// What a text is as another one of the same file; `None` where it is none.
+pub fn with_text(document: &Document, text: Vec<u8>) -> Option<Document> {
+    let document = document.with_text(String::from_utf8(text).ok()?).ok()?;
+    document.value().is_object().then_some(document)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -58,8 +58,8 @@ struct State {
 
 /// One edit of one file, to be recorded.
 pub struct Change<'a> {
-    /// The file before; `None` if there was none.
-    pub old: Option<&'a [u8]>,
+    /// The file's text before; `None` if there was none.
+    pub old: Option<&'a str>,
     /// Its value before: `{}` where there was no file.
     pub before: &'a Value,
     /// What the edit made of it.
@@ -174,7 +174,7 @@ impl Undo {
             now = State::default();
         }
         entry.now = now;
-        entry.previous = Some((Fingerprint::of(old), before));
+        entry.previous = Some((Fingerprint::of(old.as_bytes()), before));
     }
 
     /// The file as it would be without us.
@@ -199,10 +199,10 @@ impl Undo {
         let document = document::parse(current)?;
         let nothing = File::default();
         let file = self.files.get(file).unwrap_or(&nothing);
-        let state = file.state(current);
+        let state = file.state(document.as_str());
         // Where only a part of our text was found, turning it back may leave no JSON5.
-        let (text, found) = state.regions.restore(current);
-        let turned_back = document::parse(&text).ok();
+        let (text, found) = state.regions.restore(document.as_str());
+        let turned_back = document::with_text(&document, text);
         let value = match &turned_back {
             // Nobody else ever wrote: then the old text is certain, and with it the old value.
             Some(old) if found == Found::Ours => old.value().clone(),
@@ -238,9 +238,11 @@ impl Undo {
 
 impl File {
     /// The state that belongs to a text: that before the last edit where this did not get into the file.
-    fn state(&self, text: &[u8]) -> &State {
+    fn state(&self, text: &str) -> &State {
         match &self.previous {
-            Some((fingerprint, state)) if *fingerprint == Fingerprint::of(text) && !self.now.regions.is_at(text) => {
+            Some((fingerprint, state))
+                if *fingerprint == Fingerprint::of(text.as_bytes()) && !self.now.regions.is_at(text) =>
+            {
                 state
             }
             _ => &self.now,

@@ -150,6 +150,30 @@ fn half_of_a_surrogate_pair_stays_as_it_is() {
     );
 }
 
+/// OpenClaw reads any bytes, and a NUL, where text may be.
+#[test]
+fn what_is_no_utf_8_stays_as_it_is() {
+    let old: &[u8] = b"{\n  // caf\xe9\n  note: '\xff \0 na\xefve',\n  meta: {'\xc3': 1},\n}\n";
+    let home = Home::new(None);
+    fs::write(&home.place.config, old).unwrap();
+    home.edit(put("t1")).unwrap();
+    home.edit(put("t2")).unwrap();
+    let text = fs::read(&home.place.config).unwrap();
+    let kept = &old[..old.len() - "\n}\n".len()];
+    assert!(text.starts_with(kept), "{}", String::from_utf8_lossy(&text));
+    let value = config::read(&home.place).unwrap().unwrap().value;
+    assert_eq!(token_of(&value), "t2");
+    let token = "t2".to_owned().into();
+    assert_eq!(config::files_with(&home.place, &token).len(), 1);
+    let options = EditOptions {
+        give_back: true,
+        ..EditOptions::default()
+    };
+    let outcome = config::edit(&home.place, &options, &mut |ask| Ok(ask.undone.unwrap().clone())).unwrap();
+    assert!(outcome.changed && !outcome.deleted);
+    assert_eq!(fs::read(&home.place.config).unwrap(), old);
+}
+
 #[test]
 fn nothing_wanted_is_nothing_written() {
     let home = Home::new(Some(COMMENTED));
@@ -335,7 +359,7 @@ fn bad_input_is_refused_with_its_place_and_left_as_it_is() {
         (b"[]", "line 1, column 1"),
         (b"\"text\"", "line 1, column 1"),
         (b"{\"a\":\0}", "NUL"),
-        (b"{\"a\":\"\xff\"}", "line 1, column 7"),
+        (b"{\"a\":\xff}", "line 1, column 6"),
         (b"\xff\xfe{\0}\0", "UTF-16"),
         (deep.as_bytes(), "line 1"),
         (large.as_bytes(), "over 4194304 bytes"),

@@ -163,7 +163,7 @@ fn note(undo: &mut Undo, old: &[u8], (before, after, edited): &(Value, Value, Ed
     undo.note(
         FILE,
         &Change {
-            old: Some(old),
+            old: Some(std::str::from_utf8(old).unwrap()),
             before,
             edited,
             after,
@@ -280,7 +280,7 @@ proptest! {
             prop_assert_eq!(&second(restored.document.as_str().as_bytes()), restored.document.value());
             let old = change.2.document.as_str().as_bytes();
             let change = edit(old, &wants);
-            undo.note(FILE, &Change { old: Some(old), before: &change.0, edited: &change.2, after: &change.1 });
+            note(&mut undo, old, &change);
             undo.scrub(|text| text.len() > 3);
             undo.restore(FILE, change.2.document.as_str().as_bytes()).unwrap();
         }

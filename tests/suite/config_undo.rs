@@ -231,7 +231,7 @@ fn every_fixture_of_json5_edit_comes_back() {
         assert_eq!(edited.document.as_str(), after, "{}", case.display());
         let mut undo = Undo::default();
         let change = Change {
-            old: Some(before.as_bytes()),
+            old: Some(&before),
             before: document.value(),
             edited: &edited,
             after: edited.document.value(),

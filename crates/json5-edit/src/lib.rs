@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod bytes;
 mod edit;
 mod error;
 mod items;
@@ -16,9 +17,10 @@ pub use scan::MAX_DEPTH;
 
 use edit::edit;
 use error::position;
-use read::{BOM, decode, is_stand_in, key_name, read};
+use read::{decode, is_stand_in, key_name, read};
 use scan::{Kind, Tree};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::fmt;
 
 /// A JSON5 text with its value, and with the place of everything in it.
@@ -26,6 +28,8 @@ use std::fmt;
 pub struct Document {
     /// The whole text, with its byte order mark.
     text: String,
+    /// Whether characters of it stand for bytes that are no UTF-8.
+    stands_in: bool,
     /// Where the text begins behind the byte order mark.
     start: usize,
     /// Where everything stands behind `start`; `None` for an empty or blank text.
@@ -46,7 +50,7 @@ pub struct Edited {
 /// lies between each two.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Splice {
-    /// Where it begins in the old text, in bytes; a byte order mark counts.
+    /// Where it begins in the old text ([`Document::as_str`]), in bytes; a byte order mark counts.
     pub offset: usize,
     /// The text that stood there.
     pub removed: String,
@@ -58,18 +62,18 @@ impl Document {
     /// Reads a text: a `&str`, or the bytes of a file. An empty or blank one counts as `{}`.
     ///
     /// # Errors
-    /// For anything that is not JSON5 in UTF-8 (with or without a byte order mark), for more than [`MAX_BYTES`] or
+    /// For anything that is not JSON5 (with or without a byte order mark), for more than [`MAX_BYTES`] or
     /// [`MAX_DEPTH`], and for the few texts that the README lists as limits.
     pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, Error> {
-        let (text, bom) = decode(text.as_ref())?;
-        let bom = if bom { BOM } else { "" };
-        Self::read([bom, text].concat(), bom.len())
+        let (text, start, stands_in) = decode(text.as_ref())?;
+        Self::read(text.into_owned(), start, stands_in)
     }
 
-    fn read(text: String, start: usize) -> Result<Self, Error> {
+    fn read(text: String, start: usize, stands_in: bool) -> Result<Self, Error> {
         let (tree, value) = read(&text[start..])?;
         Ok(Self {
             text,
+            stands_in,
             start,
             tree,
             value,
@@ -78,7 +82,7 @@ impl Document {
 
     /// What the text means, as the `json5` crate reads it. Of a key that stands twice the last value counts. What JSON
     /// has no word for has a stand-in: `NaN` and the infinities are `null`, half of a surrogate pair (`"\ud83d"` alone)
-    /// is the private-use character 0x1000 behind it (U+E83D).
+    /// is the private-use character 0x1000 behind it (U+E83D), a byte that is no UTF-8 is U+10F700 and its number.
     pub fn value(&self) -> &Value {
         &self.value
     }
@@ -88,9 +92,28 @@ impl Document {
         self.value
     }
 
-    /// The text, with its byte order mark if it has one.
+    /// The text, with its byte order mark if it has one, and with a stand-in for each byte that is no UTF-8: what
+    /// [`Splice`]s count from.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The text as it stands in a file.
+    pub fn to_bytes(&self) -> Cow<'_, [u8]> {
+        match self.stands_in {
+            true => bytes::to_bytes(&self.text).into(),
+            false => self.text.as_bytes().into(),
+        }
+    }
+
+    /// Another text of the same file, as [`Self::as_str`] has it: with the same stand-ins.
+    ///
+    /// # Errors
+    /// As [`Self::parse`] does.
+    pub fn with_text(&self, text: String) -> Result<Self, Error> {
+        let start = read::start(&text);
+        let new = !bytes::has_stand_in(&self.text) && bytes::has_stand_in(&text);
+        Self::read(text, start, self.stands_in || new)
     }
 
     /// Whether the text says nothing at all: no member or element, and no comment.
@@ -169,13 +192,18 @@ impl Document {
     /// leaves every comment.
     ///
     /// # Errors
-    /// If the new text would be too large, or if half of a surrogate pair would have to be written. Last if the second
-    /// parser does not read `wanted` out of the new text, which is a bug of this crate.
+    /// If the new text would be too large, or if half of a surrogate pair, or a byte that is no UTF-8, would have to be
+    /// written. Last if the second parser does not read `wanted` out of the new text, which is a bug of this crate.
     pub fn edit(&self, wanted: &Value) -> Result<Edited, Error> {
         let (text, mut splices) = edit(self.bare(), self.tree.as_ref(), &self.value, wanted);
         let halves = self.tree.as_ref().is_some_and(|tree| !tree.halves.is_empty());
         if halves && splices.iter().any(|splice| splice.inserted.contains(is_stand_in)) {
             return Err(Error::new("half of a surrogate pair cannot be written"));
+        }
+        let is_byte_new =
+            |splice: &Splice| bytes::has_stand_in(&splice.inserted) && !bytes::has_stand_in(&splice.removed);
+        if self.stands_in && splices.iter().any(is_byte_new) {
+            return Err(Error::new("a byte that is not UTF-8 cannot be written"));
         }
         if text.len() > MAX_BYTES && text.len() > self.bare().len() {
             return Err(Error::new("it would become larger than 4 MiB"));
@@ -184,8 +212,8 @@ impl Document {
             splice.offset += self.start;
         }
         let text = [&self.text[..self.start], &text].concat();
-        let document = Self::read(text, self.start).map_err(|error| Error::bug(&error.to_string()))?;
-        if document.value != *wanted {
+        let document = Self::read(text, self.start, self.stands_in).map_err(|error| Error::bug(&error.to_string()))?;
+        if document.value != *wanted || self.stands_in && bytes::to_text(&document.to_bytes()) != document.text {
             return Err(Error::bug("the new text does not have the wanted value"));
         }
         Ok(Edited { document, splices })

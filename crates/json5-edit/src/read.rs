@@ -1,5 +1,6 @@
 //! From bytes to a text, its places and its value, by two parsers that do not know of each other.
 
+use super::bytes;
 use super::error::{Error, Position};
 use super::scan::{Span, Tree, scan};
 use serde_json::{Map, Value};
@@ -9,14 +10,15 @@ use std::borrow::Cow;
 pub const MAX_BYTES: usize = 4 << 20;
 
 /// The byte order mark that Windows editors put before UTF-8.
-pub(crate) const BOM: &str = "\u{FEFF}";
+const BOM: &str = "\u{FEFF}";
 
 /// The second parser and everything that walks its values recurses. Up to here any stack carries it, also the 2 MiB of
 /// a thread in a debug build.
 const SHALLOW: usize = 64;
 
-/// The text of a file, and whether a byte order mark stood before it.
-pub(crate) fn decode(bytes: &[u8]) -> Result<(&str, bool), Error> {
+/// The text of a file with its byte order mark, where that ends, and whether the text has stand-ins for bytes that are no
+/// UTF-8.
+pub(crate) fn decode(bytes: &[u8]) -> Result<(Cow<'_, str>, usize, bool), Error> {
     if bytes.len() > MAX_BYTES {
         return Err(Error::new("larger than 4 MiB"));
     }
@@ -31,19 +33,15 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(&str, bool), Error> {
     if wide {
         return Err(Error::new("not UTF-8 but UTF-16 or UTF-32: save the file as UTF-8"));
     }
-    let valid = match std::str::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
-    };
-    let bare = valid.strip_prefix(BOM);
-    let text = bare.unwrap_or(valid);
-    if let Some(offset) = text.find('\0') {
-        return Err(Error::at(text, offset, "a NUL byte"));
+    let text = bytes::to_text(bytes);
+    let start = start(&text);
+    let stands_in = matches!(text, Cow::Owned(_));
+    if stands_in && bytes.utf8_chunks().any(|chunk| bytes::may_be_stand_in(chunk.valid())) {
+        let reason =
+            "bytes that are not UTF-8, in a text that also has private-use characters from U+10F780 to U+10F7FF";
+        return Err(Error::new(reason));
     }
-    if valid.len() < bytes.len() {
-        return Err(Error::at(text, text.len(), "not valid UTF-8"));
-    }
-    Ok((text, bare.is_some()))
+    Ok((text, start, stands_in))
 }
 
 /// Both parsers' view of a text.
@@ -52,7 +50,7 @@ pub(crate) fn read(text: &str) -> Result<(Option<Tree>, Value), Error> {
     if text.trim_matches(blank).is_empty() {
         return Ok((None, Value::Object(Map::new())));
     }
-    let tree = scan(text)?;
+    let tree = scan(text).map_err(|error| nul(text).unwrap_or(error))?;
     if let Some(&half) = tree.halves.first()
         && has_stand_in(text)
     {
@@ -65,6 +63,17 @@ pub(crate) fn read(text: &str) -> Result<(Option<Tree>, Value), Error> {
     };
     let value = second_parse(&readable(text, &tree, whole), tree.depth)?;
     Ok((Some(tree), value))
+}
+
+/// Where a text begins behind its byte order mark.
+pub(crate) fn start(text: &str) -> usize {
+    if text.starts_with(BOM) { BOM.len() } else { 0 }
+}
+
+/// Why a text is no JSON5 that has a NUL byte where none can be: the end of a file that lost power, perhaps.
+fn nul(text: &str) -> Option<Error> {
+    let at = text.find('\0')?;
+    Some(Error::at(text, at, "a NUL byte"))
 }
 
 /// The value, by the `json5` crate.

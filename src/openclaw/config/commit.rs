@@ -42,7 +42,7 @@ pub(super) fn commit(
         let temp = if change.delete {
             None
         } else {
-            let prepared = prepare(file, folder, change.edited.document.as_str().as_bytes(), mode);
+            let prepared = prepare(file, folder, &change.edited.document.to_bytes(), mode);
             Some(prepared.map_err(|error| not_written(&file.target.path, error))?)
         };
         ready.push((file, folder, temp));
@@ -92,7 +92,7 @@ fn noted(plan: &Plan) -> Undo {
         undo.note(
             &key(&file.target.path),
             &undo::Change {
-                old: file.content.as_ref().map(|content| &content.bytes[..]),
+                old: file.content.as_ref().map(|_| file.document.as_str()),
                 before: file.document.value(),
                 edited: &change.edited,
                 after: change.edited.document.value(),

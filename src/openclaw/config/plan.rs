@@ -279,10 +279,10 @@ impl Plan {
             .map_err(|error| lost(&path, error))?;
         let delete = restored.delete_file;
         Ok(
-            (delete || restored.document.as_str().as_bytes() != content.bytes).then(|| Change {
+            (delete || *restored.document.to_bytes() != content.bytes).then(|| Change {
                 file,
                 edited: Edited {
-                    splices: vec![difference(&content.bytes, restored.document.as_str().as_bytes())],
+                    splices: vec![difference(now.document.as_str(), restored.document.as_str())],
                     document: restored.document,
                 },
                 private: false,
@@ -303,7 +303,7 @@ impl Plan {
             .content
             .as_ref()
             .map_or(0, |content| content.bytes.len() as u64);
-        let new = change.edited.document.as_str().len() as u64;
+        let new = change.edited.document.to_bytes().len() as u64;
         // Giving back what stood there before is worth a closer look: would OpenClaw really mind?
         let base = match change.given_back {
             true => self.baseline?,
@@ -385,9 +385,10 @@ fn edited(file: usize, now: &File, value: &Value) -> Result<Change> {
     })
 }
 
-/// The stretch in which two files differ.
-fn difference(old: &[u8], new: &[u8]) -> Splice {
-    // Both were read as UTF-8, so that characters begin at the same bytes up to where they differ.
+/// The stretch in which two texts differ.
+fn difference(old: &str, new: &str) -> Splice {
+    // Characters begin at the same bytes up to where they differ.
+    let (old, new) = (old.as_bytes(), new.as_bytes());
     let starts_character = |bytes: &[u8], at: usize| bytes.get(at).is_none_or(|byte| byte & 0xC0 != 0x80);
     let same = |pairs: &mut dyn Iterator<Item = (&u8, &u8)>| pairs.take_while(|(old, new)| old == new).count();
     let mut head = same(&mut old.iter().zip(new));
@@ -456,7 +457,7 @@ mod tests {
             ("é", "èé", 0, "", "è"),
         ];
         for (old, new, offset, removed, inserted) in table {
-            let splice = difference(old.as_bytes(), new.as_bytes());
+            let splice = difference(old, new);
             assert_eq!(
                 (splice.offset, &*splice.removed, &*splice.inserted),
                 (offset, removed, inserted),

@@ -208,7 +208,7 @@ impl Merged {
 impl Regions {
     /// The regions at their places in `text`, and whether none is missing.
     fn locate(&self, text: &[u8]) -> (Vec<Region>, bool) {
-        let untouched = self.is_at(text);
+        let untouched = Fingerprint::of(text) == self.file;
         let mut found: Vec<Region> = Vec::new();
         let mut shift = 0_isize;
         let mut complete = !self.lost;
@@ -234,15 +234,15 @@ impl Regions {
     }
 
     /// Takes an edit of the file's text over.
-    pub fn note(&mut self, old: &[u8], edited: &Edited) {
-        let (known, complete) = self.locate(old);
+    pub fn note(&mut self, old: &str, edited: &Edited) {
+        let (known, complete) = self.locate(old.as_bytes());
         self.lost = !complete;
         self.shared |= self.file != Fingerprint::default() && !self.is_at(old);
         let mut regions = Vec::new();
         let mut known = known.into_iter().peekable();
         let mut splices = edited.splices.iter().peekable();
         let mut shift = 0_isize;
-        while let Some(merged) = Merged::next(old, &mut known, &mut splices) {
+        while let Some(merged) = Merged::next(old.as_bytes(), &mut known, &mut splices) {
             let offset = merged.start.saturating_add_signed(shift);
             shift += merged.shift;
             // Once a region was lost, what a new splice replaces may be our own text of before.
@@ -269,16 +269,16 @@ impl Regions {
     }
 
     /// The text with every region that is found turned back.
-    pub fn restore(&self, text: &[u8]) -> (Vec<u8>, Found) {
-        let (regions, complete) = self.locate(text);
+    pub fn restore(&self, text: &str) -> (Vec<u8>, Found) {
+        let (regions, complete) = self.locate(text.as_bytes());
         let mut restored = Vec::with_capacity(text.len());
         let mut done = 0;
         for region in &regions {
-            restored.extend_from_slice(&text[done..region.offset]);
+            restored.extend_from_slice(&text.as_bytes()[done..region.offset]);
             restored.extend_from_slice(region.original.as_bytes());
             done = region.end();
         }
-        restored.extend_from_slice(&text[done..]);
+        restored.extend_from_slice(&text.as_bytes()[done..]);
         let found = match complete {
             true if self.is_at(text) && !self.shared => Found::Ours,
             true => Found::All,
@@ -288,8 +288,8 @@ impl Regions {
     }
 
     /// Whether this is the file as we left it.
-    pub fn is_at(&self, text: &[u8]) -> bool {
-        Fingerprint::of(text) == self.file
+    pub fn is_at(&self, text: &str) -> bool {
+        Fingerprint::of(text.as_bytes()) == self.file
     }
 
     pub fn is_empty(&self) -> bool {

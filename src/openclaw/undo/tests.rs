@@ -40,7 +40,7 @@ impl Desk {
         self.undo.note(
             FILE,
             &Change {
-                old: self.bytes.as_deref(),
+                old: self.bytes.as_deref().map(|bytes| std::str::from_utf8(bytes).unwrap()),
                 before: document.value(),
                 edited: &edited,
                 after: &after,

@@ -219,3 +219,45 @@ fn fixtures_before_and_after() {
         );
     }
 }
+
+#[test]
+fn what_javascript_reads_though_it_is_no_utf_8_stays_as_it_is() {
+    let cases: &[(&[u8], &[&str], &[u8])] = &[
+        (
+            b"{\n  // caf\xE9\n  note: '\xE2\x82 na\xEFve',\n  b: 1, /* \xFF */\n}\n",
+            &["b"],
+            b"{\n  // caf\xE9\n  note: '\xE2\x82 na\xEFve',\n  b: 2, /* \xFF */\n}\n",
+        ),
+        (
+            b"\xEF\xBB\xBF{\"caf\xE9\": {\"\xC3\": \"\xA9\"}}",
+            &["b"],
+            b"\xEF\xBB\xBF{\"caf\xE9\": {\"\xC3\": \"\xA9\"}, \"b\": 2}",
+        ),
+        (b"{a: {b: '\xE9' /* \xE8 */}}", &["a"], b"{a: /* \xE8 */ 2}"),
+        (b"{a: '\xE9'}", &["a"], b"{a: 2}"),
+        // A character that has the form of a stand-in is none where all is UTF-8.
+        (b"{a: '\xF4\x8F\x9E\x80'}", &["b"], b"{a: '\xF4\x8F\x9E\x80', b: 2}"),
+        (b"{a: '\0', /* \0 */ b: 1}", &["b"], b"{a: '\0', /* \0 */ b: 2}"),
+    ];
+    for (before, path, after) in cases {
+        let mut document = Document::parse(before).unwrap();
+        assert_eq!(*document.to_bytes(), **before);
+        document.set(path, 2).unwrap();
+        let text = String::from_utf8_lossy(before);
+        assert_eq!(*document.to_bytes(), **after, "{text}");
+        let again = Document::parse(after).unwrap();
+        assert_eq!(
+            (again.value(), again.as_str()),
+            (document.value(), document.as_str()),
+            "{text}"
+        );
+    }
+    let document = Document::parse(b"{a: 'caf\xE9'}").unwrap();
+    assert_eq!(document.value()["a"], "caf\u{10F7E9}");
+    // A text of before keeps its bytes, also where the last one is gone meanwhile.
+    for now in [&b"{a: '\xE8', b: 1}"[..], b"{a: '', b: 1}"] {
+        let now = Document::parse(now).unwrap();
+        let then = now.with_text(document.to_string()).unwrap();
+        assert_eq!(*then.to_bytes(), *b"{a: 'caf\xE9'}");
+    }
+}

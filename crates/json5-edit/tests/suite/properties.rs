@@ -21,7 +21,7 @@ fn changes() -> impl Strategy<Value = Changes> {
     prop::collection::vec((any::<prop::sample::Index>(), 0..6_u8), 1..4)
 }
 
-fn edit(text: &str, changes: &Changes) -> (Value, Result<Edited, json5_edit::Error>) {
+fn edit(text: impl AsRef<[u8]>, changes: &Changes) -> (Value, Result<Edited, json5_edit::Error>) {
     let document = Document::parse(text).unwrap();
     let mut wanted = document.value().clone();
     for &(place, what) in changes {
@@ -83,6 +83,25 @@ proptest! {
             }
             // Where elements move up, one with a half in it would have to be written again.
             Err(error) => prop_assert_eq!(error.reason, "half of a surrogate pair cannot be written"),
+        }
+    }
+
+    /// Nor does a byte that is no UTF-8.
+    #[test]
+    fn what_is_no_utf_8_stays_as_it_is(text in document(), changes in changes()) {
+        let stand_in = text.replace('😀', "\u{10F7E9}");
+        let bytes = stand_in.split('\u{10F7E9}').map(str::as_bytes).collect::<Vec<_>>().join(&0xE9);
+        let (wanted, expected) = edit(&stand_in, &changes);
+        let (seen, edited) = edit(&bytes, &changes);
+        prop_assert_eq!(seen, wanted);
+        match edited {
+            Ok(edited) => {
+                let expected = expected.unwrap().document.to_string();
+                prop_assert_eq!(edited.document.as_str(), &expected);
+                let expected = expected.split('\u{10F7E9}').map(str::as_bytes).collect::<Vec<_>>().join(&0xE9);
+                prop_assert_eq!(&*edited.document.to_bytes(), &expected[..]);
+            }
+            Err(error) => prop_assert_eq!(error.reason, "a byte that is not UTF-8 cannot be written"),
         }
     }
 }

@@ -73,8 +73,24 @@ fn what_is_refused_and_where() {
             "expected a comma or }",
             Some((2, 10)),
         ),
-        (b"{ a: 'x\0' }", "a NUL byte", Some((1, 8))),
-        (b"{\n a: '\xFF' }", "not valid UTF-8", Some((2, 6))),
+        (b"{ a: 'x\0' }\0\0", "a NUL byte", Some((1, 8))),
+        (b"{ a: 1 }\n\0", "a NUL byte", Some((2, 1))),
+        (
+            b"{\n a: \xFF }",
+            "expected a value (a string needs quotes)",
+            Some((2, 5)),
+        ),
+        (b"{ a\xFF: 1 }", "expected colon", Some((1, 4))),
+        (
+            b"{ a: '\xFF', b: '\xF4\x8F\x9E\x80' }",
+            "bytes that are not UTF-8, in a text that also has private-use characters from U+10F780 to U+10F7FF",
+            None,
+        ),
+        (
+            b"{ a: '\xFF', b: '\\uDBFD\\uDF80' }",
+            "bytes that are not UTF-8, in a text that also has private-use characters from U+10F780 to U+10F7FF",
+            None,
+        ),
         (
             b"\xFF\xFE{\0}\0",
             "not UTF-8 but UTF-16 or UTF-32: save the file as UTF-8",
@@ -197,6 +213,22 @@ fn half_of_a_surrogate_pair_is_not_written() {
         let error = document.set(path, value).unwrap_err();
         assert_eq!(error.to_string(), "half of a surrogate pair cannot be written");
         assert_eq!(document.as_str(), before);
+    }
+}
+
+#[test]
+fn a_byte_that_is_no_utf_8_is_not_written() {
+    let mut document = Document::parse(b"{ a: '\xFF', b: ['\xFF'] }").unwrap();
+    let before = document.to_bytes().into_owned();
+    let byte = document.value()["a"].clone();
+    for (path, value) in [
+        (&["c"][..], byte.clone()),
+        (&["b", "1"], byte),
+        (&["c"], json!({"\u{10F780}": 1})),
+    ] {
+        let error = document.set(path, value).unwrap_err();
+        assert_eq!(error.to_string(), "a byte that is not UTF-8 cannot be written");
+        assert_eq!(*document.to_bytes(), before);
     }
 }
 
