@@ -132,12 +132,15 @@ fn no_login(args: &SwitchArgs, place: &OpenClawHome) -> Error {
     let code = if may_be { ExitCode::Failure } else { ExitCode::Usage };
     let error = Error::new(
         code,
-        format!("could not switch to {namespace}, it is not logged in; {who}"),
+        format!(
+            "could not switch to {}, it is not logged in; {who}",
+            shell_words::quote(namespace)
+        ),
     );
     // No login makes it.
     if !may_be && let [one, ..] = logged_in[..] {
         let flags = context::place_flags(&args.place);
         return error.next(format!("sigilum-authz-notify auth switch {one}{flags}"));
     }
-    error.next(mode.login_command(namespace))
+    error.next(mode.login_command_of(may_be.then_some(namespace)))
 }
