@@ -30,6 +30,8 @@ use crate::cli::{
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::process::waiting;
+use crate::text::typed;
+use std::ffi::OsString;
 use std::io::Write;
 
 /// What `watch` and `serve` log.
@@ -67,6 +69,16 @@ pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
 /// Tells why a command failed.
 pub fn tell_error(error: &Error) {
     output::error(error);
+}
+
+/// Tells what the parser has to say of a command line: help and version too. A secret that stands in the line is not shown.
+pub fn tell_of_usage(error: &clap::Error, args: impl Iterator<Item = OsString>) {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return;
+    }
+    let args = args.skip(1).filter_map(|arg| arg.into_string().ok());
+    anstream::eprint!("{}", typed::without_typed(&error.render().ansi().to_string(), args));
 }
 
 /// Whether all that a command prints is what it did: nobody asked for that.

@@ -13,7 +13,7 @@ fn main() -> std::process::ExitCode {
             } else {
                 ExitCode::Ok
             };
-            let _ = error.print();
+            cmd::tell_of_usage(&error, std::env::args_os());
             return code.into();
         }
     };

@@ -1,6 +1,7 @@
 //! Texts of others: in output of ours one line, fit for a terminal; in openclaw.json perhaps none at all.
 
 pub mod pasted;
+pub mod typed;
 
 use std::borrow::Cow;
 

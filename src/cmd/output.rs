@@ -3,7 +3,7 @@
 mod colour;
 
 use crate::error::{Called, Error, ExitCode, OrFail, Result};
-use crate::text;
+use crate::text::{self, typed};
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
@@ -99,7 +99,7 @@ fn beside(text: &str) {
 }
 
 fn tell(text: &str) {
-    let text = text::plain_lines(text);
+    let text = typed::without_secrets(&text::plain_lines(text));
     let _ = io::stderr().write_all(colour::for_stderr(&text).as_bytes());
 }
 

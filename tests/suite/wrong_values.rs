@@ -1,6 +1,7 @@
 //! A value that cannot be used: the message names what held it, and the step mends it there.
 
 use crate::env::TestEnv;
+use crate::env::watching::managed_token;
 
 const LOGIN: &[&str] = &["auth", "login", "--mode", "oss-local", "--print-token", "false"];
 const LOCAL: &str = "sigilum-authz-notify auth login --mode oss-local --namespace alice";
@@ -379,4 +380,56 @@ fn a_checkout_that_only_the_record_names_is_told_with_its_origin() {
     let step =
         "next: name one that is there with --source-home; the checkout is named by the record of the last login\n";
     assert!(output.stderr.ends_with(step), "{}", output.stderr);
+}
+
+/// A screen, a CI's log and a mail of cron keep what is printed.
+#[test]
+fn a_secret_that_was_typed_in_the_wrong_place_is_not_shown() {
+    let token = managed_token("alice", 5_000);
+    let (key, opaque) = (
+        "sk_live_0123456789abcdef0123456789abcdef",
+        "a1b2c3d4e5f60718293a4b5c6d7e8f90",
+    );
+    let env = TestEnv::new();
+    for (words, code) in [
+        (vec!["auth", "login", &token], 2),
+        (vec!["auth", "login", "--owner-token-stdin", &token], 2),
+        (vec!["auth", "switch", &token], 2),
+        (vec!["auth", "show", "--namespace", &token], 2),
+        (vec!["auth", "login", "--mode", "managed", "--api-url", &token], 2),
+        (vec!["auth", "login", "--ttl-seconds", opaque], 2),
+        (vec![opaque], 2),
+        (vec!["service", "secret", "set", "mail", opaque], 2),
+        (
+            vec!["service", "secret", "set", "mail", "--upstream-secret-env", key],
+            7,
+        ),
+        (
+            vec!["service", "secret", "set", "mail", "--upstream-secret-env", opaque],
+            7,
+        ),
+        (
+            vec!["service", "secret", "set", "mail", "--upstream-secret-file", opaque],
+            7,
+        ),
+    ] {
+        let output = env.run(&words).expect(code);
+        for secret in [token.as_str(), key, opaque] {
+            assert!(!output.stderr.contains(&secret[..16]), "{words:?}: {}", output.stderr);
+        }
+        assert_eq!(output.stdout, "", "{words:?}");
+    }
+    // What a name is it is shown as.
+    let output = env.run([
+        "service",
+        "secret",
+        "set",
+        "mail",
+        "--upstream-secret-env",
+        "MAIL_KEY_2",
+    ]);
+    let output = output.expect(7);
+    assert!(output.stderr.contains("\"MAIL_KEY_2\" is not set"), "{}", output.stderr);
+    let output = env.run(["auth", "logni"]).expect(2);
+    assert!(output.stderr.contains("logni"), "{}", output.stderr);
 }
