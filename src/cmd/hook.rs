@@ -7,6 +7,7 @@ pub mod deciders;
 pub mod install;
 pub mod install_broker;
 pub mod install_choices;
+mod install_told;
 pub mod run;
 pub mod status;
 pub mod uninstall;

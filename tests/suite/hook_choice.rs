@@ -98,6 +98,96 @@ fn where_the_token_stands() {
 }
 
 #[test]
+fn the_plugin_too_is_told_where_the_token_stands() {
+    let env = TestEnv::new();
+    env.write_config(others());
+    let install = |flags: &[&str]| env.run(["hook", "install", "--as", "plugin"]).args(flags).expect(0);
+    env.run(login("alice")).expect(0);
+    // Without the hook's entry there is no place for it.
+    let output = install(&["--token-in-config", "true"]);
+    assert!(
+        output.stdout.contains("openclaw.json gets no token"),
+        "{}",
+        output.stdout
+    );
+    assert_eq!(entry(&env).unwrap()["env"].get("SIGILUM_OWNER_TOKEN"), None);
+
+    env.run(login("alice"))
+        .args(["--enable-authz-notify", "true", "--token-in-config", "true"])
+        .expect(0);
+    for (place, held) in [("false", None), ("true", Some(token(&env, "alice"))), ("false", None)] {
+        let output = install(&["--token-in-config", place]);
+        assert!(
+            output.stdout.contains("recorded: the token stands in"),
+            "{}",
+            output.stdout
+        );
+        let holds = entry(&env).unwrap()["env"].get("SIGILUM_OWNER_TOKEN").cloned();
+        assert_eq!(holds, held.map(Value::String), "{place}");
+        assert_eq!(record(&env)["token_in_config"], place == "true");
+    }
+}
+
+#[test]
+fn what_is_recorded_is_told() {
+    let env = TestEnv::new();
+    env.run(login("alice")).expect(0);
+    let install = |flags: &[&str]| {
+        env.run(["hook", "install", "--as", "plugin"])
+            .args(flags)
+            .expect(0)
+            .stdout
+    };
+    let output = install(&[
+        "--senders",
+        "telegram:1,irc:bob",
+        "--deciders",
+        "telegram:1",
+        "--groups",
+        "off",
+        "--notify",
+        "telegram:1",
+        "--poll-requests",
+        "5s",
+        "--proxy",
+        "http://u:pass@proxy.example:3128",
+    ]);
+    for line in [
+        "recorded: readers: telegram:1, irc:bob\n",
+        "recorded: deciders in the chat: telegram:1\n",
+        "recorded: groups: off\n",
+        "recorded: told at once: telegram:1\n",
+        "recorded: the API is asked for requests: every 5 s\n",
+        "recorded: proxy: set\n",
+    ] {
+        assert!(output.contains(line), "{line}{output}");
+    }
+    assert!(!output.contains("pass"), "{output}");
+    let output = install(&[
+        "--senders",
+        "",
+        "--deciders",
+        "",
+        "--notify",
+        "",
+        "--poll-requests",
+        "0",
+        "--proxy",
+        "",
+    ]);
+    for line in [
+        "recorded: readers: whoever writes in a direct chat\n",
+        "recorded: deciders in the chat: nobody\n",
+        "recorded: told at once: nobody\n",
+        "recorded: the API is asked for requests: never\n",
+        "recorded: proxy: none\n",
+    ] {
+        assert!(output.contains(line), "{line}{output}");
+    }
+    assert!(!install(&[]).contains("recorded:"));
+}
+
+#[test]
 fn what_stands_in_the_entry_is_no_choice() {
     let env = TestEnv::new();
     env.run(login("alice"))

@@ -3,17 +3,19 @@
 use crate::cli::HookInstallArgs;
 use crate::cmd::choice::{self, Choice, Speaks};
 use crate::cmd::context::{self, place};
-use crate::cmd::hook::{install_broker, install_choices};
+use crate::cmd::hook::{install_broker, install_choices, install_told};
+use crate::cmd::hook_entry::EntryEdit;
 use crate::cmd::output::write_line;
 use crate::cmd::own_program;
 use crate::cmd::owner;
+use crate::cmd::together::Together;
 use crate::env::Env;
 use crate::error::{Called, ExitCode, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
 use crate::mode::Mode;
 use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
-use crate::openclaw::entry::{self, HOOK, Wanted};
+use crate::openclaw::entry::{self, Enable, HOOK, Wanted};
 use crate::openclaw::hook_files::{self, Done, Found, Kind, Program};
 use crate::openclaw::plugin;
 use crate::openclaw::plugin_package;
@@ -26,6 +28,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Runs the command.
 pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
@@ -75,6 +78,9 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
     Ok(ExitCode::Ok)
 }
 
+/// Why the plugin's install puts no token into openclaw.json.
+const NO_ENTRY: &str = "openclaw.json gets no token, the plugin reads the token's file: the hook's entry is not on";
+
 struct Job<'a> {
     args: &'a HookInstallArgs,
     env: &'a Env,
@@ -116,7 +122,39 @@ impl Job<'_> {
         };
         self.choice.write(self.place, lock)?;
         let edited = self.edit(&options(false))?;
+        let moved = self.token_of_entry(lock)?;
+        self.notes.extend(moved);
         self.tell(&files, &edited, out)
+    }
+
+    /// Where the token is to stand was typed for the plugin: the hook's entry, if there is one, follows.
+    fn token_of_entry(&self, lock: &OwnLock) -> Result<Vec<String>> {
+        let Some(is_in) = self.args.token_in_config.filter(|_| self.kind == Kind::Plugin) else {
+            return Ok(Vec::new());
+        };
+        let needless = || is_in.then(|| NO_ENTRY.to_owned());
+        if context::entry(self.place)?.is_none() {
+            return Ok(needless().into_iter().collect());
+        }
+        let owner = owner(self.args, self.env, self.place)?;
+        let token = usable_token(&owner, &mut Vec::new())?;
+        let edit = EntryEdit {
+            owner: &owner,
+            token: token.as_ref(),
+            token_in_config: Some(is_in),
+            replaces: None,
+            enable: Enable::Preserve,
+            force: self.args.force,
+            hold_lock: Duration::ZERO,
+        };
+        let nothing_more = || Ok(());
+        let done = edit.run(self.place, Some(&Together::new(lock, &nothing_more)))?;
+        let written = done
+            .outcome
+            .changed
+            .then(|| format!("updated {}", done.outcome.written()));
+        let off = needless().filter(|_| done.hook_is_off);
+        Ok(written.into_iter().chain(done.notes).chain(off).collect())
     }
 
     /// Says what was done, and what is still needed.
@@ -149,6 +187,9 @@ impl Job<'_> {
                 out,
                 format!("namespace: {} (from {})", owner.namespace.value, owner.namespace.origin),
             )?;
+        }
+        for line in install_told::recorded(self.args, &self.choice.record) {
+            write_line(out, text::one_line(&line))?;
         }
         for note in files.notes.iter().chain(&edited.notes).chain(&self.notes) {
             write_line(out, format!("note: {note}"))?;
