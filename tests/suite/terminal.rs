@@ -139,6 +139,7 @@ fn an_upstream_secret_is_asked_for_the_same_way() {
         set(["--upstream-secret", "-"]),
         set(["--upstream-secret-file", "-"]),
         add(["--upstream-secret-file", "-"]),
+        desk.set("linear", []),
     ] {
         let mut terminal = run.on_terminal(true);
         terminal.wait_for(ASKS);

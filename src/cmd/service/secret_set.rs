@@ -1,6 +1,7 @@
 //! `service secret set`: rotate or set the upstream secret of an existing connection, then store it in its file.
 
 use crate::cli::ServiceSecretSetArgs;
+use crate::cmd::prompt;
 use crate::cmd::service::acts::{Act, ActContext, Acts, Outcome, Source};
 use crate::cmd::service::connection::{self, Look};
 use crate::cmd::service::options;
@@ -27,10 +28,16 @@ struct Report {
 pub fn run(args: &ServiceSecretSetArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     options::check_slug(args.slug.get())?;
     options::check_secret_key(args.secret.upstream_secret_key.as_deref())?;
-    let secret = upstream_secret::given(&args.secret, env)?.ok_or_else(|| {
-        Error::new(ExitCode::Usage, "could not set the upstream secret: none is given")
-            .next("add one of --upstream-secret-env, --upstream-secret-file and --upstream-secret")
-    })?;
+    let secret = match upstream_secret::given(&args.secret, env)? {
+        Some(secret) => secret,
+        None if prompt::may_ask() => upstream_secret::asked()?,
+        None => {
+            return Err(
+                Error::new(ExitCode::Usage, "could not set the upstream secret: none is given")
+                    .next("add one of --upstream-secret-env, --upstream-secret-file and --upstream-secret"),
+            );
+        }
+    };
     let site = site::site_of_connection(&args.common, env)?;
     options::warn_of_typed_secrets(Some(&args.secret), &args.common.gateway);
     let namespace = holder(&site, args.slug.get())?;

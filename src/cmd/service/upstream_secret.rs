@@ -6,7 +6,7 @@ use crate::cmd::{output, secret};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
-use crate::text::pasted;
+use crate::text::{pasted, typed};
 use secrecy::{ExposeSecret, SecretString};
 use std::path::Path;
 
@@ -31,8 +31,8 @@ pub(super) fn given(args: &UpstreamSecretArgs, env: &Env) -> Result<Option<Secre
         (Some(value), None, None) if value == "-" => read_stdin()?,
         (Some(value), None, None) => value.clone().into_bytes(),
         (None, Some(name), None) => env.var(name).map(|value| value.as_bytes().to_vec()).ok_or_else(|| {
-            bad_secret(format!("the variable {name:?} is not set, or is empty"))
-                .next("set it, or give the secret with --upstream-secret-file")
+            let why = format!("the variable {:?} is not set, or is empty", typed::shown(name));
+            bad_secret(why).next("set it (the flag wants its name), or give the secret with --upstream-secret-file")
         })?,
         (None, None, Some(path)) if path == from_stdin => read_stdin()?,
         (None, None, Some(path)) => read_secret_file(path)?,
@@ -43,11 +43,23 @@ pub(super) fn given(args: &UpstreamSecretArgs, env: &Env) -> Result<Option<Secre
             );
         }
     };
-    let (secret, left_out) = alone(&bytes).map_err(bad_secret)?;
+    told_alone(&bytes).map(Some)
+}
+
+/// The secret that a person at a terminal is asked for.
+///
+/// # Errors
+/// [`ExitCode::SecretOrDatabase`] where what is typed is no usable secret.
+pub(super) fn asked() -> Result<SecretString> {
+    told_alone(&read_stdin()?)
+}
+
+fn told_alone(bytes: &[u8]) -> Result<SecretString> {
+    let (secret, left_out) = alone(bytes).map_err(bad_secret)?;
     if !left_out.is_empty() {
         output::note(format_args!("left out of the upstream secret: {}", left_out.join(", ")));
     }
-    Ok(Some(secret))
+    Ok(secret)
 }
 
 /// The secret in a text, and what of the text is not in it. White space around it is no matter: the Sigilum gateway cuts
@@ -176,7 +188,10 @@ fn bad_secret(why: impl std::fmt::Display) -> Error {
 
 fn read_secret_file(path: &Path) -> Result<Vec<u8>> {
     let bytes = fs::read_named(path, SECRET_CAP).map_err(bad_secret)?;
-    bytes.ok_or_else(|| bad_secret(format_args!("there is no such file: {}", path.display())))
+    bytes.ok_or_else(|| {
+        let shown = typed::shown(&path.display().to_string());
+        bad_secret(format_args!("there is no such file: {shown}"))
+    })
 }
 
 fn read_stdin() -> Result<Vec<u8>> {

@@ -139,7 +139,7 @@ pub const CASES: &[Case] = &[
             "--upstream-secret-env",
             "NONE",
         ],
-        step: "set it, or give the secret with --upstream-secret-file",
+        step: "set it (the flag wants its name), or give the secret with --upstream-secret-file",
         act: Act::Type(&[
             "service",
             "secret",

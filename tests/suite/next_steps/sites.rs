@@ -527,7 +527,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::service::upstream_secret",
-        r#""set it, or give"#,
+        r#""set it (the flag"#,
         Case("a variable that is not set"),
     ),
     Site(
