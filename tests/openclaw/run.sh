@@ -2,6 +2,7 @@
 # End to end against the real OpenClaw, a real IRC server, a real Matrix homeserver and a loopback Sigilum API.
 #
 #   run.sh            everything on the newest OpenClaw, the short path on an old one
+#   run.sh install    what the first needs, and no test
 #   run.sh versions   the short path on each OpenClaw that we serve, and on the newest and an old one what npm's packages bring
 #   run.sh NAME…      these tests (NAME.test.mjs) on the OpenClaw that E2E_OPENCLAW names, else on the newest;
 #                     many-writers, a minute of three kinds of writers on one config, runs only so
@@ -123,13 +124,18 @@ need_verdaccio() {
   export VERDACCIO=$work/verdaccio-$verdaccio/node_modules/verdaccio/bin/verdaccio
 }
 
-if [ -z "${SIGILUM_E2E_BIN:-}" ]; then
-  (cd "$root" && cargo build --locked --quiet) || die "could not build the binary"
-  SIGILUM_E2E_BIN=${CARGO_TARGET_DIR:-$root/target}/debug/sigilum-authz-notify
+if [ "${1-}" != install ]; then
+  if [ -z "${SIGILUM_E2E_BIN:-}" ]; then
+    (cd "$root" && cargo build --locked --quiet) || die "could not build the binary"
+    SIGILUM_E2E_BIN=${CARGO_TARGET_DIR:-$root/target}/debug/sigilum-authz-notify
+  fi
+  [ -x "$SIGILUM_E2E_BIN" ] || die "no such binary: $SIGILUM_E2E_BIN"
+  SIGILUM_E2E_BIN=$(realpath "$SIGILUM_E2E_BIN")
+  export SIGILUM_E2E_BIN E2E_WORK=$work E2E_ROOT=$root
 fi
-[ -x "$SIGILUM_E2E_BIN" ] || die "no such binary: $SIGILUM_E2E_BIN"
-SIGILUM_E2E_BIN=$(realpath "$SIGILUM_E2E_BIN")
-export SIGILUM_E2E_BIN E2E_WORK=$work E2E_ROOT=$root
+
+# What is asked for, kept over the arguments of functions.
+asked=${1-}
 
 # Runs tests on one version of OpenClaw.
 on() { # version, names…
@@ -143,6 +149,7 @@ on() { # version, names…
     export OPENCLAW_VERSION=$version IRC_VERSION=${irc_of[$version]}
     case " $* " in *-matrix\ *) need_synapse ;; esac
     case " $* " in *\ npm\ *) need_verdaccio ;; esac
+    [ "$asked" != install ] || exit 0
     echo "OpenClaw $version, Node $node: $*"
     cd "$here"
     node --test --test-concurrency=1 --test-reporter=spec "${@/%/.test.mjs}"
@@ -150,7 +157,7 @@ on() { # version, names…
 }
 
 case ${1-} in
-  '')
+  '' | install)
     on "$newest" handler program resident registration install plugin chat chat-matrix broker-matrix push authority writers pack
     on "$old" short
     ;;
