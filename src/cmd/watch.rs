@@ -24,6 +24,7 @@ pub fn run(args: &WatchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
     if args.remove_unit {
         return unit::remove(&options.homes.places(), env, out);
     }
+    refuse_a_home_that_is_not_there(args, env, &options.homes)?;
     if args.print_unit.is_some() || args.install_unit {
         refuse_beside_a_broker(&options.homes.places())?;
         if let Some(trouble) = trouble(&options) {
@@ -36,23 +37,29 @@ pub fn run(args: &WatchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
             None => unit::install(&unit, env, out),
         };
     }
-    if let Homes::Listed(places) = &options.homes
-        && args.once
-        && let Some(none) = places.iter().find(|place| !place.home.is_dir())
-    {
-        let what = format!(
-            "could not look once, there is no OpenClaw home: {}",
-            none.home.display()
-        );
-        return Err(
-            Error::new(ExitCode::Failure, what).next("name the one that is there with --openclaw-home <folder>")
-        );
-    }
     watch::log::to_stderr(args.log_format, env)?;
     if let Some(trouble) = trouble(&options) {
         tracing::warn!("{trouble}");
     }
     watch::run(options)
+}
+
+/// A service, or a look, for a home that nobody has is for a typo. OpenClaw's default one may come later.
+fn refuse_a_home_that_is_not_there(args: &WatchArgs, env: &Env, homes: &Homes) -> Result<()> {
+    let default = home::person_home(env).map(|folder| folder.join(".openclaw"));
+    let is_default = |place: &OpenClawHome| default.as_ref().is_ok_and(|default| *default == place.home);
+    let what = match (args.once, args.install_unit) {
+        (_, true) => "install the unit",
+        (true, _) => "look once",
+        _ => return Ok(()),
+    };
+    let Homes::Listed(places) = homes else { return Ok(()) };
+    let is_missing = |place: &&OpenClawHome| !place.home.is_dir() && (args.once || !is_default(place));
+    let Some(none) = places.iter().find(is_missing) else {
+        return Ok(());
+    };
+    let what = format!("could not {what}, there is no OpenClaw home: {}", none.home.display());
+    Err(Error::new(ExitCode::Failure, what).next("name the one that is there with --openclaw-home <folder>"))
 }
 
 /// A broker renews its own tokens, and a home beside one has none.

@@ -3,7 +3,7 @@
 use crate::env::Env;
 use crate::home::OpenClawHome;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the unit is to run.
 pub struct Unit {
@@ -78,22 +78,57 @@ impl Unit {
     }
 }
 
+/// The homes that the text of an installed unit has a watcher serve by name; `None` where it serves all of a person's.
+pub fn homes(unit: &str) -> Option<Vec<PathBuf>> {
+    let mut words = words(unit).into_iter();
+    let mut homes = Vec::new();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--all" => return None,
+            "--openclaw-home" => homes.extend(words.next().map(PathBuf::from)),
+            _ => {}
+        }
+    }
+    Some(homes)
+}
+
 /// Whether the text of an installed unit has a watcher serve this home: `Some(true)`, and no other one.
 pub fn serves(unit: &str, home: &Path) -> Option<bool> {
-    const FLAG: &str = "--openclaw-home";
-    let home = home.display().to_string();
-    let as_systemd = format!("{FLAG} {}", systemd_word(&home, true));
-    let words: String = unit.lines().map(str::trim).collect();
-    let as_launchd = format!("<string>{FLAG}</string><string>{}</string>", xml(&home));
-    let is_one = |line: &str| {
-        line.match_indices(&as_systemd).any(|(at, _)| {
-            let rest = &line[at + as_systemd.len()..];
-            rest.is_empty() || rest.starts_with(' ')
-        })
-    };
-    let named = unit.lines().any(is_one) || words.contains(&as_launchd);
-    let all = unit.contains("watch --all") || words.contains("<string>--all</string>");
-    (named || all).then(|| !all && unit.matches(FLAG).count() == 1)
+    match homes(unit) {
+        None => Some(false),
+        Some(homes) => homes.iter().any(|served| served == home).then_some(homes.len() == 1),
+    }
+}
+
+/// The command line of a unit's text: of systemd's, or the strings of launchd's.
+fn words(unit: &str) -> Vec<String> {
+    if let Some(line) = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")) {
+        return systemd_words(line);
+    }
+    let lines = unit.lines().map(str::trim);
+    let strings = lines.filter_map(|line| line.strip_prefix("<string>")?.strip_suffix("</string>"));
+    strings.map(plain_text).collect()
+}
+
+/// What [`systemd_word`] made of words.
+fn systemd_words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut is_quoted) = (Vec::new(), String::new(), false);
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            ' ' if !is_quoted => words.push(std::mem::take(&mut word)),
+            '"' => is_quoted = !is_quoted,
+            '\\' => word.extend(chars.next().map(|c| match c {
+                'n' => '\n',
+                't' => '\t',
+                c => c,
+            })),
+            '%' | '$' => word.extend(chars.next()),
+            c => word.push(c),
+        }
+    }
+    words.push(word);
+    words
 }
 
 /// A template, with a text for each `{{name}}`; a line that is nothing but an empty one goes.
@@ -148,6 +183,14 @@ pub fn xml(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
+/// What [`xml`] made of a text.
+fn plain_text(text: &str) -> String {
+    text.replace("&quot;", "\"")
+        .replace("&gt;", ">")
+        .replace("&lt;", "<")
+        .replace("&amp;", "&")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,10 +216,13 @@ mod tests {
             (&["/h/a b/c"], false, None),
             (&["/h/a bc"], false, None),
             (&[], true, Some(false)),
+            (&["/h/100% & \"$x\" \\"], false, None),
         ] {
             let unit = unit(homes, all);
             for text in [unit.systemd(), unit.launchd()] {
                 assert_eq!(serves(&text, Path::new("/h/a b")), serves_it, "{text}");
+                let named = super::homes(&text).unwrap_or_default();
+                assert_eq!(named, homes.iter().map(PathBuf::from).collect::<Vec<_>>(), "{text}");
             }
         }
     }

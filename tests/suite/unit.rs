@@ -224,6 +224,7 @@ fn purge_leaves_what_serves_others_and_what_is_no_unit_of_ours() {
     let manager = Manager::new("nothing");
     let env = &manager.env;
     let other = env.home().join("other");
+    fs::create_dir(&other).unwrap();
     env.login().expect(0);
     manager
         .run("watch --install-unit --openclaw-home")
@@ -252,4 +253,57 @@ fn purge_leaves_what_serves_others_and_what_is_no_unit_of_ours() {
         manager.run("hook uninstall --purge").expect(0);
         assert!(named.exists(), "{}", named.display());
     }
+}
+
+/// One unit serves all homes: a second one joins it, and takes it from nobody.
+#[test]
+fn a_unit_that_serves_another_home_is_not_replaced() {
+    let manager = Manager::new("nothing");
+    let env = &manager.env;
+    env.login().expect(0);
+    manager.run("watch --install-unit").expect(0);
+    let first = fs::read_to_string(unit_of(env)).unwrap();
+    manager.told();
+    let other = env.home().join("an other");
+    let install = || manager.run("watch --install-unit --openclaw-home").args([&other]);
+    let typo = install().expect(1).stderr;
+    let wanted = format!(
+        "could not install the unit, there is no OpenClaw home: {}",
+        other.display()
+    );
+    assert!(typo.contains(&wanted), "{typo}");
+    fs::create_dir(&other).unwrap();
+    let refused = install().args(["--poll"]).expect(2).stderr;
+    let wanted = format!(
+        "error: could not replace the unit, it serves another home: {home}\n  next: sigilum-authz-notify watch \
+         --install-unit --openclaw-home {home} --openclaw-home '{}' --poll; one service serves both\n",
+        other.display(),
+        home = env.openclaw().display(),
+    );
+    assert_eq!(refused, wanted);
+    assert_eq!(fs::read_to_string(unit_of(env)).unwrap(), first);
+    assert_eq!(manager.told(), [""; 0]);
+    let ours = std::path::Path::new(env::BINARY).parent().unwrap().display();
+    let step = wanted.split("next: ").nth(1).unwrap().split("; ").next().unwrap();
+    let step = env.run_program("/bin/sh".as_ref(), ["-c", step]);
+    step.env("PATH", format!("{ours}:{}", manager.path)).expect(0);
+    let both = fs::read_to_string(unit_of(env)).unwrap();
+    assert!(both.contains("an other") && both.contains(" --poll"), "{both}");
+    assert_eq!(manager.recorded(), json!(unit_of(env)));
+    // And neither is passed over by one for a single home.
+    let refused = manager.run("watch --install-unit").expect(2).stderr;
+    assert!(refused.contains("it serves another home: "), "{refused}");
+    // A home that is gone is nobody's.
+    fs::remove_dir(&other).unwrap();
+    manager.run("watch --install-unit").expect(0);
+    // All of a person's are found anew.
+    manager.run("watch --install-unit --all").expect(0);
+    fs::create_dir(&other).unwrap();
+    let refused = install().expect(2).stderr;
+    let step = format!(
+        "next: sigilum-authz-notify watch --remove-unit --openclaw-home '{home}' && sigilum-authz-notify watch \
+         --install-unit --openclaw-home '{home}'; the other homes are not served then\n",
+        home = other.display()
+    );
+    assert!(refused.ends_with(&step), "{refused}");
 }

@@ -138,7 +138,8 @@ pub(super) fn program(env: &Env) -> Option<PathBuf> {
     find_on_path(env.path("PATH")?.as_os_str(), name)
 }
 
-fn is_same(one: &Path, other: &Path) -> bool {
+/// Whether two names lead to one file.
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     real(one) == real(other)
 }

@@ -5,7 +5,7 @@ use crate::cli::{UnitKind, WatchArgs};
 use crate::cmd::output::write_line;
 use crate::cmd::own_program;
 use crate::env::Env;
-use crate::error::{ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::{self, OpenClawHome};
 use crate::hook_record;
@@ -40,6 +40,9 @@ pub fn install(unit: &Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
     let path = path(env)?;
     let text = text(KIND, unit);
     let before = fs::read_capped(&path, SIZE_CAP)?;
+    if let Some(old) = &before {
+        refuse_to_leave_homes(&String::from_utf8_lossy(old), unit, env)?;
+    }
     let done = match &before {
         None => "installed:",
         Some(old) if old == text.as_bytes() => "there already:",
@@ -78,6 +81,43 @@ pub fn install(unit: &Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
         )?;
     }
     Ok(ExitCode::Ok)
+}
+
+/// A unit that serves other homes too is not replaced by one that does not.
+fn refuse_to_leave_homes(old: &str, unit: &Unit, env: &Env) -> Result<()> {
+    let served = |home: &PathBuf| unit.places.iter().any(|place| manager::is_same(&place.home, home));
+    let (homes, is_all) = match service_unit::homes(old) {
+        Some(homes) => (homes, false),
+        None => {
+            let folder = home::person_home(env)?;
+            let all = Homes::AllIn {
+                folder,
+                read_only: None,
+            };
+            (all.places().into_iter().map(|place| place.home).collect(), true)
+        }
+    };
+    let mut left = homes.iter().filter(|home| home.is_dir() && !served(home)).peekable();
+    let Some(first) = left.peek() else { return Ok(()) };
+    let what = format!(
+        "could not replace the unit, it serves another home: {}",
+        first.display()
+    );
+    let typed: Vec<&str> = unit.words.iter().skip(2).map(String::as_str).collect();
+    let left: Vec<String> = left.map(|home| home.display().to_string()).collect();
+    let left = left.iter().flat_map(|home| ["--openclaw-home", home]);
+    let install = ["sigilum-authz-notify", "watch", "--install-unit"];
+    let error = Error::new(ExitCode::Usage, what);
+    Err(match is_all || typed.contains(&"--all") {
+        true => error.next(format!(
+            "sigilum-authz-notify watch --remove-unit && {}; the other homes are not served then",
+            shell_words::join(install.into_iter().chain(typed))
+        )),
+        false => error.next(format!(
+            "{}; one service serves both",
+            shell_words::join(install.into_iter().chain(left).chain(typed))
+        )),
+    })
 }
 
 /// Sees to it that the program of a unit stays.

@@ -309,6 +309,16 @@ pub const SITES: &[Site] = &[
         Person("a person knows where the home is"),
     ),
     Site(
+        "cmd::watch::unit",
+        r#"format!("sigilum-authz-notify watch --remove-unit"#,
+        Test("a_unit_that_serves_another_home_is_not_replaced"),
+    ),
+    Site(
+        "cmd::watch::unit",
+        r#"format!("{}; one service"#,
+        Test("a_unit_that_serves_another_home_is_not_replaced"),
+    ),
+    Site(
         "cmd::watch::check",
         r#""sigilum-authz-notify auth status"#,
         Test("what_is_overdue_is_told_with_its_own_exit_code"),
