@@ -9,6 +9,7 @@ use std::path::PathBuf;
 #[derive(Clone, Default)]
 pub struct Env {
     vars: BTreeMap<String, OsString>,
+    is_recorded: bool,
 }
 
 impl Env {
@@ -23,7 +24,24 @@ impl Env {
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
-        Self { vars }
+        Self {
+            vars,
+            is_recorded: false,
+        }
+    }
+
+    /// The same, as `hook install` recorded it: what is wrong with it is no variable's fault.
+    #[must_use]
+    pub fn recorded(self) -> Self {
+        Self {
+            is_recorded: true,
+            ..self
+        }
+    }
+
+    /// See [`Env::recorded`].
+    pub fn is_recorded(&self) -> bool {
+        self.is_recorded
     }
 
     /// The same environment without some variables.
@@ -31,7 +49,7 @@ impl Env {
     pub fn without(&self, names: &[&str]) -> Self {
         let mut vars = self.vars.clone();
         vars.retain(|name, _| !names.contains(&name.as_str()));
-        Self { vars }
+        Self { vars, ..*self }
     }
 
     /// All variables.

@@ -2,6 +2,7 @@
 //! switch` and `hook install`. Agents can edit openclaw.json, and through it the OpenClaw gateway's environment; this
 //! file is what counts instead.
 
+use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
@@ -188,6 +189,17 @@ pub struct HookRecord {
 }
 
 impl HookRecord {
+    /// The file of certificates, and folders with more, that are recorded.
+    pub fn roots(&self) -> String {
+        let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(|name| self.env.get(name).map(String::as_str));
+        named.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    /// The environment that is recorded.
+    pub fn recorded_env(&self) -> Env {
+        Env::from_pairs(self.env.iter().map(|(name, value)| (name.as_str(), value))).recorded()
+    }
+
     /// Notes the config of a home.
     pub fn name_config(&mut self, place: &OpenClawHome) {
         let inside = place.config.strip_prefix(&place.home);
@@ -286,7 +298,6 @@ pub fn text(path: &Path, record: &HookRecord) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::env::Env;
     use crate::home;
 
     #[test]

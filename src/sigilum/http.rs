@@ -39,6 +39,22 @@ use tower::util::AndThenLayer;
 /// The most bytes of a body that are read, where a request says nothing else: 1 MiB.
 pub const BODY_CAP: usize = 1 << 20;
 
+/// The variables that say by which proxy https goes, the first that is set.
+pub const PROXY_VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+/// And whom it goes to without one, and whose certificates it trusts.
+const OTHER_VARIABLES: [&str; 4] = ["no_proxy", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// A person's environment with the way to a server that is recorded, where one is.
+#[must_use]
+pub fn by_recorded_way(env: &Env, recorded: &Env) -> Env {
+    let names = [PROXY_VARIABLES, OTHER_VARIABLES].concat();
+    let way: Vec<_> = recorded.pairs().filter(|(name, _)| names.contains(name)).collect();
+    match way.is_empty() {
+        true => env.clone(),
+        false => Env::from_pairs(env.without(&names).pairs().chain(way)).recorded(),
+    }
+}
+
 /// How requests travel, for all requests of one [`Http`].
 #[derive(Clone, Default)]
 pub struct Options {
@@ -53,22 +69,37 @@ pub struct Options {
     /// Hosts that no proxy is used for.
     no_proxy: Option<String>,
     roots: Roots,
+    /// Both as `hook install` recorded them.
+    is_recorded: bool,
 }
 
 impl Options {
     /// What the environment says: the switch for plain http, the proxy variables in either case of letters (the small
     /// ones win, as in curl), and the root certificates.
     pub fn from_env(env: &Env) -> Self {
-        let either = |small: &str, capital: &str| env.var(small).or_else(|| env.var(capital)).map(str::to_owned);
         Self {
             insecure: env.is_on("SIGILUM_ALLOW_INSECURE_HTTP"),
             connect_timeout: None,
             keeps_connection: false,
-            proxy: either("https_proxy", "HTTPS_PROXY")
-                .or_else(|| either("all_proxy", "ALL_PROXY"))
+            proxy: PROXY_VARIABLES
+                .into_iter()
+                .find_map(|name| env.var(name))
                 .map(SecretString::from),
-            no_proxy: either("no_proxy", "NO_PROXY"),
+            no_proxy: env.var("no_proxy").or_else(|| env.var("NO_PROXY")).map(str::to_owned),
             roots: Roots::from_env(env),
+            is_recorded: env.is_recorded(),
+        }
+    }
+
+    /// Whether the proxy and the certificates that are named can be used, as a request would use them.
+    ///
+    /// # Errors
+    /// What a request would fail with.
+    pub fn check(&self) -> Result<(), HttpError> {
+        let builder = through_proxy(builder(self), self)?;
+        match self.roots.are_named() {
+            true => secure_client(builder, &self.roots).map(drop),
+            false => Ok(()),
         }
     }
 }
@@ -384,7 +415,10 @@ fn plain_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Http
 fn secure_client(builder: reqwest::ClientBuilder, roots: &Roots) -> Result<reqwest::Client, HttpError> {
     let builder = builder.https_only(true);
     match roots.load() {
-        Some(store) if store.is_empty() => Err(HttpError::Tls(TlsReason::NoRoots)),
+        Some(store) if store.is_empty() => Err(HttpError::Tls(match roots.are_named() {
+            true => TlsReason::NoNamedRoots,
+            false => TlsReason::NoRoots,
+        })),
         Some(store) => built(builder.tls_backend_preconfigured(tls(store)?)),
         None => {
             // Fails where one is installed already, which is as good.
@@ -414,21 +448,29 @@ fn through_proxy(builder: reqwest::ClientBuilder, options: &Options) -> Result<r
     let Some(proxy) = &options.proxy else {
         return Ok(builder);
     };
-    let proxy = reqwest::Proxy::https(proxy_url(proxy.expose_secret())?).map_err(|_| HttpError::BadProxy)?;
+    let bad = |_| match options.is_recorded {
+        true => HttpError::BadRecordedProxy,
+        false => HttpError::BadProxy,
+    };
+    let proxy = proxy_url(proxy.expose_secret()).map_err(bad)?;
+    let proxy = reqwest::Proxy::https(proxy).map_err(|_| bad(NoProxy))?;
     let direct = options.no_proxy.as_deref().and_then(reqwest::NoProxy::from_string);
     Ok(builder.proxy(proxy.no_proxy(direct)))
 }
 
+/// A text that names no proxy.
+struct NoProxy;
+
 /// A proxy as people write it: with a scheme, or `host:port`.
-fn proxy_url(text: &str) -> Result<Url, HttpError> {
+fn proxy_url(text: &str) -> Result<Url, NoProxy> {
     let url = match text.contains("://") {
         true => Url::parse(text),
         false => Url::parse(&format!("http://{text}")),
     }
-    .map_err(|_| HttpError::BadProxy)?;
+    .map_err(|_| NoProxy)?;
     match url.scheme() {
         "http" | "https" if url.has_host() => Ok(url),
-        _ => Err(HttpError::BadProxy),
+        _ => Err(NoProxy),
     }
 }
 

@@ -10,6 +10,8 @@ use std::path::Path;
 
 const HOOK: &str = "sigilum-authz-notify";
 
+const CA: &str = include_str!("../../fixtures/tls/ca.pem");
+
 fn json_of(path: impl AsRef<Path>) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
@@ -491,7 +493,7 @@ fn where_nobody_chose_a_renewal_goes_where_the_old_token_stands() {
 fn hook_install_records_who_reads_what_and_how_to_reach_the_api() {
     let env = TestEnv::new();
     env.run(login("alice")).expect(0);
-    let ca = env.write("ca.pem", "certificates");
+    let ca = env.write("ca.pem", CA);
     let install = |args: &[&str]| env.run([&["hook", "install"], args].concat()).expect(0).stdout;
     install(&[
         "--senders",
@@ -517,8 +519,18 @@ fn hook_install_records_who_reads_what_and_how_to_reach_the_api() {
     let wanted = json!({"namespace": "alice", "token_in_config": false, "groups": "brief", "binary": binary});
     assert_eq!(record(&env), wanted);
 
+    let (empty, no_pem) = (env.home().join("empty"), env.write("no.pem", "certificates"));
+    std::fs::create_dir(&empty).unwrap();
     for (args, why) in [
         (["--proxy", "socks5://user:secret@proxy"], "could not use the proxy"),
+        (["--proxy", "proxy:3128"], "could not use the proxy"),
+        (["--proxy", "http://host:99999"], "could not use the proxy"),
+        (["--proxy", "http://:3128"], "could not use the proxy"),
+        (["--proxy", "http://u:secret@"], "could not use the proxy"),
+        (["--proxy", "http://host:abc"], "could not use the proxy"),
+        (["--proxy", "http://ho st:1"], "could not use the proxy"),
+        (["--ca-file", no_pem.to_str().unwrap()], "there are none in PEM form: /"),
+        (["--ca-file", empty.to_str().unwrap()], "there are none in PEM form: /"),
         (
             ["--ca-file", "/nowhere/ca.pem"],
             "there is no such file: /nowhere/ca.pem",
@@ -560,6 +572,23 @@ fn hook_install_records_who_reads_what_and_how_to_reach_the_api() {
     assert_eq!(record(&env), wanted);
     install(&["--dashboard", " https://dash.example "]);
     assert_eq!(record(&env)["dashboard"], "https://dash.example");
+}
+
+/// A small variable wins over a capital one, so what is typed takes the place of both.
+#[test]
+fn a_proxy_that_is_typed_wins_over_those_of_the_environment() {
+    let env = TestEnv::new();
+    env.run(login("alice")).expect(0);
+    let from_env = || {
+        env.run(["hook", "install", "--from-env"])
+            .env("https_proxy", "http://old:1")
+    };
+    let refused = from_env().env("https_proxy", "http://:3128").expect(2).stderr;
+    assert!(refused.contains("could not use the proxy"), "{refused}");
+    assert_eq!(record(&env)["env"], json!(null));
+    from_env().expect(0);
+    env.run(["hook", "install", "--proxy", "http://new:2"]).expect(0);
+    assert_eq!(record(&env)["env"], json!({"HTTPS_PROXY": "http://new:2"}));
 }
 
 #[test]

@@ -127,7 +127,12 @@ impl TokenStatus {
         let hook = hook.map(|namespace| namespace.value);
         let is_known = |origin: &Origin| owner.record.is_some() || *origin != Origin::Default || found.is_ok();
         let source = |no_token: &NoToken| no_token.source;
-        let asked = found.as_ref().ok().map(|found| ask(&owner, place, env, &found.token));
+        // What is asked on the hook's behalf goes the way that the hook's requests go.
+        let hooks = http::by_recorded_way(env, &chosen.recorded_env());
+        let asked = found
+            .as_ref()
+            .ok()
+            .map(|found| ask(&owner, place, &hooks, &found.token));
         Ok(Self {
             namespace: owner.namespace.value.clone(),
             namespace_from: owner.namespace.origin.to_string(),

@@ -101,7 +101,8 @@ impl Caller {
         let found = home::find(args.openclaw_home.as_deref(), None, &Env::from_pairs(home.clone()))?;
         let (namespace, record) = settings::hook_namespace(&found)?;
         let recorded = record.env.iter().map(|(name, value)| (name.as_str(), value.into()));
-        let mut env = Env::from_pairs(recorded.chain(home)).without(&RECORDED_ELSEWHERE);
+        let env = Env::from_pairs(recorded.chain(home)).recorded();
+        let mut env = env.without(&RECORDED_ELSEWHERE);
         let others = fs::another_user(&found.home);
         if others.is_some() {
             env = env.without(&NAMES_FILES);

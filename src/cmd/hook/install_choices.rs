@@ -13,7 +13,7 @@ use crate::hook::notice::is_plain_url;
 use crate::hook_record::{Groups, HookRecord};
 use crate::openclaw::channel;
 use crate::origin::Origin;
-use crate::sigilum::http;
+use crate::sigilum::http::{self, HttpError, PROXY_VARIABLES};
 use clap::ValueEnum;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -92,12 +92,16 @@ pub fn choose(record: &mut HookRecord, args: &HookInstallArgs, place: &OpenClawH
         record.dashboard = dashboard(url, &Origin::Flag("--dashboard"), env)?;
     }
     if let Some(url) = &args.proxy {
-        check_proxy(url)?;
+        // One under another name would win over it.
+        PROXY_VARIABLES.iter().for_each(|name| put(record, name, ""));
         put(record, "HTTPS_PROXY", url);
     }
     if let Some(file) = &args.ca_file {
         let file = match file.as_str() {
             "" => String::new(),
+    if args.from_env || args.proxy.is_some() || args.ca_file.is_some() {
+        refuse_unusable(record, args)?;
+    }
             file => ca_file(Path::new(file))?,
         };
         put(record, "SSL_CERT_FILE", &file);
@@ -221,26 +225,34 @@ fn dashboard(url: &str, origin: &Origin, env: &Env) -> Result<Option<String>> {
     Ok(Some(url.to_owned()))
 }
 
-fn check_proxy(url: &str) -> Result<()> {
-    let known = ["", "http://", "https://"];
-    let good = url.is_empty()
-        || known[1..]
-            .iter()
-            .any(|scheme| url.len() > scheme.len() && url.starts_with(scheme));
-    if good {
-        return Ok(());
-    }
-    // Not quoted: a password may stand in it.
-    Err(Error::new(
-        ExitCode::Usage,
-        "could not use the proxy: it is not an http:// or https:// URL",
-    )
-    .next("give it as --proxy http://host:port"))
+/// What the hook would fail with is refused before it is recorded.
+fn refuse_unusable(record: &HookRecord, args: &HookInstallArgs) -> Result<()> {
+    let has_scheme = |url: &String| url.is_empty() || url.contains("://");
+    let checked = match args.proxy.as_ref().is_none_or(has_scheme) {
+        true => http::Options::from_env(&record.recorded_env()).check(),
+        false => Err(HttpError::BadProxy),
+    };
+    let (what, next) = match checked {
+        Ok(()) => return Ok(()),
+        // Not quoted: a password may stand in it.
+        Err(HttpError::BadProxy | HttpError::BadRecordedProxy) => (
+            "could not use the proxy: it is not a valid http:// or https:// URL".to_owned(),
+            "give it as --proxy http://host:port",
+        ),
+        Err(_) => (
+            format!(
+                "could not use the certificates, there are none in PEM form: {}",
+                record.roots()
+            ),
+            "give a file of PEM certificates with --ca-file",
+        ),
+    };
+    Err(Error::new(ExitCode::Usage, what).next(next))
 }
 
 fn ca_file(file: &Path) -> Result<String> {
     let path = home::absolute(file)?;
-    if path.is_file() {
+    if path.exists() {
         return Ok(path.to_string_lossy().into_owned());
     }
     let what = format!(

@@ -18,6 +18,9 @@ pub enum HttpError {
     /// `HTTPS_PROXY` or `ALL_PROXY` names a proxy that we cannot use.
     #[error("HTTPS_PROXY or ALL_PROXY names no http:// or https:// proxy")]
     BadProxy,
+    /// The same of what the hook's record names.
+    #[error("the proxy that `hook install` recorded is not a valid http:// or https:// URL")]
+    BadRecordedProxy,
     /// What listens on this machine may not get a secret; nothing was sent.
     #[error(transparent)]
     Listener(#[from] ListenerError),
@@ -66,6 +69,8 @@ pub enum TlsReason {
     BadCertificate,
     /// This machine has no root certificates.
     NoRoots,
+    /// What was named to be trusted instead of them holds no certificate.
+    NoNamedRoots,
     /// Anything else: no TLS there, no common version.
     Handshake,
 }
@@ -78,6 +83,7 @@ impl fmt::Display for TlsReason {
             Self::UnknownIssuer => "the server's certificate comes from an issuer that this machine does not trust",
             Self::BadCertificate => "the server's certificate is not valid",
             Self::NoRoots => "this machine has no usable root certificates",
+            Self::NoNamedRoots => "what is named to be trusted holds no certificate in PEM form",
             Self::Handshake => "the TLS handshake failed",
         })
     }

@@ -36,6 +36,11 @@ impl Roots {
         Self(env.path("SSL_CERT_FILE").into_iter().chain(folders).collect())
     }
 
+    /// Whether a person named any.
+    pub(super) fn are_named(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// The certificates, without those that cannot be read; `None` where the system itself judges, as macOS does.
     pub(super) fn load(&self) -> Option<RootCertStore> {
         let mut store = RootCertStore::empty();

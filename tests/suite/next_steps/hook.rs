@@ -188,7 +188,7 @@ pub const CASES: &[Case] = &[
     },
     Case {
         name: "certificates that are none",
-        set_up: |world| drop(world.write("ca.pem", "")),
+        set_up: |world| drop(world.write("ca.pem", include_str!("../../../fixtures/tls/ca.pem"))),
         first: &["hook", "install", "--ca-file", "~/none.pem"],
         step: "give a file of PEM certificates with --ca-file",
         act: Act::Type(&["hook", "install", "--ca-file", "~/ca.pem"]),

@@ -249,7 +249,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::hook::install_choices",
-        r#""give it as --proxy"#,
+        "next)) } fn ca_file",
         Case("a proxy that is none"),
     ),
     Site(
