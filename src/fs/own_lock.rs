@@ -111,7 +111,22 @@ impl FileLock {
     pub fn holder(path: &Path) -> Option<u32> {
         let folder = open_to_read(path).ok()?;
         let content = folder.read(file_name(path).ok()?, 64).ok()??;
-        std::str::from_utf8(&content.bytes).ok()?.trim().parse().ok()
+        let text = std::str::from_utf8(&content.bytes).ok()?;
+        text.split_whitespace().next()?.parse().ok()
+    }
+
+    /// Whether the holder said this of itself, as with [`FileLock::sign_as`]; only a hint.
+    pub fn is_signed_as(path: &Path, what: &str) -> bool {
+        let content = open_to_read(path).ok().zip(file_name(path).ok());
+        let content = content.and_then(|(folder, name)| folder.read(name, 64).ok()?);
+        let text = content.and_then(|content| String::from_utf8(content.bytes).ok());
+        text.is_some_and(|text| text.split_whitespace().nth(1) == Some(what))
+    }
+
+    /// Adds what its holder is, in one word.
+    pub fn sign_as(&self, what: &str) {
+        // For whoever waits; nothing depends on it.
+        let _ = self.write(format!("{} {what}\n", Process::me().pid).as_bytes());
     }
 
     fn sign(&mut self) -> std::io::Result<()> {

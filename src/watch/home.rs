@@ -13,7 +13,7 @@ use super::push::{self, Poller};
 use super::snapshot::SnapshotReader;
 use super::status::{self, HomeStatus};
 use super::wakeup::Waker;
-use super::watcher_lock::WatcherLock;
+use super::watcher_lock::{self, WatcherLock};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
@@ -33,6 +33,8 @@ const REMOVAL_MS: i64 = 1_000;
 const POLL_MS: i64 = 5_000;
 /// How often a home that another watcher serves is looked at without any event.
 const DOUBT_MS: i64 = 30_000;
+/// The same where the plugin's program serves it: less than a token's last minute, and longer than a gateway restarts.
+const PLUGIN_MS: i64 = 10_000;
 /// How often any home is looked at: events can be lost. Never worth a wake-up of its own.
 const PRECAUTION_MS: i64 = 300_000;
 /// A look costs: after it the home rests for so many times the time that it took, up to a second.
@@ -63,6 +65,8 @@ pub(super) struct Home {
     watcher_lock: Option<WatcherLock>,
     /// When the lock could not be had, steady time.
     lock_failed: Option<i64>,
+    /// As the plugin's program has it.
+    waits_for_plugin: bool,
     /// Whether there was a token file when it was last attended to.
     had_token: bool,
     /// Since when files of ours are gone, steady time.
@@ -98,6 +102,7 @@ impl Home {
             place,
             watcher_lock: None,
             lock_failed: None,
+            waits_for_plugin: false,
             had_token: false,
             gone_since: None,
             polled: None,
@@ -153,7 +158,7 @@ impl Home {
         let since = self.looked_at.unwrap_or(now.steady) - now.steady;
         let event = self.look_at.map(|at| at.max(self.not_before) - now.steady);
         let poll = self.polled.as_ref().map(|_| since + POLL_MS);
-        let doubt = self.lock_failed.map(|_| since + DOUBT_MS);
+        let doubt = self.lock_failed.map(|_| since + self.doubt());
         [event, self.planned.wait(now), poll, doubt].into_iter().flatten().min()
     }
 
@@ -166,23 +171,41 @@ impl Home {
     /// Takes the lock that makes us its only watcher, if there is anything to serve.
     ///
     /// # Errors
-    /// There is another one. Whatever else stands in the way may pass: it is tried again.
+    /// There is another one. Whatever else stands in the way may pass: it is tried again. So does the plugin's program.
     pub fn acquire_lock(&mut self, shared: &Shared) -> Result<()> {
         let snapshot = self.read_snapshot(shared);
-        match self.lock(&snapshot) {
-            Err(error) if error.code == ExitCode::AnotherWatcher => Err(error),
+        let waits = !shared.rules.once && !shared.push.is_plugins();
+        match self.lock(&snapshot, shared) {
+            Err(error) if error.code == ExitCode::AnotherWatcher => {
+                match waits && watcher_lock::is_held_by_plugin(&self.place) {
+                    true => Ok(()),
+                    false => Err(error),
+                }
+            }
             _ => Ok(()),
         }
     }
 
     /// The exit code of `--once`.
     pub fn verdict(&self) -> Option<ExitCode> {
+    /// Whether the plugin's program serves it, whose end is waited for.
+    pub fn waits_for_plugin(&self) -> bool {
+        self.waits_for_plugin
+    }
+
+    fn doubt(&self) -> i64 {
+        match self.waits_for_plugin {
+            true => PLUGIN_MS,
+            false => DOUBT_MS,
+        }
+    }
+
         let failure = self.failures.values().next().copied();
         failure.or(self.planned.overdue.then_some(ExitCode::Token))
     }
 
     /// Sees to it that we are the home's only watcher, where there is anything to serve.
-    fn lock(&mut self, snapshot: &Snapshot) -> Result<()> {
+    fn lock(&mut self, snapshot: &Snapshot, shared: &Shared) -> Result<()> {
         if self.watcher_lock.as_ref().is_some_and(|lock| !lock.holds(&self.place)) {
             self.watcher_lock = None;
             self.status = None;
@@ -190,7 +213,8 @@ impl Home {
         if self.watcher_lock.is_some() || snapshot.owner.is_none() || self.beside().is_some() {
             return Ok(());
         }
-        self.watcher_lock = Some(WatcherLock::acquire(&self.place)?);
+        let is_plugins = shared.push.is_plugins() && !self.place.is_a_brokers();
+        self.watcher_lock = Some(WatcherLock::acquire(&self.place, is_plugins, &snapshot.flags)?);
         if self.place.read_only.is_none() {
             // A watcher may have nothing to write for days, and a write would clear these away.
             lock::clear_leftovers(&self.place.config);
@@ -199,14 +223,26 @@ impl Home {
     }
 
     /// The same for a look. Trying writes to the lock's folder, and so would be the cause of the next look.
-    fn is_locked(&mut self, snapshot: &Snapshot, now: Now) -> bool {
-        if self.lock_failed.is_some_and(|at| now.steady < at + DOUBT_MS) {
+    fn is_locked(&mut self, snapshot: &Snapshot, shared: &Shared, now: Now) -> bool {
+        if self.lock_failed.is_some_and(|at| now.steady < at + self.doubt()) {
             return false;
         }
-        let told = self.lock_failed.take().is_some();
-        let Err(error) = self.lock(snapshot) else { return true };
-        if !told {
-            tracing::warn!(home = %self.place.home.display(), "{}", one_line(&error));
+        let (told, waited) = (self.lock_failed.take().is_some(), self.waits_for_plugin);
+        let Err(error) = self.lock(snapshot, shared) else {
+            self.waits_for_plugin = false;
+            return true;
+        };
+        let is_other = error.code == ExitCode::AnotherWatcher;
+        self.waits_for_plugin = is_other && !shared.rules.once && watcher_lock::is_held_by_plugin(&self.place);
+        let home = self.place.home.display();
+        match self.waits_for_plugin {
+            true if waited => {}
+            false if told && !waited => {}
+            true => {
+                let who = watcher_lock::who(&self.place);
+                tracing::info!(%home, "{who} serves this home; waiting until it ends");
+            }
+            false => tracing::warn!(%home, "{}", one_line(&error)),
         }
         self.lock_failed = Some(now.steady);
         self.failures.insert(false, error.code);
@@ -241,7 +277,7 @@ impl Home {
             self.planned.wake_steady = self.gone_since.map(|since| since + REMOVAL_MS);
             return;
         }
-        if !self.is_locked(&snapshot, begun) {
+        if !self.is_locked(&snapshot, shared, begun) {
             self.poller = None;
             return;
         }

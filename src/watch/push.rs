@@ -86,6 +86,13 @@ impl fmt::Debug for Whom {
     }
 }
 
+impl Options {
+    /// Whether the plugin's program watches: it has the gateway send what it is handed.
+    pub(super) fn is_plugins(&self) -> bool {
+        matches!(self.way, Way::HandedOver(_))
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {

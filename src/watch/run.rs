@@ -237,11 +237,14 @@ impl Watcher {
 
     fn watch(&mut self) {
         self.wait_for_homes();
-        let doing = match self.shared.homes_served {
-            1 => "watching 1 OpenClaw home".to_owned(),
-            count => format!("watching {count} OpenClaw homes"),
-        };
         let mut wait = self.step();
+        let doing = match (self.homes.iter().all(Home::waits_for_plugin), self.homes.len()) {
+            (true, 1..) => "ready to watch when the OpenClaw gateway ends".to_owned(),
+            _ => match self.shared.homes_served {
+                1 => "watching 1 OpenClaw home".to_owned(),
+                count => format!("watching {count} OpenClaw homes"),
+            },
+        };
         // Only now: whoever waits for this line finds everything looked at.
         tracing::info!("{doing}");
         if let Some(manager) = &self.manager {

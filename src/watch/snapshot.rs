@@ -48,6 +48,8 @@ pub(super) struct SnapshotReader {
     pub chosen: HookRecord,
     /// What answers `/new`, `plugin` or `hook`, if anything does; `None` where that cannot be told, or nobody is to be told.
     pub answering: Option<Option<&'static str>>,
+    /// As [`Snapshot::plugin_runs`].
+    plugin_runs: bool,
     /// As [`Snapshot::flags`].
     flags: String,
     /// As [`Snapshot::asks_a_broker`].
@@ -63,6 +65,7 @@ impl SnapshotReader {
             stored: None,
             chosen: HookRecord::default(),
             answering: None,
+            plugin_runs: false,
             flags: place.flags(env),
             asks_a_broker: false,
         }
@@ -99,6 +102,7 @@ impl SnapshotReader {
             approvals,
             read_only: place.read_only.map(str::to_owned),
             flags: self.flags.clone(),
+            plugin_runs: self.plugin_runs,
             is_a_brokers: is_beside || place.is_a_brokers(),
             asks_a_broker: self.asks_a_broker,
         }
@@ -117,7 +121,7 @@ impl SnapshotReader {
     /// openclaw.json, as far as it matters, and from now on the files that it is made of. `asks`: also what answers
     /// `/new`, which takes a look at OpenClaw's own state.
     fn read_config(&mut self, place: &OpenClawHome, asks: bool) -> Result<Config> {
-        self.answering = None;
+        (self.answering, self.plugin_runs) = (None, false);
         // Empty: about to be written, as a rule. Nobody's entry was taken out.
         let config = config::read(place)?.filter(|_| !is_blank(&place.config));
         let Some(config) = config else {
@@ -126,6 +130,12 @@ impl SnapshotReader {
         };
         let entry = entry_of(&config.value, config.barred.as_deref());
         self.answering = asks.then(|| answering(&config.value, place).ok()).flatten();
+        let is_off = matches!(&entry, Ok(entry) if entry.as_ref().is_none_or(|entry| !entry.on));
+        self.plugin_runs = match self.answering {
+            Some(answering) => answering == Some("plugin"),
+            // Beside an entry that is on it changes nothing.
+            None => is_off && plugin_package::state(&config.value, place).is_ok_and(|state| state.runs()),
+        };
         self.files = std::iter::once(place.config.clone()).chain(config.files).collect();
         Ok(entry?.map_or(Config::NoEntry, Config::Entry))
     }

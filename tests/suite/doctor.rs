@@ -1628,3 +1628,17 @@ fn next_steps_lead_to_the_same_home_and_config() {
         .expect(0);
     assert!(doctor().contains("ok    entry "), "{}", doctor());
 }
+    let told = run(&["watch", "--once"]).stderr;
+    assert!(
+        told.contains("; the plugin is on\n") || told.contains("; the plugin is on home="),
+        "{told}"
+    );
+    assert!(!told.contains("entry"), "{told}");
+    let refused = run(&["watch", "--once"]);
+    let who = format!(
+        "error: could not watch, the plugin's program in the OpenClaw gateway (process {}) serves this home: {}\n  next: \
+         leave the home to it; how it stands: sigilum-authz-notify auth status\n",
+        serve.0.id(),
+        home.env.openclaw().display()
+    );
+    assert_eq!((refused.code, refused.stderr), (8, who));

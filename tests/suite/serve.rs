@@ -530,6 +530,39 @@ fn it_watches_and_where_another_one_does_it_answers_and_waits_for_its_turn() {
 }
 
 #[test]
+fn a_watcher_waits_until_the_plugins_program_ends() {
+    let home = Home::new();
+    let mut resident = home.serve_and_watch();
+    wait_until("it watches", || watcher(&home) == Some(resident.child.id().into()));
+    let watch = || env::watching::Watcher::spawn(home.env.run(["watch"]));
+    let (mut first, mut second) = (watch(), watch());
+    let told = format!(
+        "the plugin's program in the OpenClaw gateway (process {}) serves this home; waiting until it ends",
+        resident.child.id()
+    );
+    for waiting in [&first, &second] {
+        waiting.wait_for(&told);
+        waiting.wait_for("ready to watch when the OpenClaw gateway ends");
+    }
+    assert_eq!(second.stop(), 0);
+    // Once, however often it looks.
+    first.signal(rustix::process::Signal::HUP);
+    first.wait_for("looking at everything again");
+    first.signal(rustix::process::Signal::HUP);
+    first.wait_for_times("looking at everything again", 2);
+    assert_eq!(watcher(&home), Some(resident.child.id().into()));
+    assert_eq!(first.count("serves this home"), 1, "{:?}", first.log());
+    drop(resident.stdin.take());
+    assert!(resident.ends_within_a_second().success());
+    first.wait_for("serving namespace alice");
+    wait_until("the watcher watches", || watcher(&home) == Some(first.pid().into()));
+    let refused = home.env.run(["watch"]).expect(8).stderr;
+    let other = format!("another watcher (process {}) serves this home", first.pid());
+    assert!(refused.contains(&other), "{refused}");
+    assert_eq!(first.stop(), 0);
+}
+
+#[test]
 fn what_the_watcher_renews_the_next_event_uses() {
     let home = Home::new();
     // Signed by the embedded database's own secret, which the API shares.

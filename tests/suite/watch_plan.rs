@@ -69,6 +69,7 @@ pub fn snapshot(config: Config, file: Stored) -> Snapshot {
         approvals: Ok(Vec::new()),
         read_only: None,
         flags: String::new(),
+        plugin_runs: false,
         is_a_brokers: false,
         asks_a_broker: false,
     }

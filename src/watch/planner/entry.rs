@@ -29,6 +29,7 @@ pub(super) fn need(snapshot: &Snapshot, owner: &Owner, past: Past, now: Now) -> 
     let differs = |what: &str| Need::Person(differs(what, snapshot, owner));
     let entry = match &snapshot.config {
         Config::Missing | Config::Broken(_) => return None,
+        Config::NoEntry if snapshot.plugin_runs => return Some(Need::Nothing),
         Config::NoEntry if past.had_entry || owner.token_in_config == Some(true) => {
             let install = format!("sigilum-authz-notify hook install{}", snapshot.flags);
             let gone = format!("openclaw.json has no entry for the hook; to write it: {install}");

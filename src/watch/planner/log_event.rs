@@ -53,11 +53,11 @@ impl LogEvent {
         }
     }
 
-    /// Whose token is kept, and whether the entry is on (`None`: there is no entry).
-    pub(super) fn serving(owner: &Owner, on: Option<bool>) -> Self {
+    /// Whose token is kept, and what answers with it: the plugin, or the entry where it is on (`None`: there is none).
+    pub(super) fn serving(owner: &Owner, plugin_runs: bool, on: Option<bool>) -> Self {
         let (namespace, mode, api_url) = (&owner.namespace, owner.mode.as_str(), &owner.api_url);
         let entry = match on {
-            // The plugin runs without one.
+            _ if plugin_runs => "the plugin is on",
             Some(true) => "the hook's entry is on",
             Some(false) => "the hook's entry is off",
             None => "no entry of the hook is known",

@@ -164,7 +164,7 @@ impl Planning<'_> {
             _ => None,
         };
         let line = match (&self.snapshot.owner, entry) {
-            (Some(owner), entry) => LogEvent::serving(owner, entry.map(|entry| entry.on)),
+            (Some(owner), entry) => LogEvent::serving(owner, self.snapshot.plugin_runs, entry.map(|entry| entry.on)),
             (None, _) if self.snapshot.asks_a_broker => {
                 LogEvent::info("a broker has the token of this home, and renews it; nothing is written here")
             }

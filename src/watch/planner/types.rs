@@ -72,6 +72,8 @@ pub struct Snapshot {
     pub read_only: Option<String>,
     /// What a command is given to act on this home, with a blank before it; nothing where it would anyway.
     pub flags: String,
+    /// The plugin answers in the chat, so that the hook's entry is no matter.
+    pub plugin_runs: bool,
     /// A broker answers from here, and no OpenClaw runs.
     pub is_a_brokers: bool,
     /// What OpenClaw starts here asks a broker, which has the token.

@@ -461,7 +461,17 @@ pub const SITES: &[Site] = &[
         Person("a person writes the patch into a config that is made elsewhere"),
     ),
     Site("watch::log", r#""export RUST_LOG=info"#, Case("a filter that is none")),
-    Site("watch::watcher_lock", r#"format!("{end}; or"#, Case("another watcher")),
+    Site("watch::watcher_lock", r#"format!("kill"#, Case("another watcher")),
+    Site(
+        "watch::watcher_lock",
+        r#""end it; or"#,
+        Person("a person knows what has the lock"),
+    ),
+    Site(
+        "watch::watcher_lock",
+        r#"format!("leave the home to it"#,
+        Test("every_text_knows_that_it_is_the_plugin"),
+    ),
     // doctor
     Site("cmd::doctor::fix", "", Person(ANOTHER_USER)),
     Site(
