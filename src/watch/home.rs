@@ -84,8 +84,8 @@ pub(super) struct Home {
     status: Option<HomeStatus>,
     /// Who is told at once.
     poller: Option<Poller>,
-    /// It was said that nobody can be told.
-    told_of_no_way: bool,
+    /// Why nobody can be told, as it was said.
+    no_way: Option<String>,
     /// What failed last, for `--once`: in openclaw.json (true), or in our own files.
     failures: BTreeMap<bool, ExitCode>,
     /// Looked at with `--once`.
@@ -114,7 +114,7 @@ impl Home {
             renewed_at: None,
             status: None,
             poller: None,
-            told_of_no_way: false,
+            no_way: None,
             failures: BTreeMap::new(),
             once: shared.rules.once,
         }
@@ -165,7 +165,9 @@ impl Home {
     /// Whether it needs attention now.
     pub fn is_due(&self, now: Now) -> bool {
         let precaution = self.looked_at.is_none_or(|at| at + PRECAUTION_MS <= now.steady);
-        precaution || self.wait(now).is_some_and(|wait| wait <= 0)
+        let written = self.status.as_ref().map(|status| &status.notify_error);
+        let is_news = written.is_some_and(|written| *written != self.notify_error());
+        precaution || is_news || self.wait(now).is_some_and(|wait| wait <= 0)
     }
 
     /// Takes the lock that makes us its only watcher, if there is anything to serve.
@@ -186,8 +188,6 @@ impl Home {
         }
     }
 
-    /// The exit code of `--once`.
-    pub fn verdict(&self) -> Option<ExitCode> {
     /// Whether the plugin's program serves it, whose end is waited for.
     pub fn waits_for_plugin(&self) -> bool {
         self.waits_for_plugin
@@ -200,6 +200,8 @@ impl Home {
         }
     }
 
+    /// The exit code of `--once`.
+    pub fn verdict(&self) -> Option<ExitCode> {
         let failure = self.failures.values().next().copied();
         failure.or(self.planned.overdue.then_some(ExitCode::Token))
     }
@@ -295,8 +297,8 @@ impl Home {
         let now = shared.clock.now();
         self.not_before = now.steady + (REST * (now.steady - begun.steady)).min(1_000);
         if !shared.rules.once {
-            self.write_status(&snapshot, shared);
             self.mind_the_poller(&snapshot, shared);
+            self.write_status(&snapshot, shared);
         }
     }
 

@@ -14,7 +14,7 @@ mod words;
 use crate::hook_record::ChatTarget;
 pub(in crate::watch) use messenger::may_run;
 pub use messenger::{Push, Report, Way};
-pub(super) use poller::{Poller, Settings};
+pub(super) use poller::{Means, Poller, Settings};
 use std::fmt;
 use std::sync::Arc;
 pub use turn::Surroundings;

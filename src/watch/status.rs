@@ -61,6 +61,9 @@ pub struct HomeStatus {
     pub renewed_by: Option<Renewal>,
     /// What fails at present; absent while nothing does.
     pub last_error: Option<String>,
+    /// Why nobody is told at once at present, where somebody is to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify_error: Option<String>,
 }
 
 /// The status of the home's watcher; `None` where none ever wrote one, or it ended in order, or it cannot be read.
@@ -131,6 +134,7 @@ mod tests {
                 renewed_at: None,
                 renewed_by: Some(Renewal::Secret),
                 last_error: None,
+                notify_error: None,
             }],
         };
         write(&place, &status).unwrap();

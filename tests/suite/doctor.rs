@@ -1238,6 +1238,140 @@ fn a_token_that_only_a_person_renews() {
     }
 }
 
+/// What the hook's record names is looked at by the code that uses it.
+#[test]
+fn what_is_recorded_of_the_network_and_of_whom_to_tell() {
+    check(&[
+        Row {
+            check: "network",
+            state: "fail",
+            code: 1,
+            text: "the hook can ask no API: the proxy that `hook install` recorded is not a valid http:// or https:// URL",
+            next: "sigilum-authz-notify hook install --proxy <url>",
+            after: NotRun,
+            set_up: |home| recorded(home, &json!({"env": {"HTTPS_PROXY": "http://host:99999"}})),
+        },
+        Row {
+            check: "network",
+            state: "fail",
+            code: 1,
+            text: "the certificates that `hook install` recorded hold none in PEM form: /nowhere/ca.pem",
+            next: "sigilum-authz-notify hook install --ca-file <file>",
+            after: NotRun,
+            set_up: |home| recorded(home, &json!({"env": {"SSL_CERT_FILE": "/nowhere/ca.pem"}})),
+        },
+        Row {
+            check: "notify",
+            state: "warn",
+            code: 0,
+            text: "nobody is told at once: nothing watches this home",
+            next: "sigilum-authz-notify watch --install-unit",
+            after: NotRun,
+            set_up: |home| recorded(home, &json!({"notify": "telegram:1"})),
+        },
+        Row {
+            check: "notify",
+            state: "warn",
+            code: 0,
+            text: "nobody is told at once: nothing watches this home",
+            next: "openclaw gateway restart",
+            after: NotRun,
+            set_up: |home| {
+                plugin_alone(home);
+                recorded(home, &json!({"notify": "telegram:1"}));
+            },
+        },
+        Row {
+            check: "notify",
+            state: "warn",
+            code: 0,
+            text: "nobody is told at once: no openclaw program is recorded",
+            next: "where openclaw is on PATH: sigilum-authz-notify hook install",
+            after: Gone,
+            set_up: |home| {
+                recorded(home, &json!({"notify": "telegram:1", "openclaw": null}));
+                watched(home, std::process::id(), &json!({}));
+            },
+        },
+        Row {
+            check: "notify",
+            state: "warn",
+            code: 0,
+            text: "nobody is told at once: OpenClaw took no message for telegram:1",
+            next: "openclaw doctor",
+            after: Stays,
+            set_up: |home| {
+                recorded(
+                    home,
+                    &json!({"notify": "telegram:1", "openclaw": home.env.home().join("bin/openclaw")}),
+                );
+                let why = "OpenClaw took no message for telegram:1";
+                watched(home, std::process::id(), &json!({"notify_error": why}));
+            },
+        },
+    ]);
+    let home = Home::new();
+    recorded(
+        &home,
+        &json!({"notify": "telegram:1", "openclaw": home.env.home().join("bin/openclaw")}),
+    );
+    watched(
+        &home,
+        std::process::id(),
+        &json!({"notify_error": "OpenClaw took no message for telegram:1"}),
+    );
+    for status in ["auth", "hook"] {
+        let told = home
+            .env
+            .run([status, "status"])
+            .env("PATH", home.path())
+            .expect(0)
+            .stdout;
+        assert!(
+            told.contains("nobody is told at once: OpenClaw took no message for telegram:1\n"),
+            "{told}"
+        );
+        assert!(!told.contains("asked for requests"), "{told}");
+    }
+    watched(&home, std::process::id(), &json!({}));
+    assert!(!home.doctor(&[]).stdout.contains("at once"));
+}
+
+/// The hook asks by the recorded way, and so does who looks on its behalf; the person's variables stay theirs.
+#[test]
+fn the_api_is_asked_the_way_that_the_hook_asks_it() {
+    let home = Home::new();
+    let run = |words: &[&str]| home.env.run(words).env("PATH", home.path()).output();
+    let log_in = [
+        "auth",
+        "login",
+        "--mode",
+        "managed",
+        "--owner-token-stdin",
+        "--api-url",
+        "https://localhost:9",
+    ];
+    let login = home.env.run(log_in).args(["--namespace", "alice", "--no-check"]);
+    login.stdin(home.api.token("alice", 3600)).output();
+    recorded(&home, &json!({"env": {"SSL_CERT_FILE": "/nowhere/ca.pem"}}));
+    let told = run(&["doctor"]).stdout;
+    assert!(
+        told.contains("what is named to be trusted holds no certificate in PEM form"),
+        "{told}"
+    );
+}
+
+/// Adds to the hook's record, or takes out what is null.
+fn recorded(home: &Home, fields: &Value) {
+    let file = home.env.sigilum("hook.json");
+    let mut record: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    for (name, value) in fields.as_object().unwrap() {
+        record[name] = value.clone();
+    }
+    record.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    home.env.write_record(&record);
+}
+
 /// A watcher that has written down this of the home.
 fn watched(home: &Home, pid: u32, also: &Value) {
     let mut of_home = json!({"home": home.env.openclaw(), "config": home.env.config(), "namespace": "alice",
@@ -1582,10 +1716,24 @@ fn every_text_knows_that_it_is_the_plugin() {
     assert!(!told.contains("Problem:"), "{told}");
     let told = run(&["hook", "status"]).stdout;
     assert!(told.contains("OpenClaw says: the plugin is loadable\n"), "{told}");
+    let told = run(&["watch", "--once"]).stderr;
+    assert!(
+        told.contains("; the plugin is on\n") || told.contains("; the plugin is on home="),
+        "{told}"
+    );
+    assert!(!told.contains("entry"), "{told}");
     let serve = Serve::start(&home, env::BINARY.as_ref());
     assert!(wait_until(
         || home.env.sigilum("watch-status.json").exists() && home.env.sigilum("serve.json").exists()
     ));
+    let refused = run(&["watch", "--once"]);
+    let who = format!(
+        "error: could not watch, the plugin's program in the OpenClaw gateway (process {}) serves this home: {}\n  next: \
+         leave the home to it; how it stands: sigilum-authz-notify auth status\n",
+        serve.0.id(),
+        home.env.openclaw().display()
+    );
+    assert_eq!((refused.code, refused.stderr), (8, who));
 
     home.edit_config(|config| config["plugins"]["entries"]["sigilum-authz-notify"]["enabled"] = false.into());
     let told = log_in();
@@ -1628,17 +1776,3 @@ fn next_steps_lead_to_the_same_home_and_config() {
         .expect(0);
     assert!(doctor().contains("ok    entry "), "{}", doctor());
 }
-    let told = run(&["watch", "--once"]).stderr;
-    assert!(
-        told.contains("; the plugin is on\n") || told.contains("; the plugin is on home="),
-        "{told}"
-    );
-    assert!(!told.contains("entry"), "{told}");
-    let refused = run(&["watch", "--once"]);
-    let who = format!(
-        "error: could not watch, the plugin's program in the OpenClaw gateway (process {}) serves this home: {}\n  next: \
-         leave the home to it; how it stands: sigilum-authz-notify auth status\n",
-        serve.0.id(),
-        home.env.openclaw().display()
-    );
-    assert_eq!((refused.code, refused.stderr), (8, who));

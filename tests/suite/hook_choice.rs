@@ -608,8 +608,24 @@ fn hook_install_records_who_is_told_at_once() {
     let nobody = "Told at once:  nobody; to be told of requests when they come: sigilum-authz-notify hook install --notify \
                   <channel>:<target>";
     assert!(status().contains(nobody), "{}", status());
-    install(&["--notify", "matrix:@alice:localhost"]).expect(0);
-    assert!(status().contains("Told at once:  matrix:@alice:localhost; asked for requests every 15 s\n"));
+    let told = install(&["--notify", "matrix:@alice:localhost"]).expect(0).stdout;
+    let note = "note: notify: openclaw.json has no settings of channel matrix, so nobody is told there; set it up\n";
+    assert!(told.contains(note), "{told}");
+    assert!(
+        status().contains("Told at once:  nobody at present; else matrix:@alice:localhost\n"),
+        "{}",
+        status()
+    );
+    let mut config = json_of(env.config());
+    config["channels"] = json!({"matrix": {"homeserver": "http://localhost"}});
+    env.write_config(config.to_string());
+    let told = install(&["--notify", "matrix:@alice:localhost"]).expect(0).stdout;
+    assert!(!told.contains("notify:"), "{told}");
+    let watcher = env.watch();
+    assert!(env::watching::wait_until(|| env.sigilum("watch-status.json").exists()));
+    let wanted = "Told at once:  matrix:@alice:localhost; asked for requests every 15 s\n";
+    assert!(status().contains(wanted), "{}", status());
+    drop(watcher);
     install(&["--poll-requests", "1m"]).expect(0);
     assert_eq!(kept(), [json!("matrix:@alice:localhost"), json!(60), json!(openclaw)]);
     install(&["--poll-requests", "off"]).expect(0);

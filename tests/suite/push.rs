@@ -54,6 +54,13 @@ impl Home {
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 
+    /// Why nobody is told at once, as the watcher says it.
+    fn notify_error(&self) -> Value {
+        let bytes = std::fs::read(self.env.sigilum("watch-status.json")).unwrap_or_default();
+        let status: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        status["homes"][0]["notify_error"].clone()
+    }
+
     /// How often the list was asked for.
     fn asked(&self) -> usize {
         let seen = self.api.seen();
@@ -405,8 +412,11 @@ fn watch_tells_by_the_recorded_openclaw_and_one_of_two_watchers_asks() {
     home.does("exit 1");
     let mut watcher = Watcher::start(run());
     watcher.wait_for("OpenClaw took no message for irc:alice!~alice@host");
+    let why = json!("OpenClaw took no message for irc:alice!~alice@host");
+    assert!(wait_until(|| home.notify_error() == why));
     home.does("exit 0");
     assert!(wait_until(|| home.told()["requests"]["cl_1"]["told"] == true));
+    assert!(wait_until(|| home.notify_error().is_null()));
     let calls = home.calls();
     assert_eq!(calls.len(), 2, "{calls:?}");
     assert_eq!(calls[1]["channel"], "irc");
@@ -441,10 +451,13 @@ fn nobody_is_asked_for_whom_nobody_can_tell() {
     let how = "nobody is told at once, as no openclaw program is recorded; where there is one on PATH: \
                sigilum-authz-notify hook install";
     watcher.wait_for(how);
+    let why = json!("no openclaw program is recorded; where there is one on PATH: sigilum-authz-notify hook install");
+    assert!(wait_until(|| home.notify_error() == why));
     for fields in [json!({"notify": null}), json!({"poll_requests": 0})] {
         home.choose(fields);
         watcher.signal(rustix::process::Signal::HUP);
         watcher.wait_for("looking at everything again");
+        assert!(wait_until(|| home.notify_error().is_null()));
     }
     assert_eq!(home.asked(), 0);
     assert!(!home.env.sigilum("told.json").exists());

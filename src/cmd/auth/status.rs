@@ -166,7 +166,11 @@ pub fn watch_text(watch: Option<&WatchStatus>, has_token: bool) -> String {
             .last_error
             .as_ref()
             .map_or_else(String::new, |error| format!(", fails: {error}"));
-        format!("{due}{error}")
+        let notify = home
+            .notify_error
+            .as_ref()
+            .map_or_else(String::new, |error| format!(", nobody is told at once: {error}"));
+        format!("{due}{error}{notify}")
     });
     format!("process {} runs{}", watch.pid, homes.collect::<String>())
 }

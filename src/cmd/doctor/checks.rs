@@ -5,6 +5,7 @@ mod config;
 mod entry;
 mod files;
 mod home;
+mod recorded;
 mod services;
 mod token;
 
@@ -30,7 +31,7 @@ const HOOK: &[View] = &[View::HookStatus];
 const AUTH: &[View] = &[View::AuthStatus];
 
 /// In the order in which they are shown.
-const CHECKS: [Check; 21] = [
+const CHECKS: [Check; 23] = [
     check("home", HOOK, home::home),
     check("files", BOTH, home::files),
     check("leftovers", &[], home::leftovers),
@@ -44,6 +45,8 @@ const CHECKS: [Check; 21] = [
     check("program", HOOK, files::program),
     check("openclaw", HOOK, files::openclaw),
     check("running", HOOK, services::running),
+    check("network", HOOK, recorded::network),
+    check("notify", BOTH, recorded::notify),
     check("broker", BOTH, broker::broker),
     check("token", BOTH, token::token),
     check("stored", &[], token::stored),
@@ -55,7 +58,7 @@ const CHECKS: [Check; 21] = [
 ];
 
 /// What a home with a broker has nothing to do with: the token is elsewhere.
-const OF_A_TOKEN: [&str; 6] = ["token", "stored", "api", "clock", "local-api", "watcher"];
+const OF_A_TOKEN: [&str; 7] = ["network", "token", "stored", "api", "clock", "local-api", "watcher"];
 
 /// What concerns a broker's own folder, where no OpenClaw runs.
 const OF_A_BROKER: [&str; 9] = [

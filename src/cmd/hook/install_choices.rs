@@ -72,11 +72,7 @@ pub fn choose(record: &mut HookRecord, args: &HookInstallArgs, place: &OpenClawH
     }
     record.groups = args.groups.or(record.groups);
     if let Some(target) = &args.notify {
-        refuse_an_agents_shell("whom to tell", env)?;
-        record.notify = match target.as_str() {
-            "" => None,
-            text => Some(text.parse().map_err(|_| invalid_target(text))?),
-        };
+        notes.extend(notify(record, target, place, env)?);
     }
     record.poll_requests = args.poll_requests.or(record.poll_requests);
     // Of an agent's shell nobody knows which program its PATH leads to, nor whom its owner trusts.
@@ -99,14 +95,28 @@ pub fn choose(record: &mut HookRecord, args: &HookInstallArgs, place: &OpenClawH
     if let Some(file) = &args.ca_file {
         let file = match file.as_str() {
             "" => String::new(),
-    if args.from_env || args.proxy.is_some() || args.ca_file.is_some() {
-        refuse_unusable(record, args)?;
-    }
             file => ca_file(Path::new(file))?,
         };
         put(record, "SSL_CERT_FILE", &file);
     }
+    if args.from_env || args.proxy.is_some() || args.ca_file.is_some() {
+        refuse_unusable(record, args)?;
+    }
     Ok(notes)
+}
+
+/// Records whom to tell at once, and says where nobody can be told there.
+fn notify(record: &mut HookRecord, target: &str, place: &OpenClawHome, env: &Env) -> Result<Option<String>> {
+    refuse_an_agents_shell("whom to tell", env)?;
+    record.notify = match target {
+        "" => None,
+        text => Some(text.parse().map_err(|_| invalid_target(text))?),
+    };
+    let channel = record.notify.as_ref().map(|target| &target.channel);
+    let missing = channel.filter(|channel| channel::fingerprint(place, channel).is_none());
+    Ok(missing.map(|channel| {
+        format!("notify: openclaw.json has no settings of channel {channel}, so nobody is told there; set it up")
+    }))
 }
 
 /// What a person types for a home that others may write to holds for what the OpenClaw gateway starts there too, which

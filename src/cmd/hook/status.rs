@@ -94,6 +94,9 @@ struct NotifyStatus {
     openclaw: Option<PathBuf>,
     #[serde(skip)]
     how: String,
+    /// Something keeps it from being done, which is among the problems.
+    #[serde(skip)]
+    is_kept: bool,
 }
 
 #[derive(Serialize)]
@@ -143,6 +146,7 @@ impl Status {
             poll_requests: chosen.poll_requests.unwrap_or(POLL_REQUESTS),
             openclaw: chosen.openclaw.clone(),
             how: facts.command("hook install --notify <channel>:<target>"),
+            is_kept: findings.iter().any(|finding| finding.check == "notify"),
         });
         let state = facts.plugin_state.ok();
         let config_known = facts.config.is_ok();
@@ -308,6 +312,7 @@ impl NotifyStatus {
         match (&self.target, self.poll_requests) {
             (None, _) => format!("nobody; to be told of requests when they come: {}", self.how),
             (Some(target), 0) => format!("nobody, as --poll-requests is off; else {target}"),
+            (Some(target), _) if self.is_kept => format!("nobody at present; else {target}"),
             (Some(target), every) => format!("{target}; asked for requests every {}", time::duration(every as i64)),
         }
     }

@@ -28,6 +28,7 @@ impl Home {
             renewed_at: self.renewed_at.clone(),
             renewed_by: self.renewed_by(shared),
             last_error: self.memory.trouble().map(str::to_owned),
+            notify_error: self.notify_error(),
         };
         if self.status.as_ref() == Some(&home) {
             return;

@@ -9,7 +9,7 @@ use crate::token::lifetime::Lifetime;
 use crate::watch::log::one_line;
 use crate::watch::planner::{Owner, Snapshot, Stored, Token};
 use crate::watch::push::teller::{Facts, Rules};
-use crate::watch::push::{self, Poller, Wanted, Way};
+use crate::watch::push::{self, Means, Poller, Wanted, Way};
 
 impl Home {
     /// Sees to it that requests are asked for while somebody can be told of them.
@@ -17,8 +17,13 @@ impl Home {
         let wanted = self.push_settings(snapshot, shared);
         if self.poller.as_ref().map(|poller| &poller.settings) != wanted.as_ref() {
             self.poller = wanted.and_then(|settings| {
-                let (place, env) = (&self.place, &shared.env);
-                let poller = Poller::start(settings, &shared.push.way, place, env, &shared.clock);
+                let means = Means {
+                    way: &shared.push.way,
+                    env: &shared.env,
+                    clock: &shared.clock,
+                    waker: &shared.waker,
+                };
+                let poller = Poller::start(settings, &self.place, &means);
                 poller.inspect_err(|error| tracing::warn!("{}", one_line(error))).ok()
             });
         }
@@ -26,6 +31,12 @@ impl Home {
             poller.tell(self.facts(snapshot, shared));
             self.poller = Some(poller);
         }
+    }
+
+    /// Why nobody is told at once at present, where somebody is to be.
+    pub(super) fn notify_error(&self) -> Option<String> {
+        let of_poller = || self.poller.as_ref()?.trouble();
+        self.no_way.clone().or_else(of_poller)
     }
 
     fn facts(&self, snapshot: &Snapshot, shared: &Shared) -> Facts {
@@ -58,6 +69,7 @@ impl Home {
 
     /// Whom to tell, and how; `None` where nobody is to be told, or cannot be.
     fn push_settings(&mut self, snapshot: &Snapshot, shared: &Shared) -> Option<push::Settings> {
+        let said = self.no_way.take();
         let chosen = &self.reader.chosen;
         let owner = snapshot.owner.as_ref().filter(|_| self.watcher_lock.is_some())?;
         let wanted = shared.push.whom.now(chosen.notify.as_ref(), chosen.poll_requests)?;
@@ -69,19 +81,18 @@ impl Home {
         if every == 0 {
             return None;
         }
-        let no_way = match &openclaw {
+        self.no_way = match &openclaw {
             Some(None) => Some(format!(
-                ", as no openclaw program is recorded; where there is one on PATH: sigilum-authz-notify hook install{}",
+                "no openclaw program is recorded; where there is one on PATH: sigilum-authz-notify hook install{}",
                 snapshot.flags
             )),
-            Some(Some(program)) => push::may_run(program, &self.place)
-                .err()
-                .map(|why| format!(": {}", one_line(why))),
+            Some(Some(program)) => push::may_run(program, &self.place).err().map(one_line),
             None => None,
         };
-        if let Some(why) = no_way {
-            if !std::mem::replace(&mut self.told_of_no_way, true) {
-                tracing::warn!(home = %self.place.home.display(), "nobody is told at once{why}");
+        if let Some(why) = &self.no_way {
+            if said.as_ref() != Some(why) {
+                let as_to = if openclaw == Some(None) { ", as" } else { ":" };
+                tracing::warn!(home = %self.place.home.display(), "nobody is told at once{as_to} {why}");
             }
             return None;
         }

@@ -16,11 +16,12 @@ use crate::sigilum::api::{Api, Print, Unanswered};
 use crate::sigilum::http::{self, Http, Url};
 use crate::watch::clock::Clock;
 use crate::watch::log::one_line;
+use crate::watch::wakeup::Waker;
 use secrecy::SecretString;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long the API may take for one answer.
@@ -39,23 +40,29 @@ pub(in crate::watch) struct Settings {
     pub openclaw: Option<PathBuf>,
 }
 
+/// What the thread works by.
+pub(in crate::watch) struct Means<'a> {
+    pub way: &'a Way,
+    pub env: &'a Env,
+    pub clock: &'a Arc<dyn Clock>,
+    /// Wakes who writes down what fails.
+    pub waker: &'a Waker,
+}
+
 /// The thread. Dropped, it ends after what it is doing.
 pub(in crate::watch) struct Poller {
     pub settings: Settings,
     facts: Facts,
     sender: Sender<Input>,
     stop: Arc<AtomicBool>,
+    trouble: Arc<Mutex<Option<String>>>,
 }
 
 impl Poller {
     /// Starts it.
-    pub fn start(
-        settings: Settings,
-        way: &Way,
-        place: &OpenClawHome,
-        env: &Env,
-        clock: &Arc<dyn Clock>,
-    ) -> Result<Self> {
+    pub fn start(settings: Settings, place: &OpenClawHome, means: &Means) -> Result<Self> {
+        let Means { way, env, clock, waker } = *means;
+        let trouble = Arc::default();
         let (sender, inputs) = mpsc::channel();
         let stop = Arc::new(AtomicBool::new(false));
         let mut options = http::Options::from_env(env);
@@ -68,6 +75,8 @@ impl Poller {
             way: way.clone(),
             answers: sender.clone(),
             stop: Arc::clone(&stop),
+            trouble: Arc::clone(&trouble),
+            waker: waker.clone(),
             print: None,
             kept: None,
             cannot_keep: false,
@@ -86,7 +95,13 @@ impl Poller {
             facts: Facts::default(),
             sender,
             stop,
+            trouble,
         })
+    }
+
+    /// Why the last message did not get there.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Tells it what is known of the home, where that has changed.
@@ -114,6 +129,9 @@ struct Around {
     way: Way,
     answers: Sender<Input>,
     stop: Arc<AtomicBool>,
+    /// Why the last message did not get there.
+    trouble: Arc<Mutex<Option<String>>>,
+    waker: Waker,
     /// Of the last list.
     print: Option<Print>,
     /// What is on the disk.
@@ -138,7 +156,10 @@ impl Around {
         while !self.is_stopped() {
             match next.take() {
                 Some(Input::Facts(facts)) => teller.facts(facts),
-                Some(Input::Delivered(key, delivery)) => teller.delivered(&key, delivery, clock.now()),
+                Some(Input::Delivered(key, delivery)) => {
+                    self.note(Some(delivery));
+                    teller.delivered(&key, delivery, clock.now());
+                }
                 None => {}
             }
             let now = clock.now();
@@ -150,6 +171,24 @@ impl Around {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
+        }
+    }
+
+    /// Notes whether OpenClaw took a message, for who looks.
+    fn note(&self, delivery: Option<Delivery>) {
+        let target = &self.settings.rules.target;
+        self.note_trouble(match delivery {
+            Some(Delivery::Taken) => None,
+            Some(Delivery::NotTaken) | None => Some(format!("OpenClaw took no message for {target}")),
+        });
+    }
+
+    fn note_trouble(&self, now: Option<String>) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if *trouble != now {
+            *trouble = now;
+            drop(trouble);
+            self.waker.wake();
         }
     }
 
@@ -252,13 +291,17 @@ impl Surroundings for Around {
         match fs::write_private(&self.place.told_file(), &told.to_bytes()) {
             Ok(()) => {
                 self.kept = Some(told.clone());
-                self.cannot_keep = false;
+                if std::mem::take(&mut self.cannot_keep) {
+                    self.note_trouble(None);
+                }
                 true
             }
             Err(error) => {
+                let why = one_line(error);
                 if !std::mem::replace(&mut self.cannot_keep, true) {
-                    tracing::warn!(home = %self.place.home.display(), "nobody is told at once: {}", one_line(error));
+                    tracing::warn!(home = %self.place.home.display(), "nobody is told at once: {why}");
                 }
+                self.note_trouble(Some(why));
                 false
             }
         }
@@ -275,6 +318,7 @@ impl Surroundings for Around {
             }
             (Way::Program, None) => Some(Delivery::NotTaken),
         };
+        self.note(delivery);
         if delivery != Some(Delivery::Taken) {
             tracing::warn!(home = %self.place.home.display(), "OpenClaw took no message for {}; trying again", self.settings.rules.target);
         }

@@ -494,6 +494,11 @@ pub const SITES: &[Site] = &[
     ),
     Site("cmd::doctor::checks::home", "", Test("home_and_files")),
     Site(
+        "cmd::doctor::checks::recorded",
+        "",
+        Test("what_is_recorded_of_the_network_and_of_whom_to_tell"),
+    ),
+    Site(
         "cmd::doctor::checks::services",
         "",
         Test("tokens_and_what_stands_beside"),
@@ -889,6 +894,7 @@ pub const WHOLE: &[(&str, usize)] = &[
     ("cmd::doctor::checks::entry", 5),
     ("cmd::doctor::checks::files", 19),
     ("cmd::doctor::checks::home", 14),
+    ("cmd::doctor::checks::recorded", 2),
     ("cmd::doctor::checks::services", 13),
     ("cmd::doctor::checks::token", 8),
     ("cmd::manual", 1),

@@ -1,0 +1,67 @@
+//! What the hook's record names: the way to the API, and whom to tell at once.
+
+use crate::cmd::doctor::facts::Facts;
+use crate::cmd::doctor::finding::Finding;
+use crate::error::ExitCode;
+use crate::hook_record::POLL_REQUESTS;
+use crate::sigilum::http::{self, HttpError};
+use crate::watch::status::WatchStatus;
+use rustix::fs::Access;
+
+/// What has the OpenClaw gateway start the plugin's program.
+const RESTART: &str = "openclaw gateway restart";
+
+/// The proxy and the certificates, by the code that uses them.
+pub(super) fn network(name: &'static str, facts: &Facts) -> Vec<Finding> {
+    let Ok(chosen) = &facts.chosen else { return Vec::new() };
+    let (text, step) = match http::Options::from_env(&chosen.recorded_env()).check() {
+        Ok(()) => return Vec::new(),
+        Err(why @ HttpError::BadRecordedProxy) => (format!("the hook can ask no API: {why}"), "--proxy <url>"),
+        Err(_) => {
+            let roots = chosen.roots();
+            let what =
+                "the hook can ask no API, as the certificates that `hook install` recorded hold none in PEM form";
+            (format!("{what}: {roots}"), "--ca-file <file>")
+        }
+    };
+    let next = facts.command(&format!("hook install {step}"));
+    vec![Finding::fail(name, ExitCode::Failure, text, next)]
+}
+
+/// Whether whoever is recorded to be told at once can be.
+pub(super) fn notify(name: &'static str, facts: &Facts) -> Vec<Finding> {
+    let Ok(chosen) = &facts.chosen else { return Vec::new() };
+    if chosen.notify.is_none() || chosen.poll_requests.unwrap_or(POLL_REQUESTS) == 0 {
+        return Vec::new();
+    }
+    let because = |why: &str, next: String| Finding::warn(name, format!("nobody is told at once: {why}"), next);
+    let plugin = |other: &str| match facts.plugin_runs() {
+        true => RESTART.to_owned(),
+        false => facts.command(other),
+    };
+    if facts.broker.is_some() {
+        // Another user may look here without writing: then the program could not say that it runs.
+        let is_known = rustix::fs::access(facts.place.sigilum_dir(), Access::WRITE_OK).is_ok();
+        let is_missing = is_known && facts.resident.is_none();
+        let why = "beside a broker the plugin's program does that, and none runs";
+        let found = is_missing.then(|| because(why, plugin("hook install --as plugin")));
+        return found.into_iter().collect();
+    }
+    let mut found = Vec::new();
+    let watch = facts.watch.as_ref().filter(|watch| watch.running);
+    if watch.is_none() {
+        found.push(because("nothing watches this home", plugin("watch --install-unit")));
+    }
+    let is_plugins = |watch: &WatchStatus| facts.resident.as_ref().is_some_and(|it| it.pid == watch.pid);
+    let by_plugin = watch.map_or_else(|| facts.plugin_runs(), is_plugins);
+    if chosen.openclaw.is_none() && !by_plugin {
+        let install = facts.command("hook install");
+        let next = format!("where openclaw is on PATH: {install}");
+        found.push(because("no openclaw program is recorded", next));
+        return found;
+    }
+    let errors = watch.iter().flat_map(|watch| &watch.homes);
+    let errors = errors.filter_map(|home| home.notify_error.as_deref());
+    found.extend(errors.map(|why| because(why, "openclaw doctor".to_owned())));
+    found
+}
