@@ -34,7 +34,7 @@ pub fn run(args: &WatchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
         unit::keep_program(&unit)?;
         return match args.print_unit {
             Some(kind) => unit::print(kind, &unit, out),
-            None => unit::install(&unit, env, out),
+            None => unit::install(unit, env, out),
         };
     }
     watch::log::to_stderr(args.log_format, env)?;

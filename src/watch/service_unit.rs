@@ -18,13 +18,32 @@ pub struct Unit {
 }
 
 /// Variables that the watcher follows and a service manager would not pass on.
-const PASSED_ON: [&str; 6] = [
+const PASSED_ON: [&str; 14] = [
     "OPENCLAW_CONFIG_PATH",
     "OPENCLAW_CONFIG_READONLY",
     "OPENCLAW_NIX_MODE",
-    "SIGILUM_OWNER_TOKEN_COMMAND",
     "SIGILUM_ALLOW_INSECURE_HTTP",
     "SIGILUM_TRUST_HOME",
+    TOKEN_COMMAND,
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+/// Those, from this one on, that a unit keeps where they are not set as it is made anew.
+const TOKEN_COMMAND: &str = "SIGILUM_OWNER_TOKEN_COMMAND";
+
+/// Options that a unit keeps where they are not given as it is made anew, each with a value.
+const KEPT: [&str; 5] = [
+    "--renew-at",
+    "--token-command",
+    "--notify",
+    "--poll-requests",
+    "--log-format",
 ];
 
 impl Unit {
@@ -69,10 +88,45 @@ impl Unit {
         )
     }
 
+    /// Whether its watcher has a token command.
+    pub fn has_token_command(&self) -> bool {
+        self.token_command || self.env.var(TOKEN_COMMAND).is_some()
+    }
+
+    /// Takes over from the text of the unit that it replaces what was not given anew, and says what: a service that loses
+    /// its token command stops renewing, a week later.
+    pub fn keep(&mut self, old: &str) -> Vec<&'static str> {
+        let before = words(old);
+        let mut kept = Vec::new();
+        for option in KEPT {
+            let is_given = self.words.iter().any(|word| word == option)
+                || (option == "--token-command" && self.env.var(TOKEN_COMMAND).is_some());
+            let value = before
+                .iter()
+                .position(|word| word == option)
+                .and_then(|at| before.get(at + 1));
+            if let (false, Some(value)) = (is_given, value) {
+                self.words.extend([option.to_owned(), value.clone()]);
+                self.token_command |= option == "--token-command";
+                kept.push(option);
+            }
+        }
+        let lasting = PASSED_ON.into_iter().skip_while(|name| *name != TOKEN_COMMAND);
+        let lasting =
+            lasting.filter(|name| self.env.var(name).is_none() && !(*name == TOKEN_COMMAND && self.token_command));
+        let variables = variables(old);
+        let new: Vec<_> = lasting
+            .filter_map(|name| Some((name, variables.get(name)?.into())))
+            .collect();
+        kept.extend(new.iter().map(|(name, _)| *name));
+        self.env = Env::from_pairs(self.env.pairs().map(|(name, value)| (name, value.clone())).chain(new));
+        kept
+    }
+
     fn variables(&self) -> BTreeMap<&'static str, String> {
         PASSED_ON
             .into_iter()
-            .filter(|name| *name != "SIGILUM_OWNER_TOKEN_COMMAND" || !self.token_command)
+            .filter(|name| *name != TOKEN_COMMAND || !self.token_command)
             .filter_map(|name| Some((name, self.env.var(name)?.to_owned())))
             .collect()
     }
@@ -103,15 +157,35 @@ pub fn serves(unit: &str, home: &Path) -> Option<bool> {
 /// The command line of a unit's text: of systemd's, or the strings of launchd's.
 fn words(unit: &str) -> Vec<String> {
     if let Some(line) = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")) {
-        return systemd_words(line);
+        return systemd_words(line, true);
     }
     let lines = unit.lines().map(str::trim);
     let strings = lines.filter_map(|line| line.strip_prefix("<string>")?.strip_suffix("</string>"));
     strings.map(plain_text).collect()
 }
 
+/// The variables of a unit's text.
+fn variables(unit: &str) -> BTreeMap<String, String> {
+    let lines = unit.lines().map(str::trim);
+    let systemd = lines.clone().filter_map(|line| line.strip_prefix("Environment="));
+    let systemd = systemd.flat_map(|line| systemd_words(line, false));
+    let systemd = systemd.filter_map(|word| {
+        word.split_once('=')
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    });
+    let inside = |line: &str, tag: &str| {
+        let line = line
+            .strip_prefix(&format!("<{tag}>"))?
+            .strip_suffix(&format!("</{tag}>"))?;
+        Some(plain_text(line))
+    };
+    let launchd = lines.clone().zip(lines.skip(1));
+    let launchd = launchd.filter_map(|(key, value)| Some((inside(key, "key")?, inside(value, "string")?)));
+    systemd.chain(launchd).collect()
+}
+
 /// What [`systemd_word`] made of words.
-fn systemd_words(line: &str) -> Vec<String> {
+fn systemd_words(line: &str, command_line: bool) -> Vec<String> {
     let (mut words, mut word, mut is_quoted) = (Vec::new(), String::new(), false);
     let mut chars = line.chars();
     while let Some(c) = chars.next() {
@@ -123,7 +197,8 @@ fn systemd_words(line: &str) -> Vec<String> {
                 't' => '\t',
                 c => c,
             })),
-            '%' | '$' => word.extend(chars.next()),
+            '%' => word.extend(chars.next()),
+            '$' if command_line => word.extend(chars.next()),
             c => word.push(c),
         }
     }
@@ -224,6 +299,45 @@ mod tests {
                 let named = super::homes(&text).unwrap_or_default();
                 assert_eq!(named, homes.iter().map(PathBuf::from).collect::<Vec<_>>(), "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn a_unit_that_is_made_anew_keeps_what_is_not_given_again() {
+        let unit = |words: &[&str], env: &[(&'static str, &str)]| Unit {
+            words: ["/bin/x", "watch"]
+                .iter()
+                .chain(words)
+                .map(ToString::to_string)
+                .collect(),
+            token_command: words.contains(&"--token-command"),
+            places: Vec::new(),
+            env: Env::from_pairs(env.iter().copied()),
+        };
+        let old = unit(
+            &["--token-command", "pass show 'a b' $HOME 100%", "--notify", "irc:bob"],
+            &[
+                ("HTTPS_PROXY", "http://u:p%24$@proxy \"x\""),
+                ("OPENCLAW_NIX_MODE", "1"),
+            ],
+        );
+        let by_variable = unit(&[], &[(TOKEN_COMMAND, "pass show \\x")]);
+        for text in [Unit::systemd as fn(&Unit) -> String, Unit::launchd] {
+            let mut new = unit(&["--notify", "irc:ann"], &[]);
+            assert_eq!(new.keep(&text(&old)), ["--token-command", "HTTPS_PROXY"]);
+            assert_eq!(new.words[2..4], ["--notify", "irc:ann"]);
+            assert_eq!(new.words[4..], old.words[2..4]);
+            assert_eq!(new.env.var("HTTPS_PROXY"), old.env.var("HTTPS_PROXY"));
+            assert_eq!(new.env.var("OPENCLAW_NIX_MODE"), None);
+
+            let mut given = unit(&["--token-command", "other"], &[]);
+            assert!(given.keep(&text(&by_variable)).is_empty());
+            let mut plain = unit(&[], &[]);
+            assert_eq!(plain.keep(&text(&by_variable)), [TOKEN_COMMAND]);
+            assert_eq!(plain.env.var(TOKEN_COMMAND), Some("pass show \\x"));
+            let mut variable = unit(&[], &[(TOKEN_COMMAND, "new")]);
+            assert_eq!(variable.keep(&text(&old)), ["--notify", "HTTPS_PROXY"]);
+            assert_eq!(variable.env.var(TOKEN_COMMAND), Some("new"));
         }
     }
 

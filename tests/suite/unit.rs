@@ -5,6 +5,7 @@
 use crate::env::{self, Run, TestEnv};
 
 use env::mode;
+use env::watching::managed_token;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -306,4 +307,44 @@ fn a_unit_that_serves_another_home_is_not_replaced() {
         home = other.display()
     );
     assert!(refused.ends_with(&step), "{refused}");
+}
+
+/// A service that lost its token command by being made anew would stop renewing, a week later.
+#[test]
+fn a_unit_that_is_made_anew_keeps_its_options_and_says_what_it_cannot_renew() {
+    let env = TestEnv::new();
+    env.run([
+        "auth",
+        "login",
+        "--mode",
+        "managed",
+        "--no-check",
+        "--owner-token-stdin",
+    ])
+    .stdin(managed_token("alice", 5_000))
+    .expect(0);
+    let install = |flags: &[&str]| env.run(["watch", "--install-unit"]).args(flags).expect(0).stdout;
+    let unrenewed = "it cannot renew the token of alice, which a person or a token command renews";
+    assert!(install(&[]).contains(unrenewed));
+    let command = ["--token-command", "/bin/cat /nowhere", "--notify", "irc:bob"];
+    assert!(!install(&command).contains(unrenewed));
+    let unit = || std::fs::read_to_string(unit_of(&env)).unwrap();
+    let with_command = unit();
+    let output = install(&[]);
+    let kept =
+        "kept from before: --token-command, --notify; to drop them, first: sigilum-authz-notify watch --remove-unit";
+    assert!(output.contains(kept) && !output.contains(unrenewed), "{output}");
+    assert_eq!(unit(), with_command);
+    env.run(["watch", "--remove-unit"]).expect(0);
+    assert!(install(&[]).contains(unrenewed));
+    assert!(!unit().contains("--notify"));
+
+    // Signed with a secret that the service does not have.
+    let env = TestEnv::new();
+    env.login()
+        .env("JWT_SECRET", "0123456789abcdef0123456789abcdef")
+        .expect(0);
+    let output = env.run(["watch", "--install-unit"]).expect(0).stdout;
+    let why = "it cannot renew the token of alice: the secret that signed it is in no file";
+    assert!(output.contains(why), "{output}");
 }

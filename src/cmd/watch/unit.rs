@@ -9,10 +9,13 @@ use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::{self, OpenClawHome};
 use crate::hook_record;
+use crate::mode::Mode;
+use crate::settings::{self, OwnerQuery};
 use crate::token::lifetime::DEFAULT_FRACTION;
 use crate::watch::Homes;
 use crate::watch::log::LogFormat;
 use crate::watch::service_unit::{self, Unit};
+use crate::watch::status::Renewal;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -36,13 +39,17 @@ pub fn has_manager(env: &Env) -> bool {
 
 /// Writes the unit to where this machine's service manager looks, notes it in the homes' records, and starts it; where
 /// that cannot be done from here, it says what does.
-pub fn install(unit: &Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+pub fn install(mut unit: Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let path = path(env)?;
-    let text = text(KIND, unit);
     let before = fs::read_capped(&path, SIZE_CAP)?;
+    let mut kept = Vec::new();
     if let Some(old) = &before {
-        refuse_to_leave_homes(&String::from_utf8_lossy(old), unit, env)?;
+        let old = String::from_utf8_lossy(old);
+        refuse_to_leave_homes(&old, &unit, env)?;
+        kept = unit.keep(&old);
     }
+    let unit = &unit;
+    let text = text(KIND, unit);
     let done = match &before {
         None => "installed:",
         Some(old) if old == text.as_bytes() => "there already:",
@@ -56,6 +63,19 @@ pub fn install(unit: &Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
         note(place, &path, true)?;
     }
     write_line(out, format_args!("Unit {done} {}", path.display()))?;
+    if !kept.is_empty() {
+        let kept = kept.join(", ");
+        let remove = "sigilum-authz-notify watch --remove-unit";
+        write_line(
+            out,
+            format_args!("  kept from before: {kept}; to drop them, first: {remove}"),
+        )?;
+    }
+    for place in &unit.places {
+        if let Some(why) = unrenewed(place, unit) {
+            write_line(out, format_args!("  {why}"))?;
+        }
+    }
     let manager = Manager { env, unit: &path };
     match manager.start()? {
         true => write_line(out, "  it runs, and starts with every session of yours")?,
@@ -81,6 +101,28 @@ pub fn install(unit: &Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
         )?;
     }
     Ok(ExitCode::Ok)
+}
+
+/// Why the service will not renew the token of a home, as things are.
+fn unrenewed(place: &OpenClawHome, unit: &Unit) -> Option<String> {
+    let (asks, none) = (OwnerQuery::default(), Env::default());
+    let owner = settings::owner(&asks, &none, place).ok()?;
+    let stored = owner.stored_token().ok()??;
+    let whose = &owner.namespace.value;
+    match owner.mode.value {
+        Mode::Managed if unit.has_token_command() => None,
+        Mode::Managed => Some(format!(
+            "it cannot renew the token of {whose}, which a person or a token command renews: give --token-command \
+             <command>, or log in again in time"
+        )),
+        Mode::OssLocal => Renewal::signing(&owner, place, &none, &stored).is_none().then(|| {
+            format!(
+                "it cannot renew the token of {whose}: the secret that signed it is in no file; name the checkout that \
+                 has it: {}",
+                owner.mode.value.login_command(whose) + " --source-home <folder>"
+            )
+        }),
+    }
 }
 
 /// A unit that serves other homes too is not replaced by one that does not.
