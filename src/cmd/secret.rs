@@ -2,10 +2,10 @@
 //! by Enter, however long it is.
 
 use crate::error::{ExitCode, OrFail, Result};
-use crate::process::signals;
+use crate::process::signals::{self, HeldStops};
 use crate::token::paste;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use secrecy::SecretSlice;
 use std::io::{IsTerminal, Read, Stdin, Write};
@@ -40,12 +40,12 @@ pub fn from_stdin(what: &str, limit: usize, is_whole: impl Fn(&[u8]) -> bool) ->
     }
     let held = signals::hold().or_fail(ExitCode::Failure, failed)?;
     // Dropped before the above: the terminal is itself again when a signal ends the process.
-    let terminal = Terminal::hide(&stdin).or_fail(ExitCode::Failure, failed)?;
+    let question = format!("Paste the {what} (it is not shown), then press Enter: ");
+    let terminal = Terminal::hide(&stdin, question).or_fail(ExitCode::Failure, failed)?;
     let mut left = ASKS;
     let typed = loop {
-        let mut err = std::io::stderr();
-        let _ = write!(err, "Paste the {what} (it is not shown), then press Enter: ");
         let typed = terminal.read(limit, &|| held.must_end(), &is_whole);
+        let mut err = std::io::stderr();
         let _ = writeln!(err);
         left -= 1;
         match &typed {
@@ -92,22 +92,51 @@ fn cut_key(typed: &mut Vec<u8>) {
 }
 
 /// A terminal that shows nothing of what is typed, and hands it on key by key: of a line it would keep 4,095 characters
-/// at most. As it was before, once this is dropped; what was typed but not read by then is gone, as it may be a secret.
+/// at most. As it was before, once this is dropped and while the process is stopped; what was typed but not read by then
+/// is gone, as it may be a secret.
 struct Terminal<'a> {
     stdin: &'a Stdin,
+    question: String,
     before: Termios,
     hidden: Termios,
+    // Dropped after the terminal is itself again.
+    stops: HeldStops,
 }
 
 impl<'a> Terminal<'a> {
-    fn hide(stdin: &'a Stdin) -> rustix::io::Result<Self> {
+    fn hide(stdin: &'a Stdin, question: String) -> std::io::Result<Self> {
+        let stops = signals::hold_stops()?;
         let before = tcgetattr(stdin)?;
         let mut hidden = before.clone();
         hidden.local_modes -= LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON;
         hidden.special_codes[SpecialCodeIndex::VMIN] = 1;
         hidden.special_codes[SpecialCodeIndex::VTIME] = 0;
         tcsetattr(stdin, OptionalActions::Now, &hidden)?;
-        Ok(Self { stdin, before, hidden })
+        Ok(Self {
+            stdin,
+            question,
+            before,
+            hidden,
+            stops,
+        })
+    }
+
+    fn ask(&self) {
+        let _ = write!(std::io::stderr(), "{}", self.question);
+    }
+
+    /// Stops where somebody wants that, on a terminal that is itself again. Whether the process went on after a stop, of
+    /// whatever kind: its shell has changed the terminal meanwhile.
+    fn went_on(&self) -> rustix::io::Result<bool> {
+        if self.stops.is_asked_for() {
+            tcsetattr(self.stdin, OptionalActions::Flush, &self.before)?;
+            self.stops.stop();
+        }
+        let went_on = self.stops.went_on();
+        if went_on {
+            retry_on_intr(|| tcsetattr(self.stdin, OptionalActions::Now, &self.hidden))?;
+        }
+        Ok(went_on)
     }
 
     fn read(
@@ -118,7 +147,12 @@ impl<'a> Terminal<'a> {
     ) -> rustix::io::Result<Vec<u8>> {
         let mut typed = Vec::new();
         let mut buffer = [0; 1024];
+        self.ask();
         while typed.len() <= limit && !must_end() {
+            if self.went_on()? {
+                typed.clear();
+                self.ask();
+            }
             if !self.has_more()? {
                 continue;
             }
@@ -150,11 +184,7 @@ impl<'a> Terminal<'a> {
         };
         match poll(&mut [PollFd::new(self.stdin, PollFlags::IN)], Some(&pause)) {
             Ok(ready) => Ok(ready > 0),
-            // A signal, or the process was stopped and goes on: its shell may have changed the terminal meanwhile.
-            Err(Errno::INTR) => {
-                tcsetattr(self.stdin, OptionalActions::Now, &self.hidden)?;
-                Ok(false)
-            }
+            Err(Errno::INTR) => Ok(false),
             Err(error) => Err(error),
         }
     }

@@ -4,12 +4,13 @@
 use super::{Output, Run};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Stdio};
 
 /// A terminal with a command that runs on it.
@@ -28,6 +29,12 @@ impl Run {
         let mut terminal = self.open(false, false);
         terminal.types(typed);
         terminal.end()
+    }
+
+    /// As a shell starts it: in a process group of its own.
+    pub fn by_a_shell(mut self) -> Self {
+        self.command.process_group(0);
+        self
     }
 
     /// Starts it, for a person who waits for what is asked. The terminal shows what is typed, unless it is told not to.
@@ -95,6 +102,20 @@ impl Terminal {
 
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// The same of a signal that stops it: waits until it is stopped.
+    pub fn stop(&self, signal: Signal) {
+        self.signal(signal);
+        let stopped = waitpid(Some(Pid::from_child(&self.child)), WaitOptions::UNTRACED).unwrap();
+        assert!(stopped.unwrap().1.stopped());
+    }
+
+    /// What a shell does to its terminal while it has it.
+    pub fn is_shells_again(&self) {
+        let mut settings = tcgetattr(&self.theirs).unwrap();
+        settings.local_modes |= LocalModes::ECHO | LocalModes::ICANON;
+        tcsetattr(&self.theirs, OptionalActions::Now, &settings).unwrap();
     }
 
     /// Waits for the command's end.

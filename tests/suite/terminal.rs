@@ -125,6 +125,39 @@ fn a_signal_ends_the_question_and_the_terminal_shows_again_what_is_typed() {
     }
 }
 
+/// Ctrl-Z and `fg`: the shell gets its terminal as it was, and afterwards the secret is asked for again.
+#[test]
+fn a_stopped_question_is_asked_again_and_shows_nothing() {
+    let long = long_token();
+    for signal in [Signal::TSTP, Signal::STOP] {
+        let env = TestEnv::new();
+        let run = env.run(LOGIN).args(["--owner-token-stdin"]);
+        let mut terminal = run.by_a_shell().on_terminal(true);
+        let mut asks = ASKS.to_owned();
+        for _ in 0..2 {
+            terminal.wait_for(&asks);
+            assert!(!terminal.echoes());
+            terminal.types("half of a tok");
+            terminal.stop(signal);
+            assert!(
+                terminal.echoes() || signal == Signal::STOP,
+                "the shell's terminal stays dumb"
+            );
+            terminal.is_shells_again();
+            terminal.signal(Signal::CONT);
+            asks += &format!("Paste the owner token (it is not shown), {ASKS}");
+        }
+        terminal.wait_for(&asks);
+        assert!(!terminal.echoes());
+        terminal.types(&format!("{long}\n"));
+        let (output, echoes) = terminal.end_and_echo();
+        assert_eq!(output.code, 0, "{}", output.stderr);
+        assert!(echoes, "the terminal stays dumb");
+        assert_eq!(env.stored().as_ref(), Some(&long));
+        assert!(!output.stderr.contains(&long[..60]), "{}", output.stderr);
+    }
+}
+
 #[test]
 fn an_upstream_secret_is_asked_for_the_same_way() {
     let secret = "lin_api_0123456789abcdef";
