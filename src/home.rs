@@ -180,6 +180,11 @@ impl OpenClawHome {
         self.sigilum_dir().join("serve.json")
     }
 
+    /// Whether a file in `.sigilum` is there for longer than a program runs.
+    pub fn stays(name: &str) -> bool {
+        !matches!(name, "serve.json" | "watch.lock" | "watch-status.json")
+    }
+
     /// `<home>/.sigilum/plugin`: the plugin that `hook install --as plugin` writes.
     pub fn plugin_dir(&self) -> PathBuf {
         self.sigilum_dir().join("plugin")

@@ -12,6 +12,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 /// What a row's next step does to its finding.
 #[derive(Clone, Copy, PartialEq)]
@@ -1680,6 +1681,21 @@ fn what_runs_makes_nothing_where_nobody_is_logged_in() {
     std::fs::remove_dir_all(home.env.openclaw()).unwrap();
     serve.asks();
     assert!(!home.env.openclaw().exists());
+}
+
+/// Its file goes before others of ours, as `rm -rf` may have it.
+#[test]
+fn what_runs_shows_itself_again_once_the_home_has_stayed() {
+    let home = Home::new();
+    let mut serve = Serve::start(&home, env::BINARY.as_ref());
+    let file = home.env.sigilum("serve.json");
+    assert!(wait_until(|| file.exists()));
+    let begun = Instant::now();
+    std::fs::remove_file(&file).unwrap();
+    serve.asks();
+    serve.asks();
+    assert!(!file.exists() || begun.elapsed() >= Duration::from_secs(2));
+    assert!(wait_until(|| file.exists()));
 }
 
 /// A gateway that was killed took its child with it.

@@ -5,7 +5,7 @@ use crate::env;
 use env::api::{Api, Fault};
 use env::{Output, TestEnv};
 use serde_json::{Value, json};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
@@ -503,6 +503,34 @@ fn only_direct_chats_get_everything() {
             person.ask(json!({"chatType": "group"})).message(),
             format!("Sigilum: the Sigilum API does not accept {what}. The operator must act.")
         );
+    }
+}
+
+/// Whoever removes a home finds it empty only if nobody makes anything in it meanwhile.
+#[test]
+fn nothing_is_remembered_in_a_home_that_is_on_its_way_out() {
+    for going in [false, true] {
+        let person = Person::new();
+        person.api.add_claim(NS, json!({"service": "mail"}));
+        // Between the question and the API's answer the first of our files go.
+        let between = TcpListener::bind("127.0.0.1:0").unwrap();
+        person.record(&format!("http://{}", between.local_addr().unwrap()));
+        let (api, file) = (person.api.port(), person.env.sigilum("owner-token-alice.jwt"));
+        std::thread::spawn(move || {
+            for asked in between.incoming() {
+                let asked = asked.unwrap();
+                if going {
+                    let _ = std::fs::remove_file(&file);
+                }
+                let answers = TcpStream::connect(("127.0.0.1", api)).unwrap();
+                let (mut from, mut to) = (asked.try_clone().unwrap(), answers.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+                std::thread::spawn(move || std::io::copy(&mut &answers, &mut &asked));
+            }
+        });
+        let answer = person.ask(json!({}));
+        assert!(answer.message().contains("mail"), "{answer:?}");
+        assert_eq!(person.env.sigilum("seen.json").exists(), !going);
     }
 }
 

@@ -5,7 +5,8 @@ use crate::cmd::context;
 use crate::cmd::hook::caller::Caller;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::fs;
+use crate::fs::{self, Inventory};
+use crate::home::OpenClawHome;
 use crate::hook::answer::{Answer, not_set_up};
 use crate::hook::event::{Asks, Audience, Event, Readers};
 use crate::hook::notice::{self, About, Form, Review};
@@ -37,6 +38,8 @@ pub struct Outcome {
 
 struct Memory {
     file: PathBuf,
+    /// What was beside it when the event came.
+    before: Arc<Inventory>,
     answered: Answered,
 }
 
@@ -47,7 +50,7 @@ impl Outcome {
         if let Some(memory) = &self.memory {
             let mut seen = read_seen(&memory.file);
             seen.remember(&memory.answered);
-            let _ = fs::write_passing(&memory.file, &seen.to_bytes());
+            let _ = memory.before.write_passing(&memory.file, &seen.to_bytes());
         }
     }
 
@@ -139,11 +142,13 @@ struct HookRequest<'a> {
     token: Result<OwnerToken, NoToken>,
     now_ms: i64,
     deadline: Instant,
+    before: Arc<Inventory>,
 }
 
 impl<'a> HookRequest<'a> {
     fn new(args: &HookRunArgs, caller: &'a Caller, http: &'a Http) -> Result<Self> {
         let deadline = caller.deadline()?;
+        let before = Inventory::beside(&caller.place.seen_file(), OpenClawHome::stays);
         let entry = caller.entry_without_record()?;
         let owner = caller.owner(args, entry.as_ref())?;
         let api = owner.checked_api_url(http.options().insecure)?;
@@ -159,6 +164,7 @@ impl<'a> HookRequest<'a> {
             api,
             now_ms,
             deadline,
+            before: Arc::new(before),
         })
     }
 
@@ -254,7 +260,11 @@ impl<'a> HookRequest<'a> {
         };
         Outcome {
             answer,
-            memory: Some(Box::new(Memory { file, answered })),
+            memory: Some(Box::new(Memory {
+                file,
+                before: self.before.clone(),
+                answered,
+            })),
         }
     }
 

@@ -106,8 +106,14 @@ impl Shown {
 
     /// After an answer.
     fn answered(&mut self) {
-        if !self.presence.as_ref().is_some_and(Presence::is_seen) {
-            self.show();
+        match &self.presence {
+            // The home may be on its way out: whoever removes it finds it empty only if nothing is made in it.
+            Some(presence) if !presence.is_seen() => {
+                self.presence = None;
+                self.next = Some(Instant::now() + FIRST_PAUSE);
+            }
+            None if self.next.is_none() => self.show(),
+            _ => {}
         }
         if let Some(presence) = &mut self.presence {
             presence.answered();
