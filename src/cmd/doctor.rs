@@ -15,6 +15,7 @@ use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use facts::{Facts, View};
 use finding::{Finding, State};
+use fix::Fixed;
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
@@ -36,17 +37,24 @@ struct Report {
 pub fn run(args: &DoctorArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.show.place, env)?;
     let mut facts = Facts::collect(&args.show, env, &place, View::Doctor);
-    let mut fixed = Vec::new();
+    let mut fixed = Fixed::default();
     if args.fix {
         fixed = fix::run(&facts)?;
         facts = Facts::collect(&args.show, env, &place, View::Doctor);
+    }
+    let mut findings = checks::findings(&facts, View::Doctor);
+    for error in &fixed.failed {
+        // A check may have found what stands in the way.
+        if !findings.iter().any(|finding| finding.text == error.text()) {
+            findings.push(Finding::fault_of("fix", error, facts.command("doctor --fix")));
+        }
     }
     let report = Report {
         version: env!("CARGO_PKG_VERSION"),
         openclaw_home: place.home.clone(),
         config: place.config.clone(),
-        fixed,
-        findings: checks::findings(&facts, View::Doctor),
+        fixed: fixed.done,
+        findings,
     };
     if args.output.json {
         write_json(out, &report)?;

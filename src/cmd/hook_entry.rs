@@ -88,8 +88,8 @@ impl EntryEdit<'_> {
             let is_open = |file: &PathBuf| file.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0);
             let open = config::files_with(place, token).into_iter().filter(is_open);
             notes.extend(open.map(|file| {
-                let file = fs::quoted(&file);
-                format!("others may read this file, and it holds the token: chmod 600 {file}")
+                let step = fs::chmod("chmod 600", &file);
+                format!("others may read this file, and it holds the token: {step}")
             }));
         }
         Ok(EntryDone {

@@ -3,7 +3,7 @@
 //! Trusted are root, our own user, the owner of the OpenClaw home, and a group that we are in and nobody else is. So a
 //! home works that a kubelet gave to its `fsGroup`, one of a random user in group 0, and one of a private group.
 
-use super::accounts::Accounts;
+use super::accounts::{Accounts, user_name};
 use super::failure::failed;
 use super::folder::{Folder, is_regular, permissions};
 use crate::error::{Error, ExitCode, OrFail, Result};
@@ -144,6 +144,38 @@ fn way_out(path: &Path, mode: Option<(u32, u32)>) -> String {
         _ => "use a folder of your own, or, if you trust everybody who can write there: export SIGILUM_TRUST_HOME=1"
             .to_owned(),
     }
+}
+
+/// A `chmod 700` of this path, where this user may do that; else a look at whose it is.
+pub fn chmod(command: &str, path: &Path) -> String {
+    let Some(owner) = owner_alone(path) else {
+        return format!("{command} {}", quoted(path));
+    };
+    format!("ls -ld {}; only {} may change its mode", quoted(path), user_name(owner))
+}
+
+/// The user who alone can change a path's mode, besides root, where that is not this one.
+fn owner_alone(path: &Path) -> Option<u32> {
+    let me = geteuid();
+    let owner = rustix::fs::stat(path).ok()?.st_uid;
+    (!me.is_root() && owner != me.as_raw()).then_some(owner)
+}
+
+/// Whether this user can change a path's mode.
+pub fn may_chmod(path: &Path) -> bool {
+    owner_alone(path).is_none()
+}
+
+/// Whether a folder of ours should be 0700 and is not. One that a kubelet made, or another program, may be open to a group
+/// that is trusted.
+pub fn is_loose_folder(path: &Path) -> bool {
+    let Ok(stat) = rustix::fs::stat(path) else { return false };
+    let in_trusted_hands = || Folder::open(path).is_ok_and(|folder| Trusted::with(&folder).group(stat.st_gid));
+    let counts = match may_chmod(path) || !in_trusted_hands() {
+        true => 0o077,
+        false => 0o007,
+    };
+    permissions(&stat) & counts != 0 && !is_open_without_modes(path)
 }
 
 /// Why a file may be someone else's work; `None` where it is to be believed.

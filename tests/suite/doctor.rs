@@ -1430,15 +1430,23 @@ fn a_watcher_of_another_program() {
 fn an_older_home_that_a_new_one_would_hide_is_named() {
     let env = TestEnv::new();
     env.write(".clawdbot/clawdbot.json", "{}");
-    let told = env
-        .run(["doctor", "--namespace", "alice"])
-        .env("PATH", "/usr/bin:/bin")
-        .expect(3)
-        .stdout;
     let older = env.home().join(".clawdbot");
-    let fault = "fail  home         could not set anything up here, it would hide what OpenClaw uses: ";
-    assert!(told.contains(&format!("{fault}{}", older.display())), "{told}");
-    assert!(told.contains("next: openclaw doctor"), "{told}");
+    let hides = "could not set anything up here, it would hide what OpenClaw uses: ";
+    let hides = format!("{hides}{}\n", older.display());
+    let check = |hides: &str| {
+        for command in ["doctor", "hook status", "auth status"] {
+            let run = env.run(command.split(' ')).args(["--namespace", "alice"]);
+            let told = run.env("PATH", "/usr/bin:/bin").output();
+            let shown = told.stdout + &told.stderr;
+            assert_eq!(told.code, 3, "{command}: {shown}");
+            assert!(shown.contains(hides), "{command}: {shown}");
+            assert!(shown.contains("next: openclaw doctor; "), "{command}: {shown}");
+            assert!(!shown.contains("onboard"), "{command}: {shown}");
+        }
+    };
+    check(&hides);
+    std::fs::create_dir(env.openclaw()).unwrap();
+    check(&hides.replace(".clawdbot\n", ".clawdbot/clawdbot.json\n"));
 }
 
 #[test]
@@ -1479,6 +1487,27 @@ fn what_is_safe_is_put_right_and_told() {
     assert_eq!(std::fs::read(home.env.config()).unwrap(), config);
     let again = home.doctor(&["--fix"]);
     assert!(!again.stdout.contains("fixed "), "{}", again.stdout);
+}
+
+#[test]
+fn what_a_fix_could_not_do_is_told_and_the_rest_is_done() {
+    let home = Home::new();
+    let lock = home.env.sigilum("lock");
+    let _ = std::fs::remove_file(&lock);
+    std::fs::create_dir(&lock).unwrap();
+    home.chmod(".sigilum/owner-token-alice.jwt", 0o644);
+    let fixed = home.doctor(&["--fix"]);
+    assert_eq!(fixed.code, 1, "{}{}", fixed.stdout, fixed.stderr);
+    assert_eq!(mode(home.env.sigilum("owner-token-alice.jwt")), 0o600);
+    let lock = lock.display();
+    for line in [
+        format!("could not take the lock: {lock}: "),
+        format!("next: move the folder away that has this name: mv {lock} {lock}.aside\n"),
+    ] {
+        assert!(fixed.stdout.contains(&line), "{line}: {}", fixed.stdout);
+    }
+    std::fs::remove_dir(home.env.sigilum("lock")).unwrap();
+    assert_eq!(home.doctor(&["--fix"]).code, 0);
 }
 
 #[test]

@@ -88,12 +88,7 @@ fn a_volume_that_a_kubelet_gave_to_the_pods_group() {
     home.works();
     let config = fs::metadata(home.env.config()).unwrap();
     assert_eq!((config.uid(), config.gid()), (1000, 1000));
-    // What a kubelet does to it at the next start of the pod.
-    for path in tree(&home.env.openclaw()) {
-        let meta = fs::metadata(&path).unwrap();
-        chown(&path, None, Some(1000)).unwrap();
-        chmod(&path, meta.mode() & 0o7777 | if meta.is_dir() { 0o2070 } else { 0o060 });
-    }
+    give_to_group(&home);
     home.status().expect(0);
     home.run(&["auth", "show", "--namespace", "alice"]).expect(0);
     home.works();
@@ -107,6 +102,61 @@ fn a_volume_that_a_kubelet_gave_to_the_pods_group() {
     ] {
         assert_eq!(mode(home.env.sigilum(name)), 0o600, "{name}");
     }
+}
+
+/// What a kubelet does at the start of a pod.
+fn give_to_group(home: &Home) {
+    for path in tree(&home.env.openclaw()) {
+        let meta = fs::metadata(&path).unwrap();
+        chown(&path, None, Some(1000)).unwrap();
+        chmod(&path, meta.mode() & 0o7777 | if meta.is_dir() { 0o2070 } else { 0o060 });
+    }
+}
+
+#[test]
+fn a_fix_does_what_this_user_may_do_and_shows_what_is_left() {
+    if !is_root() {
+        return;
+    }
+    // What a volume, made by root, keeps open to the pod's group is as it should be.
+    for (ours, left) in [
+        (0o2770, None),
+        (0o2775, Some("others may look into our folder (mode 0775)")),
+    ] {
+        let home = Home::new(1000, &[1000], (0, 1000, 0o755));
+        home.env.login().expect(0);
+        give_to_group(&home);
+        chmod(home.env.sigilum(""), ours);
+        home.run(&["auth", "refresh"]).expect(0);
+        let token = home.env.sigilum("owner-token-alice.jwt");
+        chmod(&token, 0o644);
+        let fixed = home.run(&["doctor", "--fix"]).output();
+        assert_eq!(mode(&token), 0o600, "{}{}", fixed.stdout, fixed.stderr);
+        let told = format!("fixed made private: {}\n", token.display());
+        assert!(fixed.stdout.contains(&told), "{}{}", fixed.stdout, fixed.stderr);
+        assert!(!fixed.stdout.contains("chmod"), "{}", fixed.stdout);
+        let whose = format!(
+            "next: ls -ld {}; only root may change its mode\n",
+            home.env.sigilum("").display()
+        );
+        let whose = whose.replace("/; only", "; only");
+        assert_eq!(fixed.stdout.contains(&whose), left.is_some(), "{}", fixed.stdout);
+        assert!(left.is_none_or(|left| fixed.stdout.contains(left)), "{}", fixed.stdout);
+        let status = home.run(&["hook", "status"]).output().stdout;
+        assert!(!status.contains("chmod"), "{status}");
+    }
+    // A home that everybody may write to: nothing is written there, and what is there is closed.
+    let home = Home::new(1000, &[1000], (1000, 1000, 0o755));
+    home.login().expect(0);
+    let token = home.env.sigilum("owner-token-alice.jwt");
+    chmod(&token, 0o644);
+    chmod(home.env.openclaw(), 0o777);
+    let fixed = home.run(&["doctor", "--fix"]).expect(1);
+    assert_eq!(mode(&token), 0o600);
+    let told = format!("fixed made private: {}\n", token.display());
+    assert!(fixed.stdout.contains(&told), "{}", fixed.stdout);
+    let next = format!("next: chmod o-w {}\n", home.env.openclaw().display());
+    assert_eq!(fixed.stdout.matches(&next).count(), 1, "{}", fixed.stdout);
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn an_older_home_is_not_hidden_by_a_new_one() {
             );
         }
         // Who only reads finds nothing there, and says so.
-        env.run(["auth", "status", "--namespace", "alice"]).expect(4);
+        env.run(["auth", "status", "--namespace", "alice"]).expect(3);
         env.run(["hook", "uninstall"]).expect(0);
         // As `openclaw doctor` leaves it (2026.9.6).
         let _ = std::fs::remove_dir(env.openclaw());

@@ -75,8 +75,9 @@ const OF_A_BROKER: [&str; 9] = [
 
 /// What the checks of a view find.
 pub fn findings(facts: &Facts, view: View) -> Vec<Finding> {
-    if let Some(closed) = home::closed("home", facts.place) {
-        return vec![closed];
+    let alone = home::closed("home", facts.place).or_else(|| home::hides_an_older("home", facts.place));
+    if let Some(alone) = alone {
+        return vec![alone];
     }
     let shown = CHECKS
         .iter()

@@ -40,20 +40,41 @@ fn folders(facts: &Facts) -> Vec<PathBuf> {
     folders
 }
 
-/// Does what is safe, and says what was done.
+/// What [`run`] came to.
+#[derive(Default)]
+pub struct Fixed {
+    /// What was done, as in "fixed …".
+    pub done: Vec<String>,
+    /// What could not be done.
+    pub failed: Vec<Error>,
+}
+
+impl Fixed {
+    fn take(&mut self, step: Result<Vec<String>>) {
+        match step {
+            Ok(done) => self.done.extend(done),
+            Err(error) => self.failed.push(error),
+        }
+    }
+}
+
+/// Does what is safe, each thing whatever became of the others.
 ///
 /// # Errors
-/// In another user's home; or where a file cannot be written.
-pub fn run(facts: &Facts) -> Result<Vec<String>> {
+/// In another user's home.
+pub fn run(facts: &Facts) -> Result<Fixed> {
     refuse_anothers(facts)?;
-    let mut done = Vec::new();
+    let mut fixed = Fixed::default();
     let left = leftovers(facts);
-    done.extend(mend_folders(facts)?);
+    mend_folders(facts, &mut fixed);
     if facts.place.sigilum_dir().is_dir() {
-        let lock = fs::lock_existing_sigilum(facts.place, PATIENCE)?;
-        done.extend(mend_files(facts)?);
-        for kind in Kind::ALL {
-            done.extend(update(facts, &lock, kind)?);
+        let lock = fs::lock_existing_sigilum(facts.place, PATIENCE);
+        fixed.take(mend_files(facts));
+        match lock {
+            Ok(lock) => Kind::ALL
+                .iter()
+                .for_each(|kind| fixed.take(update(facts, &lock, *kind))),
+            Err(error) => fixed.failed.push(error),
         }
     }
     for folder in folders(facts) {
@@ -63,8 +84,10 @@ pub fn run(facts: &Facts) -> Result<Vec<String>> {
     }
     lock::clear_leftovers(&facts.place.config);
     let gone = left.into_iter().filter(|path| path.symlink_metadata().is_err());
-    done.extend(gone.map(|path| format!("removed {}", path.display())));
-    Ok(done)
+    fixed
+        .done
+        .extend(gone.map(|path| format!("removed {}", path.display())));
+    Ok(fixed)
 }
 
 /// A home is its owner's to change.
@@ -81,8 +104,7 @@ fn refuse_anothers(facts: &Facts) -> Result<()> {
     )))
 }
 
-fn mend_folders(facts: &Facts) -> Result<Vec<String>> {
-    let mut done = Vec::new();
+fn mend_folders(facts: &Facts, fixed: &mut Fixed) {
     let ours = [
         facts.place.sigilum_dir(),
         Kind::Hook.dir(facts.place),
@@ -90,16 +112,17 @@ fn mend_folders(facts: &Facts) -> Result<Vec<String>> {
     ];
     for folder in ours {
         let is_open = |meta: std::fs::Metadata| meta.is_dir() && meta.permissions().mode() & 0o077 != 0;
-        if folder.symlink_metadata().is_ok_and(is_open) {
-            fs::mend_folder(&folder)?;
-            done.push(format!("made private: {}", folder.display()));
+        // One that only its owner can change is told of where that matters.
+        if folder.symlink_metadata().is_ok_and(is_open) && fs::may_chmod(&folder) {
+            let mended = fs::mend_folder(&folder);
+            fixed.take(mended.map(|()| vec![format!("made private: {}", folder.display())]));
         }
     }
-    Ok(done)
 }
 
-/// The lock on our folder has mended what is in it.
 fn mend_files(facts: &Facts) -> Result<Vec<String>> {
+    // As the lock does it, where there is one.
+    fs::mend(&facts.place.sigilum_dir(), |_| true)?;
     let owner = facts.token.as_ref().ok().map(|token| &token.owner);
     let workspace = token::workspace(facts.place, facts.env, owner);
     if workspace.dir().is_dir() {

@@ -475,14 +475,24 @@ pub const SITES: &[Site] = &[
     // doctor
     Site("cmd::doctor::fix", "", Person(ANOTHER_USER)),
     Site(
+        "cmd::doctor",
+        r#""fix", error, "#,
+        Test("what_a_fix_could_not_do_is_told_and_the_rest_is_done"),
+    ),
+    Site(
         "cmd::doctor::checks::config",
         "name, error, validate)",
         Test("config_and_entry"),
     ),
     Site(
         "cmd::doctor::checks::config",
-        r#"name, format!("there is none yet"#,
+        r#"name, text, "openclaw onboard""#,
         Test("a_fresh_home"),
+    ),
+    Site(
+        "cmd::doctor::checks::config",
+        "name, &hidden, ",
+        Test("an_older_home_that_a_new_one_would_hide_is_named"),
     ),
     Site("cmd::doctor::checks::config", "name, text, ", Test("config_and_entry")),
     Site("cmd::doctor::checks::entry", "", Test("config_and_entry")),
@@ -893,7 +903,7 @@ pub const WHOLE: &[(&str, usize)] = &[
     ("cmd::doctor::checks::broker", 6),
     ("cmd::doctor::checks::entry", 5),
     ("cmd::doctor::checks::files", 19),
-    ("cmd::doctor::checks::home", 14),
+    ("cmd::doctor::checks::home", 15),
     ("cmd::doctor::checks::recorded", 2),
     ("cmd::doctor::checks::services", 13),
     ("cmd::doctor::checks::token", 8),

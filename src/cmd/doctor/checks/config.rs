@@ -27,11 +27,12 @@ fn itself(name: &'static str, facts: &Facts) -> Vec<Finding> {
             return vec![Finding { code, ..fault }];
         }
         Ok(None) => {
-            return vec![Finding::warn(
-                name,
-                format!("there is none yet: {path}"),
-                "openclaw onboard",
-            )];
+            let text = format!("there is none yet: {path}");
+            return match facts.place.refuse_to_hide_an_older() {
+                Ok(()) => vec![Finding::warn(name, text, "openclaw onboard")],
+                // A new one would hide the one that OpenClaw uses.
+                Err(hidden) => vec![Finding::fault_of(name, &hidden, "openclaw doctor")],
+            };
         }
         Ok(Some(config)) => config,
     };

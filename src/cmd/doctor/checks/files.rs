@@ -170,12 +170,7 @@ fn one_program(name: &'static str, binary: &Path, facts: &Facts, again: String) 
     };
     if meta.mode() & 0o002 != 0 {
         let text = format!("everybody may write to the program that OpenClaw starts: {path}");
-        return Finding::fail(
-            name,
-            ExitCode::Failure,
-            text,
-            format!("chmod go-w {}", fs::quoted(binary)),
-        );
+        return Finding::fail(name, ExitCode::Failure, text, fs::chmod("chmod go-w", binary));
     }
     if let Some(Err(open)) = binary.parent().map(fs::refuse_open_to_others) {
         return Finding::warning_of(name, &open, again);

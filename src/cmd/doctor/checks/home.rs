@@ -29,6 +29,13 @@ pub(super) fn closed(name: &'static str, place: &OpenClawHome) -> Option<Finding
     Some(Finding { next, ..fault })
 }
 
+/// That everything which a person could set up here would hide what OpenClaw uses, where that is so and nothing is here
+/// yet: then there is nothing else to say.
+pub(super) fn hides_an_older(name: &'static str, place: &OpenClawHome) -> Option<Finding> {
+    let hidden = place.refuse_to_hide_an_older().err()?;
+    (!place.home.exists()).then(|| Finding::fault_of(name, &hidden, "openclaw doctor"))
+}
+
 /// Where our files are, or will be.
 fn kept_in(place: &OpenClawHome) -> PathBuf {
     let ours = place.sigilum_dir();
@@ -82,10 +89,10 @@ fn folders(name: &'static str, facts: &Facts) -> Vec<Finding> {
         let next = format!("ls -ld {}", fs::quoted(&folder));
         return vec![Finding::warning_of(name, &denied, next)];
     }
-    let mode = std::fs::metadata(&ours).map_or(0o700, |meta| meta.permissions().mode() & 0o777);
-    if mode & 0o077 != 0 && !fs::is_open_without_modes(&ours) {
+    if fs::is_loose_folder(&ours) {
+        let mode = std::fs::metadata(&ours).map_or(0o700, |meta| meta.permissions().mode() & 0o777);
         let text = format!("others may look into our folder (mode {mode:04o}): {}", ours.display());
-        return vec![Finding::warn(name, text, format!("chmod 700 {}", fs::quoted(&ours)))];
+        return vec![Finding::warn(name, text, fs::chmod("chmod 700", &ours))];
     }
     vec![Finding::ok(name, place.home.display().to_string())]
 }
@@ -100,7 +107,7 @@ pub(super) fn files(name: &'static str, facts: &Facts) -> Vec<Finding> {
             }
             None => {
                 let text = format!("others may read this file (mode {mode:04o}): {path}");
-                Finding::warn(name, text, format!("chmod 600 {}", fs::quoted(&loose.path)))
+                Finding::warn(name, text, fs::chmod("chmod 600", &loose.path))
             }
         }
     });
