@@ -18,9 +18,11 @@ pub fn owner(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, asks: bool)
         return settings::owner(&query, env, place);
     }
     let guess = guess.filter(|guess| settings::is_label(&guess.value, true));
+    let read = settings::refuse_against_config_env(env);
     if !asks || !prompt::may_ask() {
+        read?;
         let owner = settings::owner(&query, env, place)?;
-        if let Some(why) = settings::unread_config_env(env) {
+        if let Some(why) = settings::missing_config_env(env) {
             output::warn(why);
         }
         if let Some(Sourced { value: guess, origin }) = guess {
@@ -29,6 +31,9 @@ pub fn owner(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, asks: bool)
             ));
         }
         return Ok(owner);
+    }
+    if let Err(why) = read {
+        output::warn(why.text());
     }
     let answer = match &guess {
         Some(guess) => prompt::ask(&format!("Namespace [{}]:", guess.value))?,

@@ -40,10 +40,27 @@ pub(super) fn refuse_open_to_others(folder: &Folder) -> Result<()> {
 /// Refuses a program that a record names, if somebody else than root and ourselves could have put it there, or could
 /// change it.
 pub fn refuse_anothers_program(path: &Path) -> Result<()> {
-    let trusted = Trusted { owner: None };
-    let what = || format!("could not trust the program: {}", path.display());
-    let real = path.canonicalize().or_fail(ExitCode::Failure, what)?;
-    let stat = rustix::fs::stat(&real).or_fail(ExitCode::Failure, what)?;
+    refuse_anothers(path, Trusted { owner: None }, || {
+        format!("could not trust the program: {}", path.display())
+    })
+}
+
+/// The same of a file that another program keeps, as this user or as the user whose home it is in.
+pub fn refuse_anothers_file(path: &Path) -> Result<()> {
+    let what = || {
+        format!(
+            "could not trust the file, others may have written it: {}",
+            path.display()
+        )
+    };
+    let folder = path.parent().unwrap_or(path);
+    let folder = Folder::open(folder).map_err(|error| failed(what(), folder, error))?;
+    refuse_anothers(path, Trusted::with(&folder), what)
+}
+
+fn refuse_anothers(path: &Path, trusted: Trusted, what: impl Fn() -> String) -> Result<()> {
+    let real = path.canonicalize().or_fail(ExitCode::Failure, &what)?;
+    let stat = rustix::fs::stat(&real).or_fail(ExitCode::Failure, &what)?;
     let mut hole = trusted.hole_in(&real, &stat);
     for folder in [path.parent(), real.parent()].into_iter().flatten() {
         hole = match hole {

@@ -11,9 +11,9 @@ use crate::mode::Mode;
 use crate::origin::Origin;
 use crate::sigilum::dev_vars;
 use crate::text::is_unset;
-use crate::text::pasted::is_no_value;
+use crate::text::pasted::{decode, is_no_value};
 use crate::token::record;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Sigilum's own `config.env` is a few lines.
 const CONFIG_ENV_MAX: u64 = 64 * 1024;
@@ -114,16 +114,25 @@ fn only_token_file(query: &OwnerQuery, place: &OpenClawHome) -> Result<Option<So
     }))
 }
 
-/// Sigilum's own config names the namespace of its installation. One that cannot be read says nothing.
+/// Sigilum's own config names the namespace of its installation. One that cannot be used says nothing.
 fn of_config_env(env: &Env) -> Option<Sourced<String>> {
     let (file, _) = config_env(env)?;
-    let bytes = fs::read_capped(&file, CONFIG_ENV_MAX).ok()??;
-    // Another value may be in any encoding.
-    let value = dev_vars::get(&String::from_utf8_lossy(&bytes), "SIGILUM_NAMESPACE")?;
+    let value = dev_vars::get(&read_config_env(&file).ok()??, "SIGILUM_NAMESPACE")?;
     (!value.is_empty()).then_some(Sourced {
         value,
         origin: Origin::SigilumConfig(file),
     })
+}
+
+/// What Sigilum's own config says; `None` where there is none.
+fn read_config_env(file: &Path) -> Result<Option<String>> {
+    let Some(bytes) = fs::read_capped(file, CONFIG_ENV_MAX)? else {
+        return Ok(None);
+    };
+    fs::refuse_anothers_file(file)?;
+    // Another value may be in any encoding.
+    let text = decode(&bytes).map_or_else(|| String::from_utf8_lossy(&bytes).into_owned(), |decoded| decoded.text);
+    Ok(Some(text))
 }
 
 /// Where Sigilum's own config is, and whether a person named it.
@@ -134,17 +143,26 @@ fn config_env(env: &Env) -> Option<(PathBuf, bool)> {
     }
 }
 
-/// Why Sigilum's own config could not be asked for the namespace, where there is one or a person named one.
-pub fn unread_config_env(env: &Env) -> Option<Error> {
+/// Why Sigilum's own config could not be asked for the namespace, where a person named one that is not there.
+pub fn missing_config_env(env: &Env) -> Option<Error> {
     let (file, is_named) = config_env(env)?;
-    match fs::read_capped(&file, CONFIG_ENV_MAX) {
-        Err(error) => Some(error),
-        Ok(None) if is_named => {
-            let what = format!("there is no file that SIGILUM_CONFIG_FILE names: {}", file.display());
-            Some(Error::new(ExitCode::Usage, what).next("unset SIGILUM_CONFIG_FILE; or name one that is there"))
-        }
-        Ok(_) => None,
-    }
+    let is_missing = is_named && matches!(read_config_env(&file), Ok(None));
+    is_missing.then(|| {
+        let what = format!("there is no file that SIGILUM_CONFIG_FILE names: {}", file.display());
+        Error::new(ExitCode::Usage, what).next("unset SIGILUM_CONFIG_FILE; or name one that is there")
+    })
+}
+
+/// Refuses a guess where Sigilum's own config is there and cannot be used: it may say something else.
+pub fn refuse_against_config_env(env: &Env) -> Result<()> {
+    let Some((file, _)) = config_env(env) else {
+        return Ok(());
+    };
+    let read = read_config_env(&file).map(drop);
+    read.map_err(|error| {
+        let what = format!("could not tell the namespace: {}", error.text());
+        Error::new(ExitCode::Usage, what).next("add --namespace johndee, for example")
+    })
 }
 
 fn of_entry(query: &OwnerQuery) -> Result<Option<Sourced<String>>> {

@@ -6,6 +6,12 @@ use env::TestEnv;
 use env::watching::managed_token;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+fn chmod(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
 
 /// A token file for a namespace, in a given OpenClaw home; its text says which home it is.
 fn token(env: &TestEnv, home: &str, namespace: &str) {
@@ -242,14 +248,64 @@ fn an_api_that_openclaw_json_alone_names_is_told_and_not_taken() {
     }
 }
 
+/// Sigilum's own config is there, and may name somebody else than `USER` does.
+#[test]
+fn no_guess_stands_in_for_a_config_of_sigilums_that_cannot_be_used() {
+    const NAMED: &str = "SIGILUM_NAMESPACE=johndee\n";
+    let is_root = rustix::process::geteuid().is_root();
+    type Spoil = fn(&Path);
+    let rows: [(&str, Spoil); 6] = [
+        ("it is over 65536 bytes", |file| {
+            std::fs::write(file, [b'#'; 70_000]).unwrap()
+        }),
+        ("it is not a regular file", |file| {
+            std::fs::remove_file(file).unwrap();
+            std::fs::create_dir(file).unwrap();
+        }),
+        ("it is not a regular file", |file| {
+            std::fs::remove_file(file).unwrap();
+            let pipe = rustix::fs::FileType::Fifo;
+            rustix::fs::mknodat(rustix::fs::CWD, file, pipe, rustix::fs::Mode::RUSR, 0).unwrap();
+        }),
+        ("others may write to ", |file| chmod(file, 0o666)),
+        ("belongs to another user", |file| {
+            std::os::unix::fs::chown(file, Some(env::STRANGER), None).unwrap()
+        }),
+        ("Permission denied", |file| chmod(file, 0)),
+    ];
+    for (why, spoil) in rows {
+        // Root may read everything, and nobody else can give a file away.
+        if (is_root && why.starts_with("Permission")) || (!is_root && why.starts_with("belongs")) {
+            continue;
+        }
+        let env = TestEnv::new();
+        spoil(&env.write(".sigilum/config.env", NAMED));
+        let login = || env.run(["auth", "login", "--mode", "oss-local", "--print-token", "false"]);
+        let told = login().expect(2).stderr;
+        assert!(
+            told.contains("could not tell the namespace: ") && told.contains(why),
+            "{told}"
+        );
+        assert!(told.contains("config.env"), "{told}");
+        assert!(told.ends_with("next: add --namespace johndee, for example\n"), "{told}");
+        assert!(!env.openclaw().exists());
+        login().args(["--namespace", "johndee"]).expect(0);
+        // Somebody is known now.
+        login().expect(0);
+        assert!(env.sigilum("owner-token-johndee.jwt").exists());
+    }
+}
+
 /// What could not be asked is told where a guess stands in for it; what is no namespace is not offered as one.
 #[test]
 fn a_guess_in_the_place_of_sigilums_own_config_is_told() {
     let login = ["auth", "login", "--mode", "oss-local", "--print-token", "false"];
     let nowhere = [("SIGILUM_CONFIG_FILE", "/nowhere/config.env")];
     // The file, the variable that names it, whose token is made, and what is said
+    let utf16 = "\u{feff}SIGILUM_NAMESPACE=johndee\r\n".encode_utf16();
+    let utf16: Vec<u8> = utf16.flat_map(u16::to_le_bytes).collect();
     type Row<'a> = (Option<&'a [u8]>, &'a [(&'a str, &'a str)], &'a str, Option<&'a str>);
-    let rows: [Row<'_>; 4] = [
+    let rows: [Row<'_>; 5] = [
         (Some(b"NOTE=\xe9\nSIGILUM_NAMESPACE=johndee\n"), &[], "johndee", None),
         (
             None,
@@ -257,12 +313,8 @@ fn a_guess_in_the_place_of_sigilums_own_config_is_told() {
             "tester",
             Some("there is no file that SIGILUM_CONFIG_FILE names: /nowhere/config.env"),
         ),
-        (
-            Some(&[b'#'; 70_000]),
-            &[],
-            "tester",
-            Some("warning: could not read the file, it is over 65536 bytes: "),
-        ),
+        (Some(&utf16), &[], "johndee", None),
+        (Some(&utf16[2..]), &[], "johndee", None),
         (None, &[], "tester", None),
     ];
     for (file, variables, namespace, said) in rows {
