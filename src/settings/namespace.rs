@@ -57,7 +57,11 @@ pub fn named(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Opti
             (Claimant::PersonEnvironment, &|| var("SIGILUM_NAMESPACE")),
             (Claimant::PersonEnvironment, &|| var("GATEWAY_SIGILUM_NAMESPACE")),
             (Claimant::Record, &|| some(query.adopted_namespace, Origin::Adopted)),
-            (Claimant::Record, &|| Ok(hook_namespace(place)?.0)),
+            (Claimant::Record, &|| match hook_namespace(place) {
+                Ok((named, _)) => Ok(named),
+                // Where one namespace alone is stored, none else can be meant.
+                Err(broken) => only_token_file(query, place)?.map(Some).ok_or(broken),
+            }),
             (Claimant::Record, &|| only_token_file(query, place)),
             (Claimant::SigilumConfig, &|| match query.is_hook {
                 true => Ok(None),

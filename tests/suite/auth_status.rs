@@ -442,18 +442,46 @@ fn logout_leaves_no_token_anywhere_that_is_ours() {
 }
 
 #[test]
-fn a_logout_of_a_named_namespace_is_done_beside_a_hooks_record_that_is_broken() {
+fn a_logout_of_whom_is_meant_without_doubt_is_done_beside_a_hooks_record_that_is_broken() {
+    for named in [&["--namespace", "alice"][..], &[]] {
+        let env = TestEnv::new();
+        login(&env);
+        env.write(".openclaw/.sigilum/hook.json", "{broken");
+        let shown = env.run(["auth", "show"]).args(named).expect(0);
+        assert_eq!(Some(shown.stdout.trim()), env.stored().as_deref());
+        let output = env.run(["auth", "logout"]).args(named).expect(0);
+        for told in [&shown.stderr, &output.stderr] {
+            assert_eq!(
+                told.matches("warning: could not read the hook's record").count(),
+                1,
+                "{told}"
+            );
+            assert!(told.contains("next: rm "), "{told}");
+        }
+        assert!(!env.sigilum("owner-token-alice.jwt").exists());
+    }
+    // Of two nobody knows which.
     let env = TestEnv::new();
     login(&env);
+    env.write(".openclaw/.sigilum/owner-token-bob.jwt", "x");
     env.write(".openclaw/.sigilum/hook.json", "{broken");
+    env.run(["auth", "logout"]).expect(1);
+    assert!(env.sigilum("owner-token-alice.jwt").exists());
+}
+
+/// What stands in the config is damaged in our own entry.
+#[test]
+fn a_logout_beside_an_entry_that_is_none_is_done_and_warns() {
+    let env = TestEnv::new();
+    login(&env);
+    let entries = json!({"sigilum-authz-notify": {"env": {"SIGILUM_OWNER_TOKEN": 5}}});
+    let config = json!({"hooks": {"internal": {"entries": entries}}});
+    env.write_config(config.to_string());
     let output = env.run(["auth", "logout", "--namespace", "alice"]).expect(0);
-    assert!(
-        output.stderr.contains("warning: could not read the hook's record"),
-        "{}",
-        output.stderr
-    );
-    assert!(output.stderr.contains("next: rm "), "{}", output.stderr);
+    let says = "warning: the token may still stand in openclaw.json: ";
+    assert!(output.stderr.contains(says), "{}", output.stderr);
     assert!(!env.sigilum("owner-token-alice.jwt").exists());
+    assert!(!env.sigilum("owner-alice.json").exists());
 }
 
 #[test]

@@ -342,6 +342,43 @@ fn nothing_is_taken_apart_while_the_config_cannot_be_read() {
     assert_eq!(tree(&env.openclaw()), before);
 }
 
+/// Whatever is wrong with the config, the secrets go; what takes the rest out later stays.
+#[test]
+fn a_purge_beside_a_broken_config_takes_the_secrets_away() {
+    let env = TestEnv::new();
+    log_in(&env, &[]);
+    env.run(["hook", "install"]).expect(0);
+    let config = std::fs::read(env.config()).unwrap();
+    std::fs::write(env.config(), "{ broken").unwrap();
+    let told = env.run(["hook", "uninstall", "--purge"]).expect(3).stderr;
+    let says = "warning: the rest stays, and the token may still stand in openclaw.json\n";
+    assert!(told.contains(says), "{told}");
+    for gone in [
+        "owner-token-alice.jwt",
+        "owner-alice.json",
+        "jwt-secret",
+        "local-api.sqlite",
+    ] {
+        assert!(!env.sigilum(gone).exists(), "{gone}");
+    }
+    std::fs::write(env.config(), config).unwrap();
+    env.run(["hook", "uninstall", "--purge"]).expect(0);
+    assert!(!env.sigilum("").exists());
+    assert!(!std::fs::read_to_string(env.config()).is_ok_and(|text| text.contains(HOOK)));
+}
+
+#[test]
+fn a_purge_that_may_not_edit_says_that_the_config_holds_the_token() {
+    for in_config in ["true", "false"] {
+        let env = TestEnv::new();
+        log_in(&env, &["--enable-authz-notify", "true", "--token-in-config", in_config]);
+        let purge = env.run(["hook", "uninstall", "--purge"]).env("OPENCLAW_NIX_MODE", "1");
+        let told = purge.expect(0).stderr;
+        let says = "warning: openclaw.json still holds the token\n";
+        assert_eq!(told.contains(says), in_config == "true", "{told}");
+    }
+}
+
 #[test]
 fn nothing_to_do_leaves_nothing_behind() {
     let env = TestEnv::new();

@@ -65,7 +65,7 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
             )?;
         }
         Ok(_) => {}
-        Err(error) if config::read(&place).is_err() => {
+        Err(error) if context::entry(&place).is_err() => {
             output::warn(format_args!("the token may still stand in openclaw.json: {error}"));
         }
         Err(error) => return Err(error),

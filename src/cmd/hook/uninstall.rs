@@ -40,6 +40,14 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
         Secrets::default()
     };
 
+    if let Err(broken) = context::entry(&place)
+        && args.purge
+    {
+        purge::end_the_watcher(&place, &called, env, out)?;
+        purge::remove_secrets(&place, &lock, &secrets, out)?;
+        output::warn("the rest stays, and the token may still stand in openclaw.json");
+        return Err(broken);
+    }
     if !args.force {
         refuse_another_config(&place)?;
     }
@@ -56,6 +64,9 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     hook_files::begin_to_leave(&place, &lock)?;
     let (outcome, notes) = removal.edit(false)?;
     tell_of_config(&outcome, &notes, &place, out)?;
+    if outcome.not_written.is_some() && secrets.in_entry {
+        output::warn("openclaw.json still holds the token");
+    }
     let mut nothing = !outcome.changed && notes.is_empty() && outcome.notes.is_empty() && outcome.not_written.is_none();
     nothing &= !take_files_away(&Kind::ALL, args.force, &place, &lock, out)?;
     nothing &= !take_copy_away(args.purge, &place, env, &lock, out)?;

@@ -5,13 +5,13 @@ use crate::cmd::resident;
 use crate::cmd::watch::unit;
 use crate::env::Env;
 use crate::error::{Called, Result};
-use crate::fs;
+use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
 use crate::openclaw::backups;
 use crate::openclaw::config;
 use crate::openclaw::entry;
 use crate::sigilum::secrets::Workspace;
-use crate::token::{record, store};
+use crate::token::{claims, record, store};
 use crate::watch::status;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeSet;
@@ -42,7 +42,8 @@ impl Secrets {
         let stored = |path: &PathBuf| store::read(path).ok().flatten();
         found.tokens = found.token_files.iter().filter_map(stored).collect();
         if let Ok(Some(config)) = config::read(place) {
-            if let Some(token) = entry::find(&config.value)?.and_then(|entry| entry.token()) {
+            let entry = entry::find(&config.value).ok().flatten();
+            if let Some(token) = entry.and_then(|entry| entry.token()) {
                 let same = |stored: &SecretString| stored.expose_secret() == token.expose_secret();
                 found.in_entry = found.tokens.iter().any(same);
                 found.tokens.push(token);
@@ -134,9 +135,41 @@ pub(super) fn remove(place: &OpenClawHome, secrets: &Secrets, out: &mut dyn Writ
     Ok(())
 }
 
+/// Removes tokens, logins and signing secrets, where the rest cannot be taken out yet: their records stay for that.
+pub(super) fn remove_secrets(
+    place: &OpenClawHome,
+    lock: &OwnLock,
+    secrets: &Secrets,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let dir = place.sigilum_dir();
+    let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries
+        .filter(|entry| is_secret(&entry.file_name().to_string_lossy()))
+        .map(|entry| entry.path())
+        .collect();
+    // Records first: without one a watcher makes no new token.
+    files.sort_by_key(|file| (file.extension().is_none_or(|end| end != "json"), file.clone()));
+    let elsewhere = secrets.token_files.iter().filter(|file| !file.starts_with(&dir));
+    for file in files.iter().chain(elsewhere) {
+        if fs::remove(file)? {
+            write_line(out, format_args!("Removed {}", file.display()))?;
+        }
+    }
+    config::scrub_undo_record(place, lock, &|text| claims::inspect(&text.to_owned().into()).is_ok())
+}
+
+/// Whether a name in `.sigilum/` is that of a token, of its login, or of what signs one.
+fn is_secret(name: &str) -> bool {
+    let owner = name.strip_prefix("owner-");
+    ["jwt-secret", "local-api.sqlite"].contains(&name)
+        || name.starts_with("local-api.sqlite-")
+        || owner.is_some_and(|rest| rest.ends_with(".json") || (rest.starts_with("token-") && rest.ends_with(".jwt")))
+}
+
 /// Whether a name in `.sigilum/` is one that we give.
 fn is_ours(name: &str) -> bool {
-    const NAMES: [&str; 18] = [
+    const NAMES: [&str; 16] = [
         "hook.json",
         "serve.json",
         "seen.json",
@@ -149,16 +182,10 @@ fn is_ours(name: &str) -> bool {
         "totp.json",
         "undo.json",
         "installed.json",
-        "jwt-secret",
-        "local-api.sqlite",
         "watch-status.json",
         "watch.lock",
         "watch.log",
         "lock",
     ];
-    let owner = name.strip_prefix("owner-");
-    NAMES.contains(&name)
-        || name.starts_with("local-api.sqlite-")
-        || owner.is_some_and(|rest| rest.ends_with(".json") || (rest.starts_with("token-") && rest.ends_with(".jwt")))
-        || fs::is_temp_name(name)
+    NAMES.contains(&name) || is_secret(name) || fs::is_temp_name(name)
 }
