@@ -1,10 +1,11 @@
 //! The `openclaw` program itself, where it is on PATH: asked what only it knows, told to write what only it may.
 
 use crate::env::Env;
-use crate::error::{ExitCode, OrFail, Result};
+use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::home::OpenClawHome;
 use crate::process::child::Program;
 use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -70,9 +71,12 @@ pub fn run(
         max_stdout: MAX_OUTPUT,
         stop: None,
     };
-    let ended = program.run().or_fail(ExitCode::Failure, || {
-        format!("could not run OpenClaw: {}", program.path.display())
-    })?;
+    let what = || format!("could not run OpenClaw: {}", program.path.display());
+    let ended = program.run().or_fail(ExitCode::Failure, what)?;
+    if let Some(signal) = ended.status.signal() {
+        let why = anyhow::Error::msg(format!("it was killed by signal {signal}"));
+        return Err(Error::new(ExitCode::Failure, what()).because(why));
+    }
     Ok(Ran {
         ok: ended.status.success(),
         stdout: String::from_utf8_lossy(&ended.stdout).into_owned(),

@@ -188,6 +188,18 @@ fn what_openclaw_says() {
     assert!(told.contains("OpenClaw says: Hook not found."), "{told}");
     let told = say("echo nonsense; exit 3");
     assert!(told.contains("unrecognized output"), "{told}");
+    // It says nothing, and why is said wherever somebody looks.
+    for (script, why) in [
+        ("kill -9 $$", ": it was killed by signal 9\n"),
+        ("head -c 5000000 /dev/zero", "/bin/openclaw: "),
+    ] {
+        let told = say(script);
+        let nothing = told.lines().find(|line| line.contains("OpenClaw says: ")).unwrap();
+        assert!(nothing.contains("says: nothing, could not run OpenClaw: "), "{told}");
+        assert!(format!("{nothing}\n").contains(why), "{told}");
+        let doctor = env.run(["doctor"]).env("PATH", openclaw(&env, script)).output().stdout;
+        assert!(doctor.contains("could not run OpenClaw: "), "{doctor}");
+    }
     // How it is asked: no shell, no secret, our home.
     say(r#"printf '%s\n' "$@" > "$HOME/asked"; env > "$HOME/environment""#);
     let asked = std::fs::read_to_string(env.home().join("asked")).unwrap();

@@ -116,6 +116,9 @@ impl OpenClaw {
         let Some(program) = &self.program else {
             return "nothing, it is not on PATH".to_owned();
         };
+        if let Some(error) = &self.error {
+            return format!("nothing, {}", error.text());
+        }
         let unknown = || format!("unrecognized output ({})", program.display());
         match self.asked {
             None => match &self.only_for {
