@@ -69,9 +69,38 @@ pub fn filler(len: usize) -> String {
     }
 }
 
+/// So deep may lists and objects lie in each other; our parser takes 127.
+const DEEPEST: usize = 100;
+
+/// `null` for each list and object that lies too deep for a parser.
+fn shallow(json: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    let (mut depth, mut in_text, mut is_escaped, mut is_deep) = (0_usize, false, false, false);
+    let mut kept = Vec::new();
+    for &byte in json.iter() {
+        let was_within = depth <= DEEPEST;
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_text,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => depth += 1,
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        match (was_within, depth <= DEEPEST) {
+            (true, true) => kept.push(byte),
+            (true, false) => {
+                kept.extend_from_slice(b"null");
+                is_deep = true;
+            }
+            (false, _) => {}
+        }
+    }
+    if is_deep { Cow::Owned(kept) } else { json }
+}
+
 /// A JSON text with U+FFFD for each escape that is half a surrogate pair and for what is no UTF-8, and without a byte
-/// order mark. JavaScript reads and writes such ones, our parser takes none: one request could hide all others, one
-/// event's sender its answer.
+/// order mark; and with `null` for what lies over 100 levels deep. JavaScript reads and writes such ones, our parser takes
+/// none: one request could hide all others, one event's sender its answer.
 pub fn readable_json(json: &[u8]) -> Cow<'_, [u8]> {
     let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
     let mut json = match String::from_utf8_lossy(json) {
@@ -94,7 +123,7 @@ pub fn readable_json(json: &[u8]) -> Cow<'_, [u8]> {
             _ => 2,
         };
     }
-    json
+    shallow(json)
 }
 
 /// The number of a `\uXXXX` that stands there.
@@ -115,6 +144,26 @@ mod tests {
     fn an_error_in_one_line() {
         let error = "could not write: /a\nb\n  next: try again";
         assert_eq!(one_line(error), "could not write: /a b; next: try again");
+    }
+
+    #[test]
+    fn what_lies_too_deep_in_json_hides_nothing_else() {
+        for depth in [1, 99, 100, 101, 127, 128, 100_000] {
+            let deep = format!("{}\"]\\\"[\"{}", "[".repeat(depth), "]".repeat(depth));
+            let json = format!(r#"{{"deep": {deep}, "type": "command", "list": [1]}}"#);
+            let read: serde_json::Value = serde_json::from_slice(&readable_json(json.as_bytes())).unwrap();
+            assert_eq!(
+                (&read["type"], &read["list"][0]),
+                (&"command".into(), &1.into()),
+                "{depth}"
+            );
+            assert_eq!(read["deep"] == serde_json::Value::Null, depth == 0, "{depth}");
+        }
+        // What is broken stays broken.
+        for broken in ["[".repeat(200), "]".repeat(200), "[".repeat(200) + &"]".repeat(199)] {
+            let read: Result<serde_json::Value, _> = serde_json::from_slice(&readable_json(broken.as_bytes()));
+            assert!(read.is_err());
+        }
     }
 
     #[test]

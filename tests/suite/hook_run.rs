@@ -506,6 +506,20 @@ fn only_direct_chats_get_everything() {
     }
 }
 
+/// JavaScript writes what lies as deep as it likes.
+#[test]
+fn what_lies_too_deep_in_an_event_hides_nothing_else() {
+    let person = Person::new();
+    person.api.add_claim(NS, json!({"service": "mail"}));
+    let event = person.event(json!({"context": "DEEP"})).to_string();
+    for depth in [50, 200, 20_000] {
+        let deep = "[".repeat(depth) + &"]".repeat(depth);
+        let event = event.replace("\"DEEP\"", &deep);
+        let answer = Answer::of(&person.env.run(["hook", "run"]).stdin(event).expect(0));
+        assert!(answer.message().contains("mail"), "{depth}: {answer:?}");
+    }
+}
+
 /// Whoever removes a home finds it empty only if nobody makes anything in it meanwhile.
 #[test]
 fn nothing_is_remembered_in_a_home_that_is_on_its_way_out() {
