@@ -44,6 +44,9 @@ pub enum NoToken {
     /// The signature is too short, or there is none.
     #[error("the end of the token is missing")]
     NoEnd,
+    /// A letter within it that only looks like one of a token's, or is none: its place, and which.
+    #[error("letter {0} of the token is not one that tokens have (U+{1:04X})")]
+    ForeignLetter(usize, u32),
     /// What a page or a log shows in a secret's place.
     #[error("a part of it is hidden, behind dots or stars")]
     Masked,
@@ -84,7 +87,7 @@ impl NoToken {
     pub fn next(&self) -> Option<&'static str> {
         Some(match self {
             Self::Several(_) => "paste the owner token alone, as your account page at https://sigilum.id shows it",
-            Self::NoEnd | Self::NoBeginning | Self::LongEnd | Self::Masked => {
+            Self::NoEnd | Self::NoBeginning | Self::LongEnd | Self::Masked | Self::ForeignLetter(..) => {
                 "copy the whole token, from its first letter to its last"
             }
             Self::OtherSecret("the API key of a Sigilum service") => {
@@ -167,6 +170,11 @@ fn find(text: &str) -> Result<Sound, NoToken> {
     if found.iter().filter(|one| is_sigilums(&one.token)).count() == 1 {
         found.retain(|one| is_sigilums(&one.token));
     }
+    if found.iter().all(|one| one.fault.is_some())
+        && let Some((place, letter)) = foreign_letter(text)
+    {
+        return Err(NoToken::ForeignLetter(place, letter.into()));
+    }
     let one = match found.len() {
         0 => return Err(what_it_is(text)),
         1 => found.remove(0),
@@ -186,6 +194,18 @@ fn find(text: &str) -> Result<Sound, NoToken> {
         token: one.token,
         pieces: one.pieces,
     })
+}
+
+/// A letter of another alphabet between those of a token, and its place, the first letter being 1.
+fn foreign_letter(text: &str) -> Option<(usize, char)> {
+    let in_token = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let is_foreign = |c: &char| c.is_alphabetic() && !c.is_ascii();
+    text.split(|c: char| !in_token(c) && !c.is_alphabetic())
+        .find_map(|run| {
+            let is_token = run.starts_with("ey") && run.matches('.').count() == 2;
+            let (at, letter) = run.chars().enumerate().find(|(_, c)| is_foreign(c))?;
+            is_token.then_some((at + 1, letter))
+        })
 }
 
 fn claims_of(token: &str) -> Option<Map<String, Value>> {

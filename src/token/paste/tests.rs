@@ -241,6 +241,15 @@ fn what_is_no_token_is_named_for_what_it_is() {
         (jwe.to_owned(), "an encrypted token (JWE"),
         (jwt[..jwt.len() - 1].to_owned(), "the end of the token is missing"),
         (jwt.replace('.', "\u{b7}"), "the end of the token is missing"),
+        // Cyrillic letters that look like our own.
+        (
+            format!("token: {}\u{430}{}", &jwt[..9], &jwt[10..]),
+            "letter 10 of the token is not one that tokens have (U+0430)",
+        ),
+        (
+            format!("{}\u{441}{}", &jwt[..jwt.len() - 5], &jwt[jwt.len() - 4..]),
+            "of the token is not one that tokens have (U+0441)",
+        ),
         // What a passkey signs is JSON in base64url too.
         (
             r#"{"clientDataJSON": "eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0", "signature": "MEUC"}"#.to_owned(),
