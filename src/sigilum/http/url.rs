@@ -29,11 +29,13 @@ pub fn check_url(url: &str, insecure: bool) -> Result<Url, UrlError> {
     if url.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
         return Err(UrlError::NotAUrl);
     }
+    // `https:host` too.
+    let has_host = url.contains("://");
     let url = Url::parse(url).map_err(|_| UrlError::NotAUrl)?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(UrlError::Scheme);
     }
-    if url.host_str().is_none_or(str::is_empty) {
+    if !has_host || url.host_str().is_none_or(str::is_empty) || url.port() == Some(0) {
         return Err(UrlError::NotAUrl);
     }
     if !url.username().is_empty() || url.password().is_some() {
@@ -166,6 +168,9 @@ mod tests {
             ("unix:/run/x", UrlError::Scheme),
             ("127.0.0.1:8787", UrlError::NotAUrl),
             ("https://", UrlError::NotAUrl),
+            ("https:api.sigilum.id", UrlError::NotAUrl),
+            ("https:/api.sigilum.id", UrlError::NotAUrl),
+            ("http://127.0.0.1:0", UrlError::NotAUrl),
             ("", UrlError::NotAUrl),
             ("https://api.sigilum.id ", UrlError::NotAUrl),
             ("https://api.sig\tilum.id", UrlError::NotAUrl),
