@@ -126,6 +126,22 @@ fn ctrl_c_while_something_is_waited_for_changes_nothing() {
     }
 }
 
+/// Token, record and config agree: a config that keeps its token has its login still.
+#[test]
+fn a_logout_changes_nothing_while_openclaws_lock_stays_held() {
+    let env = logged_in();
+    let before = (env.ours(), std::fs::read(env.config()).unwrap());
+    let held = openclaws_lock(&env);
+    let output = env.run(["auth", "logout"]).expect(5);
+    drop(held);
+    assert!(!output.stdout.contains("Removed"), "{output:?}");
+    assert_eq!((env.ours(), std::fs::read(env.config()).unwrap()), before);
+    let output = env.run(["auth", "logout"]).expect(0);
+    assert!(output.stdout.contains("Removed"), "{output:?}");
+    assert!(in_config(&env).is_none_or(|filler| filler.starts_with("no-token")));
+    assert_eq!(env.stored(), None);
+}
+
 #[test]
 fn ctrl_c_amid_the_writes_waits_for_the_last_one() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {

@@ -48,8 +48,12 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         Ok(())
     };
     let together = Together::new(&lock, &remove);
-    let edited = take_out(&owner.namespace.value, args.force, &place, &together, out);
-    // Whatever becomes of the config, the token goes.
+    let edited = match take_out(&owner.namespace.value, args.force, &place, &together, out) {
+        // As long as a lock stays held nothing changes: a token that stays in the config is not to lose its record.
+        Err(error) if error.code == ExitCode::LockHeld && !together.is_done() => return Err(error),
+        edited => edited,
+    };
+    // Whatever else becomes of the config, the token goes.
     together.run()?;
     for file in removed.borrow().iter() {
         write_line(out, format_args!("Removed {file}"))?;
@@ -68,7 +72,10 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         Err(error) if context::entry(&place).is_err() => {
             output::warn(format_args!("the token may still stand in openclaw.json: {error}"));
         }
-        Err(error) => return Err(error),
+        Err(error) => {
+            output::warn("the token may still stand in openclaw.json");
+            return Err(error);
+        }
     }
     context::warn_of_timed_approvals(&place, Some(&owner.namespace.value));
     // The logout is done.
