@@ -496,6 +496,29 @@ fn a_logout_says_only_what_is_true() {
     );
 }
 
+/// A filler of before stays, and nothing is written.
+#[test]
+fn a_filler_is_told_once() {
+    let filler = " ".repeat(900);
+    let env = home(&[("openclaw.json", &format!("{{gateway: {{mode: 'local'}}}}//{filler}"))]);
+    env.login().args(ON).expect(0);
+    fs::copy(env.config(), env.openclaw().join("openclaw.json.bak")).unwrap();
+    env.run(["hook", "install", "--token-in-config", "true"]).expect(0);
+    let long = format!("{}//{}", read(&env, "openclaw.json"), " ".repeat(2000));
+    fs::write(env.openclaw().join("openclaw.json.bak"), long).unwrap();
+    let told = |words: &[&str]| {
+        let output = env.run(words).expect(0);
+        format!("{}{}", output.stdout, output.stderr).contains("filler")
+    };
+    assert!(told(&["hook", "install", "--token-in-config", "false"]));
+    let before = read(&env, "openclaw.json");
+    assert!(!env.login().expect(0).stdout.contains("filler"));
+    for words in [&["auth", "refresh"][..], &["auth", "switch", "alice"], &LOGOUT, &LOGOUT] {
+        assert!(!told(words), "{words:?}");
+    }
+    assert_eq!(read(&env, "openclaw.json"), before);
+}
+
 /// H6: a config that leads into a store which this user cannot write.
 #[test]
 fn a_link_into_a_read_only_store() {

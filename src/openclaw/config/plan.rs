@@ -150,11 +150,13 @@ impl Plan {
                 return Ok(Err(why));
             }
             if self.shrunk().is_none() {
-                self.notes.push(
+                // The filler of an earlier edit is no token that went.
+                let note = token(self.seen.value()).filter(|_| token(&kept).is_none()).map(|_| {
                     "the token was overwritten by a filler of the same length: OpenClaw takes a file that shrinks below \
                      half for damaged, and brings back an older one"
-                        .to_owned(),
-                );
+                        .to_owned()
+                });
+                self.notes.extend(note);
                 return Ok(Ok(()));
             }
         }
