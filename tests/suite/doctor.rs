@@ -250,7 +250,7 @@ fn a_fresh_home() {
     let env = TestEnv::new();
     let bin = env.write(
         "bin/openclaw",
-        "#!/bin/sh\nmkdir -m 700 \"$HOME/.openclaw\"\necho '{}' > \"$HOME/.openclaw/openclaw.json\"\n",
+        "#!/bin/sh\n[ \"$1\" = --version ] && exit\nmkdir -m 700 \"$HOME/.openclaw\"\necho '{}' > \"$HOME/.openclaw/openclaw.json\"\n",
     );
     std::fs::set_permissions(&bin, PermissionsExt::from_mode(0o700)).unwrap();
     let path = format!("{}:/usr/bin:/bin", bin.parent().unwrap().display());
@@ -803,6 +803,15 @@ fn what_openclaw_loads_and_starts() {
                 std::fs::remove_file(installed_by_another(home)).unwrap();
                 home.program("ours", "echo sigilum-authz-notify 0.0.9");
             },
+        },
+        Row {
+            check: "openclaw",
+            state: "warn",
+            code: 0,
+            text: "OpenClaw failed: ~/bin/openclaw hooks info sigilum-authz-notify --json",
+            next: "openclaw --version",
+            after: Stays,
+            set_up: |home| home.openclaw(r#"[ "$1" = hooks ] && exit 1"#),
         },
         Row {
             check: "openclaw",

@@ -92,7 +92,14 @@ fn files_and_entry_and_a_second_run_that_writes_nothing() {
         "{}",
         output.stdout
     );
-    assert!(!output.stdout.contains("still needed"), "{}", output.stdout);
+    let needed: Vec<&str> = output
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("still needed"))
+        .collect();
+    let unknown = "versions up to 2026.8.2 take up no such change while they run, and which one this is, is not known";
+    let restart = format!("still needed: where an OpenClaw gateway runs: openclaw gateway restart; {unknown}");
+    assert_eq!(needed, [restart]);
     assert!(!output.stdout.contains("eyJ"), "{}", output.stdout);
     assert_eq!((mode(&dir), mode(dir.parent().unwrap())), (0o700, 0o700));
     for name in FILES {
@@ -129,6 +136,43 @@ fn files_and_entry_and_a_second_run_that_writes_nothing() {
     let token = std::fs::read_to_string(env.sigilum("owner-token-alice.jwt")).unwrap();
     wanted["env"]["SIGILUM_OWNER_TOKEN"] = token.trim().into();
     assert_eq!(entry(&env), wanted);
+}
+
+/// V3: what a running gateway does not take up by itself is told, by the version that there is, and only where one may run.
+#[test]
+fn a_restart_is_told_where_the_version_needs_one() {
+    let needed = "still needed: where an OpenClaw gateway runs: openclaw gateway restart; version ";
+    for (version, mode, restart) in [
+        ("2026.6.6", "{gateway: {mode: 'local'}}", true),
+        ("2026.8.2", "{gateway: {mode: 'local'}}", true),
+        ("2026.8.3", "{gateway: {mode: 'local'}}", false),
+        ("2026.9.6", "{gateway: {mode: 'local'}}", false),
+        // No gateway starts with it.
+        ("2026.6.6", "{}", false),
+    ] {
+        let env = logged_in(Some(mode));
+        let package = json!({"name": "openclaw", "version": version}).to_string();
+        env.write("lib/openclaw/package.json", package);
+        let program = env.write("lib/openclaw/openclaw.mjs", "#!/bin/sh\n");
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::create_dir(env.home().join("bin")).unwrap();
+        std::os::unix::fs::symlink(program, env.home().join("bin/openclaw")).unwrap();
+        let path = format!("{}/bin:/usr/bin:/bin", env.home().display());
+        let told = |words: &[&str]| env.run(words).env("PATH", &path).expect(0).stdout;
+        for words in [
+            &["hook", "install"][..],
+            &["hook", "install", "--as", "plugin"],
+            &["hook", "uninstall", "--as", "hook"],
+            &["hook", "uninstall"],
+        ] {
+            let told = told(words);
+            assert_eq!(told.contains(needed), restart, "{version} {words:?}: {told}");
+            assert_eq!(told.contains("gateway restart"), restart, "{version} {words:?}: {told}");
+        }
+        // Nothing was changed.
+        let told = told(&["hook", "uninstall"]);
+        assert!(!told.contains("gateway restart"), "{told}");
+    }
 }
 
 #[test]
@@ -416,7 +460,9 @@ fn new_files_that_a_running_openclaw_does_not_look_at_are_told() {
             "switching the plugin off and on",
         ),
     ] {
-        let env = logged_in(Some("{gateway: {mode: 'local'}}"));
+        let env = logged_in(Some(
+            "{gateway: {mode: 'local'}, meta: {lastTouchedVersion: '2026.9.6'}}",
+        ));
         assert!(!told(&install(&env, kind)), "{kind}: the config was changed");
         assert!(!told(&install(&env, kind)), "{kind}: nothing was new");
         let loaded = env.openclaw().join(loaded);
@@ -437,7 +483,9 @@ fn new_files_that_a_running_openclaw_does_not_look_at_are_told() {
     }
 
     // The README's order turned round: the entry was there first.
-    let env = logged_in(Some("{gateway: {mode: 'local'}}"));
+    let env = logged_in(Some(
+        "{gateway: {mode: 'local'}, meta: {lastTouchedVersion: '2026.9.6'}}",
+    ));
     let login = [
         "auth",
         "login",

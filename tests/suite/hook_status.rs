@@ -186,7 +186,7 @@ fn what_openclaw_says() {
     assert!(told.contains("the hook is disabled"), "{told}");
     let told = say(r#"echo '{"type":"cli_error","message":"Hook not found."}'; exit 1"#);
     assert!(told.contains("OpenClaw says: Hook not found."), "{told}");
-    let told = say("echo nonsense; exit 3");
+    let told = say("echo nonsense");
     assert!(told.contains("unrecognized output"), "{told}");
     // It says nothing, and why is said wherever somebody looks.
     for (script, why) in [
@@ -227,12 +227,33 @@ fn what_openclaw_leaves_running_is_not_waited_for() {
     assert!(status.stdout.contains(said), "{}", status.stdout);
 }
 
+/// It ends with a failure, or is killed, and says nothing.
+#[test]
+fn an_openclaw_that_fails_is_a_problem() {
+    let env = TestEnv::new();
+    log_in(&env);
+    for script in ["exit 1", "kill -9 $$", "echo broken >&2; exit 3"] {
+        let path = openclaw(&env, script);
+        let told = env.run(["hook", "status"]).env("PATH", path).expect(0).stdout;
+        let program = env.home().join("bin/openclaw");
+        let says = format!(
+            "Problem:       OpenClaw failed: {} hooks info {HOOK} --json\n               next: openclaw --version\n",
+            program.display()
+        );
+        assert!(told.contains(&says), "{script}: {told}");
+        assert!(told.contains("OpenClaw says: nothing, it failed\n"), "{script}: {told}");
+    }
+}
+
 /// OpenClaw takes its time about a plugin: after a second it is said what is waited for.
 #[test]
 fn a_slow_openclaw_is_named_while_it_is_waited_for() {
     let env = TestEnv::new();
     log_in(&env);
-    let path = openclaw(&env, r#"sleep 1.3; echo '{"loadable":true}'"#);
+    let path = openclaw(
+        &env,
+        r#"[ "$1" = --version ] || { sleep 1.3; echo '{"loadable":true}'; }"#,
+    );
     let status = env.run(["hook", "status"]).env("PATH", path).expect(0);
     let program = env.home().join("bin/openclaw");
     let told = format!("note: waiting for {}; ", program.display());

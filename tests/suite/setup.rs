@@ -306,7 +306,7 @@ fn another_home_and_config_go_along_with_every_step() {
 
 #[test]
 fn where_openclaw_is_not_known_the_plan_says_why_it_is_the_hook() {
-    let why = "OpenClaw is not on PATH and its version not known, so it is the hook";
+    let why = "OpenClaw's version is not known, so it is the hook";
     let flags = "--mode oss-local --namespace alice --unit false --yes";
     for (config, more, says) in [
         ("{gateway: {mode: 'local'}}", "", true),

@@ -106,7 +106,10 @@ impl<'a> Facts<'a> {
             loose,
             watch: status::read(place),
             resident: resident::read(place),
-            openclaw: OpenClaw::find(env, Some(&value)),
+            openclaw: match view {
+                View::AuthStatus => OpenClaw::find(env, Some(&value)),
+                View::Doctor | View::HookStatus => OpenClaw::find_and_ask(env, Some(&value), place),
+            },
             entry,
             config,
         };

@@ -2,7 +2,7 @@
 
 use crate::cmd::context;
 use crate::env::Env;
-use crate::error::Error;
+use crate::error::{Error, ExitCode};
 use crate::fs;
 use crate::home::OpenClawHome;
 use crate::openclaw::entry::{HOOK, PLUGIN};
@@ -17,6 +17,10 @@ use std::time::Duration;
 /// answered after 15 s on a busy one, as it looks at every plugin that there is.
 const HOOK_LIMIT: Duration = Duration::from_secs(20);
 const PLUGIN_LIMIT: Duration = Duration::from_secs(40);
+/// For its version it loads next to nothing: 0.2 s.
+const VERSION_LIMIT: Duration = Duration::from_secs(10);
+/// Up to this version a running gateway takes up no install, uninstall or switch.
+const LAST_TO_RESTART: &str = "2026.8.2";
 /// A package.json is a few KiB.
 const MAX_PACKAGE: u64 = 1 << 20;
 
@@ -33,6 +37,9 @@ pub struct OpenClaw {
     /// What `openclaw plugins inspect sigilum-authz-notify --json` says; absent where it was not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plugin_info: Option<Value>,
+    /// The version is that of the program, for certain.
+    #[serde(skip)]
+    is_own_version: bool,
     /// Why it said nothing.
     #[serde(skip)]
     pub error: Option<Error>,
@@ -49,11 +56,30 @@ impl OpenClaw {
     pub fn find(env: &Env, config: Option<&Value>) -> Self {
         let program = context::openclaw_program(env);
         let touched = || config?.pointer("/meta/lastTouchedVersion")?.as_str().map(str::to_owned);
+        let packaged = program.as_deref().and_then(packaged_version);
         Self {
-            version: program.as_deref().and_then(packaged_version).or_else(touched),
+            is_own_version: packaged.is_some(),
+            version: packaged.or_else(touched),
             program,
             ..Self::default()
         }
+    }
+
+    /// The same, and asks the program itself for its version where no file beside it says one: what a version manager
+    /// puts on PATH is a script.
+    pub fn find_and_ask(env: &Env, config: Option<&Value>, place: &OpenClawHome) -> Self {
+        let mut found = Self::find(env, config);
+        let program = found.program.as_deref().filter(|_| !found.is_own_version);
+        // In another user's home it is not run as us.
+        let Some(program) = program.filter(|_| fs::another_user(&place.home).is_none()) else {
+            return found;
+        };
+        let environment = program::environment(env);
+        let ran = program::run(program, &["--version".into()], &environment, place, VERSION_LIMIT);
+        let said = ran.ok().filter(|ran| ran.ok).and_then(|ran| version_in(&ran.stdout));
+        found.is_own_version = said.is_some();
+        found.version = said.or(found.version);
+        found
     }
 
     /// Asks it what it makes of the hook, or of the plugin.
@@ -79,6 +105,10 @@ impl OpenClaw {
             Ok(ran) => {
                 let json = ran.stdout.find('{').map(|at| ran.stdout[at..].trim());
                 let info = json.and_then(|json| serde_json::from_str(json).ok());
+                if info.is_none() && !ran.ok {
+                    let what = format!("OpenClaw failed: {} {}", program.display(), args.join(" "));
+                    self.error = Some(Error::new(ExitCode::Failure, what));
+                }
                 match kind {
                     Kind::Hook => self.hooks_info = info,
                     Kind::Plugin => self.plugin_info = info,
@@ -90,14 +120,34 @@ impl OpenClaw {
 
     /// Whether the version is known, and this one or an older one.
     pub fn is_up_to(&self, newest: &str) -> bool {
-        let parts = |text: &str| -> Option<Vec<u32>> {
-            let numbers = text.split('-').next().unwrap_or_default().split('.');
-            numbers.map(|part| part.parse().ok()).collect()
-        };
         self.version
             .as_deref()
             .and_then(parts)
             .is_some_and(|version| Some(version) <= parts(newest))
+    }
+
+    /// Whether a running gateway takes up an install, an uninstall or a switch only once it is started anew.
+    pub fn wants_restarts(&self) -> bool {
+        self.is_up_to(LAST_TO_RESTART)
+    }
+
+    /// What a gateway that may be running with this config needs after an install, an uninstall or a switch, in a version
+    /// that takes up none while it runs, or perhaps.
+    pub fn restart(&self, config: Option<&Value>) -> Option<String> {
+        let why = match self.version.as_deref().filter(|version| parts(version).is_some()) {
+            Some(version) if self.wants_restarts() => {
+                format!("version {version} takes up no such change while it runs")
+            }
+            Some(_) => return None,
+            None => format!(
+                "versions up to {LAST_TO_RESTART} take up no such change while they run, and which one this is, is not known"
+            ),
+        };
+        // Without it none starts.
+        config?.pointer("/gateway/mode")?;
+        Some(format!(
+            "where an OpenClaw gateway runs: openclaw gateway restart; {why}"
+        ))
     }
 
     /// Why OpenClaw would not run what is installed and on, as far as it says so.
@@ -161,6 +211,18 @@ fn hook_text(info: &Value) -> Option<String> {
         (Some(false), _) => "not loadable".to_owned(),
         (None, _) => info.get("message")?.as_str()?.to_owned(),
     })
+}
+
+/// The numbers of a version.
+fn parts(version: &str) -> Option<Vec<u32>> {
+    let numbers = version.split('-').next().unwrap_or_default().split('.');
+    numbers.map(|part| part.parse().ok()).collect()
+}
+
+/// The version in what `openclaw --version` prints: `OpenClaw 2026.9.6 (eb377ac)`.
+fn version_in(text: &str) -> Option<String> {
+    let is_one = |word: &&str| parts(word).is_some_and(|parts| parts.len() == 3);
+    text.split_whitespace().find(is_one).map(str::to_owned)
 }
 
 /// The version in OpenClaw's own package.json, above its program.

@@ -3,6 +3,7 @@
 use crate::cli::HookInstallArgs;
 use crate::cmd::choice::{self, Choice, Speaks};
 use crate::cmd::context::{self, place};
+use crate::cmd::doctor::openclaw::OpenClaw;
 use crate::cmd::hook::{install_broker, install_choices, install_told};
 use crate::cmd::hook_entry::EntryEdit;
 use crate::cmd::output::write_line;
@@ -290,8 +291,11 @@ impl Job<'_> {
         }
         // What a config that must not be written needs is told in full already.
         if edited.not_written.is_none() {
+            let openclaw = OpenClaw::find_and_ask(self.env, Some(&value), self.place);
+            let restart = openclaw.restart(Some(&value));
             let unseen = files.loaded_once && !edited.changed;
-            needs.extend(self.switch(&value, unseen)?);
+            needs.extend(self.switch(&value, unseen, restart.as_deref())?);
+            needs.extend(restart.filter(|_| edited.changed));
         }
         let mode = value.pointer("/gateway/mode").and_then(Value::as_str);
         if mode.is_none() {
@@ -301,8 +305,9 @@ impl Job<'_> {
     }
 
     /// What is missing before OpenClaw runs what is installed. `unseen`: files of ours are new, and no change of the
-    /// config makes a running OpenClaw look at them.
-    fn switch(&self, config: &Value, unseen: bool) -> Result<Option<String>> {
+    /// config makes a running OpenClaw look at them; `only`: what alone does, where the version says so.
+    fn switch(&self, config: &Value, unseen: bool, only: Option<&str>) -> Result<Option<String>> {
+        let restart = |instead| only.map_or_else(|| restart(instead), str::to_owned);
         if self.kind == Kind::Plugin {
             let state = plugin_package::state(config, self.place)?;
             return Ok(if state.entry == Some(false) {

@@ -5,6 +5,7 @@ mod purge;
 use self::purge::Secrets;
 use crate::cli::HookUninstallArgs;
 use crate::cmd::context::{self, place};
+use crate::cmd::doctor::openclaw::OpenClaw;
 use crate::cmd::output::{self, write_line};
 use crate::cmd::resident;
 use crate::cmd::watch::unit;
@@ -34,6 +35,8 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
         return Ok(ExitCode::Ok);
     }
     let lock = fs::lock_sigilum(&place)?;
+    // Asked for before the home goes.
+    let restart = restart(&place, env);
     let secrets = if args.purge {
         Secrets::find(&place)?
     } else {
@@ -53,7 +56,7 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     }
     let removal = Removal::new(args, &place, &lock, secrets.in_entry)?;
     if let Some(kind) = removal.only {
-        return removal.take_out_one(kind, &called, out);
+        return removal.take_out_one(kind, (&called, restart.as_deref()), out);
     }
     // What is refused is refused before anything is noted.
     removal.edit(true)?;
@@ -90,7 +93,23 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     if args.purge || holds_nothing(&place.sigilum_dir()) {
         remove_lock(&place, lock)?;
     }
+    if !nothing {
+        tell_of_restart(restart.as_deref(), &called, out)?;
+    }
     Ok(ExitCode::Ok)
+}
+
+/// What a gateway that runs needs before it lets go of what is taken away here.
+fn restart(place: &OpenClawHome, env: &Env) -> Option<String> {
+    let config = config::read(place).ok().flatten()?;
+    OpenClaw::find_and_ask(env, Some(&config.value), place).restart(Some(&config.value))
+}
+
+fn tell_of_restart(restart: Option<&str>, called: &Called, out: &mut dyn Write) -> Result<()> {
+    match restart {
+        Some(step) => write_line(out, format_args!("still needed: {}", called.complete(step))),
+        None => Ok(()),
+    }
 }
 
 fn tell_of_openclaws(plugin: &Path, called: &Called, out: &mut dyn Write) -> Result<()> {
@@ -211,7 +230,12 @@ impl<'a> Removal<'a> {
     }
 
     /// Takes one kind out, and leaves what the other one needs.
-    fn take_out_one(&self, kind: Kind, called: &Called, out: &mut dyn Write) -> Result<ExitCode> {
+    fn take_out_one(
+        &self,
+        kind: Kind,
+        (called, restart): (&Called, Option<&str>),
+        out: &mut dyn Write,
+    ) -> Result<ExitCode> {
         if let Some(plugin) = self.openclaws_plugin.as_ref().filter(|_| kind == Kind::Plugin) {
             tell_of_openclaws(plugin, called, out)?;
             return Ok(ExitCode::Ok);
@@ -223,7 +247,9 @@ impl<'a> Removal<'a> {
         if !did && !outcome.changed {
             let home = self.place.home.display();
             write_line(out, format_args!("The {} is not in {home}", kind.name()))?;
+            return Ok(ExitCode::Ok);
         }
+        tell_of_restart(restart, called, out)?;
         Ok(ExitCode::Ok)
     }
 

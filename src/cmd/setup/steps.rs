@@ -157,8 +157,7 @@ fn install(answers: &Answers, args: &SetupArgs, place: &OpenClawHome) -> Result<
     let writes = [kind.dir(place), place.hook_record_file(), place.config.clone()];
     step.writes = writes.iter().map(|path| format!("writes {}", path.display())).collect();
     if answers.kind_is_guess {
-        let why = "OpenClaw is not on PATH and its version not known, so it is the hook, which every version loads; for the \
-                   plugin: --as plugin";
+        let why = "OpenClaw's version is not known, so it is the hook, which every version loads; for the plugin: --as plugin";
         step.writes.insert(0, why.to_owned());
     }
     Ok(step)

@@ -14,8 +14,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-/// Up to this version a running gateway takes up no install, uninstall or switch.
-const LAST_TO_RESTART: &str = "2026.8.2";
 /// Up to this version `hooks.internal.enabled: true` switches on every hook that comes with OpenClaw.
 const LAST_TO_OPEN_ALL: &str = "2026.7.1";
 
@@ -256,7 +254,7 @@ pub(super) fn openclaw(name: &'static str, facts: &Facts) -> Vec<Finding> {
         found.push(Finding::warning_of(name, error, "openclaw --version"));
     }
     if found.is_empty() {
-        let restart = match openclaw.is_up_to(LAST_TO_RESTART) {
+        let restart = match openclaw.wants_restarts() {
             true => "; after an install, an uninstall or a switch it needs: openclaw gateway restart",
             false => "",
         };
