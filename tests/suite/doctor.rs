@@ -280,6 +280,48 @@ fn a_fresh_home() {
     assert!(told.contains("ok    home ") && told.contains("ok    config "), "{told}");
 }
 
+/// Without OpenClaw's own set-up no gateway starts, and no notice comes.
+#[test]
+fn a_home_that_no_openclaw_set_up() {
+    let home = Home::new();
+    watched(&home, std::process::id(), &json!({}));
+    home.env.write_config("{}");
+    home.env.run(["hook", "install"]).expect(0);
+    let no_mode = "openclaw.json has no gateway.mode, so the OpenClaw gateway does not start";
+    let told = home.doctor(&[]);
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let says = format!("warn gateway-mode {no_mode} next: openclaw onboard");
+    assert!(words(&told.stdout).contains(&says), "{}", told.stdout);
+    assert!(told.stdout.ends_with("0 failed, 1 to look at\n"), "{}", told.stdout);
+    let bare = home.env.run(["doctor"]).env("PATH", "/usr/bin:/bin").output().stdout;
+    let says = format!("{no_mode}; nor is there any OpenClaw on PATH next: openclaw onboard");
+    assert!(words(&bare).contains(&says), "{bare}");
+}
+
+/// What a version manager puts on PATH is a script: the program is asked, once.
+#[test]
+fn an_openclaw_that_is_a_script_is_asked_for_its_version() {
+    let home = Home::new();
+    for (says, version) in [
+        ("OpenClaw 2026.6.6 (abc)", "version 2026.6.6; after an install"),
+        ("2026.9.6", "version 2026.9.6"),
+        ("none", "version unknown"),
+    ] {
+        home.openclaw(&format!(
+            r#"[ "$1" = --version ] && {{ echo '{says}'; echo >> "$HOME/asked"; exit; }}"#
+        ));
+        let found = home.findings();
+        let of_openclaw = found.iter().find(|finding| finding["check"] == "openclaw").unwrap();
+        assert!(
+            of_openclaw["text"].as_str().unwrap().starts_with(version),
+            "{of_openclaw}"
+        );
+        let asked = home.env.home().join("asked");
+        assert_eq!(std::fs::read_to_string(&asked).unwrap(), "\n");
+        std::fs::remove_file(asked).unwrap();
+    }
+}
+
 #[test]
 fn a_home_that_is_a_link_to_nothing() {
     let env = TestEnv::new();
@@ -504,6 +546,23 @@ fn config_and_entry() {
         });
     };
     check(&[
+        Row {
+            check: "entry",
+            state: "warn",
+            code: 4,
+            text: "openclaw.json holds an owner token of alice, and no login of alice is recorded",
+            next: "sigilum-authz-notify auth logout --namespace alice",
+            after: Gone,
+            set_up: |home| {
+                home.env.run(["hook", "install", "--token-in-config"]).expect(0);
+                let config = std::fs::read(home.env.config()).unwrap();
+                home.env.run(["auth", "logout"]).expect(0);
+                home.env.write_config(config);
+                let status = home.env.run(["auth", "status"]).expect(4).stdout;
+                let says = "Problem:       openclaw.json holds an owner token of alice";
+                assert!(status.contains(says), "{status}");
+            },
+        },
         Row {
             check: "config",
             state: "fail",

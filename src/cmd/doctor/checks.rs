@@ -31,11 +31,12 @@ const HOOK: &[View] = &[View::HookStatus];
 const AUTH: &[View] = &[View::AuthStatus];
 
 /// In the order in which they are shown.
-const CHECKS: [Check; 23] = [
+const CHECKS: [Check; 24] = [
     check("home", HOOK, home::home),
     check("files", BOTH, home::files),
     check("leftovers", &[], home::leftovers),
     check("config", BOTH, config::config),
+    check("gateway-mode", &[], config::gateway_mode),
     check("config-moves-home", HOOK, config::moves_home),
     check("config-loads-code", HOOK, config::loads_code),
     check("entry", BOTH, entry::entry),

@@ -487,6 +487,11 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::doctor::checks::config",
         r#"name, text, "openclaw onboard""#,
+        Test("a_home_that_no_openclaw_set_up"),
+    ),
+    Site(
+        "cmd::doctor::checks::config",
+        r#"name, format!("there is none yet"#,
         Test("a_fresh_home"),
     ),
     Site(

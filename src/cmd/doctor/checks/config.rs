@@ -82,6 +82,26 @@ fn anothers(name: &'static str, facts: &Facts) -> Option<Finding> {
     Some(Finding::warn(name, text, next))
 }
 
+/// A gateway starts by its mode alone, which OpenClaw's own set-up writes.
+pub(super) fn gateway_mode(name: &'static str, facts: &Facts) -> Vec<Finding> {
+    let Some(config) = facts.config_value() else {
+        return Vec::new();
+    };
+    if config.pointer("/gateway/mode").is_some() {
+        return Vec::new();
+    }
+    let openclaw = &facts.openclaw;
+    let recorded = facts.chosen.as_ref().is_ok_and(|record| record.openclaw.is_some());
+    let is_unseen = openclaw.program.is_none() && openclaw.version.is_none() && !recorded;
+    let unseen = if is_unseen {
+        "; nor is there any OpenClaw on PATH"
+    } else {
+        ""
+    };
+    let text = format!("openclaw.json has no gateway.mode, so the OpenClaw gateway does not start{unseen}");
+    vec![Finding::warn(name, text, "openclaw onboard")]
+}
+
 /// OpenClaw fills its gateway's environment from the config: these move the home that the gateway works in.
 pub(super) fn moves_home(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let moving = set_variables(facts, &["OPENCLAW_STATE_DIR", "OPENCLAW_HOME", "OPENCLAW_CONFIG_PATH"]);

@@ -6,7 +6,8 @@ use crate::error::ExitCode;
 use crate::openclaw::entry::{Entry, Hooks, TOKEN};
 use crate::openclaw::hook_files::Kind;
 use crate::openclaw::substitution::is_reference;
-use crate::settings::Owner;
+use crate::settings::{self, Owner};
+use crate::token::claims;
 
 pub(super) fn entry(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let Some(entry) = facts.entry() else { return Vec::new() };
@@ -18,7 +19,7 @@ pub(super) fn entry(name: &'static str, facts: &Facts) -> Vec<Finding> {
             Finding::warn(name, text, switch_on())
         }
         None => Finding::ok(name, "none"),
-        Some(entry) => match difference(entry, facts) {
+        Some(entry) => match difference(entry, facts).or_else(|| of_no_login(entry, facts)) {
             Some((text, next)) => Finding::warn(name, text, next),
             None if !entry.enabled && hook_alone => {
                 Finding::warn(name, "the hook is off, so OpenClaw does not run it", switch_on())
@@ -39,6 +40,30 @@ pub(super) fn entry(name: &'static str, facts: &Facts) -> Vec<Finding> {
             }
         },
     }]
+}
+
+/// A token in openclaw.json that the hook does not use, as a login is recorded or was, and that belongs to none.
+fn of_no_login(entry: &Entry, facts: &Facts) -> Option<(String, String)> {
+    let token = entry.token()?;
+    settings::hook_namespace(facts.place).ok()?.0?;
+    let whose = match claims::inspect(&token) {
+        Ok(says) => says.namespace,
+        Err(_) => entry.namespace()?.to_owned(),
+    };
+    let is_label = settings::is_label(&whose, true);
+    if is_label && facts.place.record_file(&whose).exists() {
+        return None;
+    }
+    let text = match is_label {
+        true => format!("openclaw.json holds an owner token of {whose}, and no login of {whose} is recorded"),
+        false => "openclaw.json holds an owner token that belongs to no login".to_owned(),
+    };
+    let named = if is_label {
+        format!(" --namespace {whose}")
+    } else {
+        String::new()
+    };
+    Some((text, facts.command(&format!("auth logout{named}"))))
 }
 
 /// Why no token may be put into the config, where none may.
