@@ -125,7 +125,11 @@ pub fn read_to_move(path: &Path) -> Result<Option<Record>> {
                 path.display()
             ),
         )
-        .next(format!("rm {} && {}", fs::quoted(path), log_in_again(path, &bytes)))
+        .next(format!(
+            "rm {} && {}",
+            fs::quoted(path),
+            log_in_again(path, &bytes, true)
+        ))
     })?;
     let mut record = stored.record.without(|path| stored.format < 2 && is_default(path));
     if let Some(home) = path.parent().and_then(Path::parent) {
@@ -157,9 +161,8 @@ fn refuse_paths_of_others(record: &Record, path: &Path) -> Result<()> {
 
 /// What to do about a record that somebody else may have written.
 pub fn anew(path: &Path) -> String {
-    // Which of the two modes it names is worth a guess, and no more.
     let text = fs::read_capped(path, MAX_BYTES).ok().flatten().unwrap_or_default();
-    fs::remake(path, &log_in_again(path, &text))
+    fs::remake(path, &log_in_again(path, &text, false))
 }
 
 /// The namespace that a record's file is named after.
@@ -168,12 +171,42 @@ fn namespace_of(path: &Path) -> &str {
     name.strip_prefix("owner-").unwrap_or_default()
 }
 
-/// The login in place of a damaged record; its mode may still stand there.
-fn log_in_again(path: &Path, damaged: &[u8]) -> String {
+/// The login in place of a damaged record, as far as that can be read. Who else may have written it decides nothing: which
+/// of the two modes it names is worth a guess, and its API is for the person to look at.
+fn log_in_again(path: &Path, damaged: &[u8], believed: bool) -> String {
     let text = String::from_utf8_lossy(damaged);
     let is_local = text.contains(Mode::OssLocal.as_str());
     let mode = if is_local { Mode::OssLocal } else { Mode::Managed };
-    mode.login_command(namespace_of(path))
+    let log_in = mode.login_command(namespace_of(path));
+    let is_url = |url: &String| url.starts_with("http") && url.bytes().all(|byte| byte.is_ascii_graphic());
+    let api = member(&text, "api_url").filter(is_url);
+    let flag = |name: &str, value: &str| format!(" {name} {}", fs::quoted(value.as_ref()));
+    match api {
+        Some(api) if believed => {
+            let home = path.parent().and_then(Path::parent).unwrap_or(Path::new(""));
+            let paths = [
+                ("--source-home", "source_home"),
+                ("--api-db", "api_db"),
+                ("--token-file", "token_file"),
+            ];
+            let paths = paths
+                .iter()
+                .filter_map(|(name, key)| Some(flag(name, home.join(member(&text, key)?).to_str()?)));
+            log_in + &flag("--api-url", &api) + &paths.collect::<String>()
+        }
+        Some(api) => format!("{log_in} --api-url {API}; the file names {api}, which others may have written"),
+        None => format!("{log_in} --api-url {API}"),
+    }
+}
+
+/// What only the person knows: no token is to go to another API than before.
+const API: &str = "<the API of before>";
+
+/// A text of a record that may be damaged elsewhere.
+fn member(record: &str, name: &str) -> Option<String> {
+    let (_, rest) = record.split_once(&format!("\"{name}\""))?;
+    let value = rest.trim_start().strip_prefix(':')?;
+    serde_json::Deserializer::from_str(value).into_iter().next()?.ok()
 }
 
 /// The record as it is written to `path`: what is a default there anyway is left out.

@@ -393,8 +393,9 @@ fn home_and_files() {
             code: 1,
             text: "somebody else may have written this file, others may write to it (mode 0622): ~/.openclaw/.sigilum/owner-alice.json",
             next: "look at it, then make it anew: rm ~/.openclaw/.sigilum/owner-alice.json && sigilum-authz-notify auth \
-                   login --mode oss-local --namespace alice",
-            after: Gone,
+                   login --mode oss-local --namespace alice --api-url <the API of before>; the file names <api>, which \
+                   others may have written",
+            after: NotRun,
             set_up: |home| home.chmod(".sigilum/owner-alice.json", 0o622),
         },
         Row {

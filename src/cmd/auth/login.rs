@@ -21,6 +21,7 @@ use crate::local_token::{LocalApi, SigningSecret};
 use crate::mode::Mode;
 use crate::openclaw::config;
 use crate::openclaw::entry::{Enable, Entry};
+use crate::origin::Origin;
 use crate::settings::{self, Owner};
 use crate::sigilum::http;
 use crate::time;
@@ -146,7 +147,7 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     };
     let mut hook = HookPlan::read(action, place, entry)?;
     let (mut owner, given) = owner_and_token(args, action, env, place, &hook)?;
-    tell_of_a_broken_record(&owner, place);
+    tell_of_a_broken_record(&owner, given.as_ref(), place)?;
     tell_of_the_entrys_api(&owner, place, hook.entry.as_ref())?;
     // A URL that the token could never be sent to is better known now than in the hook.
     let url = owner.checked_api_url(http::Options::from_env(env).insecure)?;
@@ -193,13 +194,25 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     Ok(login)
 }
 
-fn tell_of_a_broken_record(owner: &Owner, place: &OpenClawHome) {
-    if let Err(error) = record::read(&place.record_file(&owner.namespace.value)) {
-        output::warn(format_args!(
-            "{}; nothing that stands in it counts, and this login writes it anew",
-            error.text()
-        ));
+/// What a record that cannot be read said of the API is lost: a token that a person hands over goes to no other one by
+/// default.
+fn tell_of_a_broken_record(owner: &Owner, token: Option<&Given>, place: &OpenClawHome) -> Result<()> {
+    let Err(error) = record::read(&place.record_file(&owner.namespace.value)) else {
+        return Ok(());
+    };
+    if token.is_some() && owner.api_url.origin == Origin::Default {
+        let what = format!("could not tell which API the token is for, {}", error.text());
+        let url = &owner.api_url.value;
+        return Err(
+            Error::new(ExitCode::Failure, what).next(format!("add --api-url <url>; the hosted Sigilum's is {url}"))
+        );
     }
+    output::warn(format_args!(
+        "{}; nothing that stands in it counts, and this login writes it anew, for {}",
+        error.text(),
+        owner.api_url.value
+    ));
+    Ok(())
 }
 
 /// Where nobody has logged in yet, an entry that is there may name another API. Nothing goes there unless a person says

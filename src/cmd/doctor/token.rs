@@ -244,7 +244,9 @@ impl Other {
         Self {
             log_in: match &owner {
                 Ok(owner) => context::login_command(owner, place, ""),
-                Err(_) => format!("sigilum-authz-notify auth login --namespace {}", stored.namespace),
+                Err(error) => error
+                    .step()
+                    .unwrap_or_else(|| format!("sigilum-authz-notify auth login --namespace {}", stored.namespace)),
             },
             stored,
             check,

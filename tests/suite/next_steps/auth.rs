@@ -25,6 +25,18 @@ pub const CASES: &[Case] = &[
         },
         first: SHOW,
         step: "rm ",
+        act: Act::Fill("<the API of before>", "http://127.0.0.1:8787"),
+        ..CASE
+    },
+    Case {
+        name: "a damaged record that names its API still",
+        set_up: |world| {
+            alice(world);
+            let record = std::fs::read_to_string(world.home.join(".sigilum/owner-alice.json")).unwrap();
+            world.write(".sigilum/owner-alice.json", record.trim_end().trim_end_matches('}'));
+        },
+        first: SHOW,
+        step: "rm ",
         ..CASE
     },
     Case {
@@ -35,6 +47,7 @@ pub const CASES: &[Case] = &[
         },
         first: SHOW,
         step: "look at it, then make it anew: rm ",
+        act: Act::Fill("<the API of before>", "http://127.0.0.1:8787"),
         ..CASE
     },
     Case {
@@ -45,6 +58,37 @@ pub const CASES: &[Case] = &[
         },
         first: SHOW,
         step: "rm ",
+        act: Act::Fill("<the API of before>", "<api>"),
+        ..CASE
+    },
+    Case {
+        name: "a token given beside a damaged record",
+        set_up: |world| {
+            alice_managed(world);
+            world.write(".sigilum/owner-alice.json", r#"{"mode": "managed", "#);
+        },
+        first: &[
+            "auth",
+            "login",
+            "--mode",
+            "managed",
+            "--owner-token",
+            "<token>",
+            "--force",
+        ],
+        step: "add --api-url <url>; the hosted Sigilum's is https://api.sigilum.id",
+        act: Act::Type(&[
+            "auth",
+            "login",
+            "--mode",
+            "managed",
+            "--owner-token",
+            "<token>",
+            "--api-url",
+            "<api>",
+            "--force",
+        ]),
+        then: Then::IsDone,
         ..CASE
     },
     Case {

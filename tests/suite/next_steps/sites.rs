@@ -50,6 +50,11 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::auth::login",
+        r#"format!("add --api-url <url>"#,
+        Case("a token given beside a damaged record"),
+    ),
+    Site(
+        "cmd::auth::login",
         "accept::how_to_get_a_token(",
         Case("login without a token"),
     ),
