@@ -1126,7 +1126,7 @@ fn tokens_and_what_stands_beside() {
             code: 0,
             text: "none runs: nothing renews the token",
             next: "sigilum-authz-notify watch --install-unit",
-            after: Stays,
+            after: Gone,
             set_up: |_| (),
         },
         Row {
@@ -1135,7 +1135,7 @@ fn tokens_and_what_stands_beside() {
             code: 0,
             text: "the watcher, process 4000000, is gone: nothing renews the token",
             next: "sigilum-authz-notify watch --install-unit",
-            after: Stays,
+            after: Gone,
             set_up: |home| watched(home, 4_000_000, &json!({})),
         },
         Row {

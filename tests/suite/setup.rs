@@ -304,6 +304,36 @@ fn another_home_and_config_go_along_with_every_step() {
     assert!(!env.openclaw().exists());
 }
 
+/// A token of the hosted Sigilum is renewed by no service that has no token command; a service that does not run is told
+/// at the end.
+#[test]
+fn a_service_that_renews_nothing_is_not_proposed_and_one_that_does_not_run_is_told() {
+    let token = managed_token("alice", 500_000);
+    let manager = "exit 1";
+    for (more, installs) in [
+        ("", false),
+        (" --token-command /bin/true", true),
+        (" --unit true", true),
+    ] {
+        let env = home();
+        let path = env.manager(manager);
+        let output = setup(
+            &env,
+            &format!("--mode managed --as hook --yes --owner-token-stdin{more}"),
+        )
+        .env("PATH", &path)
+        .stdin(format!("{token}\n"))
+        .output();
+        let shown = &output.stdout;
+        let unit = steps(shown).iter().any(|step| step.contains("watch --install-unit"));
+        assert_eq!(unit, installs, "{shown}");
+        let last = shown.split("$ sigilum-authz-notify doctor").nth(1).unwrap();
+        let says = "a service is installed, and no watcher runs: ";
+        assert_eq!(last.contains(says), installs, "{last}");
+        assert!(!installs || !last.contains("all is well"), "{last}");
+    }
+}
+
 #[test]
 fn where_openclaw_is_not_known_the_plan_says_why_it_is_the_hook() {
     let why = "OpenClaw's version is not known, so it is the hook";

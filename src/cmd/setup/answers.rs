@@ -104,18 +104,20 @@ impl Answers {
             Kind::Plugin => collector.deciders()?,
             Kind::Hook => args.deciders.clone(),
         };
+        let notify = collector.notify()?;
+        let unit = match &broker {
+            Some(_) if unit::of_home(place, env).is_some() => Unit::Remove,
+            Some(_) => Unit::None,
+            None => collector.unit(kind, login.as_ref())?,
+        };
         let is_guess = args.kind.is_none() && installed.is_none() && openclaw.version.is_none();
         Ok(Self {
             login,
             kind,
             kind_is_guess: is_guess && kind == Kind::Hook,
             deciders,
-            notify: collector.notify()?,
-            unit: match &broker {
-                Some(_) if unit::of_home(place, env).is_some() => Unit::Remove,
-                Some(_) => Unit::None,
-                None => collector.unit(kind)?,
-            },
+            notify,
+            unit,
             broker,
         })
     }
@@ -397,14 +399,23 @@ impl Collector<'_> {
         Ok((answer != recorded.unwrap_or_default()).then_some(answer))
     }
 
-    fn unit(&self, kind: Kind) -> Result<Unit> {
+    fn unit(&self, kind: Kind, login: Option<&Login>) -> Result<Unit> {
         let is_there = unit::of_home(self.place, self.env).is_some();
+        let mode = login.map(|login| login.mode).or_else(|| self.known_mode());
+        let renews = mode != Some(Mode::Managed) || self.args.token_command.is_some();
         // The plugin's own program renews while the OpenClaw gateway runs.
-        let default = is_there || (kind == Kind::Hook && unit::has_manager(self.env));
+        let default = is_there || (renews && kind == Kind::Hook && unit::has_manager(self.env));
+        let text = match renews {
+            true => "Renew tokens by a service of yours, whether OpenClaw runs or not?",
+            false => {
+                "Run a service of yours, which without --token-command renews no token of the hosted Sigilum, and only \
+                 warns before one ends?"
+            }
+        };
         let wanted = match self.args.unit {
             Some(wanted) => wanted,
             None => self.asking.answer(&Question {
-                text: "Renew tokens by a service of yours, whether OpenClaw runs or not?",
+                text,
                 flag: "--unit true, or --unit false",
                 default: Some(spelled(default)),
                 parse: &yes_or_no,

@@ -294,6 +294,14 @@ pub fn path(env: &Env) -> Result<PathBuf> {
     })
 }
 
+/// How an installed unit's watcher is started, by hand where no service manager does it.
+pub fn how_to_start(unit: &Path, env: &Env) -> String {
+    match has_manager(env) {
+        true => start(true, unit),
+        false => IN_THE_FOREGROUND.to_owned(),
+    }
+}
+
 fn start(was_there: bool, path: &Path) -> String {
     match KIND {
         UnitKind::Systemd => {

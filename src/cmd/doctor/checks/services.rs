@@ -4,6 +4,7 @@ use crate::cmd::context;
 use crate::cmd::doctor::facts::Facts;
 use crate::cmd::doctor::finding::Finding;
 use crate::cmd::doctor::token::TokenStatus;
+use crate::cmd::watch::unit;
 use crate::error::ExitCode;
 use crate::local_token::LocalApi;
 use crate::mode::Mode;
@@ -142,6 +143,12 @@ pub(super) fn watcher(name: &'static str, facts: &Facts) -> Vec<Finding> {
     if let Some(trouble) = command.and_then(|command| command.trouble()) {
         let next = format!("correct {}, or: unset {0}", token_command::VARIABLE);
         return vec![Finding::warn(name, trouble, next)];
+    }
+    let runs = facts.watch.as_ref().is_some_and(|watch| watch.running);
+    let unit = unit::of_home(facts.place, facts.env).filter(|_| needs_one && !runs);
+    if let Some((unit, _)) = unit {
+        let text = format!("a service is installed, and no watcher runs: {}", unit.display());
+        return vec![Finding::warn(name, text, unit::how_to_start(&unit, facts.env))];
     }
     if let Some(by_hand) = by_hand(facts).filter(|_| facts.watch.as_ref().is_none_or(|watch| !watch.running)) {
         let gone = facts
