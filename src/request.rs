@@ -99,10 +99,10 @@ pub struct AuthorizationRequest {
 }
 
 impl AuthorizationRequest {
-    /// Its id, if it is one: at most 64 ASCII letters, digits, `_` and `-`.
+    /// Its id, if it is one: at most 64 ASCII letters, digits, `_` and `-`, and no flag on a command line.
     pub fn id(&self) -> Option<&str> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        let is_id = |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(plain);
+        let is_id = |id: &&str| (1..=64).contains(&id.len()) && id.bytes().all(plain) && !id.starts_with('-');
         self.claim_id.as_deref().filter(is_id)
     }
 

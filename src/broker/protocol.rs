@@ -132,6 +132,9 @@ pub struct List {
 pub struct Show {
     /// Its id, or its first characters.
     pub id: String,
+    /// As JSON.
+    #[serde(default)]
+    pub json: bool,
 }
 
 /// Has messages that nobody asked for handed over.

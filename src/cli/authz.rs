@@ -75,6 +75,8 @@ pub struct AuthzShowArgs {
     #[arg(value_name = "ID")]
     pub id: String,
     #[command(flatten)]
+    pub output: JsonArgs,
+    #[command(flatten)]
     pub owner: ShowArgs,
 }
 

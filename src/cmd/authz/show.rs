@@ -3,34 +3,61 @@
 use super::site::Site;
 use super::target;
 use super::{log, text};
-use crate::authz::decision_log::DecisionLog;
+use crate::authz::decision_log::{DecisionLog, Entry};
 use crate::authz::timed;
 use crate::broker::protocol::Show;
 use crate::cli::AuthzShowArgs;
 use crate::cmd::broker::remote::Remote;
 use crate::cmd::context;
-use crate::cmd::output::{self, write_lines};
+use crate::cmd::output::{self, write_json, write_lines};
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::request::AuthorizationRequest;
 use crate::sigilum::api::ApiError;
 use crate::sigilum::decisions::Usage;
 use crate::time;
+use serde::Serialize;
 use serde_json::json;
 use std::io::Write;
 
 /// The days whose use is shown.
 const DAYS: i64 = 30;
 
+/// The `--json` output: the request as `authz list` has it, times in RFC 3339, and what else is known.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    request: &'a AuthorizationRequest,
+    /// When it is taken back; only of approved ones.
+    until: Option<String>,
+    /// How its key was used lately; absent where that is not known.
+    used: Option<Used>,
+    /// What was decided about it here.
+    decisions: Vec<Entry>,
+}
+
+/// How a key was used in the last [`DAYS`].
+#[derive(Serialize)]
+struct Used {
+    days: i64,
+    calls: u64,
+    failed: u64,
+    last_used_at: Option<String>,
+}
+
 /// Runs the command.
 pub fn run(args: &AuthzShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    let asked = Show {
+        id: args.id.clone(),
+        json: args.output.json,
+    };
     let place = context::place(&args.owner.place, env)?;
     if let Some(remote) = Remote::of_person(&place, env, args.owner.namespace.as_deref())? {
-        return remote.print("show", json!(Show { id: args.id.clone() }), out);
+        return remote.print("show", json!(asked), out);
     }
     let site = Site::open(&args.owner, env)?;
     let mut notes = Vec::new();
-    print(&site, &args.id, &mut notes, out)?;
+    print(&site, &asked, &mut notes, out)?;
     notes.iter().for_each(output::note);
     Ok(ExitCode::Ok)
 }
@@ -39,9 +66,12 @@ pub fn run(args: &AuthzShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitC
 ///
 /// # Errors
 /// There is none, or the API could not be asked.
-pub fn print(site: &Site, id: &str, notes: &mut Vec<String>, out: &mut dyn Write) -> Result<()> {
+pub fn print(site: &Site, asked: &Show, notes: &mut Vec<String>, out: &mut dyn Write) -> Result<()> {
     site.settle_open();
-    let request = target::one(site, id)?;
+    let request = target::one(site, &asked.id)?;
+    if asked.json {
+        return write_json(out, &report(site, &request, notes)?);
+    }
     let mut lines = fields(&request);
     let id = request.id().unwrap_or_default();
     lines.extend(taken_back(site, id).map(|when| format!("taken back: {when}")));
@@ -56,6 +86,21 @@ pub fn print(site: &Site, id: &str, notes: &mut Vec<String>, out: &mut dyn Write
         ));
     }
     Ok(())
+}
+
+fn report<'a>(site: &Site, request: &'a AuthorizationRequest, notes: &mut Vec<String>) -> Result<Report<'a>> {
+    let id = request.id().unwrap_or_default();
+    let used = used(site, request).map_err(|error| notes.push(format!("how its key was used is not known: {error}")));
+    let approvals = timed::read(&site.place)?;
+    let approval = approvals.into_iter().find(|approval| approval.claim_id == id);
+    let mut decisions = DecisionLog::of(&site.place).read()?;
+    decisions.retain(|entry| entry.intent.claim_id == id);
+    Ok(Report {
+        request,
+        until: approval.map(|approval| time::rfc3339(approval.until)),
+        used: used.ok(),
+        decisions,
+    })
 }
 
 fn fields(request: &AuthorizationRequest) -> Vec<String> {
@@ -94,12 +139,18 @@ pub fn history(site: &Site, id: &str) -> Vec<String> {
 /// How a request's key was used lately.
 pub fn use_text(site: &Site, request: &AuthorizationRequest) -> String {
     match used(site, request) {
-        Ok(used) => format!("use, last {DAYS} days: {used}"),
+        Ok(used) if used.calls == 0 => format!("use, last {DAYS} days: none"),
+        Ok(used) => format!(
+            "use, last {DAYS} days: {} calls, {} failed, the last at {}",
+            used.calls,
+            used.failed,
+            text::cell(used.last_used_at.as_deref())
+        ),
         Err(error) => format!("use, last {DAYS} days: not known: {error}"),
     }
 }
 
-fn used(site: &Site, request: &AuthorizationRequest) -> Result<String, ApiError> {
+fn used(site: &Site, request: &AuthorizationRequest) -> Result<Used, ApiError> {
     // As the API writes times.
     let from = time::rfc3339(time::now() - DAYS * 86_400).replace('Z', ".000Z");
     let rows = site
@@ -110,13 +161,10 @@ fn used(site: &Site, request: &AuthorizationRequest) -> Result<String, ApiError>
         .filter(|row| row.public_key == request.public_key)
         .collect();
     let sum = |count: fn(&Usage) -> Option<u64>| rows.iter().filter_map(count).fold(0, u64::saturating_add);
-    let last = rows.iter().filter_map(|row| row.last_used_at.as_deref()).max();
-    Ok(match sum(|row| row.total_calls) {
-        0 => "none".to_owned(),
-        calls => format!(
-            "{calls} calls, {} failed, the last at {}",
-            sum(|row| row.error_calls),
-            text::cell(last)
-        ),
+    Ok(Used {
+        days: DAYS,
+        calls: sum(|row| row.total_calls),
+        failed: sum(|row| row.error_calls),
+        last_used_at: rows.iter().filter_map(|row| row.last_used_at.clone()).max(),
     })
 }

@@ -85,7 +85,7 @@ impl Asker for Guest {
         } else if let Some(asked) = question.get("show") {
             let printed = read::<Show>(asked).and_then(|asked| {
                 let site = site()?;
-                printed(|notes, out| show::print(&site, &asked.id, notes, out))
+                printed(|notes, out| show::print(&site, &asked, notes, out))
             });
             put(&mut members, printed);
         } else if question.get("status").is_some() {

@@ -64,6 +64,43 @@ fn requests_by_status_and_service() {
 }
 
 #[test]
+fn one_request_as_json() {
+    let world = World::with_three();
+    world.authz(&format!("approve {} --yes", id(1))).expect(0);
+    let output = world.authz(&format!("show {} --json", id(1))).expect(0);
+    let shown: Value = serde_json::from_str(&output.stdout).unwrap();
+    let listed = listed(&world, "--status approved");
+    for field in ["claim_id", "service", "public_key", "status", "approved_at", "until"] {
+        assert_eq!(shown[field], listed[0][field], "{field}: {shown}");
+    }
+    assert_eq!(shown["decisions"][0]["decision"], "approve", "{shown}");
+    assert_eq!(shown["decisions"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&shown["used"]["days"], &shown["used"]["calls"]),
+        (&json!(30), &json!(0))
+    );
+}
+
+/// A word that a command line takes for a flag names no request.
+#[test]
+fn an_id_that_is_a_flag_is_none() {
+    let world = World::new();
+    for flag in ["--all", "-h"] {
+        world.api.add_claim(
+            "alice",
+            json!({"claim_id": flag, "service": "mail", "public_key": key(1), "created_at": iso(now() - 60)}),
+        );
+    }
+    let table = world.authz("list").expect(0).stdout;
+    assert!(!table.contains("--all") && !table.contains("-h "), "{table}");
+    assert_eq!(
+        table.lines().filter(|line| line.starts_with("- ")).count(),
+        2,
+        "{table}"
+    );
+}
+
+#[test]
 fn all_pages_and_how_long_a_request_lives() {
     let world = World::new();
     for number in 1..=450 {
