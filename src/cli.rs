@@ -34,6 +34,7 @@ use crate::mode::Mode;
 use crate::openclaw::entry::Enable;
 use crate::openclaw::hook_files::Kind;
 use crate::watch::log::LogFormat;
+use clap::error::ErrorKind;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 use std::ffi::OsString;
@@ -80,7 +81,13 @@ impl Cli {
         if spelled_out.get(1).is_some_and(|word| word == "help") {
             spelled_out.retain(|word| word != "--help" && word != "-h");
         }
-        let matches = Self::command().try_get_matches_from(spelled_out);
+        let matches = match Self::command().try_get_matches_from(spelled_out) {
+            // A command has the program's version, and no name of its own beside it.
+            Err(error) if error.kind() == ErrorKind::DisplayVersion => {
+                Self::command().try_get_matches_from([env!("CARGO_PKG_NAME"), "--version"])
+            }
+            matches => matches,
+        };
         let matches = matches.map_err(suggest::in_groups)?;
         let called = called(&matches);
         Ok(Self {

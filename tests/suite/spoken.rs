@@ -39,6 +39,16 @@ fn quiet_leaves_what_was_asked_for_and_errors() {
 }
 
 #[test]
+fn a_command_has_the_programs_version_under_the_programs_name() {
+    let env = TestEnv::new();
+    let whole = env.run(["--version"]).expect(0).stdout;
+    assert!(whole.starts_with("sigilum-authz-notify 0."), "{whole}");
+    for command in ["auth --version", "hook status -V", "service secret set --version"] {
+        assert_eq!(env.run(command.split(' ')).expect(0).stdout, whole, "{command}");
+    }
+}
+
+#[test]
 fn verbose_says_what_is_read_asked_run_and_written_and_no_secret() {
     let env = TestEnv::new();
     let output = env.login().args(["-v", "--api-url", "http://127.0.0.1:9"]).expect(0);
