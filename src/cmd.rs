@@ -48,9 +48,14 @@ pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     if cli.verbose && !runs_on {
         output::tell_everything();
     }
-    let logging = (cli.verbose && runs_on && env.var(LOG).is_none()).then(|| {
+    let level = match (cli.verbose, cli.quiet) {
+        (true, _) => Some("debug"),
+        (_, true) => Some("error"),
+        _ => None,
+    };
+    let logging = level.filter(|_| runs_on && env.var(LOG).is_none()).map(|level| {
         let pairs = env.pairs().map(|(name, value)| (name, value.clone()));
-        Env::from_pairs(pairs.chain([(LOG, "debug".into())]))
+        Env::from_pairs(pairs.chain([(LOG, level.into())]))
     });
     let out: &mut dyn Write = match cli.quiet && only_reports(&cli.command) {
         true => &mut sink,

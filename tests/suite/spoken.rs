@@ -36,6 +36,19 @@ fn quiet_leaves_what_was_asked_for_and_errors() {
         "{error:?}"
     );
     env.run(["-q", "-v", "doctor"]).expect(2);
+    // What stays logs errors alone, unless RUST_LOG says more.
+    env.run(["-q", "auth", "login", "--mode", "oss-local", "--namespace", "alice"])
+        .args(["--print-token", "false"])
+        .expect(0);
+    let once = |log: &[(&str, &str)]| {
+        let run = env.run(["-q", "watch", "--once"]);
+        log.iter()
+            .fold(run, |run, (name, value)| run.env(name, value))
+            .expect(0)
+            .stderr
+    };
+    assert_eq!(once(&[]), "");
+    assert!(once(&[("RUST_LOG", "info")]).contains("INFO"));
 }
 
 #[test]
