@@ -77,13 +77,23 @@ pub fn tell_error(error: &Error) {
 }
 
 /// Tells what the parser has to say of a command line: help and version too. A secret that stands in the line is not shown.
-pub fn tell_of_usage(error: &clap::Error, args: impl Iterator<Item = OsString>) {
+pub fn tell_of_usage(error: &clap::Error, args: impl Iterator<Item = OsString>) -> ExitCode {
     if !error.use_stderr() {
-        let _ = error.print();
-        return;
+        // As any other result that is asked for.
+        return match error.print().and_then(|()| std::io::stdout().flush()) {
+            Ok(()) => ExitCode::Ok,
+            Err(failed) => {
+                let failed = Error::new(ExitCode::Failure, "could not write to standard output").because(failed);
+                if !failed.is_broken_pipe() {
+                    tell_error(&failed);
+                }
+                failed.code
+            }
+        };
     }
     let args = args.skip(1).filter_map(|arg| arg.into_string().ok());
     anstream::eprint!("{}", typed::without_typed(&error.render().ansi().to_string(), args));
+    ExitCode::Usage
 }
 
 /// Whether all that a command prints is what it did: nobody asked for that.

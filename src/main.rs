@@ -1,21 +1,13 @@
 //! The `sigilum-authz-notify` binary: parse, run, turn an error into its exit code.
 
-use sigilum_authz_notify::{cli::Cli, cmd, env::Env, error::ExitCode, process::signals};
+use sigilum_authz_notify::{cli::Cli, cmd, env::Env, process::signals};
 use std::io::Write;
 
 fn main() -> std::process::ExitCode {
     signals::outlive_file_limit();
     let cli = match Cli::from_args(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(error) => {
-            let code = if error.use_stderr() {
-                ExitCode::Usage
-            } else {
-                ExitCode::Ok
-            };
-            cmd::tell_of_usage(&error, std::env::args_os());
-            return code.into();
-        }
+        Err(error) => return cmd::tell_of_usage(&error, std::env::args_os()).into(),
     };
     let mut out = std::io::stdout().lock();
     let result = cmd::run(cli, &Env::from_process(), &mut out);

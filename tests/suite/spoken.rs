@@ -61,6 +61,34 @@ fn a_command_has_the_programs_version_under_the_programs_name() {
     }
 }
 
+/// A result that nobody can read is a failure.
+#[test]
+#[cfg(target_os = "linux")]
+fn help_and_version_on_a_full_disk_fail() {
+    let env = TestEnv::new();
+    for words in [
+        "--version",
+        "--help",
+        "auth login --help",
+        "hook --version",
+        "help auth",
+    ] {
+        let mut command = env.run(words.split(' ')).into_command();
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let ended = command
+            .stdout(full)
+            .stderr(std::process::Stdio::piped())
+            .output()
+            .unwrap();
+        let told = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{words}: {told}");
+        assert!(
+            told.starts_with("error: could not write to standard output: "),
+            "{words}: {told}"
+        );
+    }
+}
+
 #[test]
 fn verbose_says_what_is_read_asked_run_and_written_and_no_secret() {
     let env = TestEnv::new();
