@@ -290,7 +290,7 @@ fn a_home_that_no_openclaw_set_up() {
     let no_mode = "openclaw.json has no gateway.mode, so the OpenClaw gateway does not start";
     let told = home.doctor(&[]);
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let says = format!("warn gateway-mode {no_mode} next: openclaw onboard");
+    let says = format!("warn onboarded {no_mode} next: openclaw onboard");
     assert!(words(&told.stdout).contains(&says), "{}", told.stdout);
     assert!(told.stdout.ends_with("0 failed, 1 to look at\n"), "{}", told.stdout);
     let bare = home.env.run(["doctor"]).env("PATH", "/usr/bin:/bin").output().stdout;

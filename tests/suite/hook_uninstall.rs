@@ -669,6 +669,7 @@ fn purge_leaves_no_token_behind_and_tells_of_openclaws_copies() {
         .lines()
         .skip_while(|line| !line.contains("still hold owner tokens"))
         .skip(1)
+        .take_while(|line| line.starts_with("  "))
         .collect();
     let expected = [".bak", ".bak.3", ".bak.4", ".clobbered.2026", ".last-good"];
     let expected = expected.map(|name| format!("  {}{name}", env.config().display()));

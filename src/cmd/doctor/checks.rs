@@ -36,7 +36,7 @@ const CHECKS: [Check; 24] = [
     check("files", BOTH, home::files),
     check("leftovers", &[], home::leftovers),
     check("config", BOTH, config::config),
-    check("gateway-mode", &[], config::gateway_mode),
+    check("onboarded", &[], config::onboarded),
     check("config-moves-home", HOOK, config::moves_home),
     check("config-loads-code", HOOK, config::loads_code),
     check("entry", BOTH, entry::entry),

@@ -83,7 +83,7 @@ fn anothers(name: &'static str, facts: &Facts) -> Option<Finding> {
 }
 
 /// A gateway starts by its mode alone, which OpenClaw's own set-up writes.
-pub(super) fn gateway_mode(name: &'static str, facts: &Facts) -> Vec<Finding> {
+pub(super) fn onboarded(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let Some(config) = facts.config_value() else {
         return Vec::new();
     };
