@@ -49,10 +49,16 @@ export async function answer(event, ask, log, missing) {
 }
 
 function problem(why, missing, sender) {
-  if (why !== "missing") return [`Sigilum could not be asked: no answer from ${NAME} (${why}). Run: ${NAME} hook status`];
+  if (why !== "missing") return [`Sigilum could not be asked: no answer from ${NAME} (${inWords(why)}). Run: ${NAME} hook status`];
   const first = !shared.told.has(sender);
   shared.told.add(sender);
   return first ? [`Sigilum: ${missing}`] : [];
+}
+
+function inWords(why) {
+  if (/^SIG/.test(why)) return `killed by ${why}`;
+  const words = { deadline: "none within 5 s", SyntaxError: "not a JSON answer", EACCES: "no permission to run it" };
+  return words[why] ?? why;
 }
 
 /** What is missing where no record names a program that is there, and how to get it. */
@@ -131,7 +137,7 @@ function run({ program, flags }, question) {
     const options = { env: environment(), cwd: "/", stdio: ["pipe", "pipe", "ignore"] };
     const child = spawn(program, ["hook", "run", ...flags], options);
     let output = "";
-    const done = (code) => (clearTimeout(timer), code === 0 ? resolve(output) : reject({ code: `exit ${code}` }));
+    const done = (code, signal) => (clearTimeout(timer), code === 0 ? resolve(output) : reject({ code: signal ?? `exit ${code}` }));
     const stop = (code) => (clearTimeout(timer), child.kill("SIGKILL"), child.stdout.destroy(), reject({ code }));
     const timer = setTimeout(stop, DEADLINE_MS, "deadline");
     child.on("error", (error) => stop(error.code)).on("close", done);
