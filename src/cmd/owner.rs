@@ -10,6 +10,9 @@ use crate::openclaw::{config, workspace};
 use crate::origin::Origin;
 use crate::settings::{self, Owner, OwnerQuery, Sourced};
 
+/// So often is a namespace asked for: an answer that is none is no end.
+const TRIES: usize = 5;
+
 /// The owner that a person's command means. A namespace that is a guess, or that nobody names, is asked for where `asks`
 /// and there is a terminal; elsewhere the guess is taken, and told.
 pub fn owner(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, asks: bool) -> Result<Owner> {
@@ -35,23 +38,31 @@ pub fn owner(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, asks: bool)
     if let Err(why) = read {
         output::warn(why.text());
     }
-    let answer = match &guess {
-        Some(guess) => prompt::ask(&format!("Namespace [{}]:", guess.value))?,
-        None => prompt::ask("Namespace:")?,
+    let question = match &guess {
+        Some(guess) => format!("Namespace [{}]:", guess.value),
+        None => "Namespace:".to_owned(),
     };
-    let Some(answer) = answer else {
-        let what = "no namespace was named, and the answer ended without one";
-        return Err(Error::new(ExitCode::Usage, what).next("add --namespace, and yours"));
-    };
-    let decided = Sourced {
-        value: guess.filter(|_| answer.is_empty()).map_or(answer, |guess| guess.value),
-        origin: Origin::Answer,
-    };
-    let query = OwnerQuery {
-        decided_namespace: Some(&decided),
-        ..query
-    };
-    settings::owner(&query, env, place)
+    let mut left = TRIES;
+    loop {
+        let Some(answer) = prompt::ask(&question)? else {
+            let what = "no namespace was named, and the answer ended without one";
+            return Err(Error::new(ExitCode::Usage, what).next("add --namespace, and yours"));
+        };
+        let guess = guess.as_ref().filter(|_| answer.is_empty());
+        let decided = Sourced {
+            value: guess.map_or(answer, |guess| guess.value.clone()),
+            origin: Origin::Answer,
+        };
+        let query = OwnerQuery {
+            decided_namespace: Some(&decided),
+            ..query
+        };
+        left -= 1;
+        match settings::owner(&query, env, place) {
+            Err(error) if left > 0 && !settings::is_label(&decided.value, false) => output::note(error.text()),
+            owner => return owner,
+        }
+    }
 }
 
 /// In oss-local mode, where no checkout and no database is named: a Sigilum checkout around the working directory is in

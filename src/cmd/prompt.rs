@@ -20,7 +20,12 @@ pub fn ask(question: &str) -> Result<Option<String>> {
         .lock()
         .read_line(&mut answer)
         .or_fail(ExitCode::Failure, what)?;
-    Ok((length > 0).then(|| answer.trim().to_owned()))
+    if length == 0 {
+        // Nobody pressed Enter, and what comes next is no part of the question.
+        writeln!(err).or_fail(ExitCode::Failure, what)?;
+        return Ok(None);
+    }
+    Ok(Some(answer.trim().to_owned()))
 }
 
 /// Whether a question is answered with yes; anything else is a no.

@@ -122,6 +122,13 @@ fn cases() -> Vec<Case> {
             ..CASE
         },
         Case {
+            name: "a second namespace",
+            set_up: logged_in,
+            flags: &["--mode", "oss-local", "--namespace", "bob"],
+            says: "Hook:          would speak for bob, no longer for alice",
+            ..CASE
+        },
+        Case {
             name: "an include",
             set_up: |env| {
                 env.write_config("{hooks: {$include: './part.json'}, gateway: {mode: 'local'}}");

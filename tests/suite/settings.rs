@@ -204,9 +204,14 @@ fn a_guessed_namespace_is_asked_for_at_a_terminal_and_told_elsewhere() {
         assert_eq!(env.run(["auth", "show"]).expect(0).stderr, "");
     }
     let env = TestEnv::new();
-    let output = env.run(login).at_a_terminal("No Good\n");
-    assert_eq!(output.code, 2);
+    let output = env.run(login).at_a_terminal("No Good\njohndee\n");
+    assert_eq!(output.code, 0, "{output:?}");
     assert!(output.stderr.contains("(from your answer)"), "{}", output.stderr);
+    assert!(env.sigilum("owner-token-johndee.jwt").exists());
+    // Not for ever.
+    let env = TestEnv::new();
+    let output = env.run(login).at_a_terminal(&"No Good\n".repeat(5));
+    assert_eq!(output.code, 2, "{output:?}");
     // Ctrl-D is no answer.
     let env = TestEnv::new();
     let output = env.run(login).at_a_terminal("\x04");

@@ -203,6 +203,15 @@ fn confirmed(mut terminal: Terminal, meanwhile: impl FnOnce()) -> Output {
     terminal.end()
 }
 
+#[test]
+fn no_answer_ends_its_line() {
+    let world = World::with_three();
+    let output = world.authz(&format!("approve {}", id(1))).at_a_terminal("\u{4}");
+    assert_eq!(output.code, 1, "{}", output.stderr);
+    let (_, after) = output.stderr.split_once("[y/N]").unwrap();
+    assert!(after.trim_start_matches(' ').starts_with(['\r', '\n']), "{after:?}");
+}
+
 /// Anything else than what was shown stops the decision, at the last moment too.
 #[test]
 fn what_is_not_as_it_was_shown_is_not_decided() {

@@ -79,6 +79,15 @@ impl HookPlan {
         }
     }
 
+    /// For whom the hook would speak, where that is not simply whoever logs in.
+    pub fn would_speak(&self, namespace: &str) -> Option<String> {
+        match &self.speaks {
+            Speaks::ForIt => None,
+            Speaks::NoLongerFor(other) => Some(format!("would speak for {namespace}, no longer for {other}")),
+            Speaks::Still(other) => Some(format!("would still speak for {other}")),
+        }
+    }
+
     /// Writes the hook's record.
     pub fn write(&self, place: &OpenClawHome, lock: &OwnLock) -> Result<()> {
         let Some(choice) = self.record(place)? else {

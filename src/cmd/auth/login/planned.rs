@@ -69,6 +69,9 @@ impl Login {
         if let Some(text) = self.hook.text(place)? {
             planned.holding("Hook's record", &place.hook_record_file(), &text);
         }
+        if let Some(text) = self.hook.would_speak(&self.owner.namespace.value) {
+            planned.line("Hook", text);
+        }
         self.plan_config(&mut planned, edited, place);
         let title = "Nothing is written. A login".to_owned();
         let folder = |folder: &Path| format!("{:<15}would make {}", "Folder:", folder.display());
