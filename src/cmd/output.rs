@@ -126,13 +126,13 @@ pub fn write_json(out: &mut dyn Write, result: &impl serde::Serialize) -> Result
 /// which is what a row is named by, are cut so that a line fits. Where it cannot, a row is a block of lines, and whole;
 /// so are all cells where no terminal is, or there are no headers.
 pub fn table(out: &mut dyn Write, headers: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
-    // Written at once: standard output would write line by line.
-    out.write_all(laid_out(headers, rows, terminal_width(), LEAST).as_bytes())
+    table_of_whole(out, headers, rows, &[])
 }
 
-/// The same where each cell counts, as somebody decides by it: none is cut.
-pub fn whole_table(out: &mut dyn Write, headers: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
-    out.write_all(laid_out(headers, rows, terminal_width(), usize::MAX).as_bytes())
+/// The same where somebody tells rows apart by these columns, too: their cells are never cut.
+pub fn table_of_whole(out: &mut dyn Write, headers: &[&str], rows: &[Vec<String>], whole: &[&str]) -> io::Result<()> {
+    // Written at once: standard output would write line by line.
+    out.write_all(laid_out(headers, rows, terminal_width(), whole).as_bytes())
 }
 
 /// How many characters fit into a line of the terminal that standard output is.
@@ -144,8 +144,8 @@ fn terminal_width() -> Option<usize> {
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
-/// As text: in lines of at most `fits` characters, in which no column is cut to less than `least`.
-fn laid_out(headers: &[&str], rows: &[Vec<String>], fits: Option<usize>, least: usize) -> String {
+/// As text: in lines of at most `fits` characters, in which the first column and these are whole.
+fn laid_out(headers: &[&str], rows: &[Vec<String>], fits: Option<usize>, whole: &[&str]) -> String {
     let rows: Vec<Vec<String>> = rows
         .iter()
         .map(|row| row.iter().map(|cell| text::plain(cell)).collect())
@@ -158,7 +158,9 @@ fn laid_out(headers: &[&str], rows: &[Vec<String>], fits: Option<usize>, least: 
     }
     let has_headers = !headers.iter().all(|header| header.is_empty());
     if let Some(fits) = fits.filter(|_| has_headers)
-        && !narrow(&mut widths, fits, least)
+        && !narrow(&mut widths, fits, |column| {
+            column == 0 || whole.contains(&headers[column])
+        })
     {
         return blocks(headers, &rows);
     }
@@ -182,11 +184,13 @@ fn laid_out(headers: &[&str], rows: &[Vec<String>], fits: Option<usize>, least: 
     text
 }
 
-/// Takes from the widest columns but the first until all fit into a line; whether they do.
-fn narrow(widths: &mut [usize], fits: usize, least: usize) -> bool {
+/// Takes from the widest columns that need not stay whole until all fit into a line; whether they do.
+fn narrow(widths: &mut [usize], fits: usize, is_whole: impl Fn(usize) -> bool) -> bool {
     let gaps = 2 * widths.len().saturating_sub(1);
     while widths.iter().sum::<usize>() + gaps > fits {
-        let Some(widest) = widths.iter_mut().skip(1).max().filter(|width| **width > least) else {
+        let columns = widths.iter_mut().enumerate();
+        let may_be_cut = columns.filter(|(column, width)| !is_whole(*column) && **width > LEAST);
+        let Some((_, widest)) = may_be_cut.max_by_key(|(_, width)| **width) else {
             return false;
         };
         *widest -= 1;
@@ -217,15 +221,13 @@ fn cut(cell: &str, width: usize) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::LEAST;
-
     #[test]
     fn columns_line_up_and_control_characters_are_harmless() {
         let rows = [
             vec!["linear".to_owned(), "Linear\u{1b}[31m".to_owned(), "1".to_owned()],
             vec!["ü".to_owned(), String::new(), String::new()],
         ];
-        let laid_out = super::laid_out(&["SLUG", "NAME", "KEYS"], &rows, None, LEAST);
+        let laid_out = super::laid_out(&["SLUG", "NAME", "KEYS"], &rows, None, &[]);
         assert_eq!(laid_out, "SLUG    NAME         KEYS\nlinear  Linear·[31m  1\nü\n");
     }
 
@@ -236,23 +238,20 @@ mod tests {
             "a very long description".to_owned(),
             "mail".to_owned(),
         ]];
-        let as_wide = |width, least| super::laid_out(&["ID", "WHAT", "FOR"], &rows, Some(width), least);
+        let as_wide = |width, whole: &[&str]| super::laid_out(&["ID", "WHAT", "FOR"], &rows, Some(width), whole);
         let whole = "ID    WHAT                     FOR\ncl_1  a very long description  mail\n";
-        assert_eq!(as_wide(35, LEAST), whole);
-        assert_eq!(as_wide(35, usize::MAX), whole);
-        assert_eq!(
-            as_wide(24, LEAST),
-            "ID    WHAT          FOR\ncl_1  a very long…  mail\n"
-        );
+        assert_eq!(as_wide(35, &[]), whole);
+        assert_eq!(as_wide(35, &["WHAT"]), whole);
+        assert_eq!(as_wide(24, &[]), "ID    WHAT          FOR\ncl_1  a very long…  mail\n");
         // Never to nothing, and never the name of a row.
         let in_blocks = "ID    cl_1\nWHAT  a very long description\nFOR   mail\n";
-        assert_eq!(as_wide(19, LEAST), in_blocks);
-        assert_eq!(as_wide(34, usize::MAX), in_blocks);
+        assert_eq!(as_wide(19, &[]), in_blocks);
+        assert_eq!(as_wide(34, &["WHAT"]), in_blocks);
         let two = [rows[0].clone(), rows[0].clone()];
-        let both = super::laid_out(&["ID", "WHAT", "FOR"], &two, Some(19), LEAST);
+        let both = super::laid_out(&["ID", "WHAT", "FOR"], &two, Some(19), &[]);
         assert_eq!(both, format!("{in_blocks}\n{in_blocks}"));
         let named = [vec!["A name".to_owned(), "what it says, in full".to_owned()]];
-        let no_headers = super::laid_out(&["", ""], &named, Some(10), LEAST);
+        let no_headers = super::laid_out(&["", ""], &named, Some(10), &[]);
         assert_eq!(no_headers, "A name  what it says, in full\n");
     }
 }

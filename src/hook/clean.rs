@@ -19,6 +19,10 @@ use std::net::IpAddr;
 /// What all else becomes.
 const DOT: char = '·';
 
+/// How every Ed25519 key begins in base64, where it is written as a SubjectPublicKeyInfo (RFC 8410): 12 bytes, before the
+/// 43 characters that are its own.
+const ED25519_SPKI: &str = "MCowBQYDK2VwAyEA";
+
 /// No key is looked at beyond this many characters from either end.
 const SCANNED: usize = 64;
 
@@ -27,11 +31,12 @@ pub fn clean(text: &str, max: usize) -> String {
     with_signs(text, max, "")
 }
 
-/// A key's two ends: all keys of one kind begin alike, so the beginning alone would tell nothing. Never cut further, since
-/// people compare it.
+/// A key's two ends, of what is its own: all keys of one kind may begin alike. Never cut further, since people compare it.
 pub fn key(key: &str) -> String {
     let end = |text: &str| with_signs(text, 18, "+=").replace(['.', ':', '@', ' '], "·");
     let bare = key.split_once(':').map_or(key, |(_, bare)| bare).trim_end_matches('=');
+    let own = bare.strip_prefix(ED25519_SPKI).filter(|own| own.len() == 43);
+    let bare = own.unwrap_or(bare);
     if bare.chars().take(SCANNED).count() <= 18 {
         return without_numbers(&end(bare));
     }
@@ -276,8 +281,9 @@ pub(super) mod tests {
         let cases = [
             (
                 "ed25519:MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=",
-                "MCowBQYD..4rXAxZuE",
+                "Gb9ECWmE..4rXAxZuE",
             ),
+            ("MCowBQYDK2VwAyEAAAAAAAAAAAAAAAAA", "MCowBQYD..AAAAAAAA"),
             ("Gb9+CWm/AAAAAAAAAAAA-_4r/Ax+", "Gb9+CWm/..-_4r/Ax+"),
             ("ed25519:Gb9+C=_-", "Gb9+C=_-"),
             // What a chat would take for a command.

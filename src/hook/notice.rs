@@ -346,7 +346,7 @@ mod tests {
             notice(&only, &hosted(), Form::Full).unwrap(),
             "Sigilum: 1 request waits for your approval in namespace alice.\n\
              1) new: service \"payments\", agent \"billing-bot\", subject \"alice@example·com\", key \
-             \"MCowBQYD..4rXAxZuE\", ip \"10·0·0·7\", 3 min ago\n\
+             \"Gb9ECWmE..4rXAxZuE\", ip \"10·0·0·7\", 3 min ago\n\
              Review: https://sigilum.id\n\
              To approve: sign in there, compare service and key with what you expect, and approve; reject what you do \
              not know."
@@ -367,7 +367,7 @@ mod tests {
         assert_eq!(
             notice(&only, &local, Form::Full).unwrap(),
             "Sigilum: 1 request waits for your approval in namespace alice.\n\
-             1) new: service \"payments\", key \"MCowBQYD..4rXAxZuE\", ip \"10·0·0·7\", ID \
+             1) new: service \"payments\", key \"Gb9ECWmE..4rXAxZuE\", ip \"10·0·0·7\", ID \
              \"cl_0123456789abcdef01234567\", 3 min ago\n\
              A local Sigilum has no dashboard. To approve: compare service and key with what you expect, then, in a \
              terminal: sigilum-authz-notify authz approve ID; reject what you do not know."

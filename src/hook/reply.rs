@@ -265,7 +265,7 @@ pub fn decided(
     Reply::with_buttons(text, vec![vec![("Revoke".to_owned(), back)]])
 }
 
-/// `cl_… (service "mail", key "MCowBQYD..4rXAxZuE")`
+/// `cl_… (service "mail", key "Gb9ECWmE..4rXAxZuE")`
 fn named(request: &AuthorizationRequest) -> String {
     let plain = |text: &Option<String>| {
         text.as_deref()

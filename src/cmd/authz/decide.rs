@@ -146,7 +146,7 @@ impl Run<'_> {
             })
             .collect();
         let headers = ["ID", "SERVICE", "SUBJECT", "AGENT", "KEY", "IP"];
-        output::whole_table(&mut std::io::stderr(), &headers, &rows)
+        output::table_of_whole(&mut std::io::stderr(), &headers, &rows, &headers)
             .or_fail(ExitCode::Failure, || "could not write to the terminal".to_owned())
     }
 

@@ -239,5 +239,7 @@ fn table(site: &Site, lines: &[Line], status: ListedStatus, out: &mut dyn Write)
     let headers = [
         "ID", "STATUS", "SERVICE", "SUBJECT", "AGENT", "KEY", "IP", "ASKED", "LIVES",
     ];
-    output::table(out, &headers, &rows).or_fail(ExitCode::Failure, || "could not write to standard output".to_owned())
+    // What an owner compares; all else tells no request from another.
+    output::table_of_whole(out, &headers, &rows, &["SERVICE", "KEY"])
+        .or_fail(ExitCode::Failure, || "could not write to standard output".to_owned())
 }

@@ -4,19 +4,22 @@ use crate::hook::clean;
 use crate::request::AuthorizationRequest;
 use crate::text;
 
-/// The longest field in a table, and where there is room, in characters.
-const CELL: usize = 32;
+/// The longest field, in characters.
 const LONG: usize = 400;
 
-/// A stranger's text that moves no terminal, in full as far as anybody would read it.
+/// A stranger's text that moves no terminal, in full as far as anybody would read it: what is cut says how long it is.
 pub fn shown(text: &str) -> String {
-    cut(text, LONG)
+    let plain = text::plain(text);
+    match plain.char_indices().nth(LONG) {
+        Some((at, _)) => format!("{}… ({} characters in all)", &plain[..at], plain.chars().count()),
+        None => plain,
+    }
 }
 
 /// The same for a table; `-` where there is none.
 pub fn cell(text: Option<&str>) -> String {
     text.filter(|text| !text.trim().is_empty())
-        .map_or_else(|| "-".to_owned(), |text| cut(text, CELL))
+        .map_or_else(|| "-".to_owned(), shown)
 }
 
 /// Both ends of a key.
@@ -24,7 +27,7 @@ pub fn key(key: Option<&str>) -> String {
     key.map_or_else(|| "-".to_owned(), clean::key)
 }
 
-/// `cl_… (service "mail", key "MCowBQYD..4rXAxZuE")`
+/// `cl_… (service "mail", key "Gb9ECWmE..4rXAxZuE")`
 pub fn named(request: &AuthorizationRequest) -> String {
     format!(
         "{} (service \"{}\", key \"{}\")",
@@ -40,12 +43,4 @@ pub fn differences(was: &AuthorizationRequest, is: &AuthorizationRequest) -> Str
     let changed = pairs.filter(|(was, is)| was != is);
     let told = changed.map(|((name, was), (_, is))| format!("{name} was \"{}\", is \"{}\"", cell(was), cell(is)));
     told.collect::<Vec<_>>().join("; ")
-}
-
-fn cut(text: &str, max: usize) -> String {
-    let plain = text::plain(text);
-    match plain.char_indices().nth(max) {
-        Some((at, _)) => format!("{}…", &plain[..at]),
-        None => plain,
-    }
 }
