@@ -162,25 +162,34 @@ pub fn warn_of_timed_approvals(place: &OpenClawHome, namespace: Option<&str>) {
 
 /// The command that makes or stores a new token for an owner; `flags` lead to the same home.
 pub fn login_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> String {
-    login_mode(owner, place, None).login_command(&owner.namespace.value) + flags
+    login_mode(owner, place).login_command(&owner.namespace.value) + flags
 }
 
 /// The mode of a login: that in force, or where nobody is logged in and nothing says one, the entry's, or the one of a
 /// home that has signed tokens itself, as a logout leaves it.
-pub fn login_mode(owner: &Owner, place: &OpenClawHome, entry: Option<&Entry>) -> Mode {
+pub fn login_mode(owner: &Owner, place: &OpenClawHome) -> Mode {
     if owner.record.is_some() || owner.mode.origin != Origin::Default {
         return owner.mode.value;
     }
-    let of_entry = entry.and_then(Entry::mode).and_then(Mode::named);
+    let entry = entry(place).ok().flatten();
+    let of_entry = entry.as_ref().and_then(Entry::mode).and_then(Mode::named);
     let signs = || place.jwt_secret_file().exists().then_some(Mode::OssLocal);
     of_entry.or_else(signs).unwrap_or(owner.mode.value)
 }
 
-/// The same in a home where perhaps nobody is logged in: then of the hook's entry counts what a login would be told, and
-/// a namespace that is a guess is left out.
-pub fn first_login_command(owner: &Owner, place: &OpenClawHome, entry: Option<&Entry>, flags: &str) -> String {
+/// The same in a home where perhaps nobody is logged in: a namespace that is a guess is left out.
+pub fn first_login_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> String {
     let namespace = (!owner.namespace.origin.is_guess()).then_some(owner.namespace.value.as_str());
-    login_mode(owner, place, entry).login_command_of(namespace) + flags
+    login_mode(owner, place).login_command_of(namespace) + flags
+}
+
+/// The same in a home of Sigilum's own installer, which has a token and no record: the secret lies in its checkout.
+pub fn installers_login_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> String {
+    let checkout = match login_mode(owner, place) {
+        Mode::OssLocal => " --source-home <folder>",
+        Mode::Managed => "",
+    };
+    format!("{}{checkout}{flags}", login_command(owner, place, ""))
 }
 
 /// A command of ours as it is typed where it begins otherwise, as another user: `program` in the place of our name.

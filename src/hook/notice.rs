@@ -35,6 +35,8 @@ pub enum Review {
     Dashboard(String),
     /// In a terminal: a local Sigilum has no dashboard.
     Terminal,
+    /// The same after this command: nobody is logged in.
+    AfterLogin(String),
     /// In this very chat, by command.
     Chat,
 }
@@ -64,13 +66,13 @@ impl Review {
     fn link(&self) -> String {
         match self {
             Self::Dashboard(url) => format!(" Review: {url}"),
-            Self::Terminal | Self::Chat => String::new(),
+            Self::Terminal | Self::AfterLogin(_) | Self::Chat => String::new(),
         }
     }
 
     /// Whether an answer names the request's id.
     fn takes_ids(&self) -> bool {
-        matches!(self, Self::Terminal | Self::Chat)
+        !matches!(self, Self::Dashboard(_))
     }
 
     fn advice(&self) -> String {
@@ -79,11 +81,8 @@ impl Review {
                 "Review: {url}\nTo approve: sign in there, compare service and key with what you expect, and approve; \
                  reject what you do not know."
             ),
-            Self::Terminal => {
-                "A local Sigilum has no dashboard. To approve: compare service and key with what you expect, \
-                               then, in a terminal: sigilum-authz-notify authz approve ID; reject what you do not know."
-                    .to_owned()
-            }
+            Self::Terminal => in_a_terminal(""),
+            Self::AfterLogin(log_in) => in_a_terminal(&format!("{log_in} && ")),
             Self::Chat => {
                 "To approve: compare service and key with what you expect, then type here: /sigilum approve ID; \
                            what you do not know: /sigilum reject ID"
@@ -91,6 +90,13 @@ impl Review {
             }
         }
     }
+}
+
+fn in_a_terminal(before: &str) -> String {
+    format!(
+        "A local Sigilum has no dashboard. To approve: compare service and key with what you expect, then, in a terminal: \
+         {before}sigilum-authz-notify authz approve ID; reject what you do not know."
+    )
 }
 
 /// Where a link of a notice may lead: what a person recorded, where that may be shown.

@@ -367,6 +367,49 @@ fn a_plain_refresh_in_a_home_of_sigilums_installer_keeps_the_token_and_asks_for_
     assert_ne!(stored(env), home.token);
 }
 
+/// There and after a logout, each text names the login of the mode that `auth status` finds.
+#[test]
+fn a_login_is_named_in_the_mode_of_the_entry() {
+    let api = Api::start(JWT_SECRET);
+    let id = "cl_0123456789abcdef01234567";
+    api.add_claim("alice", json!({"claim_id": id, "service": "mail"}));
+    let home = Installed::new(&api.url(), true, 3600);
+    let env = &home.env;
+    let log_in = "sigilum-authz-notify auth login --mode oss-local --namespace alice";
+    let notice = env.run(["hook", "run", "--event", "command:new"]).expect(0).stdout;
+    let step = format!("in a terminal: {log_in} --source-home <folder> && sigilum-authz-notify authz approve ID;");
+    assert!(notice.contains(&step), "{notice}");
+    for words in [vec!["authz", "approve", id, "--yes"], vec!["authz", "list"]] {
+        let refused = env.run(words).expect(4);
+        assert!(
+            refused.stderr.ends_with(&format!("next: {log_in}\n")),
+            "{}",
+            refused.stderr
+        );
+    }
+    let doctor = env.run(["doctor"]).output().stdout;
+    let step = format!("{log_in} --source-home <folder> && sigilum-authz-notify watch --install-unit\n");
+    assert!(doctor.contains(&step), "{doctor}");
+    // The steps, by who knows the folder.
+    let source = home.checkout.root.to_str().unwrap();
+    env.run(log_in.split(' ').skip(1))
+        .args(["--source-home", source])
+        .expect(0);
+    env.run(["auth", "logout"]).expect(0);
+    for words in [
+        ["hook", "run", "--event", "command:new"].as_slice(),
+        &["auth", "status"],
+        &["authz", "list"],
+    ] {
+        let output = env.run(words).output();
+        let says = output.stdout + &output.stderr;
+        assert!(
+            says.contains(log_in) && !says.contains("--mode managed"),
+            "{words:?}: {says}"
+        );
+    }
+}
+
 #[test]
 fn a_refresh_by_the_secret_that_signed_the_stored_token_needs_no_api() {
     let env = TestEnv::new();

@@ -50,6 +50,32 @@ fn status(env: &TestEnv, code: i32) -> Value {
     serde_json::from_str(&output.stdout).unwrap()
 }
 
+/// Whatever is wrong with the file, it gives no token: as `auth status` and `doctor` say.
+#[test]
+fn a_token_file_that_does_not_count_is_no_token_to_show() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let spoil: [fn(&std::path::Path); 3] = [
+        |file| std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o666)).unwrap(),
+        |file| {
+            std::fs::rename(file, file.with_extension("was")).unwrap();
+            symlink(file.with_extension("was"), file).unwrap();
+        },
+        |file| {
+            std::fs::remove_file(file).unwrap();
+            std::fs::create_dir(file).unwrap();
+        },
+    ];
+    for spoil in spoil {
+        let env = TestEnv::new();
+        env.login().expect(0);
+        spoil(&env.sigilum("owner-token-alice.jwt"));
+        let shown = env.run(["auth", "show"]).expect(4);
+        assert_eq!(shown.stdout, "");
+        assert!(shown.stderr.contains("\n  next: "), "{}", shown.stderr);
+        env.run(["auth", "status"]).expect(4);
+    }
+}
+
 #[test]
 fn the_state_follows_the_tokens_life() {
     let now = now();

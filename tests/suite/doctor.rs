@@ -376,6 +376,18 @@ fn home_and_files() {
             after: Gone,
             set_up: |home| home.chmod(".sigilum/hook.json", 0o644),
         },
+        Row {
+            check: "workspace",
+            state: "warn",
+            code: 0,
+            text: "~/.openclaw/.sigilum lies in the workspace ~/.openclaw of an agent, which can read the owner token there",
+            next: "give that agent another workspace in ~/.openclaw/openclaw.json, then: sigilum-authz-notify auth refresh \
+                   --namespace alice",
+            after: Stays,
+            set_up: |home| {
+                home.edit_config(|config| config["agents"] = json!({"defaults": {"workspace": "~/.openclaw"}}));
+            },
+        },
         // To make one private that somebody else may have written would make it count.
         Row {
             check: "files",

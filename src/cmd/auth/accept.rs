@@ -5,7 +5,6 @@ use crate::error::{Error, ExitCode, Result};
 use crate::home::OpenClawHome;
 use crate::local_token::SigningSecret;
 use crate::mode::Mode;
-use crate::openclaw::entry::Entry;
 use crate::origin::Origin;
 use crate::settings::{self, Owner, Sourced};
 use crate::token::claims::{self, Inspected};
@@ -24,9 +23,9 @@ pub enum Action {
 }
 
 /// How a managed login gets its token; or, in a home that Sigilum's own installer made for a local API, how that API's
-/// secret is named. The entry decides nothing but which of the two is said.
-pub(super) fn how_to_get_a_token(owner: &Owner, place: &OpenClawHome, entry: Option<&Entry>) -> Result<String> {
-    if context::login_mode(owner, place, entry) == Mode::Managed {
+/// secret is named.
+pub(super) fn how_to_get_a_token(owner: &Owner, place: &OpenClawHome) -> Result<String> {
+    if context::login_mode(owner, place) == Mode::Managed {
         return Ok(source::HOW_TO_GET_ONE.to_owned());
     }
     let log_in = Mode::OssLocal.login_command(&owner.namespace.value);

@@ -114,19 +114,13 @@ struct Done {
 }
 
 /// The token that a person gave, or what one is signed with.
-fn new_token(
-    owner: &mut Owner,
-    given: Option<Given>,
-    env: &Env,
-    place: &OpenClawHome,
-    hook: &HookPlan,
-) -> Result<NewToken> {
+fn new_token(owner: &mut Owner, given: Option<Given>, env: &Env, place: &OpenClawHome) -> Result<NewToken> {
     if let Some(given) = given {
         return Ok(NewToken::Given(given));
     }
     if owner.mode.value == Mode::Managed {
         let error = Error::new(ExitCode::Token, "Managed mode requires an explicit owner JWT");
-        return Err(error.next(accept::how_to_get_a_token(owner, place, hook.entry.as_ref())?));
+        return Err(error.next(accept::how_to_get_a_token(owner, place)?));
     }
     owner::agree_on_checkout(owner, place)?;
     let api = LocalApi::find(owner, place)?;
@@ -158,7 +152,7 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     if !args.force {
         store::refuse_foreign(&owner.token_file)?;
     }
-    let token = new_token(&mut owner, given, env, place, &hook)?;
+    let token = new_token(&mut owner, given, env, place)?;
     if let NewToken::Given(given) = &token {
         given.says.doubts(now).into_iter().for_each(output::warn);
     }

@@ -24,10 +24,14 @@ pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
     }
     let entry_env = || Ok(context::entry_env_if_readable(&place));
     let owner = owner::owner(query(args, &entry_env), env, &place, false)?;
-    let entry = context::entry(&place).ok().flatten();
-    let log_in = context::first_login_command(&owner, &place, entry.as_ref(), &context::place_flags(&args.place));
+    let log_in = context::first_login_command(&owner, &place, &context::place_flags(&args.place));
     let now = time::now();
-    let token = owner.stored_token()?.ok_or_else(|| not_found(&owner, &log_in))?;
+    // Whatever is wrong with the file, it gives no token.
+    let stored = owner.stored_token().map_err(|mut error| {
+        error.code = ExitCode::Token;
+        error
+    });
+    let token = stored?.ok_or_else(|| not_found(&owner, &log_in))?;
     write_line(out, token.expose_secret())?;
     let mut code = ExitCode::Token;
     let why = match claims::inspect(&token) {

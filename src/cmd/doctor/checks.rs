@@ -34,6 +34,7 @@ const AUTH: &[View] = &[View::AuthStatus];
 const CHECKS: [Check; 24] = [
     check("home", HOOK, home::home),
     check("files", BOTH, home::files),
+    check("workspace", BOTH, home::workspace),
     check("leftovers", &[], home::leftovers),
     check("config", BOTH, config::config),
     check("onboarded", &[], config::onboarded),
@@ -59,7 +60,16 @@ const CHECKS: [Check; 24] = [
 ];
 
 /// What a home with a broker has nothing to do with: the token is elsewhere.
-const OF_A_TOKEN: [&str; 7] = ["network", "token", "stored", "api", "clock", "local-api", "watcher"];
+const OF_A_TOKEN: [&str; 8] = [
+    "workspace",
+    "network",
+    "token",
+    "stored",
+    "api",
+    "clock",
+    "local-api",
+    "watcher",
+];
 
 /// What concerns a broker's own folder, where no OpenClaw runs.
 const OF_A_BROKER: [&str; 9] = [

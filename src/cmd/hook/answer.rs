@@ -155,7 +155,7 @@ impl<'a> HookRequest<'a> {
         let now_ms = time::now_ms();
         let typed_file = args.owner.token_file.is_some();
         let entry = entry.as_ref().filter(|_| !typed_file);
-        Ok(Self {
+        let mut request = Self {
             review: Review::new(owner.mode.value, caller.dashboard()),
             caller,
             http,
@@ -165,7 +165,14 @@ impl<'a> HookRequest<'a> {
             now_ms,
             deadline,
             before: Arc::new(before),
-        })
+        };
+        // The entry's token is the hook's alone.
+        if request.review == Review::Terminal && request.owner.record.is_none() {
+            let flags = caller.place.flags(&caller.env);
+            let log_in = context::installers_login_command(&request.owner, &caller.place, &flags);
+            request.review = Review::AfterLogin(caller.typed(&log_in));
+        }
+        Ok(request)
     }
 
     /// The command that makes or stores a new token.

@@ -11,7 +11,7 @@ use crate::home::OpenClawHome;
 use crate::hook_record::{self, HookRecord};
 use crate::mode::Mode;
 use crate::openclaw::hook_files::Kind;
-use crate::openclaw::lock;
+use crate::openclaw::{lock, workspace};
 use crate::token::{record, store};
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
@@ -142,6 +142,35 @@ fn anew(path: &Path, facts: &Facts) -> String {
         Some(kind) => fs::remake(path, &format!("sigilum-authz-notify {}", install(kind, facts))),
         None => format!("look at it, then remove it: {}", fs::removal(path)),
     }
+}
+
+/// A token that agents read is theirs: OpenClaw lets an agent read and write all of its workspace.
+pub(super) fn workspace(name: &'static str, facts: &Facts) -> Vec<Finding> {
+    let place = facts.place;
+    let token = facts.token.as_ref().ok().map(|token| token.owner.token_file.clone());
+    let token = token.unwrap_or_else(|| place.sigilum_dir());
+    let around = |path: &Path| workspace::around(path, facts.config_value(), place);
+    let found = [place.sigilum_dir(), token]
+        .into_iter()
+        .filter(|path| path.exists())
+        .find_map(|path| Some((around(&path)?, path)));
+    let Some((workspace, path)) = found else {
+        return Vec::new();
+    };
+    let text = format!(
+        "{} lies in the workspace {} of an agent, which can read the owner token there and decide in your place",
+        path.display(),
+        workspace.display()
+    );
+    let next = format!(
+        "give that agent another workspace in {}, then: {}",
+        place.config.display(),
+        facts
+            .token
+            .as_ref()
+            .map_or_else(|_| facts.command("doctor"), |token| super::token::renew(token, facts))
+    );
+    vec![Finding::warn(name, text, next)]
 }
 
 pub(super) fn leftovers(name: &'static str, facts: &Facts) -> Vec<Finding> {

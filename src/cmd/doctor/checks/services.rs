@@ -136,7 +136,13 @@ pub(super) fn watcher(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let needs_one = facts.token.as_ref().is_ok_and(|token| token.why_not.is_none());
     let start = || match facts.place.is_a_brokers() {
         true => "start the broker again, which renews it: docs/broker.md".to_owned(),
-        false => facts.command("watch --install-unit"),
+        false => {
+            let install = facts.command("watch --install-unit");
+            // A watcher goes by the record of a login.
+            let token = facts.token.as_ref().ok().filter(|token| token.owner.record.is_none());
+            let log_in = token.map(|token| context::installers_login_command(&token.owner, facts.place, "") + " && ");
+            log_in.unwrap_or_default() + &install
+        }
     };
     let command = facts.env.var(token_command::VARIABLE);
     let command = command.and_then(|text| TokenCommand::parse(text, token_command::VARIABLE, facts.env.pairs()).ok());

@@ -13,7 +13,7 @@ use crate::time;
 const CLOCK_SECONDS: u64 = 300;
 
 fn log_in(token: &TokenStatus, facts: &Facts) -> String {
-    context::first_login_command(&token.owner, facts.place, facts.entry().flatten(), "")
+    context::first_login_command(&token.owner, facts.place, "")
 }
 
 pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
@@ -50,7 +50,7 @@ pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
     vec![Finding::ok(name, format!("{whose}: {}, {expiry}", token.state.text()))]
 }
 
-fn renew(token: &TokenStatus, facts: &Facts) -> String {
+pub(super) fn renew(token: &TokenStatus, facts: &Facts) -> String {
     match token.owner.mode.value {
         Mode::OssLocal => facts.command(&format!("auth refresh --namespace {}", token.namespace)),
         Mode::Managed => log_in(token, facts),
