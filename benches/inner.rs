@@ -162,7 +162,7 @@ fn long_notice() -> Row {
     let body = body.to_string();
     let review = Review::new(Mode::Managed, None);
     many(100, &mut || {
-        let pending = requests::decode(body.as_bytes()).expect("a good answer");
+        let pending = requests::decode(body.as_bytes(), sigilum_authz_notify::request::PAGE).expect("a good answer");
         let about = About {
             namespace: "alice",
             review: &review,

@@ -176,13 +176,24 @@ pub struct Pending {
     pub requests: Vec<AuthorizationRequest>,
     /// How many there are in all; `None` where that is not known.
     pub total: Option<u64>,
+    /// How many of them are too long to be read, each by itself.
+    pub too_long: u64,
 }
 
 impl Pending {
     /// How many wait at least, and whether that is known to be all.
     pub fn count(&self) -> (u64, bool) {
-        let known = self.requests.len() as u64;
-        (self.total.unwrap_or(0).max(known), self.total.is_some())
+        (self.total.unwrap_or(0).max(self.known()), self.total.is_some())
+    }
+
+    /// How many are known to be there, read or not.
+    pub fn known(&self) -> u64 {
+        self.requests.len() as u64 + self.too_long
+    }
+
+    /// Whether what could be read was read.
+    pub fn is_all_but_too_long(&self) -> bool {
+        self.count() == (self.known(), true)
     }
 
     /// Whether no request is missing.

@@ -7,5 +7,6 @@ pub mod dev_vars;
 pub mod gateway;
 pub mod http;
 pub mod local_db;
+mod pages;
 pub mod requests;
 pub mod secrets;

@@ -19,7 +19,7 @@ pub fn check(input: &[u8]) {
     cleaned(&String::from_utf8_lossy(body));
 
     let parsed = serde_json::from_slice::<Value>(body).ok();
-    let pending = match requests::decode(body) {
+    let pending = match requests::decode(body, PAGE) {
         Ok(pending) => pending,
         Err(DecodeError::NotJson) => return assert!(parsed.is_none(), "JSON was refused"),
         Err(_) => return,

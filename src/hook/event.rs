@@ -3,6 +3,7 @@
 use crate::hook::notice::Form;
 use crate::hook_record::Groups;
 use crate::text;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The longest event that is read: 1 MiB.
@@ -55,12 +56,39 @@ pub struct Readers {
 
 /// The JSON object in `bytes`. The error says where it is broken and quotes nothing: an old handler's events hold a token.
 pub fn parse(bytes: &[u8]) -> Result<Value, String> {
-    let value: Value = serde_json::from_slice(&text::readable_json(bytes))
+    let text = text::readable_json(bytes);
+    let value: Value = serde_json::from_slice(&text)
+        .or_else(|error| known_fields(&text).ok_or(error))
         .map_err(|error| format!("it is not JSON, line {} column {}", error.line(), error.column()))?;
     match value.is_object() {
         true => Ok(value),
         false => Err("it is not a JSON object".to_owned()),
     }
+}
+
+/// What counts of an event in which something else is more than can be held: nested too deeply, a number without measure.
+fn known_fields(text: &[u8]) -> Option<Value> {
+    #[derive(Default, Deserialize, Serialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct Fields {
+        #[serde(deserialize_with = "crate::request::whole", skip_serializing_if = "Option::is_none")]
+        id: Option<u64>,
+        #[serde(deserialize_with = "crate::request::text", rename = "type")]
+        kind: Option<String>,
+        #[serde(deserialize_with = "crate::request::text")]
+        action: Option<String>,
+        #[serde(deserialize_with = "crate::request::text")]
+        session_key: Option<String>,
+        #[serde(deserialize_with = "crate::request::text")]
+        chat_type: Option<String>,
+        #[serde(deserialize_with = "crate::request::text")]
+        sender_id: Option<String>,
+        #[serde(deserialize_with = "crate::request::text")]
+        command_source: Option<String>,
+    }
+    let is_object = text.trim_ascii_start().starts_with(b"{");
+    let fields: Fields = serde_json::from_slice(text).ok().filter(|_| is_object)?;
+    serde_json::to_value(fields).ok()
 }
 
 impl Event {

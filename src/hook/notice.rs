@@ -170,6 +170,7 @@ pub fn pending((count, all): (u64, bool), listed: &[Listed], about: &About, form
         }
         match count.saturating_sub(described as u64) {
             0 => {}
+            _ if listed.is_empty() => text += "\nNone of them could be read here.",
             more if described == 0 => drop(write!(text, "\n{more} without room for details here.")),
             more => drop(write!(text, "\nAnd {more} more.")),
         }
@@ -198,18 +199,29 @@ pub fn since(became: &[(&str, Option<&str>, Option<&str>)]) -> Option<String> {
     (!became.is_empty()).then(|| format!("Sigilum: since you last looked:{}", lines.collect::<String>()))
 }
 
-/// What the operator must know when the answer was too long to be read. It may be long because of a stranger's request,
-/// made so that the others are not seen.
-pub fn too_long(about: &About, form: Form) -> String {
-    let what = "the list of requests is too long to be read";
+/// What the operator must know of so many requests that are too long to be read, or of a list of which nothing could be
+/// read (`None`). It may be a stranger's, made so that the others are not seen.
+pub fn too_long(count: Option<u64>, about: &About, form: Form) -> String {
+    let what = match count {
+        None => "the list of requests is too long to be read".to_owned(),
+        Some(1) => "1 request is too long to be read".to_owned(),
+        Some(count) => format!("{count} requests are too long to be read"),
+    };
     let link = about.review.link();
-    match form {
-        Form::Full => format!(
-            "Sigilum: {what} for namespace {}; a request that is made so long may be there to hide others.{link}",
-            about.namespace
-        ),
-        Form::Brief => format!("Sigilum: {what}.{link}"),
+    if form == Form::Brief {
+        return format!("Sigilum: {what}.{link}");
     }
+    let step = match (&count, about.review.takes_ids()) {
+        (None, true) => {
+            " To see those for one service, in a terminal: sigilum-authz-notify authz list --service <service>"
+        }
+        _ => &link,
+    };
+    format!(
+        "Sigilum: {what} for namespace {}; a request that is made so long may be there to hide others. It runs out \
+         within 24 h, unless it is answered.{step}",
+        about.namespace
+    )
 }
 
 /// What the operator must know or do, when requests could not be looked up: `what` ends without a full stop, `command`
@@ -347,6 +359,7 @@ mod tests {
                 ..request("payments")
             }],
             total: Some(1),
+            ..Pending::default()
         };
         assert_eq!(
             notice(&only, &hosted(), Form::Full).unwrap(),
@@ -368,6 +381,7 @@ mod tests {
                 ..request("payments")
             }],
             total: Some(1),
+            ..Pending::default()
         };
         let local = Review::new(Mode::OssLocal, None);
         assert_eq!(
@@ -448,6 +462,7 @@ mod tests {
         let many = Pending {
             requests,
             total: Some(23),
+            ..Pending::default()
         };
         let text = notice(&many, &hosted(), Form::Full).unwrap();
         let lines: Vec<&str> = text.lines().collect();
@@ -469,6 +484,7 @@ mod tests {
         let uncounted = Pending {
             requests: vec![AuthorizationRequest::default(); 20],
             total: None,
+            ..Pending::default()
         };
         let text = notice(&uncounted, &hosted(), Form::Full).unwrap();
         assert!(
@@ -481,6 +497,7 @@ mod tests {
         let bare = Pending {
             requests: Vec::new(),
             total: Some(u64::MAX),
+            ..Pending::default()
         };
         let text = notice(&bare, &hosted(), Form::Full).unwrap();
         assert!(
@@ -545,7 +562,7 @@ mod tests {
             total in proptest::option::of(any::<u64>()),
             now in any::<i64>(),
         ) {
-            let all = Pending { requests, total };
+            let all = Pending { requests, total, too_long: 0 };
             let review = Review::new(Mode::Managed, Some(&"https://x.example/".repeat(6)));
             let about = About { namespace: "alice", review: &review, now };
             for form in [Form::Full, Form::Brief] {
@@ -588,6 +605,7 @@ mod tests {
         let all = Pending {
             requests: vec![full; 20],
             total: Some(u64::MAX),
+            ..Pending::default()
         };
         let url = format!("https://{}", "x".repeat(112));
         // An ID for each takes its room.

@@ -138,7 +138,9 @@ pub fn list(
             let _ = write!(text, "\nID {id}: {}", line(listed, now));
         }
         let more = count.saturating_sub(described as u64);
-        if more > 0 {
+        if listed.is_empty() {
+            text += "\nNone of them could be read here.";
+        } else if more > 0 {
             let _ = write!(
                 text,
                 "\nAnd {more} more; in a terminal: sigilum-authz-notify authz list"

@@ -201,6 +201,7 @@ mod tests {
         Pending {
             requests: requests.to_vec(),
             total: Some(requests.len() as u64),
+            ..Pending::default()
         }
     }
 

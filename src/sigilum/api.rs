@@ -1,13 +1,13 @@
 //! The Sigilum API: the requests of a namespace.
 
-use crate::request::{PAGE, Pending, Which};
+use crate::request::{Pending, Which};
 use crate::sigilum::http::{self, Http, HttpError, LoopbackTrust, Method, Request, Response, Url};
+use crate::sigilum::pages::{Pages, Span};
 use crate::sigilum::requests;
 use crate::sigilum::requests::DecodeError;
 use crate::time;
 use secrecy::SecretString;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// After so long the API is asked once more where it is busy: while somebody writes to its database, it answers 503.
@@ -96,20 +96,33 @@ pub struct Api<'a> {
 }
 
 impl Api<'_> {
-    /// Whether the API lets this token see what waits, with one request, and what the API's clock says (Unix seconds).
-    /// `budget` is for all of it.
+    /// Whether the API lets this token see what waits, and what the API's clock says (Unix seconds): with one request, and
+    /// another one where what waits is too long to be read. `budget` is for all of it.
     pub fn check(&self, token: &SecretString, budget: Duration) -> (Result<(), ApiError>, Option<i64>) {
-        match self.ask(token, &Which::PENDING, 0, budget) {
-            Ok(answer) => (listed(&answer).map(drop), answer.date),
+        let end = Instant::now() + budget;
+        let ask = |which, left| self.ask(token, which, Span::FIRST, left);
+        let answer = match ask(&Which::PENDING, budget) {
+            // Of this service there is none: it is no slug.
+            Err(HttpError::TooLong(_)) => {
+                let none = Which {
+                    service: Some("-"),
+                    ..Which::PENDING
+                };
+                ask(&none, end.saturating_duration_since(Instant::now()))
+            }
+            answer => answer,
+        };
+        match answer {
+            Ok(answer) => (Page::of(&answer, Span::FIRST).map(drop), answer.date),
             Err(error) => (Err(error.into()), None),
         }
     }
 
     /// The requests that are asked for, page by page, once more after a pause where the API is busy. What is known when a
-    /// later page fails, or at the `deadline`, is told.
+    /// later page fails, or at the `deadline`, is told, and so is how many are too long to be read.
     pub fn requests(&self, token: &SecretString, which: &Which, deadline: Instant) -> Result<Pending, ApiError> {
-        let first = patiently(deadline, |left| self.page(token, which, 0, left))?;
-        Ok(self.to_its_end(first, token, which, deadline))
+        let first = patiently(deadline, |left| self.page(token, which, Span::FIRST, left));
+        self.to_its_end(first, token, which, deadline)
     }
 
     /// As [`Api::requests`] of what is pending, asked once, and not looked at further where the answer has the very bytes
@@ -121,59 +134,62 @@ impl Api<'_> {
         deadline: Instant,
     ) -> Result<(Option<Pending>, Option<Print>), Unanswered> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let answer = self.ask(token, &Which::PENDING, 0, left).map_err(ApiError::from)?;
-        let print = (answer.status == 200).then(|| Print::of(&answer));
+        let asked = self.ask(token, &Which::PENDING, Span::FIRST, left);
+        let print = asked.as_ref().ok().filter(|answer| answer.status == 200).map(Print::of);
         if print.is_some() && print == known {
             return Ok((None, print));
         }
-        let first = listed(&answer).map_err(|error| Unanswered {
-            error,
-            retry_after: answer.retry_after,
-        })?;
+        let first = match &asked {
+            Ok(answer) => Page::of(answer, Span::FIRST),
+            Err(error) => Err((*error).into()),
+        };
         // Of further pages the first one tells nothing.
-        let print = print.filter(|_| first.is_all());
+        let print = print.filter(|_| first.as_ref().is_ok_and(|page| page.requests.is_all()));
         let all = self.to_its_end(first, token, &Which::PENDING, deadline);
+        let all = all.map_err(|error| Unanswered {
+            error,
+            retry_after: asked.ok().and_then(|answer| answer.retry_after),
+        })?;
         Ok((Some(all), print))
     }
 
-    /// The list that begins with this page.
-    fn to_its_end(&self, mut all: Pending, token: &SecretString, which: &Which, deadline: Instant) -> Pending {
-        let left = || deadline.saturating_duration_since(Instant::now());
-        let mut received = all.requests.len();
-        let mut ids = BTreeSet::new();
-        let mut is_new = |id: &str| ids.insert(id.to_owned());
-        all.requests.retain(|request| request.id().is_none_or(&mut is_new));
-        for _ in 1..which.most.div_ceil(PAGE) {
-            if received == 0 || all.is_all() {
-                break;
-            }
-            let Ok(page) = self.page(token, which, received, left()) else {
-                break;
-            };
-            let (known, count) = (all.requests.len(), page.requests.len());
-            received += count;
-            // The list may have moved meanwhile.
-            let page = page.requests.into_iter();
-            all.requests
-                .extend(page.filter(|request| request.id().is_some_and(&mut is_new)));
-            if count < PAGE {
-                let known = all.requests.len() as u64;
-                all.total.get_or_insert(known);
-            }
-            if all.requests.len() == known {
-                break;
+    /// The list that begins with this page, or with an answer that was too long.
+    fn to_its_end(
+        &self,
+        first: Result<Page, ApiError>,
+        token: &SecretString,
+        which: &Which,
+        deadline: Instant,
+    ) -> Result<Pending, ApiError> {
+        let mut pages = Pages::new(which.most);
+        let mut too_long = None;
+        let mut first = Some(first);
+        while let Some(span) = pages.next() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let page = first.take();
+            match page.unwrap_or_else(|| self.page(token, which, span, left)) {
+                Ok(page) => pages.take(page.requests, page.bytes),
+                Err(error @ ApiError::Http(HttpError::TooLong(_))) => {
+                    too_long = Some(error);
+                    pages.too_long();
+                }
+                Err(error) if !pages.is_read() => return Err(too_long.unwrap_or(error)),
+                Err(_) => break,
             }
         }
-        all
+        match too_long.filter(|_| !pages.is_read()) {
+            Some(error) => Err(error),
+            None => Ok(pages.end()),
+        }
     }
 
-    fn page(&self, token: &SecretString, which: &Which, offset: usize, budget: Duration) -> Result<Pending, ApiError> {
-        listed(&self.ask(token, which, offset, budget)?)
+    fn page(&self, token: &SecretString, which: &Which, span: Span, budget: Duration) -> Result<Page, ApiError> {
+        Page::of(&self.ask(token, which, span, budget)?, span)
     }
 
     /// `GET <api>/v1/namespaces/<namespace>/claims?status=pending&limit=200`
-    fn ask(&self, token: &SecretString, which: &Which, offset: usize, budget: Duration) -> Result<Response, HttpError> {
-        let (limit, offset) = (PAGE.to_string(), offset.to_string());
+    fn ask(&self, token: &SecretString, which: &Which, span: Span, budget: Duration) -> Result<Response, HttpError> {
+        let (limit, offset) = (span.limit.to_string(), span.offset.to_string());
         let mut query = vec![("status", which.status), ("limit", limit.as_str())];
         query.extend(which.service.map(|service| ("service", service)));
         query.extend((offset != "0").then_some(("offset", offset.as_str())));
@@ -194,10 +210,21 @@ impl Api<'_> {
     }
 }
 
-fn listed(answer: &Response) -> Result<Pending, ApiError> {
-    match answer.status {
-        200 => Ok(requests::decode(&answer.body)?),
-        _ => Err(refusal(answer)),
+/// One answer.
+struct Page {
+    requests: Pending,
+    bytes: usize,
+}
+
+impl Page {
+    fn of(answer: &Response, span: Span) -> Result<Self, ApiError> {
+        match answer.status {
+            200 => Ok(Self {
+                requests: requests::decode(&answer.body, span.limit)?,
+                bytes: answer.body.len(),
+            }),
+            _ => Err(refusal(answer)),
+        }
     }
 }
 

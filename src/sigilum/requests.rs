@@ -22,8 +22,9 @@ pub enum DecodeError {
     Unexpected,
 }
 
-/// Reads the API's answer. Missing and odd fields are `None`; of a longer list only [`PAGE`] requests are kept.
-pub fn decode(body: &[u8]) -> Result<Pending, DecodeError> {
+/// Reads the API's answer to who asked for at most `limit` requests. Missing and odd fields are `None`; of a longer list
+/// only [`PAGE`] requests are kept.
+pub fn decode(body: &[u8], limit: usize) -> Result<Pending, DecodeError> {
     let body = text::readable_json(body);
     let Object(answer) = serde_json::from_slice::<Object<Answer>>(&body).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => DecodeError::NoRequests,
@@ -32,10 +33,11 @@ pub fn decode(body: &[u8]) -> Result<Pending, DecodeError> {
     let List { kept, length } = answer.claims.ok_or(DecodeError::NoRequests)?;
     let total = answer.pagination.and_then(|Object(page)| page.total);
     // A list that is shorter than asked for is all of it, whatever else the answer leaves out.
-    let length_of_all = || (length < PAGE as u64).then_some(length);
+    let length_of_all = || (length < limit as u64).then_some(length);
     Ok(Pending {
         requests: kept,
         total: total.map(|total| total.max(length)).or_else(length_of_all),
+        too_long: 0,
     })
 }
 
@@ -115,7 +117,7 @@ mod tests {
     use super::*;
 
     fn decode(body: &str) -> Result<Pending, DecodeError> {
-        super::decode(body.as_bytes())
+        super::decode(body.as_bytes(), PAGE)
     }
 
     #[test]

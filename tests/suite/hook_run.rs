@@ -896,7 +896,8 @@ fn what_the_other_side_can_do_to_us() {
         assert_eq!(
             direct.message(),
             "Sigilum: the list of requests is too long to be read for namespace alice; a request that is made so long may \
-             be there to hide others."
+             be there to hide others. It runs out within 24 h, unless it is answered. To see those for one service, in a \
+             terminal: sigilum-authz-notify authz list --service <service>"
         );
         person.api.fault(fault);
         let group = person.ask(json!({"chatType": "group"}));
@@ -1040,6 +1041,55 @@ fn no_token_in_any_output() {
                 assert!(!printed.contains(signature), "{fault:?}: {printed}");
             }
         }
+    }
+}
+
+#[test]
+fn long_requests_hide_no_others() {
+    let person = Person::new();
+    let add = |number: u32, length: usize| {
+        let fields =
+            json!({"claim_id": format!("cl_{number}"), "service": format!("s{number}"), "subject": "x".repeat(length)});
+        person.api.add_claim(NS, fields);
+    };
+    (1..=22).for_each(|number| add(number, 60_000));
+    let answer = person.ask(json!({}));
+    assert!(answer.message().starts_with("Sigilum: 22 requests wait"), "{answer:?}");
+    assert!(answer.message().contains("\n5) new: service \"s"), "{answer:?}");
+    // What is too long by itself is told beside the others.
+    add(23, 1 << 20);
+    let answer = person.ask(json!({}));
+    assert_eq!(answer.messages.len(), 2, "{answer:?}");
+    assert!(
+        answer.messages[0].starts_with("Sigilum: 23 requests wait"),
+        "{answer:?}"
+    );
+    assert!(answer.messages[0].contains("\n5) new: service \"s"), "{answer:?}");
+    assert!(
+        answer.messages[1].starts_with("Sigilum: 1 request is too long to be read for namespace alice;"),
+        "{answer:?}"
+    );
+}
+
+/// Other fields of an event are ignored, whatever they hold.
+#[test]
+fn what_is_ignored_in_an_event_may_be_anything() {
+    let person = Person::new();
+    person.api.add_claim(NS, json!({"claim_id": "cl_1", "service": "mail"}));
+    let event = person.event(json!({})).to_string();
+    let event = event.strip_suffix('}').unwrap();
+    let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
+    for odd in [&deep, "1e999999", "-1e999999", r#"{"a":[1e400]}"#] {
+        let output = person
+            .env
+            .run(["hook", "run"])
+            .stdin(format!("{event},\"more\":{odd}}}"))
+            .expect(0);
+        let answer = Answer::of(&output);
+        assert!(
+            answer.message().starts_with("Sigilum: 1 request waits"),
+            "{odd:.20}: {answer:?}"
+        );
     }
 }
 

@@ -3,7 +3,7 @@
 use sigilum_authz_notify::hook::notice::{self, About, Form, Review};
 use sigilum_authz_notify::hook::seen::Seen;
 use sigilum_authz_notify::mode::Mode;
-use sigilum_authz_notify::request::{AuthorizationRequest, Pending};
+use sigilum_authz_notify::request::{AuthorizationRequest, PAGE, Pending};
 use sigilum_authz_notify::sigilum::requests;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,7 +23,7 @@ fn notice(pending: &Pending, form: Form) -> Option<String> {
 }
 
 fn notices(body: &[u8]) -> String {
-    let pending = match requests::decode(body) {
+    let pending = match requests::decode(body, PAGE) {
         Ok(pending) => pending,
         Err(error) => return format!("(no notice: {error})\n"),
     };
@@ -281,6 +281,7 @@ fn no_text_of_a_stranger_becomes_a_link_a_command_or_a_mention_in_any_chat() {
         let pending = Pending {
             requests: vec![request],
             total: Some(1),
+            ..Pending::default()
         };
         let notice = notice(&pending, Form::Full).unwrap();
         assert_eq!(notice.lines().count(), 4, "{notice}");

@@ -174,6 +174,7 @@ impl Surroundings for World {
         Heard::List(Pending {
             total: Some(requests.len() as u64),
             requests,
+            ..Pending::default()
         })
     }
 

@@ -1,7 +1,7 @@
 //! `authz approve`, `reject`, `revoke`: shown, asked, decided one by one, and told what was done and what was not.
 
 use super::asked::Asked;
-use super::site::Site;
+use super::site::{self, Site};
 use super::{target, text};
 use crate::authz::decide::{Decided, Desk, Stopped, Wanted};
 use crate::authz::decision_log::How;
@@ -13,6 +13,7 @@ use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::request::{AuthorizationRequest, Decision};
 use crate::sigilum::api::ApiError;
 use crate::sigilum::decisions::Refusal;
+use crate::sigilum::http::{BODY_CAP, HttpError};
 use crate::time;
 use std::io::Write;
 
@@ -36,8 +37,13 @@ pub fn reject(args: &AuthzRejectArgs, env: &Env, out: &mut dyn Write) -> Result<
     let requests = match args.all {
         true => {
             let found = site.requests("pending", None).map_err(|error| site.not_asked(error))?;
-            if !found.is_all() {
+            if !found.is_all_but_too_long() {
                 output::warn("more wait than could be read: run the command again for the rest");
+            }
+            let too_long = site::too_long("pending", &found);
+            too_long.iter().for_each(output::warn);
+            if too_long.is_some() && found.requests.is_empty() {
+                return Err(site.not_asked(HttpError::TooLong(BODY_CAP).into()));
             }
             found.requests
         }

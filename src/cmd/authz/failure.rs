@@ -6,7 +6,7 @@ use crate::authz::decide::Stopped;
 use crate::authz::decision_log::{DecisionLog, Outcome};
 use crate::cmd::context;
 use crate::error::{Error, ExitCode};
-use crate::hook::notice::DASHBOARD;
+use crate::hook::notice::{self, DASHBOARD};
 use crate::mode::Mode;
 use crate::request::{AuthorizationRequest, Decision, seconds};
 use crate::sigilum::api::ApiError;
@@ -38,6 +38,16 @@ impl Site {
                 format!(
                     "start the local Sigilum API at {}, and run the command again",
                     self.origin()
+                ),
+            ),
+            ApiError::Http(HttpError::TooLong(_)) if local => {
+                (ExitCode::Failure, self.command("authz list --service <service>"))
+            }
+            ApiError::Http(HttpError::TooLong(_)) => (
+                ExitCode::Failure,
+                format!(
+                    "look at them in the dashboard, {}",
+                    notice::dashboard(self.dashboard.as_deref())
                 ),
             ),
             ApiError::Http(_) | ApiError::Status(429 | 500..) => {

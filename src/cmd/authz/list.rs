@@ -1,6 +1,6 @@
 //! `authz list`: the requests of a namespace.
 
-use super::site::{MOST, Site};
+use super::site::{self, MOST, Site};
 use super::text;
 use crate::authz::short_id::short;
 use crate::authz::timed;
@@ -90,13 +90,14 @@ pub fn print(site: &Site, asked: &List, notes: &mut Vec<String>, out: &mut dyn W
     let mut found = Vec::new();
     for status in statuses {
         let requests = read(site, status, asked.service.as_deref(), notes)?;
-        if !requests.is_all() {
+        if !requests.is_all_but_too_long() {
             let (count, _) = requests.count();
             notes.push(format!(
                 "of at least {count} {status} requests only {} could be read",
                 requests.requests.len()
             ));
         }
+        notes.extend(site::too_long(status, &requests));
         found.push((*status, requests));
     }
     let timed = timed::read(&site.place).unwrap_or_else(|error| {
@@ -124,6 +125,10 @@ pub fn print(site: &Site, asked: &List, notes: &mut Vec<String>, out: &mut dyn W
     }
     match asked.json {
         true => write_json(out, &Report { requests: lines }),
+        false if lines.is_empty() && found.iter().any(|(_, requests)| requests.too_long > 0) => write_line(
+            out,
+            format_args!("No request of namespace {} could be read.", site.namespace()),
+        ),
         false => table(site, &lines, listed, out),
     }
 }

@@ -243,6 +243,17 @@ impl Site {
     }
 }
 
+/// What is to say of requests of a status that are too long to be read, each by itself.
+pub fn too_long(status: &str, found: &Pending) -> Option<String> {
+    let what = match found.too_long {
+        0 => return None,
+        1 => format!("1 {status} request is too long to be read (over 1 MiB)"),
+        count => format!("{count} {status} requests are too long to be read (over 1 MiB each)"),
+    };
+    let runs_out = "; what is not answered within 24 h runs out";
+    Some(what + if status == "pending" { runs_out } else { "" })
+}
+
 /// Where an owner's API is, and the token that may go there; `flags` lead to the same home.
 fn api_and_token(owner: &Owner, http: &Http, place: &OpenClawHome, flags: &str) -> Result<(Url, SecretString)> {
     let url = owner.checked_api_url(http.options().insecure)?;

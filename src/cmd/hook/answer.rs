@@ -252,6 +252,10 @@ impl<'a> HookRequest<'a> {
             }
             None => {}
         }
+        if pending.too_long > 0 {
+            let told = notice::too_long(Some(pending.too_long), &self.about(), audience.form);
+            answer.messages.push(told);
+        }
         if audience.is_owner {
             answer.messages.extend(self.since(seen.owner_looked(&whose)));
         }
@@ -392,10 +396,10 @@ impl<'a> HookRequest<'a> {
                 "another user of this machine may be listening in place of the Sigilum API, so it was not asked"
                     .to_owned()
             }
-            // It stays so until somebody answers the request that makes it so long.
+            // It stays so until the requests that make it so long run out.
             ApiError::Http(HttpError::TooLong(_)) => {
                 return Answer {
-                    messages: vec![notice::too_long(&self.about(), form)],
+                    messages: vec![notice::too_long(None, &self.about(), form)],
                     ..Answer::log(log)
                 };
             }

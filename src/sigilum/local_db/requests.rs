@@ -53,6 +53,7 @@ fn requests(conn: &Connection, namespace: &str, which: &Which) -> Result<Pending
     Ok(Pending {
         requests,
         total: Some(total),
+        too_long: 0,
     })
 }
 

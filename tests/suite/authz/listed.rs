@@ -101,6 +101,70 @@ fn an_id_that_is_a_flag_is_none() {
 }
 
 #[test]
+fn long_requests_hide_no_others() {
+    let world = World::new();
+    for number in 1..=22 {
+        world.request(number, "mail");
+        world.api.change(&id(number), "subject", "x".repeat(60_000));
+    }
+    assert_eq!(ids(&world, "").len(), 22);
+    let status = world.env.run(["auth", "status"]).output().stdout;
+    assert!(status.contains("accepted"), "{status}");
+    // One that is too long by itself.
+    world.api.change(&id(3), "subject", "x".repeat(1 << 20));
+    let listed = world.authz("list").expect(0);
+    let says = "note: 1 pending request is too long to be read (over 1 MiB); what is not answered within 24 h runs out";
+    assert!(listed.stderr.contains(says), "{}", listed.stderr);
+    assert_eq!(listed.stdout.lines().count(), 22);
+    let rejected = world.authz("reject --all --yes").expect(0);
+    assert!(
+        rejected.stderr.contains("1 pending request is too long"),
+        "{}",
+        rejected.stderr
+    );
+    assert_eq!(world.api.posts().len(), 21);
+    // It alone.
+    let alone = world.authz("list").expect(0).stdout;
+    assert_eq!(alone, "No request of namespace alice could be read.\n");
+    let alone = world.authz("reject --all --yes").expect(1);
+    assert!(
+        alone.stderr.contains("next: look at them in the dashboard, "),
+        "{}",
+        alone.stderr
+    );
+}
+
+/// What an owner compares is whole, on a terminal of any width and in a pipe.
+#[test]
+fn what_tells_requests_apart_is_never_cut() {
+    let world = World::new();
+    let (service, agent) = ("github-production-".repeat(4), "a-".repeat(20));
+    let key_of = |letter: &str| format!("ed25519:MCowBQYDK2VwAyEA{}{letter}Ttt=", letter.repeat(39));
+    for (number, letter) in [(1, "a"), (2, "b")] {
+        world.request(number, &format!("{service}{letter}"));
+        world.api.change(&id(number), "public_key", key_of(letter));
+        world.api.change(&id(number), "agent_name", agent.as_str());
+    }
+    let piped = world.authz("list").expect(0).stdout;
+    let on_terminal = world.authz("list").on_terminal(true).end().stderr;
+    let asked = world.authz(&format!("approve {}", id(1))).at_a_terminal("n\n").stderr;
+    for letter in ["a", "b"] {
+        let (service, key) = (
+            format!("{service}{letter}"),
+            format!("{0}..{1}{letter}Ttt", letter.repeat(8), letter.repeat(4)),
+        );
+        for shown in [&piped, &on_terminal] {
+            assert!(shown.contains(&service) && shown.contains(&key), "{shown}");
+        }
+    }
+    assert!(piped.contains(&agent), "{piped}");
+    assert!(
+        asked.contains(&format!("{service}a")) && asked.contains(&key_of("a")),
+        "{asked}"
+    );
+}
+
+#[test]
 fn all_pages_and_how_long_a_request_lives() {
     let world = World::new();
     for number in 1..=450 {
