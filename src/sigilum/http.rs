@@ -2,8 +2,9 @@
 //!
 //! - https, or plain http to this machine only: an address in 127/8, `::1`, or exactly `localhost`, which is never
 //!   looked up but pinned to those addresses. `SIGILUM_ALLOW_INSECURE_HTTP=1` lifts it.
-//! - To this machine only where the server's socket belongs to us, to root or to the user that the request names
-//!   (Linux): a port that is free just now is anybody's to listen on. Looked at between connecting and the first byte.
+//! - To this machine only where who listens, and who has the connection's other end, is us, root or the user that the
+//!   request names (Linux): a port that is free just now is anybody's to listen on. Looked at between connecting and
+//!   the first byte, for each connection.
 //! - No user info in a URL. No redirect is followed. Nothing is decompressed.
 //! - Never through a proxy for this machine nor for plain http; for https through the one that `HTTPS_PROXY` or
 //!   `ALL_PROXY` names and `NO_PROXY` does not exclude, by CONNECT, so that a proxy sees ciphertext only.
@@ -24,6 +25,8 @@ pub use url::{UrlError, check_url, doubts, is_this_machine, join};
 use crate::env::Env;
 use crate::time;
 use error::{find, reason};
+use hyper_util::client::legacy::connect::{Connection, HttpInfo};
+use listener::Ends;
 use reqwest::header::{HeaderName, HeaderValue};
 pub use reqwest::{Method, Url};
 use roots::Roots;
@@ -204,8 +207,19 @@ impl fmt::Debug for Response {
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Route {
     secure: bool,
-    /// The one address of this machine that is connected to, and whose server may be there. `None`: another machine.
-    here: Option<(SocketAddr, LoopbackTrust)>,
+    /// `None`: another machine.
+    here: Option<Here>,
+}
+
+/// The way to a server on this machine.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Here {
+    /// The one address that is connected to.
+    address: SocketAddr,
+    /// Whose server may be there.
+    trust: LoopbackTrust,
+    /// A listener of root's that is there already ([`ListenerError::Handed`]).
+    known: Option<u64>,
 }
 
 /// The client. Made without any work; what a request needs is set up at the first one and kept, so that a resident
@@ -251,8 +265,16 @@ impl Http {
         }
         let mut nobody = HttpError::Refused;
         for address in here {
-            let here = Some((address, request.trust));
-            match self.send_by(Route { secure, here }, request, end) {
+            let trust = request.trust;
+            let by = |known| {
+                let here = Some(Here { address, trust, known });
+                self.send_by(Route { secure, here }, request, end)
+            };
+            let answer = match by(None) {
+                Err(HttpError::Listener(ListenerError::Handed(_, listener))) => by(Some(listener)),
+                answer => answer,
+            };
+            match answer {
                 // Nothing was sent yet, and localhost has two addresses.
                 Err(HttpError::Refused) => {}
                 Err(error @ HttpError::Listener(_)) => nobody = error,
@@ -319,10 +341,8 @@ impl Http {
             return Ok(client.clone());
         }
         let client = match (route.here, route.secure) {
-            (Some((address, trust)), true) => {
-                secure_client(pinned(builder(&self.options), address, trust), &self.options.roots)?
-            }
-            (Some((address, trust)), false) => plain_client(pinned(builder(&self.options), address, trust))?,
+            (Some(here), true) => secure_client(pinned(builder(&self.options), here), &self.options.roots)?,
+            (Some(here), false) => plain_client(pinned(builder(&self.options), here))?,
             (None, true) => secure_client(
                 through_proxy(builder(&self.options), &self.options)?,
                 &self.options.roots,
@@ -397,14 +417,21 @@ fn builder(options: &Options) -> reqwest::ClientBuilder {
 }
 
 /// Connects to one address of this machine only, and sends nothing before it is known whose server is there.
-fn pinned(builder: reqwest::ClientBuilder, address: SocketAddr, trust: LoopbackTrust) -> reqwest::ClientBuilder {
-    let check = move |connection| {
-        let checked: Result<(), BoxError> = listener::check(address, trust).map_err(Into::into);
-        std::future::ready(checked.map(|()| connection))
-    };
+fn pinned(builder: reqwest::ClientBuilder, here: Here) -> reqwest::ClientBuilder {
     builder
-        .resolve_to_addrs("localhost", &[SocketAddr::new(address.ip(), 0)])
-        .connector_layer(AndThenLayer::new(check))
+        .resolve_to_addrs("localhost", &[SocketAddr::new(here.address.ip(), 0)])
+        .connector_layer(AndThenLayer::new(move |connection| checked(connection, here)))
+}
+
+async fn checked<C: Connection>(connection: C, here: Here) -> Result<C, BoxError> {
+    let mut extras = Default::default();
+    connection.connected().get_extras(&mut extras);
+    let ends = extras.get::<HttpInfo>().map(|info| Ends {
+        ours: info.local_addr(),
+        theirs: info.remote_addr(),
+    });
+    listener::check(ends.ok_or(ListenerError::Unlisted)?, here.trust, here.known).await?;
+    Ok(connection)
 }
 
 fn plain_client(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, HttpError> {

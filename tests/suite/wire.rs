@@ -32,9 +32,19 @@ fn recorder(answer: &'static str) -> (u16, Receiver<String>) {
 }
 
 fn record(listener: TcpListener, answer: &'static str) -> (u16, Receiver<String>) {
+    record_by(|| {}, listener, answer)
+}
+
+/// The same by a thread that begins with `begin`.
+fn record_by(
+    begin: impl FnOnce() + Send + 'static,
+    listener: TcpListener,
+    answer: &'static str,
+) -> (u16, Receiver<String>) {
     let port = listener.local_addr().unwrap().port();
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
+        begin();
         for connection in listener.incoming() {
             let Ok(mut connection) = connection else { return };
             let mut bytes = [0; 4096];
@@ -175,6 +185,76 @@ fn a_server_of_another_user_of_this_machine_gets_nothing() {
                 assert!(head().contains(TOKEN), "{listens} {asked} {trust:?}");
             }
         }
+    }
+}
+
+/// A stranger takes the connection and gives the port free, which the owner's server, as it starts again, has before the
+/// client has looked at who listens.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stranger_who_took_the_connection_and_left_the_port_gets_nothing() {
+    const OWNER: u32 = env::BROKER;
+    if !env::can_be_others() {
+        return;
+    }
+    let become_user = |uid| rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(uid)).unwrap();
+    let http = from_env(&[]);
+    for round in 0..40 {
+        let listener = env::listener_of(env::STRANGER, "127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let url = check_url(&format!("http://{address}/"), false).unwrap();
+        let request = Request::new(Method::GET, url, Duration::from_secs(5));
+        let request = request
+            .bearer(&SecretString::from(TOKEN))
+            .trusting(LoopbackTrust::OursAnd(OWNER));
+        std::thread::scope(|scope| {
+            let taken = scope.spawn(move || {
+                become_user(env::STRANGER);
+                let (mut connection, _) = listener.accept().unwrap();
+                drop(listener);
+                connection.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+                let mut got = Vec::new();
+                let _ = connection.read_to_end(&mut got);
+                String::from_utf8_lossy(&got).into_owned()
+            });
+            let owner = scope.spawn(move || {
+                become_user(OWNER);
+                loop {
+                    if let Ok(listener) = TcpListener::bind(address) {
+                        return listener;
+                    }
+                }
+            });
+            let answer = http.send(&request);
+            let stranger = HttpError::Listener(ListenerError::Stranger(env::STRANGER));
+            assert_eq!(answer.err(), Some(stranger), "{round}");
+            drop(owner.join().unwrap());
+            let got = taken.join().unwrap();
+            assert!(!got.contains(TOKEN), "{round}: {got}");
+        });
+    }
+}
+
+/// As nginx does it: root listens, and another user's process takes what comes.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_of_roots_may_hand_its_connections_on() {
+    if !env::can_be_others() {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let worker = || rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(env::STRANGER)).unwrap();
+    let (port, heads) = record_by(worker, listener, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let http = from_env(&[]);
+    for round in 0..3 {
+        let answer = get(&http, &format!("http://127.0.0.1:{port}/"), Duration::from_secs(5));
+        assert_eq!(answer.unwrap().status, 200, "{round}");
+        let mut head = heads.recv_timeout(Duration::from_secs(5)).unwrap();
+        if head.is_empty() {
+            // The worker had taken this one before it was looked at, and its listener was not known yet.
+            head = heads.recv_timeout(Duration::from_secs(5)).unwrap();
+        }
+        assert!(head.contains(TOKEN), "{round}: {head}");
     }
 }
 
