@@ -2,6 +2,7 @@
 
 use super::config;
 use super::include::holds_include;
+use crate::error::Result;
 use crate::home::OpenClawHome;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -11,13 +12,16 @@ use std::collections::BTreeMap;
 const BESIDE: [&str; 2] = ["env", "proxy"];
 
 /// The SHA-256, in hexadecimal digits, of what the config says of a channel, includes resolved and keys sorted, with its
-/// [`BESIDE`]; `None` where there is nothing, or it cannot be read.
-pub fn fingerprint(place: &OpenClawHome, channel: &str) -> Option<String> {
-    let config = config::read(place).ok().flatten()?;
-    if config.refused.is_some() {
-        return None;
-    }
-    of_value(&config.value, channel)
+/// [`BESIDE`]; `None` where there is nothing, or an include stays in it.
+///
+/// # Errors
+/// [`ExitCode::Config`](crate::error::ExitCode::Config) for a config that cannot be read, or that OpenClaw refuses.
+pub fn fingerprint(place: &OpenClawHome, channel: &str) -> Result<Option<String>> {
+    let Some(config) = config::read(place)? else {
+        return Ok(None);
+    };
+    config.check()?;
+    Ok(of_value(&config.value, channel))
 }
 
 fn of_value(config: &Value, channel: &str) -> Option<String> {

@@ -123,8 +123,8 @@ fn record(home: &Home, fields: Value) {
     let env = sigilum_authz_notify::env::Env::from_pairs([("HOME", home.env.home().to_str().unwrap())]);
     let place = sigilum_authz_notify::home::find(Some(&home.env.openclaw()), None, &env).unwrap();
     let channels = match sigilum_authz_notify::openclaw::channel::fingerprint(&place, "telegram") {
-        Some(fingerprint) => json!({"telegram": fingerprint}),
-        None => json!({}),
+        Ok(Some(fingerprint)) => json!({"telegram": fingerprint}),
+        _ => json!({}),
     };
     let mut record = json!({"decider_channels": channels, "namespace": "alice", "deciders": [ME, "irc:alice!~a@host"], "senders": ["telegram:2"]});
     for (name, field) in fields.as_object().unwrap() {
@@ -476,12 +476,10 @@ fn a_channel_that_is_set_otherwise_decides_nothing() {
         CONFIG.replace("telegram", "matrix"),
         CONFIG.replace(r#""A": "1""#, r#""A": "1", "HTTPS_PROXY": "http://127.0.0.1:9""#),
         CONFIG.replace("\"env\"", "\"proxy\": {\"enabled\": true}, \"env\""),
-        CONFIG.replace(telegram, r#"{"$include": "./none.json"}"#),
         CONFIG.replace(
             telegram,
             r#"{"$include": "./part.json", "apiRoot": "http://127.0.0.1:9"}"#,
         ),
-        "{".to_owned(),
         "{}".to_owned(),
     ];
     let refusal = "Sigilum: nothing was decided: the settings of channel telegram (or env, or proxy) in openclaw.json changed \
@@ -493,6 +491,23 @@ fn a_channel_that_is_set_otherwise_decides_nothing() {
         assert_eq!(chat.asks("approve cl_00000001"), refusal, "{config}");
         chat.nothing_was_decided();
     }
+    // Nobody knows whether it changed.
+    let unread = "Sigilum: nothing was decided: openclaw.json cannot be read, nor how channel telegram is set in it; what is \
+                  wrong with it: sigilum-authz-notify doctor";
+    let no_include = CONFIG.replace(telegram, r#"{"$include": "./none.json"}"#);
+    for config in [Some("{"), Some(&no_include), None] {
+        match config {
+            Some(text) => drop(chat.env.write_config(text)),
+            None => {
+                std::fs::remove_file(chat.env.config()).unwrap();
+                rustix::fs::mkfifoat(rustix::fs::CWD, chat.env.config(), rustix::fs::Mode::RWXU).unwrap();
+            }
+        }
+        assert!(chat.asks("list").starts_with("Sigilum: 1 request waits"), "{config:?}");
+        assert_eq!(chat.asks("approve cl_00000001"), unread, "{config:?}");
+        chat.nothing_was_decided();
+    }
+    std::fs::remove_file(chat.env.config()).unwrap();
     // Changed while OpenClaw confirms.
     chat.env.write_config(CONFIG);
     chat.types("approve cl_00000001", json!({}));

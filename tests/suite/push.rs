@@ -214,7 +214,7 @@ fn config(home: &Home, server: &str) -> Value {
 /// What `hook install --deciders` records of that channel.
 fn fingerprint(home: &Home) -> Option<String> {
     let place = sigilum_authz_notify::home::OpenClawHome::at(home.env.openclaw());
-    sigilum_authz_notify::openclaw::channel::fingerprint(&place, "matrix")
+    sigilum_authz_notify::openclaw::channel::fingerprint(&place, "matrix").unwrap()
 }
 
 /// A command of the chat stands only in a message to who decides there.

@@ -43,10 +43,15 @@ pub fn rows(facts: &Facts) -> Vec<Decider> {
 }
 
 /// Why nothing is decided on a channel: its settings in openclaw.json are not those that the deciders were recorded with,
-/// so that another server may speak there. `flags` lead to the home.
+/// so that another server may speak there, or cannot be read. `flags` lead to the home.
 pub fn unvouched(record: &HookRecord, place: &OpenClawHome, channel: &str, flags: &str) -> Option<String> {
     let recorded = record.decider_channels.get(channel);
-    let now = channel::fingerprint(place, channel);
+    let Ok(now) = channel::fingerprint(place, channel) else {
+        return Some(format!(
+            "openclaw.json cannot be read, nor how channel {channel} is set in it; what is wrong with it: \
+             sigilum-authz-notify doctor{flags}"
+        ));
+    };
     if recorded.is_some() && recorded == now.as_ref() {
         return None;
     }

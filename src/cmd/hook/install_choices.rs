@@ -113,7 +113,7 @@ fn notify(record: &mut HookRecord, target: &str, place: &OpenClawHome, env: &Env
         text => Some(text.parse().map_err(|_| invalid_target(text))?),
     };
     let channel = record.notify.as_ref().map(|target| &target.channel);
-    let missing = channel.filter(|channel| channel::fingerprint(place, channel).is_none());
+    let missing = channel.filter(|channel| matches!(channel::fingerprint(place, channel), Ok(None)));
     Ok(missing.map(|channel| {
         format!("notify: openclaw.json has no settings of channel {channel}, so nobody is told there; set it up")
     }))
@@ -199,14 +199,18 @@ fn vouch(record: &mut HookRecord, deciders: &[String], place: &OpenClawHome) -> 
             continue;
         }
         notes.push(match channel::fingerprint(place, channel) {
-            Some(fingerprint) => {
+            Ok(Some(fingerprint)) => {
                 record.decider_channels.insert(channel.to_owned(), fingerprint);
                 format!(
                     "decisions come over channel {channel} as openclaw.json sets it now; look at it: openclaw config get \
                      channels.{channel}"
                 )
             }
-            None => format!(
+            Err(why) => format!(
+                "deciders: nothing is decided over channel {channel}: {}; correct it, then give --deciders again",
+                why.text()
+            ),
+            Ok(None) => format!(
                 "deciders: openclaw.json has no settings of channel {channel}, so nothing is decided there; set it up, \
                  then give --deciders again"
             ),

@@ -60,10 +60,13 @@ impl Home {
         wanted.is_some_and(|Wanted { target, .. }| {
             let mut deciders = chosen.deciders.iter().flatten();
             let recorded = chosen.decider_channels.get(&target.channel);
+            let is_as_recorded = |recorded: &String| {
+                let now = channel::fingerprint(&self.place, &target.channel);
+                now.is_ok_and(|now| now.as_ref() == Some(recorded))
+            };
             is_vouched(&target.channel)
                 && deciders.any(|decider| *decider == target.to_string())
-                && recorded.is_some()
-                && recorded == channel::fingerprint(&self.place, &target.channel).as_ref()
+                && recorded.is_some_and(is_as_recorded)
         })
     }
 
