@@ -32,7 +32,13 @@ impl Site {
         let (code, next) = match error {
             ApiError::Expired | ApiError::Unauthorized => (ExitCode::Token, self.login()),
             ApiError::Forbidden => (ExitCode::Token, self.command("auth status")),
-            ApiError::Http(HttpError::Listener(_)) => (ExitCode::Unreachable, self.login() + " --trust-loopback"),
+            ApiError::Http(HttpError::Listener(_)) => (
+                ExitCode::Unreachable,
+                format!(
+                    "see who listens there (ss -ltnp); if that is your Sigilum API all the same: {} --trust-loopback",
+                    self.login()
+                ),
+            ),
             ApiError::Http(HttpError::Refused) if local => (
                 ExitCode::Unreachable,
                 format!(

@@ -194,8 +194,8 @@ impl Admin {
         .because(*why)
         .next(match why {
             HttpError::Listener(_) => {
-                "see who listens there; if that is your Sigilum gateway, in a container perhaps: sigilum-authz-notify \
-                 auth login --trust-loopback"
+                "see who listens there (ss -ltnp); if that is your Sigilum gateway, in a container perhaps: \
+                 sigilum-authz-notify auth login --trust-loopback"
             }
             _ => "see that the Sigilum gateway runs, then run the same command again",
         })
