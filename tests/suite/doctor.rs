@@ -1619,6 +1619,34 @@ fn another_users_home_is_looked_at_and_left_alone() {
 }
 
 /// The worst one counts: without a config nothing runs, without a token nothing is asked.
+/// As `hook install` records none such.
+#[test]
+fn an_openclaw_that_others_can_change_is_not_run() {
+    for through_a_link in [false, true] {
+        let home = Home::new();
+        let marker = home.env.home().join("ran");
+        let program = home.program("openclaw", &format!("echo ran > '{}'\necho '{{}}'", marker.display()));
+        let mut folder = program.parent().unwrap().to_owned();
+        if through_a_link {
+            folder = home.env.home().join("open");
+            std::fs::create_dir(&folder).unwrap();
+            std::fs::rename(&program, folder.join("openclaw")).unwrap();
+            std::os::unix::fs::symlink(folder.join("openclaw"), &program).unwrap();
+        }
+        std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o757)).unwrap();
+        let says = format!("could not trust the program: {}", program.display());
+        let found = home.findings();
+        let found = found.iter().find(|finding| finding["check"] == "openclaw").unwrap();
+        assert!(found["text"].as_str().unwrap().starts_with(&says), "{found}");
+        let status = home.env.run(["hook", "status"]).env("PATH", home.path()).output();
+        assert!(status.stdout.contains(&says), "{}", status.stdout);
+        assert!(!marker.exists());
+        home.run_step(found["next"].as_str().unwrap());
+        home.doctor(&[]);
+        assert!(marker.exists(), "{found}");
+    }
+}
+
 #[test]
 fn the_exit_code_is_that_of_the_worst_fault() {
     let home = Home::new();

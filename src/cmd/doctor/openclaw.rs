@@ -98,6 +98,10 @@ impl OpenClaw {
             self.only_for = Some(format!("the home's owner (user number {uid}) runs: openclaw {words}"));
             return;
         }
+        if let Err(error) = fs::refuse_anothers_program(program) {
+            self.error = Some(error);
+            return;
+        }
         let ran = program::run(program, &args.map(Into::into), &program::environment(env), place, limit);
         self.asked = Some(kind);
         match ran {
@@ -171,9 +175,10 @@ impl OpenClaw {
         }
         let unknown = || format!("unrecognized output ({})", program.display());
         match self.asked {
-            None => match &self.only_for {
-                Some(who) => format!("not asked; {who}"),
-                None => "not asked".to_owned(),
+            None => match (&self.only_for, &self.error) {
+                (Some(who), _) => format!("not asked; {who}"),
+                (None, Some(error)) => format!("not asked: {}", error.text()),
+                (None, None) => "not asked".to_owned(),
             },
             Some(Kind::Plugin) => match self.plugin_status() {
                 Some("loaded") => "the plugin is loadable".to_owned(),
