@@ -135,7 +135,7 @@ fn called(matches: &ArgMatches) -> Called {
             .filter_map(text)
             .chain(paths.into_iter().filter_map(path))
             .collect(),
-        openclaw: None,
+        ..Called::default()
     }
 }
 

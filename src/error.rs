@@ -117,8 +117,11 @@ pub struct Called {
     /// `--namespace`, `--source-home` and `--api-db`, for a login and for services; `--api-url` and `--token-file`, for a
     /// login; how to reach the Sigilum gateway, for services.
     pub owner: Vec<(&'static str, String)>,
-    /// Where `openclaw` is, where it is not on PATH and that is known.
+    /// Where `openclaw` is, where it is not on PATH and that is known. Never as root in another user's home: the record
+    /// that says so is theirs.
     pub openclaw: Option<String>,
+    /// As root in another user's home: `sudo -u <owner>`, by whom `openclaw` is run.
+    pub openclaw_as: Option<String>,
 }
 
 impl Called {
@@ -171,6 +174,9 @@ impl Called {
             } else if let Some(variable) = variable(flag) {
                 before += &format!("{variable}={value} ");
             }
+        }
+        if let (Some(owner), Some("openclaw"), false) = (&self.openclaw_as, program, is_anothers) {
+            before = format!("{owner} {before}");
         }
         before + command + &behind + reads
     }
@@ -303,7 +309,7 @@ mod tests {
                 ("--namespace", "alice".to_owned()),
                 ("--api-url", "http://127.0.0.1:9".to_owned()),
             ],
-            openclaw: None,
+            ..Called::default()
         };
         for (step, whole) in [
             ("add --force; or not", "add --force; or not"),
@@ -341,5 +347,15 @@ mod tests {
             assert_eq!(called.complete(step), whole);
             assert_eq!(Called::default().complete(step), step);
         }
+        let called = Called {
+            openclaw_as: Some("sudo -u alice".to_owned()),
+            ..called
+        };
+        assert_eq!(
+            called.complete("mv /a /b && openclaw doctor; it moves openclaw's"),
+            "mv /a /b && sudo -u alice OPENCLAW_STATE_DIR='/a b' OPENCLAW_CONFIG_PATH=/c openclaw doctor; it moves openclaw's"
+        );
+        let step = "sudo -u alice openclaw doctor";
+        assert_eq!(called.complete(step), step);
     }
 }

@@ -18,7 +18,7 @@ mod temp;
 mod temp_name;
 mod trust;
 
-pub use accounts::{account_name, group_number, is_in_group, run_as, user_name, user_number};
+pub use accounts::{account_name, group_number, is_in_group, run_as, sudo_as, user_name, user_number};
 pub use another_user::{another_user, is_of, not_its_owners};
 pub use append::append_line;
 pub use backups::{back_up, drop_links, put_back, remove_empty_folder};

@@ -67,17 +67,29 @@ pub fn called(args: &PlaceArgs) -> Called {
 pub fn called_by_record(called: Called, env: &Env) -> Called {
     let home = called.place.iter().find(|(flag, _)| *flag == "--openclaw-home");
     let home = home.and_then(|(_, quoted)| shell_words::split(quoted).ok()?.pop());
-    let place = home::find(home.as_deref().map(Path::new), None, env).ok();
-    let record = place.and_then(|place| hook_record::read(&place.hook_record_file()).ok()?);
+    let Ok(place) = home::find(home.as_deref().map(Path::new), None, env) else {
+        return called;
+    };
+    let record = hook_record::read(&place.hook_record_file()).ok().flatten();
+    with_openclaw(called, record.as_ref(), &place, env)
+}
+
+/// The same with what a step is to say in the place of `openclaw`: as root in another user's home it is run by that
+/// user, and no program that a record of theirs names is in any step.
+pub fn with_openclaw(called: Called, record: Option<&HookRecord>, place: &OpenClawHome, env: &Env) -> Called {
+    let owner = place.anothers();
+    let own = record.filter(|_| owner.is_none());
     Called {
-        openclaw: record.and_then(|record| off_path(&record, env)),
+        openclaw: own.and_then(|record| off_path(record, env)),
+        openclaw_as: owner.map(fs::sudo_as),
         ..called
     }
 }
 
 /// The `openclaw` that an install saw, as it is typed, where none is on PATH.
-pub fn off_path(record: &HookRecord, env: &Env) -> Option<String> {
-    let recorded = record.openclaw.as_deref().filter(|path| path.is_file())?;
+fn off_path(record: &HookRecord, env: &Env) -> Option<String> {
+    let may = |path: &&Path| path.is_file() && fs::refuse_anothers_program(path).is_ok();
+    let recorded = record.openclaw.as_deref().filter(may)?;
     openclaw_program(env).is_none().then(|| fs::quoted(recorded))
 }
 

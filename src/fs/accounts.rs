@@ -23,13 +23,18 @@ pub fn user_name(uid: u32) -> String {
     name.unwrap_or_else(|| uid.to_string())
 }
 
-/// How a person runs this program as an account. `sudo` takes one without a name by `#` and its number.
+/// How a person runs this program as an account.
 pub fn run_as(uid: u32) -> String {
+    format!("{} sigilum-authz-notify", sudo_as(uid))
+}
+
+/// `sudo -u <account>`, which takes one without a name by `#` and its number.
+pub fn sudo_as(uid: u32) -> String {
     let user = match user_name(uid) {
         name if name == uid.to_string() => format!("'#{uid}'"),
         name => name,
     };
-    format!("sudo -u {user} sigilum-authz-notify")
+    format!("sudo -u {user}")
 }
 
 /// The number of an account that has this name here.

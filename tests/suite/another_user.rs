@@ -515,6 +515,62 @@ fn a_recorded_openclaw_is_not_run_as_root() {
     assert_eq!(watcher.stop(), 0);
 }
 
+/// A step that root runs as printed runs no program of the user's as root: `openclaw` is the user's to run.
+#[test]
+fn no_step_names_root_a_program_that_the_user_recorded() {
+    let Some(users) = users() else { return };
+    let program = users.env.write("bin/openclaw", "#!/bin/sh\n");
+    chmod(program.parent().unwrap(), 0o755);
+    chmod(&program, 0o755);
+    users.give(program.parent().unwrap());
+    let chosen = json!({"namespace": "alice", "openclaw": program, "deciders": ["telegram:1"]});
+    users.write("hook.json", chosen.to_string());
+    let home = users.env.openclaw();
+    let as_owner = format!(
+        "{} OPENCLAW_STATE_DIR={} openclaw ",
+        sigilum_authz_notify::fs::sudo_as(STRANGER),
+        home.display()
+    );
+    let config = fs::read_to_string(users.env.config()).unwrap();
+    let off = r#""plugins": {"enabled": false"#;
+    let set = config.replacen(
+        '{',
+        r#"{"channels": {"telegram": {}}, "plugins": {"enabled": false}, "#,
+        1,
+    );
+    let install = "hook install --as plugin --deciders telegram:1 --senders telegram:1";
+    let on = |now: &str| now.replacen(off, r#""plugins": {"enabled": true"#, 1);
+    let broken = |_: &str| "{".to_owned();
+    type Edit<'a> = &'a dyn Fn(&str) -> String;
+    let edits: [(Edit<'_>, &str, &str); 6] = [
+        (&|_| set.clone(), install, "config get channels.telegram"),
+        (&str::to_owned, "doctor", "config set plugins.enabled true"),
+        (
+            &on,
+            "hook status",
+            "config set commands.ownerAllowFrom '[\"telegram:1\"]'",
+        ),
+        (&broken, "doctor", "config validate"),
+        (&broken, install, "config validate"),
+        (&broken, "hook uninstall", "config validate"),
+    ];
+    for (edit, args, step) in edits {
+        let now = fs::read_to_string(users.env.config()).unwrap();
+        users.env.write_config(edit(&now));
+        users.give(&home);
+        let output = users.root(args).env("PATH", "/usr/bin:/bin").output();
+        let told = output.stdout + &output.stderr;
+        assert!(told.contains(&format!("{as_owner}{step}")), "{args}: {told}");
+        assert!(!told.contains("bin/openclaw "), "{args}: {told}");
+    }
+    // The user's own commands name it.
+    let told = users.user("doctor").env("PATH", "/usr/bin:/bin").output().stdout;
+    assert!(
+        told.contains(&format!("{} config validate", program.display())),
+        "{told}"
+    );
+}
+
 /// What a list of installed files names lies in the hook's folder, and copies in ours: nothing else is moved.
 #[test]
 fn a_list_of_installed_files_moves_nothing_elsewhere() {

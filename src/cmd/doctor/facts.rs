@@ -113,8 +113,7 @@ impl<'a> Facts<'a> {
             entry,
             config,
         };
-        let by_record = |chosen: &HookRecord| context::off_path(chosen, env);
-        facts.called.openclaw = facts.chosen.as_ref().ok().and_then(by_record);
+        facts.called = context::with_openclaw(facts.called, facts.chosen.as_ref().ok(), place, env);
         if view == View::Doctor {
             facts.ask_for_others();
             let usable = |(remote, status): &(Remote, Result<(protocol::Status, u32)>)| {

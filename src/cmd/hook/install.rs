@@ -11,7 +11,7 @@ use crate::cmd::own_program;
 use crate::cmd::owner;
 use crate::cmd::together::Together;
 use crate::env::Env;
-use crate::error::{Called, ExitCode, Result};
+use crate::error::{ExitCode, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
 use crate::mode::Mode;
@@ -196,10 +196,8 @@ impl Job<'_> {
             write_line(out, format!("note: {note}"))?;
         }
         context::tell_not_written(edited, self.place, out)?;
-        let called = Called {
-            openclaw: context::off_path(&self.choice.record, self.env),
-            ..context::called(&self.args.place)
-        };
+        let called = context::called(&self.args.place);
+        let called = context::with_openclaw(called, Some(&self.choice.record), self.place, self.env);
         for need in self.needs(files, edited)? {
             write_line(out, format!("still needed: {}", called.complete(&need)))?;
         }

@@ -4,7 +4,7 @@
 use crate::cli::HookInstallArgs;
 use crate::cmd::context::{self, TRUST_HOME};
 use crate::env::Env;
-use crate::error::{Called, Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::{self, OpenClawHome};
 use crate::hook::command::{VOUCHED, channel_of, is_on_a_channel, is_vouched};
@@ -62,10 +62,7 @@ pub fn choose(record: &mut HookRecord, args: &HookInstallArgs, place: &OpenClawH
     }
     if let Some(text) = &args.deciders {
         let deciders = parse_deciders(text, env)?;
-        let called = Called {
-            openclaw: context::off_path(record, env),
-            ..context::called(&args.place)
-        };
+        let called = context::with_openclaw(context::called(&args.place), Some(record), place, env);
         let vouched = vouch(record, &deciders, place);
         notes.extend(vouched.iter().map(|note| called.complete(note)));
         record.deciders = (!deciders.is_empty()).then_some(deciders);

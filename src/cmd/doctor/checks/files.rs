@@ -255,8 +255,11 @@ pub(super) fn openclaw(name: &'static str, facts: &Facts) -> Vec<Finding> {
     }
     if found.is_empty() {
         let restart = match openclaw.wants_restarts() {
-            true => "; after an install, an uninstall or a switch it needs: openclaw gateway restart",
-            false => "",
+            true => format!(
+                "; after an install, an uninstall or a switch it needs: {}",
+                facts.called.complete("openclaw gateway restart")
+            ),
+            false => String::new(),
         };
         let where_not = match (&openclaw.program, &facts.chosen) {
             (None, Ok(chosen)) if chosen.openclaw.is_none() => {
