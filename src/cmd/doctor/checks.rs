@@ -31,7 +31,7 @@ const HOOK: &[View] = &[View::HookStatus];
 const AUTH: &[View] = &[View::AuthStatus];
 
 /// In the order in which they are shown.
-const CHECKS: [Check; 24] = [
+const CHECKS: [Check; 25] = [
     check("home", HOOK, home::home),
     check("files", BOTH, home::files),
     check("workspace", BOTH, home::workspace),
