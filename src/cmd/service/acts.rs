@@ -144,7 +144,7 @@ impl Look {
             }
         }
         acts.list.push(Act::DeliverKey);
-        Ok(acts.without_doubled_prefix(self.existing.as_ref()))
+        acts.without_doubled(self.existing.as_ref())
     }
 }
 
@@ -158,33 +158,39 @@ impl Acts {
         }
     }
 
-    /// Leaves the connection's prefix out of a secret that was given with it: the Sigilum gateway puts it there itself.
-    pub fn without_doubled_prefix(mut self, existing: Option<&Connection>) -> Self {
+    /// Leaves out of a secret what was given with it and the Sigilum gateway puts there itself.
+    ///
+    /// # Errors
+    /// What is left is no secret.
+    pub fn without_doubled(mut self, existing: Option<&Connection>) -> Result<Self> {
         let planned = self.list.iter().find_map(|act| match act {
-            Act::Create(new) => Some(new.auth_prefix.clone()),
+            Act::Create(new) => Some((Some(new.auth_header_name.clone()), Some(new.auth_prefix.clone()))),
             Act::Patch(patch) => {
                 // With a new mode the gateway chooses the prefix anew.
                 let by_mode = |mode: &String| if mode == "bearer" { "Bearer " } else { "" }.to_owned();
-                patch.auth_prefix.clone().or(patch.auth_mode.as_ref().map(by_mode))
+                let prefix = patch.auth_prefix.clone().or(patch.auth_mode.as_ref().map(by_mode));
+                Some((patch.auth_header_name.clone(), prefix))
             }
             _ => None,
         });
-        let prefix = planned
+        let (name, prefix) = planned.unwrap_or_default();
+        let name = name
+            .or_else(|| Some(existing?.auth_header_name.clone()))
+            .unwrap_or_default();
+        let prefix = prefix
             .or_else(|| Some(existing?.auth_prefix.clone()))
             .unwrap_or_default();
-        if let Some((secret, Source::Given)) = &mut self.secret
-            && let Some(alone) = upstream_secret::without_prefix(secret, &prefix)
-        {
+        if let Some((secret, Source::Given)) = &mut self.secret {
+            let (alone, left_out) = upstream_secret::without_doubled(secret, &name, &prefix)?;
             *secret = alone;
-            self.notes.push(format!(
-                "left out of the upstream secret: {:?} before it, which the Sigilum gateway puts there itself",
-                prefix.trim()
-            ));
-        }
-        if let Some((secret, Source::Given)) = &self.secret {
+            self.notes.extend(left_out.into_iter().map(|what| {
+                format!(
+                    "left out of the upstream secret: {what:?} before it, which the Sigilum gateway puts there itself"
+                )
+            }));
             self.notes.extend(upstream_secret::doubt(secret, &prefix));
         }
-        self
+        Ok(self)
     }
 
     /// Does them, in order.

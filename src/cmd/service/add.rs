@@ -145,7 +145,7 @@ impl Add<'_> {
 
     fn refuse_taken(&self, slot: &Slot) -> Result<()> {
         match &slot.taken_by {
-            Some(other) if self.args.mode == ServiceMode::Gateway => Err(report::taken(self.slug(), other)),
+            Some(other) if self.args.mode == ServiceMode::Gateway => Err(report::taken(self.slug(), other, true)),
             _ if self.args.mode == ServiceMode::Gateway && slot.file_stem != slot.slug => Err(Error::new(
                 ExitCode::Failure,
                 format!(

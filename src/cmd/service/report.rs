@@ -293,15 +293,20 @@ pub(super) fn first_slot(slug: &str) -> Slot {
 }
 
 /// The refusal of the gateway's services for a slug that another namespace has.
-pub(super) fn taken(slug: &str, other: &str) -> Error {
-    Error::new(
+pub(super) fn taken(slug: &str, other: &str, is_new: bool) -> Error {
+    let taken = Error::new(
         ExitCode::Failure,
         format!(
             "could not use the Sigilum gateway for {slug}: the slug is a service of the namespace {other}, and the \
              gateway knows a connection by its slug alone"
         ),
-    )
-    .next("choose another --service-slug, or use --mode native")
+    );
+    match is_new {
+        true => taken.next("choose another --service-slug, or use --mode native"),
+        false => taken.next(format!(
+            "if that service is meant, give its namespace: --namespace {other}"
+        )),
+    }
 }
 
 /// Before a secret goes onto the command line of the gateway's CLI.

@@ -62,7 +62,7 @@ fn holder(site: &Site, slug: &str) -> Result<String> {
     let slot = site.read_db()?.slot(site.namespace(), slug)?;
     match slot.taken_by {
         Some(other) if site.owner.namespace.origin.is_said() || slot.service.is_some() => {
-            Err(report::taken(slug, &other))
+            Err(report::taken(slug, &other, false))
         }
         Some(other) => Ok(other),
         None => Ok(site.namespace().to_owned()),
@@ -113,8 +113,8 @@ impl Set<'_> {
                 [look.finish(&wanted, None)?, self.rotate(key, own)]
             }
         };
-        let batches = batches.map(|acts| acts.without_doubled_prefix(look.existing.as_ref()));
-        Ok((look, batches))
+        let [finish, rotate] = batches.map(|acts| acts.without_doubled(look.existing.as_ref()));
+        Ok((look, [finish?, rotate?]))
     }
 
     /// The key under which the secret goes.

@@ -90,14 +90,8 @@ fn alone(bytes: &[u8]) -> std::result::Result<(SecretString, Vec<&'static str>),
         note(inner.is_some(), what);
         text = inner.unwrap_or(text).trim();
     }
-    if text.is_empty() {
-        return Err("it is empty");
-    }
-    if pasted::is_placeholder(text) {
-        return Err("it only stands for a secret, as a shell or a script leaves it");
-    }
-    if text.contains(['…', '•', '●']) || text.contains("****") {
-        return Err("a part of it is hidden, behind dots or stars");
+    if let Some(why) = stand_in(text) {
+        return Err(why);
     }
     if text.chars().any(char::is_control) {
         return Err("it holds a line break or another control character, which no header can carry");
@@ -116,17 +110,61 @@ fn without_quotes(text: &str) -> Option<&str> {
     QUOTES.into_iter().find_map(inner)
 }
 
+/// Why a text is no secret but stands for one, or for a part of one; so too where a name or a header's word is before it,
+/// as a script without the variable leaves them: `KEY=undefined`, `Bearer `.
+fn stand_in(text: &str) -> Option<&'static str> {
+    let is_hidden = |text: &str| text.contains(['…', '•', '●']) || text.contains("****") || text == "***";
+    match text {
+        "" => Some("it is empty"),
+        text if pasted::is_placeholder(text) => Some("it only stands for a secret, as a shell or a script leaves it"),
+        text if is_hidden(text) => Some("a part of it is hidden, behind dots or stars"),
+        text => match behind(text)? {
+            "" => Some("nothing follows the word or the name that it begins with"),
+            value => stand_in(value),
+        },
+    }
+}
+
+/// What is behind a header's word or a name, where something like that is before it.
+fn behind(text: &str) -> Option<&str> {
+    // A secret that is padded is longer.
+    const SHORT: usize = 16;
+    let of_scheme = |scheme: &&str| without_start(text, scheme).filter(|rest| rest.is_empty() || rest.starts_with(' '));
+    if let Some(rest) = SCHEMES.iter().find_map(of_scheme) {
+        return Some(rest.trim());
+    }
+    if let Some((is_certain, value)) = named(text)
+        && value.trim_matches('=').is_empty()
+    {
+        return (is_certain || text.len() < SHORT).then_some("");
+    }
+    let (name, value) = text.split_once(['=', ':'])?;
+    let is_name = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_- ".contains(&b));
+    Some(value.trim()).filter(|value| is_name && !value.is_empty())
+}
+
+/// A text without what it begins with, in whatever case.
+fn without_start<'a>(text: &'a str, start: &str) -> Option<&'a str> {
+    let (head, rest) = text.split_at_checked(start.len())?;
+    head.eq_ignore_ascii_case(start).then_some(rest)
+}
+
 /// What follows `NAME_OF_IT=` or `export NAME=`. `=` alone are base64's padding, and a name without `_` may be a
 /// cookie's.
 fn without_name(text: &str) -> Option<&str> {
+    let (is_certain, value) = named(text)?;
+    (is_certain && !value.trim_matches('=').is_empty()).then_some(value)
+}
+
+/// What follows a variable's name and `=`, and whether that can be nothing else.
+fn named(text: &str) -> Option<(bool, &str)> {
     let exported = text.strip_prefix("export ");
     let (name, value) = exported.unwrap_or(text).trim_start().split_once('=')?;
     let is_name = name.starts_with(|c: char| c.is_ascii_uppercase())
         && name
             .bytes()
             .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
-    let is_set = !value.trim_matches('=').is_empty();
-    (is_name && is_set && (exported.is_some() || name.contains('_'))).then_some(value)
+    is_name.then_some((exported.is_some() || name.contains('_'), value))
 }
 
 /// What follows `Authorization:`, with which the value of no header begins.
@@ -135,17 +173,39 @@ fn without_header_name(text: &str) -> Option<&str> {
     name.trim().eq_ignore_ascii_case("authorization").then_some(value)
 }
 
-/// The secret without a prefix that the Sigilum gateway puts before it itself: `Bearer abc` under `Bearer `. `None` where
-/// it has none.
-pub(super) fn without_prefix(secret: &SecretString, prefix: &str) -> Option<SecretString> {
-    let (word, text) = (prefix.trim(), secret.expose_secret());
-    let (start, rest) = (text.get(..word.len())?, text.get(word.len()..)?);
-    let is_word = prefix.ends_with(' ') && !word.is_empty() && start.eq_ignore_ascii_case(word);
-    let secret = rest
-        .strip_prefix(' ')
-        .map(str::trim)
-        .filter(|secret| !secret.is_empty());
-    secret.filter(|_| is_word).map(SecretString::from)
+/// The secret without what the Sigilum gateway puts before it itself, and what that was: the name of the header or the
+/// parameter that carries it, and the prefix, `Bearer abc` under `Bearer `.
+///
+/// # Errors
+/// What is left only stands for a secret.
+pub(super) fn without_doubled(secret: &SecretString, name: &str, prefix: &str) -> Result<(SecretString, Vec<String>)> {
+    let (mut text, mut left_out) = (secret.expose_secret(), Vec::new());
+    for (strip, what) in [(without_carrier as Strip, name), (without_prefix, prefix)] {
+        if let Some(rest) = strip(text, what) {
+            text = rest.trim();
+            left_out.push(what.trim().to_owned());
+        }
+    }
+    match stand_in(text).filter(|_| !left_out.is_empty()) {
+        Some(why) => Err(bad_secret(why)),
+        None => Ok((SecretString::from(text), left_out)),
+    }
+}
+
+type Strip = for<'a> fn(&'a str, &str) -> Option<&'a str>;
+
+/// What follows the name of the header or the parameter: `X-Api-Key: abc`, `?api_key=abc`.
+fn without_carrier<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let text = text.strip_prefix(['?', '&']).unwrap_or(text);
+    let rest = without_start(text, name).filter(|_| !name.is_empty())?;
+    rest.trim_start().strip_prefix([':', '='])
+}
+
+/// What follows a prefix that is a word of its own.
+fn without_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let word = prefix.trim();
+    let rest = without_start(text, word).filter(|_| prefix.ends_with(' ') && !word.is_empty())?;
+    rest.strip_prefix(' ')
 }
 
 /// Words with which the value of an `Authorization` header begins (RFC 9110 §11.4, and what APIs made up).
