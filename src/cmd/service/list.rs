@@ -80,9 +80,13 @@ fn mode(site: &Site, service: &Service, connections: Option<&HashSet<String>>) -
     if !service.goes_by_slug {
         return "native";
     }
+    let by_rows = || connection::kind(site, service).map(|kind| kind == ServiceKind::Gateway);
     let is_gateway = match connections {
-        Some(ids) => Some(ids.contains(&service.slug)),
-        None => connection::kind(site, service).map(|kind| kind == ServiceKind::Gateway),
+        Some(ids) if ids.contains(&service.slug) => Some(true),
+        // Kept by a removal, which took the connection.
+        Some(_) if service.active_api_keys == 0 => by_rows().or(Some(false)),
+        Some(_) => Some(false),
+        None => by_rows(),
     };
     match is_gateway {
         Some(true) => "gateway",
