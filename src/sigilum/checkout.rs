@@ -169,16 +169,8 @@ impl Checkout {
     /// # Errors
     /// There is no folder of them, or it can be changed by others.
     pub fn migrations(&self) -> Result<Vec<Migration>> {
-        let folder = self.root.join(API).join("migrations");
-        let what = || format!("could not read the checkout's migrations: {}", folder.display());
-        let fail = |error: std::io::Error| {
-            Error::new(ExitCode::SecretOrDatabase, what())
-                .because(error)
-                .next(format!(
-                    "see whether the checkout is whole: git -C {} status",
-                    fs::quoted(&self.root)
-                ))
-        };
+        let folder = self.migrations_folder();
+        let fail = |error: std::io::Error| self.no_migrations(error.into());
         if !folder.exists() {
             return Err(fail(std::io::ErrorKind::NotFound.into()));
         }
@@ -199,6 +191,30 @@ impl Checkout {
         }
         found.sort_by(|a, b| (number(&a.name), &a.name).cmp(&(number(&b.name), &b.name)));
         Ok(found)
+    }
+
+    /// Refuses a checkout whose migrations can make no database.
+    ///
+    /// # Errors
+    /// As [`Self::migrations`], or there is none.
+    pub fn refuse_without_migrations(&self) -> Result<()> {
+        match self.migrations()?.is_empty() {
+            true => Err(self.no_migrations(anyhow::Error::msg("there is no .sql file in it"))),
+            false => Ok(()),
+        }
+    }
+
+    fn migrations_folder(&self) -> PathBuf {
+        self.root.join(API).join("migrations")
+    }
+
+    fn no_migrations(&self, why: anyhow::Error) -> Error {
+        let folder = self.migrations_folder();
+        let what = format!("could not read the checkout's migrations: {}", folder.display());
+        Error::new(ExitCode::SecretOrDatabase, what).because(why).next(format!(
+            "see whether the checkout is whole: git -C {} status",
+            fs::quoted(&self.root)
+        ))
     }
 
     /// The text of one of the checkout's files, which must be as private as the checkout is; `None`: no such file.

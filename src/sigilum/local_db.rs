@@ -386,7 +386,7 @@ fn create_file(path: &Path, checkout: Option<&Checkout>) -> Result<bool, Problem
     }
     if let Some(checkout) = checkout {
         // A checkout that cannot make the tables gets no empty file either.
-        checkout.migrations()?;
+        checkout.refuse_without_migrations()?;
     }
     fs::create_private_dir(folder_of(path))?;
     if checkout.is_none() {
