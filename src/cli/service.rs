@@ -255,6 +255,9 @@ pub struct ServiceRemoveArgs {
     /// Keep the service's row with its revoked keys, and its requests
     #[arg(long)]
     pub keep: bool,
+    /// Proceed even if the Sigilum gateway, which serves the service, is not reached: its connection stays
+    #[arg(long)]
+    pub force: bool,
     #[command(flatten)]
     pub common: ServiceArgs,
     #[command(flatten)]

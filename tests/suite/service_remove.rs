@@ -101,8 +101,8 @@ fn remove_keeps_the_row_where_that_is_asked_for() {
     assert!(desk.gateway.ids().is_empty() && desk.files().is_empty());
     let sql = "SELECT count(*) FROM service_api_keys WHERE service_id = 'svc_local_linear' AND revoked_at IS NOT NULL";
     assert_eq!(number(&desk.db(), sql), 1);
-    let list = desk.run(["service", "list"]).expect(0);
-    assert!(list.stdout.contains("linear"), "{}", list.stdout);
+    let list = json(&desk.run(["service", "list", "--json"]).expect(0));
+    assert_eq!(list["services"][0]["mode"], "gateway", "{list}");
     // What is left can go later.
     desk.run(["service", "remove", "linear", "--yes"]).expect(0);
     assert_eq!(number(&desk.db(), "SELECT count(*) FROM services"), 0);
@@ -193,4 +193,27 @@ fn remove_stops_at_a_gateway_that_does_not_answer_and_goes_on_later() {
     assert_eq!(number(&desk.db(), "SELECT count(*) FROM services"), 1);
     desk.run(["service", "remove", "linear", "--yes"]).expect(0);
     assert!(desk.files().is_empty() && active(&desk).is_empty() && desk.gateway.ids().is_empty());
+}
+
+#[test]
+fn a_service_of_a_gateway_that_is_gone_for_good_can_be_removed() {
+    let desk = Desk::new();
+    desk.add_linear([]).expect(0);
+    desk.gateway.stop();
+    let remove = ["service", "remove", "linear", "--yes"];
+    let output = desk.run(remove).expect(6);
+    assert!(
+        output.stderr.contains("gone for good, add --force"),
+        "{}",
+        output.stderr
+    );
+    let output = desk.run(remove).args(["--force"]).expect(0);
+    assert!(
+        output
+            .stderr
+            .contains("the connection linear, if it has one, stays there"),
+        "{}",
+        output.stderr
+    );
+    assert!(desk.files().is_empty() && active(&desk).is_empty());
 }

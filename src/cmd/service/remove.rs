@@ -93,7 +93,17 @@ fn find(site: &Site, db: &LocalDb, args: &ServiceRemoveArgs) -> Result<Found> {
         .next("sigilum-authz-notify service list"));
     }
     let mut notes = Vec::new();
-    let gateway = connection::served(site, &slot, &mut notes)?;
+    let gateway = match connection::served(site, &slot, &mut notes) {
+        Err(gone) if gone.code == ExitCode::Unreachable && args.force => {
+            let first = gone.text().lines().next().unwrap_or_default().to_owned();
+            notes.push(format!("{first}; the connection {slug}, if it has one, stays there"));
+            None
+        }
+        Err(gone) if gone.code == ExitCode::Unreachable => {
+            return Err(gone.told(|step| format!("{step}; where it is gone for good, add --force")));
+        }
+        served => served?,
+    };
     if gateway.is_none() && connection::is_native(site, &slot) {
         notes.push(format!(
             "{slug} {}: its own settings still hold the API key, which is worth nothing now",
