@@ -9,9 +9,13 @@ use crate::origin::Origin;
 use crate::settings::Owner;
 use crate::sigilum::checkout::Checkout;
 use crate::sigilum::local_db::{DbError, LocalDb};
+use crate::text::pasted;
 use crate::token::claims::{self, Claims};
 use secrecy::{ExposeSecret, SecretString};
 use std::path::PathBuf;
+
+/// What the local API and we sign with, where a person has it in the environment.
+const VARIABLE: &str = "JWT_SECRET";
 
 /// Random bytes in the embedded database's signing secret; HS256 wants at least 32 (RFC 7518 §3.2).
 const SECRET_BYTES: usize = 48;
@@ -60,11 +64,17 @@ impl LocalApi {
 
     /// The secret that the API signs with: `JWT_SECRET`, else the checkout's `.dev.vars`, else, for the embedded
     /// database, the file `<home>/.sigilum/jwt-secret`, if it has been made. Empty counts as unset.
+    ///
+    /// # Errors
+    /// [`ExitCode::SecretOrDatabase`] for one that only stands for a secret: anybody could sign with it.
     pub fn secret(&self, env: &Env) -> Result<Option<SigningSecret>> {
-        let (value, origin) = if let Some(secret) = env.var("JWT_SECRET") {
-            (Some(secret.into()), Origin::Env("JWT_SECRET"))
+        let (value, origin) = if let Some(secret) = env.var(VARIABLE) {
+            let secret = self.no_stand_in(secret.into(), VARIABLE)?;
+            (Some(secret), Origin::Env(VARIABLE))
         } else if let Some(checkout) = &self.checkout {
-            (checkout.jwt_secret()?, Origin::Checkout)
+            let place = format!("{VARIABLE} in {}", checkout.dev_vars().display());
+            let secret = checkout.jwt_secret()?.map(|secret| self.no_stand_in(secret, &place));
+            (secret.transpose()?, Origin::Checkout)
         } else if self.embedded {
             (self.embedded_secret()?, Origin::Embedded)
         } else {
@@ -111,6 +121,22 @@ impl LocalApi {
     pub fn keeps(&self, secret: &SigningSecret) -> bool {
         let kept = self.secret(&Env::default()).ok().flatten();
         secret.is_new || kept.is_some_and(|kept| kept.value.expose_secret() == secret.value.expose_secret())
+    }
+
+    fn no_stand_in(&self, secret: SecretString, named: &str) -> Result<SecretString> {
+        let why = match secret.expose_secret().trim() {
+            "" => "it is blank",
+            text if pasted::is_placeholder(text) => "it only stands for a secret, as a shell or a script leaves it",
+            _ => return Ok(secret),
+        };
+        let refused = Error::new(
+            ExitCode::SecretOrDatabase,
+            format!("could not sign with {named}: {why}"),
+        );
+        if named == VARIABLE && self.secret_or_new(&Env::default()).is_ok() {
+            return Err(refused.next("unset JWT_SECRET; or set it to the secret of the local API"));
+        }
+        Err(refused.next(self.how_to_tell_the_secret()))
     }
 
     fn embedded_secret(&self) -> Result<Option<SecretString>> {

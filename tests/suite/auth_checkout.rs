@@ -174,6 +174,55 @@ fn jwt_secret_of_the_environment_wins_and_an_empty_one_counts_as_unset() {
     assert!(claims::is_signed_by(&token(&env), &JWT_SECRET.into()));
 }
 
+/// Anybody could sign with such a secret.
+#[test]
+fn what_only_stands_for_a_secret_signs_nothing() {
+    for value in [
+        "undefined",
+        "null",
+        "${JWT_SECRET}",
+        "$JWT_SECRET",
+        "<secret>",
+        " ",
+        " undefined\n",
+    ] {
+        let env = TestEnv::new();
+        let output = env.login().env("JWT_SECRET", value).expect(7);
+        let says = "error: could not sign with JWT_SECRET: ";
+        assert!(output.stderr.contains(says), "{value}: {}", output.stderr);
+        assert!(
+            output.stderr.contains("next: unset JWT_SECRET"),
+            "{value}: {}",
+            output.stderr
+        );
+        assert!(!env.openclaw().exists());
+        env.login().expect(0);
+
+        let checkout = FakeCheckout::new(&env);
+        let command = login(&["--source-home", checkout.root.to_str().unwrap()]);
+        let output = env.run(command.clone()).env("JWT_SECRET", value).expect(7);
+        assert!(
+            output.stderr.contains("next: unset JWT_SECRET"),
+            "{value}: {}",
+            output.stderr
+        );
+        std::fs::write(
+            checkout.api(".dev.vars"),
+            format!("JWT_SECRET='{}'\n", value.trim_end()),
+        )
+        .unwrap();
+        let output = env.run(command).expect(7);
+        let file = checkout.api(".dev.vars");
+        let says = format!("into {}, or: export JWT_SECRET=<secret>", file.display());
+        assert!(
+            value == " " || output.stderr.contains("could not sign with JWT_SECRET in "),
+            "{value}: {}",
+            output.stderr
+        );
+        assert!(output.stderr.contains(&says), "{value}: {}", output.stderr);
+    }
+}
+
 #[test]
 fn a_named_database_needs_a_secret_of_its_own() {
     let env = TestEnv::new();
