@@ -207,7 +207,10 @@ fn both_keys_stay_where_the_gateway_is_not_seen_using_the_new_one() {
         // A person who knows better does not wait.
         let output = rotate();
         let new = desk.read("service-api-key-linear");
-        run_finish(&desk, &output);
+        // It is told that nobody has used it yet.
+        let finished = run_finish(&desk, &output);
+        let says = "nobody was seen using the new one yet: if SIGILUM_SERVICE_API_KEY_LINEAR is set";
+        assert!(finished.stderr.contains(says), "{}", finished.stderr);
         assert_eq!(
             (active(&desk), desk.files()),
             (vec![sha256(&new)], ONE.map(str::to_owned).to_vec())

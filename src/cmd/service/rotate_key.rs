@@ -95,15 +95,17 @@ impl Rotation<'_> {
             false => self.unused(&db, &digest, delivery, slot)?,
         };
         let _lock = self.site.make_and_lock()?;
+        self.check_unchanged(slot, &digest)?;
         match unused {
             Some(why) => {
                 notes.push(why);
                 old = registered.other_keys;
             }
             None => {
-                self.check_unchanged(slot, &digest)?;
+                let unseen = self.unseen(&db, &digest, delivery)?;
                 revoked = steps.run(|| Ok(db.revoke_keys(&slot.id, Some(&digest))?))?;
                 steps.run(|| self.site.workspace.remove(&next_file))?;
+                notes.extend(unseen.filter(|_| !revoked.is_empty()));
             }
         }
         db.close()?;
@@ -215,10 +217,7 @@ impl Rotation<'_> {
         }
         let file = self.site.workspace.key_file(&slot.file_stem);
         let file = file.display();
-        let variable = format!(
-            "SIGILUM_SERVICE_API_KEY_{}",
-            self.slug().to_ascii_uppercase().replace('-', "_")
-        );
+        let variable = self.variable();
         let todo = match delivery {
             None => {
                 let what = match connection::is_native(&self.site, slot) {
@@ -247,6 +246,25 @@ impl Rotation<'_> {
         Ok(Some(format!("{todo}; the old key stays in force until it is revoked")))
     }
 
+    /// What the Sigilum gateway may have its key from.
+    fn variable(&self) -> String {
+        let slug = self.slug().to_ascii_uppercase().replace('-', "_");
+        format!("SIGILUM_SERVICE_API_KEY_{slug}")
+    }
+
+    /// What a person should know who finishes a rotation, where the new key was never seen in use, as that of a native
+    /// service never is.
+    fn unseen(&self, db: &LocalDb, key: &KeyDigest, delivery: Option<KeyDelivery>) -> Result<Option<String>> {
+        if !self.args.finish || delivery.is_none() || db.is_used(key)? {
+            return Ok(None);
+        }
+        Ok(Some(format!(
+            "the old key is revoked, and nobody was seen using the new one yet: if {} is set where the Sigilum gateway \
+             runs, start it again with the new key, or its requests are refused",
+            self.variable()
+        )))
+    }
+
     /// Waits until the API has seen the key in use.
     fn is_used_in_time(&self, db: &LocalDb, key: &KeyDigest) -> Result<bool> {
         let patience = Duration::from_secs(self.args.wait);
@@ -264,7 +282,8 @@ impl Rotation<'_> {
         Ok(false)
     }
 
-    /// Another command may have finished this rotation, and begun the next one, while nobody held the lock.
+    /// Another command may have finished this rotation, and begun the next one, or have removed the service, while nobody
+    /// held the lock.
     fn check_unchanged(&self, slot: &Slot, key: &KeyDigest) -> Result<()> {
         let next = self.site.workspace.key(&report::next_stem(slot))?;
         if next.as_ref().map(KeyDigest::of).as_ref() == Some(key) {
@@ -272,7 +291,7 @@ impl Rotation<'_> {
         }
         Err(Error::new(
             ExitCode::Failure,
-            "could not revoke the old keys: another command has gone on with this rotation",
+            "could not go on with the rotation: another command has finished it, or removed the service",
         )
         .next("sigilum-authz-notify service list"))
     }
