@@ -1,5 +1,6 @@
 //! The process environment, read at one place and once.
 
+use crate::text::pasted::is_no_value;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -68,10 +69,12 @@ impl Env {
         (!value.is_empty()).then(|| PathBuf::from(value))
     }
 
-    /// The same without the white space around it, as OpenClaw reads its variables.
-    pub fn trimmed_path(&self, name: &str) -> Option<PathBuf> {
+    /// The same without the white space around it, as OpenClaw reads its variables; `None` too where a script had no value
+    /// and left `undefined` or `null`.
+    pub fn named_path(&self, name: &str) -> Option<PathBuf> {
         match self.var(name).map(str::trim) {
             Some("") => None,
+            Some(text) if is_no_value(text) => None,
             Some(text) => Some(PathBuf::from(text)),
             None => self.path(name),
         }

@@ -25,7 +25,7 @@ pub use backups::{back_up, drop_links, put_back, remove_empty_folder};
 pub use failure::{failed_as, link_to_nothing, own_mode};
 pub use folder::{Content, Folder, Owner, inode, is_regular, is_unsupported, owner, permissions};
 pub use going::Inventory;
-pub use own_lock::{FileLock, OwnLock, lock_existing_sigilum, lock_sigilum};
+pub use own_lock::{FileLock, OwnLock, lock_existing_sigilum, lock_sigilum, refuse_to_lock_sigilum};
 pub use reach::{can_change, can_read};
 pub use socket::{SocketFile, bind_for_all};
 pub use temp::Temp;
@@ -108,9 +108,10 @@ fn is_already(folder: &Folder, name: &str, bytes: &[u8], mode: u32) -> io::Resul
 /// them. A folder that exists is left as it is.
 pub fn create_private_dir(path: &Path) -> Result<()> {
     let what = || format!("could not make the folder: {}", path.display());
-    let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.is_dir()).collect();
+    let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && !folder.is_dir();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
     for folder in missing.into_iter().rev() {
-        let above = folder.parent().unwrap_or(Path::new("/"));
+        let above = parent(folder);
         let parent = Folder::open(above).map_err(|error| failed(what(), above, error))?;
         parent
             .make_folder(file_name(folder)?)
@@ -247,6 +248,16 @@ pub fn refuse_unwritable(folder: &Path) -> Result<()> {
     let what = || format!("could not write to the folder: {}", folder.display());
     let may = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK);
     may.map_err(|error| failed(what(), folder, error.into()))
+}
+
+/// Refuses a folder that a write of ours would refuse, or that could not be made; looks, and changes nothing.
+pub fn refuse_to_write_in(folder: &Path) -> Result<()> {
+    match folder.is_dir() {
+        true => refuse_open_to_others(folder)?,
+        false => trust::refuse_new_among_others(folder)?,
+    }
+    let there = folder.ancestors().find(|folder| folder.is_dir());
+    refuse_unwritable(there.unwrap_or(Path::new(".")))
 }
 
 /// A file of ours that is not private.

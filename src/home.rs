@@ -64,6 +64,14 @@ impl OpenClawHome {
         Err(Error::new(ExitCode::Config, what).next(next))
     }
 
+    /// The same, where it is to be made with whatever is put into it.
+    pub fn refuse_to_be_made_over_an_older(&self) -> Result<()> {
+        match self.home.exists() {
+            true => Ok(()),
+            false => self.refuse_to_hide_an_older(),
+        }
+    }
+
     /// The flags with which a person's command acts on this home, a blank before each; nothing for the default one.
     pub fn flags(&self, env: &Env) -> String {
         let default = env.path("HOME").map(|home| home.join(".openclaw"));
@@ -238,7 +246,7 @@ impl OpenClawHome {
 pub fn find(dir: Option<&Path>, config: Option<&Path>, env: &Env) -> Result<OpenClawHome> {
     let mut warnings = left_by_a_script(env);
     warnings.extend(relative(env));
-    let state_dir = folder(env, "OPENCLAW_STATE_DIR");
+    let state_dir = env.named_path("OPENCLAW_STATE_DIR");
     let home = match (dir, &state_dir) {
         (Some(dir), _) => dir.to_owned(),
         (None, Some(state_dir)) => expand(state_dir, env),
@@ -251,7 +259,7 @@ pub fn find(dir: Option<&Path>, config: Option<&Path>, env: &Env) -> Result<Open
         }
     };
     let home = absolute(&home)?;
-    let config = match (config, folder(env, "OPENCLAW_CONFIG_PATH")) {
+    let config = match (config, env.named_path("OPENCLAW_CONFIG_PATH")) {
         (Some(config), _) => Some(absolute(config)?),
         (None, Some(config)) => Some(absolute(&expand(&config, env))?),
         (None, None) => None,
@@ -265,8 +273,8 @@ pub fn find(dir: Option<&Path>, config: Option<&Path>, env: &Env) -> Result<Open
         warnings,
         older,
         include_roots: include_roots(env),
-        person: openclaw_home(env).or_else(|| folder(env, "HOME")),
-        person_home: folder(env, "HOME"),
+        person: openclaw_home(env).or_else(|| env.named_path("HOME")),
+        person_home: env.named_path("HOME"),
         ..found
     })
 }
@@ -279,23 +287,30 @@ fn served(home: &Path) -> Option<u32> {
 
 /// A person's home folder, from `HOME`.
 pub fn person_home(env: &Env) -> Result<PathBuf> {
-    folder(env, "HOME").ok_or_else(|| {
+    env.named_path("HOME").ok_or_else(|| {
         Error::new(ExitCode::Usage, "could not find the OpenClaw home: HOME is not set")
             .next("give the folder with --openclaw-home")
     })
 }
 
-/// A variable that names a folder or a file.
-fn folder(env: &Env, name: &str) -> Option<PathBuf> {
-    let value = env.trimmed_path(name)?;
-    (!value.to_str().is_some_and(is_no_value)).then_some(value)
-}
+/// Variables of Sigilum that name a folder or a file.
+const OF_SIGILUM: [&str; 7] = [
+    "SIGILUM_SOURCE_HOME",
+    "SIGILUM_API_DB",
+    "SIGILUM_CONFIG_FILE",
+    "SIGILUM_GATEWAY_CLI",
+    "SIGILUM_BROKER",
+    "GATEWAY_SIGILUM_HOME",
+    "GATEWAY_DATA_DIR",
+];
 
-/// What a person is told of variables that OpenClaw itself may take at their word.
+/// What a person is told of variables that another program may take at their word.
 fn left_by_a_script(env: &Env) -> Vec<String> {
     let value = |name| Some((name, env.var(name)?.trim()));
-    ["OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH", "OPENCLAW_PROFILE"]
+    let openclaws = ["OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH", "OPENCLAW_PROFILE"];
+    openclaws
         .into_iter()
+        .chain(OF_SIGILUM)
         .filter_map(value)
         .filter(|(_, value)| is_no_value(value))
         .map(|(name, value)| format!("{name} is {value:?}, as a script leaves it: it counts as unset here"))
@@ -304,7 +319,7 @@ fn left_by_a_script(env: &Env) -> Vec<String> {
 
 /// What a person is told of variables that lead elsewhere from another folder: `x`, and `$HOME/x` that no shell saw.
 fn relative(env: &Env) -> impl Iterator<Item = String> {
-    let value = |name| Some((name, folder(env, name)?));
+    let value = |name| Some((name, env.named_path(name)?));
     ["OPENCLAW_STATE_DIR", "OPENCLAW_HOME", "OPENCLAW_CONFIG_PATH", "HOME"]
         .into_iter()
         .filter_map(value)
@@ -319,8 +334,8 @@ fn relative(env: &Env) -> impl Iterator<Item = String> {
 
 /// `OPENCLAW_HOME`: what stands for a person's home folder in all that OpenClaw does.
 fn openclaw_home(env: &Env) -> Option<PathBuf> {
-    let base = folder(env, "OPENCLAW_HOME")?;
-    match (base.strip_prefix("~"), folder(env, "HOME")) {
+    let base = env.named_path("OPENCLAW_HOME")?;
+    match (base.strip_prefix("~"), env.named_path("HOME")) {
         (Ok(rest), Some(home)) => Some(home.join(rest)),
         _ => Some(base),
     }
@@ -330,7 +345,7 @@ fn openclaw_home(env: &Env) -> Option<PathBuf> {
 fn expand(path: &Path, env: &Env) -> PathBuf {
     match (
         path.strip_prefix("~"),
-        openclaw_home(env).or_else(|| folder(env, "HOME")),
+        openclaw_home(env).or_else(|| env.named_path("HOME")),
     ) {
         (Ok(rest), Some(home)) => home.join(rest),
         _ => path.to_owned(),

@@ -168,12 +168,14 @@ pub struct OwnLock {
 }
 
 /// Takes the lock on everything of ours in one OpenClaw home, `<home>/.sigilum/lock`: `.sigilum` (0700) is made where
-/// it is missing, leftovers of killed runs in it are removed.
+/// it is missing, leftovers of killed runs in it are removed. Whoever makes something in a home that may not be there
+/// takes it first: it refuses to hide an older home, and marks one that is new as made by us.
 ///
 /// Waits up to 20 s for another command of ours, then fails with [`ExitCode::LockHeld`]. A signal ends the wait with
 /// the process.
 pub fn lock_sigilum(place: &OpenClawHome) -> Result<OwnLock> {
     place.refuse_what_is_not_its_owners()?;
+    place.refuse_to_be_made_over_an_older()?;
     let end = Instant::now() + PATIENCE;
     super::trust::refuse_new_among_others(&place.sigilum_dir())?;
     let is_new = !place.home.exists();
@@ -189,6 +191,13 @@ pub fn lock_sigilum(place: &OpenClawHome) -> Result<OwnLock> {
         lock.write_private(&place.made_home_file(), b"")?;
     }
     Ok(lock)
+}
+
+/// Refuses what [`lock_sigilum`], or a write under it, would refuse; looks, and changes nothing.
+pub fn refuse_to_lock_sigilum(place: &OpenClawHome) -> Result<()> {
+    place.refuse_what_is_not_its_owners()?;
+    place.refuse_to_be_made_over_an_older()?;
+    super::refuse_to_write_in(&place.sigilum_dir())
 }
 
 /// As [`lock_sigilum`], but waits so long, and makes no folder: where there is none, it fails.

@@ -23,7 +23,7 @@ pub(super) fn local_api(
 ) -> Result<LocalApi> {
     let flag = |path: Option<&Path>, name| Ok(from(path.map(absolute).transpose()?, Origin::Flag(name)));
     let var = |name| {
-        let path = env.path(name).map(|path| absolute(&env.expand_tilde(path)));
+        let path = env.named_path(name).map(|path| absolute(&env.expand_tilde(path)));
         Ok(from(path.transpose()?, Origin::Env(name)))
     };
     let named = |setting, given: Option<&Path>, flag_name, name| {

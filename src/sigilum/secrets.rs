@@ -2,12 +2,16 @@
 
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
-use crate::fs;
+use crate::fs::{self, FileLock};
+use crate::home;
+use crate::origin::Origin;
 use crate::text;
 use secrecy::{ExposeSecret, SecretString};
 use std::path::{Path, PathBuf};
 
 const KEY_START: &str = "sk_live_";
+/// Our lock in the folder.
+const LOCK: &str = ".sigilum-authz-notify.lock";
 const SIZE_CAP: u64 = 64 * 1024;
 
 /// The folder of key and secret files.
@@ -28,16 +32,51 @@ pub struct Kept {
 impl Workspace {
     /// The folder in force: `GATEWAY_SIGILUM_HOME` → `<checkout>/.sigilum-workspace` →
     /// `<OpenClaw home>/.sigilum-workspace`. It need not exist.
-    pub fn find(env: &Env, checkout: Option<&Path>, openclaw_home: &Path) -> Self {
-        let dir = env
-            .path("GATEWAY_SIGILUM_HOME")
-            .unwrap_or_else(|| checkout.unwrap_or(openclaw_home).join(".sigilum-workspace"));
-        Self { dir }
+    ///
+    /// # Errors
+    /// What names it is no path.
+    pub fn find(env: &Env, checkout: Option<&Path>, openclaw_home: &Path) -> Result<Self> {
+        const VARIABLE: &str = "GATEWAY_SIGILUM_HOME";
+        let Some(named) = env.named_path(VARIABLE) else {
+            return Ok(Self::in_folder(checkout.unwrap_or(openclaw_home)));
+        };
+        let dir = home::absolute(&env.expand_tilde(named));
+        let dir = dir.map_err(|error| Origin::Env(VARIABLE).blame("the folder", error))?;
+        Ok(Self { dir })
+    }
+
+    /// That of a checkout or an OpenClaw home.
+    pub fn in_folder(folder: &Path) -> Self {
+        Self {
+            dir: folder.join(".sigilum-workspace"),
+        }
     }
 
     /// The folder.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Whoever works in the folder holds this.
+    pub fn lock_file(&self) -> PathBuf {
+        self.dir.join(LOCK)
+    }
+
+    /// Removes the folder where nothing is in it but the lock, and nobody has that. `owner`: whose it must be, where it is
+    /// another user's.
+    pub fn remove_unused(&self, owner: Option<u32>) -> Result<()> {
+        let is_folder = self.dir.symlink_metadata().is_ok_and(|about| about.is_dir());
+        let names = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        if !is_folder || names.into_iter().any(|entry| entry.file_name() != LOCK) {
+            return Ok(());
+        }
+        if self.lock_file().exists() {
+            let Some(_lock) = FileLock::try_acquire(&self.lock_file(), owner)? else {
+                return Ok(());
+            };
+            fs::remove(&self.lock_file())?;
+        }
+        fs::remove_empty_folder(&self.dir).map(drop)
     }
 
     /// Whether a key or a secret of a service lies there.

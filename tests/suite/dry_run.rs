@@ -4,6 +4,7 @@ use crate::env::local_api::FakeCheckout;
 use crate::env::watching::managed_token;
 use crate::env::{Run, TestEnv};
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 const LOCAL: &[&str] = &["--mode", "oss-local", "--namespace", "alice"];
@@ -308,4 +309,42 @@ fn a_dry_run_names_exactly_what_the_login_then_makes_and_changes() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn a_dry_run_is_refused_what_the_login_is_refused() {
+    type SetUp = fn(&TestEnv);
+    let open: SetUp = |env| {
+        std::fs::create_dir(env.openclaw()).unwrap();
+        std::fs::set_permissions(env.openclaw(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    };
+    let shut: SetUp = |env| {
+        std::fs::create_dir(env.openclaw()).unwrap();
+        std::fs::set_permissions(env.openclaw(), std::fs::Permissions::from_mode(0o555)).unwrap();
+    };
+    let elsewhere: SetUp = |env| {
+        std::fs::create_dir(env.home().join("open")).unwrap();
+        std::fs::set_permissions(env.home().join("open"), std::fs::Permissions::from_mode(0o777)).unwrap();
+    };
+    for (what, set_up, flags) in [
+        ("a home that is everybody's", open, &[][..]),
+        ("a home that is only read", shut, &[]),
+        (
+            "a token file in a folder of everybody's",
+            elsewhere,
+            &["--token-file", "open/token"],
+        ),
+    ] {
+        // The modes of a folder do not keep root out.
+        if what.ends_with("read") && rustix::process::geteuid().is_root() {
+            continue;
+        }
+        let env = TestEnv::new();
+        set_up(&env);
+        let run = || env.run(["auth", "login"]).args(LOCAL).args(flags).cwd(env.home());
+        let dry = run().args(["--dry-run"]).expect(1);
+        let real = run().expect(1);
+        assert_eq!(dry.stderr, real.stderr, "{what}");
+        assert_eq!(dry.stdout, "", "{what}");
+    }
 }

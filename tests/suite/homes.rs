@@ -84,6 +84,42 @@ fn an_older_home_is_not_hidden_by_a_new_one() {
     }
 }
 
+/// What is no part of a login makes a home too, and with it what an uninstall knows it by.
+#[test]
+fn nothing_else_makes_a_home_that_hides_an_older_one() {
+    type Vars = &'static [(&'static str, &'static str)];
+    let table: [(&[&str], Vars); 5] = [
+        (&["service", "add", "mail"], &[("SIGILUM_API_DB", "x.sqlite")]),
+        (
+            &["service", "add", "mail", "--dry-run"],
+            &[("SIGILUM_API_DB", "x.sqlite")],
+        ),
+        (
+            &["service", "add", "mail"],
+            &[
+                ("SIGILUM_API_DB", ".openclaw/x.sqlite"),
+                ("GATEWAY_SIGILUM_HOME", "services"),
+            ],
+        ),
+        (&["broker", "run", "--socket", "HOME/socket"], &[]),
+        (&["setup", "--yes", "--mode", "oss-local"], &[]),
+    ];
+    for (args, vars) in table {
+        let env = TestEnv::new();
+        env.write(".clawdbot/clawdbot.json", CONFIG);
+        let before = tree(env.home());
+        let home = env.home().to_str().unwrap();
+        let args = args.iter().map(|arg| arg.replace("HOME", home));
+        let run = env.run(args).cwd(env.home()).env("SIGILUM_NAMESPACE", "alice");
+        let run = vars.iter().fold(run, |run, (name, value)| run.env(name, value));
+        let output = run.expect(3);
+        assert!(output.stderr.contains("next: openclaw doctor"), "{}", output.stderr);
+        let is_socket = |path: &PathBuf| path.ends_with("socket");
+        let after: Vec<PathBuf> = tree(env.home()).into_iter().filter(|path| !is_socket(path)).collect();
+        assert_eq!(after, before, "{output:?}");
+    }
+}
+
 #[test]
 fn a_config_of_an_older_name_is_not_hidden_by_a_new_one() {
     for home in [".openclaw", "elsewhere"] {
@@ -141,7 +177,21 @@ fn an_older_home_that_openclaw_does_not_read_is_no_matter() {
 fn an_uninstall_takes_away_a_home_that_we_made_and_no_other() {
     type Make = fn(&TestEnv);
     let install: Make = |env| drop(env.run(["hook", "install", "--namespace", "alice"]).expect(0));
-    let table: [(&str, Make, &[&str]); 4] = [
+    let service: Make = |env| {
+        let db = env
+            .home()
+            .parent()
+            .unwrap()
+            .join(format!("{}.sqlite", env.home().file_name().unwrap().display()));
+        for args in [&["add", "mail"][..], &["remove", "mail", "--yes"]] {
+            let run = env.run(["service"]).args(args).env("SIGILUM_API_DB", &db);
+            run.env("SIGILUM_NAMESPACE", "alice").expect(0);
+        }
+        std::fs::remove_file(db).unwrap();
+    };
+    let table: [(&str, Make, &[&str]); 6] = [
+        ("a service", service, &[]),
+        ("a service, and a purge", service, &["--purge"]),
         ("an install", install, &[]),
         (
             "a plugin",
@@ -170,6 +220,13 @@ fn an_uninstall_takes_away_a_home_that_we_made_and_no_other() {
             assert_eq!(tree(env.home()), before, "{what}, existed: {existed}");
         }
     }
+    // A service that is there keeps its key.
+    let env = TestEnv::new();
+    let db = env.home().join("x.sqlite");
+    let add = env.run(["service", "add", "mail", "--namespace", "alice"]);
+    add.env("SIGILUM_API_DB", db).expect(0);
+    env.run(["hook", "uninstall", "--purge"]).expect(0);
+    assert!(env.openclaw().join(".sigilum-workspace/service-api-key-mail").exists());
     // What somebody else put there meanwhile stays, and so does a token.
     let env = TestEnv::new();
     install(&env);

@@ -504,7 +504,7 @@ fn pending_requests_as_the_api_answers() {
 #[test]
 fn key_and_secret_files() {
     let env = TestEnv::new();
-    let workspace = Workspace::find(&Env::default(), None, &env.openclaw());
+    let workspace = Workspace::find(&Env::default(), None, &env.openclaw()).unwrap();
     assert_eq!(workspace.dir(), env.openclaw().join(".sigilum-workspace"));
     std::fs::create_dir(env.openclaw()).unwrap();
     assert!(workspace.key("mail").unwrap().is_none());
@@ -570,7 +570,7 @@ fn the_workspace_in_force() {
         (&Env::default(), Some(checkout), "/home/p/sigilum/.sigilum-workspace"),
         (&Env::default(), None, "/home/p/.openclaw/.sigilum-workspace"),
     ] {
-        assert_eq!(Workspace::find(env, checkout, openclaw).dir(), Path::new(dir));
+        assert_eq!(Workspace::find(env, checkout, openclaw).unwrap().dir(), Path::new(dir));
     }
 }
 

@@ -5,6 +5,7 @@ use crate::env;
 use env::local_api::{Traffic, dashboard_owner, number, text};
 use env::services::{Desk, SECRET, json, sha256};
 use env::{Output, mode};
+use std::os::unix::fs::PermissionsExt;
 
 #[test]
 fn a_native_service_gets_its_rows_and_its_key_file() {
@@ -447,4 +448,80 @@ fn warnings(output: &Output) -> usize {
         .lines()
         .filter(|line| line.starts_with("warning: "))
         .count()
+}
+
+/// Where a script had no value for a variable that names a folder or a file, and where it named one from here.
+#[test]
+fn a_variable_that_names_a_folder_is_a_path_or_nothing() {
+    for value in ["undefined", "null", " undefined "] {
+        let desk = Desk::new();
+        let names = [
+            "SIGILUM_API_DB",
+            "GATEWAY_SIGILUM_HOME",
+            "GATEWAY_DATA_DIR",
+            "SIGILUM_CONFIG_FILE",
+        ];
+        let run = desk.add("linear", []).cwd(desk.env.home());
+        let before = names_in(desk.env.home());
+        names.iter().fold(run, |run, name| run.env(name, value)).expect(0);
+        assert_eq!(names_in(desk.env.home()), before, "{value}");
+        assert_eq!(desk.files(), ["service-api-key-linear"]);
+    }
+    for (value, at) in [
+        ("ws", "ws"),
+        ("sub/ws", "sub/ws"),
+        ("./dot", "dot"),
+        ("~/tilde", "tilde"),
+    ] {
+        let desk = Desk::new();
+        let run = desk.add("linear", []).cwd(desk.env.home());
+        run.env("GATEWAY_SIGILUM_HOME", value).expect(0);
+        assert!(
+            desk.env.home().join(at).join("service-api-key-linear").exists(),
+            "{value}"
+        );
+    }
+}
+
+fn names_in(folder: &std::path::Path) -> Vec<std::ffi::OsString> {
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_checkout_without_migrations_is_named_and_gets_no_database() {
+    let desk = Desk::new();
+    std::fs::remove_file(desk.checkout.db()).unwrap();
+    let folder = desk.checkout.api("migrations");
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    let output = desk.add("linear", []).expect(7);
+    let says = format!(
+        "could not read the checkout's migrations: {}: there is no .sql file in it",
+        folder.display()
+    );
+    assert!(output.stderr.contains(&says), "{}", output.stderr);
+    assert!(!desk.checkout.db().exists());
+}
+
+/// A dry run is refused what the command itself is refused, and neither leaves anything.
+#[test]
+fn a_folder_that_others_may_write_to_is_refused_before_anything_is_made() {
+    let env = crate::env::TestEnv::new();
+    std::fs::create_dir(env.openclaw()).unwrap();
+    let open = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(env.openclaw(), open).unwrap();
+    for dry_run in [&["--dry-run"][..], &[]] {
+        let run = env
+            .run(["service", "add", "mail", "--namespace", "alice"])
+            .args(dry_run);
+        let output = run.env("SIGILUM_API_DB", env.home().join("x.sqlite")).expect(1);
+        assert!(output.stderr.contains("next: chmod "), "{}", output.stderr);
+        assert_eq!(names_in(&env.openclaw()), [""; 0]);
+    }
 }

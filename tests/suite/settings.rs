@@ -459,7 +459,18 @@ fn openclaws_variables_are_read_as_openclaw_reads_them() {
         assert_eq!(config(&[path(value)]), "HOME/.openclaw/openclaw.json");
     }
     // OpenClaw itself may take it at its word.
-    for name in ["OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH", "OPENCLAW_PROFILE"] {
+    for name in [
+        "OPENCLAW_STATE_DIR",
+        "OPENCLAW_CONFIG_PATH",
+        "OPENCLAW_PROFILE",
+        "SIGILUM_API_DB",
+        "SIGILUM_SOURCE_HOME",
+        "SIGILUM_CONFIG_FILE",
+        "SIGILUM_BROKER",
+        "SIGILUM_GATEWAY_CLI",
+        "GATEWAY_SIGILUM_HOME",
+        "GATEWAY_DATA_DIR",
+    ] {
         let said = env
             .run(["auth", "show", "--namespace", "alice"])
             .env(name, "undefined")

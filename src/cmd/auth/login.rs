@@ -383,6 +383,7 @@ impl Login {
 
 /// Prints what would be made and changed, or the patch of openclaw.json with the token masked.
 fn dry_run(login: &Login, args: &LoginArgs, place: &OpenClawHome, out: &mut dyn Write) -> Result<ExitCode> {
+    login.refuse_what_cannot_be_written(place)?;
     let edited = match &login.config_skipped {
         None => Some(login.edit_config(args, place, Tokens::tried(login), None)?),
         Some(_) => None,

@@ -72,7 +72,7 @@ impl Remote {
         let record = hook_record::read(&place.hook_record_file())?.unwrap_or_default();
         let recorded = record.broker.clone();
         let of_env = || {
-            let path = env.path(VARIABLE).map(|path| home::absolute(&path)).transpose()?;
+            let path = env.named_path(VARIABLE).map(|path| home::absolute(&path)).transpose()?;
             Ok(path.map(|value| Sourced {
                 value,
                 origin: Origin::Env(VARIABLE),

@@ -98,7 +98,9 @@ fn keep_memory_to_itself() {
 /// What the broker keeps is its user's alone to read before anything is answered; what was not is told.
 fn make_private(place: &OpenClawHome) -> Result<()> {
     let folder = place.sigilum_dir();
-    fs::create_private_dir(&folder)?;
+    if !folder.is_dir() {
+        drop(fs::lock_sigilum(place)?);
+    }
     let was_open = fs::loose(&folder, |_| true).into_iter().filter(|file| file.is_readable);
     for file in was_open {
         tracing::warn!("made private, others may have read it: {}", file.path.display());

@@ -3,6 +3,7 @@
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::home::{self, OpenClawHome};
+use crate::text::pasted::is_no_value;
 use std::path::{Path, PathBuf};
 
 /// The folder that is named, else the OpenClaw home of the user that it runs as.
@@ -32,6 +33,9 @@ pub fn existing(state: Option<&Path>, env: &Env) -> Result<OpenClawHome> {
 
 /// `--state`, else `$STATE_DIRECTORY`, of which systemd may name several with colons between them.
 pub fn named(state: Option<&Path>, env: &Env) -> Option<PathBuf> {
-    let of_unit = || Some(PathBuf::from(env.var("STATE_DIRECTORY")?.split(':').next()?));
+    let of_unit = || {
+        let folder = env.var("STATE_DIRECTORY")?.split(':').next()?;
+        (!is_no_value(folder)).then(|| PathBuf::from(folder))
+    };
     state.map(Path::to_owned).or_else(of_unit)
 }

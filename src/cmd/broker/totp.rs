@@ -23,6 +23,7 @@ const TRIES: usize = 3;
 /// Runs `broker totp enroll`.
 pub fn enroll(args: &BrokerStateArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = &place(args, env, "set up", "enroll")?;
+    fs::refuse_to_lock_sigilum(place)?;
     let is_there = place.second_factor_file().symlink_metadata().is_ok();
     if is_there && !prompt::confirm("A second factor is set up already. Its codes will count no more. Replace it?")? {
         return Err(Error::new(ExitCode::Failure, "nothing was changed"));
@@ -44,7 +45,7 @@ pub fn enroll(args: &BrokerStateArgs, env: &Env, out: &mut dyn Write) -> Result<
             continue;
         }
         factor.ledger.unlock(time::now());
-        fs::create_private_dir(&place.sigilum_dir())?;
+        drop(fs::lock_sigilum(place)?);
         let _lock = decide::lock(place)?;
         factor.write(place)?;
         write_line(

@@ -290,7 +290,8 @@ pub fn loose_files(place: &OpenClawHome, env: &Env, owner: Option<&Owner>, entry
 /// Where this owner's services keep their keys and secrets.
 pub fn workspace(place: &OpenClawHome, env: &Env, owner: Option<&Owner>) -> Workspace {
     let checkout = owner.and_then(|owner| Some(owner.source_home.as_ref()?.value.as_path()));
-    Workspace::find(env, checkout.map(Path::new), &place.home)
+    let found = Workspace::find(env, checkout, &place.home);
+    found.unwrap_or_else(|_| Workspace::in_folder(checkout.unwrap_or(&place.home)))
 }
 
 fn state(found: &Result<OwnerToken, NoToken>, says: Option<&Inspected>, now: i64) -> State {

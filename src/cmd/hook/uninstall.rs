@@ -19,6 +19,7 @@ use crate::openclaw::hook_files::{self, Done, Kind, program_copy};
 use crate::openclaw::plugin;
 use crate::openclaw::plugin_package::UNINSTALL;
 use crate::openclaw::removal::{self, Undone};
+use crate::sigilum::secrets::Workspace;
 use crate::token::record;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,9 @@ use std::path::{Path, PathBuf};
 pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.place, env)?;
     let called = context::called_by_record(context::called(&args.place), env);
-    if !place.sigilum_dir().exists() && !place.hook_dir().exists() && !place.config.exists() {
+    let services = Workspace::in_folder(&place.home);
+    let ours = [&place.sigilum_dir(), &place.hook_dir(), &place.config, services.dir()];
+    if !ours.iter().any(|path| path.exists()) {
         write_line(
             out,
             format_args!("There is nothing of ours in {}", place.home.display()),
@@ -346,10 +349,11 @@ fn holds_nothing(dir: &Path) -> bool {
     names.is_ok_and(|mut names| names.all(|name| name == "lock" || name == "made-home"))
 }
 
-/// Removes the lock while it is held, and the folder if nothing else is in it; then also a home that we made. Who waits
-/// for the lock notices.
+/// Removes the lock while it is held, and the folder if nothing else is in it, as that of services; then also a home that
+/// we made. Who waits for the lock notices.
 fn remove_lock(place: &OpenClawHome, lock: OwnLock) -> Result<()> {
     lock.sync()?;
+    Workspace::in_folder(&place.home).remove_unused(place.anothers())?;
     let made_home = fs::remove(&place.made_home_file())?;
     fs::remove(&place.sigilum_dir().join("lock"))?;
     drop(lock);

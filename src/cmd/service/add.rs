@@ -24,6 +24,7 @@ pub fn run(args: &ServiceAddArgs, env: &Env, out: &mut dyn Write) -> Result<Exit
     let site = site::site(&args.common, args.email.as_deref(), env)?;
     options::warn_of_typed_secrets(Some(&args.secret), &args.common.gateway);
     let add = Add { args, site, given };
+    add.site.refuse_what_cannot_be_made()?;
     if args.dry_run {
         add.dry_run(out)
     } else {

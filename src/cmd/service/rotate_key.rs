@@ -46,6 +46,7 @@ pub fn run(args: &ServiceRotateKeyArgs, env: &Env, out: &mut dyn Write) -> Resul
     options::check_slug(args.slug.get())?;
     let site = site::site(&args.common, None, env)?;
     options::warn_of_typed_secrets(None, &args.common.gateway);
+    site.refuse_what_cannot_be_made()?;
     let rotation = Rotation { args, site };
     let report = rotation.carry_out()?;
     report::print(&report, out, args.output.json)

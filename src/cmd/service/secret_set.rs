@@ -47,6 +47,7 @@ pub fn run(args: &ServiceSecretSetArgs, env: &Env, out: &mut dyn Write) -> Resul
         namespace,
         secret,
     };
+    set.site.refuse_what_cannot_be_made()?;
     if args.dry_run {
         let (look, batches) = set.plan()?;
         let lines = set.lines(&look, &batches);

@@ -20,7 +20,7 @@ use crate::sigilum::secrets::Workspace;
 use secrecy::SecretString;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a command waits for another one that works in the same folder: the gateway may take its 30 s for each of
@@ -32,6 +32,7 @@ const SCRIPTS_MASTER_KEY: &str = "sigilum-local-dev-master-key";
 
 /// Where a service command works.
 pub(super) struct Site {
+    place: OpenClawHome,
     pub owner: Owner,
     pub checkout: Option<Checkout>,
     /// The local API's database.
@@ -90,14 +91,15 @@ fn find(
             .next("give --source-home <Sigilum checkout>, or --api-db <file> (SIGILUM_SOURCE_HOME, SIGILUM_API_DB)"));
         }
     };
-    let workspace = Workspace::find(env, checkout.as_ref().map(Checkout::root), &place.home);
+    let workspace = Workspace::find(env, checkout.as_ref().map(Checkout::root), &place.home)?;
     Ok(Site {
-        gateway_home: env.path("GATEWAY_SIGILUM_HOME").is_some(),
+        gateway_home: env.named_path("GATEWAY_SIGILUM_HOME").is_some(),
         target: Target {
             trust: trust(&owner, &place),
             ..target(&common.gateway, env, checkout.as_ref())
         },
         http: http::Options::from_env(env),
+        place,
         owner,
         checkout,
         database,
@@ -117,7 +119,7 @@ impl Site {
         if !folder.exists() {
             return Ok(None);
         }
-        let lock = FileLock::acquire(&folder.join(".sigilum-authz-notify.lock"), None, PATIENCE)?;
+        let lock = FileLock::acquire(&self.workspace.lock_file(), None, PATIENCE)?;
         fs::mend(folder, Workspace::is_secret)?;
         Ok(Some(lock))
     }
@@ -151,15 +153,40 @@ impl Site {
 
     /// The database, brought up, and made where there is none.
     pub fn make_db(&self) -> Result<LocalDb> {
+        self.make_home_for(&self.database)?;
         let opened = LocalDb::open_or_create(&self.database, self.checkout.as_ref());
         Ok(opened.map_err(|error| self.owner.blame_database(error))?.db)
     }
 
+    /// Refuses what the command itself would be refused, before anything is made: to hide an older OpenClaw home, and to
+    /// keep keys where others could replace them, or nothing can be written.
+    pub fn refuse_what_cannot_be_made(&self) -> Result<()> {
+        if [self.workspace.dir(), &self.database]
+            .iter()
+            .any(|path| self.is_in_new_home(path))
+        {
+            fs::refuse_to_lock_sigilum(&self.place)?;
+        }
+        fs::refuse_to_write_in(self.workspace.dir())
+    }
+
+    /// A new home is made as a login makes it, so that an uninstall knows it again.
+    fn make_home_for(&self, path: &Path) -> Result<()> {
+        if self.is_in_new_home(path) {
+            drop(fs::lock_sigilum(&self.place)?);
+        }
+        Ok(())
+    }
+
+    fn is_in_new_home(&self, path: &Path) -> bool {
+        path.starts_with(&self.place.home) && !self.place.home.exists()
+    }
+
     /// As [`Self::lock`], in a folder that is made where there is none.
     pub fn make_and_lock(&self) -> Result<FileLock> {
-        let folder = self.workspace.dir();
-        fs::create_private_dir(folder)?;
-        FileLock::acquire(&folder.join(".sigilum-authz-notify.lock"), None, PATIENCE)
+        self.make_home_for(self.workspace.dir())?;
+        fs::create_private_dir(self.workspace.dir())?;
+        FileLock::acquire(&self.workspace.lock_file(), None, PATIENCE)
     }
 }
 
@@ -190,7 +217,10 @@ fn target(args: &GatewayArgs, env: &Env, checkout: Option<&Checkout>) -> Target 
             None
         }
     };
-    let data_dir = args.gateway_data_dir.clone().or_else(|| env.path("GATEWAY_DATA_DIR"));
+    let data_dir = args
+        .gateway_data_dir
+        .clone()
+        .or_else(|| env.named_path("GATEWAY_DATA_DIR"));
     let scripts_data = data_dir
         .is_none()
         .then(|| of_checkout(Checkout::gateway_data))
@@ -219,7 +249,7 @@ fn target(args: &GatewayArgs, env: &Env, checkout: Option<&Checkout>) -> Target 
         data_dir: data_dir.or(scripts_data),
         master_key: master_key.or(scripts_key).map(SecretString::from),
         cli: env
-            .path("SIGILUM_GATEWAY_CLI")
+            .named_path("SIGILUM_GATEWAY_CLI")
             .or_else(|| find_on_path(env.path("PATH")?.as_os_str(), "sigilum-gateway-cli"))
             .or_else(|| of_checkout(Checkout::gateway_cli)),
         path: env.path("PATH").map(PathBuf::into_os_string),

@@ -177,6 +177,11 @@ pub const SITES: &[Site] = &[
         Case("a token command with an open quote"),
     ),
     Site("token::token_command", "self.sign.map_or_else(", Person(OTHERS_PROGRAM)),
+    Site(
+        "local_token",
+        r#""unset JWT_SECRET"#,
+        Test("what_only_stands_for_a_secret_signs_nothing"),
+    ),
     Site("local_token", "self.how_to_tell", Case("a database without its secret")),
     // homes, folders and files
     Site(
@@ -599,6 +604,11 @@ pub const SITES: &[Site] = &[
         "cmd::service::report",
         r#""choose another --service-slug"#,
         Case("a slug that another has"),
+    ),
+    Site(
+        "cmd::service::report",
+        r#"format!("if that service is meant"#,
+        Test("a_slug_that_is_another_namespaces_is_set_with_that_namespace"),
     ),
     Site(
         "cmd::service::rotate_key",

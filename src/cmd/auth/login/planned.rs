@@ -3,6 +3,7 @@
 use super::{Login, NewToken, stored};
 use crate::cmd::hook_entry::EntryDone;
 use crate::error::Result;
+use crate::fs;
 use crate::home::OpenClawHome;
 use crate::token::record;
 use secrecy::ExposeSecret;
@@ -52,6 +53,19 @@ impl Planned {
 }
 
 impl Login {
+    /// What the login itself would be refused, as others could replace what it writes, or it may not write there.
+    pub(super) fn refuse_what_cannot_be_written(&self, place: &OpenClawHome) -> Result<()> {
+        fs::refuse_to_lock_sigilum(place)?;
+        let of_token = self.owner.token_file.parent();
+        let of_database = match &self.token {
+            // A checkout has rules of its own.
+            NewToken::Signed(api, _) if api.checkout.is_none() && !api.database.exists() => api.database.parent(),
+            _ => None,
+        };
+        let mut folders = [of_token, of_database].into_iter().flatten();
+        folders.try_for_each(fs::refuse_to_write_in)
+    }
+
     /// What a dry run says; `edited` is what became of a try to edit openclaw.json.
     pub(super) fn planned(&self, edited: Option<&EntryDone>, place: &OpenClawHome) -> Result<Vec<String>> {
         let mut planned = Planned {

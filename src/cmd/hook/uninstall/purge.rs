@@ -114,7 +114,7 @@ pub(super) fn remove(place: &OpenClawHome, secrets: &Secrets, out: &mut dyn Writ
     for path in left {
         write_line(out, format_args!("  {} is not ours to remove", path.display()))?;
     }
-    let keys = Workspace::find(&Env::default(), None, &place.home);
+    let keys = Workspace::in_folder(&place.home);
     if keys.holds_secrets() {
         let note = "the keys of services stay, as agents and the Sigilum gateway use them";
         output::note(format_args!(
