@@ -41,6 +41,7 @@ use rustix::fs::{Access, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::io;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The mode of everything that is ours alone.
@@ -316,6 +317,53 @@ pub fn remove(path: &Path) -> Result<bool> {
             error,
         )),
     }
+}
+
+/// Takes what has a name of ours away: a folder by a name with `.aside` behind it, anything else for good.
+pub fn set_aside(path: &Path) -> Result<()> {
+    if !path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+        return remove(path).map(drop);
+    }
+    let name = file_name(path)?;
+    let moved = open_to_read(path)?.rename_new(name, &format!("{name}.aside"));
+    moved.map_err(|error| {
+        failed(
+            format!("could not move the folder away: {}", path.display()),
+            path,
+            error,
+        )
+    })
+}
+
+/// Whether it is another program's file that came out of a swap of ours.
+pub fn is_kept(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy());
+    name.is_some_and(|name| name.starts_with(KEPT_PREFIX))
+}
+
+/// What stays of a file elsewhere once its name here is removed, for a person: where the name is a link, or the file has
+/// another name.
+pub fn stays(path: &Path) -> Option<String> {
+    let meta = path.symlink_metadata().ok()?;
+    let here = path.display();
+    if meta.is_symlink() {
+        let file = path.canonicalize().ok().filter(|file| file.is_file())?;
+        let (what, step) = (file.display(), quoted(&file));
+        return Some(format!(
+            "what stood in the token file stays, in {what}: {here} was a symbolic link to it\n  next: rm {step}"
+        ));
+    }
+    if !meta.is_file() || meta.nlink() < 2 {
+        return None;
+    }
+    // All names of a file are on one file system.
+    let same = |folder: &&Path| folder.metadata().is_ok_and(|above| above.dev() == meta.dev());
+    let top = path.ancestors().skip(1).take_while(same).last()?;
+    let (top, number) = (quoted(top), meta.ino());
+    Some(format!(
+        "what stood in the token file stays, under another name: {here} was a hard link\n  next: find it, and remove it: \
+         find {top} -xdev -inum {number}"
+    ))
 }
 
 /// The folder of a file of ours, trusted and rid of what killed runs left.

@@ -9,11 +9,13 @@ use crate::fs;
 use crate::home::{self, OpenClawHome};
 use crate::hook_record::{self, HookRecord};
 use crate::mode::Mode;
+use crate::openclaw::backups;
 use crate::openclaw::config::{self, EditOutcome};
 use crate::openclaw::entry::{self, Entry};
 use crate::origin::Origin;
 use crate::process::child::find_on_path;
 use crate::settings::{Owner, OwnerQuery};
+use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -160,7 +162,17 @@ pub fn tell_not_written(edited: &EditOutcome, place: &OpenClawHome, out: &mut dy
 
 /// Tells which approvals of a namespace, or of all, stay for ever where their token goes: the watcher was to end them.
 pub fn warn_of_timed_approvals(place: &OpenClawHome, namespace: Option<&str>) {
-    let mut left = timed::read(place).unwrap_or_default();
+    let mut left = match timed::read(place) {
+        Ok(left) => left,
+        Err(error) => {
+            output::warn(format_args!(
+                "without the owner token nobody takes back approvals when their time is over, and which those are is not \
+                 known: {}",
+                error.text()
+            ));
+            return;
+        }
+    };
     left.retain(|approval| namespace.is_none_or(|namespace| approval.namespace == namespace));
     if left.is_empty() {
         return;
@@ -210,4 +222,62 @@ pub fn begun_with(program: &str, command: &str) -> String {
         Some(words) => format!("{program}{words}"),
         None => command.to_owned(),
     }
+}
+
+/// Whether a name in `.sigilum/` is one that we give.
+pub fn is_ours(name: &str) -> bool {
+    const NAMES: [&str; 16] = [
+        "hook.json",
+        "serve.json",
+        "seen.json",
+        "told.json",
+        "decisions.jsonl",
+        "decisions.1.jsonl",
+        "decisions.lock",
+        "approvals.json",
+        "broker",
+        "totp.json",
+        "undo.json",
+        "installed.json",
+        "watch-status.json",
+        "watch.lock",
+        "watch.log",
+        "lock",
+    ];
+    NAMES.contains(&name) || is_secret(name) || fs::is_temp_name(name)
+}
+
+/// Whether a name in `.sigilum/` is that of a token, of its login, or of what signs one.
+pub fn is_secret(name: &str) -> bool {
+    let owner = name.strip_prefix("owner-");
+    ["jwt-secret", "local-api.sqlite"].contains(&name)
+        || name.starts_with("local-api.sqlite-")
+        || owner.is_some_and(|rest| rest.ends_with(".json") || (rest.starts_with("token-") && rest.ends_with(".jwt")))
+}
+
+/// Tells where copies of the config still hold tokens that have been taken out of it.
+pub fn tell_of_copies(
+    place: &OpenClawHome,
+    files: &[PathBuf],
+    tokens: &[SecretString],
+    out: &mut dyn Write,
+) -> Result<()> {
+    let (kept, openclaws): (Vec<_>, Vec<_>) = backups::with_tokens(place, files, tokens)
+        .into_iter()
+        .partition(|path| fs::is_kept(path));
+    let whose = [
+        ("OpenClaw's own files", openclaws),
+        (
+            "files that another program wrote in the same moment as we, and that are kept,",
+            kept,
+        ),
+    ];
+    for (whose, copies) in whose.into_iter().filter(|(_, copies)| !copies.is_empty()) {
+        let what = "still hold owner tokens; remove them, or wait until the tokens expire:";
+        output::write_line(out, format_args!("{whose} {what}"))?;
+        for path in copies {
+            output::write_line(out, format_args!("  {}", path.display()))?;
+        }
+    }
+    Ok(())
 }

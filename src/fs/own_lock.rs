@@ -1,12 +1,14 @@
 //! Our own lock: token file, record, undo record and config of one home change together.
 
+use super::failure::own_mode_to_write;
 use super::folder::{Folder, is_regular};
-use super::{create_private_dir, failed, file_name, open_folder, open_folder_of, open_to_read};
+use super::{create_private_dir, failed, file_name, not_ours, open_folder, open_folder_of, open_to_read};
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::home::OpenClawHome;
 use crate::process::Process;
 use crate::process::waiting::Waiting;
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -32,7 +34,7 @@ impl FileLock {
         let folder = open_folder_of(path, owner)?;
         let name = file_name(path)?;
         loop {
-            let file = open_lock_file(&folder, name).map_err(|error| failed(what(), path, error))?;
+            let file = open_lock_file(&folder, name).map_err(|error| unusable(what(), path, error))?;
             match fs2::FileExt::try_lock_exclusive(&file) {
                 Ok(()) => {}
                 Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => return Ok(None),
@@ -153,6 +155,21 @@ fn open_lock_file(folder: &Folder, name: &str) -> std::io::Result<File> {
         super::folder::chown(&file, owner)?;
     }
     Ok(file)
+}
+
+/// Why a lock's file cannot be opened, and what to do about it. What another name stands for is not ours to write to.
+fn unusable(what: String, path: &Path, error: std::io::Error) -> Error {
+    let step = match Errno::from_io_error(&error) {
+        Some(Errno::LOOP) => return not_ours(what, path, "it is a symbolic link".to_owned()),
+        None => return not_ours(what, path, error.to_string()),
+        Some(Errno::ACCESS | Errno::PERM) => own_mode_to_write(path),
+        Some(_) => None,
+    };
+    let failed = failed(what, path, error);
+    match step {
+        Some(step) => failed.next(step),
+        None => failed,
+    }
 }
 
 /// The lock on everything of ours in one OpenClaw home, held until dropped.

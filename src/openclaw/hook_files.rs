@@ -4,6 +4,7 @@
 //! `<home>/.sigilum/installed.json` (0600), so that a file that somebody changed is never overwritten unasked and that
 //! an uninstall leaves the folder as it was found.
 
+mod folders;
 mod manifest;
 pub mod program_copy;
 
@@ -12,7 +13,9 @@ use crate::fs::{self, Folder, OwnLock};
 use crate::home::OpenClawHome;
 use crate::openclaw::plugin_package::{self, Package};
 use clap::ValueEnum;
-use manifest::{Installed, Manifest, foreign_files, hashes, made, read, replaced_dir};
+use folders::refuse_links;
+pub use folders::refuse_strange_folders;
+use manifest::{Installed, Manifest, foreign_files, hashes, is_same, list_file, made, read, replaced_dir};
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -227,9 +230,9 @@ impl Leaving {
             }
             return Ok(!self.may_go);
         };
-        let kept_bytes = read(kept)?;
+        let is_kept = kept.symlink_metadata().is_ok();
         // The install that kept it may have been killed before it replaced it.
-        let untouched = kept_bytes.is_some() && read(path)? == kept_bytes;
+        let untouched = is_same(path, kept)?;
         let free = path.symlink_metadata().is_err() || untouched || (self.is_ours && self.may_go);
         if free && fs::put_back(kept, path)? {
             done.changed = true;
@@ -237,7 +240,7 @@ impl Leaving {
                 .push(format!("{}: put back as it was before the install", path.display()));
         }
         // Where nothing is kept any more, it was put back already.
-        let stays = !free && kept_bytes.is_some();
+        let stays = !free && is_kept;
         if stays {
             let what = match self.is_ours {
                 true => "changed by somebody, so it stays; --force puts back",
@@ -389,6 +392,12 @@ impl Found {
     }
 }
 
+/// Where what was installed is listed, and why that cannot be read, where it cannot.
+pub fn unreadable_list(place: &OpenClawHome) -> Option<(PathBuf, Error)> {
+    let why = Installed::read(place).err()?;
+    Some((list_file(place), why))
+}
+
 /// Notes that an uninstall begins to take our edits back: a next one that finds none recorded is not to take out an
 /// entry of before.
 pub fn begin_to_leave(place: &OpenClawHome, lock: &OwnLock) -> Result<()> {
@@ -451,29 +460,6 @@ fn contents(kind: Kind, program: &Program) -> Result<Vec<(String, Vec<u8>)>> {
         .iter()
         .map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()));
     Ok(std::iter::once((INSTALL.to_owned(), install)).chain(files).collect())
-}
-
-/// OpenClaw ignores a linked hook folder without a word; and what is kept must not come to lie elsewhere.
-fn refuse_links(dir: &Path, place: &OpenClawHome, kind: Kind) -> Result<()> {
-    refuse_link(dir, "it is a symbolic link, and OpenClaw ignores those")?;
-    let replaced = place.home.join(replaced_dir(kind));
-    for folder in replaced.ancestors().take(2) {
-        refuse_link(folder, "it is a symbolic link, so it could lead anywhere")?;
-    }
-    Ok(())
-}
-
-fn refuse_link(dir: &Path, why: &'static str) -> Result<()> {
-    let what = || format!("could not use the folder: {}", dir.display());
-    match dir.symlink_metadata() {
-        Ok(meta) if meta.is_symlink() => Err(Error::new(ExitCode::Failure, what())
-            .because(anyhow::anyhow!(why))
-            .next(format!("remove the link: rm {}", fs::quoted(dir)))),
-        Ok(meta) if !meta.is_dir() => Err(Error::new(ExitCode::Failure, what())
-            .because(anyhow::anyhow!("it is no folder"))
-            .next(format!("move it away: mv {0} {0}.old", fs::quoted(dir)))),
-        _ => Ok(()),
-    }
 }
 
 fn list(dir: &Path, names: &[String]) -> String {

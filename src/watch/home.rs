@@ -294,6 +294,10 @@ impl Home {
         if let Some(unreadable) = &snapshot.unreadable {
             self.failures.insert(false, unreadable.code);
         }
+        if snapshot.approvals.is_err() {
+            // Which ones are over nobody knows.
+            self.failures.entry(false).or_insert(ExitCode::Failure);
+        }
         let now = shared.clock.now();
         self.not_before = now.steady + (REST * (now.steady - begun.steady)).min(1_000);
         if !shared.rules.once {

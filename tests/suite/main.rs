@@ -62,6 +62,7 @@ mod service_secret;
 mod service_stopped;
 mod settings;
 mod setup;
+mod spoilt_files;
 mod spoken;
 mod swapped;
 mod terminal;

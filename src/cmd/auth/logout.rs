@@ -38,6 +38,14 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     }
     let lock = fs::lock_sigilum(&place)?;
     let files = [&owner.token_file, &place.record_file(&owner.namespace.value)];
+    let elsewhere = fs::stays(&owner.token_file);
+    let in_entry = context::entry(&place).ok().flatten().and_then(|entry| entry.token());
+    let tokens: Vec<_> = store::read(&owner.token_file)
+        .ok()
+        .flatten()
+        .into_iter()
+        .chain(in_entry)
+        .collect();
     let removed = RefCell::new(Vec::new());
     let remove = || {
         for file in files {
@@ -78,6 +86,9 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         }
     }
     context::warn_of_timed_approvals(&place, Some(&owner.namespace.value));
+    elsewhere.iter().for_each(output::warn);
+    let config_files = config::read(&place).ok().flatten().map(|config| config.files);
+    context::tell_of_copies(&place, &config_files.unwrap_or_default(), &tokens, out)?;
     // The logout is done.
     match tell_of_the_others(args, &place, &owner.namespace.value, out) {
         Err(error) if !error.is_broken_pipe() => output::warn(error),

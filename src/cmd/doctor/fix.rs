@@ -135,7 +135,8 @@ fn mend_files(facts: &Facts) -> Result<Vec<String>> {
         fs::mend(folder, |name| *file == *name)?;
     }
     let is_private = |path: &Path| path.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o077 == 0);
-    let mended = facts.loose.iter().filter(|loose| is_private(&loose.path));
+    let loose = facts.loose.iter().filter(|loose| loose.doubt.is_none());
+    let mended = loose.filter(|loose| is_private(&loose.path));
     Ok(mended
         .map(|loose| format!("made private: {}", loose.path.display()))
         .collect())

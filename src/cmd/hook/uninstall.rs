@@ -2,7 +2,7 @@
 
 mod purge;
 
-use self::purge::Secrets;
+use self::purge::{Failed, Secrets};
 use crate::cli::HookUninstallArgs;
 use crate::cmd::context::{self, place};
 use crate::cmd::doctor::openclaw::OpenClaw;
@@ -74,8 +74,15 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
         output::warn("openclaw.json still holds the token");
     }
     let mut nothing = !outcome.changed && notes.is_empty() && outcome.notes.is_empty() && outcome.not_written.is_none();
-    nothing &= !take_files_away(&Kind::ALL, args.force, &place, &lock, out)?;
-    nothing &= !take_copy_away(args.purge, &place, env, &lock, out)?;
+    let mut failed = Failed::default();
+    let mut did = |done: Result<bool>| match args.purge {
+        true => Ok(failed.note(done).unwrap_or(true)),
+        false => done,
+    };
+    for kind in Kind::ALL {
+        nothing &= !did(take_files_away(kind, args.force, &place, &lock, out))?;
+    }
+    nothing &= !did(take_copy_away(args.purge, &place, env, &lock, out))?;
     if let Some(plugin) = &removal.openclaws_plugin {
         tell_of_openclaws(plugin, &called, out)?;
     } else if nothing {
@@ -91,7 +98,8 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     resident::clear(&place);
     if args.purge {
         context::warn_of_timed_approvals(&place, None);
-        purge::remove(&place, &secrets, out)?;
+        purge::remove(&place, &secrets, &mut failed, out)?;
+        failed.told()?;
     }
     if args.purge || holds_nothing(&place.sigilum_dir()) {
         remove_lock(&place, lock)?;
@@ -124,24 +132,15 @@ fn tell_of_openclaws(plugin: &Path, called: &Called, out: &mut dyn Write) -> Res
 }
 
 /// Whether there was anything to do or to tell.
-fn take_files_away(
-    kinds: &[Kind],
-    force: bool,
-    place: &OpenClawHome,
-    lock: &OwnLock,
-    out: &mut dyn Write,
-) -> Result<bool> {
-    let mut anything = false;
-    for &kind in kinds {
-        let done = hook_files::uninstall(place, lock, kind, force)?;
-        if done.changed {
-            let folder = kind.dir(place);
-            write_line(out, format_args!("Removed the {}: {}", kind.name(), folder.display()))?;
-        }
-        anything |= done != Done::default();
-        for note in done.notes {
-            write_line(out, format_args!("  {note}"))?;
-        }
+fn take_files_away(kind: Kind, force: bool, place: &OpenClawHome, lock: &OwnLock, out: &mut dyn Write) -> Result<bool> {
+    let done = hook_files::uninstall(place, lock, kind, force)?;
+    if done.changed {
+        let folder = kind.dir(place);
+        write_line(out, format_args!("Removed the {}: {}", kind.name(), folder.display()))?;
+    }
+    let anything = done != Done::default();
+    for note in done.notes {
+        write_line(out, format_args!("  {note}"))?;
     }
     Ok(anything)
 }
@@ -246,7 +245,7 @@ impl<'a> Removal<'a> {
         self.edit(true)?;
         let (outcome, notes) = self.edit(false)?;
         tell_of_config(&outcome, &notes, self.place, out)?;
-        let did = take_files_away(&[kind], self.args.force, self.place, self.lock, out)?;
+        let did = take_files_away(kind, self.args.force, self.place, self.lock, out)?;
         if !did && !outcome.changed {
             let home = self.place.home.display();
             write_line(out, format_args!("The {} is not in {home}", kind.name()))?;

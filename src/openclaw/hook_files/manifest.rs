@@ -7,6 +7,8 @@ use crate::home::OpenClawHome;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 /// `<home>/.sigilum/installed.json`: what we wrote.
@@ -58,7 +60,7 @@ impl Installed {
     }
 
     pub(super) fn read(place: &OpenClawHome) -> Result<Self> {
-        let path = manifest_file(place);
+        let path = list_file(place);
         let Some(bytes) = fs::read_private(&path, MAX_BYTES)? else {
             return Ok(Self::default());
         };
@@ -78,7 +80,7 @@ impl Installed {
     }
 
     pub(super) fn write(&self, place: &OpenClawHome, lock: &OwnLock) -> Result<()> {
-        let path = manifest_file(place);
+        let path = list_file(place);
         if self.hook.is_none() && self.plugin.is_none() && self.program.is_none() {
             fs::remove(&path)?;
             return Ok(());
@@ -87,7 +89,7 @@ impl Installed {
     }
 }
 
-fn manifest_file(place: &OpenClawHome) -> PathBuf {
+pub(super) fn list_file(place: &OpenClawHome) -> PathBuf {
     place.sigilum_dir().join("installed.json")
 }
 
@@ -129,11 +131,11 @@ pub(super) fn foreign_files(
         let Ok(meta) = path.symlink_metadata() else { continue };
         let bytes = if meta.is_file() { read(&path)? } else { None };
         // A file that is kept already: a run was killed before it wrote ours.
-        let kept = |bytes: &Vec<u8>| {
-            let kept = known.backups.get(name).map(|kept| read(&place.home.join(kept)));
-            kept.is_some_and(|kept| kept.ok().flatten().as_ref() == Some(bytes))
+        let kept = || {
+            let kept = known.backups.get(name).map(|kept| place.home.join(kept));
+            kept.is_some_and(|kept| is_same(&path, &kept).unwrap_or(false))
         };
-        if !bytes.is_some_and(|bytes| bytes == *wanted || known.wrote(name, &bytes) || kept(&bytes)) {
+        if !bytes.is_some_and(|bytes| bytes == *wanted || known.wrote(name, &bytes) || kept()) {
             names.push(name.clone());
         }
     }
@@ -172,12 +174,25 @@ pub(super) fn replaced_dir(kind: Kind) -> PathBuf {
     Path::new(".sigilum/replaced").join(kind.name())
 }
 
-/// A file's bytes; no bytes for a link, a folder or a pipe, which is nothing of ours.
+/// A file's bytes; no bytes for a link, a folder, a pipe, or a file that is too long to be one of ours.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    if path.symlink_metadata().is_ok_and(|meta| !meta.is_file()) {
+    if path.symlink_metadata().is_ok_and(|meta| !may_be_ours(&meta)) {
         return Ok(Some(Vec::new()));
     }
     fs::read_capped(path, MAX_BYTES)
+}
+
+fn may_be_ours(meta: &Metadata) -> bool {
+    meta.is_file() && meta.len() <= MAX_BYTES
+}
+
+/// Whether two paths lead to the same file, or to two with the same bytes.
+pub(super) fn is_same(one: &Path, other: &Path) -> Result<bool> {
+    let (Ok(meta), Ok(others)) = (one.symlink_metadata(), other.symlink_metadata()) else {
+        return Ok(false);
+    };
+    let is_one = (meta.dev(), meta.ino()) == (others.dev(), others.ino());
+    Ok(is_one || (may_be_ours(&meta) && may_be_ours(&others) && read(one)? == read(other)?))
 }
 
 pub(super) fn hash(bytes: &[u8]) -> String {

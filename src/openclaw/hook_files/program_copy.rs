@@ -2,8 +2,8 @@
 //! and an update of a plugin takes the older one away: what runs there is copied to `<home>/.sigilum/bin/` (0755), and
 //! the copy is recorded.
 
+use super::folders::refuse_link;
 use super::manifest::{Installed, ProgramCopy, hash};
-use super::refuse_link;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, Folder, OwnLock};
 use crate::home::OpenClawHome;

@@ -6,7 +6,7 @@ use crate::cmd::own_program;
 use crate::error::ExitCode;
 use crate::fs;
 use crate::openclaw::entry::PLUGIN;
-use crate::openclaw::hook_files::{Found, Kind};
+use crate::openclaw::hook_files::{self, Found, Kind};
 use crate::openclaw::plugin_package;
 use crate::process::child::Program;
 use std::collections::BTreeSet;
@@ -27,7 +27,8 @@ pub(super) fn install(kind: Kind, facts: &Facts) -> &'static str {
 }
 
 pub(super) fn files(name: &'static str, facts: &Facts, kind: Kind) -> Vec<Finding> {
-    let found = match facts.files(kind) {
+    let usable = hook_files::refuse_strange_folders(facts.place, kind);
+    let found = match usable.as_ref().and(facts.files(kind).as_ref()) {
         Ok(found) => found,
         Err(error) => return vec![Finding::fault_of(name, error, facts.command(install(kind, facts)))],
     };

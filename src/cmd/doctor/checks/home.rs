@@ -1,9 +1,10 @@
 //! The home, its folder of ours, and what lies about.
 
-use crate::cmd::context::TRUST_HOME;
+use crate::authz::timed;
+use crate::cmd::context::{TRUST_HOME, is_ours};
 use crate::cmd::doctor::checks::files::install;
 use crate::cmd::doctor::facts::Facts;
-use crate::cmd::doctor::finding::Finding;
+use crate::cmd::doctor::finding::{Finding, State};
 use crate::cmd::doctor::fix;
 use crate::error::ExitCode;
 use crate::fs;
@@ -14,7 +15,7 @@ use crate::openclaw::hook_files::Kind;
 use crate::openclaw::{lock, workspace};
 use crate::token::{record, store};
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// That we may not look into the home, where that is so: then there is nothing else to say.
@@ -111,11 +112,59 @@ pub(super) fn files(name: &'static str, facts: &Facts) -> Vec<Finding> {
             }
         }
     });
-    let loose: Vec<Finding> = loose.collect();
-    if loose.is_empty() {
-        return vec![Finding::ok(name, "no file of ours can be read by others")];
+    let mut found: Vec<Finding> = loose.chain(unusable(name, facts)).collect();
+    let path = facts.place.timed_approvals_file();
+    if let Err(error) = timed::read(facts.place)
+        && !found
+            .iter()
+            .any(|finding| finding.state == State::Fail && names(finding, &path))
+    {
+        let text = format!("no approval is taken back when its time is over: {}", error.text());
+        let next = error.step().unwrap_or_else(|| fs::removal(&path));
+        found.push(Finding::fail(name, ExitCode::Failure, text, next));
     }
-    loose
+    if found.is_empty() {
+        found.push(Finding::ok(name, "no file of ours can be read by others"));
+    }
+    found
+}
+
+fn names(finding: &Finding, path: &Path) -> bool {
+    finding.text.ends_with(&path.display().to_string())
+}
+
+/// What has the name of a file of ours, and can be neither read nor written as one.
+fn unusable(name: &'static str, facts: &Facts) -> Vec<Finding> {
+    let me = rustix::process::geteuid();
+    let entries = std::fs::read_dir(facts.place.sigilum_dir())
+        .into_iter()
+        .flatten()
+        .flatten();
+    let ours = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_ours));
+    let mut paths: Vec<PathBuf> = ours.map(|entry| entry.path()).collect();
+    paths.sort();
+    let fault = |path: PathBuf| {
+        let meta = path.symlink_metadata().ok()?;
+        let (mode, shown) = (meta.mode() & 0o7777, path.display());
+        // What stands in the lock decides nothing, so that it is not among the loose files.
+        let is_strange_lock = path.ends_with("lock") && (!meta.is_file() || meta.nlink() > 1);
+        if meta.is_dir() || is_strange_lock {
+            let text = format!("this has the name of a file of ours, and is none: {shown}");
+            let next = format!("look at it, then remove it: {}", fs::removal(&path));
+            return Some(Finding::fail(name, ExitCode::Failure, text, next));
+        }
+        let is_closed = meta.is_file() && meta.uid() == me.as_raw() && !me.is_root() && mode & 0o600 != 0o600;
+        let text = format!("this user may not read and write this file (mode {mode:04o}): {shown}");
+        is_closed.then(|| {
+            Finding::fail(
+                name,
+                ExitCode::Failure,
+                text,
+                format!("chmod 600 {}", fs::quoted(&path)),
+            )
+        })
+    };
+    paths.into_iter().filter_map(fault).collect()
 }
 
 /// What makes a file anew that somebody else may have written. To take away their right to write it would make it count.

@@ -1,15 +1,17 @@
 //! `--purge`: the tokens, secrets and records go too.
 
+use crate::authz::timed;
+use crate::cmd::context::{self, is_ours};
 use crate::cmd::output::{self, write_line};
 use crate::cmd::resident;
 use crate::cmd::watch::unit;
 use crate::env::Env;
-use crate::error::{Called, Result};
+use crate::error::{Called, Error, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
-use crate::openclaw::backups;
 use crate::openclaw::config;
 use crate::openclaw::entry;
+use crate::openclaw::hook_files;
 use crate::sigilum::secrets::Workspace;
 use crate::token::{claims, record, store};
 use crate::watch::status;
@@ -17,6 +19,9 @@ use secrecy::{ExposeSecret, SecretString};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
+
+/// Where an install keeps files of ours.
+const FOLDERS: [&str; 3] = ["bin", "plugin", "replaced"];
 
 /// What `--purge` looks for in other people's files.
 #[derive(Default)]
@@ -31,8 +36,20 @@ pub(super) struct Secrets {
 }
 
 impl Secrets {
+    /// Looks for them. What lists our edits and files goes aside where it cannot be read: this command takes it away
+    /// anyhow, and is not to end at it before the tokens are gone.
     pub(super) fn find(place: &OpenClawHome) -> Result<Self> {
         let mut found = Self::default();
+        let undo = config::undo_record(place).err().map(|why| (place.undo_file(), why));
+        let list = hook_files::unreadable_list(place);
+        let was_installed = list.is_some();
+        for (path, why) in undo.into_iter().chain(list) {
+            output::warn(format_args!(
+                "{}; nothing that stands in it counts any more",
+                why.text()
+            ));
+            fs::set_aside(&path)?;
+        }
         for namespace in record::namespaces(&place.sigilum_dir())? {
             found.token_files.insert(place.token_file(&namespace));
             if let Ok(Some(record)) = record::read(&place.record_file(&namespace)) {
@@ -50,6 +67,7 @@ impl Secrets {
             }
             found.config_files = config.files;
         }
+        found.in_entry |= was_installed;
         Ok(found)
     }
 }
@@ -85,24 +103,66 @@ pub(super) fn end_the_watcher(place: &OpenClawHome, called: &Called, env: &Env, 
     Ok(())
 }
 
-/// Removes everything of ours, and tells where OpenClaw's own copies still hold tokens.
-pub(super) fn remove(place: &OpenClawHome, secrets: &Secrets, out: &mut dyn Write) -> Result<()> {
+/// What stood in the way of an uninstall with `--purge`: told at its end, as no file is to keep the tokens from going.
+#[derive(Default)]
+pub(super) struct Failed(Vec<Error>);
+
+impl Failed {
+    /// Notes what failed; what did not is passed on.
+    pub(super) fn note<T>(&mut self, done: Result<T>) -> Option<T> {
+        done.map_err(|error| self.0.push(error)).ok()
+    }
+
+    /// The first of what failed, when the tokens are gone; the others are warnings.
+    pub(super) fn told(mut self) -> Result<()> {
+        self.0.dedup_by_key(|error| error.text());
+        let mut failed = self.0.into_iter();
+        let Some(first) = failed.next() else { return Ok(()) };
+        failed.for_each(output::warn);
+        let what = "could not remove everything of ours, but no token file is left";
+        let step = first.step();
+        let error = Error::new(first.code, what).because(first);
+        Err(match step {
+            Some(step) => error.next(format!("{step}; then run the command again")),
+            None => error,
+        })
+    }
+}
+
+/// Removes everything of ours, and tells where OpenClaw's own copies still hold tokens. `failed`: what is still
+/// installed, so that the list of that stays.
+pub(super) fn remove(place: &OpenClawHome, secrets: &Secrets, failed: &mut Failed, out: &mut dyn Write) -> Result<()> {
     let dir = place.sigilum_dir();
     let mut left = Vec::new();
+    let elsewhere: Vec<String> = secrets.token_files.iter().filter_map(|file| fs::stays(file)).collect();
     let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
-    // Records first: without one a watcher makes no new token.
-    names.sort_by_key(|name| (!name.ends_with(".json"), name.clone()));
+    // Records first: without one a watcher makes no new token. Then the tokens.
+    names.sort_by_key(|name| (!name.starts_with("owner-"), !name.ends_with(".json"), name.clone()));
+    let approvals_unknown = timed::read(place).is_err();
+    let is_kept = |name: &str| match name {
+        "lock" | "made-home" => true,
+        "installed.json" => !failed.0.is_empty(),
+        _ => false,
+    };
+    names.retain(|name| !is_kept(name));
     for name in names {
         let path = dir.join(&name);
-        if name == "lock" || name == "made-home" {
-            continue;
-        } else if is_ours(&name) && !path.is_dir() {
-            fs::remove(&path)?;
+        let is_file = path.symlink_metadata().is_ok_and(|meta| !meta.is_dir());
+        if is_ours(&name) && is_file && !(approvals_unknown && path == place.timed_approvals_file()) {
+            let removed = fs::remove(&path);
+            if name.starts_with("owner-") {
+                removed?;
+            } else if failed.note(removed).is_none() {
+                continue;
+            }
             write_line(out, format_args!("Removed {}", path.display()))?;
-        } else {
+        } else if !FOLDERS.contains(&name.as_str()) {
+            left.push(path);
+        } else if failed.0.is_empty() && !fs::remove_empty_folder(&path)? {
+            // Of what failed there that is told which stands in the way.
             left.push(path);
         }
     }
@@ -111,8 +171,15 @@ pub(super) fn remove(place: &OpenClawHome, secrets: &Secrets, out: &mut dyn Writ
             write_line(out, format_args!("Removed {}", path.display()))?;
         }
     }
+    elsewhere.iter().for_each(output::warn);
     for path in left {
-        write_line(out, format_args!("  {} is not ours to remove", path.display()))?;
+        let (shown, name) = (path.display(), path.file_name().unwrap_or_default().to_string_lossy());
+        let has_our_name = is_ours(name.trim_end_matches(".aside")) || FOLDERS.contains(&&*name);
+        let what = match has_our_name {
+            true => format!("is left\n  next: look at it, then remove it: {}", fs::removal(&path)),
+            false => "is not ours to remove".to_owned(),
+        };
+        write_line(out, format_args!("  {shown} {what}"))?;
     }
     let keys = Workspace::in_folder(&place.home);
     if keys.holds_secrets() {
@@ -122,17 +189,7 @@ pub(super) fn remove(place: &OpenClawHome, secrets: &Secrets, out: &mut dyn Writ
             keys.dir().display()
         ));
     }
-    let copies = backups::with_tokens(place, &secrets.config_files, &secrets.tokens);
-    if !copies.is_empty() {
-        write_line(
-            out,
-            "OpenClaw's own files still hold owner tokens; remove them, or wait until the tokens expire:",
-        )?;
-        for path in copies {
-            write_line(out, format_args!("  {}", path.display()))?;
-        }
-    }
-    Ok(())
+    context::tell_of_copies(place, &secrets.config_files, &secrets.tokens, out)
 }
 
 /// Removes tokens, logins and signing secrets, where the rest cannot be taken out yet: their records stay for that.
@@ -145,7 +202,7 @@ pub(super) fn remove_secrets(
     let dir = place.sigilum_dir();
     let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();
     let mut files: Vec<PathBuf> = entries
-        .filter(|entry| is_secret(&entry.file_name().to_string_lossy()))
+        .filter(|entry| context::is_secret(&entry.file_name().to_string_lossy()))
         .map(|entry| entry.path())
         .collect();
     // Records first: without one a watcher makes no new token.
@@ -157,35 +214,4 @@ pub(super) fn remove_secrets(
         }
     }
     config::scrub_undo_record(place, lock, &|text| claims::inspect(&text.to_owned().into()).is_ok())
-}
-
-/// Whether a name in `.sigilum/` is that of a token, of its login, or of what signs one.
-fn is_secret(name: &str) -> bool {
-    let owner = name.strip_prefix("owner-");
-    ["jwt-secret", "local-api.sqlite"].contains(&name)
-        || name.starts_with("local-api.sqlite-")
-        || owner.is_some_and(|rest| rest.ends_with(".json") || (rest.starts_with("token-") && rest.ends_with(".jwt")))
-}
-
-/// Whether a name in `.sigilum/` is one that we give.
-fn is_ours(name: &str) -> bool {
-    const NAMES: [&str; 16] = [
-        "hook.json",
-        "serve.json",
-        "seen.json",
-        "told.json",
-        "decisions.jsonl",
-        "decisions.1.jsonl",
-        "decisions.lock",
-        "approvals.json",
-        "broker",
-        "totp.json",
-        "undo.json",
-        "installed.json",
-        "watch-status.json",
-        "watch.lock",
-        "watch.log",
-        "lock",
-    ];
-    NAMES.contains(&name) || is_secret(name) || fs::is_temp_name(name)
 }

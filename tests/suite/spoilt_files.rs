@@ -1,0 +1,325 @@
+//! One file of ours that is not as we write it: a link, a folder, a pipe, too long, or full of something else. What else a
+//! command does is done, and what cannot be is told.
+
+use crate::authz::World;
+use crate::env;
+
+use env::{Output, TestEnv};
+use serde_json::Value;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+
+/// What stands in the place of a file.
+#[derive(Debug, Clone, Copy)]
+enum Now {
+    Link,
+    TwoNames,
+    Pipe,
+    Folder,
+    Long,
+    Junk,
+}
+
+use Now::{Folder, Junk, Link, Long, Pipe, TwoNames};
+
+fn spoil(path: &Path, now: Now) {
+    let home = path.ancestors().find(|path| path.ends_with(".openclaw"));
+    let other = home.unwrap().with_file_name("other");
+    if path.is_dir() {
+        std::fs::remove_dir_all(path).unwrap();
+    } else if !matches!(now, TwoNames) && path.exists() {
+        std::fs::remove_file(path).unwrap();
+    }
+    match now {
+        Link => {
+            std::fs::create_dir(&other).unwrap();
+            symlink(&other, path).unwrap();
+        }
+        TwoNames => std::fs::hard_link(path, &other).unwrap(),
+        Pipe => assert!(Command::new("mkfifo").arg(path).status().unwrap().success()),
+        Folder => std::fs::create_dir(path).unwrap(),
+        Long => std::fs::write(path, vec![b' '; 20 << 20]).unwrap(),
+        Junk => {
+            std::fs::write(path, "{\"hook\": 5").unwrap();
+            std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
+        }
+    }
+}
+
+/// Runs the command in the step that was told last.
+#[track_caller]
+fn carry_out(output: &Output) {
+    let told = format!("{}{}", output.stdout, output.stderr);
+    let step = told.lines().rev().find_map(|line| line.trim().strip_prefix("next: "));
+    let step = step.unwrap_or_else(|| panic!("no step: {told}"));
+    let command = step.rsplit_once(": ").map_or(step, |(_, command)| command);
+    let command = command.split("; ").next().unwrap();
+    assert!(
+        Command::new("sh").args(["-c", command]).status().unwrap().success(),
+        "{command}"
+    );
+}
+
+fn installed() -> TestEnv {
+    let env = TestEnv::new();
+    env.write_config("{}");
+    env.login().expect(0);
+    env.run(["hook", "install", "--token-in-config"]).expect(0);
+    env.run(["hook", "install", "--as", "plugin"]).expect(0);
+    env
+}
+
+fn doctor(env: &TestEnv) -> Vec<(String, String, String)> {
+    let told = env.run(["doctor", "--json"]).output();
+    let told: Value = serde_json::from_str(&told.stdout).unwrap_or_else(|_| panic!("{}", told.stderr));
+    let text = |finding: &Value, name: &str| finding[name].as_str().unwrap_or_default().to_owned();
+    let findings = told["findings"].as_array().unwrap().iter();
+    let problems = findings.filter(|finding| finding["state"] != "ok");
+    problems
+        .map(|finding| (text(finding, "check"), text(finding, "text"), text(finding, "next")))
+        .collect()
+}
+
+#[test]
+fn no_file_keeps_the_tokens_from_going() {
+    // name, what it is, and the exit code
+    let table = [
+        ("undo.json", Link, 0),
+        ("undo.json", TwoNames, 0),
+        ("undo.json", Pipe, 0),
+        ("undo.json", Folder, 0),
+        ("undo.json", Long, 0),
+        ("installed.json", Junk, 0),
+        ("installed.json", Link, 0),
+        ("installed.json", Folder, 0),
+        ("plugin", Link, 1),
+        ("bin", Link, 1),
+        ("replaced", Link, 1),
+        ("plugin/index.js", Long, 0),
+        ("plugin/install.json", Long, 0),
+        ("decisions.lock", Folder, 0),
+        ("told.json", Folder, 0),
+        ("approvals.json", Junk, 0),
+    ];
+    for (name, now, code) in table {
+        let env = installed();
+        let path = env.sigilum(name);
+        spoil(&path, now);
+        let output = env.run(["hook", "uninstall", "--purge"]).expect(code);
+        let case = format!("{name} {now:?}: {}{}", output.stdout, output.stderr);
+        assert!(!env.sigilum("owner-token-alice.jwt").exists(), "{case}");
+        assert!(!env.sigilum("owner-alice.json").exists(), "{case}");
+        let config = std::fs::read_to_string(env.config()).unwrap();
+        assert!(!config.contains("sigilum"), "{config}: {case}");
+        assert!(
+            !env.openclaw().join("hooks").exists() || name == "replaced" || name == "installed.json",
+            "{case}"
+        );
+        if code == 1 {
+            assert!(output.stderr.contains("no token file is left"), "{case}");
+        }
+        if path.symlink_metadata().is_ok() || path.with_extension("json.aside").exists() {
+            carry_out(&output);
+            assert!(path.symlink_metadata().is_err(), "{case}");
+            env.run(["hook", "uninstall", "--purge", "--force"]).expect(0);
+        }
+        for rest in ["installed.json", "undo.json", "plugin/install.json", "lock"] {
+            assert!(!env.sigilum(rest).exists(), "{rest}: {case}");
+        }
+    }
+}
+
+#[test]
+fn a_lock_that_is_none_is_told_with_a_step_that_helps() {
+    for now in [Link, TwoNames, Pipe, Folder] {
+        for words in [&["hook", "uninstall", "--purge"][..], &["auth", "logout"]] {
+            let env = installed();
+            spoil(&env.sigilum("lock"), now);
+            if !matches!(now, Folder) {
+                let found = doctor(&env);
+                let lock = env.sigilum("lock").display().to_string();
+                assert!(
+                    found.iter().any(|(_, text, _)| text.contains(&lock)),
+                    "{now:?}: {found:?}"
+                );
+            }
+            let output = env.run(words).expect(1);
+            assert!(env.sigilum("owner-token-alice.jwt").exists());
+            carry_out(&output);
+            env.run(words).expect(0);
+            assert!(!env.sigilum("owner-token-alice.jwt").exists());
+        }
+    }
+}
+
+#[test]
+fn a_changed_file_is_a_changed_file_however_long() {
+    for (kind, name) in [
+        ("plugin", "plugin/index.js"),
+        ("hook", "../hooks/sigilum-authz-notify/HOOK.md"),
+    ] {
+        let env = installed();
+        let path = env.sigilum(name);
+        spoil(&path, Long);
+        let status = env.run(["hook", "status"]).output();
+        assert!(
+            status.stdout.contains("changed: "),
+            "{}{}",
+            status.stdout,
+            status.stderr
+        );
+        let found = doctor(&env);
+        let step = found
+            .iter()
+            .find(|(check, ..)| check == kind)
+            .map(|(_, _, next)| next.clone());
+        assert_eq!(
+            step.unwrap(),
+            format!("sigilum-authz-notify hook install --as {kind} --force")
+        );
+        let refused = env.run(["hook", "install", "--as", kind]).expect(1);
+        assert!(refused.stderr.contains("--force"), "{}", refused.stderr);
+        let output = env.run(["hook", "uninstall", "--as", kind]).expect(0);
+        assert!(output.stdout.contains("changed by somebody"), "{}", output.stdout);
+        assert!(path.exists());
+        env.run(["hook", "install", "--as", kind, "--force"]).expect(0);
+        let file = path.file_name().unwrap();
+        let kept = env.sigilum("replaced").join(kind).join(file);
+        assert_eq!(kept.metadata().unwrap().len(), 20 << 20);
+        assert!(path.metadata().unwrap().len() < 1 << 20);
+    }
+}
+
+#[test]
+fn a_logout_tells_of_the_tokens_that_it_leaves() {
+    let copies = [
+        "openclaw.json.bak",
+        "openclaw.json.last-good",
+        "sigilum-authz-notify-kept-0123456789abcdef",
+    ];
+    for words in [&["auth", "logout"][..], &["hook", "uninstall", "--purge"]] {
+        let env = installed();
+        for name in copies {
+            std::fs::copy(env.config(), env.openclaw().join(name)).unwrap();
+        }
+        let told = env.run(words).expect(0).stdout;
+        let (openclaws, kept) = told.split_once("files that another program wrote").unwrap();
+        for (name, part) in copies.into_iter().zip([openclaws, openclaws, kept]) {
+            assert!(part.contains(name), "{name}: {told}");
+        }
+        for now in ["link", "second name"] {
+            let env = installed();
+            let (file, other) = (env.sigilum("owner-token-alice.jwt"), env.home().join("other"));
+            std::fs::hard_link(&file, &other).unwrap();
+            if now == "link" {
+                std::fs::remove_file(&file).unwrap();
+                symlink(&other, &file).unwrap();
+            }
+            let output = env.run(words).expect(0);
+            assert!(
+                output.stderr.contains("what stood in the token file stays"),
+                "{}",
+                output.stderr
+            );
+            assert!(file.symlink_metadata().is_err());
+            if now == "link" {
+                carry_out(&output);
+                assert!(!other.exists());
+            } else {
+                let number = format!(" -xdev -inum {}\n", other.metadata().unwrap().ino());
+                assert!(output.stderr.contains(&number), "{}", output.stderr);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_list_of_approvals_that_says_nothing_is_no_empty_one() {
+    for now in [Junk, Folder, Link] {
+        let world = World::new();
+        let path = world.env.sigilum("approvals.json");
+        spoil(&path, now);
+        let watched = world.env.run(["watch", "--once"]).expect(1);
+        assert!(
+            watched.stderr.contains("no approval is taken back"),
+            "{}",
+            watched.stderr
+        );
+        let shown = path.display().to_string();
+        let found = doctor(&world.env);
+        let fault = found
+            .iter()
+            .find(|(check, text, _)| check == "files" && text.contains(&shown));
+        let (_, _, next) = fault.unwrap_or_else(|| panic!("{found:?}"));
+        assert!(next.contains("rm "), "{next}");
+        let status = world.env.run(["auth", "status"]).expect(1);
+        assert!(status.stderr.contains(&shown), "{}", status.stderr);
+        let output = world.env.run(["auth", "logout"]).expect(0);
+        assert!(
+            output.stderr.contains("nobody takes back approvals"),
+            "{}",
+            output.stderr
+        );
+        let output = world.env.run(["hook", "uninstall", "--purge"]).expect(0);
+        assert!(
+            output.stderr.contains("nobody takes back approvals"),
+            "{}",
+            output.stderr
+        );
+        assert!(
+            path.symlink_metadata().is_ok(),
+            "what nobody could read is not thrown away"
+        );
+    }
+}
+
+#[test]
+fn doctor_finds_each_file_of_ours_that_is_none() {
+    let table = [
+        ("decisions.lock", Folder),
+        ("decisions.lock", Link),
+        ("told.json", Folder),
+        ("seen.json", Pipe),
+        ("hook.json", Folder),
+        ("watch.lock", Folder),
+        ("lock", Pipe),
+    ];
+    for (name, now) in table {
+        let env = installed();
+        let path = env.sigilum(name);
+        spoil(&path, now);
+        let shown = path.display().to_string();
+        let is_it = |(check, text, _): &&(String, String, String)| check == "files" && text.contains(&shown);
+        let found = doctor(&env);
+        let (_, _, next) = found.iter().find(is_it).unwrap_or_else(|| panic!("{name}: {found:?}"));
+        let command = next.rsplit_once(": ").unwrap().1.split(" && ").next().unwrap();
+        assert!(Command::new("sh").args(["-c", command]).status().unwrap().success());
+        assert!(!doctor(&env).iter().any(|found| is_it(&found)), "{name}");
+    }
+    let env = installed();
+    spoil(&env.sigilum("some"), Pipe);
+    let fixed = env.run(["doctor", "--fix"]).output().stdout;
+    assert!(!fixed.contains("made private"), "{fixed}");
+}
+
+#[test]
+fn a_strange_folder_is_told_with_a_step_that_helps() {
+    for (name, now) in [("hooks/sigilum-authz-notify", Link), ("hooks", Junk)] {
+        let env = TestEnv::new();
+        env.write_config("{}");
+        env.login().expect(0);
+        let path = env.openclaw().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        spoil(&path, now);
+        let found = doctor(&env);
+        let (_, text, next) = found.iter().find(|(check, ..)| check == "hook").unwrap();
+        assert!(text.contains(&path.display().to_string()), "{text}");
+        let told = env.run(["hook", "install"]).expect(1).stderr;
+        assert!(told.contains(next), "{next}: {told}");
+        let command = next.rsplit_once(": ").unwrap().1;
+        assert!(Command::new("sh").args(["-c", command]).status().unwrap().success());
+        env.run(["hook", "install"]).expect(0);
+    }
+}
