@@ -150,6 +150,9 @@ enum Line {
     Settled(Settled),
 }
 
+/// Lines that cannot be read: the file and the number of each, from 1 on.
+pub type Unreadable = Vec<(PathBuf, usize)>;
+
 /// The log of one home.
 #[derive(Debug, Clone)]
 pub struct DecisionLog {
@@ -171,27 +174,36 @@ impl DecisionLog {
         &self.file
     }
 
-    /// All decisions that are kept, the oldest first. A line that nobody can read (a power cut) is left out.
+    /// All decisions that are kept, the oldest first, as far as they can be read.
     pub fn read(&self) -> Result<Vec<Entry>> {
+        self.read_all().map(|(entries, _)| entries)
+    }
+
+    /// The same, and which lines of which file cannot be read. A line that a run which was killed wrote in part is none of
+    /// them: what it was to say had no effect yet, or is asked for again.
+    pub fn read_all(&self) -> Result<(Vec<Entry>, Unreadable)> {
         let mut entries: Vec<Entry> = Vec::new();
+        let mut unreadable = Unreadable::new();
         for file in [&self.older, &self.file] {
             let bytes = fs::read_private(file, MAX_BYTES)?.unwrap_or_default();
-            let lines = bytes.split(|byte| *byte == b'\n');
-            for line in lines.filter_map(|line| serde_json::from_slice(line).ok()) {
-                match line {
+            for (number, line) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
+                match serde_json::from_slice(line) {
                     // An open one is carried over into the new file.
-                    Line::Intent(intent) if entries.iter().any(|known| known.intent.intent == intent.intent) => {}
-                    Line::Intent(intent) => entries.push(Entry { intent, result: None }),
-                    Line::Settled(settled) => {
+                    Ok(Line::Intent(intent)) if entries.iter().any(|known| known.intent.intent == intent.intent) => {}
+                    Ok(Line::Intent(intent)) => entries.push(Entry { intent, result: None }),
+                    Ok(Line::Settled(settled)) => {
                         let of = |entry: &&mut Entry| entry.intent.intent == settled.result;
                         if let Some(entry) = entries.iter_mut().rev().find(of) {
                             entry.result.get_or_insert(settled);
                         }
                     }
+                    // Of a power cut zeros may stay.
+                    Err(error) if error.is_eof() || line.iter().all(|byte| *byte == 0) => {}
+                    Err(_) => unreadable.push((file.clone(), number)),
                 }
             }
         }
-        Ok(entries)
+        Ok((entries, unreadable))
     }
 
     /// The open intent of an earlier try to take the same approval back: there is a line for each decision, not for each

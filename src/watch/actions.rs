@@ -95,18 +95,26 @@ impl ActionContext<'_> {
         let Some(new) = snapshot::seen(token) else {
             return Ok(());
         };
-        let printed = if self.stored().is_some_and(|stored| stored.id == new.id) {
-            "the one that is stored already"
-        } else if self
-            .in_force()
-            .is_some_and(|stored| stored.is_newer_than(&new, self.now))
-        {
-            "one that is older than the stored one, or does not say when it was issued"
-        } else {
+        let is_stored = self.stored().is_some_and(|stored| stored.id == new.id);
+        let is_worse = || {
+            let stored = self.in_force();
+            stored.is_some_and(|stored| stored.is_newer_than(&new, self.now))
+        };
+        if !is_stored && !is_worse() {
             return Ok(());
+        }
+        let printed = match new.iat {
+            _ if is_stored => "the one that is stored already",
+            None => "one that does not say when it was issued",
+            Some(_) if new.is_from_future(self.now) => "one that was issued in the future, by this machine's clock",
+            Some(_) => "one that is older than the stored one",
         };
         let what = format!("could not renew the token: the token command printed {printed}");
-        Err(Error::new(ExitCode::Token, what).next("see that the token command asks for a fresh token each time"))
+        let step = match !is_stored && new.is_from_future(self.now) {
+            true => "compare the clocks of both machines; iat and exp are seconds since 1970, not milliseconds",
+            false => "see that the token command asks for a fresh token each time",
+        };
+        Err(Error::new(ExitCode::Token, what).next(step))
     }
 
     /// A token in force is replaced only by one that the recorded API accepts. One that has expired is replaced by what

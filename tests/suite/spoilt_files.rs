@@ -1,11 +1,13 @@
 //! One file of ours that is not as we write it: a link, a folder, a pipe, too long, or full of something else. What else a
 //! command does is done, and what cannot be is told.
 
-use crate::authz::World;
+use crate::authz::{World, id};
 use crate::env;
 
+use env::api::Fault;
+use env::watching::managed_token;
 use env::{Output, TestEnv};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
@@ -276,6 +278,42 @@ fn a_list_of_approvals_that_says_nothing_is_no_empty_one() {
 }
 
 #[test]
+fn lines_of_the_log_that_cannot_be_read_are_told() {
+    let world = World::with_three();
+    world.authz(&format!("approve {} --yes", id(1))).expect(0);
+    let log = world.env.sigilum("decisions.jsonl");
+    let good = std::fs::read_to_string(&log).unwrap();
+    for bad in ["garbage", "{\"a\": 1 b", "{\"intent\":5}"] {
+        std::fs::write(&log, format!("{bad}\n{good}")).unwrap();
+        let output = world.authz("log").expect(1);
+        assert!(output.stdout.contains(&id(1)), "{}", output.stdout);
+        assert!(
+            output.stderr.contains("1 in all, the first is line 1"),
+            "{}",
+            output.stderr
+        );
+        carry_out(&output);
+        std::fs::write(&log, format!("{bad}\n")).unwrap();
+        let output = world.authz("log").expect(1);
+        assert!(!output.stdout.contains("No decisions were made"), "{}", output.stdout);
+        let told: Value = serde_json::from_str(&world.authz("log --json").expect(1).stdout).unwrap();
+        assert_eq!(told, json!({"decisions": [], "unreadable_lines": 1}));
+    }
+    // As a run that was killed leaves it, healed by the next one.
+    let half = &good[..good.len() / 3];
+    for text in [
+        format!("{good}{half}"),
+        format!("{half}\n{good}"),
+        format!("\0\0\0\n{good}"),
+    ] {
+        std::fs::write(&log, text).unwrap();
+        let output = world.authz("log").expect(0);
+        assert_eq!(output.stderr, "");
+        assert!(output.stdout.contains(&id(1)), "{}", output.stdout);
+    }
+}
+
+#[test]
 fn doctor_finds_each_file_of_ours_that_is_none() {
     let table = [
         ("decisions.lock", Folder),
@@ -321,5 +359,82 @@ fn a_strange_folder_is_told_with_a_step_that_helps() {
         let command = next.rsplit_once(": ").unwrap().1;
         assert!(Command::new("sh").args(["-c", command]).status().unwrap().success());
         env.run(["hook", "install"]).expect(0);
+    }
+}
+
+#[test]
+fn requests_that_the_api_counts_and_does_not_list_are_not_nothing() {
+    let world = World::new();
+    let answer = json!({"claims": [], "pagination": {"total": 7, "has_more": true}});
+    for words in ["list", "list --json", "list --status all", "reject --all --yes"] {
+        world.api.fault(Fault::Body("application/json", answer.to_string()));
+        let output = world.authz(words).expect(6);
+        assert_eq!(output.stdout, "", "{words}");
+        assert!(output.stderr.contains("there are 7"), "{words}: {}", output.stderr);
+    }
+}
+
+#[test]
+fn why_a_printed_token_is_not_taken_is_true() {
+    let now = env::now();
+    for (claims, why, step) in [
+        (
+            json!({"iat": now + 900, "exp": now + 90_000}),
+            "issued in the future",
+            "compare the clocks",
+        ),
+        (
+            json!({"iat": now * 1000, "exp": now * 1000 + 90_000_000}),
+            "issued in the future",
+            "seconds since 1970",
+        ),
+        (
+            json!({"iat": now - 5_000, "exp": now + 90_000}),
+            "older than the stored one",
+            "a fresh token",
+        ),
+        (
+            json!({"iat": null, "exp": now + 90_000}),
+            "does not say when it was issued",
+            "a fresh token",
+        ),
+    ] {
+        let env = TestEnv::new();
+        let api = env.managed_api();
+        // Due, and in force.
+        let stored = env::api::token(
+            "only Sigilum knows",
+            json!({"namespace": "alice", "iat": now - 900, "exp": now + 100}),
+        );
+        env.log_in_at(&api, &stored);
+        let mut all = json!({"namespace": "alice"});
+        all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+        let printed = env::api::token("only Sigilum knows", all);
+        let command = format!("echo {printed}");
+        let output = env.run(["watch", "--once", "--token-command", &command]).expect(4);
+        assert!(output.stderr.contains(why), "{why}: {}", output.stderr);
+        assert!(output.stderr.contains(step), "{step}: {}", output.stderr);
+        assert_eq!(
+            output.stderr.contains("older than"),
+            why.contains("older than"),
+            "{}",
+            output.stderr
+        );
+    }
+}
+
+#[test]
+fn an_install_says_that_the_record_is_damaged_and_not_that_there_is_no_token() {
+    for kind in ["hook", "plugin"] {
+        let env = TestEnv::new();
+        let api = env.managed_api();
+        env.log_in_at(&api, &managed_token("alice", 3_600));
+        env.run(["hook", "install", "--as", kind]).expect(0);
+        std::fs::write(env.sigilum("owner-alice.json"), "{").unwrap();
+        let output = env.run(["hook", "install", "--as", kind]).output();
+        let told = format!("{}{}", output.stdout, output.stderr);
+        assert!(!told.contains("an owner token"), "{told}");
+        assert!(told.contains("could not read the record"), "{told}");
+        assert!(told.contains(" auth login"), "{told}");
     }
 }

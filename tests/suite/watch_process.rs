@@ -197,7 +197,7 @@ fn once_does_what_is_due_and_says_whether_it_could() {
             let output = env.run(["watch", "--once", "--token-command", &command]);
             let output = output.expect(if refused { 4 } else { 0 });
             assert_eq!(
-                output.stderr.contains("older than the stored one"),
+                output.stderr.contains("the token command printed one that"),
                 refused,
                 "{}",
                 output.stderr

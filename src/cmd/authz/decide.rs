@@ -37,6 +37,7 @@ pub fn reject(args: &AuthzRejectArgs, env: &Env, out: &mut dyn Write) -> Result<
     let requests = match args.all {
         true => {
             let found = site.requests("pending", None).map_err(|error| site.not_asked(error))?;
+            site.refuse_none_of_some("pending", &found)?;
             if !found.is_all_but_too_long() {
                 output::warn("more wait than could be read: run the command again for the rest");
             }

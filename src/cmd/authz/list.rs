@@ -90,6 +90,7 @@ pub fn print(site: &Site, asked: &List, notes: &mut Vec<String>, out: &mut dyn W
     let mut found = Vec::new();
     for status in statuses {
         let requests = read(site, status, asked.service.as_deref(), notes)?;
+        site.refuse_none_of_some(status, &requests)?;
         if !requests.is_all_but_too_long() {
             let (count, _) = requests.count();
             notes.push(format!(

@@ -9,14 +9,18 @@ use crate::cmd::context;
 use crate::cmd::output::{self, write_json, write_line};
 use crate::env::Env;
 use crate::error::{ExitCode, OrFail, Result};
+use crate::fs;
 use crate::time;
 use serde::Serialize;
 use std::io::Write;
+use std::path::PathBuf;
 
 /// The `--json` output.
 #[derive(Serialize)]
 struct Report {
     decisions: Vec<Entry>,
+    /// How many lines of the log cannot be read.
+    unreadable_lines: usize,
 }
 
 /// Runs the command.
@@ -24,7 +28,7 @@ pub fn run(args: &AuthzLogArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCo
     let place = context::place(&args.owner.place, env)?;
     remote::refuse(&place, env, "list the decisions", "authz log")?;
     let log = DecisionLog::of(&place);
-    let mut decisions = log.read()?;
+    let (mut decisions, mut unreadable) = log.read_all()?;
     if decisions.iter().any(|entry| entry.result.is_none()) {
         match Site::open(&args.owner, env) {
             Ok(site) => site.settle_open(),
@@ -32,21 +36,51 @@ pub fn run(args: &AuthzLogArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCo
                 "a decision that a killed run left open is still not known: {error}"
             )),
         }
-        decisions = log.read()?;
+        (decisions, unreadable) = log.read_all()?;
     }
+    let code = match unreadable.is_empty() {
+        true => ExitCode::Ok,
+        false => ExitCode::Failure,
+    };
+    tell_of_unreadable(&unreadable);
     if args.output.json {
-        write_json(out, &Report { decisions })?;
-        return Ok(ExitCode::Ok);
+        let unreadable_lines = unreadable.len();
+        write_json(
+            out,
+            &Report {
+                decisions,
+                unreadable_lines,
+            },
+        )?;
+        return Ok(code);
     }
     if decisions.is_empty() {
-        write_line(out, "No decisions were made here.")?;
-        return Ok(ExitCode::Ok);
+        let what = match unreadable.is_empty() {
+            true => "No decisions were made here.",
+            false => "No decision can be read.",
+        };
+        write_line(out, what)?;
+        return Ok(code);
     }
     let rows: Vec<Vec<String>> = decisions.iter().map(row).collect();
     let headers = ["AT", "BY", "HOW", "DECISION", "ID", "SERVICE", "KEY", "RESULT"];
     output::table(out, &headers, &rows)
         .or_fail(ExitCode::Failure, || "could not write to standard output".to_owned())?;
-    Ok(ExitCode::Ok)
+    Ok(code)
+}
+
+/// Says of each file how many of its lines cannot be read, and shows the way to the first of them.
+fn tell_of_unreadable(lines: &[(PathBuf, usize)]) {
+    for of_file in lines.chunk_by(|(one, _), (other, _)| one == other) {
+        let (file, first) = &of_file[0];
+        let count = of_file.len();
+        output::warn(format_args!(
+            "the log of decisions holds lines that cannot be read, {count} in all, the first is line {first}: {}\n  next: \
+             look at it: sed -n {first}p {}",
+            file.display(),
+            fs::quoted(file)
+        ));
+    }
 }
 
 fn row(entry: &Entry) -> Vec<String> {

@@ -193,6 +193,22 @@ impl Site {
         self.api().requests(&self.token, &which, self.deadline())
     }
 
+    /// Refuses a list without one request where the API says that there are some.
+    ///
+    /// # Errors
+    /// It is such a list.
+    pub fn refuse_none_of_some(&self, status: &str, found: &Pending) -> Result<()> {
+        let (count, _) = found.count();
+        if !found.requests.is_empty() || found.too_long > 0 || count == 0 {
+            return Ok(());
+        }
+        let what = format!(
+            "could not read the {status} requests of namespace {}: there are {count}, and the API lists none",
+            self.namespace()
+        );
+        Err(Error::new(ExitCode::Unreachable, what).next(self.command("doctor")))
+    }
+
     /// All requests of every status.
     ///
     /// # Errors

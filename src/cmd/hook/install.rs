@@ -25,6 +25,7 @@ use crate::owner_token;
 use crate::settings::{self, Owner, OwnerQuery, Sourced};
 use crate::text;
 use crate::time;
+use crate::token::record;
 use secrecy::SecretString;
 use serde_json::Value;
 use std::io::Write;
@@ -278,10 +279,8 @@ impl Job<'_> {
         let value = config.map_or_else(|| Value::Object(serde_json::Map::new()), |config| config.value);
         match &self.owner {
             Some(owner) if self.token.is_none() => {
-                needs.push(format!(
-                    "an owner token: {}",
-                    context::login_command(owner, self.place, &flags)
-                ));
+                let log_in = context::login_command(owner, self.place, &flags);
+                needs.push(self.login(Some(&owner.namespace.value), log_in));
             }
             Some(_) => {}
             None if self.choice.record.broker.is_some() => {}
@@ -325,6 +324,18 @@ impl Job<'_> {
         })
     }
 
+    /// A login, as there is no token that can be used: or no record that says whose it is.
+    fn login(&self, namespace: Option<&str>, log_in: String) -> String {
+        let record = namespace.map(|namespace| record::read(&self.place.record_file(namespace)));
+        match record {
+            Some(Err(error)) => {
+                let (why, step) = (error.text(), error.step().unwrap_or(log_in));
+                format!("a record of the login, as this one says nothing, {why}: {step}")
+            }
+            _ => format!("an owner token: {log_in}"),
+        }
+    }
+
     /// The plugin's program knows its owner by the record of a login. A local token it renews itself, a hosted one it
     /// cannot.
     fn plugin_owner(&self) -> Option<String> {
@@ -335,11 +346,14 @@ impl Job<'_> {
         let flags = context::place_flags(&self.args.place);
         match owner(self.args, self.env, self.place) {
             Ok(owner) if serves(&owner) => None,
-            Ok(owner) => Some(format!(
-                "an owner token: {}",
-                context::login_command(&owner, self.place, &flags)
+            Ok(owner) => {
+                let log_in = context::login_command(&owner, self.place, &flags);
+                Some(self.login(Some(&owner.namespace.value), log_in))
+            }
+            Err(_) => Some(self.login(
+                self.choice.record.namespace.as_deref(),
+                format!("{HOOK} auth login{flags}"),
             )),
-            Err(_) => Some(format!("an owner token: {HOOK} auth login{flags}")),
         }
     }
 }

@@ -45,13 +45,18 @@ impl Token {
 
     /// Later issue wins; a token from the future (the clock was set back since) loses to any of the present.
     pub(in crate::watch) fn is_newer_than(&self, other: &Self, now: Now) -> bool {
-        const CLOCKS_DIFFER_MS: i64 = 300_000;
         let rank = |token: &Self| {
             let iat = token.iat.unwrap_or(i64::MIN);
-            let from_future = iat.saturating_mul(1000) > now.wall.saturating_add(CLOCKS_DIFFER_MS);
-            (!from_future, iat, token.exp.unwrap_or(i64::MAX))
+            (!token.is_from_future(now), iat, token.exp.unwrap_or(i64::MAX))
         };
         rank(self) > rank(other)
+    }
+
+    /// Whether it was issued later than now, by more than clocks may differ.
+    pub(in crate::watch) fn is_from_future(&self, now: Now) -> bool {
+        const CLOCKS_DIFFER_MS: i64 = 300_000;
+        let latest = now.wall.saturating_add(CLOCKS_DIFFER_MS);
+        self.iat.is_some_and(|iat| iat.saturating_mul(1000) > latest)
     }
 }
 

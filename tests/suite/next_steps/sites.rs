@@ -457,11 +457,7 @@ pub const SITES: &[Site] = &[
         Case("a renewal that is none"),
     ),
     Site("watch::actions", "HOW_TO_TRY", Person(OTHERS_PROGRAM)),
-    Site(
-        "watch::actions",
-        r#""see that the token command"#,
-        Person(OTHERS_PROGRAM),
-    ),
+    Site("watch::actions", "step)", Person(OTHERS_PROGRAM)),
     Site(
         "watch::actions",
         r#""see that the API can be reached"#,
@@ -784,6 +780,16 @@ pub const SITES: &[Site] = &[
         "cmd::authz::site",
         "context::login_command",
         Case("requests without a token"),
+    ),
+    Site(
+        "cmd::authz::log",
+        "look at it: sed",
+        Test("lines_of_the_log_that_cannot_be_read_are_told"),
+    ),
+    Site(
+        "cmd::authz::site",
+        r#"self.command("doctor"#,
+        Test("requests_that_the_api_counts_and_does_not_list_are_not_nothing"),
     ),
     Site(
         "cmd::authz::site",
