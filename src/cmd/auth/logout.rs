@@ -12,8 +12,9 @@ use crate::fs;
 use crate::home::OpenClawHome;
 use crate::openclaw::config::{self, EditOptions};
 use crate::openclaw::{entry, removal};
-use crate::settings::{self, OwnerQuery};
+use crate::settings::{self, Owner, OwnerQuery};
 use crate::token::{claims, record, store};
+use secrecy::SecretString;
 use serde_json::Value;
 use std::cell::RefCell;
 use std::io::Write;
@@ -39,13 +40,7 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     let lock = fs::lock_sigilum(&place)?;
     let files = [&owner.token_file, &place.record_file(&owner.namespace.value)];
     let elsewhere = fs::stays(&owner.token_file);
-    let in_entry = context::entry(&place).ok().flatten().and_then(|entry| entry.token());
-    let tokens: Vec<_> = store::read(&owner.token_file)
-        .ok()
-        .flatten()
-        .into_iter()
-        .chain(in_entry)
-        .collect();
+    let tokens = tokens(&owner, &place);
     let removed = RefCell::new(Vec::new());
     let remove = || {
         for file in files {
@@ -86,15 +81,26 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         }
     }
     context::warn_of_timed_approvals(&place, Some(&owner.namespace.value));
-    elsewhere.iter().for_each(output::warn);
-    let config_files = config::read(&place).ok().flatten().map(|config| config.files);
-    context::tell_of_copies(&place, &config_files.unwrap_or_default(), &tokens, out)?;
     // The logout is done.
-    match tell_of_the_others(args, &place, &owner.namespace.value, out) {
+    elsewhere.iter().for_each(output::warn);
+    let told = tell_of_copies(&place, &tokens, out);
+    match told.and_then(|()| tell_of_the_others(args, &place, &owner.namespace.value, out)) {
         Err(error) if !error.is_broken_pipe() => output::warn(error),
         told => told?,
     }
     Ok(ExitCode::Ok)
+}
+
+/// The tokens that a logout takes away, for a look at what else holds them.
+fn tokens(owner: &Owner, place: &OpenClawHome) -> Vec<SecretString> {
+    let stored = store::read(&owner.token_file).ok().flatten();
+    let in_entry = context::entry(place).ok().flatten().and_then(|entry| entry.token());
+    stored.into_iter().chain(in_entry).collect()
+}
+
+fn tell_of_copies(place: &OpenClawHome, tokens: &[SecretString], out: &mut dyn Write) -> Result<()> {
+    let files = config::read(place).ok().flatten().map(|config| config.files);
+    context::tell_of_copies(place, &files.unwrap_or_default(), tokens, out)
 }
 
 /// Takes the token out of openclaw.json; says whether there was one to take out.
