@@ -241,7 +241,7 @@ pub struct PlaceArgs {
 // Which namespace owner is meant, and with which Sigilum.
 #[derive(Debug, Clone, Default, Args)]
 pub struct OwnerArgs {
-    /// Sigilum mode: managed or oss-local [default: managed]
+    /// Sigilum mode: managed or oss-local [default: as recorded; else managed, but setup asks]
     #[arg(long, value_enum, value_name = "MODE")]
     pub mode: Option<Mode>,
     /// Namespace [default: auto-detected]
@@ -352,6 +352,8 @@ pub struct StatusArgs {
 #[derive(Debug, Clone, Args)]
 pub struct SwitchArgs {
     /// Namespace that the hook is to speak for
+    // Not an owner's flag: what is printed next may be meant for another one.
+    #[arg(id = "switch_to", value_name = "NAMESPACE")]
     pub namespace: String,
     #[command(flatten)]
     pub place: PlaceArgs,

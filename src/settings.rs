@@ -139,9 +139,10 @@ impl Owner {
         let Sourced { value, origin } = &self.api_url;
         http::check_url(value, insecure).map_err(|error| {
             let log_in = self.mode.value.login_command(&self.namespace.value);
+            let example = with_scheme(value).unwrap_or_else(|| default_api_url(self.mode.value).to_owned());
             Error::new(ExitCode::Usage, format!("invalid API URL (from {origin})"))
                 .because(error)
-                .next(origin.mend("--api-url", default_api_url(self.mode.value), &log_in))
+                .next(origin.mend("--api-url", &example, &log_in))
         })
     }
 
@@ -356,6 +357,13 @@ fn parse_mode(text: &str, origin: &Origin) -> Result<Mode> {
         )
         .next(origin.mend("--mode", "oss-local", "sigilum-authz-notify auth login"))
     })
+}
+
+/// The URL that is meant by a host, and perhaps a port, without a scheme, such as `localhost:8787`.
+fn with_scheme(text: &str) -> Option<String> {
+    let is_host = !text.contains("://") && (text.contains(['.', ':']) || text == "localhost");
+    let mut urls = ["http", "https"].map(|scheme| format!("{scheme}://{text}")).into_iter();
+    urls.find(|url| is_host && http::check_url(url, false).is_ok())
 }
 
 /// Where the API of a mode is, unless something says otherwise.

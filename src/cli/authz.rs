@@ -120,7 +120,7 @@ pub struct AuthzRejectArgs {
     #[command(flatten)]
     pub target: TargetArgs,
     /// Everything that waits for approval; needs --yes
-    #[arg(long, requires = "yes")]
+    #[arg(long)]
     pub all: bool,
 }
 

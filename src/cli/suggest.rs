@@ -2,10 +2,14 @@
 
 use super::Cli;
 use clap::CommandFactory;
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// Of a command that stands in groups alone, each whole: `auth logout` for `logout`, which clap would take for `login`.
 pub(super) fn in_groups(mut error: clap::Error) -> clap::Error {
+    if error.kind() == ErrorKind::UnknownArgument {
+        // To have a flag taken for an id, or another value, is what nobody means.
+        error.insert(ContextKind::Suggested, ContextValue::None);
+    }
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
         return error;
     };

@@ -196,9 +196,14 @@ pub fn login_mode(owner: &Owner, place: &OpenClawHome) -> Mode {
         return owner.mode.value;
     }
     let entry = entry(place).ok().flatten();
-    let of_entry = entry.as_ref().and_then(Entry::mode).and_then(Mode::named);
+    mode_of_home(place, entry.as_ref()).unwrap_or(owner.mode.value)
+}
+
+/// What a home without a login says of the mode: its entry, or that it has signed tokens itself.
+pub fn mode_of_home(place: &OpenClawHome, entry: Option<&Entry>) -> Option<Mode> {
+    let of_entry = entry.and_then(Entry::mode).and_then(Mode::named);
     let signs = || place.jwt_secret_file().exists().then_some(Mode::OssLocal);
-    of_entry.or_else(signs).unwrap_or(owner.mode.value)
+    of_entry.or_else(signs)
 }
 
 /// The same in a home where perhaps nobody is logged in: a namespace that is a guess is left out.

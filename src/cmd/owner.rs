@@ -1,6 +1,6 @@
 //! Whose command it is: what nobody has said in so many words is asked for at a terminal, and told elsewhere.
 
-use crate::cmd::{output, prompt};
+use crate::cmd::{context, output, prompt};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
@@ -20,7 +20,6 @@ pub fn owner(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, asks: bool)
     if guess.as_ref().is_some_and(|named| !named.origin.is_guess()) {
         return settings::owner(&query, env, place);
     }
-    let guess = guess.filter(|guess| settings::is_label(&guess.value, true));
     let read = settings::refuse_against_config_env(env);
     if !asks || !prompt::may_ask() {
         read?;
@@ -63,6 +62,33 @@ pub fn owner(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, asks: bool)
             owner => return owner,
         }
     }
+}
+
+/// As [`owner`], for a command that goes by a login.
+///
+/// # Errors
+/// [`nobody`]'s, where no namespace is known: then nobody is logged in.
+pub fn logged_in(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, flags: &str) -> Result<Owner> {
+    match settings::named(&query, env, place)? {
+        Some(_) => owner(query, env, place, false),
+        None => Err(nobody(&query, env, place, flags)),
+    }
+}
+
+/// Nobody is logged in to a home, and nothing says whose it is; `flags` lead to it.
+pub fn nobody(query: &OwnerQuery<'_>, env: &Env, place: &OpenClawHome, flags: &str) -> Error {
+    let said = settings::unrecorded_mode(query, env).unwrap_or(Mode::Managed);
+    let entry = context::entry(place).ok().flatten();
+    let mode = match said {
+        Mode::Managed => context::mode_of_home(place, entry.as_ref()).unwrap_or(said),
+        Mode::OssLocal => said,
+    };
+    let log_in = mode.login_command_of((mode == Mode::OssLocal).then_some("<yours>"));
+    let what = format!(
+        "nobody is logged in, and no namespace is known: {}",
+        place.home.display()
+    );
+    Error::new(ExitCode::Token, what).next(log_in + flags)
 }
 
 /// In oss-local mode, where no checkout and no database is named: a Sigilum checkout around the working directory is in

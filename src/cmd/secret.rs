@@ -66,6 +66,14 @@ pub fn owner_token_from_stdin() -> Result<SecretSlice<u8>> {
     from_stdin("owner token", paste::MAX_TEXT, |text| paste::read(text).is_ok())
 }
 
+/// Where [`from_stdin`] reads, in words.
+pub fn source() -> &'static str {
+    match std::io::stdin().is_terminal() {
+        true => "the terminal",
+        false => "standard input",
+    }
+}
+
 /// Whether it is a line with nothing in it, as against no line.
 fn is_bare_enter(typed: &[u8]) -> bool {
     !typed.is_empty() && typed.iter().all(u8::is_ascii_whitespace)

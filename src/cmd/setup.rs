@@ -5,18 +5,20 @@ mod answers;
 mod question;
 mod steps;
 
-use crate::cli::SetupArgs;
+use crate::cli::{Command, HookCommand, SetupArgs};
 use crate::cmd::broker::remote::Remote;
 use crate::cmd::context::place;
 use crate::cmd::doctor::openclaw::OpenClaw;
+use crate::cmd::hook::install;
 use crate::cmd::output::{self, write_line};
-use crate::cmd::prompt;
+use crate::cmd::{prompt, watch};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::openclaw::config;
 use answers::Answers;
 use question::Asking;
 use std::io::Write;
+use steps::Step;
 
 /// Runs the command.
 pub fn run(args: &SetupArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
@@ -43,6 +45,8 @@ pub fn run(args: &SetupArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
     let asks = !args.yes && prompt::may_ask();
     let answers = Answers::collect(args, env, (&place, broker), &openclaw, Asking { asks })?;
     let steps = steps::of(&answers, args, &place, env)?;
+    // What was typed for a later step is refused before the first one does anything.
+    steps.iter().try_for_each(|step| check(step, env))?;
     write_line(out, "")?;
     for (number, step) in steps.iter().enumerate() {
         write_line(out, format_args!("{}. {}", number + 1, step.command()))?;
@@ -59,14 +63,24 @@ pub fn run(args: &SetupArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
     let mut code = ExitCode::Ok;
     for (number, step) in steps.iter().enumerate() {
         write_line(out, format_args!("\n$ {}", step.command()))?;
-        code = super::run(step.cli()?, &step.env(env), out).inspect_err(|_| {
-            output::note(format_args!(
-                "the steps before number {} are done; setup can be run again",
-                number + 1
-            ));
+        code = super::run(step.cli()?, &step.env(env), out).inspect_err(|_| match number {
+            0 => {}
+            1 => output::note("the first step is done; setup can be run again"),
+            _ => output::note(format_args!(
+                "the first {number} steps are done; setup can be run again"
+            )),
         })?;
     }
     Ok(code)
+}
+
+/// Refuses what the step itself would refuse of its flags; a login has its dry run.
+fn check(step: &Step, env: &Env) -> Result<()> {
+    match step.cli()?.command {
+        Command::Hook(HookCommand::Install(args)) => install::check(&args, env),
+        Command::Watch(args) => watch::check_flags(&args, &step.env(env)),
+        _ => Ok(()),
+    }
 }
 
 fn about(openclaw: &OpenClaw) -> String {

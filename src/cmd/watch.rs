@@ -59,7 +59,8 @@ fn refuse_a_home_that_is_not_there(args: &WatchArgs, env: &Env, homes: &Homes) -
         return Ok(());
     };
     let what = format!("could not {what}, there is no OpenClaw home: {}", none.home.display());
-    Err(Error::new(ExitCode::Failure, what).next("name the one that is there with --openclaw-home <folder>"))
+    Err(Error::new(ExitCode::Failure, what)
+        .next("openclaw onboard; or name the one that is there, with --openclaw-home <folder>"))
 }
 
 /// A broker renews its own tokens, and a home beside one has none.
@@ -74,26 +75,44 @@ fn refuse_beside_a_broker(places: &[OpenClawHome]) -> Result<()> {
     Err(Error::new(ExitCode::Usage, what).next("sigilum-authz-notify doctor"))
 }
 
+/// Refuses flags that the command would refuse, and changes nothing.
+///
+/// # Errors
+/// [`ExitCode::Usage`] for a value that cannot be used.
+pub fn check_flags(args: &WatchArgs, env: &Env) -> Result<()> {
+    check_renew_at(args)?;
+    token_command(args, env).map(drop)
+}
+
 /// A token command that is not there is better known now than in days, when a token is due.
 fn trouble(options: &Options) -> Option<String> {
     options.token_command.as_ref()?.trouble()
 }
 
-fn options(args: &WatchArgs, env: &Env) -> Result<Options> {
-    if !(args.renew_at > 0.0 && args.renew_at < 1.0) {
-        return Err(
-            Error::new(ExitCode::Usage, "invalid --renew-at: use a fraction between 0 and 1")
-                .next("leave it out for a third of the token's life, or give for example --renew-at 0.25"),
-        );
+fn check_renew_at(args: &WatchArgs) -> Result<()> {
+    if args.renew_at > 0.0 && args.renew_at < 1.0 {
+        return Ok(());
     }
-    let token_command = match (&args.token_command, env.var(VARIABLE)) {
-        (Some(text), _) => Some(TokenCommand::parse(text, "--token-command", env.pairs())?),
-        (None, Some(text)) => Some(TokenCommand::parse(text, VARIABLE, env.pairs())?),
-        (None, None) => None,
+    Err(
+        Error::new(ExitCode::Usage, "invalid --renew-at: use a fraction between 0 and 1")
+            .next("leave it out for a third of the token's life, or give for example --renew-at 0.25"),
+    )
+}
+
+fn token_command(args: &WatchArgs, env: &Env) -> Result<Option<TokenCommand>> {
+    let (text, origin) = match (&args.token_command, env.var(VARIABLE)) {
+        (Some(text), _) => (text.as_str(), "--token-command"),
+        (None, Some(text)) => (text, VARIABLE),
+        (None, None) => return Ok(None),
     };
+    TokenCommand::parse(text, origin, env.pairs()).map(Some)
+}
+
+fn options(args: &WatchArgs, env: &Env) -> Result<Options> {
+    check_renew_at(args)?;
     Ok(Options {
         renew_at: args.renew_at,
-        token_command,
+        token_command: token_command(args, env)?,
         seed: args.seed,
         poll: args.poll,
         once: args.once,

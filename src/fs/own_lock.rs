@@ -2,7 +2,7 @@
 
 use super::failure::own_mode_to_write;
 use super::folder::{Folder, is_regular};
-use super::{create_private_dir, failed, file_name, not_ours, open_folder, open_folder_of, open_to_read};
+use super::{create_private_dir, failed, file_name, not_ours, open_folder, open_folder_of, open_to_read, own_mode};
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::home::OpenClawHome;
 use crate::process::Process;
@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -197,7 +197,7 @@ pub fn lock_sigilum(place: &OpenClawHome) -> Result<OwnLock> {
     super::trust::refuse_new_among_others(&place.sigilum_dir())?;
     let is_new = !place.home.exists();
     let lock = loop {
-        create_private_dir(&place.sigilum_dir())?;
+        create_private_dir(&place.sigilum_dir()).map_err(|error| no_home(error, place))?;
         match lock_existing_sigilum(place, PATIENCE) {
             // Who had the lock took the folder away with it (`hook uninstall --purge`).
             Err(error) if error.is_not_found() && Instant::now() < end => {}
@@ -215,6 +215,18 @@ pub fn refuse_to_lock_sigilum(place: &OpenClawHome) -> Result<()> {
     place.refuse_what_is_not_its_owners()?;
     place.refuse_to_be_made_over_an_older()?;
     super::refuse_to_write_in(&place.sigilum_dir())
+}
+
+/// Where there is no home, and this user may make none, there is nobody to whom it belongs.
+fn no_home(error: Error, place: &OpenClawHome) -> Error {
+    let denied = error.io_kind() == Some(ErrorKind::PermissionDenied);
+    let is_none = matches!(place.home.try_exists(), Ok(false));
+    match denied && is_none && own_mode(&place.home).is_none() {
+        true => error.next(
+            "name the OpenClaw home that is there, with --openclaw-home <folder>; or set HOME to a folder of yours",
+        ),
+        false => error,
+    }
 }
 
 /// As [`lock_sigilum`], but waits so long, and makes no folder: where there is none, it fails.

@@ -1,6 +1,6 @@
 //! What an event is answered with.
 
-use crate::error::Error;
+use crate::error::{Error, ExitCode};
 use crate::hook::event::{Asks, Event};
 use crate::hook::notice::{self, Form};
 use crate::text;
@@ -30,7 +30,11 @@ impl Answer {
 pub fn not_set_up(event: &Event, form: Option<Form>, error: &Error) -> Answer {
     let message = form.filter(|_| event.asks() == Asks::Notice).map(|form| {
         let command = "sigilum-authz-notify hook run --event command:new";
-        notice::problem("the hook is not set up right", command, form)
+        let what = match error.code {
+            ExitCode::Token => "there is no owner token",
+            _ => "the hook is not set up right",
+        };
+        notice::problem(what, command, form)
     });
     Answer {
         messages: message.into_iter().collect(),

@@ -13,7 +13,7 @@ mod record;
 mod secret;
 mod seen;
 
-use super::entry::TOKEN;
+use super::entry::{HOOK, TOKEN};
 use super::lock::{self, LockOptions};
 use super::shape::CORRECT_IT;
 use super::undo::Undo;
@@ -311,6 +311,27 @@ fn write(
 /// What is recorded of our edits in this home, for [`Undo::files`] and the like.
 pub fn undo_record(place: &OpenClawHome) -> Result<Undo> {
     record::load(place).map(|(undo, _)| undo)
+}
+
+/// The other configs of a home, those in it and those elsewhere: files that bear our edits, still name us, and are no part
+/// of its config in force. Of a slip, or of an `OPENCLAW_CONFIG_PATH` of another time.
+pub fn others(place: &OpenClawHome) -> Result<(Vec<OpenClawHome>, Vec<OpenClawHome>)> {
+    let here = read(place)?.map(|config| config.files).unwrap_or_default();
+    let names_us = |file: &PathBuf| {
+        let bytes = fs::read_capped(file, json5_edit::MAX_BYTES as u64).ok().flatten();
+        bytes.is_some_and(|bytes| String::from_utf8_lossy(&bytes).contains(HOOK))
+    };
+    let undo = undo_record(place)?;
+    let files = undo.files().map(PathBuf::from).filter(|file| !here.contains(file));
+    let other = |config| OpenClawHome {
+        config,
+        ..place.clone()
+    };
+    let home = std::fs::canonicalize(&place.home).unwrap_or_else(|_| place.home.clone());
+    Ok(files
+        .filter(names_us)
+        .map(other)
+        .partition(|other| other.config.starts_with(&home)))
 }
 
 /// Forgets the tokens that stood in a config before our first edit, so that no file of ours holds one.

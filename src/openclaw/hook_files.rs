@@ -276,6 +276,7 @@ pub fn uninstall(place: &OpenClawHome, lock: &OwnLock, kind: Kind, force: bool) 
     let backups = std::mem::take(&mut manifest.backups);
     let is_ours = |name: &String| files.iter().any(|(file, _)| file == name);
     let older = backups.keys().filter(|name| !is_ours(name));
+    let mut any_stays = false;
     // What makes OpenClaw look goes first.
     for name in files.iter().rev().map(|(name, _)| name).chain(older) {
         let leaving = Leaving {
@@ -284,14 +285,15 @@ pub fn uninstall(place: &OpenClawHome, lock: &OwnLock, kind: Kind, force: bool) 
             is_ours: is_ours(name),
             may_go: force || !foreign_files.contains(name),
         };
-        if leaving.go(&mut done)?
-            && let Some(kept) = backups.get(name)
-        {
-            manifest.backups.insert(name.clone(), kept.clone());
+        if leaving.go(&mut done)? {
+            any_stays = true;
+            if let Some(kept) = backups.get(name) {
+                manifest.backups.insert(name.clone(), kept.clone());
+            }
         }
     }
-    if !manifest.backups.is_empty() {
-        // What is kept is still to be given back one day.
+    if !manifest.backups.is_empty() || (any_stays && !manifest.made.is_empty()) {
+        // What is kept is still to be given back one day, and the folders that we made are to go.
         manifest.files.clear();
         *installed.of(kind) = Some(manifest.clone());
     }
@@ -432,7 +434,7 @@ pub fn leaves(place: &OpenClawHome, force: bool) -> Result<Leaves> {
     let stays = |name: &str| kept(name).is_some_and(|kept| kept.is_file()) || foreign(name);
     Ok(Leaves {
         handler: stays("HOOK.md") && (stays(OLDER_HANDLER) || stays("handler.js")),
-        installed: found.is_some() && !installed.uninstall_started,
+        installed: found.is_some_and(|found| !found.files.is_empty()) && !installed.uninstall_started,
     })
 }
 

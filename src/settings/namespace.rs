@@ -32,10 +32,10 @@ pub fn namespace(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<
     })
 }
 
-/// The same; `None` where nobody names one, as in a container that has no `USER`.
+/// The same; `None` where nobody names one, as in a container that has no `USER`, or one that cannot be a namespace.
 ///
 /// # Errors
-/// Where a record cannot be read, or a guess would stand in for what is stored.
+/// Where a record cannot be read, or a guess, or nobody, would stand in for what is stored.
 pub fn named(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Option<Sourced<String>>> {
     let some = |value: Option<&str>, origin: Origin| {
         Ok(value.map(|value| Sourced {
@@ -45,10 +45,15 @@ pub fn named(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Opti
     };
     let var = |name: &'static str| some(env.var(name), Origin::Env(name));
     let guess = |found: Result<Option<Sourced<String>>>| match found? {
-        Some(guess) => refuse_against_stored(guess, place).map(Some),
+        Some(guess) => refuse_against_stored(Some(&guess), place).map(|()| Some(guess)),
         None => Ok(None),
     };
-    decide(
+    let user = || {
+        let capitals = super::unrecorded_mode(query, env).is_ok_and(|mode| mode == Mode::Managed);
+        let user = env.var("USER").filter(|user| is_label(user, capitals));
+        some(user, Origin::Env("USER"))
+    };
+    let found = decide(
         Setting::Namespace,
         &[
             (Claimant::Flag, &|| Ok(query.decided_namespace.cloned())),
@@ -72,9 +77,13 @@ pub fn named(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Opti
                 true => of_entry(query),
                 false => guess(of_entry(query)),
             }),
-            (Claimant::UserName, &|| guess(var("USER"))),
+            (Claimant::UserName, &|| guess(user())),
         ],
-    )
+    )?;
+    if found.is_none() && !query.is_hook {
+        refuse_against_stored(None, place)?;
+    }
+    Ok(found)
 }
 
 /// The namespace that the hook of a home speaks for, with the hook's record: what `.sigilum/hook.json` says, else the
@@ -178,11 +187,11 @@ fn of_entry(query: &OwnerQuery) -> Result<Option<Sourced<String>>> {
     }))
 }
 
-/// A guess must not stand in for what is known: tokens of other namespaces are stored.
-fn refuse_against_stored(guess: Sourced<String>, place: &OpenClawHome) -> Result<Sourced<String>> {
+/// Neither a guess nor nobody must stand in for what is known: tokens of other namespaces are stored.
+fn refuse_against_stored(guess: Option<&Sourced<String>>, place: &OpenClawHome) -> Result<()> {
     let stored = record::namespaces(&place.sigilum_dir())?;
-    if stored.is_empty() || stored.contains(&guess.value) {
-        return Ok(guess);
+    if stored.is_empty() || guess.is_some_and(|guess| stored.contains(&guess.value)) {
+        return Ok(());
     }
     let stored: Vec<String> = stored.into_iter().collect();
     Err(Error::new(

@@ -227,17 +227,13 @@ fn a_new_secret_of_our_own_is_not_taken_for_the_one_of_an_api_that_runs() {
     let env = TestEnv::new();
     let api = Api::start(SECRET);
     let login = || env.login().args(["--api-url", &api.url()]);
-    let output = expect(
-        &env,
-        login(),
-        4,
-        "the secret from the embedded database's secret file is not its own",
-    );
+    let output = expect(&env, login(), 4, "a new secret is not its own");
     assert!(
         output
             .stderr
             .contains("auth login --mode oss-local --namespace alice --source-home")
     );
+    assert!(output.stderr.contains("next: add --force,"), "{}", output.stderr);
     assert!(!env.openclaw().exists());
     // The secret that was tried is forgotten: what is stored later is another one, and stays.
     expect(&env, login().args(["--force"]), 0, "API check:     refused");
@@ -503,9 +499,26 @@ fn a_token_that_a_person_gave_is_not_lost_to_our_own_secret() {
         &env,
         login(),
         7,
-        "the secret from the embedded database's secret file did not sign it",
+        "this home has no secret, and the API did not say that it takes what a new one signs",
     );
     assert_eq!(stored(&env), given);
+    let doctor = env.run(["doctor"]).expect(0).stdout;
+    assert!(
+        doctor.contains("warn  local-api    the token was given, and nothing here signs another one"),
+        "{doctor}"
+    );
+    login().args(["--force"]).expect(0);
+    let secret = std::fs::read_to_string(env.sigilum("jwt-secret")).unwrap();
+    assert!(signed_by(&stored(&env), secret.trim()));
+    // Nor where that secret is lost.
+    std::fs::remove_file(env.sigilum("jwt-secret")).unwrap();
+    let refresh = || env.run(["auth", "refresh", "--namespace", "alice", "--print-token", "false"]);
+    expect(&env, refresh(), 7, "this home has no secret");
+    let doctor = env.run(["doctor"]).expect(7).stdout;
+    assert!(doctor.contains("the secret that signs tokens here is gone"), "{doctor}");
+    refresh().args(["--force"]).expect(0);
+    env.run(["doctor"]).expect(0);
+    login().args(["--owner-token-stdin"]).stdin(given.as_str()).expect(0);
     // For another API it is no token to lose.
     expect(
         &env,

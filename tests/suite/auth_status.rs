@@ -659,3 +659,58 @@ fn a_missing_token_is_told_of_whom_it_is_and_no_guess_becomes_a_flag() {
     let step = "next: sigilum-authz-notify auth login --mode oss-local --namespace alice\n";
     assert!(output.stderr.contains(step), "{}", output.stderr);
 }
+
+/// One config in the home, one elsewhere.
+#[test]
+fn a_logout_names_another_config_that_holds_the_token() {
+    let env = TestEnv::new();
+    let (inside, outside) = (env.openclaw().join("a.json"), env.home().join("b.json"));
+    let login = |config: &Path| {
+        let login = env
+            .login()
+            .args(["--token-in-config", "true", "--enable-authz-notify", "true"]);
+        login.args(["--config".as_ref(), config.as_os_str()]).expect(0);
+    };
+    env.login().expect(0);
+    login(&inside);
+    login(&outside);
+    let holds = |file: &Path| std::fs::read_to_string(file).unwrap().contains("eyJ");
+    assert!(holds(&inside) && holds(&outside));
+    let told = env.run(["auth", "logout"]).expect(0).stderr;
+    assert!(!holds(&inside) && holds(&outside), "{told}");
+    let step = told
+        .lines()
+        .find_map(|line| line.strip_prefix("  next: sigilum-authz-notify "));
+    env.run(step.unwrap().split(' ')).expect(0);
+    assert!(!holds(&outside));
+}
+
+#[test]
+fn no_live_token_is_left_behind_unsaid() {
+    let env = TestEnv::new();
+    let default = env.sigilum("owner-token-alice.jwt");
+    let (one, two) = (env.home().join("one.jwt"), env.home().join("two.jwt"));
+    let login = |file: &Path| env.login().args(["--token-file".as_ref(), file.as_os_str()]);
+    env.login().expect(0);
+    let planned = login(&one).args(["--dry-run"]).expect(0).stdout;
+    assert!(
+        planned.contains(&format!("would remove {}", default.display())),
+        "{planned}"
+    );
+    let told = login(&one).expect(0).stderr;
+    assert!(
+        told.contains("the token's former file is removed: ") && !default.exists(),
+        "{told}"
+    );
+    // Elsewhere something else may use it.
+    let told = login(&two).expect(0).stderr;
+    let step = format!("next: if nothing else uses it: rm {}\n", one.display());
+    assert!(told.contains(&step) && one.exists(), "{told}");
+    std::fs::remove_file(&one).unwrap();
+    assert!(!login(&two).expect(0).stderr.contains("former"));
+    // As a version before left it.
+    std::fs::copy(&two, &default).unwrap();
+    std::fs::set_permissions(&default, PermissionsExt::from_mode(0o600)).unwrap();
+    env.run(["auth", "logout"]).expect(0);
+    assert!(!two.exists() && !default.exists());
+}

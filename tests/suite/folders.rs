@@ -468,3 +468,27 @@ fn tree(folder: &Path) -> Vec<PathBuf> {
     }
     found
 }
+
+#[test]
+fn where_no_home_can_be_made_nobody_is_named_to_whom_it_belongs() {
+    if !env::can_be_others() {
+        return;
+    }
+    let env = TestEnv::new();
+    chmod(env.home(), 0o755);
+    let binary = env.home().join("program");
+    env::copy_binary(&binary);
+    chmod(&binary, 0o755);
+    let none = env.home().join("none");
+    let login = env
+        .login_by(&binary)
+        .args(["--openclaw-home".as_ref(), none.as_os_str()]);
+    let told = login.by_user(env::STRANGER, &[env::STRANGER]).expect(1).stderr;
+    let step = "  next: name the OpenClaw home that is there, with --openclaw-home <folder>; or set HOME to a folder of yours\n";
+    assert!(told.ends_with(step), "{told}");
+    let told = env.run(["watch", "--once"]).expect(1).stderr;
+    assert!(
+        told.contains("  next: openclaw onboard; or name the one that is there"),
+        "{told}"
+    );
+}

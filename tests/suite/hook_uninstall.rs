@@ -785,3 +785,45 @@ fn a_config_elsewhere_is_not_taken_for_the_homes_own() {
         .expect(0);
     assert_eq!(std::fs::read_to_string(config).unwrap(), "{}");
 }
+
+/// A login with the wrong `--config` is a common slip.
+#[test]
+fn configs_of_one_home_are_cleaned_one_after_the_other() {
+    let env = TestEnv::new();
+    env.write_config("{gateway: {mode: 'local'}}");
+    let others = ["a.json", "b.json", ".openclaw/c.json"].map(|name| env.home().join(name));
+    env.login().expect(0);
+    for other in &others {
+        env.login().args(["--config".as_ref(), other.as_os_str()]).expect(0);
+    }
+    let mut flags: Vec<String> = Vec::new();
+    for _ in 0..2 {
+        let refused = env.run(["hook", "uninstall", "--purge"]).args(&flags).expect(3).stderr;
+        let step = refused
+            .lines()
+            .find_map(|line| line.strip_prefix("  next: add "))
+            .unwrap();
+        let (step, _) = step.split_once(", or").unwrap();
+        flags = step.split(' ').map(str::to_owned).collect();
+    }
+    env.run(["hook", "uninstall", "--purge"]).args(&flags).expect(0);
+    assert!(others.iter().all(|other| !other.exists()));
+    assert_eq!(
+        std::fs::read_to_string(env.config()).unwrap(),
+        "{gateway: {mode: 'local'}}"
+    );
+    assert!(!env.sigilum("").exists(), "{:?}", tree(&env.openclaw()));
+}
+
+#[test]
+fn what_stays_as_somebody_changed_it_leaves_no_folder_when_forced() {
+    let env = TestEnv::new();
+    env.login().expect(0);
+    env.run(["hook", "install"]).expect(0);
+    let hooks = env.openclaw().join("hooks");
+    std::fs::write(hooks.join("sigilum-authz-notify/handler.js"), "// theirs").unwrap();
+    env.run(["hook", "uninstall"]).expect(0);
+    assert!(hooks.join("sigilum-authz-notify/handler.js").exists());
+    env.run(["hook", "uninstall", "--force"]).expect(0);
+    assert!(!hooks.exists());
+}

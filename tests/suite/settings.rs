@@ -338,21 +338,56 @@ fn a_guess_in_the_place_of_sigilums_own_config_is_told() {
     let env = TestEnv::new();
     let told = env.run(login).env("USER", "Alice").expect(2).stderr;
     assert!(
-        told.contains("invalid namespace \"Alice\"") && !told.contains("taking Alice"),
+        told.contains("could not tell the namespace") && !told.contains("Alice"),
         "{told}"
     );
 }
 
+/// Then nobody is logged in, as with a guess that could be one; and each step works as printed.
 #[test]
-fn without_any_source_the_namespace_is_asked_for() {
+fn a_user_name_that_is_no_namespace_is_no_guess() {
+    for user in ["pi", "first.last", ""] {
+        let env = TestEnv::new();
+        env.write_config("{gateway: {mode: 'local'}}");
+        let run = |words: &str| env.run(words.split(' ')).env("USER", user);
+        for words in ["auth status", "auth show", "hook status", "authz list", "doctor"] {
+            let output = run(words).expect(4);
+            let told = output.stdout + &output.stderr;
+            assert!(
+                told.contains("nobody is logged in, and no namespace is known: "),
+                "{told}"
+            );
+            let next = "next: sigilum-authz-notify auth login --mode managed --owner-token-stdin\n";
+            assert!(told.contains(next), "{told}");
+        }
+        let logout = run("auth logout").expect(0).stdout;
+        assert!(logout.starts_with("Nobody is logged in to "), "{logout}");
+        let login = run("auth login --mode oss-local").expect(2).stderr;
+        assert!(login.contains("could not tell the namespace"), "{login}");
+        run("hook install").expect(0);
+        let event =
+            r#"{"type": "command", "action": "new", "context": {"commandSource": "telegram", "senderId": "1"}}"#;
+        let notice = run("hook run").stdin(event).expect(0).stdout;
+        assert!(notice.contains("there is no owner token"), "{notice}");
+        let token = env::watching::managed_token("alice", 5_000);
+        run("auth login --mode managed --owner-token-stdin --print-token false")
+            .stdin(token)
+            .expect(0);
+        let entry = std::fs::read_to_string(env.config()).unwrap();
+        assert!(
+            entry.contains("\"SIGILUM_NAMESPACE\":\"alice\"") || entry.contains("alice"),
+            "{entry}"
+        );
+        run("doctor").expect(0);
+    }
+    // What is stored is known.
     let env = TestEnv::new();
-    let output = env.run(["auth", "show"]).env("USER", "").expect(2);
-    assert!(
-        output.stderr.contains("could not tell the namespace"),
-        "{}",
-        output.stderr
-    );
-    assert!(output.stderr.contains("--namespace"), "{}", output.stderr);
+    env.write_config("{}");
+    for name in ["carol", "dave"] {
+        env.write(format!(".openclaw/.sigilum/owner-token-{name}.jwt"), "x.y.z");
+    }
+    let refused = env.run(["auth", "logout"]).env("USER", "pi").expect(2).stderr;
+    assert!(refused.contains("tokens of carol, dave are stored"), "{refused}");
 }
 
 #[test]

@@ -375,3 +375,40 @@ fn a_question_is_not_asked_for_ever() {
                (oss-local)?\n  next: add --mode managed, or --mode oss-local\n";
     assert!(output.stderr.ends_with(end), "{}", output.stderr);
 }
+
+#[test]
+fn what_was_typed_for_a_later_step_is_refused_before_the_first() {
+    for (flags, says) in [
+        ("--notify foo", "invalid --notify"),
+        ("--as plugin --deciders telegram:@bob", "known by a number"),
+        ("--as plugin --deciders bob", "it names no channel"),
+        ("--unit true --token-command 'a", "a quote is not closed"),
+    ] {
+        let env = home();
+        let before = files(env.home());
+        let output = setup(&env, &format!("--mode oss-local --namespace alice --yes {flags}")).expect(2);
+        assert!(output.stderr.contains(says), "{flags}: {}", output.stderr);
+        assert!(!output.stderr.contains("steps"), "{}", output.stderr);
+        assert_eq!(files(env.home()), before, "{flags}");
+    }
+}
+
+#[test]
+fn a_mistyped_token_is_asked_for_again() {
+    let token = managed_token("alice", 5_000);
+    let env = home();
+    let mut terminal = setup(&env, "--mode managed --as hook --unit false").on_terminal(true);
+    terminal.wait_for("Where is its API? [");
+    terminal.types("\n");
+    terminal.wait_for("then press Enter: ");
+    terminal.types("no token\n");
+    terminal.wait_for("could not use the owner token from the terminal");
+    terminal.wait_for("then press Enter: ");
+    terminal.types(&format!("{token}\n"));
+    terminal.wait_for("told at once");
+    terminal.types("\n");
+    terminal.wait_for(AGREE);
+    terminal.types("y\n");
+    terminal.end();
+    assert_eq!(env.stored().as_ref(), Some(&token));
+}

@@ -139,7 +139,7 @@ fn a_look_at_a_home_that_is_not_there_fails() {
         .run(["watch", "--once", "--openclaw-home"])
         .args([env.home().join("gone")])
         .expect(1);
-    let says = "gone\n  next: name the one that is there with --openclaw-home <folder>\n";
+    let says = " openclaw onboard; or name the one that is there, with --openclaw-home <folder>\n";
     assert!(output.stderr.ends_with(says), "{}", output.stderr);
     env.run(["watch", "--once"]).expect(1);
     env.write_config("{}");

@@ -149,9 +149,14 @@ fn rows() -> Vec<Row> {
         let what = format!("invalid namespace {name:?} (from NAME)").leak();
         rows.push((Variable("SIGILUM_NAMESPACE", name), LOGIN, what, step));
     }
-    for command in [SHOW, STATUS, LOGIN, RUN, LIST, SERVICES, &["hook", "install"]] {
-        let what = "invalid namespace \"x y\" (from USER: a guess)";
-        rows.push((Variable("USER", "x y"), command, what, GUESS));
+    // What cannot be a namespace is no guess.
+    for command in [SHOW, STATUS, RUN, LIST] {
+        let what = "nobody is logged in, and no namespace is known";
+        let step = "sigilum-authz-notify auth login --mode managed --owner-token-stdin";
+        rows.push((Variable("USER", "x y"), command, what, step));
+    }
+    for command in [LOGIN, SERVICES] {
+        rows.push((Variable("USER", "x y"), command, "could not tell the namespace", GUESS));
     }
     for command in [LOGIN, RUN, LIST, STATUS] {
         let step = "unset NAME; or set it to another, such as http";
@@ -432,4 +437,54 @@ fn a_secret_that_was_typed_in_the_wrong_place_is_not_shown() {
     assert!(output.stderr.contains("\"MAIL_KEY_2\" is not set"), "{}", output.stderr);
     let output = env.run(["auth", "logni"]).expect(2);
     assert!(output.stderr.contains("logni"), "{}", output.stderr);
+}
+
+#[test]
+fn a_folder_in_the_place_of_a_config_is_told() {
+    let env = TestEnv::new();
+    env.write_config("{gateway: {mode: 'local'}}");
+    let login = |config: &str| env.login().args(["--config", config]);
+    let told = login(env.openclaw().to_str().unwrap()).expect(3).stderr;
+    let step = format!("  next: name the file in it: --config {}\n", env.config().display());
+    assert!(told.ends_with(&step), "{told}");
+    login(env.config().to_str().unwrap()).expect(0);
+    let told = login(env.home().to_str().unwrap()).expect(3).stderr;
+    assert!(told.ends_with("  next: name a file, not a folder\n"), "{told}");
+}
+
+#[test]
+fn an_api_url_without_its_scheme_is_shown_with_it() {
+    let env = TestEnv::new();
+    for (typed, shown) in [
+        ("localhost:18701", "http://localhost:18701"),
+        ("127.0.0.1:18701", "http://127.0.0.1:18701"),
+        ("api.example:8443", "https://api.example:8443"),
+        ("alice:secret@api.example", "http://127.0.0.1:8787"),
+        ("ftp://api.example", "http://127.0.0.1:8787"),
+    ] {
+        let told = env.login().args(["--api-url", typed]).expect(2).stderr;
+        assert!(told.ends_with(&format!(": --api-url {shown}\n")), "{typed}: {told}");
+    }
+}
+
+#[test]
+fn a_life_of_a_token_that_was_given_is_a_warning() {
+    let env = TestEnv::new();
+    let login = env
+        .login()
+        .args(["--owner-token-stdin", "--ttl-seconds", "60", "--no-check"]);
+    let token = crate::env::watching::managed_token("alice", 5_000);
+    let told = login.stdin(token).expect(0).stderr;
+    assert!(told.contains("warning: --ttl-seconds changes nothing"), "{told}");
+}
+
+/// A namespace that no login makes is in no step.
+#[test]
+fn a_switch_to_what_is_no_namespace_advises_a_login_without_it() {
+    let env = TestEnv::new();
+    for name in ["Bad_Name", "ab"] {
+        let told = env.run(["auth", "switch", name]).expect(2).stderr;
+        let step = "  next: sigilum-authz-notify auth login --mode managed --owner-token-stdin\n";
+        assert!(told.ends_with(step), "{told}");
+    }
 }

@@ -108,23 +108,30 @@ impl NewToken<'_> {
                     return Ok(());
                 }
                 let what = format!(
-                    "could not sign a token that the API takes, the secret from {} is not its own: {}",
-                    secret.origin, self.owner.api_url.value
+                    "could not sign a token that the API takes, {} is not its own: {}",
+                    named(secret),
+                    self.owner.api_url.value
                 );
-                Err(self.refused(ExitCode::Token, what).because(*why))
+                Err(self.refused(ExitCode::Token, what, secret).because(*why))
             }
             (Verdict::NotChecked(_) | Verdict::Answered(_), Some((_, says)))
                 if self.action == Action::Refresh || !self.is_named(secret) =>
             {
-                let what = format!(
-                    "could not replace the owner token, which expires {}: the secret from {} did not sign it, and the \
-                     API did not say that it takes what this secret signs: {}",
-                    lifetime::expiry_text(says, self.now),
-                    secret.origin,
-                    self.owner.api_url.value
-                );
+                let expiry = lifetime::expiry_text(says, self.now);
+                let api = &self.owner.api_url.value;
+                let what = match secret.is_new {
+                    true => format!(
+                        "could not replace the owner token, which expires {expiry}: this home has no secret, and the API did \
+                         not say that it takes what a new one signs: {api}"
+                    ),
+                    false => format!(
+                        "could not replace the owner token, which expires {expiry}: the secret from {} did not sign it, and \
+                         the API did not say that it takes what this secret signs: {api}",
+                        secret.origin
+                    ),
+                };
                 Err(self
-                    .refused(ExitCode::SecretOrDatabase, what)
+                    .refused(ExitCode::SecretOrDatabase, what, secret)
                     .because(anyhow::Error::msg(self.verdict.why_not_checked().unwrap_or_default())))
             }
             (Verdict::NotChecked(_) | Verdict::Answered(_), _) => Ok(()),
@@ -165,10 +172,27 @@ impl NewToken<'_> {
         typed(&secret.origin) || path(&self.owner.source_home) || path(&self.owner.api_db)
     }
 
-    fn refused(&self, code: ExitCode, what: String) -> Error {
-        Error::new(code, what).next(format!(
-            "name the Sigilum checkout that the API runs from: {} --source-home <folder>; if you mean it, add --force",
-            context::login_command(self.owner, self.place, self.flags)
-        ))
+    fn refused(&self, code: ExitCode, what: String, secret: &SigningSecret) -> Error {
+        let log_in = context::login_command(self.owner, self.place, self.flags);
+        let error = Error::new(code, what);
+        match secret.is_new {
+            // Perhaps nobody has a checkout: what the home signed with is gone, or it never signed.
+            true => error.next(format!(
+                "add --force, to have a new secret and its token from now on; where the API runs from a Sigilum checkout, \
+                 name that: {log_in} --source-home <folder>"
+            )),
+            false => error.next(format!(
+                "name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>; if you mean it, add \
+                 --force"
+            )),
+        }
+    }
+}
+
+/// The secret in words.
+fn named(secret: &SigningSecret) -> String {
+    match secret.is_new {
+        true => "a new secret".to_owned(),
+        false => format!("the secret from {}", secret.origin),
     }
 }

@@ -1,5 +1,6 @@
 //! `auth login` and `auth refresh`: make or take a token, store it, put it into openclaw.json.
 
+mod former;
 mod given;
 mod hook_plan;
 mod planned;
@@ -154,7 +155,7 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     }
     let token = new_token(&mut owner, given, env, place)?;
     if let NewToken::Given(given) = &token {
-        given.says.doubts(now).into_iter().for_each(output::warn);
+        tell_of_doubts(given, args, now);
     }
     let recorded = owner.record.as_ref().is_some_and(|record| record.trust_loopback);
     let trust_loopback = args.trust_loopback.unwrap_or(recorded);
@@ -186,6 +187,13 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
         login.refuse_a_worse_token(args, action, place)?;
     }
     Ok(login)
+}
+
+fn tell_of_doubts(given: &Given, args: &LoginArgs, now: i64) {
+    given.says.doubts(now).into_iter().for_each(output::warn);
+    if args.ttl_seconds.is_some() {
+        output::warn("--ttl-seconds changes nothing: the token was given, and says itself how long it lives");
+    }
 }
 
 /// What a record that cannot be read said of the API is lost: a token that a person hands over goes to no other one by
@@ -325,7 +333,8 @@ impl Login {
         let is_named = self.owner.only_of.is_none();
         store::write(lock, &self.owner.token_file, token, is_named)?;
         record::write(lock, &place.record_file(&self.owner.namespace.value), self.record())?;
-        self.hook.write(place, lock)
+        self.hook.write(place, lock)?;
+        self.leave_no_former_token(place)
     }
 
     fn record(&self) -> Record {

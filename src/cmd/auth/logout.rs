@@ -17,33 +17,34 @@ use crate::token::{claims, record, store};
 use secrecy::SecretString;
 use serde_json::Value;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::PathBuf;
 
 /// Runs the command.
 pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.show.place, env)?;
-    // One that cannot be read is told once, at the end.
-    let entry_env = || Ok(context::entry_env(&place).unwrap_or_default());
-    let query = OwnerQuery {
-        replaces_record: true,
-        ..show::query(&args.show, &entry_env)
+    let home = place.home.display();
+    let Some(owner) = whose(args, env, &place)? else {
+        write_line(out, format_args!("Nobody is logged in to {home}"))?;
+        return Ok(ExitCode::Ok);
     };
-    let owner = owner::owner(query, env, &place, false)?;
     if !place.sigilum_dir().exists() && !place.config.exists() {
-        let home = place.home.display();
         write_line(out, format_args!("There is nothing of ours in {home}"))?;
         return Ok(ExitCode::Ok);
     }
+    let namespace = &owner.namespace.value;
+    let tokens = token_files(&owner, &place);
     if !args.force {
-        store::refuse_foreign(&owner.token_file)?;
+        tokens.iter().try_for_each(|file| store::refuse_foreign(file))?;
     }
     let lock = fs::lock_sigilum(&place)?;
-    let files = [&owner.token_file, &place.record_file(&owner.namespace.value)];
-    let elsewhere = fs::stays(&owner.token_file);
-    let tokens = tokens(&owner, &place);
+    let files = [tokens, vec![place.record_file(namespace)]].concat();
+    let elsewhere: Vec<_> = files.iter().filter_map(|file| fs::stays(file)).collect();
+    let tokens = held_tokens(&files, &place);
     let removed = RefCell::new(Vec::new());
     let remove = || {
-        for file in files {
+        for file in &files {
             if fs::remove(file)? {
                 removed.borrow_mut().push(file.display().to_string());
             }
@@ -51,21 +52,21 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         Ok(())
     };
     let together = Together::new(&lock, &remove);
-    let edited = match take_out(&owner.namespace.value, args.force, &place, &together, out) {
+    let edited = match take_out(namespace, args.force, &place, &together, out) {
         // As long as a lock stays held nothing changes: a token that stays in the config is not to lose its record.
         Err(error) if error.code == ExitCode::LockHeld && !together.is_done() => return Err(error),
         edited => edited,
     };
     // Whatever else becomes of the config, the token goes.
     together.run()?;
+    let others = take_out_of_others(namespace, args, &place, &together, out);
     for file in removed.borrow().iter() {
         write_line(out, format_args!("Removed {file}"))?;
     }
     // What stood in the config before our first edit is kept for an uninstall, but not a token.
     config::scrub_undo_record(&place, &lock, &|text| claims::inspect(&text.to_owned().into()).is_ok())?;
     match edited {
-        Ok(false) if removed.borrow().is_empty() => {
-            let (namespace, home) = (&owner.namespace.value, place.home.display());
+        Ok(false) if !others && removed.borrow().is_empty() => {
             write_line(
                 out,
                 format_args!("There is no token and no record of {namespace} in {home}"),
@@ -80,11 +81,11 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
             return Err(error);
         }
     }
-    context::warn_of_timed_approvals(&place, Some(&owner.namespace.value));
+    context::warn_of_timed_approvals(&place, Some(namespace));
     // The logout is done.
     elsewhere.iter().for_each(output::warn);
     let told = tell_of_copies(&place, &tokens, out);
-    match told.and_then(|()| tell_of_the_others(args, &place, &owner.namespace.value, out)) {
+    match told.and_then(|()| tell_of_the_others(args, &place, namespace, out)) {
         Err(error) if !error.is_broken_pipe() => output::warn(error),
         told => told?,
     }
@@ -92,15 +93,79 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
 }
 
 /// The tokens that a logout takes away, for a look at what else holds them.
-fn tokens(owner: &Owner, place: &OpenClawHome) -> Vec<SecretString> {
-    let stored = store::read(&owner.token_file).ok().flatten();
+fn held_tokens(files: &[PathBuf], place: &OpenClawHome) -> Vec<SecretString> {
+    let stored = files.iter().filter_map(|file| store::read(file).ok().flatten());
     let in_entry = context::entry(place).ok().flatten().and_then(|entry| entry.token());
-    stored.into_iter().chain(in_entry).collect()
+    stored.chain(in_entry).collect()
 }
 
 fn tell_of_copies(place: &OpenClawHome, tokens: &[SecretString], out: &mut dyn Write) -> Result<()> {
     let files = config::read(place).ok().flatten().map(|config| config.files);
     context::tell_of_copies(place, &files.unwrap_or_default(), tokens, out)
+}
+
+/// Who logs out; `None` where nobody is named, and so nobody is logged in.
+fn whose(args: &LogoutArgs, env: &Env, place: &OpenClawHome) -> Result<Option<Owner>> {
+    // One that cannot be read is told once, at the end.
+    let entry_env = || Ok(context::entry_env(place).unwrap_or_default());
+    let query = OwnerQuery {
+        replaces_record: true,
+        ..show::query(&args.show, &entry_env)
+    };
+    match settings::named(&query, env, place)? {
+        Some(_) => owner::owner(query, env, place, false).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The files with this namespace's token: the one that was named or is recorded, and this home's own.
+fn token_files(owner: &Owner, place: &OpenClawHome) -> Vec<PathBuf> {
+    let namespace = &owner.namespace.value;
+    let recorded = owner.record.as_ref().map(|record| record.token_file(place, namespace));
+    let files = [
+        Some(owner.token_file.clone()),
+        recorded,
+        Some(place.token_file(namespace)),
+    ];
+    let files: BTreeSet<PathBuf> = files.into_iter().flatten().collect();
+    files.into_iter().collect()
+}
+
+/// Takes the token out of the other configs in this home, and names those elsewhere that may hold it; says whether there
+/// was one to take out.
+fn take_out_of_others(
+    namespace: &str,
+    args: &LogoutArgs,
+    place: &OpenClawHome,
+    together: &Together<'_>,
+    out: &mut dyn Write,
+) -> bool {
+    let (others, elsewhere) = config::others(place).unwrap_or_default();
+    let mut any = false;
+    for other in &others {
+        match take_out(namespace, args.force, other, together, out) {
+            Ok(had) => any |= had,
+            Err(error) => output::warn(format_args!(
+                "the token may still stand in {}: {error}",
+                other.config.display()
+            )),
+        }
+    }
+    let holds = |other: &&OpenClawHome| {
+        let entry = context::entry(other).ok().flatten();
+        let says = entry.and_then(|entry| claims::inspect(&entry.token()?).ok());
+        says.is_some_and(|says| says.namespace == namespace)
+    };
+    for other in elsewhere.iter().filter(holds) {
+        let (config, home) = (fs::quoted(&other.config), args.show.place.openclaw_home.as_deref());
+        output::warn(format_args!(
+            "the token still stands in {}\n  next: sigilum-authz-notify auth logout --namespace {namespace} --config \
+             {config}{}",
+            other.config.display(),
+            context::path_flag("--openclaw-home", home)
+        ));
+    }
+    any
 }
 
 /// Takes the token out of openclaw.json; says whether there was one to take out.

@@ -23,8 +23,9 @@ pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
         Err(broken) => output::warn(broken),
     }
     let entry_env = || Ok(context::entry_env_if_readable(&place));
-    let owner = owner::owner(query(args, &entry_env), env, &place, false)?;
-    let log_in = context::first_login_command(&owner, &place, &context::place_flags(&args.place));
+    let flags = context::place_flags(&args.place);
+    let owner = owner::logged_in(query(args, &entry_env), env, &place, &flags)?;
+    let log_in = context::first_login_command(&owner, &place, &flags);
     let now = time::now();
     // Whatever is wrong with the file, it gives no token.
     let stored = owner.stored_token().map_err(|mut error| {

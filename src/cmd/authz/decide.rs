@@ -32,6 +32,10 @@ pub fn approve(args: &AuthzApproveArgs, env: &Env, out: &mut dyn Write) -> Resul
 
 /// Runs `authz reject`.
 pub fn reject(args: &AuthzRejectArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+    if args.all && !args.target.yes {
+        let what = "could not reject all requests: --all shows none of them, so it needs --yes";
+        return Err(Error::new(ExitCode::Usage, what).next("add --yes; or look at them first, with authz list"));
+    }
     let asked = Asked::new(Decision::Reject, &args.target);
     let site = asked.site(env)?;
     let requests = match args.all {

@@ -79,10 +79,10 @@ impl Site {
             token_file: args.token_file.as_deref(),
             ..OwnerQuery::default()
         };
-        let owner = owner::owner(query, env, &place, false)?;
+        let place_flags = context::place_flags(&args.place);
+        let owner = owner::logged_in(query, env, &place, &place_flags)?;
         let flags = flags(args);
         let http = Arc::new(Http::new(http::Options::from_env(env)));
-        let place_flags = context::place_flags(&args.place);
         let (url, token) = api_and_token(&owner, &http, &place, &place_flags)?;
         let recorded = hook_record::read(&place.hook_record_file()).ok().flatten();
         let named = env.var("SIGILUM_DASHBOARD_URL").map(str::to_owned);

@@ -5,7 +5,7 @@ use crate::cmd::auth::show;
 use crate::cmd::auth::state::State;
 use crate::cmd::auth::stored::{self, Stored};
 use crate::cmd::choice;
-use crate::cmd::context;
+use crate::cmd::{context, owner};
 use crate::env::Env;
 use crate::error::Result;
 use crate::fs;
@@ -98,7 +98,10 @@ pub struct TokenStatus {
 /// The owner that the options of `auth show` mean, at the API that the hook asks for him, where the config has been read.
 pub fn owner(args: &ShowArgs, env: &Env, place: &OpenClawHome, entry: Option<&Entry>) -> Result<Owner> {
     let entry_env = || Ok(entry.map(|entry| entry.env.clone()));
-    let namespace = settings::namespace(&show::query(args, &entry_env), env, place)?;
+    let query = show::query(args, &entry_env);
+    let Some(namespace) = settings::named(&query, env, place)? else {
+        return Err(owner::nobody(&query, env, place, ""));
+    };
     let query = OwnerQuery {
         decided_namespace: Some(&namespace),
         is_hook: true,

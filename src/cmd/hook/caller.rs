@@ -8,6 +8,7 @@ use crate::broker::protocol::Asking;
 use crate::cli::{HookRunArgs, PlaceArgs};
 use crate::cmd::context;
 use crate::cmd::hook::deciders;
+use crate::cmd::owner;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
@@ -245,7 +246,13 @@ impl Caller {
             is_hook: true,
             ..context::owner_query(&args.owner, &args.local_api)
         };
-        settings::owner(&query, &self.env, &self.place)
+        match settings::named(&query, &self.env, &self.place)? {
+            Some(_) => settings::owner(&query, &self.env, &self.place),
+            None => {
+                let flags = self.place.flags(&self.env);
+                Err(owner::nobody(&query, &self.env, &self.place, &flags))
+            }
+        }
     }
 
     /// The dashboard's URL, unchecked.

@@ -13,7 +13,8 @@ use crate::cmd::together::Together;
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::fs::{self, OwnLock};
-use crate::home::OpenClawHome;
+use crate::home::{self, OpenClawHome};
+use crate::hook_record;
 use crate::mode::Mode;
 use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use crate::openclaw::entry::{self, Enable, HOOK, Wanted};
@@ -82,6 +83,16 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
 
 /// Why the plugin's install puts no token into openclaw.json.
 const NO_ENTRY: &str = "openclaw.json gets no token, the plugin reads the token's file: the hook's entry is not on";
+
+/// Refuses flags that the command would refuse, and changes nothing.
+///
+/// # Errors
+/// [`ExitCode::Usage`] for a value that cannot be used.
+pub fn check(args: &HookInstallArgs, env: &Env) -> Result<()> {
+    let place = home::find(args.place.openclaw_home.as_deref(), args.place.config.as_deref(), env)?;
+    let mut record = hook_record::read(&place.hook_record_file())?.unwrap_or_default();
+    install_choices::choose(&mut record, args, &place, env).map(drop)
+}
 
 struct Job<'a> {
     args: &'a HookInstallArgs,
@@ -238,10 +249,8 @@ impl Job<'_> {
         let dir = self.kind.dir(self.place);
         let mut outcome = config::edit(self.place, options, &mut |ask| {
             let planned = match (self.kind, &self.owner) {
-                (Kind::Hook, owner) if owner.is_some() || self.choice.record.broker.is_some() => {
-                    self.entry(owner.as_ref(), ask, &dir)?
-                }
-                _ => plugin::wanted(ask.value, self.args.enable, &dir, self.by_openclaw.is_none())?,
+                (Kind::Hook, owner) => self.entry(owner.as_ref(), ask, &dir)?,
+                (Kind::Plugin, _) => plugin::wanted(ask.value, self.args.enable, &dir, self.by_openclaw.is_none())?,
             };
             notes = planned.notes;
             Ok(planned.value)
@@ -250,7 +259,7 @@ impl Job<'_> {
         Ok(outcome)
     }
 
-    /// With a broker the entry names nothing but the namespace.
+    /// With a broker, or where nobody is known, the entry names nothing but the namespace.
     fn entry(&self, owner: Option<&Owner>, ask: &Ask<'_>, dir: &Path) -> Result<entry::Planned> {
         let want = Wanted {
             namespace: match owner {
@@ -350,9 +359,9 @@ impl Job<'_> {
                 let log_in = context::login_command(&owner, self.place, &flags);
                 Some(self.login(Some(&owner.namespace.value), log_in))
             }
-            Err(_) => Some(self.login(
+            Err(error) => Some(self.login(
                 self.choice.record.namespace.as_deref(),
-                format!("{HOOK} auth login{flags}"),
+                error.step().unwrap_or_else(|| format!("{HOOK} auth login{flags}")),
             )),
         }
     }
@@ -376,20 +385,28 @@ fn whom(
 ) -> Result<(Option<Owner>, Option<String>, Option<String>)> {
     let entry = context::entry_to_set_up(place)?;
     let mut choice = Choice::of(place, entry.as_ref())?;
-    let owner_of = |named: Option<&str>, adopted: Option<&str>| {
+    let entry_env = || Ok(entry.as_ref().map(|entry| entry.env.clone()));
+    let query = OwnerQuery {
+        namespace: args.namespace.as_deref(),
+        adopted_namespace: choice.adopted_namespace(),
+        entry_env: Some(&entry_env),
+        // Where nobody is logged in, what the entry says goes on.
+        is_hook: entry.is_some(),
+        ..OwnerQuery::default()
+    };
+    let owner_of = |named: &str| {
         let query = OwnerQuery {
-            namespace: named,
-            adopted_namespace: adopted,
-            entry_env: Some(&|| Ok(entry.as_ref().map(|entry| entry.env.clone()))),
-            // Where nobody is logged in, what the entry says goes on.
+            namespace: Some(named),
+            entry_env: Some(&entry_env),
             is_hook: entry.is_some(),
             ..OwnerQuery::default()
         };
         owner::owner(query, env, place, false)
     };
     let owner = match kind {
-        Kind::Hook => Some(owner_of(args.namespace.as_deref(), choice.adopted_namespace())?),
-        Kind::Plugin => None,
+        Kind::Hook if settings::named(&query, env, place)?.is_some() => Some(owner::owner(query, env, place, false)?),
+        // The entry of a hook names nobody until somebody logs in.
+        Kind::Hook | Kind::Plugin => None,
     };
     let named = match &owner {
         Some(owner) => (owner.record.is_some() || owner.namespace.origin.is_said()).then_some(&owner.namespace.value),
@@ -399,16 +416,12 @@ fn whom(
         return Ok((owner, None, None));
     };
     if let Some((other, why)) = unknown_of_environment(args, owner.as_ref(), &choice, place) {
-        return Ok((Some(owner_of(Some(&other), None)?), Some(other), Some(why)));
+        return Ok((Some(owner_of(&other)?), Some(other), Some(why)));
     }
     let speaks = choice.speak_for(&namespace, place)?;
     let text = speaks.text(&namespace, &args.place);
     Ok(match speaks {
-        Speaks::Still(other) => (
-            owner.map(|_| owner_of(Some(&other), None)).transpose()?,
-            Some(other),
-            text,
-        ),
+        Speaks::Still(other) => (owner.map(|_| owner_of(&other)).transpose()?, Some(other), text),
         Speaks::ForIt | Speaks::NoLongerFor(_) => (owner, Some(namespace), text),
     })
 }
@@ -445,7 +458,10 @@ fn owner(args: &HookInstallArgs, env: &Env, place: &OpenClawHome) -> Result<Owne
         namespace: args.namespace.as_deref(),
         ..OwnerQuery::default()
     };
-    settings::owner(&query, env, place)
+    match settings::named(&query, env, place)? {
+        Some(_) => settings::owner(&query, env, place),
+        None => Err(owner::nobody(&query, env, place, &context::place_flags(&args.place))),
+    }
 }
 
 /// The stored token, if it can serve: one of this namespace that has not expired, for an API that a person named. Beside

@@ -40,12 +40,8 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     let lock = fs::lock_sigilum(&place)?;
     // Asked for before the home goes.
     let restart = restart(&place, env);
-    let secrets = if args.purge {
-        Secrets::find(&place)?
-    } else {
-        Secrets::default()
-    };
-
+    let secrets = args.purge.then(|| Secrets::find(&place)).transpose()?;
+    let mut secrets = secrets.unwrap_or_default();
     if let Err(broken) = context::entry(&place)
         && args.purge
     {
@@ -54,15 +50,17 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
         output::warn("the rest stays, and the token may still stand in openclaw.json");
         return Err(broken);
     }
-    if !args.force {
-        refuse_another_config(&place)?;
-    }
+    let (others, elsewhere) = config::others(&place)?;
+    let (others, parts) = Removal::of_others(args, &others, &lock, &mut secrets)?;
     let removal = Removal::new(args, &place, &lock, secrets.in_entry)?;
-    if let Some(kind) = removal.only {
-        return removal.take_out_one(kind, (&called, restart.as_deref()), out);
-    }
     // What is refused is refused before anything is noted.
     removal.edit(true)?;
+    if let Some(left) = elsewhere.first().or(parts).filter(|_| !args.force) {
+        return Err(removal.leave_files_to(left, &others, out)?);
+    }
+    if let Some(kind) = removal.only {
+        return removal.take_out_one(kind, &others, (&called, restart.as_deref()), out);
+    }
     if args.purge {
         // A watcher would answer every change.
         purge::end_the_watcher(&place, &called, env, out)?;
@@ -73,7 +71,9 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     if outcome.not_written.is_some() && secrets.in_entry {
         output::warn("openclaw.json still holds the token");
     }
-    let mut nothing = !outcome.changed && notes.is_empty() && outcome.notes.is_empty() && outcome.not_written.is_none();
+    take_out_of_others(&others, out)?;
+    let mut nothing = others.is_empty();
+    nothing &= !outcome.changed && notes.is_empty() && outcome.notes.is_empty() && outcome.not_written.is_none();
     let mut failed = Failed::default();
     let mut did = |done: Result<bool>| match args.purge {
         true => Ok(failed.note(done).unwrap_or(true)),
@@ -162,30 +162,13 @@ fn take_copy_away(purge: bool, place: &OpenClawHome, env: &Env, lock: &OwnLock, 
     Ok(removed)
 }
 
-/// Files that go under an entry that stays block every reload: so it is with a config that this command does not name.
-fn refuse_another_config(place: &OpenClawHome) -> Result<()> {
-    let here = config::read(place)?.map(|config| config.files).unwrap_or_default();
-    let undo = config::undo_record(place)?;
-    let mut others = undo
-        .files()
-        .map(Path::new)
-        .filter(|file| !here.iter().any(|own| own == file));
-    let names_us = |file: &&Path| {
-        let bytes = fs::read_capped(file, json5_edit::MAX_BYTES as u64).ok().flatten();
-        bytes.is_some_and(|bytes| String::from_utf8_lossy(&bytes).contains(entry::HOOK))
-    };
-    let Some(file) = others.find(names_us) else {
-        return Ok(());
-    };
-    let what = format!(
-        "could not remove our part from {}: it is no part of the config {}",
-        file.display(),
-        place.config.display()
-    );
-    Err(Error::new(ExitCode::Config, what).next(format!(
-        "add --config {}, or --force where OpenClaw does not read it any more",
-        fs::quoted(file)
-    )))
+/// Takes our part out of the other configs in this home.
+fn take_out_of_others(others: &[Removal<'_>], out: &mut dyn Write) -> Result<()> {
+    for other in others {
+        let (outcome, notes) = other.edit(false)?;
+        tell_of_config(&outcome, &notes, other.place, out)?;
+    }
+    Ok(())
 }
 
 /// Takes the hook and the plugin out of openclaw.json.
@@ -231,10 +214,54 @@ impl<'a> Removal<'a> {
         })
     }
 
+    /// Those of the other configs in the home; and one that our part cannot be taken out of as of a config, as it is a
+    /// part of another one.
+    fn of_others(
+        args: &'a HookUninstallArgs,
+        others: &'a [OpenClawHome],
+        lock: &'a OwnLock,
+        secrets: &mut Secrets,
+    ) -> Result<(Vec<Self>, Option<&'a OpenClawHome>)> {
+        let (mut removals, mut part) = (Vec::new(), None);
+        for other in others {
+            let in_entry = secrets.add_config(other).unwrap_or_default();
+            let removal = Self::new(args, other, lock, in_entry)?;
+            match removal.edit(true) {
+                Ok((outcome, _)) if !outcome.files.is_empty() => removals.push(removal),
+                _ => part = Some(other),
+            }
+        }
+        Ok((removals, part))
+    }
+
+    /// Files that go under an entry that stays block every reload: so it is with a config that this command does not name,
+    /// and which another home may use. Where one was named, our part goes out of that, so that they can be named one after
+    /// the other.
+    fn leave_files_to(&self, left: &OpenClawHome, others: &[Removal<'_>], out: &mut dyn Write) -> Result<Error> {
+        if self.args.place.config.is_some() {
+            let (outcome, notes) = self.edit(false)?;
+            tell_of_config(&outcome, &notes, self.place, out)?;
+            take_out_of_others(others, out)?;
+        }
+        let what = format!(
+            "could not remove our part from {}: it is no part of the config {}",
+            left.config.display(),
+            self.place.config.display()
+        );
+        let named = match left.config.starts_with(&self.place.home) {
+            true => "--config, and the config that it is a part of".to_owned(),
+            false => format!("--config {}", fs::quoted(&left.config)),
+        };
+        Ok(Error::new(ExitCode::Config, what).next(format!(
+            "add {named}, or --force where OpenClaw does not read it any more"
+        )))
+    }
+
     /// Takes one kind out, and leaves what the other one needs.
     fn take_out_one(
         &self,
         kind: Kind,
+        others: &[Removal<'_>],
         (called, restart): (&Called, Option<&str>),
         out: &mut dyn Write,
     ) -> Result<ExitCode> {
@@ -242,9 +269,9 @@ impl<'a> Removal<'a> {
             tell_of_openclaws(plugin, called, out)?;
             return Ok(ExitCode::Ok);
         }
-        self.edit(true)?;
         let (outcome, notes) = self.edit(false)?;
         tell_of_config(&outcome, &notes, self.place, out)?;
+        take_out_of_others(others, out)?;
         let did = take_files_away(kind, self.args.force, self.place, self.lock, out)?;
         if !did && !outcome.changed {
             let home = self.place.home.display();

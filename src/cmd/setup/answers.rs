@@ -1,6 +1,6 @@
 //! What `setup` has to know: from a flag, from a person, or as it is already.
 
-use super::question::{Asking, NONE, Question, spelled, yes_or_no};
+use super::question::{Asking, NONE, Question, TRIES, spelled, yes_or_no};
 use crate::cli::SetupArgs;
 use crate::cmd::broker::remote::Remote;
 use crate::cmd::choice;
@@ -242,15 +242,29 @@ impl Collector<'_> {
             token: None,
         };
         if self.args.owner_token_stdin || !given {
-            let text = secret::owner_token_from_stdin()?;
-            let wanted = login.namespace.as_deref();
-            let taken = source::take(text.expose_secret(), wanted, "standard input", time::now())?;
-            if let Some(left_out) = &taken.left_out {
-                output::note(format_args!("took the owner token, and left out {left_out}"));
-            }
-            login.token = Some(taken.token);
+            login.token = Some(self.token()?);
         }
         Ok(Some(login))
+    }
+
+    /// The token that a person hands over; one that was mistyped is asked for again.
+    fn token(&self) -> Result<SecretString> {
+        let wanted = self.args.owner.namespace.as_deref();
+        let mut left = TRIES;
+        loop {
+            left -= 1;
+            let text = secret::owner_token_from_stdin()?;
+            match source::take(text.expose_secret(), wanted, secret::source(), time::now()) {
+                Ok(taken) => {
+                    if let Some(left_out) = &taken.left_out {
+                        output::note(format_args!("took the owner token, and left out {left_out}"));
+                    }
+                    return Ok(taken.token);
+                }
+                Err(error) if self.asking.asks && left > 0 => output::note(error.text()),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Whether the stored token of the hosted Sigilum stays.

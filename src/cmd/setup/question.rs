@@ -4,7 +4,7 @@ use crate::cmd::{output, prompt};
 use crate::error::{Error, ExitCode, Result};
 
 /// So often is a question asked: an answer that is none is no end.
-const TRIES: usize = 5;
+pub const TRIES: usize = 5;
 /// What stands for an empty answer, where there is a default.
 pub const NONE: &str = "none";
 

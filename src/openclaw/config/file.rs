@@ -158,7 +158,12 @@ impl Target {
             let failed = fs::failed_as(ExitCode::Config, what, &self.path, error);
             match failed.step() {
                 Some(_) => failed,
-                // A folder, a device, a pipe, or too large.
+                None if self.path.join("openclaw.json").is_file() => failed.next(format!(
+                    "name the file in it: --config {}",
+                    fs::quoted(&self.path.join("openclaw.json"))
+                )),
+                None if self.path.is_dir() => failed.next("name a file, not a folder"),
+                // A device, a pipe, or too large.
                 None => failed.next(CORRECT_IT),
             }
         })

@@ -329,8 +329,12 @@ fn which_request_is_meant() {
             "of the key nobody for the service files",
         ),
         ("approve --yes", 2, "required"),
-        ("approve --yes --all", 2, "--all"),
-        ("reject --all", 2, "--yes"),
+        (
+            "approve --yes --all",
+            2,
+            "error: unexpected argument '--all' found\n\nUsage",
+        ),
+        ("reject --all", 2, "--all shows none of them, so it needs --yes"),
     ];
     for (words, code, says) in cases {
         let output = world.authz(words).expect(code);

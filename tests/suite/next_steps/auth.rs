@@ -241,7 +241,26 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "a new secret that is not the API's",
+        first: &[
+            "auth",
+            "login",
+            "--mode",
+            "oss-local",
+            "--namespace",
+            "alice",
+            "--api-url",
+            "<api>",
+        ],
+        step: "add --force",
+        act: Act::Add,
+        // The other home has a secret.
+        only_default: true,
+        ..CASE
+    },
+    Case {
         name: "a secret that is not the API's",
+        env: &[("JWT_SECRET", "another secret of thirty-two letters")],
         first: &[
             "auth",
             "login",

@@ -118,8 +118,16 @@ pub const CASES: &[Case] = &[
             world.remove(".sigilum/jwt-secret");
         },
         first: DOCTOR,
-        step: "the secret of the API that uses this database: export JWT_SECRET=",
-        act: Act::Fill("<secret>", "a secret of thirty-two letters, or more"),
+        step: "name the Sigilum checkout that the API runs from: sigilum-authz-notify auth login --mode oss-local",
+        act: Act::Type(&[
+            "auth",
+            "login",
+            "--mode",
+            "oss-local",
+            "--namespace",
+            "alice",
+            "--force",
+        ]),
         ..CASE
     },
 ];

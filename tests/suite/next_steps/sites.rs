@@ -32,7 +32,47 @@ pub const SITES: &[Site] = &[
         r#""add --namespace, and yours"#,
         Test("a_guessed_namespace_is_asked_for_at_a_terminal_and_told_elsewhere"),
     ),
+    Site(
+        "cmd::owner",
+        "log_in + flags",
+        Test("a_user_name_that_is_no_namespace_is_no_guess"),
+    ),
     // auth
+    Site(
+        "cmd::auth::accept",
+        r#"format!("add --force, to have"#,
+        Case("a new secret that is not the API's"),
+    ),
+    Site(
+        "cmd::auth::login::former",
+        "if nothing else uses it",
+        Test("no_live_token_is_left_behind_unsaid"),
+    ),
+    Site(
+        "cmd::auth::logout",
+        "sigilum-authz-notify auth logout --namespace",
+        Test("a_logout_names_another_config_that_holds_the_token"),
+    ),
+    Site(
+        "cmd::authz::decide",
+        r#""add --yes; or look"#,
+        Test("which_request_is_meant"),
+    ),
+    Site(
+        "fs::own_lock",
+        r#""name the OpenClaw home"#,
+        Person("a person knows where the home is"),
+    ),
+    Site(
+        "openclaw::config::file",
+        r#"format!("name the file in it"#,
+        Test("a_folder_in_the_place_of_a_config_is_told"),
+    ),
+    Site(
+        "openclaw::config::file",
+        r#""name a file, not a folder"#,
+        Person("a person knows which file it is"),
+    ),
     Site(
         "cmd::auth::accept",
         r#"format!("{how}; to store"#,
@@ -318,7 +358,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::watch",
-        r#""name the one that is there"#,
+        r#""openclaw onboard; or name"#,
         Person("a person knows where the home is"),
     ),
     Site(
@@ -355,7 +395,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::hook::uninstall",
-        r#"format!("add --config {}"#,
+        r#"format!("add {named}, or --force"#,
         Case("another config"),
     ),
     Site(
@@ -944,7 +984,7 @@ pub const WHOLE: &[(&str, usize)] = &[
     ("cmd::doctor::checks::files", 19),
     ("cmd::doctor::checks::home", 17),
     ("cmd::doctor::checks::recorded", 2),
-    ("cmd::doctor::checks::services", 14),
+    ("cmd::doctor::checks::services", 15),
     ("cmd::doctor::checks::token", 8),
     ("cmd::manual", 1),
     ("openclaw::config::secret", 1),

@@ -54,7 +54,7 @@ pub(super) fn owner_and_token(
     let (text, from) = match handed_over(args, env)? {
         Some(given) => given,
         // What it is for, a person at a terminal is asked for, and the token says itself.
-        None if prompt::may_ask() && mode()? == Mode::Managed => (secret::owner_token_from_stdin()?, "the terminal"),
+        None if prompt::may_ask() && mode()? == Mode::Managed => (secret::owner_token_from_stdin()?, secret::source()),
         None => return Ok((owner(None)?, None)),
     };
     let Taken { token, says, left_out } =
@@ -82,7 +82,7 @@ pub(super) fn owner_and_token(
 fn handed_over(args: &LoginArgs, env: &Env) -> Result<Option<(SecretSlice<u8>, &'static str)>> {
     let secret = |text: &str| SecretSlice::from(text.as_bytes().to_vec());
     if let Some(token) = &args.typed {
-        return Ok(Some((secret(token.expose_secret()), "standard input")));
+        return Ok(Some((secret(token.expose_secret()), secret::source())));
     }
     match (&args.owner_token, args.owner_token_stdin) {
         (Some(_), true) => Err(
@@ -93,7 +93,7 @@ fn handed_over(args: &LoginArgs, env: &Env) -> Result<Option<(SecretSlice<u8>, &
             output::warn("a token on the command line may be seen by other users; prefer --owner-token-stdin");
             Ok(Some((secret(token), "--owner-token")))
         }
-        (None, true) => Ok(Some((secret::owner_token_from_stdin()?, "standard input"))),
+        (None, true) => Ok(Some((secret::owner_token_from_stdin()?, secret::source()))),
         (None, false) => Ok(env
             .var("SIGILUM_OWNER_TOKEN")
             .map(|token| (secret(token), "SIGILUM_OWNER_TOKEN"))),

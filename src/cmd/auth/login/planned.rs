@@ -78,6 +78,9 @@ impl Login {
             planned.file("Mark", &place.made_home_file(), true);
         }
         self.plan_token(&mut planned);
+        if let Some(former) = self.goes(place) {
+            planned.line("Former token", format_args!("would remove {}", former.display()));
+        }
         let record = place.record_file(&self.owner.namespace.value);
         planned.holding("Record", &record, &record::text(&record, self.record())?);
         if let Some(text) = self.hook.text(place)? {

@@ -35,6 +35,10 @@ pub(super) fn local_api(name: &'static str, facts: &Facts) -> Vec<Finding> {
         Ok(api) => api,
         Err(error) => return vec![Finding::fault_of(name, &error, log_in)],
     };
+    let secret = api.secret(facts.env);
+    if api.embedded && matches!(secret, Ok(None)) {
+        return vec![signs_nothing(name, &api, log_in)];
+    }
     let mut found = Vec::new();
     if let Err(error) = LocalDb::open_read_only_within(&api.database, PATIENCE) {
         let fault = Finding::fault_of(name, &error.into(), log_in.clone());
@@ -45,7 +49,7 @@ pub(super) fn local_api(name: &'static str, facts: &Facts) -> Vec<Finding> {
         };
         found.push(Finding { next, ..fault });
     }
-    match api.secret(facts.env) {
+    match secret {
         Ok(Some(_)) => {}
         Ok(None) => {
             let text = "the secret that the local API signs with is not known, so nothing renews the token";
@@ -58,6 +62,27 @@ pub(super) fn local_api(name: &'static str, facts: &Facts) -> Vec<Finding> {
         found.push(Finding::ok(name, format!("{}, and its secret", api.database.display())));
     }
     found
+}
+
+/// A home that has no secret of its own: the token was handed over, or the secret's file is gone.
+fn signs_nothing(name: &'static str, api: &LocalApi, log_in: String) -> Finding {
+    let (file, step) = (
+        api.secret_file.display(),
+        format!(
+            "name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>; without one, add --force \
+             instead, for a new secret and token"
+        ),
+    );
+    match api.database.exists() {
+        true => {
+            let text = format!("the secret that signs tokens here is gone, so nothing renews the token: {file}");
+            Finding::fail(name, ExitCode::SecretOrDatabase, text, step)
+        }
+        false => {
+            let text = format!("the token was given, and nothing here signs another one: there is no {file}");
+            Finding::warn(name, text, step)
+        }
+    }
 }
 
 /// The program that a running OpenClaw gateway keeps for the plugin: what it says, not what lies on the disk.

@@ -58,17 +58,23 @@ impl Secrets {
         }
         let stored = |path: &PathBuf| store::read(path).ok().flatten();
         found.tokens = found.token_files.iter().filter_map(stored).collect();
-        if let Ok(Some(config)) = config::read(place) {
-            let entry = entry::find(&config.value).ok().flatten();
-            if let Some(token) = entry.and_then(|entry| entry.token()) {
-                let same = |stored: &SecretString| stored.expose_secret() == token.expose_secret();
-                found.in_entry = found.tokens.iter().any(same);
-                found.tokens.push(token);
-            }
-            found.config_files = config.files;
-        }
-        found.in_entry |= was_installed;
+        found.in_entry = found.add_config(place)? || was_installed;
         Ok(found)
+    }
+
+    /// Looks into a config too; says whether its entry holds a token of a file of ours.
+    pub(super) fn add_config(&mut self, place: &OpenClawHome) -> Result<bool> {
+        let Some(config) = config::read(place).ok().flatten() else {
+            return Ok(false);
+        };
+        self.config_files.extend(config.files);
+        let Some(token) = entry::find(&config.value)?.and_then(|entry| entry.token()) else {
+            return Ok(false);
+        };
+        let same = |stored: &SecretString| stored.expose_secret() == token.expose_secret();
+        let is_ours = self.tokens.iter().any(same);
+        self.tokens.push(token);
+        Ok(is_ours)
     }
 }
 
