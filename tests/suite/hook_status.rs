@@ -232,16 +232,25 @@ fn what_openclaw_leaves_running_is_not_waited_for() {
 fn an_openclaw_that_fails_is_a_problem() {
     let env = TestEnv::new();
     log_in(&env);
-    for script in ["exit 1", "kill -9 $$", "echo broken >&2; exit 3"] {
+    let program = env.home().join("bin/openclaw");
+    let failed = format!("OpenClaw failed: {} hooks info {HOOK} --json", program.display());
+    let killed = format!(
+        "could not run OpenClaw: {}: it was killed by signal 9",
+        program.display()
+    );
+    for (script, why) in [
+        ("exit 1", &failed),
+        ("kill -9 $$", &killed),
+        ("echo broken >&2; exit 3", &failed),
+    ] {
         let path = openclaw(&env, script);
         let told = env.run(["hook", "status"]).env("PATH", path).expect(0).stdout;
-        let program = env.home().join("bin/openclaw");
-        let says = format!(
-            "Problem:       OpenClaw failed: {} hooks info {HOOK} --json\n               next: openclaw --version\n",
-            program.display()
+        let problem = format!("Problem:       {why}\n               next: openclaw --version\n");
+        assert!(told.contains(&problem), "{script}: {told}");
+        assert!(
+            told.contains(&format!("OpenClaw says: nothing, {why}\n")),
+            "{script}: {told}"
         );
-        assert!(told.contains(&says), "{script}: {told}");
-        assert!(told.contains("OpenClaw says: nothing, it failed\n"), "{script}: {told}");
     }
 }
 

@@ -70,8 +70,10 @@ impl OpenClaw {
     pub fn find_and_ask(env: &Env, config: Option<&Value>, place: &OpenClawHome) -> Self {
         let mut found = Self::find(env, config);
         let program = found.program.as_deref().filter(|_| !found.is_own_version);
-        // In another user's home it is not run as us.
-        let Some(program) = program.filter(|_| fs::another_user(&place.home).is_none()) else {
+        // In another user's home it is not run as us, nor what somebody else could have put there.
+        let may_run =
+            |program: &&Path| fs::another_user(&place.home).is_none() && fs::refuse_anothers_program(program).is_ok();
+        let Some(program) = program.filter(may_run) else {
             return found;
         };
         let environment = program::environment(env);
@@ -175,10 +177,9 @@ impl OpenClaw {
         }
         let unknown = || format!("unrecognized output ({})", program.display());
         match self.asked {
-            None => match (&self.only_for, &self.error) {
-                (Some(who), _) => format!("not asked; {who}"),
-                (None, Some(error)) => format!("not asked: {}", error.text()),
-                (None, None) => "not asked".to_owned(),
+            None => match &self.only_for {
+                Some(who) => format!("not asked; {who}"),
+                None => "not asked".to_owned(),
             },
             Some(Kind::Plugin) => match self.plugin_status() {
                 Some("loaded") => "the plugin is loadable".to_owned(),

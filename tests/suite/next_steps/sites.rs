@@ -550,11 +550,6 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::doctor::checks::config",
-        r#"name, format!("there is none yet"#,
-        Test("a_fresh_home"),
-    ),
-    Site(
-        "cmd::doctor::checks::config",
         "name, &hidden, ",
         Test("an_older_home_that_a_new_one_would_hide_is_named"),
     ),
@@ -982,9 +977,9 @@ pub const WHOLE: &[(&str, usize)] = &[
     ("cmd::doctor::checks::broker", 6),
     ("cmd::doctor::checks::entry", 5),
     ("cmd::doctor::checks::files", 19),
-    ("cmd::doctor::checks::home", 17),
+    ("cmd::doctor::checks::home", 19),
     ("cmd::doctor::checks::recorded", 2),
-    ("cmd::doctor::checks::services", 15),
+    ("cmd::doctor::checks::services", 16),
     ("cmd::doctor::checks::token", 8),
     ("cmd::manual", 1),
     ("openclaw::config::secret", 1),
