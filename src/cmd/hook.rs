@@ -8,6 +8,7 @@ pub mod install;
 pub mod install_broker;
 pub mod install_choices;
 mod install_told;
+mod install_whom;
 pub mod run;
 pub mod status;
 pub mod uninstall;

@@ -65,21 +65,12 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     }
     // What stood in the config before our first edit is kept for an uninstall, but not a token.
     config::scrub_undo_record(&place, &lock, &|text| claims::inspect(&text.to_owned().into()).is_ok())?;
-    match edited {
-        Ok(false) if !others && removed.borrow().is_empty() => {
-            write_line(
-                out,
-                format_args!("There is no token and no record of {namespace} in {home}"),
-            )?;
-        }
-        Ok(_) => {}
-        Err(error) if context::entry(&place).is_err() => {
-            output::warn(format_args!("the token may still stand in openclaw.json: {error}"));
-        }
-        Err(error) => {
-            output::warn("the token may still stand in openclaw.json");
-            return Err(error);
-        }
+    let was_there = take_care(edited, &place)? || others || !removed.borrow().is_empty();
+    if !was_there {
+        write_line(
+            out,
+            format_args!("There is no token and no record of {namespace} in {home}"),
+        )?;
     }
     context::warn_of_timed_approvals(&place, Some(namespace));
     // The logout is done.
@@ -90,6 +81,21 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         told => told?,
     }
     Ok(ExitCode::Ok)
+}
+
+/// Whether a token came out of openclaw.json, or perhaps did not: that is told, and is an error where it can be read.
+fn take_care(edited: Result<bool>, place: &OpenClawHome) -> Result<bool> {
+    match edited {
+        Err(error) if context::entry(place).is_err() => {
+            output::warn(format_args!("the token may still stand in openclaw.json: {error}"));
+            Ok(true)
+        }
+        Err(error) => {
+            output::warn("the token may still stand in openclaw.json");
+            Err(error)
+        }
+        Ok(had) => Ok(had),
+    }
 }
 
 /// The tokens that a logout takes away, for a look at what else holds them.

@@ -1,9 +1,10 @@
 //! `hook install`: the files first, then the entry; and what OpenClaw still needs.
 
 use crate::cli::HookInstallArgs;
-use crate::cmd::choice::{self, Choice, Speaks};
+use crate::cmd::choice::{self, Choice};
 use crate::cmd::context::{self, place};
 use crate::cmd::doctor::openclaw::OpenClaw;
+use crate::cmd::hook::install_whom::whom;
 use crate::cmd::hook::{install_broker, install_choices, install_told};
 use crate::cmd::hook_entry::EntryEdit;
 use crate::cmd::output::write_line;
@@ -23,7 +24,7 @@ use crate::openclaw::plugin;
 use crate::openclaw::plugin_package;
 use crate::origin::Origin;
 use crate::owner_token;
-use crate::settings::{self, Owner, OwnerQuery, Sourced};
+use crate::settings::{self, Owner, OwnerQuery};
 use crate::text;
 use crate::time;
 use crate::token::record;
@@ -373,84 +374,6 @@ fn restart(instead: &str) -> String {
         "where an OpenClaw gateway runs: openclaw gateway restart, or {instead}; openclaw.json needed no change, so \
          nothing makes it look at the new files"
     )
-}
-
-/// Whose hook it is: the owner whose entry is written (the plugin needs none), the namespace that the hook's record is
-/// to name, where somebody named one or is logged in, and what there is to say about it.
-fn whom(
-    args: &HookInstallArgs,
-    env: &Env,
-    place: &OpenClawHome,
-    kind: Kind,
-) -> Result<(Option<Owner>, Option<String>, Option<String>)> {
-    let entry = context::entry_to_set_up(place)?;
-    let mut choice = Choice::of(place, entry.as_ref())?;
-    let entry_env = || Ok(entry.as_ref().map(|entry| entry.env.clone()));
-    let query = OwnerQuery {
-        namespace: args.namespace.as_deref(),
-        adopted_namespace: choice.adopted_namespace(),
-        entry_env: Some(&entry_env),
-        // Where nobody is logged in, what the entry says goes on.
-        is_hook: entry.is_some(),
-        ..OwnerQuery::default()
-    };
-    let owner_of = |named: &str| {
-        let query = OwnerQuery {
-            namespace: Some(named),
-            entry_env: Some(&entry_env),
-            is_hook: entry.is_some(),
-            ..OwnerQuery::default()
-        };
-        owner::owner(query, env, place, false)
-    };
-    let owner = match kind {
-        Kind::Hook if settings::named(&query, env, place)?.is_some() => Some(owner::owner(query, env, place, false)?),
-        // The entry of a hook names nobody until somebody logs in.
-        Kind::Hook | Kind::Plugin => None,
-    };
-    let named = match &owner {
-        Some(owner) => (owner.record.is_some() || owner.namespace.origin.is_said()).then_some(&owner.namespace.value),
-        None => args.namespace.as_ref(),
-    };
-    let Some(namespace) = named.cloned() else {
-        return Ok((owner, None, None));
-    };
-    if let Some((other, why)) = unknown_of_environment(args, owner.as_ref(), &choice, place) {
-        return Ok((Some(owner_of(&other)?), Some(other), Some(why)));
-    }
-    let speaks = choice.speak_for(&namespace, place)?;
-    let text = speaks.text(&namespace, &args.place);
-    Ok(match speaks {
-        Speaks::Still(other) => (owner.map(|_| owner_of(&other)).transpose()?, Some(other), text),
-        Speaks::ForIt | Speaks::NoLongerFor(_) => (owner, Some(namespace), text),
-    })
-}
-
-/// Where the environment alone names somebody who is not logged in, and the hook speaks for somebody who is: these, and why.
-fn unknown_of_environment(
-    args: &HookInstallArgs,
-    owner: Option<&Owner>,
-    choice: &Choice,
-    place: &OpenClawHome,
-) -> Option<(String, String)> {
-    let owner = owner.filter(|owner| owner.record.is_none())?;
-    let Sourced {
-        value: named,
-        origin: Origin::Env(variable),
-    } = &owner.namespace
-    else {
-        return None;
-    };
-    let current = choice.record.namespace.clone()?;
-    if !place.record_file(&current).exists() {
-        return None;
-    }
-    let flags = context::place_flags(&args.place);
-    let why = format!(
-        "still speaks for {current}: {variable} names {named}, who is not logged in here; to have it speak for {named}: \
-         sigilum-authz-notify hook install --namespace {named}{flags}"
-    );
-    Some((current, why))
 }
 
 fn owner(args: &HookInstallArgs, env: &Env, place: &OpenClawHome) -> Result<Owner> {

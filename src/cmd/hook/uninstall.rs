@@ -65,32 +65,8 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
         // A watcher would answer every change.
         purge::end_the_watcher(&place, &called, env, out)?;
     }
-    hook_files::begin_to_leave(&place, &lock)?;
-    let (outcome, notes) = removal.edit(false)?;
-    tell_of_config(&outcome, &notes, &place, out)?;
-    if outcome.not_written.is_some() && secrets.in_entry {
-        output::warn("openclaw.json still holds the token");
-    }
-    take_out_of_others(&others, out)?;
-    let mut nothing = others.is_empty();
-    nothing &= !outcome.changed && notes.is_empty() && outcome.notes.is_empty() && outcome.not_written.is_none();
     let mut failed = Failed::default();
-    let mut did = |done: Result<bool>| match args.purge {
-        true => Ok(failed.note(done).unwrap_or(true)),
-        false => done,
-    };
-    for kind in Kind::ALL {
-        nothing &= !did(take_files_away(kind, args.force, &place, &lock, out))?;
-    }
-    nothing &= !did(take_copy_away(args.purge, &place, env, &lock, out))?;
-    if let Some(plugin) = &removal.openclaws_plugin {
-        tell_of_openclaws(plugin, &called, out)?;
-    } else if nothing {
-        write_line(
-            out,
-            format_args!("Neither the hook nor the plugin is in {}", place.home.display()),
-        )?;
-    }
+    let did = removal.take_all_out(&others, secrets.in_entry, (env, &called), &mut failed, out)?;
     // What was chosen for the hook of a login outlives it, as the login does.
     if record::written_last(&place.sigilum_dir())?.is_none() {
         fs::remove(&place.hook_record_file())?;
@@ -104,7 +80,7 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     if args.purge || holds_nothing(&place.sigilum_dir()) {
         remove_lock(&place, lock)?;
     }
-    if !nothing {
+    if did {
         tell_of_restart(restart.as_deref(), &called, out)?;
     }
     Ok(ExitCode::Ok)
@@ -255,6 +231,44 @@ impl<'a> Removal<'a> {
         Ok(Error::new(ExitCode::Config, what).next(format!(
             "add {named}, or --force where OpenClaw does not read it any more"
         )))
+    }
+
+    /// Takes hook and plugin out, of the configs and the folders; says whether there was anything.
+    fn take_all_out(
+        &self,
+        others: &[Removal<'_>],
+        token_in_entry: bool,
+        (env, called): (&Env, &Called),
+        failed: &mut Failed,
+        out: &mut dyn Write,
+    ) -> Result<bool> {
+        let (args, place, lock) = (self.args, self.place, self.lock);
+        hook_files::begin_to_leave(place, lock)?;
+        let (outcome, notes) = self.edit(false)?;
+        tell_of_config(&outcome, &notes, place, out)?;
+        if outcome.not_written.is_some() && token_in_entry {
+            output::warn("openclaw.json still holds the token");
+        }
+        take_out_of_others(others, out)?;
+        let mut nothing = others.is_empty();
+        nothing &= !outcome.changed && notes.is_empty() && outcome.notes.is_empty() && outcome.not_written.is_none();
+        let mut did = |done: Result<bool>| match args.purge {
+            true => Ok(failed.note(done).unwrap_or(true)),
+            false => done,
+        };
+        for kind in Kind::ALL {
+            nothing &= !did(take_files_away(kind, args.force, place, lock, out))?;
+        }
+        nothing &= !did(take_copy_away(args.purge, place, env, lock, out))?;
+        if let Some(plugin) = &self.openclaws_plugin {
+            tell_of_openclaws(plugin, called, out)?;
+        } else if nothing {
+            write_line(
+                out,
+                format_args!("Neither the hook nor the plugin is in {}", place.home.display()),
+            )?;
+        }
+        Ok(!nothing)
     }
 
     /// Takes one kind out, and leaves what the other one needs.

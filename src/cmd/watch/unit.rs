@@ -63,19 +63,7 @@ pub fn install(mut unit: Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCod
         note(place, &path, true)?;
     }
     write_line(out, format_args!("Unit {done} {}", path.display()))?;
-    if !kept.is_empty() {
-        let kept = kept.join(", ");
-        let remove = "sigilum-authz-notify watch --remove-unit";
-        write_line(
-            out,
-            format_args!("  kept from before: {kept}; to drop them, first: {remove}"),
-        )?;
-    }
-    for place in &unit.places {
-        if let Some(why) = unrenewed(place, unit) {
-            write_line(out, format_args!("  {why}"))?;
-        }
-    }
+    tell_of_options(&kept, unit, out)?;
     let manager = Manager { env, unit: &path };
     match manager.start()? {
         true => write_line(out, "  it runs, and starts with every session of yours")?,
@@ -101,6 +89,22 @@ pub fn install(mut unit: Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCod
         )?;
     }
     Ok(ExitCode::Ok)
+}
+
+/// Tells what the unit has from before, and what it cannot do with what it has.
+fn tell_of_options(kept: &[&str], unit: &Unit, out: &mut dyn Write) -> Result<()> {
+    if !kept.is_empty() {
+        let kept = kept.join(", ");
+        let remove = "sigilum-authz-notify watch --remove-unit";
+        write_line(
+            out,
+            format_args!("  kept from before: {kept}; to drop them, first: {remove}"),
+        )?;
+    }
+    let unrenewed = unit.places.iter().filter_map(|place| unrenewed(place, unit));
+    unrenewed
+        .into_iter()
+        .try_for_each(|why| write_line(out, format_args!("  {why}")))
 }
 
 /// Why the service will not renew the token of a home, as things are.
