@@ -5,9 +5,11 @@ use crate::request::{PAGE, Pending};
 use crate::sigilum::http::BODY_CAP;
 use std::collections::BTreeSet;
 
-/// So many more questions a list is worth whose answers were too long: an API may ignore how much it is asked for.
-const MORE: usize = 40;
-/// A page gets smaller, and larger again, by this.
+/// So many more questions a list is worth whose answers were too long.
+const MORE: usize = 20;
+/// With nothing read after so many that are too long by themselves, the API ignores how much it is asked for.
+const IN_VAIN: u64 = 3;
+/// A page that was too long is followed by one request alone, and pages grow again by this.
 const STEP: usize = 4;
 
 /// What one question asks for: `limit` requests from `offset` on.
@@ -96,12 +98,13 @@ impl Pages {
             self.was_too_long = true;
             self.questions += MORE;
         }
-        match self.span.limit {
-            1 => {
-                self.all.too_long += 1;
-                self.span.offset += 1;
-            }
-            limit => self.span.limit = (limit / STEP).max(1),
+        if self.span.limit == 1 {
+            self.all.too_long += 1;
+            self.span.offset += 1;
+        }
+        self.span.limit = 1;
+        if !self.is_read && self.all.too_long == IN_VAIN {
+            self.questions = 0;
         }
     }
 
@@ -159,18 +162,19 @@ mod tests {
         let cases = [
             (of(&[]), (0, 0, Some(0), 1)),
             (of(&[(450, small)]), (450, 0, Some(450), 3)),
-            (of(&[(22, large)]), (22, 0, Some(22), 4)),
-            (of(&[(1, giant)]), (0, 1, Some(1), 6)),
-            (of(&[(1, giant), (300, small)]), (300, 1, Some(301), 11)),
-            (of(&[(100, small), (3, giant), (100, small)]), (200, 3, Some(203), 16)),
+            (of(&[(22, large)]), (22, 0, Some(22), 5)),
+            (of(&[(1, giant)]), (0, 1, Some(1), 3)),
+            (of(&[(1, giant), (300, small)]), (300, 1, Some(301), 8)),
+            (of(&[(100, small), (3, giant), (100, small)]), (200, 3, Some(203), 23)),
             // Not for ever.
-            (of(&[(100, giant)]), (0, 41, None, 45)),
+            (of(&[(1, small), (100, giant)]), (1, 22, Some(101), 25)),
+            (of(&[(100, giant)]), (0, 3, None, 4)),
         ];
         for (sizes, expected) in cases {
             assert_eq!(read(&sizes, 1000, true), expected, "{} requests", sizes.len());
         }
         // An API that does not heed what it is asked for.
-        assert_eq!(read(&[giant], 1000, false), (0, 41, None, 45));
+        assert_eq!(read(&[giant], 1000, false), (0, 3, None, 4));
         assert_eq!(read(&[small; 300], 1000, false), (300, 0, Some(300), 1));
     }
 }
