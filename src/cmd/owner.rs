@@ -18,6 +18,11 @@ const TRIES: usize = 5;
 pub fn owner(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, asks: bool) -> Result<Owner> {
     let guess = settings::named(&query, env, place)?;
     if guess.as_ref().is_some_and(|named| !named.origin.is_guess()) {
+        let decided_namespace = guess.as_ref();
+        let query = OwnerQuery {
+            decided_namespace,
+            ..query
+        };
         return settings::owner(&query, env, place);
     }
     let read = settings::refuse_against_config_env(env);
@@ -70,7 +75,13 @@ pub fn owner(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, asks: bool)
 /// [`nobody`]'s, where no namespace is known: then nobody is logged in.
 pub fn logged_in(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, flags: &str) -> Result<Owner> {
     match settings::named(&query, env, place)? {
-        Some(_) => owner(query, env, place, false),
+        Some(found) => {
+            let query = OwnerQuery {
+                decided_namespace: Some(&found),
+                ..query
+            };
+            owner(query, env, place, false)
+        }
         None => Err(nobody(&query, env, place, flags)),
     }
 }
