@@ -47,10 +47,15 @@ pub const PROXY_VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy
 /// And whom it goes to without one, and whose certificates it trusts.
 const OTHER_VARIABLES: [&str; 4] = ["no_proxy", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 
+/// All of these: which way a request goes.
+pub fn way_variables() -> impl Iterator<Item = &'static str> {
+    PROXY_VARIABLES.into_iter().chain(OTHER_VARIABLES)
+}
+
 /// A person's environment with the way to a server that is recorded, where one is.
 #[must_use]
 pub fn by_recorded_way(env: &Env, recorded: &Env) -> Env {
-    let names = [PROXY_VARIABLES, OTHER_VARIABLES].concat();
+    let names: Vec<&str> = way_variables().collect();
     let way: Vec<_> = recorded.pairs().filter(|(name, _)| names.contains(name)).collect();
     match way.is_empty() {
         true => env.clone(),

@@ -2,6 +2,8 @@
 
 use crate::env::Env;
 use crate::home::OpenClawHome;
+use crate::sigilum::http;
+use crate::token::token_command::VARIABLE as TOKEN_COMMAND;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -17,25 +19,14 @@ pub struct Unit {
     pub env: Env,
 }
 
-/// Variables that the watcher follows and a service manager would not pass on.
-const PASSED_ON: [&str; 14] = [
+/// Variables that the watcher follows and a service manager would not pass on, beside [`lasting`].
+const PASSED_ON: [&str; 5] = [
     "OPENCLAW_CONFIG_PATH",
     "OPENCLAW_CONFIG_READONLY",
     "OPENCLAW_NIX_MODE",
     "SIGILUM_ALLOW_INSECURE_HTTP",
     "SIGILUM_TRUST_HOME",
-    TOKEN_COMMAND,
-    "HTTPS_PROXY",
-    "https_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-    "NO_PROXY",
-    "no_proxy",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
 ];
-/// Those, from this one on, that a unit keeps where they are not set as it is made anew.
-const TOKEN_COMMAND: &str = "SIGILUM_OWNER_TOKEN_COMMAND";
 
 /// Options that a unit keeps where they are not given as it is made anew, each with a value.
 const KEPT: [&str; 5] = [
@@ -45,6 +36,11 @@ const KEPT: [&str; 5] = [
     "--poll-requests",
     "--log-format",
 ];
+
+/// Those that are passed on too, and that a unit keeps where they are not set as it is made anew.
+fn lasting() -> impl Iterator<Item = &'static str> {
+    std::iter::once(TOKEN_COMMAND).chain(http::way_variables())
+}
 
 impl Unit {
     /// For `~/.config/systemd/user/sigilum-authz-notify.service`.
@@ -111,9 +107,8 @@ impl Unit {
                 kept.push(option);
             }
         }
-        let lasting = PASSED_ON.into_iter().skip_while(|name| *name != TOKEN_COMMAND);
         let lasting =
-            lasting.filter(|name| self.env.var(name).is_none() && !(*name == TOKEN_COMMAND && self.token_command));
+            lasting().filter(|name| self.env.var(name).is_none() && !(*name == TOKEN_COMMAND && self.token_command));
         let variables = variables(old);
         let new: Vec<_> = lasting
             .filter_map(|name| Some((name, variables.get(name)?.into())))
@@ -126,6 +121,7 @@ impl Unit {
     fn variables(&self) -> BTreeMap<&'static str, String> {
         PASSED_ON
             .into_iter()
+            .chain(lasting())
             .filter(|name| *name != TOKEN_COMMAND || !self.token_command)
             .filter_map(|name| Some((name, self.env.var(name)?.to_owned())))
             .collect()

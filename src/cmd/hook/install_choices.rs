@@ -18,16 +18,8 @@ use clap::ValueEnum;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// What `--from-env` records under its own name.
-const RECORDED: [&str; 17] = [
-    "HTTPS_PROXY",
-    "https_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-    "NO_PROXY",
-    "no_proxy",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
+/// What `--from-env` records under its own name, after the way to the API.
+const RECORDED: [&str; 9] = [
     "SIGILUM_ALLOW_INSECURE_HTTP",
     TRUST_HOME,
     "SIGILUM_SOURCE_HOME",
@@ -288,7 +280,7 @@ fn from_env(record: &mut HookRecord, env: &Env) -> Result<Vec<String>> {
         names.extend(value.map(|_| name));
         value
     };
-    for name in RECORDED {
+    for name in http::way_variables().chain(RECORDED) {
         put(record, name, take(name).unwrap_or_default());
     }
     // What has a field of its own stays where it is not set: a list of senders is not lifted by the way.
