@@ -86,6 +86,23 @@ pub fn logged_in(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, flags: 
     }
 }
 
+/// The owner whom the records, or a person, name, without a word to anybody; `flags` lead to the home.
+///
+/// # Errors
+/// As [`logged_in`].
+pub fn known(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, flags: impl FnOnce() -> String) -> Result<Owner> {
+    match settings::named(&query, env, place)? {
+        Some(found) => {
+            let query = OwnerQuery {
+                decided_namespace: Some(&found),
+                ..query
+            };
+            settings::owner(&query, env, place)
+        }
+        None => Err(nobody(&query, env, place, &flags())),
+    }
+}
+
 /// Nobody is logged in to a home, and nothing says whose it is; `flags` lead to it.
 pub fn nobody(query: &OwnerQuery<'_>, env: &Env, place: &OpenClawHome, flags: &str) -> Error {
     let said = settings::unrecorded_mode(query, env).unwrap_or(Mode::Managed);

@@ -246,19 +246,7 @@ impl Caller {
             is_hook: true,
             ..context::owner_query(&args.owner, &args.local_api)
         };
-        match settings::named(&query, &self.env, &self.place)? {
-            Some(found) => {
-                let query = OwnerQuery {
-                    decided_namespace: Some(&found),
-                    ..query
-                };
-                settings::owner(&query, &self.env, &self.place)
-            }
-            None => {
-                let flags = self.place.flags(&self.env);
-                Err(owner::nobody(&query, &self.env, &self.place, &flags))
-            }
-        }
+        owner::known(query, &self.env, &self.place, || self.place.flags(&self.env))
     }
 
     /// The dashboard's URL, unchecked.

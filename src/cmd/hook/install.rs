@@ -24,7 +24,7 @@ use crate::openclaw::plugin;
 use crate::openclaw::plugin_package;
 use crate::origin::Origin;
 use crate::owner_token;
-use crate::settings::{self, Owner, OwnerQuery};
+use crate::settings::{Owner, OwnerQuery};
 use crate::text;
 use crate::time;
 use crate::token::record;
@@ -381,10 +381,7 @@ fn owner(args: &HookInstallArgs, env: &Env, place: &OpenClawHome) -> Result<Owne
         namespace: args.namespace.as_deref(),
         ..OwnerQuery::default()
     };
-    match settings::named(&query, env, place)? {
-        Some(_) => settings::owner(&query, env, place),
-        None => Err(owner::nobody(&query, env, place, &context::place_flags(&args.place))),
-    }
+    owner::known(query, env, place, || context::place_flags(&args.place))
 }
 
 /// The stored token, if it can serve: one of this namespace that has not expired, for an API that a person named. Beside
