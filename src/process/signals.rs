@@ -1,6 +1,6 @@
 //! Signals that end or stop a program, held off while something must not be left half done or is told otherwise.
 
-use rustix::process::{getpgrp, getsid};
+use nix::unistd::{getpgrp, getsid};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGSTOP, SIGTERM, SIGTSTP, SIGXFSZ};
 use signal_hook::{flag, low_level};
 use std::io;
@@ -122,7 +122,8 @@ fn install_for_stops() -> io::Result<StopHandlers> {
 }
 
 /// Whether a shell would continue this process: it gives each job a process group. In the group that began the session (a
-/// container's, `ssh -t`'s) the system ignores Ctrl-Z, and a handler of ours would stop the process for good.
+/// container's, `ssh -t`'s) the system ignores Ctrl-Z, and a handler of ours would stop the process for good. What lies
+/// outside of our PID namespace (`bwrap --unshare-pid`'s own) is 0 for both: no job, as nobody here would continue it.
 fn is_a_job() -> bool {
     getsid(None).is_ok_and(|session| session != getpgrp())
 }

@@ -158,6 +158,25 @@ fn a_stopped_question_is_asked_again_and_shows_nothing() {
     }
 }
 
+/// As `bwrap --unshare-pid` starts it, or a shell in another's PID namespace: nothing there has an ID of its group or session.
+#[test]
+fn it_is_asked_for_where_the_process_group_has_no_id() {
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("SKIPPED: only root can make a PID namespace");
+    }
+    let token = long_token();
+    let env = TestEnv::new();
+    let run = env.run(LOGIN).args(["--owner-token-stdin"]);
+    let mut terminal = run.under("unshare", ["--pid", "--fork"]).on_terminal(true);
+    terminal.wait_for(ASKS);
+    assert!(!terminal.echoes());
+    terminal.types(&format!("{token}\n"));
+    let (output, echoes) = terminal.end_and_echo();
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    assert!(echoes, "the terminal stays dumb");
+    assert_eq!(env.stored().as_ref(), Some(&token));
+}
+
 #[test]
 fn an_upstream_secret_is_asked_for_the_same_way() {
     let secret = "lin_api_0123456789abcdef";
