@@ -106,6 +106,7 @@ impl FileLock {
             return false;
         };
         let tried = fs2::FileExt::try_lock_shared(&file);
+        let _ = fs2::FileExt::unlock(&file);
         tried.is_err_and(|error| error.raw_os_error() == fs2::lock_contended_error().raw_os_error())
     }
 
@@ -141,6 +142,13 @@ impl FileLock {
         self.file.set_len(0)?;
         self.file.rewind()?;
         self.file.write_all(text.as_bytes())
+    }
+}
+
+impl Drop for FileLock {
+    /// A child that another thread starts has a copy of the file until it runs its program, and the lock with it.
+    fn drop(&mut self) {
+        let _ = fs2::FileExt::unlock(&self.file);
     }
 }
 
@@ -308,5 +316,22 @@ impl OwnLock {
 impl Drop for OwnLock {
     fn drop(&mut self) {
         let _ = self.sync();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_the_file_that_a_child_still_has_holds_no_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let lock = FileLock::try_acquire(&path, None).unwrap().unwrap();
+        let _childs = lock.file.try_clone().unwrap();
+        assert!(FileLock::is_held(&path));
+        drop(lock);
+        assert!(!FileLock::is_held(&path));
+        assert!(FileLock::try_acquire(&path, None).unwrap().is_some());
     }
 }

@@ -14,14 +14,14 @@ impl Login {
     fn former_file(&self, place: &OpenClawHome) -> Option<PathBuf> {
         let record = self.owner.record.as_ref()?;
         let former = record.token_file(place, &self.owner.namespace.value);
-        let real = |path: &Path| std::fs::canonicalize(path).ok();
         (real(&former)? != real(&self.owner.token_file).unwrap_or_default()).then_some(former)
     }
 
     /// The same, where it goes: elsewhere than in our folder something else may use it.
     pub(super) fn goes(&self, place: &OpenClawHome) -> Option<PathBuf> {
-        let former = self.former_file(place);
-        former.filter(|former| former.starts_with(place.sigilum_dir()))
+        let former = self.former_file(place)?;
+        let folder = real(former.parent()?)?;
+        folder.starts_with(real(&place.sigilum_dir())?).then_some(former)
     }
 
     /// Removes it, or tells of a token in it that is in force.
@@ -45,4 +45,8 @@ impl Login {
         }
         Ok(())
     }
+}
+
+fn real(path: &Path) -> Option<PathBuf> {
+    std::fs::canonicalize(path).ok()
 }
