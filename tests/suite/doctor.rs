@@ -1827,7 +1827,8 @@ fn what_runs_shows_itself_again_once_the_home_has_stayed() {
     let home = Home::new();
     let mut serve = Serve::start(&home, env::BINARY.as_ref());
     let file = home.env.sigilum("serve.json");
-    assert!(wait_until(|| file.exists()));
+    // Shown, not only begun: its lock is made anew where the file goes before it is taken.
+    assert!(wait_until(|| std::fs::read(&file).is_ok_and(|text| !text.is_empty())));
     let begun = Instant::now();
     std::fs::remove_file(&file).unwrap();
     serve.asks();
