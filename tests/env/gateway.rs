@@ -2,6 +2,7 @@
 
 mod contract;
 
+use super::SilentPort;
 use super::attack::Attack;
 use contract::{create, error, handle};
 use serde_json::{Map, Value};
@@ -10,7 +11,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 /// One request that came in.
@@ -102,6 +103,8 @@ pub struct Gateway {
     state: Arc<Mutex<State>>,
     port: u16,
     gone: Arc<AtomicBool>,
+    /// Once it has stopped.
+    silent: OnceLock<SilentPort>,
 }
 
 impl Gateway {
@@ -140,15 +143,22 @@ impl Gateway {
                 });
             }
         });
-        Self { state, port, gone }
+        Self {
+            state,
+            port,
+            gone,
+            silent: OnceLock::new(),
+        }
     }
 
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// From now on nobody listens there.
     pub fn stop(&self) {
         stop(&self.gone, self.port);
+        let _ = self.silent.set(SilentPort::at(self.port));
     }
 
     /// At the next `times` requests of this method whose path contains `part`: misbehave.

@@ -13,9 +13,11 @@ pub mod three_users;
 pub mod tls;
 pub mod watching;
 
+use rustix::net;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -280,6 +282,26 @@ pub fn listener_of(uid: u32, address: &str) -> Option<TcpListener> {
         };
         Some(scope.spawn(bind).join().unwrap())
     })
+}
+
+/// A port of loopback where nobody listens, and nobody else can while this is there: other tests run.
+pub struct SilentPort {
+    pub number: u16,
+    _socket: OwnedFd,
+}
+
+impl SilentPort {
+    /// The port with this number, which whoever listened there has left; 0: any.
+    pub fn at(number: u16) -> Self {
+        let socket = net::socket(net::AddressFamily::INET, net::SocketType::STREAM, None).unwrap();
+        net::sockopt::set_socket_reuseaddr(&socket, true).unwrap();
+        net::bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, number))).unwrap();
+        let address = SocketAddr::try_from(net::getsockname(&socket).unwrap()).unwrap();
+        Self {
+            number: address.port(),
+            _socket: socket,
+        }
+    }
 }
 
 /// The permission bits of a file or folder: `0o600`.

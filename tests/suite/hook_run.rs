@@ -1230,8 +1230,8 @@ fn in_a_home_without_a_record_people_get_the_token_of_the_entry() {
 #[test]
 fn without_a_running_api_the_local_database_is_read() {
     let env = TestEnv::new();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let url = format!("http://127.0.0.1:{port}");
+    let silent = env::SilentPort::at(0);
+    let url = format!("http://127.0.0.1:{}", silent.number);
     let login = [
         "auth",
         "login",

@@ -373,7 +373,8 @@ fn no_proxy_names_are_left_out_and_bad_proxies_are_refused() {
 #[test]
 fn why_there_is_no_answer() {
     let http = from_env(&[]);
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let silent = env::SilentPort::at(0);
+    let free = silent.number;
     let refused = get(&http, &format!("http://127.0.0.1:{free}/"), Duration::from_secs(5)).unwrap_err();
     assert_eq!(refused, HttpError::Refused);
     let refused = get(&http, &format!("http://localhost:{free}/"), Duration::from_secs(5)).unwrap_err();
