@@ -55,7 +55,7 @@ fn scripts() -> Vec<(&'static str, &'static str, bool)> {
         ("prints escapes", "printf '%s' \"$NASTY\"", false),
         ("prints a web page", "echo '<html>'", false),
         ("prints JSON without a token", "echo '{\"token\":null}'", false),
-        ("prints two tokens", "echo \"$TOKEN ${TOKEN%?}\"", false),
+        ("prints two tokens", "echo \"$TOKEN ${TOKEN%????}AAAA\"", false),
         (
             "prints a token of 60 KB",
             "printf '%s' \"$TOKEN\"; head -c 60000 /dev/zero | tr '\\0' A",
