@@ -73,6 +73,19 @@ pub struct OwnerQuery<'a> {
     pub is_hook: bool,
 }
 
+impl<'a> OwnerQuery<'a> {
+    /// The same, with the namespace decided.
+    pub fn decided<'b>(&self, namespace: &'b Sourced<String>) -> OwnerQuery<'b>
+    where
+        'a: 'b,
+    {
+        OwnerQuery {
+            decided_namespace: Some(namespace),
+            ..*self
+        }
+    }
+}
+
 /// Everything a command needs to know about one namespace owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {

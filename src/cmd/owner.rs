@@ -17,13 +17,8 @@ const TRIES: usize = 5;
 /// and there is a terminal; elsewhere the guess is taken, and told.
 pub fn owner(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, asks: bool) -> Result<Owner> {
     let guess = settings::named(&query, env, place)?;
-    if guess.as_ref().is_some_and(|named| !named.origin.is_guess()) {
-        let decided_namespace = guess.as_ref();
-        let query = OwnerQuery {
-            decided_namespace,
-            ..query
-        };
-        return settings::owner(&query, env, place);
+    if let Some(named) = guess.as_ref().filter(|named| !named.origin.is_guess()) {
+        return settings::owner(&query.decided(named), env, place);
     }
     let read = settings::refuse_against_config_env(env);
     if !asks || !prompt::may_ask() {
@@ -57,12 +52,8 @@ pub fn owner(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, asks: bool)
             value: guess.map_or(answer, |guess| guess.value.clone()),
             origin: Origin::Answer,
         };
-        let query = OwnerQuery {
-            decided_namespace: Some(&decided),
-            ..query
-        };
         left -= 1;
-        match settings::owner(&query, env, place) {
+        match settings::owner(&query.decided(&decided), env, place) {
             Err(error) if left > 0 && !settings::is_label(&decided.value, false) => output::note(error.text()),
             owner => return owner,
         }
@@ -75,13 +66,7 @@ pub fn owner(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, asks: bool)
 /// [`nobody`]'s, where no namespace is known: then nobody is logged in.
 pub fn logged_in(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, flags: &str) -> Result<Owner> {
     match settings::named(&query, env, place)? {
-        Some(found) => {
-            let query = OwnerQuery {
-                decided_namespace: Some(&found),
-                ..query
-            };
-            owner(query, env, place, false)
-        }
+        Some(found) => owner(query.decided(&found), env, place, false),
         None => Err(nobody(&query, env, place, flags)),
     }
 }
@@ -92,13 +77,7 @@ pub fn logged_in(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, flags: 
 /// As [`logged_in`].
 pub fn known(query: OwnerQuery<'_>, env: &Env, place: &OpenClawHome, flags: impl FnOnce() -> String) -> Result<Owner> {
     match settings::named(&query, env, place)? {
-        Some(found) => {
-            let query = OwnerQuery {
-                decided_namespace: Some(&found),
-                ..query
-            };
-            settings::owner(&query, env, place)
-        }
+        Some(found) => settings::owner(&query.decided(&found), env, place),
         None => Err(nobody(&query, env, place, &flags())),
     }
 }
