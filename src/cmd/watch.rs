@@ -54,6 +54,9 @@ fn refuse_a_home_that_is_not_there(args: &WatchArgs, env: &Env, homes: &Homes) -
         _ => return Ok(()),
     };
     let Homes::Listed(places) = homes else { return Ok(()) };
+    places
+        .iter()
+        .try_for_each(OpenClawHome::refuse_to_be_made_over_an_older)?;
     let is_missing = |place: &&OpenClawHome| !place.home.is_dir() && (args.once || !is_default(place));
     let Some(none) = places.iter().find(is_missing) else {
         return Ok(());
