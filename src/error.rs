@@ -120,6 +120,8 @@ pub struct Called {
     /// Where `openclaw` is, where it is not on PATH and that is known. Never as root in another user's home: the record
     /// that says so is theirs.
     pub openclaw: Option<String>,
+    /// Whether OpenClaw finds the home by itself: then `openclaw` is not told.
+    pub is_found: bool,
     /// As root in another user's home: `sudo -u <owner>`, by whom `openclaw` is run.
     pub openclaw_as: Option<String>,
 }
@@ -162,6 +164,7 @@ impl Called {
         };
         let variable = |flag: &str| match (program, flag) {
             _ if is_anothers => None,
+            (Some("openclaw"), "--openclaw-home") if self.is_found => None,
             (Some("openclaw"), "--openclaw-home") => Some("OPENCLAW_STATE_DIR"),
             (Some("openclaw" | "sigilum-authz-notify"), "--config") => Some("OPENCLAW_CONFIG_PATH"),
             _ => None,

@@ -14,12 +14,14 @@ pub struct OpenClawHome {
     pub home: PathBuf,
     /// The OpenClaw config file, absolute.
     pub config: PathBuf,
+    /// The variable that named the home, where one did.
+    pub named_by: Option<&'static str>,
     /// Why the config must never be written (`OPENCLAW_NIX_MODE=1`), where that is so.
     pub read_only: Option<&'static str>,
     /// What the person should be told about how the place was found.
     pub warnings: Vec<String>,
     /// The older home or config that OpenClaw uses, and would not find any more once there is a newer one here.
-    pub older: Option<PathBuf>,
+    pub older: Option<Older>,
     /// The folders outside of the config's in which included files may lie (`OPENCLAW_INCLUDE_ROOTS`).
     pub include_roots: Vec<PathBuf>,
     /// What `~` means in the config, where that is known.
@@ -30,6 +32,15 @@ pub struct OpenClawHome {
     pub found_anothers: Option<u32>,
 }
 
+/// What OpenClaw uses as long as there is no newer home or config.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Older {
+    /// The home or the config.
+    pub path: PathBuf,
+    /// What stands before `openclaw doctor`, so that it moves a home from the shell that this program runs in.
+    before: String,
+}
+
 impl OpenClawHome {
     /// A home whose config lies in it and may be written.
     pub fn at(home: PathBuf) -> Self {
@@ -37,6 +48,7 @@ impl OpenClawHome {
             config: home.join("openclaw.json"),
             found_anothers: served(&home),
             home,
+            named_by: None,
             read_only: None,
             warnings: Vec::new(),
             older: None,
@@ -52,14 +64,14 @@ impl OpenClawHome {
         let Some(older) = &self.older else { return Ok(()) };
         let what = format!(
             "could not set anything up here, it would hide what OpenClaw uses: {}",
-            older.display()
+            older.path.display()
         );
-        let next = if older.parent() == Some(&self.home) {
+        let next = if older.path.parent() == Some(&self.home) {
             // OpenClaw 2026.9.6's doctor leaves this one as it is.
-            let words = ["mv".into(), older.to_string_lossy(), self.config.to_string_lossy()];
+            let words = ["mv".into(), older.path.to_string_lossy(), self.config.to_string_lossy()];
             format!("{} && openclaw doctor", shell_words::join(words))
         } else {
-            "openclaw doctor; it moves that to its new place".to_owned()
+            format!("{}openclaw doctor; it moves that to its new place", older.before)
         };
         Err(Error::new(ExitCode::Config, what).next(next))
     }
@@ -264,11 +276,24 @@ pub fn find(dir: Option<&Path>, config: Option<&Path>, env: &Env) -> Result<Open
         (None, Some(config)) => Some(absolute(&expand(&config, env))?),
         (None, None) => None,
     };
-    let is_named = dir.is_none() && state_dir.is_some();
-    let older = older(&home, config.is_some(), is_named);
+    let named_by = match (dir, &state_dir) {
+        (Some(_), _) => None,
+        (None, Some(_)) => Some("OPENCLAW_STATE_DIR"),
+        (None, None) => openclaw_home(env).map(|_| "OPENCLAW_HOME"),
+    };
+    // One of OpenClaw's own that lies elsewhere is a home by itself.
+    let is_apart = named_by == Some("OPENCLAW_STATE_DIR") && !is_default(&home, env);
+    let is_elsewhere = config
+        .as_ref()
+        .is_some_and(|config| *config != home.join("openclaw.json"));
+    let older = older(&home, is_elsewhere, is_apart).map(|path| Older {
+        before: before_doctor(&path, &home, env),
+        path,
+    });
     let found = OpenClawHome::at(home);
     Ok(OpenClawHome {
         config: config.unwrap_or_else(|| found.config.clone()),
+        named_by,
         read_only: read_only(env),
         warnings,
         older,
@@ -365,15 +390,15 @@ fn include_roots(env: &Env) -> Vec<PathBuf> {
 /// What OpenClaw 2026.9.6 uses instead of a home or a config that is not there: `~/.clawdbot` as long as there is no
 /// `~/.openclaw`, a config in it as long as there is none in `~/.openclaw`, and `clawdbot.json` as long as there is no
 /// `openclaw.json` beside it.
-fn older(home: &Path, config_is_named: bool, home_is_named: bool) -> Option<PathBuf> {
+fn older(home: &Path, config_is_elsewhere: bool, home_is_apart: bool) -> Option<PathBuf> {
     const NAME: &str = "clawdbot.json";
     let there = |path: PathBuf| path.exists().then_some(path);
-    let default = !home_is_named && home.file_name().is_some_and(|name| name == ".openclaw");
+    let default = !home_is_apart && home.file_name().is_some_and(|name| name == ".openclaw");
     let older = home.with_file_name(".clawdbot");
     if default && !home.exists() {
         return there(older);
     }
-    if config_is_named || home.join("openclaw.json").exists() {
+    if config_is_elsewhere || home.join("openclaw.json").exists() {
         return None;
     }
     let inside = there(home.join(NAME));
@@ -383,6 +408,32 @@ fn older(home: &Path, config_is_named: bool, home_is_named: bool) -> Option<Path
             .find_map(|name| there(older.join(name)))
             .filter(|_| default)
     })
+}
+
+/// Whether this is the home that OpenClaw has where nothing names another.
+fn is_default(home: &Path, env: &Env) -> bool {
+    let bases = [openclaw_home(env), env.named_path("HOME")];
+    bases.into_iter().flatten().any(|base| base.join(".openclaw") == home)
+}
+
+/// What has `openclaw doctor` move an older home to this one: OpenClaw 2026.9.6 moves that of `HOME`, whatever
+/// `OPENCLAW_HOME` says, and none where `OPENCLAW_STATE_DIR` is set.
+fn before_doctor(older: &Path, home: &Path, env: &Env) -> String {
+    let base = home.parent().unwrap_or(home);
+    let is_other = |name: &&str| env.named_path(name).is_some_and(|value| value != base);
+    let unset = ["OPENCLAW_STATE_DIR", "OPENCLAW_HOME", "OPENCLAW_PROFILE"];
+    let unset = unset.into_iter().filter(is_other).map(|name| format!("-u {name} "));
+    let other = env.named_path("HOME").as_deref() != Some(base);
+    let set = other.then(|| format!("HOME={} ", fs::quoted(base)));
+    let variables: String = unset.chain(set).collect();
+    let env = if variables.is_empty() { "" } else { "env " };
+    let by = served(older).map(|uid| fs::sudo_as(uid) + " ").unwrap_or_default();
+    format!("{by}{env}{variables}")
+}
+
+/// Whether OpenClaw works in this home by itself, so that no variable need name it.
+pub fn is_found(home: &Path, env: &Env) -> bool {
+    find(None, None, env).is_ok_and(|found| found.home == home)
 }
 
 /// The variable that forbids to write OpenClaw configs, where one is on.

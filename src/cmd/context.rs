@@ -83,6 +83,7 @@ pub fn with_openclaw(called: Called, record: Option<&HookRecord>, place: &OpenCl
     let own = record.filter(|_| owner.is_none());
     Called {
         openclaw: own.and_then(|record| off_path(record, env)),
+        is_found: owner.is_none() && home::is_found(&place.home, env),
         openclaw_as: owner.map(fs::sudo_as),
         ..called
     }

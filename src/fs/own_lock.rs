@@ -230,9 +230,10 @@ fn no_home(error: Error, place: &OpenClawHome) -> Error {
     let denied = error.io_kind() == Some(ErrorKind::PermissionDenied);
     let is_none = matches!(place.home.try_exists(), Ok(false));
     match denied && is_none && own_mode(&place.home).is_none() {
-        true => error.next(
-            "name the OpenClaw home that is there, with --openclaw-home <folder>; or set HOME to a folder of yours",
-        ),
+        true => error.next(format!(
+            "name the OpenClaw home that is there, with --openclaw-home <folder>; or set {} to a folder of yours",
+            place.named_by.unwrap_or("HOME")
+        )),
         false => error,
     }
 }

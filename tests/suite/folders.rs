@@ -486,6 +486,13 @@ fn where_no_home_can_be_made_nobody_is_named_to_whom_it_belongs() {
     let told = login.by_user(env::STRANGER, &[env::STRANGER]).expect(1).stderr;
     let step = "  next: name the OpenClaw home that is there, with --openclaw-home <folder>; or set HOME to a folder of yours\n";
     assert!(told.ends_with(step), "{told}");
+    // It is the variable that names the home which is set anew.
+    for name in ["OPENCLAW_HOME", "OPENCLAW_STATE_DIR"] {
+        let login = env.login_by(&binary).env(name, &none);
+        let told = login.by_user(env::STRANGER, &[env::STRANGER]).expect(1).stderr;
+        let step = step.replace("set HOME", &format!("set {name}"));
+        assert!(told.ends_with(&step), "{told}");
+    }
     let told = env.run(["watch", "--once"]).expect(1).stderr;
     assert!(
         told.contains("  next: openclaw onboard; or name the one that is there"),

@@ -3,7 +3,7 @@
 use crate::env::{self, Output, TestEnv};
 use env::watching::wait_until;
 use serde_json::Value;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -142,6 +142,118 @@ fn a_config_of_an_older_name_is_not_hidden_by_a_new_one() {
         );
         assert!(!old.exists());
         env.run(LOGIN).env("OPENCLAW_STATE_DIR", &named).expect(0);
+    }
+}
+
+/// OpenClaw 2026.9.6's doctor moves the older home of `HOME`, and none where `OPENCLAW_STATE_DIR` is set.
+#[test]
+fn the_doctor_that_is_named_moves_the_older_home() {
+    let env = TestEnv::new();
+    env.write(".clawdbot/clawdbot.json", CONFIG);
+    env.write("other/.clawdbot/clawdbot.json", CONFIG);
+    let (home, other) = (env.home().display(), env.home().join("other"));
+    let own = format!("{home}/.openclaw");
+    let others = other.join(".openclaw").display().to_string();
+    let there = format!("HOME={} openclaw doctor", other.display());
+    // The flag, the variables, and what runs the doctor.
+    type Case<'a> = (Option<&'a str>, &'a [(&'a str, &'a str)], String);
+    let table: [Case<'_>; 8] = [
+        (Some(&own), &[], "openclaw doctor".to_owned()),
+        (
+            None,
+            &[("OPENCLAW_STATE_DIR", &own)],
+            "env -u OPENCLAW_STATE_DIR openclaw doctor".to_owned(),
+        ),
+        (
+            Some(&own),
+            &[("OPENCLAW_STATE_DIR", &own)],
+            "env -u OPENCLAW_STATE_DIR openclaw doctor".to_owned(),
+        ),
+        (
+            Some(&own),
+            &[("OPENCLAW_STATE_DIR", "/elsewhere")],
+            "env -u OPENCLAW_STATE_DIR openclaw doctor".to_owned(),
+        ),
+        (
+            Some(&own),
+            &[("OPENCLAW_HOME", "/elsewhere"), ("OPENCLAW_PROFILE", "work")],
+            "env -u OPENCLAW_HOME -u OPENCLAW_PROFILE openclaw doctor".to_owned(),
+        ),
+        (Some(&others), &[], format!("env {there}")),
+        (
+            None,
+            &[("OPENCLAW_HOME", other.to_str().unwrap())],
+            format!("env {there}"),
+        ),
+        (
+            Some(&others),
+            &[("OPENCLAW_STATE_DIR", &own)],
+            format!("env -u OPENCLAW_STATE_DIR {there}"),
+        ),
+    ];
+    for (flag, vars, doctor) in table {
+        for args in MAKERS {
+            let flag = flag.into_iter().flat_map(|home| ["--openclaw-home", home]);
+            let run = env.run(args).args(flag);
+            let run = vars.iter().fold(run, |run, (name, value)| run.env(name, value));
+            let told = run.expect(3).stderr;
+            let step = format!("next: {doctor}; it moves that to its new place\n");
+            assert!(told.ends_with(&step), "{args:?} {vars:?}: {told}");
+        }
+    }
+    if env::can_be_others() {
+        let own = [other.join(".clawdbot"), other.clone()];
+        own.iter()
+            .for_each(|path| chown(path, Some(env::STRANGER), None).unwrap());
+        let told = env.run(LOGIN).args(["--openclaw-home", &others]).expect(3).stderr;
+        let by = sigilum_authz_notify::fs::sudo_as(env::STRANGER);
+        assert!(told.contains(&format!("next: {by} env {there}; ")), "{told}");
+    }
+    assert!(!env.openclaw().exists() && !other.join(".openclaw").exists());
+}
+
+/// A flag or a variable that names the default home, or the config in it, hides what is there as well.
+#[test]
+fn an_older_home_or_config_is_not_hidden_by_naming_the_new_one() {
+    for (older, named) in [
+        (".openclaw/clawdbot.json", "--config=HOME/.openclaw/openclaw.json"),
+        (
+            ".openclaw/clawdbot.json",
+            "OPENCLAW_CONFIG_PATH=HOME/.openclaw/openclaw.json",
+        ),
+        (".openclaw/clawdbot.json", "OPENCLAW_STATE_DIR=HOME/.openclaw"),
+        (".clawdbot/clawdbot.json", "OPENCLAW_STATE_DIR=HOME/.openclaw"),
+        (".clawdbot/clawdbot.json", "OPENCLAW_STATE_DIR=~/.openclaw"),
+        (".clawdbot/clawdbot.json", "--config=HOME/.openclaw/openclaw.json"),
+    ] {
+        let env = TestEnv::new();
+        env.write(older, CONFIG);
+        let before = tree(env.home());
+        let named = named.replace("HOME/", &format!("{}/", env.home().display()));
+        let (name, value) = named.split_once('=').unwrap();
+        for args in MAKERS {
+            let run = match named.starts_with('-') {
+                true => env.run(args).args([&named]),
+                false => env.run(args).env(name, value),
+            };
+            let told = run.expect(3).stderr;
+            assert!(
+                told.contains("it would hide what OpenClaw uses: "),
+                "{args:?} {named}: {told}"
+            );
+            assert_eq!(tree(env.home()), before, "{args:?} {named}");
+        }
+    }
+}
+
+/// A look, and a service, are for the home that is there.
+#[test]
+fn a_watcher_for_a_home_that_would_hide_an_older_one_is_refused() {
+    let env = TestEnv::new();
+    env.write(".clawdbot/clawdbot.json", CONFIG);
+    for args in [&["watch", "--once"][..], &["watch", "--install-unit"]] {
+        let told = refused(&env, args, ".clawdbot").stderr;
+        assert!(told.contains("next: openclaw doctor"), "{args:?}: {told}");
     }
 }
 

@@ -66,10 +66,14 @@ fn an_openclaw_off_path_is_named_where_an_install_saw_it() {
         }
     }
     env.write_config("{ broken");
-    let homes = ["--openclaw-home", env.openclaw().to_str().unwrap()].map(str::to_owned);
+    let link = env.home().join("other");
+    std::os::unix::fs::symlink(env.openclaw(), &link).unwrap();
+    let named = |home: &Path| ["--openclaw-home", home.to_str().unwrap()].map(str::to_owned);
+    // OpenClaw finds the default home itself.
     for (flags, before) in [
         (&[][..], String::new()),
-        (&homes, format!("OPENCLAW_STATE_DIR={} ", homes[1])),
+        (&named(&env.openclaw()), String::new()),
+        (&named(&link), format!("OPENCLAW_STATE_DIR={} ", link.display())),
     ] {
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         let told = install(&flags, "").stderr;

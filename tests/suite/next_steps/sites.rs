@@ -60,7 +60,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "fs::own_lock",
-        r#""name the OpenClaw home"#,
+        r#"format!("name the OpenClaw home"#,
         Person("a person knows where the home is"),
     ),
     Site(
