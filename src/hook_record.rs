@@ -132,6 +132,9 @@ pub struct HookRecord {
     /// The namespace that the hook speaks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+    /// The hook's last install was not to switch it on (`--enable false`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub off: bool,
     /// Whether the owner token stands in openclaw.json. Absent (a home of 0.1.0): nobody chose, so the stored token is
     /// kept up to date where it stands, and goes nowhere else.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,11 +1,14 @@
 //! The hook's entry in openclaw.json, as a login or a switch of the namespace leaves it.
 
+use crate::cmd::choice;
 use crate::cmd::together::Together;
 use crate::error::{ExitCode, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
+use crate::hook_record;
 use crate::openclaw::config::{self, EditOptions, EditOutcome};
 use crate::openclaw::entry::{self, Enable, Wanted};
+use crate::openclaw::hook_files::Kind;
 use crate::settings::Owner;
 use secrecy::SecretString;
 use std::os::unix::fs::PermissionsExt;
@@ -43,12 +46,24 @@ pub struct EntryDone {
 }
 
 impl EntryEdit<'_> {
+    /// What the install of the hook chose, where the hook is installed.
+    fn installed(&self, place: &OpenClawHome) -> Enable {
+        let is_hook = matches!(choice::installed(place), Ok(Some(Kind::Hook)));
+        let is_off =
+            || hook_record::read(&place.hook_record_file()).is_ok_and(|record| record.is_some_and(|it| it.off));
+        match is_hook && !is_off() {
+            true => Enable::True,
+            false => Enable::Preserve,
+        }
+    }
+
     /// Edits openclaw.json, and does what is to change with it, unless a lock stayed held; without that it is a dry run.
     pub fn run(&self, place: &OpenClawHome, together: Option<&Together<'_>>) -> Result<EntryDone> {
         let installs = entry::installs(&place.home);
         let mut notes = Vec::new();
         let mut holds_token = false;
         let mut hook_is_off = false;
+        let installed = self.installed(place);
         let first = || together.map_or(Ok(()), Together::run);
         let options = EditOptions {
             dry_run: together.is_none(),
@@ -67,7 +82,11 @@ impl EntryEdit<'_> {
                 token_in_config: self.token_in_config,
                 barred: ask.barred,
                 replaces: self.replaces,
-                enable: self.enable,
+                enable: match (self.enable, entry::find(ask.value)?) {
+                    // The patch that its install printed is not in the config yet: this one says the same.
+                    (Enable::Preserve, None) if ask.by_hand => installed,
+                    (enable, _) => enable,
+                },
                 open_dir: &place.hook_dir(),
                 force: self.force,
                 keep_length: ask.keep_length,

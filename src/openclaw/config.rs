@@ -122,6 +122,8 @@ pub struct Ask<'a> {
     pub exists: bool,
     /// Why no owner token may be put into the config; `None` where one may.
     pub barred: Option<&'a str>,
+    /// Nothing of it will be written: a person puts it there by hand.
+    pub by_hand: bool,
     /// A token must not be taken out but overwritten by a filler of the same length: the file must not shrink.
     pub keep_length: bool,
     /// With [`EditOptions::give_back`], the config's value as it would be without our edits.

@@ -467,6 +467,51 @@ fn a_config_that_is_made_elsewhere_gets_its_patch_and_the_rest_is_done() {
     }
 }
 
+/// Whoever applies the last patch has what `hook install` chose.
+#[test]
+fn a_patch_says_on_while_the_hook_is_installed_and_waits_for_its_patch() {
+    let table: [(&[&str], bool); 6] = [
+        (&[], false),
+        (&["--as", "hook"], true),
+        (&["--as", "hook", "--enable", "false"], false),
+        (&["--as", "hook", "--enable", "preserve"], false),
+        (&["--as", "plugin"], false),
+        (&["--as", "plugin", "--enable", "false"], false),
+    ];
+    for (install, on) in table {
+        let env = home(&[("openclaw.json", "{}")]);
+        let nix = |run: crate::env::Run| run.env("OPENCLAW_NIX_MODE", "1").expect(0);
+        let says = |output: &Output, on: bool| {
+            let text = serde_json::to_string(&patch(output)).unwrap();
+            assert!(text.contains(&format!(r#""enabled":{on}"#)), "{install:?}: {text}");
+            assert!(!text.contains(&format!(r#""enabled":{}"#, !on)), "{install:?}: {text}");
+        };
+        says(&nix(env.login()), false);
+        if !install.is_empty() {
+            nix(env.run(["hook", "install"]).args(install));
+        }
+        says(
+            &nix(env.run(["auth", "refresh", "--mode", "oss-local", "--print-token", "false"])),
+            on,
+        );
+        says(&nix(env.login()), on);
+        says(&nix(env.login().args(["--enable-authz-notify", "false"])), false);
+        if install == ["--as", "hook", "--enable", "false"] {
+            nix(env.run(["hook", "install"]));
+            says(&nix(env.login()), true);
+        }
+        nix(env.run(["hook", "uninstall"]));
+        says(&nix(env.login()), false);
+    }
+    // The hook of a config that can be written is as its entry says, or off.
+    let env = home(&[("openclaw.json", "{}")]);
+    env.login().expect(0);
+    env.run(["hook", "install"]).expect(0);
+    env.write_config("{}");
+    env.login().expect(0);
+    assert!(read(&env, "openclaw.json").contains(r#""enabled": false"#));
+}
+
 /// H9: of a config that is not written, only what is true is said.
 #[test]
 fn a_logout_says_only_what_is_true() {

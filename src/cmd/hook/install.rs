@@ -236,6 +236,12 @@ impl Job<'_> {
             let entry = context::entry(place)?;
             let installed = || Ok(true);
             let (typed, enable) = (args.token_in_config, args.enable);
+            if kind == Kind::Hook {
+                self.choice.record.off = match enable {
+                    Enable::Preserve => entry.is_none(),
+                    enable => enable == Enable::False,
+                };
+            }
             self.choice
                 .settle_token_place(typed, enable, entry.as_ref(), installed)?;
         }
