@@ -276,12 +276,16 @@ pub fn read(path: &Path) -> Result<Option<HookRecord>> {
 
 /// What to do about a record that somebody else may have written.
 pub fn anew(path: &Path) -> String {
-    let install = install_anew(path);
-    format!("look at it, then make it anew, with senders and groups: {install}")
+    let remove = fs::removal(path);
+    format!("look at it, then make it anew, with senders and groups: {remove} && sigilum-authz-notify hook install")
 }
 
-fn install_anew(path: &Path) -> String {
-    format!("{} && sigilum-authz-notify hook install", fs::removal(path))
+/// How a record that cannot be used is replaced: nothing else has what was chosen in it, such as who reads the notice.
+pub fn install_anew(path: &Path) -> String {
+    format!(
+        "{} && sigilum-authz-notify hook install; give --senders, --deciders and --notify again, which are lost with it",
+        fs::removal(path)
+    )
 }
 
 /// Replaces the record.

@@ -356,8 +356,10 @@ fn lock_file(place: &OpenClawHome) -> PathBuf {
 fn may_be_done(error: &ApiError) -> bool {
     match error {
         ApiError::Http(HttpError::Timeout | HttpError::BrokenOff | HttpError::NotHttp | HttpError::TooLong(_)) => true,
-        ApiError::Status(status) | ApiError::Later(status, _) => matches!(status, 200..300 | 500..),
-        ApiError::Decode(_) => true,
+        // Who is asked to come back later was not served.
+        ApiError::Later(status, _) => *status != 429,
+        // Whatever stands between may say anything once it is done.
+        ApiError::Status(_) | ApiError::Decode(_) => true,
         _ => false,
     }
 }

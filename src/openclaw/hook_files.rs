@@ -154,7 +154,7 @@ pub fn install(place: &OpenClawHome, lock: &OwnLock, kind: Kind, program: &Progr
     for name in moved {
         let kept = fs::back_up(&dir.join(name), &place.home.join(replaced_dir(kind)))?;
         let verb = if name == OLDER_HANDLER {
-            "moved"
+            "moved to"
         } else {
             "replaced; the old one is kept as"
         };

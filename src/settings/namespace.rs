@@ -105,7 +105,7 @@ pub fn hook_namespace(place: &OpenClawHome) -> Result<(Option<Sourced<String>>, 
                     path.display()
                 ),
             )
-            .next(format!("rm {} && sigilum-authz-notify hook install", fs::quoted(&path))));
+            .next(hook_record::install_anew(&path)));
         }
         Some(text) => Some((text.clone(), Origin::HookRecord)),
         None => record::written_last(&place.sigilum_dir())?.map(|text| (text, Origin::LastRecord)),

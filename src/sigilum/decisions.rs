@@ -7,6 +7,7 @@ use crate::sigilum::requests::DecodeError;
 use crate::text;
 use secrecy::SecretString;
 use serde::Deserialize;
+use std::cell::Cell;
 use std::time::Instant;
 
 /// The most rows of use that are read: five pages.
@@ -70,13 +71,19 @@ impl Api<'_> {
     }
 
     /// `POST <api>/v1/claims/<id>/approve`, `reject` or `revoke`; once more where the API was busy (500, 503:
-    /// somebody else was writing). Of those and of what is no proper answer it is not known whether it was done.
+    /// somebody else was writing). Of those and of what is no proper answer it is not known whether it was done; nor
+    /// of a 404 to the second try, which the first one may have brought about.
     pub fn decide(&self, token: &SecretString, decision: Decision, id: &str, deadline: Instant) -> Result<(), Refusal> {
+        let before = Cell::new(None);
         let post = |left| {
             let url = http::join(self.url, &["v1", "claims", id, decision.as_str()], &[]);
             let answer = self.send(Method::POST, url, token, left)?;
-            match answer.status {
-                429 | 500.. => Err(refusal(&answer)),
+            match (answer.status, before.get()) {
+                (429 | 500.., _) => {
+                    before.set(Some(refusal(&answer)));
+                    Err(refusal(&answer))
+                }
+                (404, Some(before)) => Err(before),
                 _ => Ok(answer),
             }
         };

@@ -323,6 +323,26 @@ fn login_given_a_token_stores_that_one_in_either_mode() {
     }
 }
 
+/// A local token is signed here: nobody is sent to the hosted Sigilum for one.
+#[test]
+fn a_token_that_is_none_is_to_be_left_out_where_one_is_signed_here() {
+    let env = TestEnv::new();
+    let expired = foreign_token("alice", now() - 7200, 3600);
+    for token in ["hunter2", "undefined", &expired] {
+        let by_variable = env.login().env("SIGILUM_OWNER_TOKEN", token);
+        let typed = env.login().args(["--owner-token-stdin"]).stdin(token);
+        for (login, step) in [
+            (by_variable, "unset SIGILUM_OWNER_TOKEN, and run the command again"),
+            (typed, "leave out --owner-token-stdin, and run the command again"),
+        ] {
+            let output = login.expect(4);
+            let next = format!("next: {step}: a token for a local API is signed here\n");
+            assert!(output.stderr.ends_with(&next), "{}", output.stderr);
+        }
+    }
+    env.login().expect(0);
+}
+
 #[test]
 fn managed_mode_wants_a_token_and_says_how_to_get_one() {
     let env = TestEnv::new();

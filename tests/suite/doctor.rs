@@ -1113,7 +1113,7 @@ fn tokens_and_what_stands_beside() {
             check: "local-api",
             state: "fail",
             code: 7,
-            text: "the secret that signs tokens here is gone, so nothing renews the token",
+            text: "the secret that signs tokens is not kept here, so nothing renews the token",
             next: "name the Sigilum checkout that the API runs from: sigilum-authz-notify auth login --mode oss-local --namespace alice --source-home <folder>; without one, add --force instead, for a new secret and token",
             after: NotRun,
             set_up: |home| home.remove(".sigilum/jwt-secret"),

@@ -677,6 +677,22 @@ fn hook_install_records_who_decides_in_the_chat() {
     // Neither another choice nor a login touches them, nor does what is refused.
     assert!(!install(&["--as", "plugin"]).expect(0).stdout.contains(note));
     env.run(login("alice")).expect(0);
+    // What could not be used is not recorded.
+    for name in ["a b", "../x", "A", "", "a/b", "x..y"] {
+        let before = record(&env);
+        for kind in ["hook", "plugin"] {
+            install(&["--as", kind, "--namespace", name]).expect(2);
+        }
+        assert_eq!(record(&env), before);
+    }
+    // As where a variable is not set, or for everybody: only an empty list is meant to be one.
+    for list in [",", " , ", " ", "*", "telegram:1,*"] {
+        for flag in ["--deciders", "--senders"] {
+            let output = install(&[flag, list]).expect(2);
+            let says = format!("invalid {flag} {list:?}: ");
+            assert!(output.stderr.contains(&says), "{}", output.stderr);
+        }
+    }
     for id in ["123456789", "telegram:", ":1", "telegram:1,@alice:example.org"] {
         let output = install(&["--deciders", id]).expect(2);
         assert!(output.stderr.contains("it names no channel"), "{}", output.stderr);

@@ -1250,11 +1250,16 @@ fn without_a_running_api_the_local_database_is_read() {
             "home": env.openclaw(), "env": {"SIGILUM_NAMESPACE": NS}});
         Answer::of(&env.run(["hook", "run"]).stdin(event.to_string()).expect(0))
     };
+    // Nothing in our own database says nothing: an API may have another.
     let answer = ask();
     assert!(
-        answer.only_log().contains("0 pending") && answer.only_log().contains("read from the local database"),
+        answer
+            .message()
+            .starts_with("Sigilum could not be asked: nothing listens there"),
         "{answer:?}"
     );
+    assert!(answer.logs[0].contains("our own database is empty"), "{answer:?}");
+    env.run(["authz", "list"]).expect(6);
     let db = rusqlite::Connection::open(env.sigilum("local-api.sqlite")).unwrap();
     db.execute(
         "INSERT INTO authorizations (namespace, service, public_key, claim_id, agent_ip, agent_name, created_at)
@@ -1266,7 +1271,7 @@ fn without_a_running_api_the_local_database_is_read() {
     assert!(
         answer
             .message()
-            .contains("1) asked again: service \"ledger\", agent \"bot\", key \"abc\", ip \"10·1·2·3\", ID \"c1\""),
+            .contains("1) new: service \"ledger\", agent \"bot\", key \"abc\", ip \"10·1·2·3\", ID \"c1\""),
         "{answer:?}"
     );
     // Without the database there is one log line, and no database afterwards.

@@ -345,11 +345,25 @@ fn nothing_is_taken_apart_while_the_config_cannot_be_read() {
 /// Whatever is wrong with the config, the secrets go; what takes the rest out later stays.
 #[test]
 fn a_purge_beside_a_broken_config_takes_the_secrets_away() {
+    for broken in [
+        "{ broken",
+        r#"{"hooks": []}"#,
+        r#"{"plugins": "x"}"#,
+        r#"{"plugins": null}"#,
+        r#"{"plugins": {"load": "x"}}"#,
+        r#"{"plugins": {"load": {"paths": "x"}}}"#,
+        r#"{"plugins": {"entries": []}}"#,
+    ] {
+        takes_the_secrets_away_beside(broken);
+    }
+}
+
+fn takes_the_secrets_away_beside(broken: &str) {
     let env = TestEnv::new();
     log_in(&env, &[]);
     env.run(["hook", "install"]).expect(0);
     let config = std::fs::read(env.config()).unwrap();
-    std::fs::write(env.config(), "{ broken").unwrap();
+    std::fs::write(env.config(), broken).unwrap();
     let told = env.run(["hook", "uninstall", "--purge"]).expect(3).stderr;
     let says = "warning: the rest stays, and the token may still stand in openclaw.json\n";
     assert!(told.contains(says), "{told}");

@@ -66,9 +66,9 @@ impl NewToken<'_> {
         };
         let refuse = |what: String| Error::new(ExitCode::Token, what);
         match self.verdict {
-            Verdict::Refused(why) if self.verdict.is_wrong_signature() => Err(refuse(format!(
-                "could not use the owner token from {from}: the API refuses it: {api}"
-            ))
+            Verdict::Refused(why) if self.verdict.is_wrong_signature() || self.would_be_lost(token) => Err(refuse(
+                format!("could not use the owner token from {from}: the API refuses it: {api}"),
+            )
             .because(*why)
             .next(format!("{how}; to store it all the same, add --force"))),
             Verdict::NotChecked(_) | Verdict::Answered(_) if self.action == Action::Refresh && self.asked => match self
@@ -88,6 +88,12 @@ impl NewToken<'_> {
             },
             _ => Ok(()),
         }
+    }
+
+    /// Whether a refresh would put this token in the place of another one that is in force.
+    fn would_be_lost(&self, token: &SecretString) -> bool {
+        let in_force = self.token_in_force().filter(|_| self.action == Action::Refresh);
+        in_force.is_some_and(|(old, _)| old.expose_secret() != token.expose_secret())
     }
 
     /// Refuses a secret whose tokens the API refuses, and one that would replace a token in force by one that nobody
@@ -179,11 +185,11 @@ impl NewToken<'_> {
             // Perhaps nobody has a checkout: what the home signed with is gone, or it never signed.
             true => error.next(format!(
                 "add --force, to have a new secret and its token from now on; where the API runs from a Sigilum checkout, \
-                 name that: {log_in} --source-home <folder>"
+                 name that: {log_in} --source-home <folder>; or export the JWT_SECRET that the API has"
             )),
             false => error.next(format!(
-                "name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>; if you mean it, add \
-                 --force"
+                "name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>, or export the JWT_SECRET \
+                 that it has; if you mean it, add --force"
             )),
         }
     }

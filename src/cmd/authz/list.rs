@@ -12,6 +12,7 @@ use crate::cmd::hook::answer::read_seen;
 use crate::cmd::output::{self, write_json, write_line};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::local_token::LocalApi;
 use crate::mode::Mode;
 use crate::request::{AuthorizationRequest, Pending, STATUSES, Which};
 use crate::sigilum::api::ApiError;
@@ -149,26 +150,22 @@ fn read(site: &Site, status: &str, service: Option<&str>, notes: &mut Vec<String
         service,
         most: MOST,
     };
-    match database(site).and_then(|db| Ok(db.requests(site.namespace(), &which)?)) {
-        Ok(requests) => {
+    match in_database(site, &which) {
+        Ok(Some(requests)) => {
             notes.push(format!(
                 "{error}: read from the local database; nothing can be decided until the API runs"
             ));
             Ok(requests)
         }
-        Err(_) => Err(site.not_asked(error)),
+        Ok(None) | Err(_) => Err(site.not_asked(error)),
     }
 }
 
-fn database(site: &Site) -> Result<LocalDb> {
-    let path = match &site.owner.api_db {
-        Some(path) => path.value.clone(),
-        None => match site.owner.checkout(&site.place)? {
-            Some(checkout) => checkout.api_db()?,
-            None => site.place.embedded_db(),
-        },
-    };
-    Ok(LocalDb::open_read_only(&path)?)
+/// What stands in the local database. Nothing in our own one says nothing: an API may have another.
+fn in_database(site: &Site, which: &Which) -> Result<Option<Pending>> {
+    let api = LocalApi::find(&site.owner, &site.place)?;
+    let requests = LocalDb::open_read_only(&api.database)?.requests(site.namespace(), which)?;
+    Ok(Some(requests).filter(|requests| !api.embedded || requests.count().0 > 0))
 }
 
 fn lines_of<'a>(

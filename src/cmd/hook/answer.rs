@@ -11,6 +11,7 @@ use crate::hook::answer::{Answer, not_set_up};
 use crate::hook::event::{Asks, Audience, Event, Readers};
 use crate::hook::notice::{self, About, Form, Review};
 use crate::hook::seen::{self, Answered, Seen};
+use crate::local_token::LocalApi;
 use crate::mode::Mode;
 use crate::owner_token::{self, NoToken, OwnerToken, WhyNot};
 use crate::request::{AuthorizationRequest, Pending, Which};
@@ -311,13 +312,22 @@ impl<'a> HookRequest<'a> {
 
     /// oss-local without a running API that may be asked: the requests lie in its database.
     fn ask_the_database(&self, why: HttpError, audience: Audience) -> Outcome {
-        let read = |db: LocalDb| Ok(db.requests(&self.owner.namespace.value, &Which::PENDING)?);
         let listener = match &why {
             HttpError::Listener(listener) => self.listener(listener, audience),
             _ => None,
         };
-        let mut outcome = match self.database().and_then(read) {
-            Ok(pending) => self.pending(pending, audience, &format!("{why}: read from the local database")),
+        let mut outcome = match self.in_database() {
+            Ok(Some(pending)) => self.pending(pending, audience, &format!("{why}: read from the local database")),
+            Ok(None) => {
+                let log = format!(
+                    "could not ask for {}: {why}, and our own database is empty",
+                    self.whom()
+                );
+                match listener {
+                    Some(_) => Answer::log(log).into(),
+                    None => self.not_asked(&why.to_string(), log, audience).into(),
+                }
+            }
             Err(error) => {
                 let log = format!(
                     "could not ask for {}: {why}, and the local database cannot be read: {error:#}",
@@ -338,17 +348,13 @@ impl<'a> HookRequest<'a> {
         is_told.then(|| notice::listener(&listener.who(), port, &self.log_in()))
     }
 
-    fn database(&self) -> anyhow::Result<LocalDb> {
-        let checkout = || self.owner.checkout(&self.caller.place);
-        let path = match &self.owner.api_db {
-            Some(path) => path.value.clone(),
-            None => match checkout()? {
-                Some(checkout) => checkout.api_db()?,
-                None => self.caller.place.embedded_db(),
-            },
-        };
+    /// What waits by the local database. Nothing in our own one says nothing: an API may have another.
+    fn in_database(&self) -> anyhow::Result<Option<Pending>> {
+        let api = LocalApi::find(&self.owner, &self.caller.place)?;
         let left = self.deadline.saturating_duration_since(Instant::now());
-        Ok(LocalDb::open_read_only_within(&path, left)?)
+        let db = LocalDb::open_read_only_within(&api.database, left)?;
+        let pending = db.requests(&self.owner.namespace.value, &Which::PENDING)?;
+        Ok(Some(pending).filter(|pending| !api.embedded || pending.count().0 > 0))
     }
 
     fn no_token(&self, no_token: &NoToken, form: Form) -> Answer {

@@ -49,7 +49,7 @@ pub fn choose(record: &mut HookRecord, args: &HookInstallArgs, place: &OpenClawH
         notes.extend(from_env(record, env)?);
     }
     if let Some(senders) = &args.senders {
-        let senders = sender_ids(senders);
+        let senders = listed("--senders", senders)?;
         record.senders = (!senders.is_empty()).then_some(senders);
     }
     if let Some(text) = &args.deciders {
@@ -146,13 +146,32 @@ fn invalid_target(text: &str) -> Error {
     .next("give it as --notify matrix:@alice:localhost")
 }
 
+/// The ids of a list. Only an empty text is meant to name nobody: of commas alone the ids are missing, as where variables
+/// are not set.
+fn listed(flag: &str, text: &str) -> Result<Vec<String>> {
+    let ids = sender_ids(text);
+    let why = match text {
+        _ if ids.iter().any(|id| id == "*") => "`*` is nobody's id",
+        "" => return Ok(ids),
+        _ if ids.is_empty() => "there is no id in it",
+        _ => return Ok(ids),
+    };
+    let what = format!("invalid {flag} {text:?}: {why}");
+    let for_none = match flag {
+        "--senders" => "for whoever writes in a direct chat",
+        _ => "for nobody",
+    };
+    let next = format!("give ids as {flag} telegram:123456789; {for_none}: {flag} ''");
+    Err(Error::new(ExitCode::Usage, what).next(next))
+}
+
 /// Who may decide, each with the channel: an id alone could be somebody else's on another one.
 ///
 /// # Errors
 /// [`ExitCode::Usage`] for an id without its channel, and inside OpenClaw.
 pub fn parse_deciders(text: &str, env: &Env) -> Result<Vec<String>> {
     refuse_an_agents_shell("who decides", env)?;
-    let deciders = sender_ids(text);
+    let deciders = listed("--deciders", text)?;
     let refused = |id: &str, why: &str, step: &str| {
         let what = format!("could not use the decider {id:?}: {why}");
         Err(Error::new(ExitCode::Usage, what).next(step))

@@ -50,6 +50,10 @@ pub(super) fn whom(
     let Some(namespace) = named.cloned() else {
         return Ok((owner, None, None));
     };
+    if owner.is_none() {
+        // The plugin finds its owner by the record: what it could not use is not recorded.
+        owner_of(&namespace)?;
+    }
     if let Some((other, why)) = unknown_of_environment(args, owner.as_ref(), &choice, place) {
         return Ok((Some(owner_of(&other)?), Some(other), Some(why)));
     }

@@ -32,6 +32,24 @@ fn an_answer_that_got_lost_is_asked_for() {
         assert_eq!(world.api.posts().len(), 1, "never sent twice");
     }
 
+    // A proxy answers for it, once or, where it is asked once more, before the API says that nothing waits any more.
+    let says = |status: &str| Fault::Raw(format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\n{{}}").into_bytes());
+    for (status, posts) in [
+        ("302 Found\r\nLocation: /", 1),
+        ("400 Bad Request", 1),
+        ("413 Too Large", 1),
+        ("429 Too Many Requests", 2),
+        ("500 Internal", 2),
+        ("502 Bad Gateway", 2),
+        ("504 Gateway Timeout", 2),
+    ] {
+        let world = World::with_three();
+        world.api.next_faults([Fault::None, says(status)]);
+        world.authz(&format!("approve {} --yes", id(1))).expect(0);
+        assert_eq!(world.decisions(), [entry("approve", 1, "done")], "{status}");
+        assert_eq!(world.api.posts().len(), posts, "{status}");
+    }
+
     // Nor does it say so: told as not known, and settled by the next command.
     let world = World::with_three();
     world.api.next_faults([Fault::None, Fault::Drop, Fault::Drop]);

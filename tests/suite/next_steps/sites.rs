@@ -105,6 +105,11 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::auth::login::given",
+        r#"format!("{}, and run the command"#,
+        Test("a_token_that_is_none_is_to_be_left_out_where_one_is_signed_here"),
+    ),
+    Site(
+        "cmd::auth::login::given",
         r#""leave out --owner-token"#,
         Case("two tokens"),
     ),
@@ -170,7 +175,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "settings::namespace",
-        r#"format!("rm {} && "#,
+        "hook_record::install_anew(",
         Case("a hook's namespace that is none"),
     ),
     Site(
@@ -304,6 +309,11 @@ pub const SITES: &[Site] = &[
         "cmd::hook::install_choices",
         "next)) } fn ca_file",
         Case("a proxy that is none"),
+    ),
+    Site(
+        "cmd::hook::install_choices",
+        "next)) } pub fn parse_deciders",
+        Test("hook_install_records_who_decides_in_the_chat"),
     ),
     Site(
         "cmd::hook::install_choices",

@@ -14,6 +14,9 @@ use crate::token::claims::Inspected;
 use crate::token::source::{self, Taken};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
+/// Where a token may lie in a person's environment.
+const VARIABLE: &str = "SIGILUM_OWNER_TOKEN";
+
 /// A token that the person handed over, what it says, and the name of its source.
 pub(super) struct Given {
     pub(super) token: SecretString,
@@ -57,8 +60,16 @@ pub(super) fn owner_and_token(
         None if prompt::may_ask() && mode()? == Mode::Managed => (secret::owner_token_from_stdin()?, secret::source()),
         None => return Ok((owner(None)?, None)),
     };
-    let Taken { token, says, left_out } =
-        source::take(text.expose_secret(), args.owner.namespace.as_deref(), from, time::now())?;
+    let taken = source::take(text.expose_secret(), args.owner.namespace.as_deref(), from, time::now());
+    let Taken { token, says, left_out } = match taken {
+        Err(error) if error.step().is_some_and(|step| step == source::HOW_TO_GET_ONE) && mode()? == Mode::OssLocal => {
+            return Err(error.next(format!(
+                "{}, and run the command again: a token for a local API is signed here",
+                without(from)
+            )));
+        }
+        taken => taken?,
+    };
     if let Some(left_out) = left_out {
         output::note(format_args!(
             "took the owner token from {from}, and left out {left_out}"
@@ -78,6 +89,15 @@ pub(super) fn owner_and_token(
     Ok((owner, Some(Given { token, says, from })))
 }
 
+/// What takes a handed-over token out of a command.
+fn without(from: &str) -> String {
+    match from {
+        VARIABLE => format!("unset {VARIABLE}"),
+        "--owner-token" => "leave out --owner-token".to_owned(),
+        _ => "leave out --owner-token-stdin".to_owned(),
+    }
+}
+
 /// What `--owner-token`, `--owner-token-stdin` or `SIGILUM_OWNER_TOKEN` holds, and the name of that source.
 fn handed_over(args: &LoginArgs, env: &Env) -> Result<Option<(SecretSlice<u8>, &'static str)>> {
     let secret = |text: &str| SecretSlice::from(text.as_bytes().to_vec());
@@ -94,8 +114,6 @@ fn handed_over(args: &LoginArgs, env: &Env) -> Result<Option<(SecretSlice<u8>, &
             Ok(Some((secret(token), "--owner-token")))
         }
         (None, true) => Ok(Some((secret::owner_token_from_stdin()?, secret::source()))),
-        (None, false) => Ok(env
-            .var("SIGILUM_OWNER_TOKEN")
-            .map(|token| (secret(token), "SIGILUM_OWNER_TOKEN"))),
+        (None, false) => Ok(env.var(VARIABLE).map(|token| (secret(token), VARIABLE))),
     }
 }

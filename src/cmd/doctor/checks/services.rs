@@ -75,7 +75,7 @@ fn signs_nothing(name: &'static str, api: &LocalApi, log_in: String) -> Finding 
     );
     match api.database.exists() {
         true => {
-            let text = format!("the secret that signs tokens here is gone, so nothing renews the token: {file}");
+            let text = format!("the secret that signs tokens is not kept here, so nothing renews the token: {file}");
             Finding::fail(name, ExitCode::SecretOrDatabase, text, step)
         }
         false => {
