@@ -515,6 +515,13 @@ fn a_token_that_a_person_gave_is_not_lost_to_our_own_secret() {
     login().args(["--force"]).expect(0);
     let secret = std::fs::read_to_string(env.sigilum("jwt-secret")).unwrap();
     assert!(signed_by(&stored(&env), secret.trim()));
+    // Nor where another one took its place: doctor knows before the token is due.
+    let doctor = || env.run(["doctor"]).expect(0).stdout;
+    let says = "warn  local-api    the secret (from ";
+    assert!(!doctor().contains(says), "{}", doctor());
+    std::fs::write(env.sigilum("jwt-secret"), "f".repeat(40)).unwrap();
+    assert!(doctor().contains(says), "{}", doctor());
+    std::fs::write(env.sigilum("jwt-secret"), &secret).unwrap();
     // Nor where that secret is lost.
     std::fs::remove_file(env.sigilum("jwt-secret")).unwrap();
     let refresh = || env.run(["auth", "refresh", "--namespace", "alice", "--print-token", "false"]);

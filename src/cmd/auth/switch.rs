@@ -138,7 +138,8 @@ fn no_login(args: &SwitchArgs, place: &OpenClawHome) -> Error {
         ),
     );
     // No login makes it.
-    if !may_be && let [one, ..] = logged_in[..] {
+    let alike = logged_in.iter().find(|name| name.eq_ignore_ascii_case(namespace));
+    if !may_be && let Some(one) = alike.or(logged_in.first()) {
         let flags = context::place_flags(&args.place);
         return error.next(format!("sigilum-authz-notify auth switch {one}{flags}"));
     }

@@ -13,6 +13,7 @@ use crate::process::Process;
 use crate::sigilum::gateway::{DEFAULT_ADMIN_URL, Gateway, Target};
 use crate::sigilum::http;
 use crate::sigilum::local_db::LocalDb;
+use crate::token::claims;
 use crate::token::token_command::{self, TokenCommand};
 use crate::watch::status::WatchStatus;
 use rustix::fs::Access;
@@ -50,7 +51,17 @@ pub(super) fn local_api(name: &'static str, facts: &Facts) -> Vec<Finding> {
         found.push(Finding { next, ..fault });
     }
     match secret {
-        Ok(Some(_)) => {}
+        Ok(Some(secret)) => {
+            let stored = token.owner.stored_token().ok().flatten();
+            if stored.is_some_and(|stored| !claims::is_signed_by(&stored, &secret.value)) {
+                let text = format!(
+                    "the secret (from {}) did not sign the token, so it renews it only where the API takes what it signs",
+                    secret.origin
+                );
+                let next = format!("name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>");
+                found.push(Finding::warn(name, text, next));
+            }
+        }
         Ok(None) => {
             let text = "the secret that the local API signs with is not known, so nothing renews the token";
             let next = api.how_to_tell_the_secret();
