@@ -278,6 +278,21 @@ fn a_connection_of_ours_moves_with_the_stored_secret() {
 }
 
 #[test]
+fn an_add_that_is_not_for_the_connection_says_what_the_service_is() {
+    let desk = Desk::new();
+    desk.add_linear(std::iter::empty::<&str>()).expect(0);
+    let before = connection(&desk);
+    let report = json(&desk.add("linear", ["--json"]).expect(0));
+    assert_eq!(
+        (&report["service"], &report["mode"]),
+        (&"unchanged".into(), &"gateway".into())
+    );
+    let note = "its connection at the Sigilum gateway was not looked at; --mode gateway does that";
+    assert_eq!(report["notes"], value!([note]));
+    assert_eq!(connection(&desk), before);
+}
+
+#[test]
 fn a_gateway_that_dies_between_delete_and_post_loses_nothing() {
     type Finish = fn(&Desk, &Gateway);
     let again: Finish = |desk, gateway| {

@@ -336,6 +336,15 @@ impl Add<'_> {
             gateway
         });
         let service = slot.service;
+        // What its own rows say, where this command was not for its connection.
+        let is_gateway = self.args.mode == ServiceMode::Gateway
+            || service
+                .as_ref()
+                .and_then(|service| connection::kind(&self.site, service))
+                == Some(ServiceKind::Gateway);
+        if is_gateway && self.args.mode == ServiceMode::Native {
+            notes.push("its connection at the Sigilum gateway was not looked at; --mode gateway does that".to_owned());
+        }
         Ok(AddReport {
             namespace: self.site.namespace().to_owned(),
             owner_email: registered.owner.email.clone(),
@@ -343,10 +352,7 @@ impl Add<'_> {
             service_name: service.as_ref().map(|service| service.name.clone()).unwrap_or_default(),
             domain: service.as_ref().and_then(|service| service.domain.clone()),
             description: service.as_ref().and_then(|service| service.description.clone()),
-            mode: match self.args.mode {
-                ServiceMode::Native => "native",
-                ServiceMode::Gateway => "gateway",
-            },
+            mode: if is_gateway { "gateway" } else { "native" },
             service_id: registered.service_id.clone(),
             service: report::change(registered.service),
             service_key: report::shown(&key.secret, reveal),
