@@ -6,6 +6,7 @@ use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
 use crate::origin::Origin;
+use crate::request::{Pending, Which};
 use crate::settings::Owner;
 use crate::sigilum::checkout::Checkout;
 use crate::sigilum::local_db::{DbError, LocalDb};
@@ -60,6 +61,16 @@ impl LocalApi {
             checkout,
             secret_file: place.jwt_secret_file(),
         })
+    }
+
+    /// Its requests, by the database, which is opened already. Nothing in our own one says nothing, so `None`: an API may
+    /// have another.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn requests(&self, db: &LocalDb, namespace: &str, which: &Which) -> Result<Option<Pending>> {
+        let requests = db.requests(namespace, which)?;
+        Ok(Some(requests).filter(|requests| !self.embedded || requests.count().0 > 0))
     }
 
     /// The secret that the API signs with: `JWT_SECRET`, else the checkout's `.dev.vars`, else, for the embedded

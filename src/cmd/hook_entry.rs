@@ -46,24 +46,12 @@ pub struct EntryDone {
 }
 
 impl EntryEdit<'_> {
-    /// What the install of the hook chose, where the hook is installed.
-    fn installed(&self, place: &OpenClawHome) -> Enable {
-        let is_hook = matches!(choice::installed(place), Ok(Some(Kind::Hook)));
-        let is_off =
-            || hook_record::read(&place.hook_record_file()).is_ok_and(|record| record.is_some_and(|it| it.off));
-        match is_hook && !is_off() {
-            true => Enable::True,
-            false => Enable::Preserve,
-        }
-    }
-
     /// Edits openclaw.json, and does what is to change with it, unless a lock stayed held; without that it is a dry run.
     pub fn run(&self, place: &OpenClawHome, together: Option<&Together<'_>>) -> Result<EntryDone> {
         let installs = entry::installs(&place.home);
         let mut notes = Vec::new();
         let mut holds_token = false;
         let mut hook_is_off = false;
-        let installed = self.installed(place);
         let first = || together.map_or(Ok(()), Together::run);
         let options = EditOptions {
             dry_run: together.is_none(),
@@ -84,7 +72,7 @@ impl EntryEdit<'_> {
                 replaces: self.replaces,
                 enable: match (self.enable, entry::find(ask.value)?) {
                     // The patch that its install printed is not in the config yet: this one says the same.
-                    (Enable::Preserve, None) if ask.by_hand => installed,
+                    (Enable::Preserve, None) if ask.by_hand => installed(place),
                     (enable, _) => enable,
                 },
                 open_dir: &place.hook_dir(),
@@ -117,5 +105,15 @@ impl EntryEdit<'_> {
             notes,
             hook_is_off,
         })
+    }
+}
+
+/// What the install of the hook chose, where the hook is installed.
+fn installed(place: &OpenClawHome) -> Enable {
+    let is_hook = matches!(choice::installed(place), Ok(Some(Kind::Hook)));
+    let is_off = || hook_record::read(&place.hook_record_file()).is_ok_and(|record| record.is_some_and(|it| it.off));
+    match is_hook && !is_off() {
+        true => Enable::True,
+        false => Enable::Preserve,
     }
 }

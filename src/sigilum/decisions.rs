@@ -80,8 +80,9 @@ impl Api<'_> {
             let answer = self.send(Method::POST, url, token, left)?;
             match (answer.status, before.get()) {
                 (429 | 500.., _) => {
-                    before.set(Some(refusal(&answer)));
-                    Err(refusal(&answer))
+                    let busy = refusal(&answer);
+                    before.set(Some(busy));
+                    Err(busy)
                 }
                 (404, Some(before)) => Err(before),
                 _ => Ok(answer),

@@ -161,11 +161,10 @@ fn read(site: &Site, status: &str, service: Option<&str>, notes: &mut Vec<String
     }
 }
 
-/// What stands in the local database. Nothing in our own one says nothing: an API may have another.
+/// What stands in the local database, as [`LocalApi::requests`].
 fn in_database(site: &Site, which: &Which) -> Result<Option<Pending>> {
     let api = LocalApi::find(&site.owner, &site.place)?;
-    let requests = LocalDb::open_read_only(&api.database)?.requests(site.namespace(), which)?;
-    Ok(Some(requests).filter(|requests| !api.embedded || requests.count().0 > 0))
+    api.requests(&LocalDb::open_read_only(&api.database)?, site.namespace(), which)
 }
 
 fn lines_of<'a>(

@@ -348,13 +348,12 @@ impl<'a> HookRequest<'a> {
         is_told.then(|| notice::listener(&listener.who(), port, &self.log_in()))
     }
 
-    /// What waits by the local database. Nothing in our own one says nothing: an API may have another.
+    /// What waits by the local database, as [`LocalApi::requests`].
     fn in_database(&self) -> anyhow::Result<Option<Pending>> {
         let api = LocalApi::find(&self.owner, &self.caller.place)?;
         let left = self.deadline.saturating_duration_since(Instant::now());
         let db = LocalDb::open_read_only_within(&api.database, left)?;
-        let pending = db.requests(&self.owner.namespace.value, &Which::PENDING)?;
-        Ok(Some(pending).filter(|pending| !api.embedded || pending.count().0 > 0))
+        Ok(api.requests(&db, &self.owner.namespace.value, &Which::PENDING)?)
     }
 
     fn no_token(&self, no_token: &NoToken, form: Form) -> Answer {

@@ -42,25 +42,19 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     let restart = restart(&place, env);
     let secrets = args.purge.then(|| Secrets::find(&place)).transpose()?;
     let mut secrets = secrets.unwrap_or_default();
-    let may_stay = |broken: Error, secrets: &Secrets, out: &mut dyn Write| {
-        if args.purge && broken.code == ExitCode::Config {
-            purge::end_the_watcher(&place, &called, env, out)?;
-            purge::remove_secrets(&place, &lock, secrets, out)?;
-            output::warn("the rest stays, and the token may still stand in openclaw.json");
-        }
-        Err(broken)
-    };
-    if let Err(broken) = context::entry(&place)
-        && args.purge
-    {
-        return may_stay(broken, &secrets, out);
+    if let Some(broken) = context::entry(&place).err().filter(|_| args.purge) {
+        purge::secrets_alone(&place, &lock, &secrets, (env, &called), out)?;
+        return Err(broken);
     }
     let (others, elsewhere) = config::others(&place)?;
     let (others, parts) = Removal::of_others(args, &others, &lock, &mut secrets)?;
     let removal = Removal::new(args, &place, &lock, secrets.in_entry)?;
     // What is refused is refused before anything is noted.
     if let Err(broken) = removal.edit(true) {
-        return may_stay(broken, &secrets, out);
+        if args.purge && broken.code == ExitCode::Config {
+            purge::secrets_alone(&place, &lock, &secrets, (env, &called), out)?;
+        }
+        return Err(broken);
     }
     if let Some(left) = elsewhere.first().or(parts).filter(|_| !args.force) {
         return Err(removal.leave_files_to(left, &others, out)?);

@@ -11,7 +11,7 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::sigilum::gateway::Wanted;
 use crate::sigilum::local_db::{
-    ApiKey, Change, DbError, KeyDigest, KeyState, LocalDb, NewService, Problem, Registered, ServiceKind, Slot,
+    ApiKey, Change, DbError, KeyDigest, KeyState, LocalDb, NewService, Problem, Registered, Service, ServiceKind, Slot,
 };
 use crate::sigilum::secrets;
 use secrecy::SecretString;
@@ -55,6 +55,14 @@ impl Add<'_> {
         match self.args.mode {
             ServiceMode::Native => ServiceKind::Native,
             ServiceMode::Gateway => ServiceKind::Gateway,
+        }
+    }
+
+    /// What the service is: by its own rows and files too, where this command is not for its connection.
+    fn kind_of(&self, service: Option<&Service>) -> ServiceKind {
+        match service.and_then(|service| connection::kind(&self.site, service)) {
+            Some(ServiceKind::Gateway) => ServiceKind::Gateway,
+            _ => self.kind(),
         }
     }
 
@@ -336,13 +344,8 @@ impl Add<'_> {
             gateway
         });
         let service = slot.service;
-        // What its own rows say, where this command was not for its connection.
-        let is_gateway = self.args.mode == ServiceMode::Gateway
-            || service
-                .as_ref()
-                .and_then(|service| connection::kind(&self.site, service))
-                == Some(ServiceKind::Gateway);
-        if is_gateway && self.args.mode == ServiceMode::Native {
+        let kind = self.kind_of(service.as_ref());
+        if kind != self.kind() {
             notes.push("its connection at the Sigilum gateway was not looked at; --mode gateway does that".to_owned());
         }
         Ok(AddReport {
@@ -352,7 +355,10 @@ impl Add<'_> {
             service_name: service.as_ref().map(|service| service.name.clone()).unwrap_or_default(),
             domain: service.as_ref().and_then(|service| service.domain.clone()),
             description: service.as_ref().and_then(|service| service.description.clone()),
-            mode: if is_gateway { "gateway" } else { "native" },
+            mode: match kind {
+                ServiceKind::Native => "native",
+                ServiceKind::Gateway => "gateway",
+            },
             service_id: registered.service_id.clone(),
             service: report::change(registered.service),
             service_key: report::shown(&key.secret, reveal),

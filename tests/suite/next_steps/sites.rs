@@ -105,7 +105,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::auth::login::given",
-        r#"format!("{}, and run the command"#,
+        r#"format!("{without}, and run the command"#,
         Test("a_token_that_is_none_is_to_be_left_out_where_one_is_signed_here"),
     ),
     Site(

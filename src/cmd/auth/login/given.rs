@@ -61,15 +61,10 @@ pub(super) fn owner_and_token(
         None => return Ok((owner(None)?, None)),
     };
     let taken = source::take(text.expose_secret(), args.owner.namespace.as_deref(), from, time::now());
-    let Taken { token, says, left_out } = match taken {
-        Err(error) if error.step().is_some_and(|step| step == source::HOW_TO_GET_ONE) && mode()? == Mode::OssLocal => {
-            return Err(error.next(format!(
-                "{}, and run the command again: a token for a local API is signed here",
-                without(from)
-            )));
-        }
-        taken => taken?,
-    };
+    let Taken { token, says, left_out } = taken.map_err(|error| match mode() {
+        Ok(Mode::OssLocal) => signed_here(error, from),
+        _ => error,
+    })?;
     if let Some(left_out) = left_out {
         output::note(format_args!(
             "took the owner token from {from}, and left out {left_out}"
@@ -89,13 +84,19 @@ pub(super) fn owner_and_token(
     Ok((owner, Some(Given { token, says, from })))
 }
 
-/// What takes a handed-over token out of a command.
-fn without(from: &str) -> String {
-    match from {
+/// Nobody is sent to the hosted Sigilum for a token that is signed here.
+fn signed_here(error: Error, from: &str) -> Error {
+    if error.step().is_none_or(|step| step != source::HOW_TO_GET_ONE) {
+        return error;
+    }
+    let without = match from {
         VARIABLE => format!("unset {VARIABLE}"),
         "--owner-token" => "leave out --owner-token".to_owned(),
         _ => "leave out --owner-token-stdin".to_owned(),
-    }
+    };
+    error.next(format!(
+        "{without}, and run the command again: a token for a local API is signed here"
+    ))
 }
 
 /// What `--owner-token`, `--owner-token-stdin` or `SIGILUM_OWNER_TOKEN` holds, and the name of that source.

@@ -198,13 +198,22 @@ pub(super) fn remove(place: &OpenClawHome, secrets: &Secrets, failed: &mut Faile
     context::tell_of_copies(place, &secrets.config_files, &secrets.tokens, out)
 }
 
-/// Removes tokens, logins and signing secrets, where the rest cannot be taken out yet: their records stay for that.
-pub(super) fn remove_secrets(
+/// Removes the tokens, secrets and records beside a config that cannot be edited.
+pub(super) fn secrets_alone(
     place: &OpenClawHome,
     lock: &OwnLock,
     secrets: &Secrets,
+    (env, called): (&Env, &Called),
     out: &mut dyn Write,
 ) -> Result<()> {
+    end_the_watcher(place, called, env, out)?;
+    remove_secrets(place, lock, secrets, out)?;
+    output::warn("the rest stays, and the token may still stand in openclaw.json");
+    Ok(())
+}
+
+/// Removes tokens, logins and signing secrets, where the rest cannot be taken out yet: their records stay for that.
+fn remove_secrets(place: &OpenClawHome, lock: &OwnLock, secrets: &Secrets, out: &mut dyn Write) -> Result<()> {
     let dir = place.sigilum_dir();
     let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();
     let mut files: Vec<PathBuf> = entries
