@@ -8,7 +8,7 @@ use super::clock::Clock;
 use super::commands::Commands;
 use super::file_events::{FileWatcher, HomeId};
 use super::log::one_line;
-use super::planner::{Action, By, Config, LogEvent, Memory, Now, Plan, Rules, Snapshot, Stored, plan};
+use super::planner::{Action, By, Config, LogEvent, Memory, Now, Plan, Rules, Snapshot, Stored, TokenId, plan};
 use super::push::{self, Poller};
 use super::snapshot::SnapshotReader;
 use super::status::{self, HomeStatus};
@@ -69,6 +69,8 @@ pub(super) struct Home {
     waits_for_plugin: bool,
     /// Whether there was a token file when it was last attended to.
     had_token: bool,
+    /// The token of which it was said whether a secret here signed it.
+    told_of_secret: Option<TokenId>,
     /// Since when files of ours are gone, steady time.
     gone_since: Option<i64>,
     /// Why it is looked at again and again.
@@ -104,6 +106,7 @@ impl Home {
             lock_failed: None,
             waits_for_plugin: false,
             had_token: false,
+            told_of_secret: None,
             gone_since: None,
             polled: None,
             look_at: None,
@@ -288,6 +291,7 @@ impl Home {
         };
         self.printed = None;
         self.had_token = snapshot.file != Stored::Missing;
+        self.tell_of_the_secret(&snapshot, shared);
         if matches!(snapshot.config, Config::Broken(_)) {
             self.failures.insert(true, ExitCode::Config);
         }

@@ -51,6 +51,12 @@ impl Renewal {
     }
 }
 
+/// Whether one of the secrets that are known here signed a token.
+pub(super) fn is_signed_here(owner: &Owner, place: &OpenClawHome, env: &Env, stored: &SecretString) -> bool {
+    let mut secrets = secrets(owner, place, env).into_iter().flatten().flatten();
+    secrets.any(|secret| claims::is_signed_by(stored, &secret))
+}
+
 /// The secrets that the home's local API may sign with: that of the environment, and that of the record.
 pub(super) fn secrets(owner: &Owner, place: &OpenClawHome, env: &Env) -> [Result<Option<SecretString>>; 2] {
     let of_record = Owner {

@@ -628,6 +628,15 @@ fn without_a_token_command_a_managed_token_is_warned_about() {
     let env = TestEnv::new();
     env.write_config(CONFIG);
     let stored = env.log_in_managed(5 * 3600);
+    let once = env.run(["watch", "--once"]).expect(0).stderr;
+    let step = "before then: sigilum-authz-notify auth refresh --owner-token-stdin";
+    assert_eq!(
+        once.matches("nothing renews this owner token, which expires 20")
+            .count(),
+        1,
+        "{once}"
+    );
+    assert!(once.contains(step), "{once}");
     let aged = token("only Sigilum knows", "alice", 2 * 3600, 5 * 3600);
     env.write(".openclaw/.sigilum/owner-token-alice.jwt", &aged);
     env.change_config(&stored, &aged);

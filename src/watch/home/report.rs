@@ -6,8 +6,8 @@ use crate::process::Process;
 use crate::process::child::is_program;
 use crate::time;
 use crate::watch::log::one_line;
-use crate::watch::planner::Snapshot;
-use crate::watch::renewal::Renewal;
+use crate::watch::planner::{LogEvent, Snapshot, Stored};
+use crate::watch::renewal::{self, Renewal};
 use crate::watch::status::{self, HomeStatus, WatchStatus};
 
 impl Home {
@@ -49,6 +49,24 @@ impl Home {
             Ok(()) => self.status = Some(home),
             // The disk is full, for example: what matters has failed before, and is told.
             Err(error) => tracing::debug!(home = %self.place.home.display(), "{}", one_line(error)),
+        }
+    }
+
+    /// Says once of a token that no secret here signed: that it will not be renewed is better known now than when it is
+    /// due.
+    pub(super) fn tell_of_the_secret(&mut self, snapshot: &Snapshot, shared: &Shared) {
+        let (Some(owner), Some(stored), Stored::Token(token)) =
+            (&self.reader.owner, &self.reader.stored, &snapshot.file)
+        else {
+            return;
+        };
+        let is_known = self.told_of_secret.replace(token.id) == Some(token.id);
+        if is_known || owner.mode.value != Mode::OssLocal || self.memory.trouble().is_some() {
+            return;
+        }
+        if !renewal::is_signed_here(owner, &self.place, &shared.env, stored) {
+            let log_in = owner.mode.value.login_command(&owner.namespace.value);
+            self.log(&LogEvent::unsigned(&log_in, &snapshot.flags));
         }
     }
 

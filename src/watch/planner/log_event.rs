@@ -96,6 +96,14 @@ impl LogEvent {
         ))
     }
 
+    /// No secret that is known signed the stored token.
+    pub(in crate::watch) fn unsigned(log_in: &str, flags: &str) -> Self {
+        Self::warning(format!(
+            "the secret that signed the owner token is not known here, so it is renewed only where the API takes what \
+             another one signs; name the checkout that the API runs from: {log_in} --source-home <folder>{flags}"
+        ))
+    }
+
     /// Only a person can replace the token, which expires then (Unix seconds).
     pub(super) fn nobody_renews(expires: i64, flags: &str) -> Self {
         Self::warning(format!(

@@ -258,7 +258,7 @@ impl Planning<'_> {
             self.memory.told_that_nobody_renews = true;
             let left = exp_ms.saturating_sub(self.now.wall).div_euclid(1000);
             self.log(LogEvent::expires(left, flags));
-        } else if !self.rules.once && !std::mem::replace(&mut self.memory.told_that_nobody_renews, true) {
+        } else if !std::mem::replace(&mut self.memory.told_that_nobody_renews, true) {
             self.log(LogEvent::nobody_renews(life.exp, flags));
         }
         if let Some(next) = moments.get(passed) {
