@@ -11,65 +11,66 @@ use crate::cmd::doctor::finding::{self, Finding, State};
 use crate::cmd::doctor::token::TokenStatus;
 use crate::cmd::output::{self, write_json, write_lines};
 use crate::env::Env;
-use crate::error::{ExitCode, Result};
+use crate::error::{ExitCode, OrFail, Result};
 use crate::fs;
 use crate::owner_token;
 use crate::watch::status::WatchStatus;
-use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::Write;
-
-/// What `auth status` shows.
-#[derive(Serialize)]
-struct Status {
-    #[serde(flatten)]
-    token: TokenStatus,
-    findings: Vec<Finding>,
-}
 
 /// Runs the command.
 pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.show.place, env)?;
     if let Some(remote) = Remote::of_person(&place, env, args.show.namespace.as_deref())? {
-        return of_broker(&remote, args.output.json, out);
+        let (status, uid) = remote.status()?;
+        let mut facts = Facts::collect(&args.show, env, &place, View::AuthStatus);
+        let lines = broker_lines(&remote, &status, uid);
+        let has_token = status.token;
+        let shown = json!({"broker": {"socket": remote.socket, "uid": uid}, "status": status});
+        facts.broker = Some((remote, Ok((status, uid))));
+        let findings = checks::findings(&facts, View::AuthStatus);
+        let code = show(shown, lines, findings, args.output.json, out)?;
+        return Ok(if has_token { code } else { ExitCode::Token });
     }
     let facts = Facts::collect(&args.show, env, &place, View::AuthStatus);
-    let findings = checks::findings(&facts, View::AuthStatus);
-    let status = Status {
-        token: facts.token?,
-        findings,
-    };
+    let mut findings = checks::findings(&facts, View::AuthStatus);
+    match facts.token {
+        Ok(token) => {
+            let shown =
+                serde_json::to_value(&token).or_fail(ExitCode::Failure, || "could not show the token".to_owned())?;
+            show(shown, lines(&token), findings, args.output.json, out)
+        }
+        Err(error) => {
+            // The error tells of that itself.
+            findings.retain(|finding| finding.text != error.text());
+            show(json!({}), Vec::new(), findings, args.output.json, out)?;
+            Err(error)
+        }
+    }
+}
+
+/// Writes what is shown, as an object of JSON or in lines, with the findings.
+fn show(
+    mut shown: Value,
+    mut lines: Vec<String>,
+    findings: Vec<Finding>,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<ExitCode> {
     let is_fault = |finding: &&Finding| finding.state == State::Fail;
-    if args.output.json {
-        write_json(out, &status)?;
+    let code = finding::exit_code(&findings);
+    if json {
+        shown["findings"] = json!(findings);
+        write_json(out, &shown)?;
     } else {
-        let mut lines = lines(&status.token);
         lines.extend(finding::problem_lines(
-            status.findings.iter().filter(|finding| !is_fault(finding)),
+            findings.iter().filter(|finding| !is_fault(finding)),
         ));
         write_lines(out, &lines)?;
     }
-    for fault in status.findings.iter().filter(is_fault) {
+    for fault in findings.iter().filter(is_fault) {
         output::warn(fault.lines("").join("\n  "));
     }
-    Ok(finding::exit_code(&status.findings))
-}
-
-/// As the broker says it.
-fn of_broker(remote: &Remote, json: bool, out: &mut dyn Write) -> Result<ExitCode> {
-    let (status, uid) = remote.status()?;
-    let code = match status.token {
-        true => ExitCode::Ok,
-        false => ExitCode::Token,
-    };
-    if json {
-        write_json(
-            out,
-            &json!({"broker": {"socket": remote.socket, "uid": uid}, "status": status}),
-        )?;
-        return Ok(code);
-    }
-    write_lines(out, &broker_lines(remote, &status, uid))?;
     Ok(code)
 }
 

@@ -123,6 +123,12 @@ fn hook_and_commands_ask_the_broker_that_is_recorded() {
     let cases = [
         (format!("authz show {id}"), 0, "service: mail"),
         ("auth status".to_owned(), 0, "Broker:        "),
+        (
+            "auth status".to_owned(),
+            0,
+            "Problem:       the broker runs as the user that the OpenClaw gateway runs as",
+        ),
+        ("auth status --json".to_owned(), 0, r#""check": "broker""#),
         ("hook run --event command:new".to_owned(), 0, "service \"mail\""),
         ("hook status".to_owned(), 0, "Broker:        "),
         (

@@ -4,6 +4,7 @@ use crate::cmd::doctor::facts::Facts;
 use crate::cmd::doctor::finding::Finding;
 use crate::error::ExitCode;
 use crate::fs;
+use crate::text;
 use crate::token::record;
 
 pub(super) fn broker(name: &'static str, facts: &Facts) -> Vec<Finding> {
@@ -16,8 +17,10 @@ pub(super) fn broker(name: &'static str, facts: &Facts) -> Vec<Finding> {
         Err(error) => found.push(Finding::fault_of(name, error, facts.command("auth status"))),
         Ok((status, _)) => match &status.why_not {
             Some(why) => {
-                let text = format!("the broker has no token of {} that it can use: {why}", status.namespace);
-                let next = format!("{} auth login --namespace {}", remote.run_as(), status.namespace);
+                let (namespace, why) = (text::one_line(&status.namespace), text::one_line(why));
+                let text = format!("the broker has no token of {namespace} that it can use: {why}");
+                let namespace = shell_words::quote(&namespace);
+                let next = format!("{} auth login --namespace {namespace}", remote.run_as());
                 found.push(Finding::fail(name, ExitCode::Token, text, next));
             }
             None => found.push(match &facts.broker_api {
