@@ -3,12 +3,15 @@
 use crate::env;
 
 use env::api::{Api, Fault};
+use env::gateway::Gateway;
+use env::local_api::{FakeCheckout, JWT_SECRET};
 use env::watching::wait_until;
 use env::{Output, STRANGER, TestEnv, mode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sigilum_authz_notify::process::pid_namespace;
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -881,9 +884,12 @@ fn what_openclaw_loads_and_starts() {
             state: "warn",
             code: 0,
             text: "OpenClaw failed: ~/bin/openclaw hooks info sigilum-authz-notify --json",
-            next: "openclaw --version",
-            after: Stays,
-            set_up: |home| home.openclaw(r#"[ "$1" = hooks ] && exit 1"#),
+            next: "openclaw doctor",
+            after: Gone,
+            set_up: |home| {
+                let mended = r#"[ "$1" = doctor ] && touch "$HOME/mended"; [ -e "$HOME/mended" ] ||"#;
+                home.openclaw(&format!(r#"{mended} [ "$1" != hooks ] || exit 1"#));
+            },
         },
         Row {
             check: "openclaw",
@@ -1048,6 +1054,31 @@ fn tokens_and_what_stands_beside() {
             },
         },
         Row {
+            check: "stored",
+            state: "warn",
+            code: 0,
+            text: "; API: refused: ",
+            next: "sigilum-authz-notify auth login --mode oss-local --namespace bob",
+            after: Gone,
+            set_up: |home| {
+                of_bob(home, &json!({"exp": env::now() + 9000}));
+                let foreign = env::api::token("another secret", json!({"namespace": "bob"}));
+                home.env.write(".openclaw/.sigilum/owner-token-bob.jwt", foreign);
+            },
+        },
+        Row {
+            check: "stored",
+            state: "warn",
+            code: 0,
+            text: "; not logged in; API: not checked: ",
+            next: "sigilum-authz-notify auth login --mode oss-local --namespace bob",
+            after: NotRun,
+            set_up: |home| {
+                let token = home.api.token("bob", 9000);
+                home.env.write(".openclaw/.sigilum/owner-token-bob.jwt", token);
+            },
+        },
+        Row {
             check: "api",
             state: "warn",
             code: 0,
@@ -1090,15 +1121,19 @@ fn tokens_and_what_stands_beside() {
             check: "clock",
             state: "warn",
             code: 0,
-            text: "this machine's clock is ",
-            next: "timedatectl set-ntp true",
+            text: " ahead of the API's",
+            next: SET_CLOCK,
             after: NotRun,
-            set_up: |home| {
-                let body = r#"{"error":"x","code":"FORBIDDEN"}"#;
-                let head = "HTTP/1.1 403 x\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: application/json";
-                let answer = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-                home.api.fault(Fault::Raw(answer.into_bytes()));
-            },
+            set_up: |home| answers_at(home, "Sun, 06 Nov 1994 08:49:37 GMT"),
+        },
+        Row {
+            check: "clock",
+            state: "warn",
+            code: 0,
+            text: " behind the API's",
+            next: SET_CLOCK,
+            after: NotRun,
+            set_up: |home| answers_at(home, "Fri, 01 Jan 2100 00:00:00 GMT"),
         },
         Row {
             check: "local-api",
@@ -1155,9 +1190,22 @@ fn tokens_and_what_stands_beside() {
             state: "warn",
             code: 0,
             text: "it fails: database busy",
-            next: "sigilum-authz-notify auth status",
+            next: "sigilum-authz-notify auth refresh --namespace alice",
             after: Stays,
             set_up: |home| watched(home, std::process::id(), &json!({"last_error": "database busy"})),
+        },
+        // With the step of what fails.
+        Row {
+            check: "watcher",
+            state: "warn",
+            code: 0,
+            text: "it fails: could not write: /a b",
+            next: "look at it, then: sigilum-authz-notify auth status",
+            after: Stays,
+            set_up: |home| {
+                let error = "could not write: /a b; next: look at it, then: sigilum-authz-notify auth status";
+                watched(home, std::process::id(), &json!({"last_error": error}));
+            },
         },
         Row {
             check: "watcher",
@@ -1169,6 +1217,238 @@ fn tokens_and_what_stands_beside() {
             set_up: |home| watched(home, std::process::id(), &json!({"next_due_at": null})),
         },
     ]);
+}
+
+const SET_CLOCK: &str = if cfg!(target_os = "macos") {
+    "set the clock of this machine: System Settings, General, Date & Time"
+} else {
+    "set the clock of this machine, for a container on its host; with systemd: timedatectl set-ntp true"
+};
+
+/// Has the API accept what the home signs, by a clock that says this.
+fn answers_at(home: &Home, date: &str) {
+    let body = r#"{"error":"x","code":"FORBIDDEN"}"#;
+    let head = format!("HTTP/1.1 403 x\r\nDate: {date}\r\nContent-Type: application/json");
+    let answer = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    home.api.fault(Fault::Raw(answer.into_bytes()));
+}
+
+/// The findings of one check, as `state text`, with the last one's step.
+fn found(home: &Home, check: &str) -> (Vec<String>, String) {
+    let findings = home.findings();
+    let of_check = findings.iter().filter(|finding| finding["check"] == check);
+    let text = |finding: &Value| format!("{} {}", finding["state"], finding["text"]).replace('"', "");
+    let next = of_check
+        .clone()
+        .filter_map(|finding| finding["next"].as_str())
+        .next_back();
+    (of_check.map(text).collect(), next.unwrap_or_default().to_owned())
+}
+
+#[test]
+fn a_clock_that_is_right() {
+    let home = Home::new();
+    let date = home
+        .env
+        .run_program("date".as_ref(), ["-u", "+%a, %d %b %Y %H:%M:%S GMT"]);
+    answers_at(&home, date.env("LC_ALL", "C").expect(0).stdout.trim());
+    assert_eq!(found(&home, "clock").0, ["ok as the API's"]);
+}
+
+/// A namespace that the hook does not speak for is asked about at its own API, and what nobody answered is no word.
+#[test]
+fn each_namespace_is_asked_about_at_its_own_api() {
+    let home = Home::new();
+    let secret = std::fs::read_to_string(home.env.sigilum("jwt-secret")).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let bobs = Api::on(listener, secret.trim());
+    let login = ["auth", "login", "--mode", "oss-local", "--namespace", "bob"];
+    let login = home.env.run(login).args(["--print-token", "false"]);
+    login.args(["--api-url", &bobs.url()]).expect(0);
+    home.env.run(["auth", "switch", "alice"]).expect(0);
+    let (told, next) = found(&home, "stored");
+    assert!(
+        told[0].starts_with("ok bob: not expired") && told[0].ends_with("; API: accepted"),
+        "{told:?}"
+    );
+    assert_eq!(next, "");
+    let of_bob = |api: &Api| api.seen().iter().any(|seen| seen.line.contains("/bob/"));
+    assert!(of_bob(&bobs) && !of_bob(&home.api));
+
+    let again = "sigilum-authz-notify auth status --namespace bob";
+    bobs.fault(Fault::Status(500, "INTERNAL"));
+    let (told, next) = found(&home, "stored");
+    let says = "; API: not checked: the API answered with status 500";
+    assert!(
+        told[0].starts_with("warn bob: not expired") && told[0].ends_with(says),
+        "{told:?}"
+    );
+    assert_eq!(next, format!("wait until the API is in order, then: {again}"));
+    bobs.fault(Fault::None);
+    let ran = home.run_step(&next);
+    assert!(
+        ran.code == 0 && ran.stdout.contains("API check:     accepted"),
+        "{ran:?}"
+    );
+
+    drop(bobs);
+    let (told, next) = found(&home, "stored");
+    assert!(
+        told[0].starts_with("warn bob: ") && told[0].contains("; API: not checked: nothing listens"),
+        "{told:?}"
+    );
+    assert_eq!(
+        next,
+        format!("start the API that belongs at http://{address}, then: {again}")
+    );
+    let told = home.doctor(&[]);
+    assert!(
+        told.code == 0 && !told.stdout.contains("all is well"),
+        "{}",
+        told.stdout
+    );
+    let _bobs = Api::on(TcpListener::bind(address).unwrap(), secret.trim());
+    assert!(home.run_step(&next).stdout.contains("API check:     accepted"));
+    assert!(found(&home, "stored").0[0].ends_with("; API: accepted"));
+}
+
+/// A renewal with what is known here would fail: what is said, by whom, and that its step works.
+#[test]
+fn a_secret_that_did_not_sign_the_token_and_that_the_api_does_not_have() {
+    let home = Home::new();
+    let checkout = FakeCheckout::new(&home.env);
+    checkout.wrangler_up_to(u32::MAX);
+    let api = Api::start(JWT_SECRET);
+    let login = home.env.login().args(["--api-url", &api.url()]);
+    login.env("JWT_SECRET", JWT_SECRET).expect(0);
+    let step = "name the Sigilum checkout that the API runs from: sigilum-authz-notify auth login --mode oss-local \
+                --namespace alice --source-home <folder>; or export the JWT_SECRET that it has, and log in without that \
+                flag";
+    let says = "warn the secret (from ~/.openclaw/.sigilum/jwt-secret) did not sign the token, so it renews it only where \
+                the API takes what it signs";
+    let local_api = || {
+        let (told, next) = found(&home, "local-api");
+        (told[0].replace(home.env.home().to_str().unwrap(), "~"), next)
+    };
+    assert_eq!(local_api().0.split(" (").next(), says.split(" (").next());
+    assert_eq!(local_api().1, step);
+    let watch = || home.env.run(["watch", "--once"]).expect(0).stderr;
+    let warns = "the secret that signed the owner token is not known here, so it is renewed only where the API takes what \
+                 another one signs; name the checkout that the API runs from: sigilum-authz-notify auth login --mode \
+                 oss-local --namespace alice --source-home <folder>";
+    assert_eq!(watch().matches(warns).count(), 1, "{}", watch());
+    let with_it = home.env.run(["watch", "--once"]).env("JWT_SECRET", JWT_SECRET);
+    assert!(!with_it.expect(0).stderr.contains("is not known here"));
+
+    let (iat, exp) = (env::now() - 604_800, env::now() + 3600);
+    let near_its_end = api.token_with(json!({"namespace": "alice", "iat": iat, "exp": exp}));
+    home.env.write(".openclaw/.sigilum/owner-token-alice.jwt", near_its_end);
+    let refresh = home.env.run(["auth", "refresh", "--namespace", "alice"]);
+    refresh.expect(4);
+    let (told, next) = found(&home, "token");
+    assert!(told[0].starts_with("warn alice: the token expires 20"), "{told:?}");
+    assert_eq!(next, step);
+    let status = home.env.run(["auth", "status"]).expect(0).stdout;
+    assert!(status.contains(&format!("next: {step}\n")), "{status}");
+    let command = step
+        .split("; ")
+        .next()
+        .unwrap()
+        .replace("<folder>", checkout.root.to_str().unwrap());
+    let ran = home.run_step(&command);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        found(&home, "token").0[0].starts_with("ok "),
+        "{:?}",
+        found(&home, "token")
+    );
+    assert!(local_api().0.starts_with("ok "), "{:?}", local_api());
+    assert!(!watch().contains("is not known here"), "{}", watch());
+
+    // What the API refuses whole: no login with what is here would be another.
+    let home = Home::new();
+    let api = Api::start("the API's own");
+    home.env.login().args(["--api-url", &api.url(), "--no-check"]).expect(0);
+    let (told, next) = found(&home, "token");
+    assert_eq!(
+        (told[0].as_str(), next.as_str()),
+        ("fail the API refuses the token that the hook uses", step)
+    );
+}
+
+/// A service that is installed and does not run is started by its manager, where that can be asked.
+#[test]
+fn a_service_that_does_not_run_is_started_by_what_there_is() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let home = Home::new();
+    home.program("systemctl", "exit 1");
+    home.env
+        .run(["watch", "--install-unit"])
+        .env("PATH", home.path())
+        .expect(0);
+    let (told, next) = found(&home, "watcher");
+    assert!(
+        told[0].starts_with("warn a service is installed, and no watcher runs: "),
+        "{told:?}"
+    );
+    let by_hand =
+        "sigilum-authz-notify watch; it runs until it is stopped, so have whatever starts programs here start it";
+    assert_eq!(next, by_hand);
+    home.program("systemctl", "exit 0");
+    let (_, next) = found(&home, "watcher");
+    assert!(
+        next.starts_with("systemctl --user daemon-reload && systemctl --user enable "),
+        "{next}"
+    );
+    assert_eq!(home.run_step(&next).code, 0);
+}
+
+#[test]
+fn the_sigilum_gateway_answers_or_its_url_is_wrong() {
+    let home = Home::new();
+    let gateway = Gateway::start();
+    let doctor = |url: &str| {
+        let run = home.env.run(["doctor"]).env("PATH", home.path());
+        run.env("GATEWAY_ADMIN_URL", url).expect(0).stdout
+    };
+    let told = doctor(&gateway.url());
+    let says = format!("ok    sigilum-gateway  {} answers, with 0 connections\n", gateway.url());
+    assert!(told.contains(&says), "{told}");
+    let told = doctor("ftp://host");
+    let wrong = told
+        .lines()
+        .skip_while(|line| !line.starts_with("warn  sigilum-gateway  not checked: "));
+    let wrong: Vec<&str> = wrong.take(2).collect();
+    assert!(
+        wrong.len() == 2 && wrong[1].contains("next: ") && !wrong[1].contains("start the Sigilum"),
+        "{told}"
+    );
+}
+
+/// Where it cannot be told whose the token is, the rest is told all the same.
+#[test]
+fn a_status_without_a_token_shows_what_else_is_found() {
+    let home = Home::new();
+    home.env.write(".openclaw/.sigilum/owner-alice.json", "{");
+    home.chmod(".sigilum/hook.json", 0o644);
+    let run = |args: &[&str]| home.env.run(args).env("PATH", home.path()).output();
+    let (text, json) = (run(&["auth", "status"]), run(&["auth", "status", "--json"]));
+    assert!(text.code != 0 && text.code == json.code, "{text:?}");
+    let says = "others may read this file (mode 0644): ";
+    assert!(text.stdout.contains(&format!("Problem:       {says}")), "{text:?}");
+    assert_eq!(
+        text.stderr.matches("owner-alice.json").count(),
+        json.stderr.matches("owner-alice.json").count()
+    );
+    assert_eq!(text.stderr.matches("could not").count(), 1, "{}", text.stderr);
+    let shown: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert!(
+        shown["findings"][0]["text"].as_str().unwrap().starts_with(says),
+        "{shown}"
+    );
 }
 
 /// A login of bob's, whose hook it is not, with a token of these times.

@@ -245,7 +245,7 @@ fn an_openclaw_that_fails_is_a_problem() {
     ] {
         let path = openclaw(&env, script);
         let told = env.run(["hook", "status"]).env("PATH", path).expect(0).stdout;
-        let problem = format!("Problem:       {why}\n               next: openclaw --version\n");
+        let problem = format!("Problem:       {why}\n               next: openclaw doctor\n");
         assert!(told.contains(&problem), "{script}: {told}");
         assert!(
             told.contains(&format!("OpenClaw says: nothing, {why}\n")),

@@ -7,7 +7,7 @@ use crate::cmd::auth::stored::{self, Stored};
 use crate::cmd::choice;
 use crate::cmd::{context, owner};
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
 use crate::local_token::LocalApi;
@@ -43,6 +43,9 @@ pub struct ApiCheck {
     /// By how many seconds our clock is ahead of the API's, where it said.
     #[serde(skip)]
     pub clock_ahead: Option<i64>,
+    /// The same of what the local API's secret signs, where that secret did not sign the token.
+    #[serde(skip)]
+    pub other_secret: Option<&'static str>,
 }
 
 /// The owner token as `auth status` and `hook status` show it. Holds no secret.
@@ -178,6 +181,12 @@ impl TokenStatus {
         status::renewed_by(self.watch.as_ref(), &self.namespace).is_some()
     }
 
+    /// Whether the API does not say that it takes what the local secret signs, where another one signed the token.
+    pub fn signs_in_vain(&self) -> bool {
+        let other = self.api_check.as_ref().and_then(|check| check.other_secret);
+        other.is_some_and(|result| result != "accepted")
+    }
+
     /// Whether the API refuses the token.
     pub fn is_refused(&self) -> bool {
         self.api_check.as_ref().is_some_and(|check| check.result == "refused")
@@ -199,7 +208,18 @@ fn in_force(
 /// Asks the API about the token; in oss-local mode about its secret, where that is known: the token need not be shown.
 fn ask(owner: &Owner, place: &OpenClawHome, env: &Env, token: &SecretString) -> ApiCheck {
     let check = TokenCheck::new(owner, owner.loopback_trust(place), env);
-    let verdict = verdict(&check, owner, place, env, token);
+    let api = LocalApi::find(owner, place)
+        .ok()
+        .filter(|_| owner.mode.value == Mode::OssLocal);
+    let secret = api.and_then(|api| api.secret(env).ok().flatten());
+    let (own, other): (Vec<_>, Vec<_>) = secret
+        .into_iter()
+        .partition(|secret| claims::is_signed_by(token, &secret.value));
+    let verdict = match own.first() {
+        Some(secret) => check.secret(&secret.value, time::now()),
+        None => check.token(token),
+    };
+    let clock_ahead = check.clock_ahead();
     ApiCheck {
         result: verdict.name(),
         text: verdict.to_string(),
@@ -207,18 +227,10 @@ fn ask(owner: &Owner, place: &OpenClawHome, env: &Env, token: &SecretString) -> 
             Verdict::Answered(error) => Some(error.is_strange()),
             _ => None,
         },
-        clock_ahead: check.clock_ahead(),
-    }
-}
-
-fn verdict(check: &TokenCheck, owner: &Owner, place: &OpenClawHome, env: &Env, token: &SecretString) -> Verdict {
-    let api = LocalApi::find(owner, place)
-        .ok()
-        .filter(|_| owner.mode.value == Mode::OssLocal);
-    let secret = api.and_then(|api| api.secret(env).ok().flatten());
-    match secret.filter(|secret| claims::is_signed_by(token, &secret.value)) {
-        Some(secret) => check.secret(&secret.value, time::now()),
-        None => check.token(token),
+        clock_ahead,
+        other_secret: other
+            .first()
+            .map(|secret| check.secret(&secret.value, time::now()).name()),
     }
 }
 
@@ -226,8 +238,8 @@ fn verdict(check: &TokenCheck, owner: &Owner, place: &OpenClawHome, env: &Env, t
 pub struct Other {
     /// How it stands.
     pub stored: Stored,
-    /// What the API that is recorded for it says; `None` where there is nothing to ask with.
-    pub check: Option<ApiCheck>,
+    /// What the API that is recorded for it says; or why that one is not asked, with a step where there is one.
+    pub check: Result<(Owner, ApiCheck), (String, Option<String>)>,
     /// What makes or takes a new one.
     pub log_in: String,
 }
@@ -240,20 +252,18 @@ impl Other {
             ..OwnerQuery::default()
         };
         let owner = settings::owner(&query, env, place);
-        let check = owner.as_ref().ok().and_then(|owner| {
-            let found = in_force(owner, env, None, time::now()).ok()?.ok()?;
-            Some(ask(owner, place, env, &found.token))
+        let log_in = match &owner {
+            Ok(owner) => context::login_command(owner, place, ""),
+            Err(_) => format!("sigilum-authz-notify auth login --namespace {}", stored.namespace),
+        };
+        let of_error = |error: Error| (error.text(), error.step());
+        let check = owner.map_err(of_error).and_then(|owner| {
+            let found = in_force(&owner, env, None, time::now()).map_err(of_error)?;
+            let found = found.map_err(|no_token| (no_token.to_string(), None))?;
+            let check = ask(&owner, place, env, &found.token);
+            Ok((owner, check))
         });
-        Self {
-            log_in: match &owner {
-                Ok(owner) => context::login_command(owner, place, ""),
-                Err(error) => error
-                    .step()
-                    .unwrap_or_else(|| format!("sigilum-authz-notify auth login --namespace {}", stored.namespace)),
-            },
-            stored,
-            check,
-        }
+        Self { stored, check, log_in }
     }
 }
 

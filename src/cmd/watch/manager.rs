@@ -89,6 +89,11 @@ impl Manager<'_> {
         }
     }
 
+    /// Whether there is one that can be asked.
+    pub fn answers(&self) -> bool {
+        self.loaded().is_some()
+    }
+
     fn has_loaded(&self) -> bool {
         self.loaded()
             .flatten()

@@ -298,9 +298,9 @@ pub fn path(env: &Env) -> Result<PathBuf> {
     })
 }
 
-/// How an installed unit's watcher is started, by hand where no service manager does it.
+/// How an installed unit's watcher is started, by hand where no service manager can be asked, as in a container.
 pub fn how_to_start(unit: &Path, env: &Env) -> String {
-    match has_manager(env) {
+    match (Manager { env, unit }).answers() {
         true => start(true, unit),
         false => IN_THE_FOREGROUND.to_owned(),
     }

@@ -584,7 +584,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::doctor::checks::token",
-        r#"name, text, "timedatectl"#,
+        "name, text, SET_CLOCK",
         Person("it sets the machine's clock"),
     ),
     Site("cmd::doctor::checks::token", "", Test("tokens_and_what_stands_beside")),

@@ -252,7 +252,7 @@ pub(super) fn openclaw(name: &'static str, facts: &Facts) -> Vec<Finding> {
         ));
     }
     if let Some(error) = &openclaw.error {
-        found.push(Finding::warning_of(name, error, "openclaw --version"));
+        found.push(Finding::warning_of(name, error, "openclaw doctor"));
     }
     if found.is_empty() {
         let restart = match openclaw.wants_restarts() {

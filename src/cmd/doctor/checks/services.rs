@@ -1,5 +1,6 @@
 //! What stands beside the hook: the local API's database and secret, the Sigilum gateway, the watcher.
 
+use super::token::{name_the_checkout, renew};
 use crate::cmd::context;
 use crate::cmd::doctor::facts::Facts;
 use crate::cmd::doctor::finding::Finding;
@@ -13,7 +14,6 @@ use crate::process::Process;
 use crate::sigilum::gateway::{DEFAULT_ADMIN_URL, Gateway, Target};
 use crate::sigilum::http;
 use crate::sigilum::local_db::LocalDb;
-use crate::token::claims;
 use crate::token::token_command::{self, TokenCommand};
 use crate::watch::status::WatchStatus;
 use rustix::fs::Access;
@@ -52,14 +52,12 @@ pub(super) fn local_api(name: &'static str, facts: &Facts) -> Vec<Finding> {
     }
     match secret {
         Ok(Some(secret)) => {
-            let stored = token.owner.stored_token().ok().flatten();
-            if stored.is_some_and(|stored| !claims::is_signed_by(&stored, &secret.value)) {
+            if token.signs_in_vain() {
                 let text = format!(
                     "the secret (from {}) did not sign the token, so it renews it only where the API takes what it signs",
                     secret.origin
                 );
-                let next = format!("name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>");
-                found.push(Finding::warn(name, text, next));
+                found.push(Finding::warn(name, text, name_the_checkout(&token.namespace, facts)));
             }
         }
         Ok(None) => {
@@ -263,12 +261,24 @@ fn another_program(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Op
     Some(Finding::warn(name, what, next))
 }
 
+/// What fails, with the error's own step, else with what renews a token now or says why not.
+fn failing(name: &'static str, error: &str, facts: &Facts) -> Finding {
+    let (error, step) = match error.rsplit_once("; next: ") {
+        Some((error, step)) => (error, Some(step.to_owned())),
+        None => (error, None),
+    };
+    let renew = || match &facts.token {
+        Ok(token) => renew(token, facts),
+        Err(_) => facts.command("auth login"),
+    };
+    Finding::warn(name, format!("it fails: {error}"), step.unwrap_or_else(renew))
+}
+
 fn watching(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Vec<Finding> {
     let mut found: Vec<Finding> = another_program(name, watch, facts).into_iter().collect();
     for home in &watch.homes {
         if let Some(error) = &home.last_error {
-            let text = format!("it fails: {error}");
-            found.push(Finding::warn(name, text, facts.command("auth status")));
+            found.push(failing(name, error, facts));
         } else if home.next_due_at.is_none() && home.expires_at.is_some() {
             found.push(match by_hand(facts) {
                 Some(by_hand) => Finding::ok(name, format!("process {} runs; {by_hand}", watch.pid)),

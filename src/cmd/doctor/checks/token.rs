@@ -7,10 +7,17 @@ use crate::cmd::doctor::finding::Finding;
 use crate::cmd::doctor::token::{ApiCheck, TokenStatus};
 use crate::error::ExitCode;
 use crate::mode::Mode;
+use crate::settings::Owner;
 use crate::time;
 
 /// Tokens are made and judged by the clock: what may differ.
 const CLOCK_SECONDS: u64 = 300;
+/// A container has its host's clock.
+const SET_CLOCK: &str = if cfg!(target_os = "macos") {
+    "set the clock of this machine: System Settings, General, Date & Time"
+} else {
+    "set the clock of this machine, for a container on its host; with systemd: timedatectl set-ntp true"
+};
 
 fn log_in(token: &TokenStatus, facts: &Facts) -> String {
     context::first_login_command(&token.owner, facts.place, "")
@@ -36,7 +43,12 @@ pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
             true => "the API refuses the token that the hook uses".to_owned(),
             false => format!("the API refuses the token of {whose}"),
         };
-        return vec![Finding::fail(name, ExitCode::Token, text, log_in(token, facts))];
+        let log_in = log_in(token, facts);
+        let step = match &token.api_check {
+            Some(check) => where_refused(&token.owner, check, log_in, facts),
+            None => log_in,
+        };
+        return vec![Finding::fail(name, ExitCode::Token, text, step)];
     }
     if !token.doubts.is_empty() {
         let text = format!("{whose}: {}", token.doubts.join("; "));
@@ -52,30 +64,72 @@ pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
 
 pub(super) fn renew(token: &TokenStatus, facts: &Facts) -> String {
     match token.owner.mode.value {
+        Mode::OssLocal if token.signs_in_vain() => name_the_checkout(&token.namespace, facts),
         Mode::OssLocal => facts.command(&format!("auth refresh --namespace {}", token.namespace)),
         Mode::Managed => log_in(token, facts),
+    }
+}
+
+/// What makes a token that the API takes, where the secret that is known here does not.
+pub(super) fn name_the_checkout(namespace: &str, facts: &Facts) -> String {
+    let log_in = facts.command(&format!("auth login --mode oss-local --namespace {namespace}"));
+    format!(
+        "name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>; or export the JWT_SECRET that \
+         it has, and log in without that flag"
+    )
+}
+
+/// What makes a token that the API takes, where it refuses the one that there is.
+fn where_refused(owner: &Owner, check: &ApiCheck, log_in: String, facts: &Facts) -> String {
+    match owner.mode.value {
+        Mode::OssLocal if check.other_secret != Some("accepted") => name_the_checkout(&owner.namespace.value, facts),
+        _ => log_in,
     }
 }
 
 /// The namespaces that the hook does not speak for.
 pub(super) fn stored(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let others = facts.others.iter().map(|other| {
-        let told = |check: &ApiCheck| format!("; API: {}", check.text);
-        let check = other.check.as_ref();
         let mut text = other.stored.text();
         other
             .stored
             .doubts
             .iter()
             .for_each(|doubt| text += &format!("; {doubt}"));
-        text += &check.map_or_else(String::new, told);
-        let is_refused = check.is_some_and(|check| check.result == "refused");
-        match other.stored.state {
-            State::NotExpired | State::Due if !is_refused && other.stored.doubts.is_empty() => Finding::ok(name, text),
-            _ => Finding::warn(name, text, &other.log_in),
+        let in_force = matches!(other.stored.state, State::NotExpired | State::Due);
+        match &other.check {
+            Ok((_, check)) => text += &format!("; API: {}", check.text),
+            Err((why, _)) if in_force => text += &format!("; API: not checked: {why}"),
+            Err(_) => {}
         }
+        let is_fine = in_force && other.stored.doubts.is_empty();
+        let log_in = other.log_in.clone();
+        let step = match &other.check {
+            Ok((owner, check)) => match check.result {
+                "accepted" if is_fine => return Finding::ok(name, text),
+                "not_checked" if is_fine => unanswered(owner, check, &log_in, facts),
+                "refused" => where_refused(owner, check, log_in, facts),
+                _ => log_in,
+            },
+            Err((_, step)) => step.clone().unwrap_or(log_in),
+        };
+        Finding::warn(name, text, step)
     });
     others.collect()
+}
+
+/// What is to be done about an API that did not say whether it takes the token of an owner.
+fn unanswered(owner: &Owner, check: &ApiCheck, log_in: &str, facts: &Facts) -> String {
+    let again = facts.command(&format!("auth status --namespace {}", owner.namespace.value));
+    let url = &owner.api_url.value;
+    match owner.mode.value {
+        _ if check.is_strange == Some(true) => {
+            format!("check the URL; if another one is right: {log_in} --api-url <url>")
+        }
+        _ if check.is_strange.is_some() => format!("wait until the API is in order, then: {again}"),
+        Mode::OssLocal => format!("start the API that belongs at {url}, then: {again}"),
+        Mode::Managed => format!("see whether {url} can be reached from here, then: {again}"),
+    }
 }
 
 fn asked<'a>(facts: &'a Facts) -> Option<(&'a TokenStatus, &'a ApiCheck)> {
@@ -88,18 +142,9 @@ pub(super) fn api(name: &'static str, facts: &Facts) -> Vec<Finding> {
         return Vec::new();
     };
     let url = &token.owner.api_url.value;
-    vec![match (check.result, token.owner.mode.value) {
-        ("not_checked", mode) => {
-            let again = facts.command(&format!("auth status --namespace {}", token.namespace));
-            let step = match mode {
-                _ if check.is_strange == Some(true) => {
-                    let log_in = log_in(token, facts);
-                    format!("check the URL; if another one is right: {log_in} --api-url <url>")
-                }
-                _ if check.is_strange.is_some() => format!("wait until the API is in order, then: {again}"),
-                Mode::OssLocal => format!("start the API that belongs at {url}, then: {again}"),
-                Mode::Managed => format!("see whether {url} can be reached from here, then: {again}"),
-            };
+    vec![match check.result {
+        "not_checked" => {
+            let step = unanswered(&token.owner, check, &log_in(token, facts), facts);
             Finding::warn(name, format!("{url}: {}", check.text), step)
         }
         _ => Finding::ok(name, format!("{url} answers")),
@@ -115,5 +160,5 @@ pub(super) fn clock(name: &'static str, facts: &Facts) -> Vec<Finding> {
     }
     let way = if ahead > 0 { "ahead of" } else { "behind" };
     let text = format!("this machine's clock is {} {way} the API's", time::duration(ahead));
-    vec![Finding::warn(name, text, "timedatectl set-ntp true")]
+    vec![Finding::warn(name, text, SET_CLOCK)]
 }
