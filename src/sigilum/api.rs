@@ -118,8 +118,8 @@ impl Api<'_> {
         }
     }
 
-    /// The requests that are asked for, page by page, once more after a pause where the API is busy. What is known when a
-    /// later page fails, or at the `deadline`, is told, and so is how many are too long to be read.
+    /// The requests that are asked for, page by page, each once more after a pause where the API is busy. What is known
+    /// when a later page fails, or at the `deadline`, is told, and so is how many are too long to be read.
     pub fn requests(&self, token: &SecretString, which: &Which, deadline: Instant) -> Result<Pending, ApiError> {
         let first = patiently(deadline, |left| self.page(token, which, Span::FIRST, left));
         self.to_its_end(first, token, which, deadline)
@@ -165,9 +165,8 @@ impl Api<'_> {
         let mut too_long = None;
         let mut first = Some(first);
         while let Some(span) = pages.next() {
-            let left = deadline.saturating_duration_since(Instant::now());
             let page = first.take();
-            match page.unwrap_or_else(|| self.page(token, which, span, left)) {
+            match page.unwrap_or_else(|| patiently(deadline, |left| self.page(token, which, span, left))) {
                 Ok(page) => pages.take(page.requests, page.bytes),
                 Err(error @ ApiError::Http(HttpError::TooLong(_))) => {
                     too_long = Some(error);

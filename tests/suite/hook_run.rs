@@ -336,8 +336,19 @@ fn every_page_is_read_and_every_request_told_in_time() {
     );
     let (text, asked) = pages(1234);
     assert_eq!((text.as_str(), asked.len()), ("Sigilum: 1234 requests wait", 5));
+    // A later page is asked for once more as well.
+    std::fs::remove_file(person.env.sigilum("seen.json")).unwrap();
+    pages(450);
+    let before = person.api.seen().len();
+    let busy = || Fault::Status(503, "X");
+    person.api.next_faults([Fault::None, busy(), Fault::None, busy()]);
+    person.ask(json!({"chatType": "group"}));
+    assert_eq!(person.api.seen().len(), before + 5);
+    let seen = std::fs::read_to_string(person.env.sigilum("seen.json")).unwrap();
+    assert_eq!(seen.matches("\"first\":").count(), 450, "{seen}");
     // A page that fails takes nothing with it.
-    person.api.next_faults([Fault::None, Fault::Status(500, "X")]);
+    pages(1234);
+    person.api.next_faults([Fault::None, busy(), busy()]);
     assert!(
         person
             .ask(json!({}))
