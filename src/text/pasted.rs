@@ -87,11 +87,14 @@ pub fn decode_roughly(bytes: &[u8]) -> Option<Decoded> {
 /// The text as it was before a terminal, a mail program or a browser wrote it down, with what each of them did, in words
 /// that follow "left out"; `None` where none did.
 pub fn as_it_was(text: &str) -> Option<(String, Vec<&'static str>)> {
-    let steps: [(Undo, &'static str); 8] = [
+    let steps: [(Undo, &'static str); 11] = [
         (from_base64, "its base64 encoding"),
         (from_wide, "the full width of its signs"),
         (without_colours, "a terminal's colours"),
         (without_quote_marks, "the quote marks before its lines"),
+        (without_frame, "the frame around its lines"),
+        (without_numbers, "the numbers of its lines"),
+        (from_escapes, "the escapes of a quoted text"),
         (from_quoted_printable, "its quoted-printable encoding"),
         (from_percent, "its percent-encoding"),
         (from_dashes, "the dashes of a text program"),
@@ -139,6 +142,35 @@ fn without_quote_marks(text: &str) -> Option<String> {
     quoted.then(|| text.lines().map(plain).collect::<Vec<_>>().join("\n"))
 }
 
+/// Without the lines of a box around the text, as programs for a terminal draw one.
+fn without_frame(text: &str) -> Option<String> {
+    let is_frame = |c: char| "+|".contains(c) || ('\u{2500}'..='\u{257f}').contains(&c);
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let is_framed = lines().count() > 0 && lines().all(|line| line.starts_with(is_frame));
+    let plain = |line: &str| line.trim_matches(is_frame).trim().to_owned();
+    is_framed.then(|| lines().map(plain).collect::<Vec<_>>().join("\n"))
+}
+
+/// Without the number that a pager or an editor puts before each line.
+fn without_numbers(text: &str) -> Option<String> {
+    const BEHIND: [char; 5] = [' ', '\t', ':', '|', '\u{2502}'];
+    let unnumbered = |line: &str| {
+        let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
+        (rest != line && rest.starts_with(BEHIND)).then(|| rest.trim_start_matches(BEHIND).to_owned())
+    };
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines: Option<Vec<String>> = lines.map(unnumbered).collect();
+    lines.filter(|lines| !lines.is_empty()).map(|lines| lines.join("\n"))
+}
+
+/// Without line breaks as JSON and most languages write them between quotes.
+fn from_escapes(text: &str) -> Option<String> {
+    let plain = ["\\r", "\\n", "\\t"]
+        .iter()
+        .fold(text.to_owned(), |text, escape| text.replace(escape, " "));
+    (plain != text).then_some(plain)
+}
+
 /// From the quoted-printable encoding of mails (RFC 2045 §6.7): soft line breaks, and what may stand in a token or around
 /// it.
 fn from_quoted_printable(text: &str) -> Option<String> {
@@ -171,12 +203,21 @@ fn from_wide(text: &str) -> Option<String> {
     (plain != text).then_some(plain)
 }
 
-/// From base64 (RFC 4648 §4) of all of it, as a secret of Kubernetes or `Basic` credentials have it; broken into lines or
-/// not.
+/// From base64 (RFC 4648 §4) of all of it, as a secret of Kubernetes or `Basic` credentials have it, broken into lines or
+/// not; or of the one word in it that is such a token.
 fn from_base64(text: &str) -> Option<String> {
+    let whole: String = text.trim().trim_start_matches("Basic ").split_whitespace().collect();
+    let token = || {
+        // Base64 of `eyJ`.
+        let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && !"+/=".contains(c));
+        words.find(|word| word.starts_with("ZXlK"))
+    };
+    from_whole_base64(&whole).or_else(|| from_whole_base64(token()?))
+}
+
+fn from_whole_base64(whole: &str) -> Option<String> {
     // Shorter than any token.
     const SHORTEST: usize = 64;
-    let whole: String = text.trim().trim_start_matches("Basic ").split_whitespace().collect();
     let config = GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::Indifferent);

@@ -12,6 +12,9 @@ const AROUND: &str = "what stands around it";
 const COLOURS: &str = "a terminal's colours";
 const WIDE: &str = "the full width of its signs";
 const QUOTED: &str = "the quote marks before its lines";
+const ESCAPES: &str = "the escapes of a quoted text";
+const NUMBERS: &str = "the numbers of its lines";
+const FRAME: &str = "the frame around its lines";
 const PRINTABLE: &str = "its quoted-printable encoding";
 const PERCENT: &str = "its percent-encoding";
 const BASE64: &str = "its base64 encoding";
@@ -49,6 +52,18 @@ fn a_token_as_people_paste_it_is_taken() {
     let (wide, narrow) = (broken(jwt, 80, "\n"), broken(jwt, 7, " "));
     let json = format!(r#"{{"token": "{jwt}", "expiresIn": 604800, "user": {{"name": "Eyvind"}}}}"#);
     let long = format!("\u{1b}[200~  export SIGILUM_OWNER_TOKEN=\"{wide}\"\r\n\u{1b}[201~\n");
+    let lines: Vec<&str> = wide.lines().collect();
+    let numbered: Vec<String> = (1..).zip(&lines).map(|(at, line)| format!("{at:6}\t{line}")).collect();
+    let edge = "\u{2500}".repeat(82);
+    let framed: String = lines
+        .iter()
+        .map(|line| format!("\u{2502} {line:80} \u{2502}\n"))
+        .collect();
+    let framed = format!("\u{250c}{edge}\u{2510}\n{framed}\u{2514}{edge}\u{2518}\n");
+    let secret = format!(
+        "apiVersion: v1\ndata:\n  owner-token: {}\nkind: Secret\n",
+        STANDARD.encode(jwt)
+    );
     let cases: Vec<(Vec<u8>, Vec<&str>)> = vec![
         (jwt.clone().into(), vec![]),
         (format!("\n  {jwt}\r\n\n").into(), vec![]),
@@ -103,6 +118,17 @@ fn a_token_as_people_paste_it_is_taken() {
             format!("https://x.example/?token={}&x=1", dotted.join("%2e")).into(),
             vec![PERCENT, AROUND],
         ),
+        (
+            format!(r#"{{"token":"{}"}}"#, broken(jwt, 64, "\\n")).into(),
+            vec![ESCAPES, BLANKS, AROUND],
+        ),
+        (
+            format!("\"{}\"", broken(jwt, 76, "\\r\\n")).into(),
+            vec![ESCAPES, BLANKS, AROUND],
+        ),
+        (numbered.join("\n").into(), vec![NUMBERS, BLANKS]),
+        (framed.into(), vec![FRAME, BLANKS]),
+        (secret.into(), vec![BASE64]),
         (format!("{jwt}.").into(), vec![AROUND]),
         (format!("\u{feff}{jwt}").into(), vec![]),
         (broken(jwt, 30, "\u{200b}").into(), vec!["invisible characters"]),
