@@ -186,7 +186,8 @@ pub struct ServiceAddArgs {
     pub common: ServiceArgs,
     #[command(flatten)]
     pub output: JsonArgs,
-    /// Revoke active keys of this service that are not in its key file
+    /// Revoke active keys of this service that are not in its key file; where a Sigilum gateway signs with it, once it was
+    /// seen in use
     #[arg(long)]
     pub revoke_old: bool,
     /// Print what would be done, and do nothing

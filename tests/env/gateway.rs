@@ -245,6 +245,11 @@ impl Gateway {
         self
     }
 
+    /// Deletes a connection as the dashboard would.
+    pub fn forget(&self, id: &str) {
+        self.lock().connections.remove(id);
+    }
+
     /// Overwrites a member of a connection, as no request could.
     pub fn set(&self, id: &str, name: &str, value: Value) {
         let mut state = self.lock();

@@ -2,7 +2,7 @@
 
 use crate::env;
 
-use env::local_api::{Traffic, dashboard_owner, number, text};
+use env::local_api::{Traffic, dashboard_owner, number, text, use_key};
 use env::services::{Desk, SECRET, json, sha256};
 use env::{Output, mode};
 use std::os::unix::fs::PermissionsExt;
@@ -523,5 +523,40 @@ fn a_folder_that_others_may_write_to_is_refused_before_anything_is_made() {
         let output = run.env("SIGILUM_API_DB", env.home().join("x.sqlite")).expect(1);
         assert!(output.stderr.contains("next: chmod "), "{}", output.stderr);
         assert_eq!(names_in(&env.openclaw()), [""; 0]);
+    }
+}
+
+/// The Sigilum gateway may have its key from elsewhere than from us: until the new one was seen in use, agents need the
+/// old one.
+#[test]
+fn old_keys_of_a_gateways_service_are_revoked_once_the_new_one_is_in_use() {
+    let gateway = ["--mode", "gateway", "--upstream-base-url", "https://api.linear.app"];
+    for mode in [&gateway[..], &[]] {
+        let desk = Desk::new();
+        desk.add_linear([]).expect(0);
+        desk.gateway.keeps_its_keys();
+        std::fs::remove_file(desk.file("service-api-key-linear")).unwrap();
+        let active = || {
+            number(
+                &desk.db(),
+                "SELECT count(*) FROM service_api_keys WHERE revoked_at IS NULL",
+            )
+        };
+        let revoke = || desk.add("linear", [mode, &["--revoke-old"]].concat());
+        let kept = revoke().expect(0);
+        assert_eq!(active(), 2, "{}", kept.stderr);
+        let told = "1 other active key of this service not revoked, as nobody was seen using the one in the key file";
+        assert!(kept.stderr.contains(told), "{}", kept.stderr);
+        let would = desk.add("linear", [mode, &["--revoke-old", "--dry-run"]].concat());
+        assert!(!would.expect(0).stdout.contains("revoked"));
+        use_key(&desk.db(), &desk.read("service-api-key-linear"));
+        let gone = revoke().expect(0);
+        assert_eq!(active(), 1, "{}", gone.stderr);
+        // At once, as printed.
+        std::fs::remove_file(desk.file("service-api-key-linear")).unwrap();
+        let kept = revoke().expect(0).stderr;
+        let now = kept.split("at once: ").nth(1).unwrap().lines().next().unwrap();
+        desk.run(&shell_words::split(now).unwrap()[1..]).expect(0);
+        assert_eq!(active(), 1);
     }
 }

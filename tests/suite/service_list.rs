@@ -185,6 +185,23 @@ fn while_the_gateway_is_stopped_modes_are_those_of_our_own_rows_and_files() {
 }
 
 #[test]
+fn a_connection_that_the_gateway_lost_is_told_with_what_makes_it_anew() {
+    let desk = Desk::new();
+    desk.add_linear([]).expect(0);
+    desk.gateway.forget("linear");
+    let output = desk.run(["service", "list", "--json"]).expect(0);
+    assert_eq!(modes(&env::services::json(&output)), [("linear", "gateway")]);
+    let told = "the Sigilum gateway has no connection for linear; to make it anew: ";
+    let add = output.stderr.split(told).nth(1).unwrap().trim_end();
+    let add = add.replace("<url>", "https://api.linear.app");
+    desk.run(&shell_words::split(&add).unwrap()[1..]).expect(0);
+    assert_eq!(desk.run(["service", "list"]).expect(0).stderr, "");
+    // One that a person removed is not missed.
+    desk.run(["service", "remove", "linear", "--keep", "--yes"]).expect(0);
+    assert_eq!(desk.run(["service", "list"]).expect(0).stderr, "");
+}
+
+#[test]
 fn what_is_odd_about_the_gateways_address_is_said() {
     let env = TestEnv::new();
     env.login().expect(0);

@@ -115,9 +115,8 @@ impl Add<'_> {
             None => None,
         };
         let mut revoked = false;
-        if self.args.revoke_old {
-            // Only now, when the gateway has the key that stays.
-            let digest = KeyDigest::of(&key.secret);
+        let digest = KeyDigest::of(&key.secret);
+        if self.may_revoke(&db, &digest, slot.service.as_ref())? {
             revoked = !steps
                 .run(|| Ok(db.revoke_keys(&registered.service_id, Some(&digest))?))?
                 .is_empty();
@@ -126,6 +125,13 @@ impl Add<'_> {
         db.close()?;
         drop(lock);
         report::print(&done, out, self.args.output.json)
+    }
+
+    /// Whether the old keys are to go. The Sigilum gateway may still sign with one of them until it was seen using this
+    /// one.
+    fn may_revoke(&self, db: &LocalDb, key: &KeyDigest, service: Option<&Service>) -> Result<bool> {
+        let is_native = || self.kind_of(service) == ServiceKind::Native;
+        Ok(self.args.revoke_old && (is_native() || db.is_used(key)?))
     }
 
     /// The gateway's part, and what to tell of it.
@@ -295,12 +301,12 @@ impl Add<'_> {
         lines.extend(all.next().filter(|_| new_key));
         lines.extend(all.next().filter(|_| new_rows));
         lines.extend(all);
-        if self.args.revoke_old
-            && let Some(db) = &db
+        let keep = digest.unwrap_or_else(|| KeyDigest::of(&SecretString::default()));
+        if let Some(db) = &db
+            && self.may_revoke(db, &keep, slot.service.as_ref())?
         {
-            let keep = digest.map(|digest| digest.hash);
             let old = db.active_keys(&slot.id)?;
-            let old = old.iter().filter(|old| Some(&old.hash) != keep.as_ref());
+            let old = old.iter().filter(|old| old.hash != keep.hash);
             lines.extend(old.map(|old| format!("service key {} ({}) revoked", old.prefix, old.id)));
         }
         site::print_dry_run(out, self.args.output.json, self.site.namespace(), self.slug(), &lines)?;
@@ -333,11 +339,16 @@ impl Add<'_> {
             ));
         }
         if !other_keys.is_empty() && !revoked {
-            notes.push(format!(
-                "{} other active key{} of this service: --revoke-old revokes what is not in the key file",
-                other_keys.len(),
-                if other_keys.len() == 1 { "" } else { "s" }
-            ));
+            let plural = if other_keys.len() == 1 { "" } else { "s" };
+            let others = format!("{} other active key{plural} of this service", other_keys.len());
+            notes.push(match self.args.revoke_old {
+                false => format!("{others}: --revoke-old revokes what is not in the key file"),
+                true => format!(
+                    "{others} not revoked, as nobody was seen using the one in the key file, and the Sigilum gateway may \
+                     have another: run this command again when it is in use, or for a new key at once: {}",
+                    options::rotate_key(self.slug(), " --now", &self.args.common)
+                ),
+            });
         }
         let gateway = gateway.map(|(gateway, told)| {
             notes.extend(told);

@@ -64,7 +64,17 @@ pub fn run(args: &ServiceListArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
     match &connections {
         Err(why) | Ok(Err(why)) if is_unknown => note_why(why, "unknown"),
         Err(why) => note_why(why, "those of our own rows"),
-        Ok(_) => {}
+        Ok(Err(_)) => {}
+        Ok(Ok(ids)) => {
+            let at_gateway = report
+                .services
+                .iter()
+                .filter(|line| line.mode == "gateway" && line.active_api_keys > 0);
+            let lost = at_gateway
+                .map(|line| line.service_slug)
+                .filter(|slug| !ids.contains(*slug));
+            lost.for_each(|slug| note_lost(slug, args));
+        }
     }
     if args.output.json {
         write_json(out, &report)?;
@@ -83,9 +93,8 @@ fn mode(site: &Site, service: &Service, connections: Option<&HashSet<String>>) -
     let by_rows = || connection::kind(site, service).map(|kind| kind == ServiceKind::Gateway);
     let is_gateway = match connections {
         Some(ids) if ids.contains(&service.slug) => Some(true),
-        // Kept by a removal, which took the connection.
-        Some(_) if service.active_api_keys == 0 => by_rows().or(Some(false)),
-        Some(_) => Some(false),
+        // Its connection was removed, by us or at the gateway.
+        Some(_) => by_rows().or(Some(false)),
         None => by_rows(),
     };
     match is_gateway {
@@ -100,6 +109,14 @@ fn note_why(why: &Error, modes_are: &str) {
     let text = why.to_string();
     let lines: Vec<&str> = text.lines().take(2).map(str::trim).collect();
     output::note(format_args!("modes are {modes_are}: {}", lines.join(": ")));
+}
+
+/// Says that a service's connection is gone from the Sigilum gateway, where nobody removed the service.
+fn note_lost(slug: &str, args: &ServiceListArgs) {
+    let add = options::add_connection(slug, &args.common);
+    output::note(format_args!(
+        "the Sigilum gateway has no connection for {slug}; to make it anew: {add}"
+    ));
 }
 
 fn print(report: &Report<'_>, out: &mut dyn Write) -> Result<()> {

@@ -51,6 +51,14 @@ pub(super) fn rotate_key(slug: &str, flags: &str, common: &ServiceArgs) -> Strin
     )
 }
 
+/// The command that makes a connection for the same service.
+pub(super) fn add_connection(slug: &str, common: &ServiceArgs) -> String {
+    format!(
+        "sigilum-authz-notify service add --service-slug {slug} --mode gateway --upstream-base-url <url>{}",
+        same_flags(common)
+    )
+}
+
 /// One warning for all secrets that stand on the command line, where other users of the machine may see them.
 pub(super) fn warn_of_typed_secrets(secret: Option<&UpstreamSecretArgs>, gateway: &GatewayArgs) {
     let typed = |value: Option<&String>| value.is_some_and(|value| value != "-");

@@ -181,10 +181,7 @@ impl Set<'_> {
                 self.slug()
             ),
         )
-        .next(format!(
-            "sigilum-authz-notify service add --service-slug {} --mode gateway --upstream-base-url <url>",
-            self.slug()
-        ))
+        .next(options::add_connection(self.slug(), &self.args.common))
     }
 
     fn lines(&self, look: &Look, batches: &[Acts]) -> Vec<String> {
