@@ -71,7 +71,16 @@ impl OpenClawHome {
             let words = ["mv".into(), older.path.to_string_lossy(), self.config.to_string_lossy()];
             format!("{} && openclaw doctor", shell_words::join(words))
         } else {
-            format!("{}openclaw doctor; it moves that to its new place", older.before)
+            // OpenClaw 2026.9.6's doctor moves nothing to a place where there is something.
+            let room = match self.home.read_dir().map(|mut files| files.next().is_none()) {
+                Err(_) => String::new(),
+                Ok(true) => format!("rmdir {} && ", fs::quoted(&self.home)),
+                Ok(false) => {
+                    let aside = self.home.with_file_name(".openclaw.aside");
+                    format!("mv {} {} && ", fs::quoted(&self.home), fs::quoted(&aside))
+                }
+            };
+            format!("{room}{}openclaw doctor; it moves that to its new place", older.before)
         };
         Err(Error::new(ExitCode::Config, what).next(next))
     }

@@ -207,6 +207,7 @@ mod tests {
                 api_db: None,
                 token_file: Some(file.to_owned()),
                 trust_loopback: false,
+                ttl_seconds: None,
             }),
         }
     }

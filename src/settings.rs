@@ -128,6 +128,11 @@ impl Owner {
         })
     }
 
+    /// The life that a person chose for the tokens that are signed here, in seconds.
+    pub fn recorded_life(&self) -> Option<u64> {
+        self.record.as_ref()?.ttl_seconds
+    }
+
     /// The Sigilum checkout in force.
     ///
     /// # Errors
@@ -409,8 +414,11 @@ fn check_email(email: &Sourced<String>, log_in: &str) -> Result<()> {
     Err(Error::new(ExitCode::Usage, what).next(step))
 }
 
-/// The life of a new token in seconds: flag → `SIGILUM_OWNER_TOKEN_TTL_SECONDS` → `replaced` (refresh: the replaced
-/// token's life) → 604800.
+/// The life of a new token where nobody chose one, in seconds.
+pub const TOKEN_LIFE: u64 = 604_800;
+
+/// The life of a new token in seconds: flag → `SIGILUM_OWNER_TOKEN_TTL_SECONDS` → `replaced` (a renewal: the replaced
+/// token's life, or without one the recorded one) → 604800.
 pub fn ttl_seconds(flag: Option<u64>, env: &Env, replaced: Option<u64>) -> Result<u64> {
     const NAME: &str = "SIGILUM_OWNER_TOKEN_TTL_SECONDS";
     let found = decide(
@@ -426,7 +434,7 @@ pub fn ttl_seconds(flag: Option<u64>, env: &Env, replaced: Option<u64>) -> Resul
         ],
     )?;
     let found = found.unwrap_or(Sourced {
-        value: 604_800,
+        value: TOKEN_LIFE,
         origin: Origin::Default,
     });
     if (1..=LONGEST).contains(&found.value) {

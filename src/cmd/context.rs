@@ -14,7 +14,8 @@ use crate::openclaw::config::{self, EditOutcome};
 use crate::openclaw::entry::{self, Entry};
 use crate::origin::Origin;
 use crate::process::child::find_on_path;
-use crate::settings::{Owner, OwnerQuery};
+use crate::settings::{self, Owner, OwnerQuery};
+use crate::token::record::{self, Record};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -187,17 +188,48 @@ pub fn warn_of_timed_approvals(place: &OpenClawHome, namespace: Option<&str>) {
 
 /// The command that makes or stores a new token for an owner; `flags` lead to the same home.
 pub fn login_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> String {
-    login_mode(owner, place).login_command(&owner.namespace.value) + flags
+    login_of(owner, Some(&owner.namespace.value), place, flags)
 }
 
-/// The mode of a login: that in force, or where nobody is logged in and nothing says one, the entry's, or the one of a
+fn login_of(owner: &Owner, namespace: Option<&str>, place: &OpenClawHome, flags: &str) -> String {
+    let mode = login_mode(owner, place);
+    let same_api = match (&owner.record, &owner.api_url.origin) {
+        (None, Origin::Default) => same_api(mode, place),
+        _ => String::new(),
+    };
+    format!("{}{same_api}{flags}", mode.login_command_of(namespace))
+}
+
+/// The login of the namespace that the hook speaks for.
+fn hooks_record(place: &OpenClawHome) -> Option<Record> {
+    let namespace = settings::hook_namespace(place).ok()?.0?.value;
+    record::read(&place.record_file(&namespace)).ok()?
+}
+
+/// The flags that lead the first login of a namespace to the API that the hook's one has, a blank before each.
+pub fn same_api(mode: Mode, place: &OpenClawHome) -> String {
+    let Some(record) = hooks_record(place).filter(|record| record.mode == mode) else {
+        return String::new();
+    };
+    let is_other = record.api_url != settings::default_api_url(mode);
+    let url = is_other.then(|| format!(" --api-url {}", shell_words::quote(&record.api_url)));
+    [
+        url.unwrap_or_default(),
+        path_flag("--source-home", record.source_home.as_deref()),
+        path_flag("--api-db", record.api_db.as_deref()),
+    ]
+    .concat()
+}
+
+/// The mode of a login: that in force, or where nothing says one, that of the hook's namespace, the entry's, or the one of a
 /// home that has signed tokens itself, as a logout leaves it.
 pub fn login_mode(owner: &Owner, place: &OpenClawHome) -> Mode {
     if owner.record.is_some() || owner.mode.origin != Origin::Default {
         return owner.mode.value;
     }
-    let entry = entry(place).ok().flatten();
-    mode_of_home(place, entry.as_ref()).unwrap_or(owner.mode.value)
+    let of_hook = hooks_record(place).map(|record| record.mode);
+    let of_home = || mode_of_home(place, entry(place).ok().flatten().as_ref());
+    of_hook.or_else(of_home).unwrap_or(owner.mode.value)
 }
 
 /// What a home without a login says of the mode: its entry, or that it has signed tokens itself.
@@ -210,7 +242,7 @@ pub fn mode_of_home(place: &OpenClawHome, entry: Option<&Entry>) -> Option<Mode>
 /// The same in a home where perhaps nobody is logged in: a namespace that is a guess is left out.
 pub fn first_login_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> String {
     let namespace = (!owner.namespace.origin.is_guess()).then_some(owner.namespace.value.as_str());
-    login_mode(owner, place).login_command_of(namespace) + flags
+    login_of(owner, namespace, place, flags)
 }
 
 /// The same in a home of Sigilum's own installer, which has a token and no record: the secret lies in its checkout.

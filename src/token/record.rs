@@ -32,6 +32,9 @@ pub struct Record {
     /// The token may go to whoever listens at the API's loopback address: the API runs as another user.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub trust_loopback: bool,
+    /// oss-local: the life of the tokens that are signed here, in seconds, where a person chose one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_seconds: Option<u64>,
 }
 
 impl Record {

@@ -161,7 +161,7 @@ impl ActionContext<'_> {
         };
         let life = match says.life() {
             Some(life) => life,
-            None => settings::ttl_seconds(None, self.env, None)?,
+            None => settings::ttl_seconds(None, self.env, owner.recorded_life())?,
         };
         let claims = Claims::new(sub, email, &owner.namespace.value, self.seconds(), life);
         let (secrets, trouble) = self.secrets(owner);
@@ -186,7 +186,7 @@ impl ActionContext<'_> {
             return Err(cannot_sign("the local API's secret or database is gone")
                 .next(owner.mode.value.login_command(&owner.namespace.value) + &self.snapshot.flags));
         };
-        let ttl = settings::ttl_seconds(None, self.env, None)?;
+        let ttl = settings::ttl_seconds(None, self.env, owner.recorded_life())?;
         api.issue(owner, &secret.value, ttl, self.seconds())
     }
 

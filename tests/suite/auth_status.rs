@@ -717,3 +717,30 @@ fn no_live_token_is_left_behind_unsaid() {
     env.run(["auth", "logout"]).expect(0);
     assert!(!two.exists() && !default.exists());
 }
+
+#[test]
+fn the_life_that_a_login_chose_outlives_its_token() {
+    let env = TestEnv::new();
+    let log_in = || env.run(["login", "--mode", "oss-local", "--namespace", "alice"]);
+    log_in().args(["--ttl-seconds", "90000"]).expect(0);
+    let life = || {
+        let token = std::fs::read_to_string(env.sigilum("owner-token-alice.jwt")).unwrap();
+        claims::inspect(&token.trim().into()).unwrap().life().unwrap()
+    };
+    let lose = || std::fs::remove_file(env.sigilum("owner-token-alice.jwt")).unwrap();
+    assert_eq!(life(), 90_000);
+    for renew in [&["auth", "refresh", "--print-token=false"][..], &["watch", "--once"]] {
+        lose();
+        env.run(renew).expect(0);
+        assert_eq!(life(), 90_000);
+    }
+    // Another one takes its place.
+    env.run(["auth", "refresh", "--print-token=false", "--ttl-seconds", "5000"])
+        .expect(0);
+    lose();
+    env.run(["auth", "refresh", "--print-token=false"]).expect(0);
+    assert_eq!(life(), 5_000);
+    env.run(["login", "--mode", "oss-local", "--namespace", "alice"])
+        .expect(0);
+    assert_eq!(life(), 604_800);
+}

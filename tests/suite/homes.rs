@@ -246,6 +246,26 @@ fn an_older_home_or_config_is_not_hidden_by_naming_the_new_one() {
     }
 }
 
+/// OpenClaw's doctor moves nothing to a folder that is there.
+#[test]
+fn a_new_home_without_a_config_makes_room_for_the_older_one() {
+    let env = TestEnv::new();
+    env.write(".clawdbot/clawdbot.json", CONFIG);
+    env.write(".openclaw/hooks/mine/HOOK.md", "mine\n");
+    let make_room = || {
+        let told = refused(&env, &LOGIN, ".clawdbot/clawdbot.json").stderr;
+        let step = told.split("next: ").nth(1).unwrap();
+        let (first, then) = step.split_once(" && ").unwrap();
+        assert_eq!(then, "openclaw doctor; it moves that to its new place\n");
+        let status = std::process::Command::new("sh").args(["-c", first]).status();
+        assert!(status.unwrap().success() && !env.openclaw().exists(), "{first}");
+    };
+    make_room();
+    assert!(env.home().join(".openclaw.aside/hooks/mine/HOOK.md").exists());
+    std::fs::create_dir(env.openclaw()).unwrap();
+    make_room();
+}
+
 /// A look, and a service, are for the home that is there.
 #[test]
 fn a_watcher_for_a_home_that_would_hide_an_older_one_is_refused() {

@@ -790,3 +790,24 @@ fn an_install_leaves_an_entry_of_a_home_without_a_login_its_own_api_and_token() 
     // The hook goes on with the entry's token until somebody logs in.
     assert_eq!((now.get("namespace"), now.get("groups")), (None, None));
 }
+
+#[test]
+fn a_first_login_is_at_the_api_that_the_hooks_one_has() {
+    let env = TestEnv::new();
+    let url = "--api-url http://127.0.0.1:8788";
+    env.run(login("alice"))
+        .args(url.split(' '))
+        .args(["--no-check"])
+        .expect(0);
+    let other = env.run(["auth", "switch", "carl"]).expect(1).stderr;
+    let status = env.run(["auth", "status", "--namespace", "carl"]).expect(4).stderr;
+    for told in [other, status] {
+        let step = told.split("next: sigilum-authz-notify ").nth(1).unwrap();
+        assert!(step.contains(url), "{told}");
+        let words = shell_words::split(step.lines().next().unwrap()).unwrap();
+        env.run(words).args(["--no-check"]).expect(0);
+        env.run(["auth", "switch", "alice"]).expect(0);
+        env.run(["auth", "switch", "carl"]).expect(0);
+        env.run(["auth", "logout", "--namespace", "carl"]).expect(0);
+    }
+}

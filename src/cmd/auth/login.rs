@@ -161,7 +161,7 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     let trust_loopback = args.trust_loopback.unwrap_or(recorded);
     let replaced = match action {
         Action::Login => None,
-        Action::Refresh => stored_life(&owner),
+        Action::Refresh => stored_life(&owner).or_else(|| owner.recorded_life()),
     };
     let ttl = settings::ttl_seconds(args.ttl_seconds, env, replaced)?;
     hook.settle(args, action, &owner.namespace.value, place)?;
@@ -358,6 +358,8 @@ impl Login {
             api_db,
             token_file: Some(self.owner.token_file.clone()),
             trust_loopback: self.trust_loopback,
+            ttl_seconds: (matches!(self.token, NewToken::Signed(..)) && self.ttl != settings::TOKEN_LIFE)
+                .then_some(self.ttl),
         }
     }
 

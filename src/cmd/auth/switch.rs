@@ -143,5 +143,7 @@ fn no_login(args: &SwitchArgs, place: &OpenClawHome) -> Error {
         let flags = context::place_flags(&args.place);
         return error.next(format!("sigilum-authz-notify auth switch {one}{flags}"));
     }
-    error.next(mode.login_command_of(may_be.then_some(namespace)))
+    let same_api = context::same_api(mode, place);
+    let flags = context::place_flags(&args.place);
+    error.next(mode.login_command_of(may_be.then_some(namespace)) + &same_api + &flags)
 }

@@ -240,6 +240,8 @@ impl Proposal {
             api_db: path(&self.database),
             token_file: None,
             trust_loopback: self.trust_loopback.value() == Some("true"),
+            // The token that is stored tells it.
+            ttl_seconds: None,
         }
     }
 }

@@ -44,6 +44,7 @@ fn release(args: &BrokerHomesArgs, homes: &Homes, out: &mut dyn Write) -> Result
             api_db: None,
             token_file: None,
             trust_loopback: false,
+            ttl_seconds: None,
         }),
         owner: &owner,
         token_command: hook.env.get(VARIABLE).map(String::as_str),

@@ -20,16 +20,20 @@ pub(super) struct File {
     pub document: Document,
 }
 
-/// Refuses a document whose part that matters to us cannot be edited for sure, and points to the place. The document
-/// starts `depth` keys below the config's root.
-pub(super) fn check_our_part(document: &Document, depth: usize) -> Result<(), json5_edit::Error> {
+/// Refuses the document of a file whose part that matters to us cannot be edited for sure, and points to the place. The
+/// document starts `depth` keys below the config's root.
+pub(super) fn check_our_part(path: &Path, document: &Document, depth: usize) -> Result<()> {
     // A key that stands twice: on the path to the entry's `env`, or a member that we write. An edit would change one
     // and leave the other, an old token perhaps.
     let env = ENV_VARS.iter().map(|name| (5, *name));
     let members = [(2, "enabled"), (2, "load"), (4, "enabled")].into_iter().chain(env);
     members
         .filter(|(parent, _)| *parent >= depth)
-        .try_for_each(|(parent, key)| document.refuse_duplicates(&[&ENV_PATH[depth..parent], &[key]].concat()))?;
+        .try_for_each(|(parent, key)| document.refuse_duplicates(&[&ENV_PATH[depth..parent], &[key]].concat()))
+        // OpenClaw finds nothing wrong with it.
+        .map_err(|error| {
+            unreadable(path, error).next("put into one of the two what both hold, and take the other one out")
+        })?;
     // What is no object on that path. `entry::find` refuses it too, but knows no file and no line.
     let mut at = document.value();
     for end in depth + 1..=ENV_PATH.len() {
@@ -38,10 +42,11 @@ pub(super) fn check_our_part(document: &Document, depth: usize) -> Result<(), js
         };
         if !value.is_object() {
             let name = ENV_PATH[..end].join(".");
-            return Err(json5_edit::Error {
+            let error = json5_edit::Error {
                 reason: format!("{name} is {}, OpenClaw wants an object", kind(value)).into(),
                 position: document.position(&ENV_PATH[depth..end]),
-            });
+            };
+            return Err(unreadable(path, error));
         }
         at = value;
     }

@@ -1,6 +1,6 @@
 //! The files that a config includes: which they are, by OpenClaw's rules, and what is in them.
 
-use super::file::{File, check_our_part, unreadable};
+use super::file::{File, check_our_part};
 use crate::error::{Error, ExitCode, Result};
 use crate::home::OpenClawHome;
 use crate::openclaw::document;
@@ -79,7 +79,7 @@ fn read_one(home: &OpenClawHome, path: &Path, depth: Depth) -> Result<File> {
         Some(_) => {}
     }
     if let Some(depth) = depth {
-        check_our_part(&file.document, depth).map_err(|error| unreadable(path, error))?;
+        check_our_part(path, &file.document, depth)?;
     }
     Ok(file)
 }

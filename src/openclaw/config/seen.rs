@@ -1,6 +1,6 @@
 //! The config as it was read: which files, what they hold, and what they mean together.
 
-use super::file::{File, check_our_part, unreadable};
+use super::file::{File, check_our_part};
 use super::included;
 use crate::error::{Error, ExitCode, Result};
 use crate::home::OpenClawHome;
@@ -26,7 +26,7 @@ impl Seen {
     pub fn read(place: &OpenClawHome) -> Result<Self> {
         let config = &place.config;
         let main = File::read(config, document::parse)?;
-        check_our_part(&main.document, 0).map_err(|error| unreadable(config, error))?;
+        check_our_part(config, &main.document, 0)?;
         let (files, links, unread) = included::read(place, main)?;
         let mut backup = config.clone().into_os_string();
         backup.push(".bak");

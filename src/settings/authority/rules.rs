@@ -108,7 +108,7 @@ pub const RULES: [Rule; 37] = [
         &[
             (By::Flag, "`--ttl-seconds`"),
             (By::PersonEnvironment, "`SIGILUM_OWNER_TOKEN_TTL_SECONDS`"),
-            (By::Record, "(a renewal) the replaced token's"),
+            (By::Record, "(a renewal) the replaced token's, without one the record's"),
             (By::Default, "604800 s"),
         ],
     ),

@@ -116,7 +116,9 @@ pub const CASES: &[Case] = &[
         set_up: |world| {
             world.write_config("{}");
             // With it, it would be the home of a local one.
-            let _ = std::fs::remove_file(world.home.join(".sigilum/jwt-secret"));
+            for local in ["jwt-secret", "owner-bob.json"] {
+                let _ = std::fs::remove_file(world.home.join(".sigilum").join(local));
+            }
         },
         first: SHOW,
         step: STORE,

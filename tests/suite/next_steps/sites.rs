@@ -441,6 +441,11 @@ pub const SITES: &[Site] = &[
     Site("openclaw::config", r#""end that program"#, Person(BY_ITSELF)),
     Site("openclaw::config::commit", r#""look at the disk"#, Person(MACHINE)),
     Site("openclaw::config::file", r#""run the command again"#, Person(BY_ITSELF)),
+    Site(
+        "openclaw::config::file",
+        r#""put into one of the two"#,
+        Test("a_key_that_stands_twice_is_refused_with_its_place"),
+    ),
     Site("openclaw::config::file", "CORRECT_IT", Person(EDIT)),
     Site("openclaw::config::file", "CORRECT_IT)", Person(EDIT)),
     Site(
@@ -693,7 +698,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::service::secret_set",
-        r#"format!("sigilum-authz-notify service add"#,
+        "options::add_connection",
         Case("a secret of no connection"),
     ),
     Site("cmd::service::site", r#""give --source-home"#, Case("no database")),
