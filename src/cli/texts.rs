@@ -259,8 +259,8 @@ Examples:
 
 Environment: OPENCLAW_STATE_DIR, OPENCLAW_HOME, OPENCLAW_PROFILE, OPENCLAW_CONFIG_PATH, SIGILUM_NAMESPACE
 
-Exit codes: 0 for every answer, also one that says what is wrong; 2 what was read is no event; with --event, 6 the \
-broker cannot be asked";
+Exit codes: 0 for every answer, also one that says what is wrong; 2 what was read is no event; with --event also \
+3 openclaw.json cannot be read, 4 nobody is logged in, 6 the broker cannot be asked";
 
 pub(super) const HOOK_UNINSTALL: &str = "\
 Examples:

@@ -801,7 +801,12 @@ fn a_first_login_is_at_the_api_that_the_hooks_one_has() {
         .expect(0);
     let other = env.run(["auth", "switch", "carl"]).expect(1).stderr;
     let status = env.run(["auth", "status", "--namespace", "carl"]).expect(4).stderr;
-    for told in [other, status] {
+    let refresh = env.run(["auth", "refresh", "--namespace", "carl"]).expect(4).stderr;
+    assert!(
+        refresh.contains("could not make a token, carl is not logged in here"),
+        "{refresh}"
+    );
+    for told in [other, status, refresh] {
         let step = told.split("next: sigilum-authz-notify ").nth(1).unwrap();
         assert!(step.contains(url), "{told}");
         let words = shell_words::split(step.lines().next().unwrap()).unwrap();

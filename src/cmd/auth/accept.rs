@@ -31,7 +31,7 @@ pub(super) fn how_to_get_a_token(owner: &Owner, place: &OpenClawHome) -> Result<
     let log_in = Mode::OssLocal.login_command(&owner.namespace.value);
     // Somebody was logged in here.
     if settings::hook_namespace(place)?.0.is_some() {
-        return Ok(log_in);
+        return Ok(context::login_command(owner, place, ""));
     }
     Ok(format!(
         "name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>"

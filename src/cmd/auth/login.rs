@@ -120,8 +120,17 @@ fn new_token(owner: &mut Owner, given: Option<Given>, env: &Env, place: &OpenCla
         return Ok(NewToken::Given(given));
     }
     if owner.mode.value == Mode::Managed {
-        let error = Error::new(ExitCode::Token, "Managed mode requires an explicit owner JWT");
-        return Err(error.next(accept::how_to_get_a_token(owner, place)?));
+        // No mode was given, and another namespace has the hook, at a local API.
+        let is_stranger =
+            context::login_mode(owner, place) == Mode::OssLocal && settings::hook_namespace(place)?.0.is_some();
+        let what = match is_stranger {
+            false => "Managed mode requires an explicit owner JWT".to_owned(),
+            true => format!(
+                "could not make a token, {} is not logged in here",
+                owner.namespace.value
+            ),
+        };
+        return Err(Error::new(ExitCode::Token, what).next(accept::how_to_get_a_token(owner, place)?));
     }
     owner::agree_on_checkout(owner, place)?;
     let api = LocalApi::find(owner, place)?;

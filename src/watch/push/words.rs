@@ -74,9 +74,13 @@ impl Says<'_> {
     }
 
     fn requests(&self, fresh: &[(AuthorizationRequest, bool)], shown: &[(AuthorizationRequest, bool)]) -> String {
-        let wait = match fresh.len() {
-            1 => "a new request waits".to_owned(),
-            count => format!("{count} new requests wait"),
+        let new = fresh.iter().filter(|(_, again)| !again).count();
+        let wait = match (fresh.len(), new) {
+            (1, 1) => "a new request waits".to_owned(),
+            (1, _) => "a request waits again".to_owned(),
+            (count, 0) => format!("{count} requests wait again"),
+            (count, new) if new == count => format!("{count} new requests wait"),
+            (count, _) => format!("{count} requests wait"),
         };
         let mut lines = vec![format!(
             "Sigilum: {wait} for your approval in namespace {}.",
