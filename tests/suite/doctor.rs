@@ -1071,8 +1071,8 @@ fn tokens_and_what_stands_beside() {
             state: "warn",
             code: 0,
             text: "; not logged in; API: not checked: ",
-            next: "sigilum-authz-notify auth login --mode oss-local --namespace bob",
-            after: NotRun,
+            next: "sigilum-authz-notify auth login --mode oss-local --namespace bob --api-url <api>",
+            after: Gone,
             set_up: |home| {
                 let token = home.api.token("bob", 9000);
                 home.env.write(".openclaw/.sigilum/owner-token-bob.jwt", token);
@@ -1794,20 +1794,21 @@ fn an_older_home_that_a_new_one_would_hide_is_named() {
     let older = env.home().join(".clawdbot");
     let hides = "could not set anything up here, it would hide what OpenClaw uses: ";
     let hides = format!("{hides}{}\n", older.display());
-    let check = |hides: &str| {
+    let check = |hides: &str, next: &str| {
         for command in ["doctor", "hook status", "auth status"] {
             let run = env.run(command.split(' ')).args(["--namespace", "alice"]);
             let told = run.env("PATH", "/usr/bin:/bin").output();
             let shown = told.stdout + &told.stderr;
             assert_eq!(told.code, 3, "{command}: {shown}");
             assert!(shown.contains(hides), "{command}: {shown}");
-            assert!(shown.contains("next: openclaw doctor; "), "{command}: {shown}");
+            assert!(shown.contains(next), "{command}: {shown}");
             assert!(!shown.contains("onboard"), "{command}: {shown}");
         }
     };
-    check(&hides);
+    check(&hides, "next: openclaw doctor; ");
     std::fs::create_dir(env.openclaw()).unwrap();
-    check(&hides.replace(".clawdbot\n", ".clawdbot/clawdbot.json\n"));
+    let room = format!("next: rmdir {} && openclaw doctor; ", env.openclaw().display());
+    check(&hides.replace(".clawdbot\n", ".clawdbot/clawdbot.json\n"), &room);
 }
 
 #[test]

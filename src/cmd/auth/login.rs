@@ -115,14 +115,21 @@ struct Done {
 }
 
 /// The token that a person gave, or what one is signed with.
-fn new_token(owner: &mut Owner, given: Option<Given>, env: &Env, place: &OpenClawHome) -> Result<NewToken> {
+fn new_token(
+    owner: &mut Owner,
+    given: Option<Given>,
+    action: Action,
+    env: &Env,
+    place: &OpenClawHome,
+) -> Result<NewToken> {
     if let Some(given) = given {
         return Ok(NewToken::Given(given));
     }
     if owner.mode.value == Mode::Managed {
-        // No mode was given, and another namespace has the hook, at a local API.
-        let is_stranger =
-            context::login_mode(owner, place) == Mode::OssLocal && settings::hook_namespace(place)?.0.is_some();
+        // Another namespace has the hook, at a local API.
+        let is_stranger = action == Action::Refresh
+            && context::login_mode(owner, place) == Mode::OssLocal
+            && settings::hook_namespace(place)?.0.is_some();
         let what = match is_stranger {
             false => "Managed mode requires an explicit owner JWT".to_owned(),
             true => format!(
@@ -162,7 +169,7 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     if !args.force {
         store::refuse_foreign(&owner.token_file)?;
     }
-    let token = new_token(&mut owner, given, env, place)?;
+    let token = new_token(&mut owner, given, action, env, place)?;
     if let NewToken::Given(given) = &token {
         tell_of_doubts(given, args, now);
     }

@@ -62,7 +62,7 @@ pub const CASES: &[Case] = &[
         first: &["auth", "login", "--namespace", "alice"],
         env: &[("SIGILUM_MODE", "local")],
         step: "unset SIGILUM_MODE;",
-        then: Then::Says("alice is not logged in here"),
+        then: Then::Says("Managed mode requires"),
         ..CASE
     },
     Case {
