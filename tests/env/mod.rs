@@ -16,11 +16,12 @@ pub mod watching;
 use rustix::net;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::thread::JoinHandle;
 
 /// The binary under test.
@@ -78,8 +79,18 @@ pub struct Output {
     pub stderr: String,
 }
 
+/// Whether nobody listens where a local login has its API: many tests log in there, and nothing shall answer.
+fn is_default_port_free() -> bool {
+    static FREE: OnceLock<bool> = OnceLock::new();
+    *FREE.get_or_init(|| TcpStream::connect((Ipv4Addr::LOCALHOST, 8787)).is_err())
+}
+
 impl TestEnv {
     pub fn new() -> Self {
+        assert!(
+            is_default_port_free(),
+            "something listens on 127.0.0.1:8787, a local Sigilum API perhaps: the tests are not for it, stop it first"
+        );
         let dir = tempfile::tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
         Self { dir }

@@ -872,3 +872,33 @@ fn a_reader_that_goes_away_is_no_error_to_tell() {
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
+
+/// As OpenClaw does: its strings may hold what ours cannot, and beside it the signs of an icon font.
+#[test]
+fn half_of_a_surrogate_pair_stays_through_every_command() {
+    let env = TestEnv::new();
+    let theirs = "{ui: {name: 'cut \\ud83d', icon: '\u{ea60}'}, /* theirs */ agents: {a: '\\udc00'}}";
+    env.write_config(theirs);
+    let on = ["--enable-authz-notify", "true"];
+    let commands: [&[&str]; 6] = [
+        &["hook", "install"],
+        &["auth", "refresh", "--print-token=false", "--ttl-seconds", "5000"],
+        &["watch", "--once"],
+        &["auth", "status"],
+        &["hook", "status"],
+        &["auth", "logout"],
+    ];
+    env.run(local(&on)).expect(0);
+    for command in commands {
+        env.run(command).env("PATH", "").output();
+        let config = read(env.config());
+        for part in [
+            "ui: {name: 'cut \\ud83d', icon: '\u{ea60}'}, /* theirs */",
+            "agents: {a: '\\udc00'",
+        ] {
+            assert!(config.contains(part), "{command:?}: {config}");
+        }
+        let holds = config.contains("SIGILUM_OWNER_TOKEN: 'ey");
+        assert_eq!(holds, command != ["auth", "logout"], "{command:?}: {config}");
+    }
+}

@@ -17,7 +17,7 @@ pub use scan::MAX_DEPTH;
 
 use edit::edit;
 use error::position;
-use read::{decode, is_stand_in, key_name, read};
+use read::{STAND_INS, decode, is_stand_in, key_name, read};
 use scan::{Kind, Tree};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -66,11 +66,11 @@ impl Document {
     /// [`MAX_DEPTH`], and for the few texts that the README lists as limits.
     pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, Error> {
         let (text, start, stands_in) = decode(text.as_ref())?;
-        Self::read(text.into_owned(), start, stands_in)
+        Self::read(text.into_owned(), start, stands_in, STAND_INS[0])
     }
 
-    fn read(text: String, start: usize, stands_in: bool) -> Result<Self, Error> {
-        let (tree, value) = read(&text[start..])?;
+    fn read(text: String, start: usize, stands_in: bool, halves_as: u32) -> Result<Self, Error> {
+        let (tree, value) = read(&text[start..], halves_as)?;
         Ok(Self {
             text,
             stands_in,
@@ -82,7 +82,7 @@ impl Document {
 
     /// What the text means, as the `json5` crate reads it. Of a key that stands twice the last value counts. What JSON
     /// has no word for has a stand-in: `NaN` and the infinities are `null`, half of a surrogate pair (`"\ud83d"` alone)
-    /// is the private-use character 0x1000 behind it (U+E83D), a byte that is no UTF-8 is U+10F700 and its number.
+    /// is a private-use character that the text does not have (U+E83D, as a rule), a byte that is no UTF-8 is U+10F700 and its number.
     pub fn value(&self) -> &Value {
         &self.value
     }
@@ -113,7 +113,7 @@ impl Document {
     pub fn with_text(&self, text: String) -> Result<Self, Error> {
         let start = read::start(&text);
         let new = !bytes::has_stand_in(&self.text) && bytes::has_stand_in(&text);
-        Self::read(text, start, self.stands_in || new)
+        Self::read(text, start, self.stands_in || new, self.halves_as())
     }
 
     /// Whether the text says nothing at all: no member or element, and no comment.
@@ -197,7 +197,8 @@ impl Document {
     pub fn edit(&self, wanted: &Value) -> Result<Edited, Error> {
         let (text, mut splices) = edit(self.bare(), self.tree.as_ref(), &self.value, wanted);
         let halves = self.tree.as_ref().is_some_and(|tree| !tree.halves.is_empty());
-        if halves && splices.iter().any(|splice| splice.inserted.contains(is_stand_in)) {
+        let is_half = |c| is_stand_in(c, self.halves_as());
+        if halves && splices.iter().any(|splice| splice.inserted.contains(is_half)) {
             return Err(Error::new("half of a surrogate pair cannot be written"));
         }
         let is_byte_new =
@@ -212,11 +213,17 @@ impl Document {
             splice.offset += self.start;
         }
         let text = [&self.text[..self.start], &text].concat();
-        let document = Self::read(text, self.start, self.stands_in).map_err(|error| Error::bug(&error.to_string()))?;
+        let document = Self::read(text, self.start, self.stands_in, self.halves_as());
+        let document = document.map_err(|error| Error::bug(&error.to_string()))?;
         if document.value != *wanted || self.stands_in && bytes::to_text(&document.to_bytes()) != document.text {
             return Err(Error::bug("the new text does not have the wanted value"));
         }
         Ok(Edited { document, splices })
+    }
+
+    /// Where the block of characters begins that halves of surrogate pairs are read as.
+    fn halves_as(&self) -> u32 {
+        self.tree.as_ref().map_or(STAND_INS[0], |tree| tree.stand_ins)
     }
 
     /// The text without its byte order mark: what offsets and positions count from.

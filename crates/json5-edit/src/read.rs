@@ -45,17 +45,22 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(Cow<'_, str>, usize, bool), Error>
 }
 
 /// Both parsers' view of a text.
-pub(crate) fn read(text: &str) -> Result<(Option<Tree>, Value), Error> {
+///
+/// Halves of surrogate pairs are read as characters from `stand_ins` on, where the text has none of these.
+pub(crate) fn read(text: &str, stand_ins: u32) -> Result<(Option<Tree>, Value), Error> {
     let blank = |c: char| c.is_whitespace() || c == '\u{FEFF}';
     if text.trim_matches(blank).is_empty() {
         return Ok((None, Value::Object(Map::new())));
     }
-    let tree = scan(text).map_err(|error| nul(text).unwrap_or(error))?;
-    if let Some(&half) = tree.halves.first()
-        && has_stand_in(text)
-    {
-        let reason = "half of a surrogate pair, in a text that also has private-use characters from U+E800 to U+EFFF";
-        return Err(Error::at(text, half, reason));
+    let mut tree = scan(text).map_err(|error| nul(text).unwrap_or(error))?;
+    tree.stand_ins = stand_ins;
+    if let Some(&half) = tree.halves.first() {
+        let mut blocks = [stand_ins].into_iter().chain(STAND_INS);
+        tree.stand_ins = blocks.find(|first| !has_stand_in(text, *first)).ok_or_else(|| {
+            let reason = "half of a surrogate pair, in a text that also has private-use characters of each kind: from \
+                          U+E000, U+E800 and U+F000 on";
+            Error::at(text, half, reason)
+        })?;
     }
     let whole = Span {
         start: 0,
@@ -129,27 +134,30 @@ pub(crate) fn key_name<'a>(text: &'a str, tree: &Tree, key: Span) -> Cow<'a, str
 // ---- Halves of surrogate pairs ----
 //
 // JavaScript's strings may hold half of a surrogate pair ("\ud83d" alone, left where a text was cut inside an emoji),
-// Rust's may not, and so neither `json5` nor `Value`. Each is read as the private-use character 0x1000 behind it: its
-// escape has the same length, and two different halves stay two different strings. A text that has such characters
-// besides is refused, and so is an edit that would write one: nobody could say which was meant.
+// Rust's may not, and so neither `json5` nor `Value`. Each is read as a private-use character: its escape has the same
+// length, and two different halves stay two different strings. There are three blocks of these, and one is taken of which
+// the text has none. A text that has some of each is refused, and so is an edit that would write one of the block that is
+// in use: nobody could say which was meant.
 
-/// How far from a half its stand-in is.
-const STAND_IN: u32 = 0x1000;
+/// Where the blocks begin that halves are read in, the likeliest first.
+pub(crate) const STAND_INS: [u32; 3] = [0xE800, 0xE000, 0xF000];
+/// The first half of a surrogate pair, and how many there are.
+const HALVES: (u32, u32) = (0xD800, 0x800);
 
-/// Whether a half of a surrogate pair may be read as `c`.
-pub(crate) fn is_stand_in(c: char) -> bool {
-    matches!(c, '\u{E800}'..='\u{EFFF}')
+/// Whether half of a surrogate pair may be read as `c`, in the block that begins there.
+pub(crate) fn is_stand_in(c: char, first: u32) -> bool {
+    (first..first + HALVES.1).contains(&u32::from(c))
 }
 
-/// Whether a text has stand-ins of its own, as characters or as escapes.
-fn has_stand_in(text: &str) -> bool {
+/// Whether a text has characters of a block, as such or as escapes.
+fn has_stand_in(text: &str, first: u32) -> bool {
     let escape = |(at, _)| {
-        matches!(
-            text.as_bytes()[at..],
-            [_, _, b'e' | b'E', b'8' | b'9' | b'a'..=b'f' | b'A'..=b'F', ..]
-        )
+        let code = text
+            .get(at + 2..at + 6)
+            .and_then(|code| u32::from_str_radix(code, 16).ok());
+        code.and_then(char::from_u32).is_some_and(|c| is_stand_in(c, first))
     };
-    text.contains(is_stand_in) || text.match_indices("\\u").any(escape)
+    text.contains(|c| is_stand_in(c, first)) || text.match_indices("\\u").any(escape)
 }
 
 /// What stands in a span, as the second parser can read it: with a stand-in for each half of a surrogate pair.
@@ -163,7 +171,7 @@ fn readable<'a>(text: &'a str, tree: &Tree, span: Span) -> Cow<'a, str> {
     for &at in halves {
         let half = u32::from_str_radix(&text[at + 2..at + 6], 16).unwrap_or_default();
         readable += &text[done..at];
-        readable += &format!("\\u{:04x}", half + STAND_IN);
+        readable += &format!("\\u{:04x}", half - HALVES.0 + tree.stand_ins);
         done = at + 6;
     }
     readable += &text[done..span.end];

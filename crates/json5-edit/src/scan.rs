@@ -50,6 +50,8 @@ pub(super) struct Tree {
     pub depth: usize,
     /// Where halves of surrogate pairs are escaped alone, in strings.
     pub halves: Vec<usize>,
+    /// Where the block of characters begins that they are read as.
+    pub stand_ins: u32,
 }
 
 impl Span {

@@ -46,14 +46,16 @@ fn what_is_refused_and_where() {
         (b"{ a: '\\ud80' }", "this \\u escape is not a character", Some((1, 7))),
         (b"{ \\ud800: 1 }", "this \\u escape is not a character", Some((1, 3))),
         (
-            "{ a: '\\ud800', b: '\u{E800}' }".as_bytes(),
-            "half of a surrogate pair, in a text that also has private-use characters from U+E800 to U+EFFF",
+            "{ a: '\\ud800', b: '\u{E800}\u{F000}\\ue000' }".as_bytes(),
+            "half of a surrogate pair, in a text that also has private-use characters of each kind: from U+E000, U+E800 and \
+             U+F000 on",
             Some((1, 7)),
         ),
         (
-            b"{ a: '\\uEFFF\\uDFFF' }",
-            "half of a surrogate pair, in a text that also has private-use characters from U+E800 to U+EFFF",
-            Some((1, 13)),
+            b"{ a: '\\uEFFF\\uE7FF\\uF7FF\\uDFFF' }",
+            "half of a surrogate pair, in a text that also has private-use characters of each kind: from U+E000, U+E800 and \
+             U+F000 on",
+            Some((1, 25)),
         ),
         (b"{ /* a: 1 }", "this comment is never closed", Some((1, 3))),
         (b"{ a: 1 } / x", "expected a comment after /", Some((1, 10))),
@@ -213,6 +215,28 @@ fn half_of_a_surrogate_pair_is_not_written() {
         let error = document.set(path, value).unwrap_err();
         assert_eq!(error.to_string(), "half of a surrogate pair cannot be written");
         assert_eq!(document.as_str(), before);
+    }
+}
+
+#[test]
+fn half_of_a_surrogate_pair_stands_beside_signs_of_an_icon_font() {
+    for (icons, half) in [
+        ("", "\u{E83D}"),
+        ("\u{F02D}", "\u{E83D}"),
+        ("\u{EA60}", "\u{E03D}"),
+        ("\\ueb00", "\u{E03D}"),
+        ("\u{EA60}\\uE7A1", "\u{F03D}"),
+    ] {
+        let text = format!(r"{{ a: '\ud83d', b: '{icons}', c: 1 }}");
+        let mut document = Document::parse(&text).unwrap();
+        assert_eq!(document.value()["a"], half, "{text}");
+        // Also where the sign goes with the edit.
+        for (key, value) in [("c", json!(2)), ("b", json!("plain"))] {
+            document.set(&[key], value).unwrap();
+            assert_eq!(document.value()["a"], half, "{text}");
+        }
+        assert_eq!(document.as_str(), r"{ a: '\ud83d', b: 'plain', c: 2 }");
+        assert!(document.set(&["c"], half).is_err(), "{text}");
     }
 }
 
