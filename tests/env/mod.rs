@@ -177,6 +177,57 @@ impl TestEnv {
     }
 }
 
+impl TestEnv {
+    /// A line, by a shell that finds our program first, then what lies in `~/bin`.
+    pub fn shell(&self, line: &str) -> Run {
+        let ours = Path::new(BINARY).parent().unwrap().display();
+        let path = std::env::var("PATH").unwrap();
+        let path = format!("{ours}:{}:{path}", self.home().join("bin").display());
+        self.run_program("/bin/sh".as_ref(), ["-c", line]).env("PATH", path)
+    }
+
+    /// A step's command, as it is printed, then one of ours in the same shell.
+    pub fn step_then(&self, step: &str, words: &[impl AsRef<str>]) -> Run {
+        let step = command_of(step);
+        self.shell(&format!(
+            "{step} >/dev/null || exit 99\nexec sigilum-authz-notify {}",
+            shell_words::join(words)
+        ))
+    }
+
+    /// The command of the step that was told last, as it is printed.
+    #[track_caller]
+    pub fn carry_out(&self, said: &Output) -> Run {
+        self.shell(command_of(said.step()))
+    }
+}
+
+/// The command of a step: words and a colon may stand before it, a semicolon and words behind, or the fields of a log.
+pub fn command_of(step: &str) -> &str {
+    let command = step.rsplit_once(": ").map_or(step, |(_, command)| command);
+    let command = command.split("; ").next().unwrap();
+    command.split(" home=").next().unwrap()
+}
+
+/// The flags of a step `add <flags>`, up to a comma, a semicolon or "or".
+#[track_caller]
+pub fn added(step: &str) -> Vec<String> {
+    let flags = step.strip_prefix("add ").unwrap_or_else(|| panic!("no flags: {step}"));
+    let ends = [", ", "; ", " or "];
+    let flags = ends.iter().fold(flags, |flags, end| flags.split(end).next().unwrap());
+    shell_words::split(flags).unwrap()
+}
+
+impl Output {
+    /// The step that was told last.
+    #[track_caller]
+    pub fn step(&self) -> &str {
+        let lines = self.stdout.lines().chain(self.stderr.lines());
+        let step = lines.filter_map(|line| Some(line.split_once("next: ")?.1)).last();
+        step.unwrap_or_else(|| panic!("no step: {self:#?}"))
+    }
+}
+
 impl Run {
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);

@@ -17,9 +17,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What begins a next step in the code.
-const SIGNS: [&str; 6] = [
+const SIGNS: [&str; 7] = [
     ".next(",
     "\\n  next: ",
+    "\"  next: ",
     "Finding::warn(",
     "Finding::fail(",
     "Finding::warning_of(",

@@ -5,7 +5,7 @@
 use crate::env::{self, Run, TestEnv};
 
 use env::mode;
-use env::watching::managed_token;
+use env::watching::{Watcher, managed_token};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -17,7 +17,8 @@ fn unit_of(env: &TestEnv) -> PathBuf {
     env.home().join(".config/systemd/user").join(UNIT)
 }
 
-/// A user manager that loads what lies in its folder, and writes down what it is told. `refuses`: what it fails at.
+/// A user manager that loads what lies in its folder, and writes down what it is told. `refuses`: what it fails at;
+/// all that it is asked, while there is `~/asleep`.
 struct Manager {
     env: TestEnv,
     path: String,
@@ -29,10 +30,12 @@ impl Manager {
         let script = format!(
             "#!/bin/sh\n\
              echo \"$*\" >> '{log}'\n\
+             [ -e '{asleep}' ] && exit 1\n\
              [ \"$2\" = '{refuses}' ] && exit 1\n\
              [ \"$2\" = show ] && [ -e '{unit}' ] && echo '{unit}'\n\
              exit 0\n",
             log = env.home().join("told").display(),
+            asleep = env.home().join("asleep").display(),
             unit = unit_of(&env).display(),
         );
         let program = env.write("bin/systemctl", script);
@@ -135,6 +138,37 @@ fn the_unit_is_installed_on_a_fresh_home_and_taken_out_again() {
         .env("XDG_CONFIG_HOME", &elsewhere)
         .expect(0);
     assert!(elsewhere.join("systemd/user").join(UNIT).exists());
+}
+
+/// Where no service manager can be asked, what is to be done instead does it.
+#[test]
+fn what_is_said_beside_a_unit_is_carried_out() {
+    let manager = Manager::new("nothing");
+    let env = &manager.env;
+    env.login().expect(0);
+    let told = env.run(["watch", "--install-unit"]).env("PATH", "/nowhere").expect(0);
+    let mut watcher = Watcher::start(env.shell(&format!("exec {}", told.step())));
+    env.run(["watch", "--check"]).expect(0);
+    assert_eq!(watcher.stop(), 0);
+
+    let asleep = env.home().join("asleep");
+    fs::write(&asleep, "").unwrap();
+    let told = manager.run("watch --install-unit").expect(0);
+    fs::remove_file(&asleep).unwrap();
+    manager.told();
+    env.carry_out(&told).expect(0);
+    assert_eq!(manager.told(), START);
+    let again = manager.run("watch --install-unit").expect(0).stdout;
+    assert!(again.contains("it runs, and starts with every session"), "{again}");
+
+    fs::write(&asleep, "").unwrap();
+    let told = manager.run("watch --remove-unit").expect(0);
+    fs::remove_file(&asleep).unwrap();
+    manager.told();
+    env.shell(told.step()).expect(0);
+    assert_eq!(manager.told(), ["stop sigilum-authz-notify.service", "daemon-reload"]);
+    let again = manager.run("watch --remove-unit").expect(0).stdout;
+    assert!(again.contains("There is no unit"), "{again}");
 }
 
 #[test]

@@ -373,6 +373,21 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::watch::unit",
+        "{}\", in_the_foreground(",
+        Test("what_is_said_beside_a_unit_is_carried_out"),
+    ),
+    Site(
+        "cmd::watch::unit",
+        "{}\", start(",
+        Test("what_is_said_beside_a_unit_is_carried_out"),
+    ),
+    Site(
+        "cmd::watch::unit",
+        "{}\", stop(",
+        Test("what_is_said_beside_a_unit_is_carried_out"),
+    ),
+    Site(
+        "cmd::watch::unit",
         r#"format!("sigilum-authz-notify watch --remove-unit"#,
         Test("a_unit_that_serves_another_home_is_not_replaced"),
     ),

@@ -3,7 +3,7 @@
 use crate::env::api::Api;
 use crate::env::gateway::Gateway;
 use crate::env::watching::{Watcher, token};
-use crate::env::{BINARY, Output, Run, TestEnv};
+use crate::env::{BINARY, Output, Run, TestEnv, added, command_of};
 use std::cell::RefCell;
 use std::os::unix::fs::PermissionsExt;
 use std::panic::catch_unwind;
@@ -211,25 +211,9 @@ fn steps(output: &Output) -> Vec<(String, String)> {
     (1..lines.len()).filter_map(step).collect()
 }
 
-/// The command of a step: words and a colon may stand before it, a semicolon and words behind, or the fields of a log.
-fn command_of(step: &str) -> &str {
-    let command = step.rsplit_once(": ").map_or(step, |(_, command)| command);
-    let command = command.split("; ").next().unwrap();
-    command.split(" home=").next().unwrap()
-}
-
 /// Whether a step begins so, or does after the variables that say where OpenClaw's home is.
 fn begins(step: &str, wanted: &str) -> bool {
     step.starts_with(wanted) || (step.starts_with("OPENCLAW_") && step.contains(&format!("' {wanted}")))
-}
-
-/// The flags of `add <flags>`.
-fn added(step: &str) -> Vec<String> {
-    let flags = step.strip_prefix("add ").unwrap_or_else(|| panic!("no flags: {step}"));
-    let flags = [", ", "; ", " or "]
-        .iter()
-        .fold(flags, |flags, end| flags.split(end).next().unwrap());
-    shell_words::split(flags).unwrap()
 }
 
 pub fn try_all(cases: &[Case]) {
