@@ -441,8 +441,8 @@ fn it_says_where_a_broker_protects_nothing() {
     assert!(output.stderr.contains(told), "{}", output.stderr);
     assert!(users.env.stored().is_some() && !users.kept("owner-token-alice.jwt").exists());
 
-    // The broker's own, which the gateway's user may read and write all the same.
-    give(&checkout.root, BROKER);
+    // The broker's own by the step, which the gateway's user may read and write all the same.
+    users.env.carry_out(&output).expect(0);
     chmod(&checkout.root, 0o755);
     for folder in ["apps", "apps/api"] {
         chmod(checkout.root.join(folder), 0o755);

@@ -196,7 +196,8 @@ fn what_only_stands_for_a_secret_signs_nothing() {
             output.stderr
         );
         assert!(!env.openclaw().exists());
-        env.login().expect(0);
+        let again = env.step_then(output.step(), &[&["auth"], &login(&[])[..]].concat());
+        again.env("JWT_SECRET", value).expect(0);
 
         let checkout = FakeCheckout::new(&env);
         let command = login(&["--source-home", checkout.root.to_str().unwrap()]);
@@ -206,12 +207,14 @@ fn what_only_stands_for_a_secret_signs_nothing() {
             "{value}: {}",
             output.stderr
         );
+        let again = env.step_then(output.step(), &command);
+        again.env("JWT_SECRET", value).expect(0);
         std::fs::write(
             checkout.api(".dev.vars"),
             format!("JWT_SECRET='{}'\n", value.trim_end()),
         )
         .unwrap();
-        let output = env.run(command).expect(7);
+        let output = env.run(&command).expect(7);
         let file = checkout.api(".dev.vars");
         let says = format!("into {}, or: export JWT_SECRET=<secret>", file.display());
         assert!(
@@ -220,6 +223,8 @@ fn what_only_stands_for_a_secret_signs_nothing() {
             output.stderr
         );
         assert!(output.stderr.contains(&says), "{value}: {}", output.stderr);
+        let step = output.step().replace("<secret>", JWT_SECRET);
+        env.step_then(&step, &command).expect(0);
     }
 }
 

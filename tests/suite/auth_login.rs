@@ -2,6 +2,7 @@
 
 use crate::env;
 
+use env::local_api::{FakeCheckout, JWT_SECRET};
 use env::{TestEnv, mode, now};
 use serde_json::{Value, json};
 use sigilum_authz_notify::token::claims::{self, Claims, Inspected};
@@ -113,6 +114,17 @@ fn a_secret_that_nobody_keeps_is_told_once() {
     assert_eq!(
         told(env.run(["auth", "refresh"]).env("JWT_SECRET", secret).expect(0)),
         1
+    );
+    // The checkout that has it, as the step says.
+    let checkout = FakeCheckout::new(&env);
+    let login = env.login().env("JWT_SECRET", JWT_SECRET);
+    assert_eq!(
+        told(
+            login
+                .args(["--source-home".as_ref(), checkout.root.as_os_str()])
+                .expect(0)
+        ),
+        0
     );
     // One of our own is kept, and the same one is not lost where it is in the environment too.
     let env = TestEnv::new();

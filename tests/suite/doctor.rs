@@ -2169,7 +2169,9 @@ fn every_text_knows_that_it_is_the_plugin() {
         serve.0.id(),
         home.env.openclaw().display()
     );
-    assert_eq!((refused.code, refused.stderr), (8, who));
+    assert_eq!((refused.code, refused.stderr.as_str()), (8, who.as_str()));
+    let stands = home.env.carry_out(&refused).expect(0).stdout;
+    assert!(stands.contains("Watcher: ") && !stands.contains("Problem:"), "{stands}");
 
     home.edit_config(|config| config["plugins"]["entries"]["sigilum-authz-notify"]["enabled"] = false.into());
     let told = log_in();

@@ -157,6 +157,30 @@ fn the_old_key_goes_once_the_gateway_uses_the_new_one() {
     assert_eq!(active(&desk), [sha256(&new), sha256(&other)]);
 }
 
+/// Nobody holds the lock while the gateway is waited for: another command may be done with the rotation by then.
+#[test]
+fn a_rotation_that_another_command_finished_is_told_with_where_to_look() {
+    let desk = Desk::new();
+    desk.add_linear([]).expect(0);
+    desk.gateway.keeps_its_keys();
+    let refused = std::thread::scope(|scope| {
+        let rotation = scope.spawn(|| desk.run(["service", "rotate-key", "linear"]).output());
+        while active(&desk).len() < 2 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        desk.run(["service", "rotate-key", "linear", "--finish"]).expect(0);
+        use_key(&desk.db(), &desk.read("service-api-key-linear"));
+        rotation.join().unwrap()
+    });
+    let says = "error: could not go on with the rotation: another command has finished it, or removed the service\n";
+    assert!(refused.code == 1 && refused.stderr.contains(says), "{refused:#?}");
+    let words = shell_words::split(refused.step()).unwrap();
+    assert_eq!(words[0], "sigilum-authz-notify");
+    let listed = desk.run(&words[1..]).expect(0).stdout;
+    assert!(listed.contains("linear"), "{listed}");
+    assert_eq!(active(&desk), [sha256(&desk.read("service-api-key-linear"))]);
+}
+
 #[test]
 fn both_keys_stay_where_the_gateway_is_not_seen_using_the_new_one() {
     type Case = (fn(&Desk), &'static [&'static str]);

@@ -1,7 +1,7 @@
 //! `setup`: questions at a terminal or flags alone, each step a command that could be typed, nothing written before a
 //! person agrees, and all of it taken out again by `hook uninstall --purge`.
 
-use crate::env::{self, Run, TestEnv};
+use crate::env::{self, Output, Run, TestEnv, added};
 
 use env::watching::managed_token;
 use serde_json::{Value, json};
@@ -268,7 +268,25 @@ fn without_a_terminal_a_missing_answer_is_a_usage_error() {
         );
         assert_eq!(files(env.home()), before);
         assert!(!env.openclaw().join(".sigilum").exists());
+        assert_steps_lead_through(flags, output);
     }
+}
+
+/// What is to be added, one step after the other, and then the commands run.
+#[track_caller]
+fn assert_steps_lead_through(flags: &str, mut output: Output) {
+    let env = home();
+    let mut flags = flags.to_owned();
+    while output.code == 2 {
+        let more = added(output.step()).join(" ").replace("<yours>", "alice");
+        assert!(!flags.contains(&more), "the same again: {flags}: {output:#?}");
+        flags = format!("{flags} {more}");
+        output = setup(&env, &flags).stdin(managed_token("alice", 5_000)).output();
+    }
+    assert!(
+        steps(&output.stdout)[0].contains(" auth login "),
+        "{flags}: {output:#?}"
+    );
 }
 
 #[test]

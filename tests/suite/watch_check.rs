@@ -2,7 +2,9 @@
 
 use crate::env::{self, TestEnv};
 
-use env::watching::Watcher;
+use env::api::Api;
+use env::command_of;
+use env::watching::{Watcher, wait_until};
 use serde_json::{Value, json};
 use sigilum_authz_notify::fs::FileLock;
 use sigilum_authz_notify::time::rfc3339;
@@ -18,6 +20,7 @@ fn a_probe_tells_a_watcher_that_lives_from_none() {
     let output = env.run(["watch", "--check"]).env("PATH", "/nowhere").expect(1);
     let step = "next: sigilum-authz-notify watch; it runs until it is stopped, so have whatever starts programs here start it\n";
     assert!(output.stderr.ends_with(step), "{}", output.stderr);
+    let by_hand = output.step().to_owned();
     let path = env.manager("exit 1");
     let none = |why: &str| {
         let output = env.run(["watch", "--check"]).env("PATH", &path).expect(1);
@@ -45,6 +48,24 @@ fn a_probe_tells_a_watcher_that_lives_from_none() {
     env.run(["watch", "--check"]).expect(0);
     assert_eq!(watcher.stop(), 0);
     none("stopped");
+    // Each step makes one that lives.
+    let mut watcher = Watcher::start(env.shell(&format!("exec {}", command_of(&by_hand))));
+    env.run(["watch", "--check"]).expect(0);
+    assert_eq!(watcher.stop(), 0);
+    let manager = r#"unit="$HOME/.config/systemd/user/sigilum-authz-notify.service"
+case "$2" in
+  show) [ ! -e "$unit" ] || echo "$unit" ;;
+  restart) sh -c "exec $(sed -n 's/^ExecStart=//p' "$unit")" </dev/null >/dev/null 2>&1 & echo $! >"$HOME/pid" ;;
+esac"#;
+    let told = env.run(["watch", "--check"]).env("PATH", &path).expect(1);
+    if cfg!(target_os = "linux") {
+        env.manager(manager);
+        env.carry_out(&told).expect(0);
+        let lives = wait_until(|| env.run(["watch", "--check"]).output().code == 0);
+        let pid = std::fs::read_to_string(env.home().join("pid")).unwrap();
+        env.shell(&format!("kill {pid}")).expect(0);
+        assert!(lives);
+    }
 }
 
 #[test]
@@ -109,13 +130,23 @@ fn what_is_overdue_is_told_with_its_own_exit_code() {
     ] {
         of(due, expires, error);
         let output = env.run(["watch", "--check"]).expect(code);
+        if code == 4 {
+            let looked = env.carry_out(&output).expect(0).stdout;
+            assert!(looked.contains("Watcher: ") && looked.contains("alice"), "{looked}");
+        }
         let said = output.stdout + &output.stderr;
         assert!(said.contains(says), "{due:?} {expires:?}: {said}");
     }
     of(Some(-3_600), Some(-7_200), None);
+    let id = "cl_0000000100000000000000001";
+    let api = Api::start(&env.secret());
+    api.add_claim(
+        "alice",
+        json!({"claim_id": id, "service": "mail", "status": "approved"}),
+    );
+    env.login().args(["--api-url", &api.url()]).expect(0);
     let approval = |age: i64| {
-        let approval =
-            json!({"claim_id": "cl_1", "namespace": "alice", "api": "http://127.0.0.1:9", "until": now - age});
+        let approval = json!({"claim_id": id, "namespace": "alice", "api": api.url(), "until": now - age});
         let list = json!({"approvals": [approval]});
         env.write(".openclaw/.sigilum/approvals.json", list.to_string());
     };
@@ -123,13 +154,13 @@ fn what_is_overdue_is_told_with_its_own_exit_code() {
     env.run(["watch", "--check"]).expect(0);
     approval(3_600);
     let output = env.run(["watch", "--check"]).expect(1);
-    let says = "error: the approval of cl_1 was to be taken back 1 h";
-    assert!(output.stderr.contains(says), "{}", output.stderr);
-    assert!(
-        output.stderr.contains("next: sigilum-authz-notify authz revoke cl_1"),
-        "{}",
-        output.stderr
-    );
+    let says = format!("error: the approval of {id} was to be taken back 1 h");
+    assert!(output.stderr.contains(&says), "{}", output.stderr);
+    let step = format!("sigilum-authz-notify authz revoke {id}");
+    assert!(output.step().starts_with(&step), "{}", output.stderr);
+    env.carry_out(&output).at_a_terminal("y\n");
+    assert_eq!(api.claim(id).unwrap()["status"], "revoked");
+    env.run(["watch", "--check"]).expect(0);
 }
 
 #[test]

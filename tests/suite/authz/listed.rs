@@ -3,7 +3,7 @@
 use super::{World, id, key};
 use crate::env::api::{Fault, iso};
 use crate::env::local_api::{FakeCheckout, pending_claim};
-use crate::env::{TestEnv, now};
+use crate::env::{TestEnv, added, now};
 use serde_json::{Value, json};
 
 fn listed(world: &World, words: &str) -> Vec<Value> {
@@ -366,6 +366,11 @@ fn which_request_is_meant() {
         [world.status(1), world.status(2), world.status(3)],
         ["approved", "rejected", "approved"]
     );
+    // What the refusal above says to add has the next one rejected.
+    world.request(4, "mail");
+    let refused = world.authz("reject --all").expect(2);
+    world.authz("reject --all").args(added(refused.step())).expect(0);
+    assert_eq!(world.status(4), "rejected");
 }
 
 /// Where the local API does not run, its database says what waits; nothing can be decided.

@@ -1,6 +1,8 @@
 //! The hook, its files, and the config.
 
 use super::world::{Act, CASE, Case, Then, World};
+use serde_json::json;
+use sigilum_authz_notify::process::pid_namespace;
 use std::os::unix::fs::symlink;
 
 const INSTALL: &[&str] = &["hook", "install"];
@@ -14,6 +16,11 @@ fn installed(world: &World) {
 fn watched(world: &World) {
     world.log_in("alice");
     world.watch();
+}
+
+/// OpenClaw's lock on the config.
+fn lock(world: &World) -> String {
+    format!("{}.lock", world.config.display())
 }
 
 const WATCH: &[&str] = &["watch"];
@@ -192,6 +199,36 @@ pub const CASES: &[Case] = &[
         first: &["hook", "install", "--ca-file", "~/none.pem"],
         step: "give a file of PEM certificates with --ca-file",
         act: Act::Type(&["hook", "install", "--ca-file", "~/ca.pem"]),
+        ..CASE
+    },
+    Case {
+        name: "a lock that nobody can read",
+        set_up: |world| drop(world.env.write(lock(world), "garbage")),
+        first: INSTALL,
+        step: "if no OpenClaw command is running: rm -r ",
+        ..CASE
+    },
+    Case {
+        name: "a takeover of somebody else's",
+        set_up: |world| {
+            let dead = json!({"pid": 4_000_000, "starttime": 5, "pid_namespace": pid_namespace()});
+            world.env.write(lock(world), dead.to_string());
+            world.env.write(format!("{}.reclaim/note", lock(world)), "");
+        },
+        first: INSTALL,
+        step: "if no OpenClaw command is running: rm -r ",
+        only_default: true,
+        ..CASE
+    },
+    Case {
+        name: "a renewal without the API's secret",
+        set_up: |world| {
+            installed(world);
+            world.remove(".sigilum/owner-token-alice.jwt");
+            world.remove(".sigilum/jwt-secret");
+        },
+        first: &["watch", "--once"],
+        step: "sigilum-authz-notify auth login --mode oss-local --namespace alice",
         ..CASE
     },
     Case {

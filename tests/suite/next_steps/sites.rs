@@ -512,12 +512,12 @@ pub const SITES: &[Site] = &[
     Site(
         "openclaw::lock",
         r#"format!("if no OpenClaw command is running: rm -r"#,
-        Test("home_and_files"),
+        Case("a lock that nobody can read"),
     ),
     Site(
         "openclaw::lock",
         r#"format!("if no OpenClaw command is running: {command}"#,
-        Test("home_and_files"),
+        Case("a takeover of somebody else's"),
     ),
     Site("openclaw::selection", "", Case("other hooks that would run")),
     // the watcher
@@ -543,7 +543,11 @@ pub const SITES: &[Site] = &[
         r#""put the local API's own secret"#,
         Person("a person knows the secret"),
     ),
-    Site("watch::actions", "owner.mode.value.login_command", Case("no token")),
+    Site(
+        "watch::actions",
+        "owner.mode.value.login_command",
+        Case("a renewal without the API's secret"),
+    ),
     Site(
         "watch::actions",
         "why.next()",
@@ -702,7 +706,7 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::service::rotate_key",
         r#""sigilum-authz-notify service list"#,
-        Case("removed, and not there"),
+        Test("a_rotation_that_another_command_finished_is_told_with_where_to_look"),
     ),
     Site("cmd::service::secret_set", r#""add one of"#, Case("no secret")),
     Site("cmd::service::secret_set", "why)", Person(SECRET)),
