@@ -47,6 +47,8 @@ pub enum Fault {
     Html,
     /// Answers, then is gone: nothing listens any more.
     Die,
+    /// This status with these words.
+    Status(u16, &'static str),
     /// 500 with these words.
     Say(&'static str),
     /// Whatever a hostile other side thinks of, in the place of the work.
@@ -167,6 +169,11 @@ impl Gateway {
             .faults
             .push((method.to_owned(), part.to_owned(), fault, times));
         self
+    }
+
+    /// From now on it behaves.
+    pub fn clear(&self) {
+        self.lock().faults.clear();
     }
 
     /// Kills the process `pid` (once the test has put it there) at the request number `request`, from 0.
@@ -357,6 +364,7 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>, gone: &AtomicBool, port: 
     let (status, body) = match fault {
         Some(Fault::DropBefore) => return Ok(()),
         Some(Fault::Fail) => (500, error("failed to list connections", "")),
+        Some(Fault::Status(status, words)) => (status, error(words, "")),
         Some(Fault::Say(words)) => (500, error(words, "")),
         Some(Fault::Forbid(code)) => (403, error("admin endpoints require something else", code)),
         Some(Fault::Html) => {

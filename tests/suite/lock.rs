@@ -1,5 +1,6 @@
 //! OpenClaw's write lock: every state that it can be found in, and who gets it.
 
+use crate::env::command_of;
 use sigilum_authz_notify::error::ExitCode;
 use sigilum_authz_notify::openclaw::lock::{Busy, LockOptions, Verdict, WriteLock, acquire, clear_leftovers, judge};
 use sigilum_authz_notify::process::{Life, Process};
@@ -42,6 +43,15 @@ impl Home {
         fs::create_dir(self.guard()).unwrap();
         let owner = serde_json::json!({"pid": pid, "starttime": starttime, "pid_namespace": namespace});
         fs::write(self.guard().join("sigilum-authz-notify.json"), owner.to_string()).unwrap();
+    }
+
+    /// Runs the command of a step as it is printed; what it said.
+    #[track_caller]
+    fn carry_out(&self, told: &str) -> String {
+        let step = told.split_once("next: ").unwrap().1;
+        let ran = Command::new("sh").args(["-c", command_of(step)]).output().unwrap();
+        assert!(ran.status.success(), "{step}: {ran:?}");
+        String::from_utf8(ran.stdout).unwrap()
     }
 
     fn names(&self) -> Vec<String> {
@@ -209,9 +219,45 @@ fn what_is_found_is_taken_over_or_waited_for() {
                 assert!(error.to_string().contains(home.lock().to_str().unwrap()));
                 assert_eq!(fs::read_to_string(home.lock()).unwrap(), content);
                 assert_eq!(home.names(), ["openclaw.json.lock"]);
+                if says == "rm -r" {
+                    home.carry_out(&error.to_string());
+                    acquire(&home.config(), &QUICK).unwrap();
+                }
             }
         }
     }
+}
+
+/// What passes by itself: the command that waits, or is run again then, gets it.
+#[test]
+fn a_busy_lock_is_free_once_its_holder_is_done() {
+    let home = Home::new();
+    let mut holder = Command::new("sleep").arg("600").spawn().unwrap();
+    home.plant(&format!(r#"{{"pid":{}}}"#, holder.id()));
+    let told = acquire(&home.config(), &QUICK).unwrap_err().to_string();
+    let step = format!(
+        "wait for it to end, and run the command again; what it is: ps -p {}",
+        holder.id()
+    );
+    assert!(told.ends_with(&step), "{told}");
+    let shown = home.carry_out(&told);
+    assert!(shown.contains("sleep"), "{shown}");
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    acquire(&home.config(), &QUICK).unwrap();
+
+    home.plant(&format!(r#"{{"createdAt":"{}"}}"#, iso(Duration::ZERO)));
+    let told = acquire(&home.config(), &QUICK).unwrap_err().to_string();
+    assert!(told.ends_with("next: run the command again in 30 s"), "{told}");
+    home.plant(&format!(r#"{{"createdAt":"{}"}}"#, iso(Duration::from_secs(31))));
+    acquire(&home.config(), &QUICK).unwrap();
+
+    let me = Process::me();
+    home.plant_guard(me.pid, me.starttime, pid_namespace());
+    let told = acquire(&home.config(), &QUICK).unwrap_err().to_string();
+    assert!(told.ends_with("next: run the command again"), "{told}");
+    fs::remove_dir_all(home.guard()).unwrap();
+    acquire(&home.config(), &QUICK).unwrap();
 }
 
 #[test]
@@ -277,6 +323,8 @@ fn a_guard_of_a_dead_run_of_ours_goes_and_any_other_stays() {
         );
         assert!(text.contains("1234 s") || text.contains("1235 s"), "{text}");
         assert!(home.guard().is_dir());
+        home.carry_out(&text);
+        acquire(&home.config(), &QUICK).unwrap();
     }
 }
 

@@ -35,6 +35,29 @@ fn timed(world: &World) {
 
 pub const CASES: &[Case] = &[
     Case {
+        name: "a decision in an agent's shell",
+        set_up: waiting,
+        first: APPROVE,
+        env: &[("OPENCLAW_SHELL", "exec")],
+        step: "run the command in a terminal of your own",
+        act: Act::Shell("unset OPENCLAW_SHELL"),
+        ..CASE
+    },
+    Case {
+        name: "a limit with an approval",
+        set_up: |world| {
+            waiting(world);
+            world
+                .run(&["authz", "approve", TWO, "--yes", "--namespace", "alice"])
+                .expect(0);
+            world.api.agent_limit(1);
+        },
+        first: APPROVE,
+        step: "sigilum-authz-notify authz revoke cl_00000001bbbbbbbbbbbbbbbb",
+        act: Act::Answer("y\n"),
+        ..CASE
+    },
+    Case {
         name: "a decision without a terminal",
         set_up: waiting,
         first: &["authz", "approve", ONE, "--namespace", "alice"],

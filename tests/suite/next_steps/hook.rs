@@ -1,8 +1,6 @@
 //! The hook, its files, and the config.
 
 use super::world::{Act, CASE, Case, Then, World};
-use serde_json::json;
-use sigilum_authz_notify::process::pid_namespace;
 use std::os::unix::fs::symlink;
 
 const INSTALL: &[&str] = &["hook", "install"];
@@ -18,16 +16,57 @@ fn watched(world: &World) {
     world.watch();
 }
 
-/// OpenClaw's lock on the config.
-fn lock(world: &World) -> String {
-    format!("{}.lock", world.config.display())
-}
-
 const WATCH: &[&str] = &["watch"];
 /// A watcher does not end, but for this.
 const ANOTHER: Then = Then::Says("another watcher");
 
+fn correct(world: &World) {
+    world.write_config("{}");
+}
+
+const CORRECT_IT: &str = "correct the file; what OpenClaw thinks of it: ";
+
 pub const CASES: &[Case] = &[
+    Case {
+        name: "a config that does not parse",
+        set_up: |world| world.write_config("{ broken"),
+        first: INSTALL,
+        step: CORRECT_IT,
+        act: Act::Do(correct),
+        ..CASE
+    },
+    Case {
+        name: "a config of another shape",
+        set_up: |world| world.write_config(r#"{"hooks": "x"}"#),
+        first: INSTALL,
+        step: CORRECT_IT,
+        act: Act::Do(correct),
+        ..CASE
+    },
+    Case {
+        name: "a config that includes a file that is not there",
+        set_up: |world| world.write_config(r#"{"hooks": {"$include": "./none.json5"}}"#),
+        first: INSTALL,
+        step: CORRECT_IT,
+        act: Act::Do(correct),
+        ..CASE
+    },
+    Case {
+        name: "an agent's shell",
+        first: &["hook", "install", "--deciders", "telegram:12345"],
+        env: &[("OPENCLAW_SHELL", "exec")],
+        step: "run it in a terminal of your own",
+        act: Act::Shell("unset OPENCLAW_SHELL"),
+        ..CASE
+    },
+    Case {
+        name: "an agent's environment",
+        first: &["hook", "install", "--from-env"],
+        env: &[("OPENCLAW_SHELL", "exec")],
+        step: "run it in a terminal of your own",
+        act: Act::Shell("unset OPENCLAW_SHELL"),
+        ..CASE
+    },
     Case {
         name: "a damaged record of the hook",
         set_up: |world| drop(world.write(".sigilum/hook.json", "{")),
@@ -199,25 +238,6 @@ pub const CASES: &[Case] = &[
         first: &["hook", "install", "--ca-file", "~/none.pem"],
         step: "give a file of PEM certificates with --ca-file",
         act: Act::Type(&["hook", "install", "--ca-file", "~/ca.pem"]),
-        ..CASE
-    },
-    Case {
-        name: "a lock that nobody can read",
-        set_up: |world| drop(world.env.write(lock(world), "garbage")),
-        first: INSTALL,
-        step: "if no OpenClaw command is running: rm -r ",
-        ..CASE
-    },
-    Case {
-        name: "a takeover of somebody else's",
-        set_up: |world| {
-            let dead = json!({"pid": 4_000_000, "starttime": 5, "pid_namespace": pid_namespace()});
-            world.env.write(lock(world), dead.to_string());
-            world.env.write(format!("{}.reclaim/note", lock(world)), "");
-        },
-        first: INSTALL,
-        step: "if no OpenClaw command is running: rm -r ",
-        only_default: true,
         ..CASE
     },
     Case {

@@ -328,7 +328,7 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::hook::install_choices",
         r#""run it in a terminal of your own"#,
-        Person(TERMINAL),
+        Case("an agent's shell"),
     ),
     Site(
         "cmd::hook::run",
@@ -461,8 +461,12 @@ pub const SITES: &[Site] = &[
         r#""put into one of the two"#,
         Test("a_key_that_stands_twice_is_refused_with_its_place"),
     ),
-    Site("openclaw::config::file", "CORRECT_IT", Person(EDIT)),
-    Site("openclaw::config::file", "CORRECT_IT)", Person(EDIT)),
+    Site("openclaw::config::file", "CORRECT_IT),", Person(EDIT)),
+    Site(
+        "openclaw::config::file",
+        "CORRECT_IT) }",
+        Case("a config that does not parse"),
+    ),
     Site(
         "openclaw::config::file",
         r#""give a path without"#,
@@ -478,7 +482,11 @@ pub const SITES: &[Site] = &[
         r#""run the command as the user"#,
         Person(ANOTHER_USER),
     ),
-    Site("openclaw::config::included", "CORRECT_IT", Person(EDIT)),
+    Site(
+        "openclaw::config::included",
+        "CORRECT_IT",
+        Case("a config that includes a file that is not there"),
+    ),
     Site(
         "openclaw::config::plan",
         r#""add --force; or"#,
@@ -490,7 +498,7 @@ pub const SITES: &[Site] = &[
         Person("no command comes to this: each asks first"),
     ),
     Site("openclaw::config::seen", "CORRECT_IT", Person(EDIT)),
-    Site("openclaw::shape", "CORRECT_IT", Person(EDIT)),
+    Site("openclaw::shape", "CORRECT_IT", Case("a config of another shape")),
     Site(
         "openclaw::hook_files",
         r#""look at them, then run"#,
@@ -507,17 +515,25 @@ pub const SITES: &[Site] = &[
         Case("a file in place of the folder"),
     ),
     Site("openclaw::hook_files::manifest", "step)", Case("a damaged list")),
-    Site("openclaw::lock", r#"format!("wait for it to end"#, Person(BY_ITSELF)),
-    Site("openclaw::lock", r#""run the command again"#, Person(BY_ITSELF)),
+    Site(
+        "openclaw::lock",
+        r#"format!("wait for it to end"#,
+        Test("a_busy_lock_is_free_once_its_holder_is_done"),
+    ),
+    Site(
+        "openclaw::lock",
+        r#""run the command again"#,
+        Test("a_busy_lock_is_free_once_its_holder_is_done"),
+    ),
     Site(
         "openclaw::lock",
         r#"format!("if no OpenClaw command is running: rm -r"#,
-        Case("a lock that nobody can read"),
+        Test("what_is_found_is_taken_over_or_waited_for"),
     ),
     Site(
         "openclaw::lock",
         r#"format!("if no OpenClaw command is running: {command}"#,
-        Case("a takeover of somebody else's"),
+        Test("a_guard_of_a_dead_run_of_ours_goes_and_any_other_stays"),
     ),
     Site("openclaw::selection", "", Case("other hooks that would run")),
     // the watcher
@@ -613,7 +629,11 @@ pub const SITES: &[Site] = &[
     ),
     Site("cmd::doctor::checks::token", "", Test("tokens_and_what_stands_beside")),
     // services, the local database and the Sigilum gateway
-    Site("cmd::service::acts", r#""give the secret"#, Person(SECRET)),
+    Site(
+        "cmd::service::acts",
+        r#""give the secret"#,
+        Case("secrets that would be lost"),
+    ),
     Site(
         "cmd::service::add",
         "options::rotate_key",
@@ -629,17 +649,25 @@ pub const SITES: &[Site] = &[
         r#""add --upstream-base-url"#,
         Case("no upstream"),
     ),
-    Site("cmd::service::connection", r#""use --auth-mode"#, Person(UPSTREAM)),
+    Site(
+        "cmd::service::connection",
+        r#""use --auth-mode"#,
+        Case("a bearer without a prefix"),
+    ),
     Site(
         "cmd::service::connection",
         r#"format!("give the secret too"#,
-        Person(SECRET),
+        Case("another key, and no secret for it"),
     ),
-    Site("cmd::service::connection", r#""name the auth mode"#, Person(UPSTREAM)),
+    Site(
+        "cmd::service::connection",
+        r#""name the auth mode"#,
+        Case("an auth mode that nobody knows"),
+    ),
     Site(
         "cmd::service::connection",
         r#""add --upstream-secret-key"#,
-        Person(UPSTREAM),
+        Case("a secret for a connection without a key"),
     ),
     Site("cmd::service::options", "next)", Case("a slug that is none")),
     Site("cmd::service::options", "ADD_HELP", Case("an upstream that is none")),
@@ -701,7 +729,7 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::service::rotate_key",
         r#""start the Sigilum gateway"#,
-        Person(GATEWAY),
+        Case("a new key while the gateway is stopped"),
     ),
     Site(
         "cmd::service::rotate_key",
@@ -709,7 +737,11 @@ pub const SITES: &[Site] = &[
         Test("a_rotation_that_another_command_finished_is_told_with_where_to_look"),
     ),
     Site("cmd::service::secret_set", r#""add one of"#, Case("no secret")),
-    Site("cmd::service::secret_set", "why)", Person(SECRET)),
+    Site(
+        "cmd::service::secret_set",
+        "why)",
+        Case("a connection without its secret"),
+    ),
     Site(
         "cmd::service::secret_set",
         r#"format!("a new API key for it"#,
@@ -746,7 +778,7 @@ pub const SITES: &[Site] = &[
     Site(
         "sigilum::gateway",
         r#""see that it is the right gateway"#,
-        Person(GATEWAY),
+        Case("a connection that cannot be one"),
     ),
     Site("sigilum::local_db", "next)", Case("a database that is gone")),
     Site(
@@ -768,17 +800,33 @@ pub const SITES: &[Site] = &[
     Site(
         "sigilum::gateway::admin",
         r#""run the same command again"#,
-        Person(BY_ITSELF),
+        Case("a connection that somebody makes at the same moment"),
     ),
     Site(
         "sigilum::gateway::admin",
         r#""see that --gateway-admin-url"#,
         Case("an admin address of something else"),
     ),
-    Site("sigilum::gateway::admin", "next)", Person(GATEWAY)),
-    Site("sigilum::gateway::admin", r#""start the gateway with"#, Person(GATEWAY)),
-    Site("sigilum::gateway::admin", r#""set the secret"#, Person(SECRET)),
-    Site("sigilum::gateway::admin", r#""fix the rejected value"#, Person(GATEWAY)),
+    Site(
+        "sigilum::gateway::admin",
+        "next)",
+        Case("a gateway that wants an admin token"),
+    ),
+    Site(
+        "sigilum::gateway::admin",
+        r#""start the gateway with"#,
+        Case("a gateway with another master key"),
+    ),
+    Site(
+        "sigilum::gateway::admin",
+        r#""set the secret"#,
+        Case("a key that the gateway wants first"),
+    ),
+    Site(
+        "sigilum::gateway::admin",
+        r#""fix the rejected value"#,
+        Case("a value that the gateway refuses"),
+    ),
     Site(
         "sigilum::gateway::admin",
         r#""look into the Sigilum gateway's log"#,
@@ -789,19 +837,31 @@ pub const SITES: &[Site] = &[
         r#""start the Sigilum gateway"#,
         Person(GATEWAY),
     ),
-    Site("sigilum::gateway::cli", "THE_RIGHT_CLI", Person(GATEWAY)),
+    Site(
+        "sigilum::gateway::cli",
+        "THE_RIGHT_CLI",
+        Case("a CLI that is another program"),
+    ),
     Site(
         "sigilum::gateway::cli",
         r#""give its admin API's address"#,
-        Person(GATEWAY),
+        Case("a store that is in use"),
     ),
-    Site("sigilum::gateway::cli", r#""set GATEWAY_MASTER_KEY"#, Person(GATEWAY)),
+    Site(
+        "sigilum::gateway::cli",
+        r#""set GATEWAY_MASTER_KEY"#,
+        Case("a store of another master key"),
+    ),
     Site(
         "sigilum::gateway::cli",
         r#""run the same command again"#,
-        Person(BY_ITSELF),
+        Case("a connection that the store has by now"),
     ),
-    Site("sigilum::gateway::cli", r#""give one with"#, Person(SECRET)),
+    Site(
+        "sigilum::gateway::cli",
+        r#""give one with"#,
+        Case("a store that asks for a secret"),
+    ),
     // requests and what is decided about them
     Site(
         "authz::timed",
@@ -811,7 +871,7 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::authz::asked",
         r#""run the command in a terminal"#,
-        Person(TERMINAL),
+        Case("a decision in an agent's shell"),
     ),
     Site(
         "cmd::authz::asked",
@@ -843,7 +903,7 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::authz::failure",
         r#"self.command(&format!("authz revoke"#,
-        Person(TERMINAL),
+        Case("a limit with an approval"),
     ),
     Site(
         "cmd::authz::site",

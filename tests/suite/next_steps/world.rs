@@ -26,6 +26,12 @@ pub enum Act {
     Add,
     /// Words for a person, who then types this instead of the first command.
     Type(&'static [&'static str]),
+    /// Words for a person, who then types this in the same shell, and the first command again.
+    Shell(&'static str),
+    /// Words for a person, who then does this elsewhere, and types the first command again.
+    Do(fn(&World)),
+    /// As [`Act::Run`], and this is typed in answer to what it asks at the terminal.
+    Answer(&'static str),
 }
 
 /// What the first command does then.
@@ -72,7 +78,7 @@ pub struct World {
     pub config: PathBuf,
     flags: Vec<String>,
     watchers: RefCell<Vec<Watcher>>,
-    gateway: Gateway,
+    pub gateway: Gateway,
 }
 
 impl World {
@@ -143,10 +149,11 @@ impl World {
     }
 
     /// `<api>` and `<token>` filled in, and `~` for the OpenClaw home.
-    fn whole(&self, text: &str) -> String {
+    pub fn whole(&self, text: &str) -> String {
         let text = text.replace("<api>", &self.api.url());
         let text = text.replace("<token>", &managed("alice", 3600));
         let text = text.replace("<gateway>", &self.gateway.url());
+        let text = text.replace("<home>", self.home.to_str().unwrap());
         let text = text.replace("<person>", self.env.home().to_str().unwrap());
         let text = text.replace("<forged>", &token("another's", "alice", 60, 3600));
         match text.strip_prefix('~') {
@@ -192,7 +199,10 @@ impl World {
 
     fn sh(&self, case: &Case, script: &str) -> Output {
         let run = self.env.run_program("/bin/sh".as_ref(), ["-c", script]);
-        let run = case.env.iter().fold(run, |run, (name, value)| run.env(name, value));
+        let run = case
+            .env
+            .iter()
+            .fold(run, |run, (name, value)| run.env(name, self.whole(value)));
         // What a person would type: a token.
         run.env("PATH", self.path()).stdin(managed("alice", 3600)).output()
     }
@@ -253,6 +263,16 @@ fn try_one(case: &Case, world: &World) {
         }
         Act::Add => (String::new(), [first, added(&told.1)].concat()),
         Act::Type(args) => (String::new(), world.command(args)),
+        Act::Shell(line) => (world.whole(line), first),
+        Act::Do(what) => {
+            what(world);
+            (String::new(), first)
+        }
+        Act::Answer(typed) => {
+            let answered = world.env.shell(command_of(&told.1)).at_a_terminal(typed);
+            assert_eq!(answered.code, 0, "{label}: {answered:#?}");
+            (String::new(), first)
+        }
     };
     let left = world.env.home().join("step");
     let script = format!(
