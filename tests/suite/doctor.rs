@@ -5,6 +5,7 @@ use crate::env;
 use env::api::{Api, Fault};
 use env::gateway::Gateway;
 use env::local_api::{FakeCheckout, JWT_SECRET};
+use env::three_users::ThreeUsers;
 use env::watching::wait_until;
 use env::{Output, STRANGER, TestEnv, mode};
 use serde_json::{Value, json};
@@ -18,17 +19,21 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// What a row's next step does to its finding.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum After {
-    /// It is gone.
+    /// The step succeeds, and it is gone.
     Gone,
+    /// The same, once a person has done what the step asks for besides a command.
+    Once(fn(&Home)),
+    /// The same, with a value filled in that only a person knows.
+    Fill(&'static str, &'static str),
     /// It is there still, as a person or another machine must act too; the step itself ran.
     Stays,
     /// It cannot be run in a test: it changes the machine, or does not end.
     NotRun,
 }
 
-use After::{Gone, NotRun, Stays};
+use After::{Fill, Gone, NotRun, Once, Stays};
 
 /// A home to look at.
 struct Row {
@@ -99,7 +104,7 @@ case "$1 $2" in "plugins inspect") echo '{"plugin":{"status":"loaded"}}'; exit;;
 
     /// A step as it is printed; of "do this, then: run that" the last.
     fn run_step(&self, next: &str) -> Output {
-        let command = next.rsplit(": ").next().unwrap();
+        let command = env::command_of(next);
         let shell = self.env.run_program("/bin/sh".as_ref(), ["-c", command]);
         shell.env("PATH", self.path()).output()
     }
@@ -178,16 +183,29 @@ fn check(rows: &[Row]) {
             "{label}: {}",
             told.stdout
         );
-        if row.after == NotRun {
-            continue;
-        }
-        let ran = home.run_step(printed);
+        let printed = match row.after {
+            NotRun => continue,
+            Fill(blank, value) => {
+                assert!(printed.contains(blank), "{label}: {printed}");
+                printed.replace(blank, &whole(value))
+            }
+            Once(part) => {
+                part(&home);
+                printed.to_owned()
+            }
+            Gone | Stays => printed.to_owned(),
+        };
+        let ran = home.run_step(&printed);
+        assert!(
+            ran.code == 0 || matches!(row.after, Stays),
+            "{label}: {printed}: {ran:#?}"
+        );
         assert_ne!(ran.code, 127, "{label}: {}", ran.stderr);
         let left = home.findings();
         let stays = left.iter().any(|finding| of_row(&finding));
         assert_eq!(
             stays,
-            row.after == Stays,
+            matches!(row.after, Stays),
             "{label}: {}{}\n{left:#?}",
             ran.stdout,
             ran.stderr
@@ -386,7 +404,9 @@ fn home_and_files() {
             text: "~/.openclaw/.sigilum lies in the workspace ~/.openclaw of an agent, which can read the owner token there",
             next: "give that agent another workspace in ~/.openclaw/openclaw.json, then: sigilum-authz-notify auth refresh \
                    --namespace alice",
-            after: Stays,
+            after: Once(|home| {
+                home.edit_config(|config| drop(config.as_object_mut().unwrap().remove("agents")));
+            }),
             set_up: |home| {
                 home.edit_config(|config| config["agents"] = json!({"defaults": {"workspace": "~/.openclaw"}}));
             },
@@ -410,7 +430,7 @@ fn home_and_files() {
             next: "look at it, then make it anew: rm ~/.openclaw/.sigilum/owner-alice.json && sigilum-authz-notify auth \
                    login --mode oss-local --namespace alice --api-url <the API of before>; the file names <api>, which \
                    others may have written",
-            after: NotRun,
+            after: Fill("<the API of before>", "<api>"),
             set_up: |home| home.chmod(".sigilum/owner-alice.json", 0o622),
         },
         Row {
@@ -585,7 +605,7 @@ fn config_and_entry() {
             code: 3,
             text: "could not use the config",
             next: "correct the file; what OpenClaw thinks of it: openclaw config validate",
-            after: Stays,
+            after: Once(|home| drop(home.env.write_config(r#"{"gateway":{"mode":"local"}}"#))),
             set_up: |home| drop(home.env.write_config("{ broken")),
         },
         Row {
@@ -594,7 +614,7 @@ fn config_and_entry() {
             code: 3,
             text: "hooks is text",
             next: "correct the file; what OpenClaw thinks of it: openclaw config validate",
-            after: Stays,
+            after: Once(|home| drop(home.env.write_config(r#"{"gateway":{"mode":"local"}}"#))),
             set_up: |home| home.edit_config(|config| config["hooks"] = "x".into()),
         },
         Row {
@@ -780,6 +800,21 @@ fn what_openclaw_loads_and_starts() {
             check: "plugin",
             state: "warn",
             code: 0,
+            text: "openclaw.json has no entry for the plugin, so OpenClaw does not run it",
+            next: "sigilum-authz-notify hook install --as plugin",
+            after: Gone,
+            set_up: |home| {
+                plugin_alone(home);
+                home.edit_config(|config| {
+                    let entries = config["plugins"]["entries"].as_object_mut().unwrap();
+                    entries.remove("sigilum-authz-notify").unwrap();
+                });
+            },
+        },
+        Row {
+            check: "plugin",
+            state: "warn",
+            code: 0,
             text: "the plugin is off, so OpenClaw does not run it",
             next: "sigilum-authz-notify hook install --as plugin",
             after: Gone,
@@ -914,7 +949,7 @@ fn what_openclaw_loads_and_starts() {
             code: 1,
             text: "OpenClaw says: not loadable, it misses: env SIGILUM_NAMESPACE",
             next: "openclaw hooks check",
-            after: Stays,
+            after: Once(|home| home.openclaw(":")),
             set_up: |home| {
                 let info = r#"{"loadable":false,"disabled":false,"missing":{"env":["SIGILUM_NAMESPACE"]}}"#;
                 home.openclaw(&format!(r#"[ "$2" = info ] && {{ echo '{info}'; exit 1; }}"#));
@@ -926,7 +961,7 @@ fn what_openclaw_loads_and_starts() {
             code: 1,
             text: "OpenClaw says: the plugin is not loadable: it does not parse",
             next: "openclaw plugins doctor",
-            after: Stays,
+            after: Once(|home| home.openclaw(":")),
             set_up: |home| {
                 plugin_alone(home);
                 let info = r#"{"plugin":{"status":"error","error":"it does not parse"}}"#;
@@ -1022,7 +1057,7 @@ fn tokens_and_what_stands_beside() {
             code: 0,
             text: "the token's issue time (iat) is in the future",
             next: "sigilum-authz-notify auth login --mode oss-local --namespace bob",
-            after: NotRun,
+            after: Gone,
             set_up: |home| of_bob(home, &json!({"iat": env::now() + 4000, "exp": env::now() + 9000})),
         },
         Row {
@@ -1031,7 +1066,7 @@ fn tokens_and_what_stands_beside() {
             code: 0,
             text: "bob: due for renewal, not known: the token's times (iat, exp) are in milliseconds",
             next: "sigilum-authz-notify auth login --mode oss-local --namespace bob",
-            after: NotRun,
+            after: Gone,
             set_up: |home| of_bob(home, &json!({"exp": env::now() * 1000})),
         },
         Row {
@@ -1084,7 +1119,7 @@ fn tokens_and_what_stands_beside() {
             code: 0,
             text: "<api>: not checked: the API answered with status 500",
             next: "wait until the API is in order, then: sigilum-authz-notify auth status --namespace alice",
-            after: Stays,
+            after: Once(|home| home.api.fault(Fault::None)),
             set_up: |home| home.api.fault(Fault::Status(500, "INTERNAL")),
         },
         Row {
@@ -1094,7 +1129,7 @@ fn tokens_and_what_stands_beside() {
             text: "<api>: not checked: the API answered with status 302; this is perhaps not a Sigilum API, check the URL",
             next: "check the URL; if another one is right: sigilum-authz-notify auth login --mode oss-local --namespace \
                    alice --api-url <url>",
-            after: NotRun,
+            after: Fill("<url>", "http://127.0.0.1:9"),
             set_up: |home| home.api.fault(Fault::Redirect("http://127.0.0.1:1/".to_owned())),
         },
         Row {
@@ -1150,7 +1185,7 @@ fn tokens_and_what_stands_beside() {
             code: 7,
             text: "the secret that signs tokens is not kept here, so nothing renews the token",
             next: "name the Sigilum checkout that the API runs from: sigilum-authz-notify auth login --mode oss-local --namespace alice --source-home <folder>; without one, add --force instead, for a new secret and token",
-            after: NotRun,
+            after: Fill("--source-home <folder>", "--force"),
             set_up: |home| home.remove(".sigilum/jwt-secret"),
         },
         Row {
@@ -1610,7 +1645,7 @@ fn what_is_recorded_of_the_network_and_of_whom_to_tell() {
             code: 1,
             text: "the hook can ask no API: the proxy that `hook install` recorded is not a valid http:// or https:// URL",
             next: "sigilum-authz-notify hook install --proxy <url>",
-            after: NotRun,
+            after: Fill("<url>", "http://127.0.0.1:9"),
             set_up: |home| recorded(home, &json!({"env": {"HTTPS_PROXY": "http://host:99999"}})),
         },
         Row {
@@ -1619,8 +1654,11 @@ fn what_is_recorded_of_the_network_and_of_whom_to_tell() {
             code: 1,
             text: "the certificates that `hook install` recorded hold none in PEM form: /nowhere/ca.pem",
             next: "sigilum-authz-notify hook install --ca-file <file>",
-            after: NotRun,
-            set_up: |home| recorded(home, &json!({"env": {"SSL_CERT_FILE": "/nowhere/ca.pem"}})),
+            after: Fill("<file>", "~/ca.pem"),
+            set_up: |home| {
+                home.env.write("ca.pem", include_str!("../../fixtures/tls/ca.pem"));
+                recorded(home, &json!({"env": {"SSL_CERT_FILE": "/nowhere/ca.pem"}}));
+            },
         },
         Row {
             check: "notify",
@@ -1766,10 +1804,27 @@ fn a_watcher_of_another_program() {
     let told = wait_until(|| finds("ok", ", next renewal 20"));
     std::fs::remove_file(&copy).unwrap();
     let replaced = !cfg!(target_os = "linux") || finds("warn", "runs a program that was replaced since");
+    let found = home.findings();
+    let step = found.iter().find(|finding| finding["check"] == "watcher").unwrap()["next"].as_str();
+    let step = step.unwrap_or_default().to_owned();
     let status = std::fs::read(home.env.sigilum("watch-status.json")).unwrap();
-    watcher.kill().unwrap();
+    // What the step says: the old one ends, and the unit is there for the new one.
+    let kill = format!("kill {}", watcher.id());
+    let ended = !replaced || {
+        step.starts_with(&format!("{kill}, then start it anew: "))
+            && home.env.shell(&kill).output().code == 0
+            && home.run_step(&step).code == 0
+            && home
+                .env
+                .home()
+                .join(".config/systemd/user/sigilum-authz-notify.service")
+                .exists()
+    };
+    let _ = watcher.kill();
     watcher.wait().unwrap();
     assert!(told && replaced, "{:#?}", home.findings());
+    assert!(!cfg!(target_os = "linux") || ended, "{step}");
+    assert!(!finds("warn", "was replaced since"), "{step}");
     let mut status: Value = serde_json::from_slice(&status).unwrap();
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
     status["pid"] = std::process::id().into();
@@ -1785,6 +1840,45 @@ fn a_watcher_of_another_program() {
         "{:#?}",
         home.findings()
     );
+}
+
+#[test]
+fn a_home_that_is_trusted_by_this_shell_is_not_after_the_step() {
+    let home = Home::new();
+    let run = home.env.run(["doctor"]).env("SIGILUM_TRUST_HOME", "1");
+    let told = run.env("PATH", home.path()).output().stdout;
+    let says = "whoever can write to this home is trusted by this command (SIGILUM_TRUST_HOME)";
+    assert!(
+        told.contains(says) && told.contains(" next: unset SIGILUM_TRUST_HOME\n"),
+        "{told}"
+    );
+    let again = home.env.step_then("unset SIGILUM_TRUST_HOME", &["doctor"]);
+    let told = again.env("SIGILUM_TRUST_HOME", "1").output().stdout;
+    assert!(told.contains("ok    home ") && !told.contains(says), "{told}");
+}
+
+#[test]
+fn a_file_that_this_user_may_not_write_is_its_own_again_after_the_step() {
+    let Some(users) = ThreeUsers::new() else { return };
+    users.env.write_config(r#"{"gateway":{"mode":"local"}}"#);
+    users.env.login().expect(0);
+    let file = users.env.sigilum("owner-alice.json");
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o400)).unwrap();
+    users.give_home();
+    let doctor = || users.gateway("doctor").output().stdout;
+    let told = doctor();
+    let says = format!(
+        "this user may not read and write this file (mode 0400): {}",
+        file.display()
+    );
+    let step = format!("chmod 600 {}", file.display());
+    assert!(
+        told.contains(&says) && told.contains(&format!(" next: {step}\n")),
+        "{told}"
+    );
+    users.env.shell(&step).by_user(STRANGER, &[STRANGER]).expect(0);
+    let told = doctor();
+    assert!(told.contains("ok    files ") && !told.contains(&says), "{told}");
 }
 
 #[test]
