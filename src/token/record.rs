@@ -155,8 +155,16 @@ fn refuse_paths_of_others(record: &Record, path: &Path) -> Result<()> {
         "could not use the record of another user's home, it names a file that is not that user's (number {uid}): {}",
         others.display()
     );
+    // The login would go on with the recorded one.
+    let own_file = match record.token_file.as_ref() == Some(others) {
+        true => format!(
+            " --token-file {}",
+            fs::quoted(&OpenClawHome::at(home.to_owned()).token_file(namespace_of(path)))
+        ),
+        false => String::new(),
+    };
     Err(Error::new(ExitCode::Failure, what).next(format!(
-        "the home's owner runs: sigilum-authz-notify auth login --namespace {} --openclaw-home {}",
+        "the home's owner runs: sigilum-authz-notify auth login --namespace {} --openclaw-home {}{own_file}",
         namespace_of(path),
         fs::quoted(home)
     )))

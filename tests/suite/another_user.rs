@@ -253,6 +253,24 @@ fn root_follows_no_record_of_another_users_to_what_is_not_that_users() {
     }
 }
 
+#[test]
+fn what_the_homes_owner_is_to_run_mends_it_for_root() {
+    let Some(users) = users() else { return };
+    users.record(json!({"token_file": users.roots_file}));
+    let told = users.root("watch --once").output();
+    let all = format!("{}{}", told.stdout, told.stderr);
+    let step = all.split_once("owner runs: ").unwrap().1.lines().next().unwrap();
+    let words = shell_words::split(step.split(" home=").next().unwrap()).unwrap();
+    assert_eq!(words[0], "sigilum-authz-notify");
+    let login = users.env.run_program(&users.binary, &words[1..]);
+    login.by_user(STRANGER, &[STRANGER]).expect(0);
+    let told = users.root("watch --once").expect(0);
+    assert!(
+        !format!("{}{}", told.stdout, told.stderr).contains("owner runs: "),
+        "{told:#?}"
+    );
+}
+
 /// What root writes in the user's home stays in folders and files of the user's, wherever links lead.
 #[test]
 fn root_writes_through_no_link_of_the_users() {

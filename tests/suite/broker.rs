@@ -248,7 +248,12 @@ fn what_has_the_sockets_name_stays_unless_a_broker_of_ours_left_it() {
     };
     let broker = house.broker(&[]);
     let socket = house.socket();
-    assert!(ends(socket.to_str().unwrap()).contains("another process of this user answers there"));
+    let told = ends(socket.to_str().unwrap());
+    assert!(told.contains("another process of this user answers there"));
+    assert!(
+        told.contains("next: stop that one first, or give another path with --socket"),
+        "{told}"
+    );
     broker.connect().hear().unwrap();
     // Killed, it leaves the socket, which the next one replaces.
     drop(broker);
@@ -257,11 +262,26 @@ fn what_has_the_sockets_name_stays_unless_a_broker_of_ours_left_it() {
     broker.connect().hear().unwrap();
     broker.stop();
     let file = house.env.write("run/file", "mine");
-    assert!(ends(file.to_str().unwrap()).contains("something else has that name"));
+    let told = ends(file.to_str().unwrap());
+    assert!(told.contains("something else has that name"));
+    assert!(
+        told.contains("next: give another path with --socket, or look at what is there"),
+        "{told}"
+    );
+    house.broker(&[]).stop();
     // What cannot be a socket's place is said with what helps.
     let missing = house.env.home().join("none");
     let step = format!("next: make the folder first: mkdir -m 755 {}", missing.display());
-    assert!(ends(missing.join("broker.sock").to_str().unwrap()).contains(&step));
+    let told = ends(missing.join("broker.sock").to_str().unwrap());
+    assert!(told.contains(&step));
+    let make = told.rsplit("make the folder first: ").next().unwrap();
+    house.env.shell(make).expect(0);
+    let run = house
+        .env
+        .run(["broker", "run", "--socket"])
+        .args([missing.join("broker.sock")]);
+    let run = run.args(["--state".into(), house.state()]);
+    Broker::started(missing.join("broker.sock"), run.into_command()).stop();
     let long = format!("/run/{}", "x".repeat(110));
     assert!(ends(&long).contains("next: give a shorter path with --socket"));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
@@ -272,6 +292,31 @@ fn what_has_the_sockets_name_stays_unless_a_broker_of_ours_left_it() {
     std::fs::remove_file(&mark).unwrap();
     assert!(ends(open.join("x.sock").to_str().unwrap()).contains("others could replace files in it"));
     assert!(!mark.exists(), "nothing answers from there");
+}
+
+/// Whoever starts it does what the step says, and it answers.
+#[test]
+fn a_broker_that_does_not_come_up_does_after_its_step() {
+    let house = House::new();
+    let run = |more: &[&str]| {
+        let run = house.env.run(["broker", "run", "--state"]).args([house.state()]);
+        run.args(more)
+    };
+    let answers = |run: env::Run| drop(Broker::started(house.socket(), run.into_command()).stop());
+    let socket = house.socket();
+    let there = ["--socket", socket.to_str().unwrap()];
+    assert_eq!(run(&[]).expect(2).step(), "add --socket <path>");
+    answers(run(&there));
+    for flag in ["--allow-uid", "--allow-gid"] {
+        let told = run(&there).args([flag, "nobody-of-this-name"]).expect(2);
+        assert_eq!(told.step(), format!("give {flag} a name that is there, or a number"));
+        answers(run(&there).args([flag, "0"]));
+    }
+    let script = r#"exec 3</dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@""#;
+    let told = run(&[]).under("sh", ["-c", script, "sh"]).expect(1);
+    let step = "have it make a Unix stream socket that listens, or none: then add --socket <path>";
+    assert_eq!(told.step(), step);
+    answers(run(&there));
 }
 
 #[test]

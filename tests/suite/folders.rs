@@ -492,6 +492,11 @@ fn where_no_home_can_be_made_nobody_is_named_to_whom_it_belongs() {
         let told = login.by_user(env::STRANGER, &[env::STRANGER]).expect(1).stderr;
         let step = step.replace("set HOME", &format!("set {name}"));
         assert!(told.ends_with(&step), "{told}");
+        let own = env.home().join(format!("own {name}"));
+        std::fs::create_dir(&own).unwrap();
+        std::os::unix::fs::chown(&own, Some(env::STRANGER), Some(env::STRANGER)).unwrap();
+        let login = env.login_by(&binary).env(name, &own);
+        login.by_user(env::STRANGER, &[env::STRANGER]).expect(0);
     }
     let told = env.run(["watch", "--once"]).expect(1).stderr;
     assert!(

@@ -7,7 +7,7 @@ use sigilum_authz_notify::broker::codes::Verdict;
 use sigilum_authz_notify::broker::totp;
 use sigilum_authz_notify::home::OpenClawHome;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use totp_rs::{Builder, Secret, Totp};
 
 /// The app, which knows the secret of a URI.
@@ -24,7 +24,10 @@ fn code(app: &Totp, step: i64) -> SecretString {
 }
 
 fn enroll(env: &TestEnv, state: &PathBuf) -> Totp {
-    let run = env.run(["broker", "totp", "enroll", "--state"]).args([state]);
+    enroll_by(env.run(["broker", "totp", "enroll", "--state"]).args([state]), state)
+}
+
+fn enroll_by(run: env::Run, state: &Path) -> Totp {
     let mut terminal = run.on_terminal(false);
     terminal.wait_for("The code that the app shows:");
     let shown = terminal.shown();
@@ -72,7 +75,11 @@ fn set_up_in_a_terminal_and_each_code_counts_once() {
     let file = state.join(".sigilum/totp.json");
     let before = fs::read(&file).unwrap();
     assert_eq!(again().at_a_terminal("n\n").code, 1);
-    assert_eq!(again().at_a_terminal("y\n000000\n000000\n000000\n").code, 1);
+    let none = again().at_a_terminal("y\n000000\n000000\n000000\n");
+    assert!(
+        none.code == 1 && none.stderr.contains("next: run the command again"),
+        "{none:#?}"
+    );
     assert_eq!(fs::read(&file).unwrap(), before);
     fs::write(&file, "{}").unwrap();
     let error = totp::take(&place, &code(&app, 2), now()).unwrap_err();
@@ -92,6 +99,18 @@ fn nothing_is_set_up_or_unlocked_without_a_terminal() {
         assert!(!output.stderr.contains("otpauth") && output.stdout.is_empty());
     }
     assert!(!env.openclaw().exists());
+    // In a terminal it asks, and where there is nothing to unlock the step sets it up.
+    let state = env.write("state/.sigilum/owner-alice.json", "{}");
+    let state = state.ancestors().nth(2).unwrap();
+    let unlock = || env.run(["broker", "totp", "unlock", "--state"]).args([state]);
+    let none = unlock().at_a_terminal("");
+    let step = format!("sigilum-authz-notify broker totp enroll --state {}", state.display());
+    assert!(
+        none.code == 1 && none.stderr.contains(&format!("next: {step}")),
+        "{none:#?}"
+    );
+    enroll_by(env.shell(&step), state);
+    assert_eq!(unlock().at_a_terminal("").code, 0);
     // A folder that is not there was not meant.
     for command in ["log", "totp enroll", "totp unlock"] {
         let run = env.run(["broker"]).args(command.split(' ')).args(["--state", "none"]);

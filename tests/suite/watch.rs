@@ -554,6 +554,13 @@ fn what_a_token_command_prints_is_checked() {
         assert!(output.stderr.contains(expected), "{command}: {}", output.stderr);
         assert!(!output.stderr.contains("eyJ"), "{}", output.stderr);
         assert_eq!(env.stored(), Some(stored));
+        // It prints a token of this namespace by then, as the step has a person see to.
+        let step = "next: run the command yourself, with SIGILUM_NAMESPACE set";
+        assert!(output.stderr.contains(step), "{}", output.stderr);
+        let fresh = managed_token("alice", 9_000);
+        let command = format!("echo {fresh}");
+        let again = env.run(["watch", "--once", "--token-command", &command]).output();
+        assert!(!again.stderr.contains(expected), "{command}: {}", again.stderr);
     }
 }
 
@@ -607,6 +614,14 @@ fn a_token_in_force_is_replaced_only_by_one_that_the_api_accepts() {
         assert!(!output.stderr.contains("eyJ"), "{}", output.stderr);
         let stored = if code == 0 { printed } else { &old };
         assert_eq!(env.stored().as_ref(), Some(stored), "{fault:?} {expired}");
+        if code != 0 {
+            let step = "see that the API can be reached, and that the token command asks for a token of this namespace";
+            assert!(output.stderr.contains(&format!("next: {step}")), "{}", output.stderr);
+            api.fault(Fault::None);
+            let command = format!("echo {fresh}");
+            env.run(["watch", "--once", "--token-command", &command]).expect(0);
+            assert_eq!(env.stored().as_ref(), Some(&fresh), "{fault:?} {expired}");
+        }
     }
 }
 

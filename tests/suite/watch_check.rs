@@ -8,6 +8,7 @@ use env::watching::{Watcher, wait_until};
 use serde_json::{Value, json};
 use sigilum_authz_notify::fs::FileLock;
 use sigilum_authz_notify::time::rfc3339;
+use std::os::unix::fs::PermissionsExt;
 
 fn status(env: &TestEnv) -> Value {
     serde_json::from_slice(&std::fs::read(env.sigilum("watch-status.json")).unwrap()).unwrap()
@@ -172,7 +173,13 @@ fn a_look_at_a_home_that_is_not_there_fails() {
         .expect(1);
     let says = " openclaw onboard; or name the one that is there, with --openclaw-home <folder>\n";
     assert!(output.stderr.ends_with(says), "{}", output.stderr);
-    env.run(["watch", "--once"]).expect(1);
-    env.write_config("{}");
+    let told = env.run(["watch", "--once"]).expect(1);
+    assert!(told.stderr.ends_with(says), "{}", told.stderr);
+    let openclaw = r#"#!/bin/sh
+[ "$1" = onboard ] && mkdir -m 700 "$HOME/.openclaw" && echo '{}' >"$HOME/.openclaw/openclaw.json"
+"#;
+    let openclaw = env.write("bin/openclaw", openclaw);
+    std::fs::set_permissions(openclaw, PermissionsExt::from_mode(0o700)).unwrap();
+    env.carry_out(&told).expect(0);
     env.run(["watch", "--once"]).expect(0);
 }

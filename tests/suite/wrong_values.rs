@@ -447,6 +447,7 @@ fn a_folder_in_the_place_of_a_config_is_told() {
     login(env.config().to_str().unwrap()).expect(0);
     let told = login(env.home().to_str().unwrap()).expect(3).stderr;
     assert!(told.ends_with("  next: name a file, not a folder\n"), "{told}");
+    login(env.home().join("another.json").to_str().unwrap()).expect(0);
 }
 
 #[test]

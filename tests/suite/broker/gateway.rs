@@ -645,6 +645,8 @@ fn in_a_brokers_folder_and_beside_it_each_command_says_what_it_is() {
     );
     let unit = said(&gateway.env, "watch --install-unit", None, 2);
     assert!(unit.ends_with("next: sigilum-authz-notify doctor\n"), "{unit}");
+    let looked = gateway.env.shell("sigilum-authz-notify doctor").output().stdout;
+    assert!(looked.contains("answers for alice, run by the user "), "{looked}");
     broker.stop();
     // Its watcher waits for no config.
     let once = inside("watch --once", 0);
@@ -657,6 +659,9 @@ fn in_a_brokers_folder_and_beside_it_each_command_says_what_it_is() {
     }
     let check = inside("watch --check", 1);
     assert!(check.contains("no broker answers from this folder"), "{check}");
+    let step = check.split_once("next: ").unwrap().1.trim_end();
+    let looked = house.env.shell(step).output();
+    assert!(looked.stdout.contains("token "), "{step}: {looked:#?}");
     // The login is for the broker's user, with what was typed.
     let login = said(&gateway.env, "auth login --mode managed --namespace bob", None, 2);
     assert!(

@@ -1,6 +1,7 @@
 //! The hook, its files, and the config.
 
 use super::world::{Act, CASE, Case, Then, World};
+use serde_json::json;
 use std::os::unix::fs::symlink;
 
 const INSTALL: &[&str] = &["hook", "install"];
@@ -9,6 +10,15 @@ const FOLDER: &str = "hooks/sigilum-authz-notify";
 fn installed(world: &World) {
     world.log_in("alice");
     world.run(INSTALL).expect(0);
+}
+
+/// The stored token is due for renewal, and another secret than the home's signed it.
+fn due(world: &World) {
+    installed(world);
+    let secret = "the secret of the API, of 32 bytes and more";
+    let now = crate::env::now();
+    let claims = json!({"namespace": "alice", "sub": "u", "email": "a@x.example", "iat": now - 900, "exp": now + 60});
+    world.write(".sigilum/owner-token-alice.jwt", crate::env::api::token(secret, claims));
 }
 
 fn watched(world: &World) {
@@ -49,6 +59,14 @@ pub const CASES: &[Case] = &[
         first: INSTALL,
         step: CORRECT_IT,
         act: Act::Do(correct),
+        ..CASE
+    },
+    Case {
+        name: "a config whose name is no file's",
+        first: &["hook", "install", "--config", "~/nowhere/.."],
+        step: "give a path without .. in it, that ends in a file name",
+        act: Act::Type(&["hook", "install", "--config", "~/openclaw.json"]),
+        only_default: true,
         ..CASE
     },
     Case {
@@ -238,6 +256,25 @@ pub const CASES: &[Case] = &[
         first: &["hook", "install", "--ca-file", "~/none.pem"],
         step: "give a file of PEM certificates with --ca-file",
         act: Act::Type(&["hook", "install", "--ca-file", "~/ca.pem"]),
+        ..CASE
+    },
+    Case {
+        name: "a token that is due, and no secret",
+        set_up: |world| {
+            due(world);
+            world.remove(".sigilum/jwt-secret");
+        },
+        first: &["watch", "--once"],
+        step: "set JWT_SECRET to the local API's secret",
+        act: Act::Shell("export JWT_SECRET='the secret of the API, of 32 bytes and more'"),
+        ..CASE
+    },
+    Case {
+        name: "a token that is due, and another secret",
+        set_up: due,
+        first: &["watch", "--once"],
+        step: "put the local API's own secret into JWT_SECRET",
+        act: Act::Shell("export JWT_SECRET='the secret of the API, of 32 bytes and more'"),
         ..CASE
     },
     Case {

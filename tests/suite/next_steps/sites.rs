@@ -61,7 +61,7 @@ pub const SITES: &[Site] = &[
     Site(
         "fs::own_lock",
         r#"format!("name the OpenClaw home"#,
-        Person("a person knows where the home is"),
+        Test("where_no_home_can_be_made_nobody_is_named_to_whom_it_belongs"),
     ),
     Site(
         "openclaw::config::file",
@@ -71,7 +71,7 @@ pub const SITES: &[Site] = &[
     Site(
         "openclaw::config::file",
         r#""name a file, not a folder"#,
-        Person("a person knows which file it is"),
+        Test("a_folder_in_the_place_of_a_config_is_told"),
     ),
     Site(
         "cmd::auth::accept",
@@ -193,7 +193,7 @@ pub const SITES: &[Site] = &[
     Site(
         "token::record",
         r#"format!("the home's owner runs"#,
-        Person(ANOTHER_USER),
+        Test("what_the_homes_owner_is_to_run_mends_it_for_root"),
     ),
     Site("token::source", "next)", Case("login with something else")),
     Site(
@@ -221,7 +221,11 @@ pub const SITES: &[Site] = &[
         r#""write it as in a shell"#,
         Case("a token command with an open quote"),
     ),
-    Site("token::token_command", "self.sign.map_or_else(", Person(OTHERS_PROGRAM)),
+    Site(
+        "token::token_command",
+        "self.sign.map_or_else(",
+        Test("what_a_token_command_prints_is_checked"),
+    ),
     Site(
         "local_token",
         r#""unset JWT_SECRET"#,
@@ -249,7 +253,7 @@ pub const SITES: &[Site] = &[
         r#"format!("look at whose it is"#,
         Test("no_link_is_followed_and_only_a_token_is_taken"),
     ),
-    Site("fs::failure", "step)", Person(MACHINE)),
+    Site("fs::failure", "step)", Case("a home that is a link to nothing")),
     Site("fs::append", "step)", Test("a_log_that_cannot_be_written_to")),
     Site(
         "authz::decide",
@@ -359,17 +363,17 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::watch::check",
         r#""sigilum-authz-notify doctor"#,
-        Person("tests/suite/broker/gateway.rs runs it"),
+        Test("in_a_brokers_folder_and_beside_it_each_command_says_what_it_is"),
     ),
     Site(
         "cmd::watch",
         r#""sigilum-authz-notify doctor"#,
-        Person("tests/suite/broker/gateway.rs runs it"),
+        Test("in_a_brokers_folder_and_beside_it_each_command_says_what_it_is"),
     ),
     Site(
         "cmd::watch",
         r#""openclaw onboard; or name"#,
-        Person("a person knows where the home is"),
+        Test("a_look_at_a_home_that_is_not_there_fails"),
     ),
     Site(
         "cmd::watch::unit",
@@ -470,7 +474,7 @@ pub const SITES: &[Site] = &[
     Site(
         "openclaw::config::file",
         r#""give a path without"#,
-        Person("a person knows which file it is"),
+        Case("a config whose name is no file's"),
     ),
     Site(
         "openclaw::config::file",
@@ -542,22 +546,26 @@ pub const SITES: &[Site] = &[
         r#""leave it out for a third"#,
         Case("a renewal that is none"),
     ),
-    Site("watch::actions", "HOW_TO_TRY", Person(OTHERS_PROGRAM)),
+    Site(
+        "watch::actions",
+        "HOW_TO_TRY",
+        Test("what_a_token_command_prints_is_checked"),
+    ),
     Site("watch::actions", "step)", Person(OTHERS_PROGRAM)),
     Site(
         "watch::actions",
         r#""see that the API can be reached"#,
-        Person(OTHERS_PROGRAM),
+        Test("a_token_in_force_is_replaced_only_by_one_that_the_api_accepts"),
     ),
     Site(
         "watch::actions",
         r#""set JWT_SECRET"#,
-        Person("a person knows the secret"),
+        Case("a token that is due, and no secret"),
     ),
     Site(
         "watch::actions",
         r#""put the local API's own secret"#,
-        Person("a person knows the secret"),
+        Case("a token that is due, and another secret"),
     ),
     Site(
         "watch::actions",
@@ -1023,22 +1031,26 @@ pub const SITES: &[Site] = &[
         "broker::totp::enroll(",
         Test("set_up_in_a_terminal_and_each_code_counts_once"),
     ),
-    Site("cmd::broker::totp", "", Person(TERMINAL)),
+    Site(
+        "cmd::broker::totp",
+        "",
+        Test("nothing_is_set_up_or_unlocked_without_a_terminal"),
+    ),
     Site("cmd::broker::asker", "login)", Person(BROKERS)),
     Site(
         "cmd::broker::run",
         r#"format!("give {flag} a name"#,
-        Person("a person knows who is to ask"),
+        Test("a_broker_that_does_not_come_up_does_after_its_step"),
     ),
     Site(
         "cmd::broker::run",
         r#""add --socket <path>""#,
-        Person("a person knows where it is to answer"),
+        Test("a_broker_that_does_not_come_up_does_after_its_step"),
     ),
     Site(
         "cmd::broker::run",
         r#""have it make a Unix stream socket"#,
-        Person(BROKERS),
+        Test("a_broker_that_does_not_come_up_does_after_its_step"),
     ),
     Site(
         "cmd::broker::state",
@@ -1055,9 +1067,21 @@ pub const SITES: &[Site] = &[
         r#"format!("make the folder first"#,
         Test("what_has_the_sockets_name_stays_unless_a_broker_of_ours_left_it"),
     ),
-    Site("fs::socket", "next)", Person("a person chooses a path")),
-    Site("fs::socket", r#""give another path"#, Person(BROKERS)),
-    Site("fs::socket", r#""stop that one first"#, Person(BROKERS)),
+    Site(
+        "fs::socket",
+        "next)",
+        Test("what_has_the_sockets_name_stays_unless_a_broker_of_ours_left_it"),
+    ),
+    Site(
+        "fs::socket",
+        r#""give another path"#,
+        Test("what_has_the_sockets_name_stays_unless_a_broker_of_ours_left_it"),
+    ),
+    Site(
+        "fs::socket",
+        r#""stop that one first"#,
+        Test("what_has_the_sockets_name_stays_unless_a_broker_of_ours_left_it"),
+    ),
     Site("cmd::manual", "", Case("a manual page that is none")),
 ];
 
