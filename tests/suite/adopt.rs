@@ -588,6 +588,19 @@ fn a_token_without_a_record_is_taken_over_for_the_namespace_that_is_typed() {
     assert_ne!(users.env.in_config(), Some(token));
 }
 
+#[test]
+fn what_the_records_say_wrongly_is_typed() {
+    let Some((users, token)) = logged_in() else { return };
+    let no = users.moves("adopt").at_a_terminal("n\n");
+    let step =
+        "next: give what is right with --api-url and the other flags of: sigilum-authz-notify broker adopt --help";
+    assert!(no.code == 1 && no.stderr.contains(step), "{no:#?}");
+    let help = step.rsplit(": ").next().unwrap();
+    assert!(users.env.shell(help).expect(0).stdout.contains("--api-url"));
+    users.moves("adopt").args(TYPED).expect(0);
+    assert!(holds(&users.state, &token));
+}
+
 /// One at a time, each by its name.
 #[test]
 fn of_several_logins_one_is_named() {

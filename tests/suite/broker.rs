@@ -341,6 +341,11 @@ fn its_unit_names_a_program_that_only_root_can_write() {
         );
         assert!(!unit.contains("{{"), "{unit}");
         assert!(print("launchd").stdout.contains("<string>--allow-uid</string>"));
+        let refused = house
+            .env
+            .run_program(&copy, ["broker", "run", "--print-unit", "systemd"])
+            .expect(2);
+        assert_eq!(refused.step(), "add --allow-uid <the OpenClaw gateway's user>");
         chmod(&copy, 0o757);
     }
     let refused = print("systemd");

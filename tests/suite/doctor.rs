@@ -1858,6 +1858,40 @@ fn a_home_that_is_trusted_by_this_shell_is_not_after_the_step() {
 }
 
 #[test]
+fn a_fix_of_another_users_home_is_that_users_to_run() {
+    let Some(users) = ThreeUsers::new() else { return };
+    users.env.write_config(r#"{"gateway":{"mode":"local"}}"#);
+    users.env.login().expect(0);
+    let folder = users.env.sigilum("");
+    std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).unwrap();
+    users.give_home();
+    let home = users.env.openclaw();
+    let told = users.root("doctor --fix --openclaw-home").args([&home]).output();
+    let said = format!("{}{}", told.stdout, told.stderr);
+    let step = said
+        .lines()
+        .find(|line| line.contains(" doctor --fix --openclaw-home "))
+        .unwrap();
+    let step = step.split_once("next: ").unwrap().1;
+    assert!(step.starts_with("sudo -u "), "{said}");
+    let sudo =
+        format!("#!/bin/sh\nshift 2\nexec setpriv --reuid={STRANGER} --regid={STRANGER} --clear-groups \"$@\"\n");
+    let sudo = users.env.write("bin/sudo", sudo);
+    std::fs::set_permissions(&sudo, PermissionsExt::from_mode(0o700)).unwrap();
+    let (ours, bin) = (
+        users.binary.parent().unwrap().display(),
+        sudo.parent().unwrap().display(),
+    );
+    let done = users
+        .env
+        .shell(step)
+        .env("PATH", format!("{ours}:{bin}:/usr/bin:/bin"))
+        .output();
+    assert!(done.stdout.contains("fixed "), "{step}: {done:#?}");
+    assert_eq!(mode(&folder), 0o700);
+}
+
+#[test]
 fn a_file_that_this_user_may_not_write_is_its_own_again_after_the_step() {
     let Some(users) = ThreeUsers::new() else { return };
     users.env.write_config(r#"{"gateway":{"mode":"local"}}"#);

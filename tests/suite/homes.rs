@@ -3,6 +3,7 @@
 use crate::env::{self, Output, TestEnv};
 use env::watching::wait_until;
 use serde_json::Value;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -444,4 +445,17 @@ fn a_copied_home_leaves_the_originals_config_alone_and_a_moved_one_keeps_its_own
             "{findings}"
         );
     }
+}
+
+#[test]
+fn a_home_whose_name_is_no_text_is_one_once_it_is_renamed() {
+    let env = TestEnv::new();
+    let odd = env.home().join(std::ffi::OsStr::from_bytes(b"home-\xff"));
+    std::fs::create_dir(&odd).unwrap();
+    let login = |home: &Path| env.login().args(["--openclaw-home".as_ref(), home.as_os_str()]);
+    let told = login(&odd).expect(2);
+    assert_eq!(told.step(), "rename what is on the way to it");
+    let plain = env.home().join("home");
+    std::fs::rename(&odd, &plain).unwrap();
+    login(&plain).expect(0);
 }

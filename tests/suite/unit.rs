@@ -227,6 +227,18 @@ fn a_service_that_does_not_come_up_is_an_error_with_its_log() {
         output.stderr
     );
     assert!(output.stderr.contains(&next), "{}", output.stderr);
+    // The log is shown, and what it says is mended.
+    let env = &manager.env;
+    let journal = env.write("bin/journalctl", "#!/bin/sh\necho \"the log of $*\"\n");
+    fs::set_permissions(journal, fs::Permissions::from_mode(0o755)).unwrap();
+    let shown = env.carry_out(&output).expect(0).stdout;
+    assert_eq!(shown, format!("the log of --user --unit {UNIT} --lines 20\n"));
+    let systemctl = env.home().join("bin/systemctl");
+    let script = fs::read_to_string(&systemctl)
+        .unwrap()
+        .replace("'restart'", "'nothing'");
+    fs::write(systemctl, script).unwrap();
+    manager.run("watch --install-unit").expect(0);
 }
 
 #[test]

@@ -165,6 +165,20 @@ fn what_is_overdue_is_told_with_its_own_exit_code() {
 }
 
 #[test]
+fn whatever_has_the_watchers_lock_without_a_name_is_waited_out() {
+    let env = TestEnv::new();
+    env.login().expect(0);
+    let lock = FileLock::try_acquire(&env.sigilum("watch.lock"), None)
+        .unwrap()
+        .unwrap();
+    lock.write(b"").unwrap();
+    let told = env.run(["watch"]).expect(8);
+    assert_eq!(told.step(), "end it; or leave the home to it");
+    drop(lock);
+    assert_eq!(env.watch().stop(), 0);
+}
+
+#[test]
 fn a_look_at_a_home_that_is_not_there_fails() {
     let env = TestEnv::new();
     let output = env

@@ -432,6 +432,10 @@ fn a_decision_over_the_socket_says_how_one_decides() {
     let house = House::new();
     let broker = house.broker(&[]);
     let gateway = Gateway::new(&house, &["--deciders", "telegram:1"]);
+    // A name with a slash is none.
+    let told = gateway.env.run(["authz", "list", "--service", "a/b"]).expect(2).stderr;
+    assert!(told.contains("its next step: give it without a slash"), "{told}");
+    gateway.env.run(["authz", "list", "--service", "a-b"]).expect(0);
     let mut serve = gateway.serve();
     assert!(
         serve.ask(&command(1, "list"))["reply"]["text"]
@@ -581,6 +585,16 @@ fn doctor_tells_what_the_broker_says_of_its_api() {
             next.starts_with("whoever runs it starts it: sudo -u ") && next.contains(&starts),
             "{next}"
         );
+        // Done by whoever runs it, whose broker's folder is this one.
+        let sudo = format!("shift 2\nSTATE_DIRECTORY='{}' exec \"$@\"", house.state().display());
+        let sudo = gateway.env.write("bin/sudo", format!("#!/bin/sh\n{sudo}\n"));
+        chmod(&sudo, 0o700);
+        house.api.fault(Fault::None);
+        let run = gateway.env.shell(&format!("exec {}", env::command_of(next)));
+        let started = Broker::started(house.socket(), run.into_command());
+        let (text, ..) = doctor("ok");
+        assert!(text.starts_with("answers for alice"), "{text}");
+        started.stop();
     }
 }
 
@@ -604,6 +618,12 @@ fn in_a_brokers_folder_and_beside_it_each_command_says_what_it_is() {
         install.contains("could not install here: a broker answers from this folder"),
         "{install}"
     );
+    assert!(
+        install.contains("next: name the OpenClaw home with --openclaw-home <folder>"),
+        "{install}"
+    );
+    house.env.write_config("{}");
+    said(&house.env, "hook install", Some(&house.env.openclaw()), 0);
     let setup = inside("setup --yes --mode oss-local --namespace alice", 2);
     assert!(
         setup.contains("could not set up here: a broker answers from this folder"),

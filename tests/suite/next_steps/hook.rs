@@ -62,6 +62,25 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "a config that is longer than any",
+        set_up: |world| world.write_config(&" ".repeat(json5_edit::MAX_BYTES + 1)),
+        first: INSTALL,
+        step: CORRECT_IT,
+        act: Act::Do(correct),
+        ..CASE
+    },
+    Case {
+        name: "a config that includes what stands for no object",
+        set_up: |world| {
+            world.write_config(r#"{"hooks": {"$include": "./list.json5", "internal": {}}}"#);
+            world.env.write(world.config.with_file_name("list.json5"), "[1]");
+        },
+        first: INSTALL,
+        step: CORRECT_IT,
+        act: Act::Do(correct),
+        ..CASE
+    },
+    Case {
         name: "a config whose name is no file's",
         first: &["hook", "install", "--config", "~/nowhere/.."],
         step: "give a path without .. in it, that ends in a file name",

@@ -3,6 +3,7 @@
 use super::world::{Act, CASE, Case, Then, World};
 use crate::env::api;
 use crate::env::gateway::Fault;
+use crate::env::local_api::FakeCheckout;
 use crate::env::stopped::Stopped;
 use std::os::unix::fs::PermissionsExt;
 
@@ -89,6 +90,19 @@ const CONNECT: &[&str] = &[
     "https://api.linear.app",
     "--upstream-secret-env",
     "USER",
+];
+
+const FROM_CHECKOUT: &[&str] = &[
+    "auth",
+    "login",
+    "--mode",
+    "oss-local",
+    "--namespace",
+    "alice",
+    "--print-token",
+    "false",
+    "--source-home",
+    "<person>/sigilum",
 ];
 
 /// A stopped gateway, which no admin address leads to.
@@ -912,6 +926,42 @@ pub const CASES: &[Case] = &[
             "<person>/a checkout",
         ],
         step: "look at what is in it, then: chmod -R o-w ",
+        ..CASE
+    },
+    Case {
+        name: "a checkout that names no database",
+        set_up: |world| {
+            FakeCheckout::new(&world.env);
+            world.env.write("sigilum/apps/api/wrangler.toml", "");
+        },
+        first: FROM_CHECKOUT,
+        step: "name the API's database with --api-db",
+        act: Act::Type(&[
+            "auth",
+            "login",
+            "--mode",
+            "oss-local",
+            "--namespace",
+            "alice",
+            "--source-home",
+            "<person>/sigilum",
+            "--api-db",
+            "~/api.sqlite",
+        ]),
+        then: Then::Says("api.sqlite"),
+        ..CASE
+    },
+    Case {
+        name: "a checkout that is not whole",
+        set_up: |world| {
+            let migrations = FakeCheckout::new(&world.env).api("migrations");
+            let aside = world.env.home().join("aside");
+            std::fs::rename(&migrations, &aside).unwrap();
+            let back = format!("mv '{}' '{}'", aside.display(), migrations.display());
+            world.program("git", &format!("[ \"$1 $3\" != '-C status' ] || {back}"));
+        },
+        first: FROM_CHECKOUT,
+        step: "see whether the checkout is whole: git -C ",
         ..CASE
     },
     Case {

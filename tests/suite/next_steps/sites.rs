@@ -286,12 +286,12 @@ pub const SITES: &[Site] = &[
     Site(
         "home",
         r#""rename what is on the way to it"#,
-        Person("a person gives a folder another name"),
+        Test("a_home_whose_name_is_no_text_is_one_once_it_is_renamed"),
     ),
     Site(
         "home",
         r#""name the OpenClaw home"#,
-        Person("a person knows where the home is"),
+        Test("in_a_brokers_folder_and_beside_it_each_command_says_what_it_is"),
     ),
     // the hook, its files and the config
     Site(
@@ -413,14 +413,14 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::watch::manager",
         r#"format!("journalctl"#,
-        Person("the service's own log says why, where there is systemd"),
+        Test("a_service_that_does_not_come_up_is_an_error_with_its_log"),
     ),
     Site("cmd::doctor::checks::config", "name, &refused, validate)", Person(EDIT)),
     Site("openclaw::config", "CORRECT_IT", Person(EDIT)),
     Site(
         "sigilum::checkout",
         r#""name the API's database with"#,
-        Person("a person knows which file it is"),
+        Case("a checkout that names no database"),
     ),
     Site(
         "cmd::hook::uninstall",
@@ -465,7 +465,11 @@ pub const SITES: &[Site] = &[
         r#""put into one of the two"#,
         Test("a_key_that_stands_twice_is_refused_with_its_place"),
     ),
-    Site("openclaw::config::file", "CORRECT_IT),", Person(EDIT)),
+    Site(
+        "openclaw::config::file",
+        "CORRECT_IT),",
+        Case("a config that is longer than any"),
+    ),
     Site(
         "openclaw::config::file",
         "CORRECT_IT) }",
@@ -501,7 +505,11 @@ pub const SITES: &[Site] = &[
         "",
         Person("no command comes to this: each asks first"),
     ),
-    Site("openclaw::config::seen", "CORRECT_IT", Person(EDIT)),
+    Site(
+        "openclaw::config::seen",
+        "CORRECT_IT",
+        Case("a config that includes what stands for no object"),
+    ),
     Site("openclaw::shape", "CORRECT_IT", Case("a config of another shape")),
     Site(
         "openclaw::hook_files",
@@ -582,7 +590,7 @@ pub const SITES: &[Site] = &[
     Site(
         "watch::watcher_lock",
         r#""end it; or"#,
-        Person("a person knows what has the lock"),
+        Test("whatever_has_the_watchers_lock_without_a_name_is_waited_out"),
     ),
     Site(
         "watch::watcher_lock",
@@ -590,7 +598,11 @@ pub const SITES: &[Site] = &[
         Test("every_text_knows_that_it_is_the_plugin"),
     ),
     // doctor
-    Site("cmd::doctor::fix", "", Person(ANOTHER_USER)),
+    Site(
+        "cmd::doctor::fix",
+        "",
+        Test("a_fix_of_another_users_home_is_that_users_to_run"),
+    ),
     Site(
         "cmd::doctor",
         r#""fix", error, "#,
@@ -775,7 +787,7 @@ pub const SITES: &[Site] = &[
     Site(
         "sigilum::checkout",
         r#"format!("see whether the checkout is whole"#,
-        Person("a person gets the missing files of a checkout"),
+        Case("a checkout that is not whole"),
     ),
     Site("sigilum::checkout", "next)", Case("a checkout for everybody")),
     Site(
@@ -958,9 +970,13 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::broker::unit",
         r#""add --allow-uid"#,
-        Person("a person knows who is to ask"),
+        Test("its_unit_names_a_program_that_only_root_can_write"),
     ),
-    Site("cmd::broker::remote", "next)", Person(BROKERS)),
+    Site(
+        "cmd::broker::remote",
+        "next)",
+        Test("doctor_tells_what_the_broker_says_of_its_api"),
+    ),
     Site(
         "cmd::broker::remote",
         "self.as_its_user(&command)",
@@ -992,7 +1008,7 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::broker::adopt",
         r#""give what is right"#,
-        Person("a person knows what is right"),
+        Test("what_the_records_say_wrongly_is_typed"),
     ),
     Site(
         "cmd::broker::adopt",
@@ -1060,7 +1076,7 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::broker::asker",
         r#""give it without a slash""#,
-        Person("a person knows what is meant"),
+        Test("a_decision_over_the_socket_says_how_one_decides"),
     ),
     Site(
         "fs::socket",
