@@ -451,3 +451,18 @@ fn the_lock_is_taken_though_its_folder_goes_again_and_again() {
         }
     });
 }
+
+#[test]
+fn our_lock_is_free_once_the_other_command_has_ended() {
+    let folder = temp();
+    let path = folder.path().join("lock");
+    let held = FileLock::try_acquire(&path, None).unwrap().unwrap();
+    let told = FileLock::acquire(&path, None, Duration::from_millis(1)).unwrap_err();
+    assert_eq!(told.code, ExitCode::LockHeld);
+    assert_eq!(
+        told.step().as_deref(),
+        Some("wait for the other command to end, and run this one again")
+    );
+    drop(held);
+    FileLock::acquire(&path, None, Duration::from_millis(1)).unwrap();
+}

@@ -106,12 +106,12 @@ fn no_step_leaves_open_what_the_program_knows() {
 }
 
 #[test]
-fn two_thirds_of_the_steps_are_carried_out() {
+fn nine_of_ten_steps_are_carried_out() {
     let places = places();
     let is_left = |site: &Site| matches!(site.2, By::Person(_));
     let of = |place| SITES.iter().find(|site| fits(site, place));
     let left = places.iter().filter_map(of).filter(|site| is_left(site)).count();
-    assert!(left * 6 <= places.len(), "{left} of {}", places.len());
+    assert!(left * 10 <= places.len(), "{left} of {}", places.len());
 }
 
 #[test]

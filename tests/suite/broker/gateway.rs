@@ -564,10 +564,35 @@ fn doctor_tells_what_the_broker_says_of_its_api() {
         "{text}"
     );
     assert!(next.is_string() && code == 0, "{next}");
+    house.api.fault(Fault::None);
+    gateway.env.shell(env::command_of(next.as_str().unwrap())).expect(0);
+    assert!(doctor("ok").0.starts_with("answers for alice"));
     house.api.fault(Fault::Status(401, "x"));
-    let (text, _, code) = doctor("fail");
+    let (text, next, code) = doctor("fail");
     assert!(text.starts_with("the broker says: "), "{text}");
     assert_eq!(code, 4);
+    let looked = gateway.env.shell(next.as_str().unwrap()).output();
+    assert!(looked.stdout.contains("alice") && looked.code != 2, "{looked:#?}");
+    // A token beside it goes with the step.
+    house.api.fault(Fault::None);
+    let beside = gateway
+        .env
+        .write(".openclaw/.sigilum/owner-token-alice.jwt", &house.token);
+    let record = json!({"mode": "oss-local", "api_url": house.api.url(), "email": "alice@local.sigilum"});
+    gateway
+        .env
+        .write(".openclaw/.sigilum/owner-alice.json", record.to_string());
+    let report = gateway.env.run(["doctor", "--json"]).output().stdout;
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let of_token = |finding: &&Value| {
+        finding["text"]
+            .as_str()
+            .unwrap()
+            .contains("an owner token lies here too")
+    };
+    let found = report["findings"].as_array().unwrap().iter().find(of_token).unwrap();
+    gateway.env.shell(found["next"].as_str().unwrap()).expect(0);
+    assert!(!beside.exists());
     // Nobody answers: where no unit is known, the broker's own command starts it.
     broker.stop();
     let (text, next, code) = doctor("fail");

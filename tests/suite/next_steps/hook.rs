@@ -143,6 +143,24 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "a hundred copies of one file",
+        set_up: |world| {
+            world.write(&format!("{FOLDER}/handler.js"), "mine");
+            for number in 0..100 {
+                let end = if number == 0 {
+                    String::new()
+                } else {
+                    format!(".{number}")
+                };
+                world.write(&format!(".sigilum/replaced/hook/handler.js{end}"), number.to_string());
+            }
+        },
+        first: &["hook", "install", "--force"],
+        step: "remove what you need no more: ls -l ",
+        act: Act::Shell("rm '<home>/.sigilum/replaced/hook/handler.js.5'"),
+        ..CASE
+    },
+    Case {
         name: "a linked folder",
         set_up: |world| {
             world.write("hooks/x", "");

@@ -268,12 +268,16 @@ pub const SITES: &[Site] = &[
     Site(
         "fs::backups",
         r#"format!("remove what you need no more"#,
-        Person("a person says what goes of a hundred copies"),
+        Case("a hundred copies of one file"),
     ),
     Site("fs::own_lock", "step)", Person(MACHINE)),
     Site("fs", "rm {step}", Test("a_logout_tells_of_the_tokens_that_it_leaves")),
     Site("fs", "find it, and remove it: find", Person(MACHINE)),
-    Site("fs::own_lock", r#""wait for the other command"#, Person(BY_ITSELF)),
+    Site(
+        "fs::own_lock",
+        r#""wait for the other command"#,
+        Test("our_lock_is_free_once_the_other_command_has_ended"),
+    ),
     Site("fs::trust", "self.next", Case("a home for everybody")),
     Site("home", "next)", Case("an older home")),
     Site("home", r#""give the folder with --openclaw-home") })"#, Case("no HOME")),
@@ -988,7 +992,11 @@ pub const SITES: &[Site] = &[
         Person(BROKERS),
     ),
     Site("cmd::broker::remote", "step)", Person("a broker's user decides")),
-    Site("cmd::doctor::checks::broker", "", Person(BROKERS)),
+    Site(
+        "cmd::doctor::checks::broker",
+        "",
+        Test("doctor_tells_what_the_broker_says_of_its_api"),
+    ),
     Site("cmd::hook::install_broker", "next)", Person(BROKERS)),
     Site(
         "broker::totp",
