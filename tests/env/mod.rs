@@ -222,8 +222,8 @@ impl Output {
     /// The step that was told last.
     #[track_caller]
     pub fn step(&self) -> &str {
-        let lines = self.stdout.lines().chain(self.stderr.lines());
-        let step = lines.filter_map(|line| Some(line.split_once("next: ")?.1)).last();
+        let mut lines = self.stdout.lines().chain(self.stderr.lines()).rev();
+        let step = lines.find_map(|line| Some(line.split_once("next: ")?.1));
         step.unwrap_or_else(|| panic!("no step: {self:#?}"))
     }
 }

@@ -1226,7 +1226,7 @@ fn tokens_and_what_stands_beside() {
             code: 0,
             text: "it fails: database busy",
             next: "sigilum-authz-notify auth refresh --namespace alice",
-            after: Stays,
+            after: Once(|home| watched(home, std::process::id(), &json!({}))),
             set_up: |home| watched(home, std::process::id(), &json!({"last_error": "database busy"})),
         },
         // With the step of what fails.
@@ -1699,7 +1699,7 @@ fn what_is_recorded_of_the_network_and_of_whom_to_tell() {
             code: 0,
             text: "nobody is told at once: OpenClaw took no message for telegram:1",
             next: "openclaw doctor",
-            after: Stays,
+            after: Once(|home| watched(home, std::process::id(), &json!({}))),
             set_up: |home| {
                 recorded(
                     home,

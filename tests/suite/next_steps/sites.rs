@@ -16,12 +16,9 @@ pub struct Site(pub &'static str, pub &'static str, pub By);
 use By::{Case, Person, Test};
 
 const GATEWAY: &str = "whoever runs the Sigilum gateway starts it, or starts it otherwise";
-const SECRET: &str = "a person has the secret";
-const UPSTREAM: &str = "a person knows what the upstream asks for";
 const ANOTHER_USER: &str = "it is another user's to do";
 const BY_ITSELF: &str = "it passes by itself, and the same command works then";
 const EDIT: &str = "a person edits a file that OpenClaw refuses";
-const TERMINAL: &str = "it needs a person's terminal";
 const BROKERS: &str = "whoever set the broker up";
 const MACHINE: &str = "the machine is in the way: its disk, its modes, its limits";
 const OTHERS_PROGRAM: &str = "a person's own program must say something else";
