@@ -271,6 +271,24 @@ fn what_the_homes_owner_is_to_run_mends_it_for_root() {
     );
 }
 
+#[test]
+fn a_link_of_the_users_to_roots_config_is_that_users_to_follow() {
+    let Some(users) = users() else { return };
+    let roots = users.env.write("root/openclaw.json", "{}");
+    chmod(roots.parent().unwrap(), 0o755);
+    chmod(&roots, 0o644);
+    let config = users.env.config();
+    fs::remove_file(&config).unwrap();
+    symlink(&roots, &config).unwrap();
+    users.give(&config);
+    let said = |output: Output| format!("{}{}", output.stdout, output.stderr);
+    let told = said(users.root("hook status").output());
+    let step = "next: run the command as the user that the link belongs to";
+    assert!(told.contains("it is a link of user ") && told.contains(step), "{told}");
+    let told = said(users.user("hook status").output());
+    assert!(!told.contains("it is a link of user "), "{told}");
+}
+
 /// What root writes in the user's home stays in folders and files of the user's, wherever links lead.
 #[test]
 fn root_writes_through_no_link_of_the_users() {

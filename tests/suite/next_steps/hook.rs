@@ -62,6 +62,14 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "a config that includes elsewhere what is not there",
+        set_up: |world| world.write_config(r#"{"agents": {"$include": "./none.json5"}}"#),
+        first: INSTALL,
+        step: CORRECT_IT,
+        act: Act::Do(correct),
+        ..CASE
+    },
+    Case {
         name: "a config that is longer than any",
         set_up: |world| world.write_config(&" ".repeat(json5_edit::MAX_BYTES + 1)),
         first: INSTALL,

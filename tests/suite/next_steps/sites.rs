@@ -16,9 +16,7 @@ pub struct Site(pub &'static str, pub &'static str, pub By);
 use By::{Case, Person, Test};
 
 const GATEWAY: &str = "whoever runs the Sigilum gateway starts it, or starts it otherwise";
-const ANOTHER_USER: &str = "it is another user's to do";
 const BY_ITSELF: &str = "it passes by itself, and the same command works then";
-const EDIT: &str = "a person edits a file that OpenClaw refuses";
 const BROKERS: &str = "whoever set the broker up";
 const MACHINE: &str = "the machine is in the way: its disk, its modes, its limits";
 const OTHERS_PROGRAM: &str = "a person's own program must say something else";
@@ -416,8 +414,16 @@ pub const SITES: &[Site] = &[
         r#"format!("journalctl"#,
         Test("a_service_that_does_not_come_up_is_an_error_with_its_log"),
     ),
-    Site("cmd::doctor::checks::config", "name, &refused, validate)", Person(EDIT)),
-    Site("openclaw::config", "CORRECT_IT", Person(EDIT)),
+    Site(
+        "cmd::doctor::checks::config",
+        "name, &refused, validate)",
+        Test("config_and_entry"),
+    ),
+    Site(
+        "openclaw::config",
+        "CORRECT_IT",
+        Case("a config that includes elsewhere what is not there"),
+    ),
     Site(
         "sigilum::checkout",
         r#""name the API's database with"#,
@@ -489,7 +495,7 @@ pub const SITES: &[Site] = &[
     Site(
         "openclaw::config::file",
         r#""run the command as the user"#,
-        Person(ANOTHER_USER),
+        Test("a_link_of_the_users_to_roots_config_is_that_users_to_follow"),
     ),
     Site(
         "openclaw::config::included",
