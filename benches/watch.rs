@@ -81,6 +81,7 @@ fn make_home(home: &Path, token: &str) -> PathBuf {
         api_db: None,
         token_file: None,
         trust_loopback: false,
+        ttl_seconds: None,
     };
     let config = format!(
         "{{\n  // kept by hand\n  \"gateway\": {{ \"mode\": \"local\" }},\n  \"hooks\": {{ \"internal\": {{ \"enabled\": true, \"entries\": {{\n    \

@@ -67,11 +67,12 @@ fn an_older_home_is_not_hidden_by_a_new_one() {
         }
         for args in MAKERS {
             let output = refused(&env, args, ".clawdbot");
-            assert!(
-                output.stderr.contains("next: openclaw doctor"),
-                "{args:?}: {}",
-                output.stderr
-            );
+            let room = match empty {
+                true => format!("rmdir {} && ", env.openclaw().display()),
+                false => String::new(),
+            };
+            let step = format!("next: {room}openclaw doctor");
+            assert!(output.stderr.contains(&step), "{args:?}: {}", output.stderr);
         }
         // Who only reads finds nothing there, and says so.
         env.run(["auth", "status", "--namespace", "alice"]).expect(3);
