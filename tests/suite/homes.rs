@@ -255,7 +255,7 @@ fn a_new_home_without_a_config_makes_room_for_the_older_one() {
     env.write(".clawdbot/clawdbot.json", CONFIG);
     env.write(".openclaw/hooks/mine/HOOK.md", "mine\n");
     let make_room = || {
-        let told = refused(&env, &LOGIN, ".clawdbot/clawdbot.json").stderr;
+        let told = refused(&env, LOGIN, ".clawdbot/clawdbot.json").stderr;
         let step = told.split("next: ").nth(1).unwrap();
         let (first, then) = step.split_once(" && ").unwrap();
         assert_eq!(then, "openclaw doctor; it moves that to its new place\n");
