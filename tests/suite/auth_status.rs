@@ -637,6 +637,28 @@ fn a_config_that_cannot_be_read_is_told_once() {
     assert_eq!((faults.len(), &faults[0]["check"]), (1, &json!("config")), "{json}");
 }
 
+/// The worst of two faults gives the code, with a login and without one.
+#[test]
+fn a_config_that_cannot_be_read_is_worse_than_a_token_that_is_missing() {
+    for broken in ["{ a: 1 b: 2 }", r#"{"hooks":{},"hooks":{}}"#] {
+        let env = TestEnv::new();
+        env.write_config(broken);
+        for words in [
+            &["auth", "status"][..],
+            &["auth", "status", "--json"],
+            &["hook", "status"],
+            &["doctor"],
+        ] {
+            let said = env.run(words).env("USER", "").env("LOGNAME", "").expect(3);
+            assert_eq!(
+                said.stderr.matches("nobody is logged in, and no").count() > 0,
+                words[0] == "auth",
+                "{said:#?}"
+            );
+        }
+    }
+}
+
 /// Whose token is missing is said of whom it is, and what cannot be known is left for the login to ask.
 #[test]
 fn a_missing_token_is_told_of_whom_it_is_and_no_guess_becomes_a_flag() {

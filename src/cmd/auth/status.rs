@@ -40,7 +40,11 @@ pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
                 serde_json::to_value(&token).or_fail(ExitCode::Failure, || "could not show the token".to_owned())?;
             show(shown, lines(&token), findings, args.output.json, out)
         }
-        Err(error) => {
+        Err(mut error) => {
+            error.code = match finding::exit_code(&findings) {
+                ExitCode::Ok => error.code,
+                worst => worst,
+            };
             // The error tells of that itself.
             findings.retain(|finding| finding.text != error.text());
             show(json!({}), Vec::new(), findings, args.output.json, out)?;
