@@ -151,14 +151,17 @@ impl Called {
             program = words.nth(1);
         }
         let name = words.next().unwrap_or_default();
+        let logs_in = [" auth login", " auth refresh"]
+            .iter()
+            .any(|words| command.contains(words));
         let takes = |flag: &str| match program {
             Some("sigilum-authz-notify") => match flag {
                 "--openclaw-home" | "--config" if is_anothers => false,
                 "--openclaw-home" => true,
                 "--config" => name != "watch",
                 "--gateway-admin-url" | "--gateway-data-dir" => name == "service",
-                "--api-url" | "--token-file" => command.contains(" auth login"),
-                _ => command.contains(" auth login") || name == "service",
+                "--api-url" | "--token-file" => logs_in,
+                _ => logs_in || name == "service",
             },
             _ => false,
         };

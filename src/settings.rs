@@ -133,6 +133,13 @@ impl Owner {
         self.record.as_ref()?.ttl_seconds
     }
 
+    /// The flag that leads a login to the same life again, with a blank before it; nothing where nobody chose one.
+    pub fn life_flag(&self) -> String {
+        let is_local = self.mode.value == Mode::OssLocal;
+        let life = self.recorded_life().filter(|_| is_local);
+        life.map_or_else(String::new, |seconds| format!(" --ttl-seconds {seconds}"))
+    }
+
     /// The Sigilum checkout in force.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use crate::error::{Called, Result};
 use crate::fs;
 use crate::home::{self, OpenClawHome};
 use crate::hook_record::{self, HookRecord};
+use crate::local_token::LocalApi;
 use crate::mode::Mode;
 use crate::openclaw::backups;
 use crate::openclaw::config::{self, EditOutcome};
@@ -197,7 +198,11 @@ fn login_of(owner: &Owner, namespace: Option<&str>, place: &OpenClawHome, flags:
         (None, Origin::Default) => same_api(mode, place),
         _ => String::new(),
     };
-    format!("{}{same_api}{flags}", mode.login_command_of(namespace))
+    format!(
+        "{}{same_api}{}{flags}",
+        mode.login_command_of(namespace),
+        owner.life_flag()
+    )
 }
 
 /// The login of the namespace that the hook speaks for.
@@ -239,10 +244,30 @@ pub fn mode_of_home(place: &OpenClawHome, entry: Option<&Entry>) -> Option<Mode>
     of_entry.or_else(signs)
 }
 
-/// The same in a home where perhaps nobody is logged in: a namespace that is a guess is left out.
+/// The same in a home where perhaps nobody is logged in: a namespace that is a guess is left out. The hook goes on to
+/// speak for whom it speaks for.
 pub fn first_login_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> String {
     let namespace = (!owner.namespace.origin.is_guess()).then_some(owner.namespace.value.as_str());
-    login_of(owner, namespace, place, flags)
+    let hook = settings::hook_namespace(place).ok().and_then(|(hook, _)| hook);
+    let keeps_hook = match hook.is_some_and(|hook| hook.value != owner.namespace.value) {
+        true => " --write-openclaw false",
+        false => "",
+    };
+    login_of(owner, namespace, place, &format!("{keeps_hook}{flags}"))
+}
+
+/// What makes or takes a new token of an owner, and changes nothing else: where the secret is kept that signs it, a
+/// refresh, else the login.
+pub fn renew_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> String {
+    let is_local = |record: &Record| [record.mode, owner.mode.value] == [Mode::OssLocal; 2];
+    let is_kept = || LocalApi::find(owner, place).is_ok_and(|api| matches!(api.secret(&Env::default()), Ok(Some(_))));
+    match owner.record.as_ref().is_some_and(is_local) && is_kept() {
+        true => format!(
+            "sigilum-authz-notify auth refresh --namespace {}{flags}",
+            owner.namespace.value
+        ),
+        false => first_login_command(owner, place, flags),
+    }
 }
 
 /// The same in a home of Sigilum's own installer, which has a token and no record: the secret lies in its checkout.

@@ -6,7 +6,7 @@ use env::api::{Api, Fault};
 use env::gateway::Gateway;
 use env::local_api::{FakeCheckout, JWT_SECRET};
 use env::three_users::ThreeUsers;
-use env::watching::wait_until;
+use env::watching::{Watcher, wait_until};
 use env::{Output, STRANGER, TestEnv, mode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -1001,7 +1001,7 @@ fn tokens_and_what_stands_beside() {
             state: "fail",
             code: 4,
             text: "the hook has no token that it can use: the token file: none",
-            next: "sigilum-authz-notify auth login --mode oss-local --namespace alice",
+            next: "sigilum-authz-notify auth refresh --namespace alice",
             after: Gone,
             set_up: |home| home.remove(".sigilum/owner-token-alice.jwt"),
         },
@@ -1010,7 +1010,7 @@ fn tokens_and_what_stands_beside() {
             state: "fail",
             code: 4,
             text: "the hook has no token that it can use: the token file: expired",
-            next: "sigilum-authz-notify auth login --mode oss-local --namespace alice",
+            next: "sigilum-authz-notify auth refresh --namespace alice",
             after: Gone,
             set_up: |home| {
                 drop(
@@ -1024,7 +1024,7 @@ fn tokens_and_what_stands_beside() {
             state: "fail",
             code: 4,
             text: "the API refuses the token that the hook uses",
-            next: "sigilum-authz-notify auth login --mode oss-local --namespace alice",
+            next: "sigilum-authz-notify auth refresh --namespace alice",
             after: Gone,
             set_up: |home| {
                 let foreign = env::api::token("another secret", json!({"namespace": "alice"}));
@@ -1065,7 +1065,7 @@ fn tokens_and_what_stands_beside() {
             state: "warn",
             code: 0,
             text: "the token's issue time (iat) is in the future",
-            next: "sigilum-authz-notify auth login --mode oss-local --namespace bob",
+            next: "sigilum-authz-notify auth refresh --namespace bob",
             after: Gone,
             set_up: |home| of_bob(home, &json!({"iat": env::now() + 4000, "exp": env::now() + 9000})),
         },
@@ -1074,7 +1074,7 @@ fn tokens_and_what_stands_beside() {
             state: "warn",
             code: 0,
             text: "bob: due for renewal, not known: the token's times (iat, exp) are in milliseconds",
-            next: "sigilum-authz-notify auth login --mode oss-local --namespace bob",
+            next: "sigilum-authz-notify auth refresh --namespace bob",
             after: Gone,
             set_up: |home| of_bob(home, &json!({"exp": env::now() * 1000})),
         },
@@ -1083,7 +1083,7 @@ fn tokens_and_what_stands_beside() {
             state: "warn",
             code: 0,
             text: "bob: expired",
-            next: "sigilum-authz-notify auth login --mode oss-local --namespace bob",
+            next: "sigilum-authz-notify auth refresh --namespace bob",
             after: Gone,
             set_up: |home| {
                 let login = ["auth", "login", "--mode", "oss-local", "--namespace", "bob"];
@@ -1102,7 +1102,7 @@ fn tokens_and_what_stands_beside() {
             state: "warn",
             code: 0,
             text: "; API: refused: ",
-            next: "sigilum-authz-notify auth login --mode oss-local --namespace bob",
+            next: "sigilum-authz-notify auth refresh --namespace bob",
             after: Gone,
             set_up: |home| {
                 of_bob(home, &json!({"exp": env::now() + 9000}));
@@ -1115,7 +1115,7 @@ fn tokens_and_what_stands_beside() {
             state: "warn",
             code: 0,
             text: "; not logged in; API: not checked: ",
-            next: "sigilum-authz-notify auth login --mode oss-local --namespace bob --api-url <api>",
+            next: "sigilum-authz-notify auth login --mode oss-local --namespace bob --api-url <api> --write-openclaw false",
             after: Gone,
             set_up: |home| {
                 let token = home.api.token("bob", 9000);
@@ -1136,8 +1136,8 @@ fn tokens_and_what_stands_beside() {
             state: "warn",
             code: 0,
             text: "<api>: not checked: the API answered with status 302; this is perhaps not a Sigilum API, check the URL",
-            next: "check the URL; if another one is right: sigilum-authz-notify auth login --mode oss-local --namespace \
-                   alice --api-url <url>",
+            next: "check the URL; if another one is right: sigilum-authz-notify auth refresh --namespace alice --api-url \
+                   <url>",
             after: Fill("<url>", "http://127.0.0.1:9"),
             set_up: |home| home.api.fault(Fault::Redirect("http://127.0.0.1:1/".to_owned())),
         },
@@ -1184,7 +1184,7 @@ fn tokens_and_what_stands_beside() {
             state: "fail",
             code: 7,
             text: "local-api.sqlite",
-            next: "sigilum-authz-notify auth login --mode oss-local --namespace alice",
+            next: "sigilum-authz-notify auth refresh --namespace alice",
             after: Gone,
             set_up: |home| home.remove(".sigilum/local-api.sqlite"),
         },
@@ -1195,7 +1195,10 @@ fn tokens_and_what_stands_beside() {
             text: "the secret that signs tokens is not kept here, so nothing renews the token",
             next: "name the Sigilum checkout that the API runs from: sigilum-authz-notify auth login --mode oss-local --namespace alice --source-home <folder>; without one, add --force instead, for a new secret and token",
             after: Fill("--source-home <folder>", "--force"),
-            set_up: |home| home.remove(".sigilum/jwt-secret"),
+            set_up: |home| {
+                home.remove(".sigilum/jwt-secret");
+                home.api.fault(Fault::Status(500, "INTERNAL"));
+            },
         },
         Row {
             check: "sigilum-gateway",
@@ -1256,7 +1259,7 @@ fn tokens_and_what_stands_beside() {
             state: "warn",
             code: 0,
             text: "it runs, and nothing renews this token",
-            next: "sigilum-authz-notify auth login --mode oss-local --namespace alice",
+            next: "sigilum-authz-notify auth refresh --namespace alice",
             after: Stays,
             set_up: |home| watched(home, std::process::id(), &json!({"next_due_at": null})),
         },
@@ -1418,6 +1421,199 @@ fn a_secret_that_did_not_sign_the_token_and_that_the_api_does_not_have() {
     assert_eq!(
         (told[0].as_str(), next.as_str()),
         ("fail the API refuses the token that the hook uses", step)
+    );
+}
+
+/// A login by a secret that the environment alone had, at an API that has it; the file of the home's own is gone.
+fn by_the_environments_secret(home: &Home, api: &Api, life: &str) {
+    home.remove(".sigilum/jwt-secret");
+    home.env
+        .login()
+        .args([
+            "--enable-authz-notify",
+            "true",
+            "--api-url",
+            &api.url(),
+            "--ttl-seconds",
+            life,
+        ])
+        .env("JWT_SECRET", JWT_SECRET)
+        .expect(0);
+}
+
+/// The namespace that the hook speaks for.
+fn speaks_for(home: &Home) -> Value {
+    let record = std::fs::read_to_string(home.env.sigilum("hook.json")).unwrap();
+    serde_json::from_str::<Value>(&record).unwrap()["namespace"].clone()
+}
+
+#[test]
+fn a_watcher_that_alone_has_the_secret_is_no_fault_and_no_login_takes_its_place() {
+    let home = Home::new();
+    let api = Api::start(JWT_SECRET);
+    by_the_environments_secret(&home, &api, "90");
+    let token = || std::fs::read_to_string(home.env.sigilum("owner-token-alice.jwt")).unwrap();
+    let (told, next) = found(&home, "local-api");
+    assert!(
+        told[0].starts_with("fail the secret that signs tokens is not kept here"),
+        "{told:?}"
+    );
+    let step =
+        "start a watcher with the secret that the API has: export JWT_SECRET=<secret> && sigilum-authz-notify watch";
+    assert_eq!(next, step);
+
+    // One that does not have it is ended first.
+    let mut without = Watcher::start(home.env.run(["watch"]));
+    assert_eq!(
+        found(&home, "local-api").1,
+        format!("kill {}, then {step}", without.pid())
+    );
+    without.stop();
+
+    let before = token();
+    let command = env::command_of(&next).replace("<secret>", JWT_SECRET);
+    let shell = home.env.run_program(
+        "/bin/sh".as_ref(),
+        ["-c", &format!("{} --seed 1", command.replace("&& ", "&& exec "))],
+    );
+    let mut watcher = Watcher::start(shell.env("PATH", home.path()));
+    assert!(wait_until(
+        || found(&home, "local-api").0[0].starts_with("ok the secret that signs the token")
+    ));
+    assert!(wait_until(|| token() != before), "the watcher renews it");
+    let told = home.doctor(&[]);
+    assert!(told.code == 0 && !told.stdout.contains("--force"), "{}", told.stdout);
+    let status = home.env.run(["auth", "status"]).expect(0).stdout;
+    assert!(status.contains("API check:     accepted"), "{status}");
+    watcher.stop();
+}
+
+#[test]
+fn a_step_that_gets_a_new_token_keeps_the_life_that_was_chosen() {
+    let life = |home: &Home| {
+        let token = std::fs::read_to_string(home.env.sigilum("owner-token-alice.jwt")).unwrap();
+        sigilum_authz_notify::token::claims::inspect(&token.trim().into())
+            .unwrap()
+            .life()
+    };
+    for is_kept in [true, false] {
+        for asks in [&["auth", "status"][..], &["auth", "show"], &["doctor"]] {
+            let home = Home::new();
+            let api = Api::start(JWT_SECRET);
+            let expected = match is_kept {
+                true => {
+                    home.env
+                        .login()
+                        .args(["--ttl-seconds", "7200", "--api-url", &home.api.url()])
+                        .expect(0);
+                    "sigilum-authz-notify auth refresh --namespace alice"
+                }
+                false => {
+                    by_the_environments_secret(&home, &api, "7200");
+                    "sigilum-authz-notify auth login --mode oss-local --namespace alice --ttl-seconds 7200"
+                }
+            };
+            home.remove(".sigilum/owner-token-alice.jwt");
+            let said = home.env.run(asks).env("PATH", home.path()).output();
+            let step = format!("next: {expected}\n");
+            assert!(format!("{}{}", said.stdout, said.stderr).contains(&step), "{said:#?}");
+            let shell = home
+                .env
+                .run_program("/bin/sh".as_ref(), ["-c", expected])
+                .env("PATH", home.path());
+            match is_kept {
+                true => shell.expect(0),
+                false => shell.env("JWT_SECRET", JWT_SECRET).expect(0),
+            };
+            assert_eq!(life(&home), Some(7200), "{asks:?}");
+        }
+    }
+}
+
+/// What is to be done about a namespace that the hook does not speak for leaves the hook alone.
+#[test]
+fn a_step_for_another_namespace_leaves_the_hook_with_its_own() {
+    let home = Home::new();
+    of_bob(&home, &json!({"iat": env::now() - 90, "exp": env::now() - 60}));
+    let managed = env::watching::managed_token("carol", 3000);
+    let login = [
+        "auth",
+        "login",
+        "--mode",
+        "managed",
+        "--namespace",
+        "carol",
+        "--owner-token-stdin",
+    ];
+    let hosted = home.env.managed_api();
+    let login = home
+        .env
+        .run(login)
+        .args(["--print-token", "false", "--api-url", &hosted.url()]);
+    login.stdin(managed.clone()).expect(0);
+    home.env.run(["auth", "switch", "alice"]).expect(0);
+    home.remove(".sigilum/owner-token-carol.jwt");
+    let dave = home.api.token("dave", 9000);
+    home.env.write(".openclaw/.sigilum/owner-token-dave.jwt", dave);
+    let steps = [
+        ("bob", "sigilum-authz-notify auth refresh --namespace bob".to_owned()),
+        (
+            "carol",
+            "sigilum-authz-notify auth login --mode managed --namespace carol --owner-token-stdin --write-openclaw false"
+                .to_owned(),
+        ),
+        (
+            "dave",
+            format!(
+                "sigilum-authz-notify auth login --mode oss-local --namespace dave --api-url {} --write-openclaw false",
+                home.api.url()
+            ),
+        ),
+    ];
+    let config = std::fs::read(home.env.config()).unwrap();
+    for (whose, step) in steps {
+        let finding = || {
+            let of = |finding: &Value| finding["text"].as_str().unwrap().starts_with(&format!("{whose}: "));
+            home.findings()
+                .into_iter()
+                .find(|finding| finding["check"] == "stored" && of(finding))
+                .unwrap()
+        };
+        assert_eq!(finding()["next"], step.as_str());
+        let shell = home
+            .env
+            .run_program("/bin/sh".as_ref(), ["-c", &step])
+            .env("PATH", home.path());
+        shell.stdin(managed.clone()).expect(0);
+        assert_eq!(finding()["state"], "ok", "{}", finding());
+        assert_eq!(speaks_for(&home), "alice");
+        assert!(std::fs::read(home.env.config()).unwrap() == config, "{whose}");
+    }
+}
+
+#[test]
+fn a_namespace_that_is_another_owners_asks_for_another_login() {
+    let home = Home::new();
+    let api = Api::start(JWT_SECRET);
+    by_the_environments_secret(&home, &api, "9000");
+    api.fault(Fault::Status(403, "FORBIDDEN"));
+    let (told, next) = found(&home, "token");
+    assert_eq!(told, ["fail the API refuses the token that the hook uses"]);
+    let step = format!(
+        "the API knows the token's secret, and alice is another owner's there, so log in with that secret as the owner that \
+         is yours: export JWT_SECRET=<secret> && sigilum-authz-notify auth login --mode oss-local --namespace <yours> \
+         --api-url {}",
+        api.url()
+    );
+    assert_eq!(next, step);
+    api.fault(Fault::None);
+    let ran = home.run_step(&next.replace("<secret>", JWT_SECRET).replace("<yours>", "erin"));
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert_eq!(speaks_for(&home), "erin");
+    assert!(
+        found(&home, "token").0[0].starts_with("ok erin: accepted"),
+        "{:?}",
+        found(&home, "token")
     );
 }
 

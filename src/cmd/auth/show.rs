@@ -25,14 +25,14 @@ pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
     let entry_env = || Ok(context::entry_env_if_readable(&place));
     let flags = context::place_flags(&args.place);
     let owner = owner::logged_in(query(args, &entry_env), env, &place, &flags)?;
-    let log_in = context::first_login_command(&owner, &place, &flags);
+    let renew = context::renew_command(&owner, &place, &flags);
     let now = time::now();
     // Whatever is wrong with the file, it gives no token.
     let stored = owner.stored_token().map_err(|mut error| {
         error.code = ExitCode::Token;
         error
     });
-    let token = stored?.ok_or_else(|| not_found(&owner, &log_in))?;
+    let token = stored?.ok_or_else(|| not_found(&owner, &renew))?;
     write_line(out, token.expose_secret())?;
     let mut code = ExitCode::Token;
     let why = match claims::inspect(&token) {
@@ -57,7 +57,7 @@ pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
             }
         },
     };
-    output::warn(format_args!("{why}\n  next: {log_in}"));
+    output::warn(format_args!("{why}\n  next: {renew}"));
     Ok(code)
 }
 
@@ -71,10 +71,10 @@ pub fn query<'a>(args: &'a ShowArgs, entry_env: AskEntry<'a>) -> OwnerQuery<'a> 
     }
 }
 
-fn not_found(owner: &Owner, log_in: &str) -> Error {
+fn not_found(owner: &Owner, renew: &str) -> Error {
     Error::new(
         ExitCode::Token,
         format!("Token file not found: {}", owner.token_file.display()),
     )
-    .next(log_in)
+    .next(renew)
 }

@@ -43,6 +43,9 @@ pub struct ApiCheck {
     /// By how many seconds our clock is ahead of the API's, where it said.
     #[serde(skip)]
     pub clock_ahead: Option<i64>,
+    /// The API knows the signature, and the namespace is another owner's there (403).
+    #[serde(skip)]
+    pub is_anothers: bool,
     /// The same of what the local API's secret signs, where that secret did not sign the token.
     #[serde(skip)]
     pub other_secret: Option<&'static str>,
@@ -228,6 +231,7 @@ fn ask(owner: &Owner, place: &OpenClawHome, env: &Env, token: &SecretString) -> 
             _ => None,
         },
         clock_ahead,
+        is_anothers: matches!(verdict, Verdict::Refused(_)) && !verdict.is_wrong_signature(),
         other_secret: other.first().map(|secret| match verdict.why_not_checked() {
             Some(_) => verdict.name(),
             None => check.secret(&secret.value, time::now()).name(),
@@ -254,7 +258,7 @@ impl Other {
         };
         let owner = settings::owner(&query, env, place);
         let log_in = match &owner {
-            Ok(owner) => context::login_command(owner, place, ""),
+            Ok(owner) => context::renew_command(owner, place, ""),
             Err(_) => format!("sigilum-authz-notify auth login --namespace {}", stored.namespace),
         };
         let of_error = |error: Error| (error.text(), error.step());

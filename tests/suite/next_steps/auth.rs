@@ -108,7 +108,7 @@ pub const CASES: &[Case] = &[
             world.remove(TOKEN);
         },
         first: SHOW,
-        step: LOCAL,
+        step: "sigilum-authz-notify auth refresh --namespace alice",
         ..CASE
     },
     Case {

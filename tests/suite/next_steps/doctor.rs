@@ -13,7 +13,7 @@ fn installed(world: &World) {
 const DOCTOR: &[&str] = &["doctor"];
 const HANDLER: &str = "hooks/sigilum-authz-notify/handler.js";
 const TOKEN: &str = ".sigilum/owner-token-alice.jwt";
-const LOG_IN: &str = "sigilum-authz-notify auth login --mode oss-local --namespace alice";
+const REFRESH: &str = "sigilum-authz-notify auth refresh --namespace alice";
 
 pub const CASES: &[Case] = &[
     Case {
@@ -23,7 +23,7 @@ pub const CASES: &[Case] = &[
             world.remove(TOKEN);
         },
         first: DOCTOR,
-        step: LOG_IN,
+        step: REFRESH,
         ..CASE
     },
     Case {
@@ -33,7 +33,7 @@ pub const CASES: &[Case] = &[
             world.write(TOKEN, managed("alice", -30));
         },
         first: &["auth", "status"],
-        step: LOG_IN,
+        step: REFRESH,
         ..CASE
     },
     Case {

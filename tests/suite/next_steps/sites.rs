@@ -108,8 +108,8 @@ pub const SITES: &[Site] = &[
         r#""leave out --owner-token"#,
         Case("two tokens"),
     ),
-    Site("cmd::auth::show", "log_in)", Case("no token of the hosted Sigilum")),
-    Site("cmd::auth::show", "{log_in}", Case("an expired token")),
+    Site("cmd::auth::show", "renew)", Case("no token of the hosted Sigilum")),
+    Site("cmd::auth::show", "{renew}", Case("an expired token")),
     Site(
         "cmd::auth::switch",
         r#"format!("sigilum-authz-notify auth switch"#,

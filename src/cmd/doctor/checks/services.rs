@@ -1,6 +1,6 @@
 //! What stands beside the hook: the local API's database and secret, the Sigilum gateway, the watcher.
 
-use super::token::{name_the_checkout, renew};
+use super::token::{log_in, name_the_checkout, renew};
 use crate::cmd::context;
 use crate::cmd::doctor::facts::Facts;
 use crate::cmd::doctor::finding::Finding;
@@ -31,14 +31,18 @@ fn local<'a>(facts: &'a Facts) -> Option<&'a TokenStatus> {
 
 pub(super) fn local_api(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let Some(token) = local(facts) else { return Vec::new() };
-    let log_in = facts.command(&format!("auth login --mode oss-local --namespace {}", token.namespace));
+    let log_in = facts.called.complete(&log_in(token, facts));
     let api = match LocalApi::find(&token.owner, facts.place) {
         Ok(api) => api,
         Err(error) => return vec![Finding::fault_of(name, &error, log_in)],
     };
     let secret = api.secret(facts.env);
+    if token.is_renewed() && (matches!(secret, Ok(None)) || token.signs_in_vain()) {
+        let text = "the secret that signs the token is not kept here, and the watcher that runs has it";
+        return vec![Finding::ok(name, text)];
+    }
     if api.embedded && matches!(secret, Ok(None)) {
-        return vec![signs_nothing(name, &api, log_in)];
+        return vec![signs_nothing(name, &api, token, log_in, facts)];
     }
     let mut found = Vec::new();
     if let Err(error) = LocalDb::open_read_only_within(&api.database, PATIENCE) {
@@ -57,7 +61,7 @@ pub(super) fn local_api(name: &'static str, facts: &Facts) -> Vec<Finding> {
                     "the secret (from {}) did not sign the token, so it renews it only where the API takes what it signs",
                     secret.origin
                 );
-                found.push(Finding::warn(name, text, name_the_checkout(&token.namespace, facts)));
+                found.push(Finding::warn(name, text, name_the_checkout(&token.owner, facts)));
             }
         }
         Ok(None) => {
@@ -74,14 +78,17 @@ pub(super) fn local_api(name: &'static str, facts: &Facts) -> Vec<Finding> {
 }
 
 /// A home that has no secret of its own: the token was handed over, or the secret's file is gone.
-fn signs_nothing(name: &'static str, api: &LocalApi, log_in: String) -> Finding {
-    let (file, step) = (
-        api.secret_file.display(),
-        format!(
+fn signs_nothing(name: &'static str, api: &LocalApi, token: &TokenStatus, log_in: String, facts: &Facts) -> Finding {
+    let file = api.secret_file.display();
+    let is_accepted = token.api_check.as_ref().is_some_and(|check| check.result == "accepted");
+    let step = match is_accepted {
+        // A new secret would not be the API's.
+        true => watch_with_the_secret(facts),
+        false => format!(
             "name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>; without one, add --force \
              instead, for a new secret and token"
         ),
-    );
+    };
     match api.database.exists() {
         true => {
             let text = format!("the secret that signs tokens is not kept here, so nothing renews the token: {file}");
@@ -92,6 +99,16 @@ fn signs_nothing(name: &'static str, api: &LocalApi, log_in: String) -> Finding 
             Finding::warn(name, text, step)
         }
     }
+}
+
+/// What has a watcher renew a token whose secret only the API and a person have.
+fn watch_with_the_secret(facts: &Facts) -> String {
+    let runs = facts.watch.as_ref().filter(|watch| watch.running);
+    let stop = runs.map_or_else(String::new, |watch| format!("kill {}, then ", watch.pid));
+    format!(
+        "{stop}start a watcher with the secret that the API has: export JWT_SECRET=<secret> && {}",
+        facts.command("watch")
+    )
 }
 
 /// The program that a running OpenClaw gateway keeps for the plugin: what it says, not what lies on the disk.
@@ -283,10 +300,7 @@ fn watching(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Vec<Findi
             found.push(match by_hand(facts) {
                 Some(by_hand) => Finding::ok(name, format!("process {} runs; {by_hand}", watch.pid)),
                 None => {
-                    let log_in = facts
-                        .token
-                        .as_ref()
-                        .map(|token| context::login_command(&token.owner, facts.place, ""));
+                    let log_in = facts.token.as_ref().map(|token| self::log_in(token, facts));
                     let next = log_in.unwrap_or_else(|_| facts.command("auth login"));
                     Finding::warn(name, "it runs, and nothing renews this token", next)
                 }

@@ -19,8 +19,8 @@ const SET_CLOCK: &str = if cfg!(target_os = "macos") {
     "set the clock of this machine, for a container on its host; with systemd: timedatectl set-ntp true"
 };
 
-fn log_in(token: &TokenStatus, facts: &Facts) -> String {
-    context::first_login_command(&token.owner, facts.place, "")
+pub(super) fn log_in(token: &TokenStatus, facts: &Facts) -> String {
+    context::renew_command(&token.owner, facts.place, "")
 }
 
 pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
@@ -64,15 +64,17 @@ pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
 
 pub(super) fn renew(token: &TokenStatus, facts: &Facts) -> String {
     match token.owner.mode.value {
-        Mode::OssLocal if token.signs_in_vain() => name_the_checkout(&token.namespace, facts),
+        Mode::OssLocal if token.signs_in_vain() => name_the_checkout(&token.owner, facts),
         Mode::OssLocal => facts.command(&format!("auth refresh --namespace {}", token.namespace)),
         Mode::Managed => log_in(token, facts),
     }
 }
 
 /// What makes a token that the API takes, where the secret that is known here does not.
-pub(super) fn name_the_checkout(namespace: &str, facts: &Facts) -> String {
-    let log_in = facts.command(&format!("auth login --mode oss-local --namespace {namespace}"));
+pub(super) fn name_the_checkout(owner: &Owner, facts: &Facts) -> String {
+    let log_in = facts
+        .called
+        .complete(&context::first_login_command(owner, facts.place, ""));
     format!(
         "name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>; or export the JWT_SECRET that \
          it has, and log in without that flag"
@@ -82,7 +84,15 @@ pub(super) fn name_the_checkout(namespace: &str, facts: &Facts) -> String {
 /// What makes a token that the API takes, where it refuses the one that there is.
 fn where_refused(owner: &Owner, check: &ApiCheck, log_in: String, facts: &Facts) -> String {
     match owner.mode.value {
-        Mode::OssLocal if check.other_secret != Some("accepted") => name_the_checkout(&owner.namespace.value, facts),
+        Mode::OssLocal if check.is_anothers => {
+            let log_in = Mode::OssLocal.login_command("<yours>") + &context::same_api(Mode::OssLocal, facts.place);
+            format!(
+                "the API knows the token's secret, and {} is another owner's there, so log in with that secret as the \
+                 owner that is yours: export JWT_SECRET=<secret> && {log_in}",
+                owner.namespace.value
+            )
+        }
+        Mode::OssLocal if check.other_secret != Some("accepted") => name_the_checkout(owner, facts),
         _ => log_in,
     }
 }
