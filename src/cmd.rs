@@ -64,6 +64,10 @@ pub fn run(cli: Cli, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     if cli.quiet {
         output::be_quiet();
     }
+    if let Some(name) = env.unreadable() {
+        let what = format!("could not use the variable {name}, it is not valid UTF-8");
+        return Err(Error::new(ExitCode::Usage, what).next(format!("unset {name}; or set it to text")));
+    }
     let called = cli.called;
     let lookup = (called.clone(), env.clone());
     output::steps_are_for(move || context::called_by_record(lookup.0.clone(), &lookup.1));

@@ -63,6 +63,21 @@ impl Env {
         self.vars.get(name)?.to_str().filter(|value| !value.is_empty())
     }
 
+    /// A variable that holds bytes that are not UTF-8, and is read as text: what it was to say, nobody knows.
+    pub fn unreadable(&self) -> Option<&str> {
+        const PATHS: [&str; 7] = ["HOME", "_ROOTS", "STATE_DIR", "_PATH", "_FILE", "_DB", "_DIR"];
+        let is_ours = |name: &str| {
+            name == "JWT_SECRET"
+                || ["SIGILUM_", "OPENCLAW_", "GATEWAY_"]
+                    .iter()
+                    .any(|start| name.starts_with(start))
+        };
+        let is_path = |name: &str| PATHS.iter().any(|end| name.ends_with(end));
+        let mut vars = self.vars.iter();
+        let found = vars.find(|(name, value)| is_ours(name) && !is_path(name) && value.to_str().is_none());
+        found.map(|(name, _)| name.as_str())
+    }
+
     /// A variable as a path; `None` where it is unset or empty.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         let value = self.vars.get(name)?;

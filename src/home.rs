@@ -4,7 +4,7 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::origin::Origin;
-use crate::text::pasted::is_no_value;
+use crate::text::pasted::{is_no_value, is_placeholder};
 use std::path::{Path, PathBuf};
 
 /// Where things are: the OpenClaw home (its state folder), its config and our own folder in it.
@@ -505,6 +505,17 @@ pub fn absolute(path: &Path) -> Result<PathBuf> {
             ),
         )
         .next("write $HOME where the ~ stands"));
+    }
+    let name = path.to_string_lossy();
+    if name.trim().is_empty() || is_placeholder(&name) {
+        return Err(Error::new(
+            ExitCode::Usage,
+            format!(
+                "could not use the path, it only stands for one, as a shell or a script leaves it: {}",
+                path.display()
+            ),
+        )
+        .next("give the path that it stands for; a folder of that name is given as ./<name>"));
     }
     let absolute = std::path::absolute(path).map_err(|error| {
         Error::new(

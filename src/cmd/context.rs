@@ -206,7 +206,7 @@ fn login_of(owner: &Owner, namespace: Option<&str>, place: &OpenClawHome, flags:
 }
 
 /// The login of the namespace that the hook speaks for.
-fn hooks_record(place: &OpenClawHome) -> Option<Record> {
+pub fn hooks_record(place: &OpenClawHome) -> Option<Record> {
     let namespace = settings::hook_namespace(place).ok()?.0?.value;
     record::read(&place.record_file(&namespace)).ok()?
 }
@@ -268,6 +268,18 @@ pub fn renew_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> String
         ),
         false => first_login_command(owner, place, flags),
     }
+}
+
+/// Where nobody is logged in: the API that the entry names, where a login goes to another one. Whoever edits the config
+/// wrote it.
+pub fn entrys_other_api(owner: &Owner, place: &OpenClawHome) -> Option<String> {
+    if owner.record.is_some() || owner.api_url.origin != Origin::Default || hooks_record(place).is_some() {
+        return None;
+    }
+    let entry = entry(place).ok().flatten()?;
+    let url = entry.api_url()?.trim_end_matches('/');
+    (url != settings::default_api_url(login_mode(owner, place)))
+        .then(|| format!("the entry in openclaw.json names the API {url:?}: log in with --api-url, if it is yours"))
 }
 
 /// The same in a home of Sigilum's own installer, which has a token and no record: the secret lies in its checkout.

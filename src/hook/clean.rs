@@ -34,7 +34,9 @@ pub fn clean(text: &str, max: usize) -> String {
 /// A key's two ends, of what is its own: all keys of one kind may begin alike. Never cut further, since people compare it.
 pub fn key(key: &str) -> String {
     let end = |text: &str| with_signs(text, 18, "+=").replace(['.', ':', '@', ' '], "·");
-    let bare = key.split_once(':').map_or(key, |(_, bare)| bare).trim_end_matches('=');
+    let armoured = without_armour(key);
+    let key = armoured.as_deref().unwrap_or(key).trim();
+    let bare = key.strip_prefix("ed25519:").unwrap_or(key).trim_end_matches('=');
     let own = bare.strip_prefix(ED25519_SPKI).filter(|own| own.len() == 43);
     let bare = own.unwrap_or(bare);
     if bare.chars().take(SCANNED).count() <= 18 {
@@ -46,9 +48,16 @@ pub fn key(key: &str) -> String {
     without_numbers(&format!("{}..{}", end(&first), end(&last)))
 }
 
+/// What is a key's own in a PEM text (RFC 7468): all of these begin and end alike.
+fn without_armour(key: &str) -> Option<String> {
+    let (_, body) = key.trim_start().strip_prefix("-----BEGIN ")?.split_once("-----")?;
+    let body = body.split("-----END").next().unwrap_or(body);
+    Some(body.split_whitespace().collect())
+}
+
 /// A key as a whole, for who compares all of it.
 pub fn whole_key(key: &str) -> String {
-    without_numbers(&with_signs(key, 120, "+=").replace(' ', "·"))
+    without_numbers(&with_signs(key, 120, "+=").replace(['.', ':', '@', ' '], "·"))
 }
 
 /// Without each `+` that makes a telephone number of what follows: four digits or more before the next letter.
@@ -288,7 +297,14 @@ pub(super) mod tests {
             ("ed25519:Gb9+C=_-", "Gb9+C=_-"),
             // What a chat would take for a command.
             ("/approveAAAAAAAAAA+/reject", "·approve..+·reject"),
-            ("x:a.b@c:dAAAAAAAAAAAA", "a·b·c·dA..AAAAAAAA"),
+            ("x:a.b@c:dAAAAAAAAAAAA", "x·a·b·c·..AAAAAAAA"),
+            // Keys of another kind are others.
+            ("rsa:Gb9+C=_-", "rsa·Gb9+C=_-"),
+            (
+                "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7\nlshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n",
+                "Gb9ECWmE..4rXAxZuE",
+            ),
+            ("-----BEGIN PUBLIC KEY-----\nAAAA\n", "AAAA"),
             // Nor for a telephone number, or words.
             ("+49 123 4567890", "·49·123·4567890"),
             ("A+49123456", "A·49123456"),
@@ -304,6 +320,7 @@ pub(super) mod tests {
             ("ed25519:Gb9+4/A=", "ed25519·Gb9+4/A="),
             ("+49 123 4567890", "·49·123·4567890"),
             ("x approve cl_1", "x·approve·cl_1"),
+            ("mailto: a@b. c", "mailto··a·b··c"),
         ];
         for (text, expected) in cases {
             assert_eq!(whole_key(text), expected, "{text:?}");

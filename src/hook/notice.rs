@@ -172,7 +172,15 @@ pub fn pending((count, all): (u64, bool), listed: &[Listed], about: &About, form
             0 => {}
             _ if listed.is_empty() => text += "\nNone of them could be read here.",
             more if described == 0 => drop(write!(text, "\n{more} without room for details here.")),
-            more => drop(write!(text, "\nAnd {more} more.")),
+            more => {
+                let unread = count.saturating_sub(listed.len() as u64);
+                let which = match unread {
+                    0 => String::new(),
+                    _ if unread == more => ", which could not be read here".to_owned(),
+                    _ => format!(", {unread} of which could not be read here"),
+                };
+                let _ = write!(text, "\nAnd {more} more{which}.");
+            }
         }
         let _ = write!(text, "\n{}", about.review.advice());
         (text.chars().count() <= MAX).then_some(Notice { text, described })
@@ -473,7 +481,7 @@ mod tests {
         for (line, service) in lines[1..6].iter().zip(["s7", "s6", "s5", "s4", "s3"]) {
             assert!(line.contains(&format!("service \"{service}\"")), "{line}");
         }
-        assert_eq!(lines[6], "And 18 more.");
+        assert_eq!(lines[6], "And 18 more, 15 of which could not be read here.");
         assert!(lines[1].ends_with("15 d ago"), "{}", lines[1]);
     }
 

@@ -217,8 +217,10 @@ pub fn is_label(text: &str, capitals: bool) -> bool {
 
 /// Managed namespaces may hold capital letters too.
 pub(super) fn check_namespace(namespace: &Sourced<String>, mode: Mode) -> Result<()> {
-    let by_a_script =
-        matches!(namespace.origin, Origin::Env(_) | Origin::SigilumConfig(_)) && is_no_value(&namespace.value);
+    let by_a_script = matches!(
+        namespace.origin,
+        Origin::Flag(_) | Origin::Env(_) | Origin::SigilumConfig(_)
+    ) && is_no_value(&namespace.value);
     if is_label(&namespace.value, mode == Mode::Managed) && !by_a_script {
         return Ok(());
     }

@@ -768,3 +768,24 @@ fn the_life_that_a_login_chose_outlives_its_token() {
         .expect(0);
     assert_eq!(life(), 604_800);
 }
+
+/// Whoever edits the config says what the entry names: a person decides whether a token goes there.
+#[test]
+fn after_a_logout_the_entrys_api_is_named_and_not_gone_to() {
+    let env = TestEnv::new();
+    let url = "http://127.0.0.1:28787";
+    let login = ["login", "--mode", "oss-local", "--namespace", "alice", "--no-check"];
+    env.run(login)
+        .args(["--api-url", url, "--enable-authz-notify", "true"])
+        .expect(0);
+    env.run(["auth", "logout"]).expect(0);
+    let told = env.run(["auth", "show"]).expect(4).stderr;
+    let names = format!("the entry in openclaw.json names the API {url:?}: log in with --api-url, if it is yours\n");
+    assert!(told.contains(&names), "{told}");
+    let note = format!("names another API than this login; to log in to that one: --mode oss-local --api-url {url}");
+    let told = env.run(login).expect(0).stderr;
+    assert!(told.contains(&note), "{told}");
+    // With the login there is nothing to tell.
+    let told = env.run(login).expect(0).stderr;
+    assert!(!told.contains("names another API"), "{told}");
+}

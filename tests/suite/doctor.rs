@@ -1145,7 +1145,8 @@ fn tokens_and_what_stands_beside() {
             check: "token",
             state: "fail",
             code: 4,
-            text: "the hook has no token that it can use: the token file: none",
+            text: "the hook has no token that it can use: the token file: none; the entry in openclaw.json names the API \
+                   \"<api>\": log in with --api-url, if it is yours",
             next: "sigilum-authz-notify auth login --mode oss-local --namespace alice",
             after: Gone,
             set_up: |home| {

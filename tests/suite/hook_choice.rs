@@ -276,7 +276,7 @@ fn at_a_terminal_a_second_login_asks() {
 #[test]
 fn a_switch_needs_a_login_and_leaves_no_other_ones_token_in_the_config() {
     let env = TestEnv::new();
-    let nobody = env.run(["auth", "switch", "alice"]).expect(1);
+    let nobody = env.run(["auth", "switch", "alice"]).expect(4);
     assert!(nobody.stderr.contains("nobody is logged in here"), "{}", nobody.stderr);
     assert!(
         nobody
@@ -290,7 +290,7 @@ fn a_switch_needs_a_login_and_leaves_no_other_ones_token_in_the_config() {
         .args(["--enable-authz-notify", "true"])
         .expect(0);
     env.run(login("bob")).expect(0);
-    let other = env.run(["auth", "switch", "carl"]).expect(1);
+    let other = env.run(["auth", "switch", "carl"]).expect(4);
     assert!(other.stderr.contains("logged in here: alice, bob"), "{}", other.stderr);
     let none = env.run(["auth", "switch", "../alice"]).expect(2);
     assert!(
@@ -799,7 +799,7 @@ fn a_first_login_is_at_the_api_that_the_hooks_one_has() {
         .args(url.split(' '))
         .args(["--no-check"])
         .expect(0);
-    let other = env.run(["auth", "switch", "carl"]).expect(1).stderr;
+    let other = env.run(["auth", "switch", "carl"]).expect(4).stderr;
     let status = env.run(["auth", "status", "--namespace", "carl"]).expect(4).stderr;
     let refresh = env.run(["auth", "refresh", "--namespace", "carl"]).expect(4).stderr;
     assert!(

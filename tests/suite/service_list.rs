@@ -191,7 +191,8 @@ fn a_connection_that_the_gateway_lost_is_told_with_what_makes_it_anew() {
     desk.gateway.forget("linear");
     let output = desk.run(["service", "list", "--json"]).expect(0);
     assert_eq!(modes(&env::services::json(&output)), [("linear", "gateway")]);
-    let told = "the Sigilum gateway has no connection for linear; to make it anew: ";
+    let told = "the Sigilum gateway has no connection for linear any more, nor what it was like; to make it anew, with the \
+                --auth-mode, --upstream-header, --auth-prefix and --upstream-secret-key that it had: ";
     let add = output.stderr.split(told).nth(1).unwrap().trim_end();
     let add = add.replace("<url>", "https://api.linear.app");
     desk.run(&shell_words::split(&add).unwrap()[1..]).expect(0);

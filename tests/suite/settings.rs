@@ -142,7 +142,27 @@ fn a_tilde_that_the_shell_left_makes_no_folder() {
             output.stderr
         );
     }
-    assert!(!env.openclaw().exists());
+    // Nor what a script left.
+    for (flag, value) in [
+        ("--openclaw-home", "undefined"),
+        ("--openclaw-home", "$STATE"),
+        ("--config", "null"),
+        ("--token-file", "${TOKEN}"),
+        ("--token-file", " "),
+        ("--source-home", "<folder>"),
+    ] {
+        let told = env.login().args([flag, value]).expect(2).stderr;
+        let step = "\n  next: give the path that it stands for; a folder of that name is given as ./<name>\n";
+        assert!(
+            told.contains("it only stands for one") && told.ends_with(step),
+            "{flag} {value}: {told}"
+        );
+    }
+    env.run(["auth", "login", "--mode", "oss-local", "--namespace", "undefined"])
+        .expect(2);
+    assert!(!env.openclaw().exists() && std::fs::read_dir(env.home()).unwrap().count() == 0);
+    let there = env.home().join("undefined");
+    env.login().args(["--openclaw-home", there.to_str().unwrap()]).expect(0);
     // As OpenClaw reads its variables.
     env.login().env("OPENCLAW_STATE_DIR", "~/oc").expect(0);
     assert!(env.home().join("oc/.sigilum").exists());
@@ -651,4 +671,26 @@ fn printed_logins_lead_to_the_same_home() {
         std::fs::write(&token, &stored).unwrap();
     }
     assert!(tried >= 6);
+}
+
+/// What it was to say nobody knows: a protection that is switched on so is not off.
+#[test]
+fn a_variable_that_is_no_text_is_refused() {
+    let env = TestEnv::new();
+    env.write_config("{}");
+    let odd = OsStr::from_bytes(b"0123456789abcdef0123456789abcdef\xff");
+    for name in [
+        "JWT_SECRET",
+        "OPENCLAW_CONFIG_READONLY",
+        "OPENCLAW_NIX_MODE",
+        "SIGILUM_NAMESPACE",
+        "SIGILUM_MODE",
+    ] {
+        let told = env.login().env(name, odd).expect(2).stderr;
+        let step = format!("{name}, it is not valid UTF-8\n  next: unset {name}; or set it to text\n");
+        assert!(told.ends_with(&step), "{told}");
+        assert!(!env.sigilum("").exists());
+    }
+    // Other programs' are no matter.
+    env.login().env("LESS", odd).expect(0);
 }

@@ -236,7 +236,7 @@ fn tell_of_a_broken_record(owner: &Owner, token: Option<&Given>, place: &OpenCla
 /// Where nobody has logged in yet, an entry that is there may name another API. Nothing goes there unless a person says
 /// so.
 fn tell_of_the_entrys_api(owner: &Owner, place: &OpenClawHome, entry: Option<&Entry>) -> Result<()> {
-    if settings::hook_namespace(place)?.0.is_some() {
+    if owner.record.is_some() || context::hooks_record(place).is_some() {
         return Ok(());
     }
     let Some(url) = entry.and_then(Entry::api_url).map(|url| url.trim_end_matches('/')) else {

@@ -32,7 +32,11 @@ pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
         error.code = ExitCode::Token;
         error
     });
-    let token = stored?.ok_or_else(|| not_found(&owner, &renew))?;
+    let stored = stored?;
+    if stored.is_none() {
+        context::entrys_other_api(&owner, &place).iter().for_each(output::note);
+    }
+    let token = stored.ok_or_else(|| not_found(&owner, &renew))?;
     write_line(out, token.expose_secret())?;
     let mut code = ExitCode::Token;
     let why = match claims::inspect(&token) {

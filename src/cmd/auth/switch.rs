@@ -129,7 +129,7 @@ fn no_login(args: &SwitchArgs, place: &OpenClawHome) -> Error {
         _ => format!("logged in here: {}", logged_in.join(", ")),
     };
     let may_be = settings::is_label(namespace, mode == Mode::Managed);
-    let code = if may_be { ExitCode::Failure } else { ExitCode::Usage };
+    let code = if may_be { ExitCode::Token } else { ExitCode::Usage };
     let error = Error::new(
         code,
         format!(

@@ -38,13 +38,12 @@ pub fn reject(args: &AuthzRejectArgs, env: &Env, out: &mut dyn Write) -> Result<
     }
     let asked = Asked::new(Decision::Reject, &args.target);
     let site = asked.site(env)?;
+    let mut left = false;
     let requests = match args.all {
         true => {
             let found = site.requests("pending", None).map_err(|error| site.not_asked(error))?;
             site.refuse_none_of_some("pending", &found)?;
-            if !found.is_all_but_too_long() {
-                output::warn("more wait than could be read: run the command again for the rest");
-            }
+            left = !found.is_all_but_too_long();
             let too_long = site::too_long("pending", &found);
             too_long.iter().for_each(output::warn);
             if too_long.is_some() && found.requests.is_empty() {
@@ -62,7 +61,12 @@ pub fn reject(args: &AuthzRejectArgs, env: &Env, out: &mut dyn Write) -> Result<
         return Ok(ExitCode::Ok);
     }
     let until = None;
-    Run { site, asked, until }.run(requests, out)
+    let done = Run { site, asked, until }.run(requests, out)?;
+    if left && done == ExitCode::Ok {
+        let what = "could not reject all requests: more wait than could be read";
+        return Err(Error::new(ExitCode::Failure, what).next("run the command again for the rest"));
+    }
+    Ok(done)
 }
 
 /// Runs `authz revoke`.

@@ -115,7 +115,8 @@ fn note_why(why: &Error, modes_are: &str) {
 fn note_lost(slug: &str, args: &ServiceListArgs) {
     let add = options::add_connection(slug, &args.common);
     output::note(format_args!(
-        "the Sigilum gateway has no connection for {slug}; to make it anew: {add}"
+        "the Sigilum gateway has no connection for {slug} any more, nor what it was like; to make it anew, with the \
+         --auth-mode, --upstream-header, --auth-prefix and --upstream-secret-key that it had: {add}"
     ));
 }
 

@@ -221,12 +221,20 @@ impl Rotation<'_> {
         let variable = self.variable();
         let todo = match delivery {
             None => {
-                let what = match connection::is_native(&self.site, slot) {
-                    true => {
-                        let slug = self.slug();
+                let slug = self.slug();
+                let what = match slot
+                    .service
+                    .as_ref()
+                    .and_then(|service| connection::kind(&self.site, service))
+                {
+                    Some(ServiceKind::Native) => {
                         format!("{slug} {}, with an API key of its own: ", connection::IS_NATIVE)
                     }
-                    false => String::new(),
+                    Some(ServiceKind::Gateway) => format!(
+                        "the Sigilum gateway has no connection for {slug} any more, service list says how to make it \
+                         anew; else "
+                    ),
+                    None => String::new(),
                 };
                 format!("{what}give the service its new key, which is in {file}")
             }

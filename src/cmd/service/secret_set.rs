@@ -168,7 +168,11 @@ impl Set<'_> {
             self.slug(),
             connection::IS_NATIVE
         );
-        let rotate = options::rotate_key(self.slug(), "", &self.args.common);
+        let whose = match self.namespace == self.site.namespace() {
+            true => String::new(),
+            false => format!(" --namespace {}", self.namespace),
+        };
+        let rotate = options::rotate_key(self.slug(), &whose, &self.args.common);
         Error::new(ExitCode::Usage, what).next(format!("a new API key for it: {rotate}"))
     }
 

@@ -181,6 +181,24 @@ fn all_that_waits_is_rejected_at_once() {
 }
 
 #[test]
+fn more_than_could_be_read_is_not_all() {
+    let world = World::with_three();
+    for number in 4..=205 {
+        world.request(number, "mail");
+    }
+    // The list, its second page, and that once more.
+    let busy = || Fault::Status(503, "X");
+    world.api.next_faults([Fault::None, busy(), busy()]);
+    let part = world.authz("reject --all --yes").expect(1);
+    let told =
+        "could not reject all requests: more wait than could be read\n  next: run the command again for the rest\n";
+    assert!(part.stderr.ends_with(told), "{}", part.stderr);
+    assert_eq!(world.api.posts().len(), 200);
+    world.authz("reject --all --yes").expect(0);
+    assert_eq!(world.api.posts().len(), 205);
+}
+
+#[test]
 fn an_agents_shell_decides_nothing() {
     let world = World::with_three();
     for words in [

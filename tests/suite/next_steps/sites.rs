@@ -49,6 +49,16 @@ pub const SITES: &[Site] = &[
         Test("a_logout_names_another_config_that_holds_the_token"),
     ),
     Site(
+        "cmd",
+        r#"format!("unset {name}; or set it to text"#,
+        Test("a_variable_that_is_no_text_is_refused"),
+    ),
+    Site(
+        "cmd::authz::decide",
+        r#""run the command again for the rest"#,
+        Test("more_than_could_be_read_is_not_all"),
+    ),
+    Site(
         "cmd::authz::decide",
         r#""add --yes; or look"#,
         Test("which_request_is_meant"),
@@ -280,6 +290,11 @@ pub const SITES: &[Site] = &[
     Site(
         "home",
         r#""write $HOME"#,
+        Test("a_tilde_that_the_shell_left_makes_no_folder"),
+    ),
+    Site(
+        "home",
+        r#""give the path that it stands for"#,
         Test("a_tilde_that_the_shell_left_makes_no_folder"),
     ),
     Site(

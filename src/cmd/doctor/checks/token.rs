@@ -36,6 +36,8 @@ pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
             Some(hook) => format!("there is no token of {whose} that can be used: {why}; the hook speaks for {hook}"),
             None => format!("the hook has no token that it can use: {why}"),
         };
+        let other = context::entrys_other_api(&token.owner, facts.place);
+        let text = text + &other.map_or_else(String::new, |other| format!("; {other}"));
         return vec![Finding::fail(name, ExitCode::Token, text, log_in(token, facts))];
     }
     if token.is_refused() {
