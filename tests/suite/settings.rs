@@ -661,7 +661,9 @@ fn printed_logins_lead_to_the_same_home() {
         std::fs::remove_file(&token).unwrap();
         let output = env.run(command.split(' ')).args(there).expect(code);
         let all = format!("{}{}", output.stdout, output.stderr);
-        let commands: Vec<&str> = all.split("sigilum-authz-notify auth login").skip(1).collect();
+        let commands = all.split("sigilum-authz-notify auth ").skip(1);
+        let is_renewal = |words: &&str| words.starts_with("login") || words.starts_with("refresh");
+        let commands: Vec<&str> = commands.filter(is_renewal).collect();
         assert!(!commands.is_empty(), "{command}: {all}");
         for printed in commands {
             let line = printed.lines().next().unwrap();
