@@ -87,14 +87,18 @@ pub fn decode_roughly(bytes: &[u8]) -> Option<Decoded> {
 /// The text as it was before a terminal, a mail program or a browser wrote it down, with what each of them did, in words
 /// that follow "left out"; `None` where none did.
 pub fn as_it_was(text: &str) -> Option<(String, Vec<&'static str>)> {
-    let steps: [(Undo, &'static str); 11] = [
+    let steps: [(Undo, &'static str); 14] = [
         (from_base64, "its base64 encoding"),
         (from_wide, "the full width of its signs"),
         (without_colours, "a terminal's colours"),
         (without_quote_marks, "the quote marks before its lines"),
+        (without_line_marks, "the marks before its lines"),
         (without_frame, "the frame around its lines"),
         (without_numbers, "the numbers of its lines"),
         (from_escapes, "the escapes of a quoted text"),
+        (from_pieces, "the quotes between its pieces"),
+        // What a frame or numbers stood around.
+        (from_framed_base64, "its base64 encoding"),
         (from_quoted_printable, "its quoted-printable encoding"),
         (from_percent, "its percent-encoding"),
         (from_dashes, "the dashes of a text program"),
@@ -142,33 +146,123 @@ fn without_quote_marks(text: &str) -> Option<String> {
     quoted.then(|| text.lines().map(plain).collect::<Vec<_>>().join("\n"))
 }
 
-/// Without the lines of a box around the text, as programs for a terminal draw one.
-fn without_frame(text: &str) -> Option<String> {
-    let is_frame = |c: char| "+|".contains(c) || ('\u{2500}'..='\u{257f}').contains(&c);
-    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let is_framed = lines().count() > 0 && lines().all(|line| line.starts_with(is_frame));
-    let plain = |line: &str| line.trim_matches(is_frame).trim().to_owned();
-    is_framed.then(|| lines().map(plain).collect::<Vec<_>>().join("\n"))
+/// Without what makes a line one of a list or of a comment.
+fn without_line_marks(text: &str) -> Option<String> {
+    const MARKS: [&str; 6] = ["- ", "* ", "\u{2022} ", "// ", "-- ", "#"];
+    let plain = |line: &str| {
+        let line = line.trim_start();
+        let rest = MARKS.iter().find_map(|mark| line.strip_prefix(mark));
+        rest.map(|rest| rest.trim_start_matches(['#', ' ', '\t']).to_owned())
+    };
+    by_line_of_token(text, plain)
 }
 
-/// Without the number that a pager or an editor puts before each line.
+/// Without the lines of a box around the text or beside it, as programs for a terminal draw one.
+fn without_frame(text: &str) -> Option<String> {
+    let is_line = |c: char| c == '|' || ('\u{2500}'..='\u{257f}').contains(&c);
+    // A sign of plain base64 too.
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let is_framed = lines().all(|line| line.starts_with(|c| c == '+' || is_line(c)));
+    let is_frame = |c: char| is_line(c) || is_framed && c == '+';
+    by_line(text, |line| {
+        let line = line.trim();
+        let rest = line.trim_start_matches(is_frame);
+        // At a line's end alone it is YAML's sign for a block.
+        let rest = rest.trim_end_matches(|c| is_frame(c) && (c != '|' || rest != line));
+        (rest != line).then(|| rest.trim().to_owned())
+    })
+}
+
+/// Without the number that a pager, an editor or a list puts before a line.
 fn without_numbers(text: &str) -> Option<String> {
     const BEHIND: [char; 5] = [' ', '\t', ':', '|', '\u{2502}'];
-    let unnumbered = |line: &str| {
+    by_line_of_token(text, |line| {
+        let line = line.trim();
         let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
-        (rest != line && rest.starts_with(BEHIND)).then(|| rest.trim_start_matches(BEHIND).to_owned())
-    };
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let lines: Option<Vec<String>> = lines.map(unnumbered).collect();
-    lines.filter(|lines| !lines.is_empty()).map(|lines| lines.join("\n"))
+        let of_list = rest
+            .strip_prefix(['.', ')'])
+            .filter(|rest| rest.starts_with([' ', '\t']));
+        let rest = Some(of_list.unwrap_or(rest)).filter(|rest| *rest != line && rest.starts_with(BEHIND))?;
+        Some(rest.trim_start_matches(BEHIND).to_owned())
+    })
 }
 
-/// Without line breaks as JSON and most languages write them between quotes.
+/// The text with each line as `plain` has it, where that has something to undo.
+fn by_line(text: &str, plain: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let lines: Vec<_> = text.lines().map(|line| (line, plain(line))).collect();
+    let is_any = lines.iter().any(|(_, plain)| plain.is_some());
+    let lines = lines
+        .into_iter()
+        .map(|(line, plain)| plain.unwrap_or_else(|| line.to_owned()));
+    is_any.then(|| lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// As [`by_line`], for signs that a token may have: where it begins on a line without one, they are its own.
+fn by_line_of_token(text: &str, plain: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let has_begin = |line: &&str| {
+        let mut words = line.split(|c| !in_token(c));
+        words.any(|word| word.starts_with("ey"))
+    };
+    let begin = text.lines().find(has_begin);
+    by_line(text, &plain).filter(|_| begin.is_none_or(|line| plain(line).is_some()))
+}
+
+/// Without line breaks as JSON and most languages write them between quotes, and with the signs of ASCII that they or
+/// HTML write as a number.
 fn from_escapes(text: &str) -> Option<String> {
+    let (mut plain, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find(['\\', '&']) {
+        let (sign, length) = numbered_sign(&rest[at..]).unwrap_or((char::from(rest.as_bytes()[at]), 1));
+        plain.push_str(&rest[..at]);
+        plain.push(sign);
+        rest = &rest[at + length..];
+    }
+    plain.push_str(rest);
     let plain = ["\\r", "\\n", "\\t"]
         .iter()
-        .fold(text.to_owned(), |text, escape| text.replace(escape, " "));
+        .fold(plain, |text, escape| text.replace(escape, " "));
     (plain != text).then_some(plain)
+}
+
+/// The sign that a text begins with as `\u002e`, `\x2e`, `&#x2e;` or `&#46;`, and how long that is.
+fn numbered_sign(text: &str) -> Option<(char, usize)> {
+    let forms = [
+        ("\\u", 16, Some(4)),
+        ("\\x", 16, Some(2)),
+        ("&#x", 16, None),
+        ("&#", 10, None),
+    ];
+    forms.into_iter().find_map(|(start, radix, length)| {
+        let behind = text.strip_prefix(start)?;
+        let digits = behind.get(..length.or_else(|| behind.find(';'))?)?;
+        // `+` is a number's sign to the parser.
+        let code = u8::from_str_radix(Some(digits).filter(|digits| !digits.starts_with('+'))?, radix).ok()?;
+        let is_text = code.is_ascii_graphic() || code.is_ascii_whitespace();
+        is_text.then_some((code.into(), start.len() + digits.len() + usize::from(length.is_none())))
+    })
+}
+
+/// From pieces in quotes, as languages put a long text together: `"…" + "…"`.
+fn from_pieces(text: &str) -> Option<String> {
+    const QUOTES: [char; 3] = ['"', '\'', '`'];
+    let (mut plain, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find(QUOTES) {
+        let (piece, behind) = (&rest[..at], &rest[at + 1..]);
+        let joint = behind.trim_start();
+        let joint = joint.strip_prefix(['+', '.', '&', '\\']).unwrap_or(joint).trim_start();
+        let next = joint
+            .strip_prefix(QUOTES)
+            .filter(|next| piece.ends_with(in_token) && next.starts_with(in_token));
+        plain.push_str(if next.is_some() { piece } else { &rest[..=at] });
+        rest = next.unwrap_or(behind);
+    }
+    plain.push_str(rest);
+    (plain != text).then_some(plain)
+}
+
+/// Whether a JWT may have it.
+pub fn in_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_.".contains(c)
 }
 
 /// From the quoted-printable encoding of mails (RFC 2045 §6.7): soft line breaks, and what may stand in a token or around
@@ -204,15 +298,68 @@ fn from_wide(text: &str) -> Option<String> {
 }
 
 /// From base64 (RFC 4648 §4) of all of it, as a secret of Kubernetes or `Basic` credentials have it, broken into lines or
-/// not; or of the one word in it that is such a token.
+/// not.
 fn from_base64(text: &str) -> Option<String> {
     let whole: String = text.trim().trim_start_matches("Basic ").split_whitespace().collect();
-    let token = || {
-        // Base64 of `eyJ`.
-        let mut words = text.split(|c: char| !c.is_ascii_alphanumeric() && !"+/=".contains(c));
-        words.find(|word| word.starts_with("ZXlK"))
-    };
-    from_whole_base64(&whole).or_else(|| from_whole_base64(token()?))
+    // Two tokens would be one.
+    let is_one = whole.matches(TOKEN).count() < 2;
+    is_one.then(|| from_whole_base64(&whole)).flatten()
+}
+
+/// From base64 of all of it, or of each word in it that is a token.
+fn from_framed_base64(text: &str) -> Option<String> {
+    from_base64(text).or_else(|| from_base64_words(text))
+}
+
+/// Base64 of `eyJ`.
+const TOKEN: &str = "ZXlK";
+
+/// The text with each token in it that is in base64 decoded in its place.
+fn from_base64_words(text: &str) -> Option<String> {
+    let (mut plain, mut done) = (String::new(), 0);
+    for (at, _) in text.match_indices(TOKEN) {
+        // Of a JWT, or of another text in base64.
+        let is_within = text[..at].ends_with(|c| in_token(c) || "+/".contains(c));
+        if at < done || is_within {
+            continue;
+        }
+        if let Some((token, length)) = base64_word(&text[at..]) {
+            plain.push_str(&text[done..at]);
+            plain.push_str(&token);
+            done = at + length;
+        }
+    }
+    plain.push_str(&text[done..]);
+    (plain != text).then_some(plain)
+}
+
+/// The token that a text begins with in base64, in one line or several, and how long that is.
+fn base64_word(text: &str) -> Option<(String, usize)> {
+    // Longer than the base64 of any token that is read.
+    const LONGEST: usize = 24 * 1024;
+    let (mut joined, mut at, mut best) = (String::new(), 0, None);
+    loop {
+        let word = &text[at..];
+        let word = &word[..word.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(word.len())];
+        let behind = text[at + word.len()..].trim_start_matches('=');
+        // The name of something else, a part of a longer text, or another one.
+        let is_other = behind.starts_with(|c| in_token(c) || "+/:".contains(c)) || at > 0 && word.starts_with(TOKEN);
+        joined.push_str(word);
+        if word.is_empty() || is_other || joined.len() > LONGEST {
+            return best;
+        }
+        if let Some(token) = from_whole_base64(&joined) {
+            if !token.chars().all(|c| in_token(c) || c.is_whitespace()) {
+                return best;
+            }
+            best = Some((token, text.len() - behind.len()));
+        }
+        let next = behind.trim_start();
+        if !behind[..behind.len() - next.len()].contains('\n') {
+            return best;
+        }
+        at = text.len() - next.len();
+    }
 }
 
 fn from_whole_base64(whole: &str) -> Option<String> {
@@ -305,6 +452,27 @@ mod tests {
             ),
             ("eya+b/=.c==", "eya-b_.c", "the signs of plain base64"),
             ("ａ．ｂ＿ｃ", "a.b_c", "the full width of its signs"),
+            ("of:\n- abc\n  - -d", "of:\nabc\n-d", "the marks before its lines"),
+            (
+                "of:\n1. ab\n2) c\n3 d\n44.5",
+                "of:\nab\nc\nd\n44.5",
+                "the numbers of its lines",
+            ),
+            (
+                "\u{2500}\u{252c}\u{2500}\n| abc |\nd: |\n+e",
+                "\nabc\nd: |\n+e",
+                "the frame around its lines",
+            ),
+            (
+                "a\\x2eb\\u005Fc&#46;d&#x2D;e\\u00fc&amp;\\u+02e&#;",
+                "a.b_c.d-e\\u00fc&amp;\\u+02e&#;",
+                "the escapes of a quoted text",
+            ),
+            (
+                "x = 'a' + \"b\"\n  'c' \\\n 'd', 'e' ''",
+                "x = 'abcd', 'e' ''",
+                "the quotes between its pieces",
+            ),
             (
                 "Basic YWxpY2U6YSBwYXNzcGhyYXNlIG9mIHdvcmRz\nIHRoYXQgaXMgbG9uZ2VyIHRoYW4gZm9ydHkgYnl0ZXM=",
                 "alice:a passphrase of words that is longer than forty bytes",

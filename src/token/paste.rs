@@ -44,6 +44,9 @@ pub enum NoToken {
     /// The signature is too short, or there is none.
     #[error("the end of the token is missing")]
     NoEnd,
+    /// As [`NoToken::NoEnd`], and there is more in the text that may be of a token.
+    #[error("the token stops where other text follows; if its end is behind that, copy it from a raw view")]
+    Broken,
     /// A letter within it that only looks like one of a token's, or is none: its place, and which.
     #[error("letter {0} of the token is not one that tokens have (U+{1:04X})")]
     ForeignLetter(usize, u32),
@@ -87,7 +90,7 @@ impl NoToken {
     pub fn next(&self) -> Option<&'static str> {
         Some(match self {
             Self::Several(_) => "paste the owner token alone, as your account page at https://sigilum.id shows it",
-            Self::NoEnd | Self::NoBeginning | Self::LongEnd | Self::Masked | Self::ForeignLetter(..) => {
+            Self::NoEnd | Self::Broken | Self::NoBeginning | Self::LongEnd | Self::Masked | Self::ForeignLetter(..) => {
                 "copy the whole token, from its first letter to its last"
             }
             Self::OtherSecret("the API key of a Sigilum service") => {
@@ -123,11 +126,11 @@ pub fn read(bytes: &[u8]) -> Result<Pasted, NoToken> {
     let invisible = pasted::without_invisible(text);
     let text = invisible.as_deref().unwrap_or(text).trim();
     let (mut found, mut undone) = (find(text), Vec::new());
-    // Whatever a program did to it, there is no whole token in it then.
-    if found.is_err()
-        && let Some((was, steps)) = pasted::as_it_was(text)
-    {
-        (found, undone) = (find(was.trim()), steps);
+    if let Some((was, steps)) = pasted::as_it_was(text) {
+        let found_in_it = find(was.trim());
+        if tells_more(&found_in_it, &found) {
+            (found, undone) = (found_in_it, steps);
+        }
     }
     let Sound {
         token,
@@ -155,6 +158,17 @@ struct Sound {
     pieces: usize,
     /// Whether there is more in the text.
     is_around: bool,
+}
+
+/// Whether it matters what was found in a text as it was before a program wrote it down. Whatever that did, there is no
+/// whole token in the text as it is; or it hid another one.
+fn tells_more(before: &Result<Sound, NoToken>, now: &Result<Sound, NoToken>) -> bool {
+    match (before, now) {
+        (Err(NoToken::Invalid(Invalid::Shape)), _) => false,
+        (_, Err(_)) | (Err(NoToken::Several(_)), _) => true,
+        (Ok(before), Ok(now)) => is_sigilums(&before.token) && !is_sigilums(&now.token),
+        (Err(_), Ok(_)) => false,
+    }
 }
 
 fn find(text: &str) -> Result<Sound, NoToken> {
@@ -187,7 +201,11 @@ fn find(text: &str) -> Result<Sound, NoToken> {
         }
     };
     if let Some(fault) = one.fault.or_else(|| of_another_issuer(&one.token)) {
-        return Err(if is_masked(text) { NoToken::Masked } else { fault });
+        return Err(match fault {
+            _ if is_masked(text) => NoToken::Masked,
+            NoToken::NoEnd if is_broken(&one.token, text) => NoToken::Broken,
+            fault => fault,
+        });
     }
     Ok(Sound {
         is_around: text.split_whitespace().collect::<String>() != one.token,
@@ -196,11 +214,21 @@ fn find(text: &str) -> Result<Sound, NoToken> {
     })
 }
 
+/// Whether something that may be the rest of a token stands behind the part of it that was found.
+fn is_broken(part: &str, text: &str) -> bool {
+    const SHORTEST: usize = 16;
+    let solid: String = text.split_whitespace().collect();
+    let behind = solid.split_once(part).map_or("", |(_, behind)| behind);
+    behind.split(|c| !pasted::in_token(c)).any(|run| {
+        let has = |is: fn(&u8) -> bool| run.bytes().any(|byte| is(&byte));
+        run.len() >= SHORTEST && has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase)
+    })
+}
+
 /// A letter of another alphabet between those of a token, and its place, the first letter being 1.
 fn foreign_letter(text: &str) -> Option<(usize, char)> {
-    let in_token = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let is_foreign = |c: &char| c.is_alphabetic() && !c.is_ascii();
-    text.split(|c: char| !in_token(c) && !c.is_alphabetic())
+    text.split(|c: char| !pasted::in_token(c) && !c.is_alphabetic())
         .find_map(|run| {
             let is_token = run.starts_with("ey") && run.matches('.').count() == 2;
             let (at, letter) = run.chars().enumerate().find(|(_, c)| is_foreign(c))?;
@@ -235,7 +263,7 @@ fn told(token: &str, text: &str) -> String {
 /// `NAME` of `NAME=` or `"name": "` at the end of a text. A word without such a sign may be the end of another token.
 fn name_before(text: &str) -> Option<&str> {
     const LONGEST: usize = 40;
-    let around = ['"', '\'', ' '];
+    let around = ['"', '\'', ' ', '\\'];
     let name = text.trim_end_matches(around).strip_suffix(['=', ':'])?;
     let name = name.trim_end_matches(around);
     let begin = name
@@ -249,15 +277,14 @@ fn name_before(text: &str) -> Option<&str> {
 /// The runs of characters that a token may have. Those with nothing but white space between them are one chain: a token
 /// that was broken into lines. A backslash at a line's end is a shell's way to break one.
 fn chains(text: &str) -> Vec<Vec<&str>> {
-    let in_token = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let (mut chains, mut rest) = (vec![Vec::new()], text);
-    while let Some(start) = rest.find(in_token) {
+    while let Some(start) = rest.find(pasted::in_token) {
         let between = &rest[..start];
         if !between.replace("\\\n", "").replace("\\\r\n", "").trim().is_empty() {
             chains.push(Vec::new());
         }
         rest = &rest[start..];
-        let end = rest.find(|c| !in_token(c)).unwrap_or(rest.len());
+        let end = rest.find(|c| !pasted::in_token(c)).unwrap_or(rest.len());
         if let Some(chain) = chains.last_mut() {
             chain.push(&rest[..end]);
         }

@@ -17,6 +17,8 @@ const NUMBERS: &str = "the numbers of its lines";
 const FRAME: &str = "the frame around its lines";
 const PRINTABLE: &str = "its quoted-printable encoding";
 const PERCENT: &str = "its percent-encoding";
+const MARKS: &str = "the marks before its lines";
+const PIECES: &str = "the quotes between its pieces";
 const BASE64: &str = "its base64 encoding";
 
 /// Of another issuer.
@@ -128,7 +130,7 @@ fn a_token_as_people_paste_it_is_taken() {
         ),
         (numbered.join("\n").into(), vec![NUMBERS, BLANKS]),
         (framed.into(), vec![FRAME, BLANKS]),
-        (secret.into(), vec![BASE64]),
+        (secret.into(), vec![BASE64, AROUND]),
         (format!("{jwt}.").into(), vec![AROUND]),
         (format!("\u{feff}{jwt}").into(), vec![]),
         (broken(jwt, 30, "\u{200b}").into(), vec!["invisible characters"]),
@@ -168,6 +170,135 @@ fn a_token_as_people_paste_it_is_taken() {
         if !left_out.is_empty() {
             assert_eq!(pasted.left_out, left_out, "{shown}");
         }
+    }
+}
+
+/// Nothing is untrue of a token that a program broke into lines or pieces, or wrote down otherwise.
+#[test]
+fn a_token_among_the_signs_of_programs_is_taken() {
+    let jwt = &token("alice");
+    let wide = broken(jwt, 80, "\n");
+    let lines: Vec<&str> = wide.lines().collect();
+    let by_line = |sign: fn(usize, &str) -> String| {
+        let lines: Vec<String> = (1..).zip(&lines).map(|(at, line)| sign(at, line)).collect();
+        lines.join("\n")
+    };
+    let gutter = |at, line: &str| format!("{:>4}   {line}", if at == 1 { "1" } else { "" });
+    let ruled = |at, line: &str| format!("{:>4}   \u{2502} {line}", if at == 1 { "1" } else { "" });
+    let rule = |sign| format!("{}{sign}{}", "\u{2500}".repeat(7), "\u{2500}".repeat(72));
+    let bat = |header: &str| {
+        let (above, below) = (rule('\u{252c}'), rule('\u{2534}'));
+        format!("{above}\n{header}{}\n{below}\n", by_line(ruled))
+    };
+    let header = format!("       \u{2502} File: token.txt\n{}\n", rule('\u{253c}'));
+    let encoded = broken(&base64(jwt), 76, "\n");
+    let numbered: Vec<String> = (1..)
+        .zip(encoded.lines())
+        .map(|(at, line)| format!("{at}: {line}"))
+        .collect();
+    let boxed: Vec<String> = encoded
+        .lines()
+        .map(|line| format!("\u{2502} {line:76} \u{2502}"))
+        .collect();
+    let dotted: Vec<&str> = jwt.split('.').collect();
+    let cases: Vec<(String, &[&str])> = vec![
+        (by_line(|at, line| format!("{at}. {line}")), &[NUMBERS]),
+        (by_line(|at, line| format!(" {at}) {line}")), &[NUMBERS]),
+        (
+            format!("Your token:\n\n{}", by_line(|at, line| format!("{at} {line}"))),
+            &[NUMBERS],
+        ),
+        (by_line(gutter), &[]),
+        (bat(""), &[FRAME, NUMBERS]),
+        (bat(&header), &[FRAME, NUMBERS]),
+        (by_line(|_, line| format!("- {line}")), &[MARKS]),
+        (by_line(|_, line| format!("# {line}")), &[MARKS]),
+        (by_line(|_, line| format!("    // {line}")), &[MARKS]),
+        (
+            format!("/*\n{}\n */", by_line(|_, line| format!(" * {line}"))),
+            &[MARKS],
+        ),
+        (numbered.join("\n"), &[NUMBERS, BASE64]),
+        (boxed.join("\n"), &[FRAME, BASE64]),
+        (
+            format!(
+                "data:\n  token: |\n    {}\nkind: Secret\n",
+                encoded.replace('\n', "\n    ")
+            ),
+            &[BASE64],
+        ),
+        (
+            format!(
+                "data:\n  token: |\n    {}\n  ca: YWJj\n",
+                encoded.replace('\n', "\n    ")
+            ),
+            &[BASE64],
+        ),
+        (format!("TOKEN={}", base64(jwt)), &[BASE64]),
+        (format!("token = (\"{}\")", broken(jwt, 80, "\"\n    \"")), &[PIECES]),
+        (format!("t = \"{}\";", broken(jwt, 80, "\" +\n  \"")), &[PIECES]),
+        (format!("'{}'", broken(jwt, 80, "'\n  + '")), &[PIECES]),
+        (dotted.join("&#46;"), &[ESCAPES]),
+        (dotted.join("&#x2E;"), &[ESCAPES]),
+        (dotted.join("\\x2e"), &[ESCAPES]),
+        (dotted.join("\\u002e"), &[ESCAPES]),
+        (
+            format!(r#"{{"html":"\u003ccode\u003e{jwt}\u003c/code\u003e"}}"#),
+            &[ESCAPES],
+        ),
+        (format!(r#"{{"text":"token:\u0020{jwt}"}}"#), &[ESCAPES]),
+        (format!(r#"{{"text":"\u0022{jwt}\u0022"}}"#), &[ESCAPES]),
+        (format!(r#"{{"text":"\u0027{jwt}\u0027"}}"#), &[ESCAPES]),
+    ];
+    for (text, undone) in cases {
+        let pasted = read(text.as_bytes()).unwrap_or_else(|why| panic!("{why}: {text}"));
+        assert_eq!(pasted.token.expose_secret(), jwt, "{text}");
+        assert!(pasted.left_out.starts_with(undone), "{:?}: {text}", pasted.left_out);
+    }
+}
+
+#[test]
+fn tokens_count_whatever_they_are_encoded_in() {
+    let (alice, john) = (&token("alice"), &token("johndee"));
+    let older = &broken(&base64(&token("alice2")), 76, "\n      ");
+    let (a, b) = (base64(alice), base64(john));
+    let two = "it holds 2 tokens: a for namespace alice, b for namespace johndee";
+    let last = format!(r#""{{\"stringData\":{{\"b\":\"{john}\"}}}}\n""#);
+    for (text, says) in [
+        (format!("data:\n  a: {a}\n  b: {b}\nkind: Secret\n"), two),
+        (format!("data:\n  a: {alice}\n  b: {b}\n"), two),
+        (format!("data:\n  a: {a}\n  b: {john}\n"), two),
+        (
+            format!(r#"{{"data":{{"a":"{a}"}},"annotations":{{"last-applied-configuration":{last}}}}}"#),
+            two,
+        ),
+        (
+            format!(r#"{{"text":"a=\n{alice}", "b":"{john}"}}"#),
+            "it holds 2 tokens: ",
+        ),
+        (format!("{a}\n{b}\n"), "it holds 2 tokens: "),
+        (
+            format!("data:\n  a: |\n      {older}\n  b: {b}\n"),
+            "it holds 2 tokens: ",
+        ),
+        (
+            format!("data:\n  a: {a}\n  b: {b}\n  c: {john}\nd: {}", token("bob")),
+            "it holds 3 tokens: ",
+        ),
+    ] {
+        let error = read(text.as_bytes()).map(|pasted| pasted.left_out).unwrap_err();
+        assert!(error.to_string().starts_with(says), "{error}: {text}");
+    }
+    // One and the same; another issuer's; what is cut.
+    for text in [
+        format!("data:\n  a: {a}\n  b: {a}\n"),
+        format!("a: {alice}\nb: {a}\n"),
+        format!("a: {FOREIGN}\nb: {a}\n"),
+        format!("a: {}\nb: {a}\n", &alice[..alice.len() - 9]),
+        format!("a: {alice}\nb: {}\n", base64(&john[..john.len() - 9])),
+    ] {
+        let pasted = read(text.as_bytes()).unwrap_or_else(|why| panic!("{why}: {text}"));
+        assert_eq!(pasted.token.expose_secret(), alice, "{text}");
     }
 }
 
@@ -266,7 +397,28 @@ fn what_is_no_token_is_named_for_what_it_is() {
         ),
         (jwe.to_owned(), "an encrypted token (JWE"),
         (jwt[..jwt.len() - 1].to_owned(), "the end of the token is missing"),
-        (jwt.replace('.', "\u{b7}"), "the end of the token is missing"),
+        // The signs of lists are the token's own where it begins without one.
+        (
+            format!("{}\n- {}", &jwt[..jwt.len() - 5], &jwt[jwt.len() - 5..]),
+            "the end of the token is missing",
+        ),
+        (
+            format!("{}\n12 {}", &jwt[..jwt.len() - 5], &jwt[jwt.len() - 5..]),
+            "the end of the token is missing",
+        ),
+        (jwt.replace('.', "\u{b7}"), "the token stops where other text follows"),
+        (
+            format!("[1] {}", broken(jwt, 80, "\n[2] ")),
+            "the token stops where other text follows",
+        ),
+        (
+            format!(r#"{{"token":"{}","expiresIn":604800}}"#, &jwt[..jwt.len() - 9]),
+            "the end of the token is missing",
+        ),
+        (
+            r#"{"message": "\u003cb\u003eno\u003c/b\u003e"}"#.to_owned(),
+            "it is JSON without an owner token in it",
+        ),
         // Cyrillic letters that look like our own.
         (
             format!("token: {}\u{430}{}", &jwt[..9], &jwt[10..]),
