@@ -293,15 +293,21 @@ fn what_a_paste_or_a_file_leaves_around_a_secret_is_left_out_and_told() {
         ("ApiKey abc", r#"the upstream would get "Bearer ApiKey …""#),
         ("Bearer Basic abc", r#"the upstream would get "Bearer Basic …""#),
         ("abc def", "a blank in it, which a bearer token cannot have"),
+        ("\"abc", "begins with a quote that nothing closes"),
+        (r#"{"token":"abc"}"#, "is a JSON object"),
+        ("None", "is a word that scripts leave"),
+        ("Bearer None", "is a word that scripts leave"),
         ("abcdef", ""),
         ("$ecret", ""),
+        ("{abc", ""),
+        ("Nonesuch", ""),
     ] {
         let file = desk.env.write("secret", secret);
         let output = desk
             .set("linear", ["--upstream-secret-file", file.to_str().unwrap()])
             .expect(0);
         assert!(output.stderr.contains(told), "{secret}: {}", output.stderr);
-        let doubted = ["would get", "cannot have"]
+        let doubted = ["would get", "cannot have", "is it meant"]
             .iter()
             .any(|words| output.stderr.contains(words));
         assert_eq!(doubted, !told.is_empty(), "{secret}: {}", output.stderr);
@@ -355,6 +361,8 @@ fn a_prefix_stands_once_before_a_secret_whatever_command_sets_it() {
     // The connection's prefix as it will be, or as it is; the secret; what the gateway gets of it.
     for (slug, args, given, sent) in [
         ("one", &[][..], "Bearer abc", "abc"),
+        ("one", &[], "Bearer Bearer abcd", "abcd"),
+        ("one", &[], "Authorization: Bearer bearer  Bearer abc", "abc"),
         ("two", &["--auth-prefix", "Token "], "token abc", "abc"),
         ("two", &[], "Token abcd", "abcd"),
         ("two", &["--auth-prefix", "Key "], "Key abc", "abc"),
@@ -380,6 +388,7 @@ fn a_prefix_stands_once_before_a_secret_whatever_command_sets_it() {
         ),
         ("six", &[], "api_key=abcd", "abcd"),
         ("six", &[], "api_keyabc", "api_keyabc"),
+        ("six", &[], "?api_key=abc&d", "abc&d"),
         ("seven", &[], "Authorization=Bearer abc", "abc"),
     ] {
         let output = desk
@@ -405,6 +414,14 @@ fn a_prefix_stands_once_before_a_secret_whatever_command_sets_it() {
         (
             &["--auth-mode", "query_param", "--upstream-header", "key-of-ours"],
             "key-of-ours=",
+        ),
+        (
+            &["--auth-mode", "query_param", "--upstream-header", "api_key"],
+            "?api_key=abc&x=1",
+        ),
+        (
+            &["--auth-mode", "query_param", "--upstream-header", "api_key"],
+            "x=1&api_key=abc",
         ),
     ] {
         let args = [&url, args, &["--upstream-secret", given]].concat();

@@ -177,12 +177,20 @@ fn without_header_name(text: &str) -> Option<&str> {
 /// parameter that carries it, and the prefix, `Bearer abc` under `Bearer `.
 ///
 /// # Errors
-/// What is left only stands for a secret.
+/// What is left only stands for a secret; it is one of several parameters.
 pub(super) fn without_doubled(secret: &SecretString, name: &str, prefix: &str) -> Result<(SecretString, Vec<String>)> {
     let (mut text, mut left_out) = (secret.expose_secret(), Vec::new());
+    if is_query(text, name) {
+        return Err(bad_secret(
+            "other parameters stand beside it, as in the query of a web address",
+        ));
+    }
     for (strip, what) in [(without_carrier as Strip, name), (without_prefix, prefix)] {
-        if let Some(rest) = strip(text, what) {
+        let before = text;
+        while let Some(rest) = strip(text, what) {
             text = rest.trim();
+        }
+        if text != before {
             left_out.push(what.trim().to_owned());
         }
     }
@@ -199,6 +207,13 @@ fn without_carrier<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let text = text.strip_prefix(['?', '&']).unwrap_or(text);
     let rest = without_start(text, name).filter(|_| !name.is_empty())?;
     rest.trim_start().strip_prefix([':', '='])
+}
+
+/// Whether it is several parameters, the one that carries the secret among them: `?api_key=abc&x=1`.
+fn is_query(text: &str, name: &str) -> bool {
+    let pairs = || text.trim_start_matches(['?', '&']).split('&');
+    let carries = |pair| without_start(pair, name).is_some_and(|rest| rest.starts_with('='));
+    !name.is_empty() && pairs().count() > 1 && pairs().all(|pair| pair.contains('=')) && pairs().any(carries)
 }
 
 /// What follows a prefix that is a word of its own.
@@ -222,10 +237,15 @@ const SCHEMES: [&str; 10] = [
     "Hawk",
 ];
 
-/// What is odd about a secret that the Sigilum gateway puts `prefix` before: a header's word before it, a blank in a
-/// bearer token, which can have none (RFC 6750 §2.1).
+/// What is odd about a secret that the Sigilum gateway puts `prefix` before: it is not alone or not whole, a header's word
+/// before it, a blank in a bearer token, which can have none (RFC 6750 §2.1).
 pub(super) fn doubt(secret: &SecretString, prefix: &str) -> Option<String> {
     let (word, text) = (prefix.trim(), secret.expose_secret());
+    if let Some(odd) = odd(text) {
+        return Some(format!(
+            "the upstream secret {odd}, and the upstream would get it so: is it meant?"
+        ));
+    }
     let (first, _) = text.split_once(' ').filter(|_| !word.is_empty())?;
     let scheme = SCHEMES.into_iter().find(|scheme| scheme.eq_ignore_ascii_case(first));
     Some(match scheme {
@@ -239,6 +259,19 @@ pub(super) fn doubt(secret: &SecretString, prefix: &str) -> Option<String> {
         }
         None => return None,
     })
+}
+
+/// What a text is that hardly is a secret.
+fn odd(text: &str) -> Option<&'static str> {
+    let is_open = |(open, close): (char, char)| text.strip_prefix(open).is_some_and(|rest| !rest.contains(close));
+    if QUOTES.into_iter().any(is_open) {
+        return Some("begins with a quote that nothing closes");
+    }
+    if serde_json::from_str::<serde_json::Map<_, _>>(text).is_ok() {
+        return Some("is a JSON object");
+    }
+    // As Python, Ruby and SQL write that there is none.
+    matches!(text, "None" | "nil" | "NULL").then_some("is a word that scripts leave where they have no value")
 }
 
 fn bad_secret(why: impl std::fmt::Display) -> Error {
