@@ -284,7 +284,7 @@ pub const SITES: &[Site] = &[
         Test("our_lock_is_free_once_the_other_command_has_ended"),
     ),
     Site("fs::trust", "self.next", Case("a home for everybody")),
-    Site("home", "next)", Case("an older home")),
+    Site("home::older", "next)", Case("an older home")),
     Site("home", r#""give the folder with --openclaw-home") })"#, Case("no HOME")),
     Site("home", "step)", Case("a profile that is none")),
     Site(
