@@ -31,10 +31,8 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     let services = Workspace::in_folder(&place.home);
     let ours = [&place.sigilum_dir(), &place.hook_dir(), &place.config, services.dir()];
     if !ours.iter().any(|path| path.exists()) {
-        write_line(
-            out,
-            format_args!("There is nothing of ours in {}", place.home.display()),
-        )?;
+        let home = place.home.display();
+        write_line(out, format_args!("There is nothing of ours in {home}"))?;
         return Ok(ExitCode::Ok);
     }
     let lock = fs::lock_sigilum(&place)?;

@@ -313,6 +313,21 @@ impl Add<'_> {
         Ok(ExitCode::Ok)
     }
 
+    /// What becomes of so many keys that are in force beside the one in the file.
+    fn of_other_keys(&self, count: usize) -> Option<String> {
+        let plural = if count == 1 { "" } else { "s" };
+        let others = format!("{count} other active key{plural} of this service");
+        let told = match self.args.revoke_old {
+            false => format!("{others}: --revoke-old revokes what is not in the key file"),
+            true => format!(
+                "{others} not revoked, as nobody was seen using the one in the key file, and the Sigilum gateway may have \
+                 another: run this command again when it is in use, or for a new key at once: {}",
+                options::rotate_key(self.slug(), " --now", &self.args.common)
+            ),
+        };
+        (count > 0).then_some(told)
+    }
+
     fn report(
         &self,
         db: &LocalDb,
@@ -338,18 +353,7 @@ impl Add<'_> {
                 "a rotation of the service key is not finished; to go on with it: {command}"
             ));
         }
-        if !other_keys.is_empty() && !revoked {
-            let plural = if other_keys.len() == 1 { "" } else { "s" };
-            let others = format!("{} other active key{plural} of this service", other_keys.len());
-            notes.push(match self.args.revoke_old {
-                false => format!("{others}: --revoke-old revokes what is not in the key file"),
-                true => format!(
-                    "{others} not revoked, as nobody was seen using the one in the key file, and the Sigilum gateway may \
-                     have another: run this command again when it is in use, or for a new key at once: {}",
-                    options::rotate_key(self.slug(), " --now", &self.args.common)
-                ),
-            });
-        }
+        notes.extend(self.of_other_keys(other_keys.len()).filter(|_| !revoked));
         let gateway = gateway.map(|(gateway, told)| {
             notes.extend(told);
             gateway
