@@ -25,7 +25,7 @@ pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
     let entry_env = || Ok(context::entry_env_if_readable(&place));
     let flags = context::place_flags(&args.place);
     let owner = owner::logged_in(query(args, &entry_env), env, &place, &flags)?;
-    let renew = context::renew_command(&owner, &place, &flags);
+    let renew = || context::renew_command(&owner, &place, &flags);
     let now = time::now();
     // Whatever is wrong with the file, it gives no token.
     let stored = owner.stored_token().map_err(|mut error| {
@@ -36,7 +36,7 @@ pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
     if stored.is_none() {
         context::entrys_other_api(&owner, &place).iter().for_each(output::note);
     }
-    let token = stored.ok_or_else(|| not_found(&owner, &renew))?;
+    let token = stored.ok_or_else(|| not_found(&owner, &renew()))?;
     write_line(out, token.expose_secret())?;
     let mut code = ExitCode::Token;
     let why = match claims::inspect(&token) {
@@ -61,7 +61,7 @@ pub fn run(args: &ShowArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> 
             }
         },
     };
-    output::warn(format_args!("{why}\n  next: {renew}"));
+    output::warn(format_args!("{why}\n  next: {}", renew()));
     Ok(code)
 }
 
