@@ -1,9 +1,11 @@
 //! From an API answer to the notice that an operator reads: the pairs in `fixtures/api`.
 
+use sigilum_authz_notify::hook::command::{May, NotDeciding};
 use sigilum_authz_notify::hook::notice::{self, About, Form, Review};
+use sigilum_authz_notify::hook::reply;
 use sigilum_authz_notify::hook::seen::Seen;
 use sigilum_authz_notify::mode::Mode;
-use sigilum_authz_notify::request::{AuthorizationRequest, PAGE, Pending};
+use sigilum_authz_notify::request::{AuthorizationRequest, Decision, PAGE, Pending};
 use sigilum_authz_notify::sigilum::requests;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -285,9 +287,39 @@ fn no_text_of_a_stranger_becomes_a_link_a_command_or_a_mention_in_any_chat() {
         };
         let notice = notice(&pending, Form::Full).unwrap();
         assert_eq!(notice.lines().count(), 4, "{notice}");
-        let line = notice.lines().nth(1).unwrap();
-        for (chat, rule) in rules.values() {
+        let mut lines = vec![notice.lines().nth(1).unwrap().to_owned()];
+        lines.extend(replies(&pending));
+        for ((chat, rule), line) in rules
+            .values()
+            .flat_map(|rule| lines.iter().map(move |line| (rule, line)))
+        {
             assert!(!found(rule, line), "{chat}: {} of {text:?} in {line}", rule.name);
         }
     }
+}
+
+/// What the chat is answered about the one request of these, without our own words before it and behind it.
+fn replies(pending: &Pending) -> Vec<String> {
+    let request = AuthorizationRequest {
+        // The API makes it.
+        claim_id: Some("cl_1".to_owned()),
+        status: pending.requests[0].service.clone(),
+        ..pending.requests[0].clone()
+    };
+    let pending = Pending {
+        requests: vec![request.clone()],
+        ..pending.clone()
+    };
+    let listed = Seen::default().list("alice", &pending, NOW * 1000);
+    let may = May::Read(NotDeciding::NotRecorded);
+    let (list, _) = reply::list("alice", pending.count(), &listed, (NOW, may), &str::to_owned);
+    let shown = reply::show(&request, "", &[], may);
+    let decided = reply::decided(Decision::Reject, &request, (None, may), None);
+    let own = |text: String| text.replace("Sigilum: ", "").replace("Sigilum request", "");
+    let list = list.text.lines().nth(1).unwrap().to_owned();
+    let shown = own(shown.text);
+    let whole = shown.lines().map(str::to_owned);
+    // A colon and a line's end are our own.
+    let whole = whole.map(|line| line.trim_end_matches(':').to_owned());
+    whole.chain([list, own(decided.text)]).collect()
 }
