@@ -279,7 +279,8 @@ impl Home {
             return;
         }
         if !shared.rules.once && self.is_being_removed(&snapshot, begun) {
-            self.planned.wake_steady = self.gone_since.map(|since| since + REMOVAL_MS);
+            // Nor does the poller write meanwhile.
+            (self.planned.wake_steady, self.poller) = (self.gone_since.map(|since| since + REMOVAL_MS), None);
             return;
         }
         if !self.is_locked(&snapshot, shared, begun) {
