@@ -119,7 +119,7 @@ pub const SITES: &[Site] = &[
         Case("two tokens"),
     ),
     Site("cmd::auth::show", "renew)", Case("no token of the hosted Sigilum")),
-    Site("cmd::auth::show", "{renew}", Case("an expired token")),
+    Site("cmd::auth::show", "{}\", renew()", Case("an expired token")),
     Site(
         "cmd::auth::switch",
         r#"format!("sigilum-authz-notify auth switch"#,
