@@ -60,11 +60,6 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     folder.sync().or_fail(ExitCode::Failure, || could_not_write(path))
 }
 
-/// As [`write_private`], but a power cut may leave the file old or empty: for what is worth nothing after one.
-pub fn write_passing(path: &Path, bytes: &[u8]) -> Result<()> {
-    replace_in(&open_folder(path)?, path, bytes, PRIVATE, false).map(drop)
-}
-
 /// The write in a path's folder, without that folder's fsync; says whether there was anything to write.
 fn replace_in(folder: &Folder, path: &Path, bytes: &[u8], mode: u32, sync: bool) -> Result<bool> {
     let name = file_name(path)?;

@@ -21,21 +21,23 @@ impl Inventory {
         Self { names }
     }
 
-    /// As [`super::write_passing`], in a folder that is still whole; else nothing is made.
+    /// As [`super::write_private`], in a folder that is still whole; else nothing is made. Says whether the file is there. A
+    /// power cut may leave it old or empty: for what is worth nothing after one.
     ///
     /// # Errors
     /// Where the file cannot be written.
-    pub fn write_passing(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+    pub fn write_passing(&self, path: &Path, bytes: &[u8]) -> Result<bool> {
         let folder = open_folder(path)?;
         if !self.is_whole(&folder) {
-            return Ok(());
+            return Ok(false);
         }
         replace_in(&folder, path, bytes, PRIVATE, false)?;
         // Whoever began to remove the folder in between does not know of this file.
-        if !self.is_whole(&folder) {
+        let stays = self.is_whole(&folder);
+        if !stays {
             let _ = folder.remove(file_name(path)?);
         }
-        Ok(())
+        Ok(stays)
     }
 
     fn is_whole(&self, folder: &Folder) -> bool {

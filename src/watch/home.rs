@@ -1,5 +1,6 @@
 //! One home that is served: looked at, planned for, acted on.
 
+mod removal;
 mod report;
 mod telling;
 
@@ -27,8 +28,6 @@ use std::sync::Arc;
 
 /// An event is often the first of several: the home is looked at so much later.
 const SETTLE_MS: i64 = 4;
-/// Where files of ours have gone, the home may be on its way out: nothing is made in it for so long.
-const REMOVAL_MS: i64 = 1_000;
 /// How often a home is looked at whose file system tells of no changes.
 const POLL_MS: i64 = 5_000;
 /// How often a home that another watcher serves is looked at without any event.
@@ -254,23 +253,9 @@ impl Home {
         false
     }
 
-    /// Whether files of ours have gone so short a time ago that the rest of the home may follow: whoever removes a
-    /// folder finds it empty only if nobody makes anything in it meanwhile.
-    fn is_being_removed(&mut self, snapshot: &Snapshot, now: Now) -> bool {
-        let no_token = self.had_token && snapshot.file == Stored::Missing;
-        if !no_token && self.watcher_lock.as_ref().is_none_or(|lock| lock.holds(&self.place)) {
-            self.gone_since = None;
-            return false;
-        }
-        let since = *self.gone_since.get_or_insert(now.steady);
-        let is_recent = now.steady < since + REMOVAL_MS;
-        self.gone_since.take_if(|_| !is_recent);
-        is_recent
-    }
-
     /// Looks at the home and does what is to be done.
     pub fn attend(&mut self, id: HomeId, shared: &mut Shared) {
-        let begun = shared.clock.now();
+        let (begun, before) = (shared.clock.now(), status::beside(&self.place));
         (self.look_at, self.looked_at) = (None, Some(begun.steady));
         self.planned = Plan::default();
         let snapshot = self.look(id, shared);
@@ -279,8 +264,6 @@ impl Home {
             return;
         }
         if !shared.rules.once && self.is_being_removed(&snapshot, begun) {
-            // Nor does the poller write meanwhile.
-            (self.planned.wake_steady, self.poller) = (self.gone_since.map(|since| since + REMOVAL_MS), None);
             return;
         }
         if !self.is_locked(&snapshot, shared, begun) {
@@ -307,7 +290,7 @@ impl Home {
         self.not_before = now.steady + (REST * (now.steady - begun.steady)).min(1_000);
         if !shared.rules.once {
             self.mind_the_poller(&snapshot, shared);
-            self.write_status(&snapshot, shared);
+            self.write_status(&snapshot, shared, &before);
         }
     }
 

@@ -3,7 +3,7 @@
 
 pub use super::renewal::Renewal;
 use crate::error::{ExitCode, OrFail, Result};
-use crate::fs;
+use crate::fs::{self, Inventory};
 use crate::home::OpenClawHome;
 use crate::process::Process;
 use serde::{Deserialize, Serialize};
@@ -87,14 +87,21 @@ pub fn renewed_by<'a>(watch: Option<&'a WatchStatus>, namespace: &str) -> Option
     watch.homes.iter().find(renews)?.renewed_by.as_ref()
 }
 
-/// Writes the home's status file, where there is anything new in it.
-pub fn write(place: &OpenClawHome, status: &WatchStatus) -> Result<()> {
+/// What is in the folder of a home's status file, so that this one is not made in it once somebody removes it.
+pub fn beside(place: &OpenClawHome) -> Inventory {
+    let stays = |name: &str| OpenClawHome::stays(name) || name == "watch.lock";
+    Inventory::beside(&place.watch_status_file(), stays)
+}
+
+/// Writes the home's status file, where there is anything new in it; not into a folder that is not as it was `before`.
+/// Says whether the file is there.
+pub fn write(place: &OpenClawHome, status: &WatchStatus, before: &Inventory) -> Result<bool> {
     let path = place.watch_status_file();
     let mut bytes = serde_json::to_vec_pretty(status).or_fail(ExitCode::Failure, || {
         format!("could not write the status: {}", path.display())
     })?;
     bytes.push(b'\n');
-    fs::write_passing(&path, &bytes)
+    before.write_passing(&path, &bytes)
 }
 
 /// A watcher that ends leaves no status behind.
@@ -137,7 +144,7 @@ mod tests {
                 notify_error: None,
             }],
         };
-        write(&place, &status).unwrap();
+        assert!(write(&place, &status, &beside(&place)).unwrap());
         assert_eq!(read(&place), Some(status.clone()));
         let renews = |status: &WatchStatus, whose| super::renewed_by(Some(status), whose).is_some();
         assert!(!renews(&status, "alice"), "nobody knows when");
@@ -158,10 +165,36 @@ mod tests {
         status.homes[0].last_error = None;
         (status.pid, status.pid_starttime) = (child.id(), None);
         child.wait().unwrap();
-        write(&place, &status).unwrap();
+        assert!(write(&place, &status, &beside(&place)).unwrap());
         let read_again = read(&place).unwrap();
         assert!(!read_again.running && !renews(&read_again, "alice"));
         remove(&place);
         assert_eq!(read(&place), None);
+    }
+
+    #[test]
+    fn nothing_is_made_in_a_folder_that_is_being_removed() {
+        let home = tempfile::tempdir().unwrap();
+        let place = OpenClawHome::at(home.path().to_owned());
+        fs::create_private_dir(&place.sigilum_dir()).unwrap();
+        let status = WatchStatus {
+            pid: 1,
+            pid_starttime: None,
+            version: None,
+            running: true,
+            started_at: String::new(),
+            updated_at: String::new(),
+            homes_served: 1,
+            takes_back: true,
+            homes: Vec::new(),
+        };
+        for name in ["owner-token-alice.jwt", "owner-alice.json", "watch.lock"] {
+            let file = place.sigilum_dir().join(name);
+            std::fs::write(&file, "").unwrap();
+            let before = beside(&place);
+            std::fs::remove_file(&file).unwrap();
+            assert!(!write(&place, &status, &before).unwrap(), "{name}");
+            assert!(!place.watch_status_file().exists(), "{name}");
+        }
     }
 }

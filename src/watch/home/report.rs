@@ -1,6 +1,7 @@
 //! What the watcher of a home writes down of itself, for each status.
 
 use super::{Home, Shared, expiry};
+use crate::fs::Inventory;
 use crate::mode::Mode;
 use crate::process::Process;
 use crate::process::child::is_program;
@@ -11,8 +12,8 @@ use crate::watch::renewal::{self, Renewal};
 use crate::watch::status::{self, HomeStatus, WatchStatus};
 
 impl Home {
-    /// Writes the watcher's status file, where something changed.
-    pub(super) fn write_status(&mut self, snapshot: &Snapshot, shared: &Shared) {
+    /// Writes the watcher's status file, where something changed; not into a home that is not as it was `before`.
+    pub(super) fn write_status(&mut self, snapshot: &Snapshot, shared: &Shared, before: &Inventory) {
         if self.watcher_lock.is_none() {
             return;
         }
@@ -45,8 +46,8 @@ impl Home {
             takes_back: true,
             homes: vec![home.clone()],
         };
-        match status::write(&self.place, &status) {
-            Ok(()) => self.status = Some(home),
+        match status::write(&self.place, &status, before) {
+            Ok(is_there) => self.status = is_there.then_some(home),
             // The disk is full, for example: what matters has failed before, and is told.
             Err(error) => tracing::debug!(home = %self.place.home.display(), "{}", one_line(error)),
         }
