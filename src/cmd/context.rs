@@ -205,8 +205,60 @@ fn login_of(owner: &Owner, namespace: Option<&str>, place: &OpenClawHome, flags:
     )
 }
 
+/// The same in a home where perhaps nobody is logged in: a namespace that is a guess is left out. The hook goes on to
+/// speak for whom it speaks for.
+pub fn first_login_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> String {
+    let namespace = (!owner.namespace.origin.is_guess()).then_some(owner.namespace.value.as_str());
+    let hook = settings::hook_namespace(place).ok().and_then(|(hook, _)| hook);
+    let keeps_hook = match hook.is_some_and(|hook| hook.value != owner.namespace.value) {
+        true => " --write-openclaw false",
+        false => "",
+    };
+    login_of(owner, namespace, place, &format!("{keeps_hook}{flags}"))
+}
+
+/// The same in a home of Sigilum's own installer, which has a token and no record: the secret lies in its checkout.
+pub fn installers_login_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> String {
+    let checkout = match login_mode(owner, place) {
+        Mode::OssLocal => " --source-home <folder>",
+        Mode::Managed => "",
+    };
+    format!("{}{checkout}{flags}", login_command(owner, place, ""))
+}
+
+/// What makes or takes a new token of an owner, and changes nothing else: where the secret is kept that signs it, a
+/// refresh, else the login.
+pub fn renew_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> String {
+    let is_local = |record: &Record| [record.mode, owner.mode.value] == [Mode::OssLocal; 2];
+    let is_kept = || LocalApi::find(owner, place).is_ok_and(|api| matches!(api.secret(&Env::default()), Ok(Some(_))));
+    match owner.record.as_ref().is_some_and(is_local) && is_kept() {
+        true => format!(
+            "sigilum-authz-notify auth refresh --namespace {}{flags}",
+            owner.namespace.value
+        ),
+        false => first_login_command(owner, place, flags),
+    }
+}
+
+/// Where nobody is logged in: the API that the entry names, where a login goes to another one. Whoever edits the config
+/// wrote it.
+pub fn entrys_other_api(owner: &Owner, place: &OpenClawHome) -> Option<String> {
+    if !nobody_is_there(owner, place) || owner.api_url.origin != Origin::Default {
+        return None;
+    }
+    let entry = entry(place).ok().flatten()?;
+    let url = entry.api_url()?.trim_end_matches('/');
+    (url != settings::default_api_url(login_mode(owner, place)))
+        .then(|| format!("the entry in openclaw.json names the API {url:?}: log in with --api-url, if it is yours"))
+}
+
+/// Whether neither this owner nor the one of the hook is logged in: what the entry says is all that there is.
+pub fn nobody_is_there(owner: &Owner, place: &OpenClawHome) -> bool {
+    owner.record.is_none() && hooks_record(place).is_none()
+}
+
 /// The login of the namespace that the hook speaks for.
-pub fn hooks_record(place: &OpenClawHome) -> Option<Record> {
+fn hooks_record(place: &OpenClawHome) -> Option<Record> {
     let namespace = settings::hook_namespace(place).ok()?.0?.value;
     record::read(&place.record_file(&namespace)).ok()?
 }
@@ -242,53 +294,6 @@ pub fn mode_of_home(place: &OpenClawHome, entry: Option<&Entry>) -> Option<Mode>
     let of_entry = entry.and_then(Entry::mode).and_then(Mode::named);
     let signs = || place.jwt_secret_file().exists().then_some(Mode::OssLocal);
     of_entry.or_else(signs)
-}
-
-/// The same in a home where perhaps nobody is logged in: a namespace that is a guess is left out. The hook goes on to
-/// speak for whom it speaks for.
-pub fn first_login_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> String {
-    let namespace = (!owner.namespace.origin.is_guess()).then_some(owner.namespace.value.as_str());
-    let hook = settings::hook_namespace(place).ok().and_then(|(hook, _)| hook);
-    let keeps_hook = match hook.is_some_and(|hook| hook.value != owner.namespace.value) {
-        true => " --write-openclaw false",
-        false => "",
-    };
-    login_of(owner, namespace, place, &format!("{keeps_hook}{flags}"))
-}
-
-/// What makes or takes a new token of an owner, and changes nothing else: where the secret is kept that signs it, a
-/// refresh, else the login.
-pub fn renew_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> String {
-    let is_local = |record: &Record| [record.mode, owner.mode.value] == [Mode::OssLocal; 2];
-    let is_kept = || LocalApi::find(owner, place).is_ok_and(|api| matches!(api.secret(&Env::default()), Ok(Some(_))));
-    match owner.record.as_ref().is_some_and(is_local) && is_kept() {
-        true => format!(
-            "sigilum-authz-notify auth refresh --namespace {}{flags}",
-            owner.namespace.value
-        ),
-        false => first_login_command(owner, place, flags),
-    }
-}
-
-/// Where nobody is logged in: the API that the entry names, where a login goes to another one. Whoever edits the config
-/// wrote it.
-pub fn entrys_other_api(owner: &Owner, place: &OpenClawHome) -> Option<String> {
-    if owner.record.is_some() || owner.api_url.origin != Origin::Default || hooks_record(place).is_some() {
-        return None;
-    }
-    let entry = entry(place).ok().flatten()?;
-    let url = entry.api_url()?.trim_end_matches('/');
-    (url != settings::default_api_url(login_mode(owner, place)))
-        .then(|| format!("the entry in openclaw.json names the API {url:?}: log in with --api-url, if it is yours"))
-}
-
-/// The same in a home of Sigilum's own installer, which has a token and no record: the secret lies in its checkout.
-pub fn installers_login_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> String {
-    let checkout = match login_mode(owner, place) {
-        Mode::OssLocal => " --source-home <folder>",
-        Mode::Managed => "",
-    };
-    format!("{}{checkout}{flags}", login_command(owner, place, ""))
 }
 
 /// A command of ours as it is typed where it begins otherwise, as another user: `program` in the place of our name.

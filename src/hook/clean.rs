@@ -33,7 +33,7 @@ pub fn clean(text: &str, max: usize) -> String {
 
 /// A key's two ends, of what is its own: all keys of one kind may begin alike. Never cut further, since people compare it.
 pub fn key(key: &str) -> String {
-    let end = |text: &str| with_signs(text, 18, "+=").replace(['.', ':', '@', ' '], "·");
+    let end = |text: &str| with_signs_of_keys(text, 18);
     let armoured = without_armour(key);
     let key = armoured.as_deref().unwrap_or(key).trim();
     let bare = key.strip_prefix("ed25519:").unwrap_or(key).trim_end_matches('=');
@@ -57,7 +57,11 @@ fn without_armour(key: &str) -> Option<String> {
 
 /// A key as a whole, for who compares all of it.
 pub fn whole_key(key: &str) -> String {
-    without_numbers(&with_signs(key, 120, "+=").replace(['.', ':', '@', ' '], "·"))
+    without_numbers(&with_signs_of_keys(key, 120))
+}
+
+fn with_signs_of_keys(text: &str, max: usize) -> String {
+    with_signs(text, max, "+=").replace(['.', ':', '@', ' '], "·")
 }
 
 /// Without each `+` that makes a telephone number of what follows: four digits or more before the next letter.

@@ -121,8 +121,7 @@ impl Api<'_> {
     /// The requests that are asked for, page by page, each once more after a pause where the API is busy. What is known
     /// when a later page fails, or at the `deadline`, is told, and so is how many are too long to be read.
     pub fn requests(&self, token: &SecretString, which: &Which, deadline: Instant) -> Result<Pending, ApiError> {
-        let first = patiently(deadline, |left| self.page(token, which, Span::FIRST, left));
-        self.to_its_end(first, token, which, deadline)
+        self.to_its_end(None, token, which, deadline)
     }
 
     /// As [`Api::requests`] of what is pending, asked once, and not looked at further where the answer has the very bytes
@@ -145,7 +144,7 @@ impl Api<'_> {
         };
         // Of further pages the first one tells nothing.
         let print = print.filter(|_| first.as_ref().is_ok_and(|page| page.requests.is_all()));
-        let all = self.to_its_end(first, token, &Which::PENDING, deadline);
+        let all = self.to_its_end(Some(first), token, &Which::PENDING, deadline);
         let all = all.map_err(|error| Unanswered {
             error,
             retry_after: asked.ok().and_then(|answer| answer.retry_after),
@@ -153,17 +152,16 @@ impl Api<'_> {
         Ok((Some(all), print))
     }
 
-    /// The list that begins with this page, or with an answer that was too long.
+    /// The list. Where its first page, or an answer in its place, is there already, that one is not asked for.
     fn to_its_end(
         &self,
-        first: Result<Page, ApiError>,
+        mut first: Option<Result<Page, ApiError>>,
         token: &SecretString,
         which: &Which,
         deadline: Instant,
     ) -> Result<Pending, ApiError> {
         let mut pages = Pages::new(which.most);
         let mut too_long = None;
-        let mut first = Some(first);
         while let Some(span) = pages.next() {
             let page = first.take();
             match page.unwrap_or_else(|| patiently(deadline, |left| self.page(token, which, span, left))) {

@@ -59,8 +59,8 @@ impl Home {
     }
 
     fn login(&self) -> Run {
-        self.run(&["auth", "login", "--mode", "oss-local", "--namespace", "alice"])
-            .args(["--enable-authz-notify", "true", "--print-token", "false"])
+        let login = self.env.login_by(&self.binary).by_user(self.user, &self.groups);
+        login.args(["--enable-authz-notify", "true"])
     }
 
     /// A login, an install and a status, each of which works.

@@ -582,17 +582,8 @@ fn a_link_into_a_read_only_store() {
     symlink(&store, env.config()).unwrap();
     chown(env.openclaw(), Some(ME), Some(ME)).unwrap();
     let run = |args: &[&str]| env.run_program(&binary, args).by_user(ME, &[ME]);
-    let login = [
-        "auth",
-        "login",
-        "--mode",
-        "oss-local",
-        "--namespace",
-        "alice",
-        "--print-token",
-        "false",
-    ];
-    let output = run(&login).args(ON).expect(0);
+    let login = || env.login_by(&binary).by_user(ME, &[ME]);
+    let output = login().args(ON).expect(0);
     let (stdout, stderr) = (&output.stdout, &output.stderr);
     assert!(
         stderr.contains("OPENCLAW_NIX_MODE=1") && stderr.contains("--token-in-config false"),
@@ -612,7 +603,7 @@ fn a_link_into_a_read_only_store() {
     run(&["hook", "install"]).expect(0);
     assert!(handler(&env));
     // What is advised works.
-    let output = run(&login)
+    let output = login()
         .args(["--token-in-config", "false"])
         .env("OPENCLAW_NIX_MODE", "1")
         .expect(0);

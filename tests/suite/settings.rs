@@ -636,17 +636,7 @@ fn printed_logins_lead_to_the_same_home() {
         flags("elsewhere"),
         flags("other.json")
     );
-    let login = [
-        "auth",
-        "login",
-        "--mode",
-        "oss-local",
-        "--namespace",
-        "alice",
-        "--print-token",
-        "false",
-    ];
-    env.run(login).args(there).expect(0);
+    env.login().args(there).expect(0);
     let token = env.home().join("elsewhere/.sigilum/owner-token-alice.jwt");
     let stored = std::fs::read_to_string(&token).unwrap();
     let mut tried = 0;

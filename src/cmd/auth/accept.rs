@@ -22,20 +22,31 @@ pub enum Action {
     Refresh,
 }
 
-/// How a managed login gets its token; or, in a home that Sigilum's own installer made for a local API, how that API's
-/// secret is named.
-pub(super) fn how_to_get_a_token(owner: &Owner, place: &OpenClawHome) -> Result<String> {
+/// Why a managed login or refresh without a token makes none, and how it gets one; or, where a local API is meant, how that
+/// one's login is.
+pub(super) fn needs_a_token(owner: &Owner, action: Action, place: &OpenClawHome) -> Result<Error> {
+    let managed = Error::new(ExitCode::Token, "Managed mode requires an explicit owner JWT");
     if context::login_mode(owner, place) == Mode::Managed {
-        return Ok(source::HOW_TO_GET_ONE.to_owned());
+        return Ok(managed.next(source::HOW_TO_GET_ONE));
     }
-    let log_in = Mode::OssLocal.login_command(&owner.namespace.value);
-    // Somebody was logged in here.
-    if settings::hook_namespace(place)?.0.is_some() {
-        return Ok(context::login_command(owner, place, ""));
+    // Sigilum's own installer made the home.
+    if settings::hook_namespace(place)?.0.is_none() {
+        return Ok(managed.next(format!(
+            "name the Sigilum checkout that the API runs from: {}",
+            context::installers_login_command(owner, place, "")
+        )));
     }
-    Ok(format!(
-        "name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>"
-    ))
+    let error = match action {
+        Action::Login => managed,
+        Action::Refresh => Error::new(
+            ExitCode::Token,
+            format!(
+                "could not make a token, {} is not logged in here",
+                owner.namespace.value
+            ),
+        ),
+    };
+    Ok(error.next(context::login_command(owner, place, "")))
 }
 
 /// A new token, and what the API says of it.

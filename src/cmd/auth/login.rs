@@ -126,18 +126,7 @@ fn new_token(
         return Ok(NewToken::Given(given));
     }
     if owner.mode.value == Mode::Managed {
-        // Another namespace has the hook, at a local API.
-        let is_stranger = action == Action::Refresh
-            && context::login_mode(owner, place) == Mode::OssLocal
-            && settings::hook_namespace(place)?.0.is_some();
-        let what = match is_stranger {
-            false => "Managed mode requires an explicit owner JWT".to_owned(),
-            true => format!(
-                "could not make a token, {} is not logged in here",
-                owner.namespace.value
-            ),
-        };
-        return Err(Error::new(ExitCode::Token, what).next(accept::how_to_get_a_token(owner, place)?));
+        return Err(accept::needs_a_token(owner, action, place)?);
     }
     owner::agree_on_checkout(owner, place)?;
     let api = LocalApi::find(owner, place)?;
@@ -159,7 +148,7 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     let mut hook = HookPlan::read(action, place, entry)?;
     let (mut owner, given) = owner_and_token(args, action, env, place, &hook)?;
     tell_of_a_broken_record(&owner, given.as_ref(), place)?;
-    tell_of_the_entrys_api(&owner, place, hook.entry.as_ref())?;
+    tell_of_the_entrys_api(&owner, place, hook.entry.as_ref());
     // A URL that the token could never be sent to is better known now than in the hook.
     let url = owner.checked_api_url(http::Options::from_env(env).insecure)?;
     if action == Action::Login {
@@ -235,12 +224,12 @@ fn tell_of_a_broken_record(owner: &Owner, token: Option<&Given>, place: &OpenCla
 
 /// Where nobody has logged in yet, an entry that is there may name another API. Nothing goes there unless a person says
 /// so.
-fn tell_of_the_entrys_api(owner: &Owner, place: &OpenClawHome, entry: Option<&Entry>) -> Result<()> {
-    if owner.record.is_some() || context::hooks_record(place).is_some() {
-        return Ok(());
+fn tell_of_the_entrys_api(owner: &Owner, place: &OpenClawHome, entry: Option<&Entry>) {
+    if !context::nobody_is_there(owner, place) {
+        return;
     }
     let Some(url) = entry.and_then(Entry::api_url).map(|url| url.trim_end_matches('/')) else {
-        return Ok(());
+        return;
     };
     let mode = entry.and_then(Entry::mode).unwrap_or("managed");
     if (url, mode) != (owner.api_url.value.as_str(), owner.mode.value.as_str()) {
@@ -249,7 +238,6 @@ fn tell_of_the_entrys_api(owner: &Owner, place: &OpenClawHome, entry: Option<&En
              --mode {mode} --api-url {url}"
         ));
     }
-    Ok(())
 }
 
 /// The token that is stored now.

@@ -11,12 +11,21 @@ use crate::cmd::doctor::finding::{self, Finding, State};
 use crate::cmd::doctor::token::TokenStatus;
 use crate::cmd::output::{self, write_json, write_lines};
 use crate::env::Env;
-use crate::error::{ExitCode, OrFail, Result};
+use crate::error::{ExitCode, Result};
 use crate::fs;
 use crate::owner_token;
 use crate::watch::status::WatchStatus;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use std::io::Write;
+
+/// What `auth status` shows as JSON.
+#[derive(Serialize)]
+struct Status<'a, T> {
+    #[serde(flatten)]
+    shown: T,
+    findings: &'a [Finding],
+}
 
 /// Runs the command.
 pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
@@ -29,17 +38,13 @@ pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         let shown = json!({"broker": {"socket": remote.socket, "uid": uid}, "status": status});
         facts.broker = Some((remote, Ok((status, uid))));
         let findings = checks::findings(&facts, View::AuthStatus);
-        let code = show(shown, lines, findings, args.output.json, out)?;
+        let code = show(shown, lines, &findings, args.output.json, out)?;
         return Ok(if has_token { code } else { ExitCode::Token });
     }
     let facts = Facts::collect(&args.show, env, &place, View::AuthStatus);
     let mut findings = checks::findings(&facts, View::AuthStatus);
     match facts.token {
-        Ok(token) => {
-            let shown =
-                serde_json::to_value(&token).or_fail(ExitCode::Failure, || "could not show the token".to_owned())?;
-            show(shown, lines(&token), findings, args.output.json, out)
-        }
+        Ok(token) => show(&token, lines(&token), &findings, args.output.json, out),
         Err(mut error) => {
             error.code = match finding::exit_code(&findings) {
                 ExitCode::Ok => error.code,
@@ -47,7 +52,7 @@ pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
             };
             // The error tells of that itself.
             findings.retain(|finding| finding.text != error.text());
-            show(json!({}), Vec::new(), findings, args.output.json, out)?;
+            show(json!({}), Vec::new(), &findings, args.output.json, out)?;
             Err(error)
         }
     }
@@ -55,17 +60,15 @@ pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
 
 /// Writes what is shown, as an object of JSON or in lines, with the findings.
 fn show(
-    mut shown: Value,
+    shown: impl Serialize,
     mut lines: Vec<String>,
-    findings: Vec<Finding>,
+    findings: &[Finding],
     json: bool,
     out: &mut dyn Write,
 ) -> Result<ExitCode> {
     let is_fault = |finding: &&Finding| finding.state == State::Fail;
-    let code = finding::exit_code(&findings);
     if json {
-        shown["findings"] = json!(findings);
-        write_json(out, &shown)?;
+        write_json(out, &Status { shown, findings })?;
     } else {
         lines.extend(finding::problem_lines(
             findings.iter().filter(|finding| !is_fault(finding)),
@@ -75,7 +78,7 @@ fn show(
     for fault in findings.iter().filter(is_fault) {
         output::warn(fault.lines("").join("\n  "));
     }
-    Ok(code)
+    Ok(finding::exit_code(findings))
 }
 
 /// The broker's token, line by line.

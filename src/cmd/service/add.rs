@@ -11,7 +11,7 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::sigilum::gateway::Wanted;
 use crate::sigilum::local_db::{
-    ApiKey, Change, DbError, KeyDigest, KeyState, LocalDb, NewService, Problem, Registered, Service, ServiceKind, Slot,
+    ApiKey, Change, DbError, KeyDigest, KeyState, LocalDb, NewService, Problem, Registered, ServiceKind, Slot,
 };
 use crate::sigilum::secrets;
 use secrecy::SecretString;
@@ -59,8 +59,8 @@ impl Add<'_> {
     }
 
     /// What the service is: by its own rows and files too, where this command is not for its connection.
-    fn kind_of(&self, service: Option<&Service>) -> ServiceKind {
-        match service.and_then(|service| connection::kind(&self.site, service)) {
+    fn kind_of(&self, slot: &Slot) -> ServiceKind {
+        match connection::kind_of(&self.site, slot) {
             Some(ServiceKind::Gateway) => ServiceKind::Gateway,
             _ => self.kind(),
         }
@@ -116,7 +116,7 @@ impl Add<'_> {
         };
         let mut revoked = false;
         let digest = KeyDigest::of(&key.secret);
-        if self.may_revoke(&db, &digest, slot.service.as_ref())? {
+        if self.may_revoke(&db, Some(&digest), &slot)? {
             revoked = !steps
                 .run(|| Ok(db.revoke_keys(&registered.service_id, Some(&digest))?))?
                 .is_empty();
@@ -129,9 +129,11 @@ impl Add<'_> {
 
     /// Whether the old keys are to go. The Sigilum gateway may still sign with one of them until it was seen using this
     /// one.
-    fn may_revoke(&self, db: &LocalDb, key: &KeyDigest, service: Option<&Service>) -> Result<bool> {
-        let is_native = || self.kind_of(service) == ServiceKind::Native;
-        Ok(self.args.revoke_old && (is_native() || db.is_used(key)?))
+    fn may_revoke(&self, db: &LocalDb, key: Option<&KeyDigest>, slot: &Slot) -> Result<bool> {
+        if !self.args.revoke_old || self.kind_of(slot) == ServiceKind::Native {
+            return Ok(self.args.revoke_old);
+        }
+        Ok(key.map_or(Ok(false), |key| db.is_used(key))?)
     }
 
     /// The gateway's part, and what to tell of it.
@@ -301,12 +303,12 @@ impl Add<'_> {
         lines.extend(all.next().filter(|_| new_key));
         lines.extend(all.next().filter(|_| new_rows));
         lines.extend(all);
-        let keep = digest.unwrap_or_else(|| KeyDigest::of(&SecretString::default()));
         if let Some(db) = &db
-            && self.may_revoke(db, &keep, slot.service.as_ref())?
+            && self.may_revoke(db, digest.as_ref(), &slot)?
         {
             let old = db.active_keys(&slot.id)?;
-            let old = old.iter().filter(|old| old.hash != keep.hash);
+            let keep = digest.map(|digest| digest.hash);
+            let old = old.iter().filter(|old| Some(&old.hash) != keep.as_ref());
             lines.extend(old.map(|old| format!("service key {} ({}) revoked", old.prefix, old.id)));
         }
         site::print_dry_run(out, self.args.output.json, self.site.namespace(), self.slug(), &lines)?;
@@ -358,8 +360,8 @@ impl Add<'_> {
             notes.extend(told);
             gateway
         });
+        let kind = self.kind_of(&slot);
         let service = slot.service;
-        let kind = self.kind_of(service.as_ref());
         if kind != self.kind() {
             notes.push("its connection at the Sigilum gateway was not looked at; --mode gateway does that".to_owned());
         }

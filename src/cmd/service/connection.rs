@@ -91,8 +91,12 @@ pub(super) const IS_NATIVE: &str = "is a native service, which checks Sigilum's 
 
 /// Whether a slug's service is one.
 pub(super) fn is_native(site: &Site, slot: &Slot) -> bool {
-    let service = slot.service.as_ref();
-    service.and_then(|service| kind(site, service)) == Some(ServiceKind::Native)
+    kind_of(site, slot) == Some(ServiceKind::Native)
+}
+
+/// As [`kind`], of a slug's service, where there is one.
+pub(super) fn kind_of(site: &Site, slot: &Slot) -> Option<ServiceKind> {
+    kind(site, slot.service.as_ref()?)
 }
 
 /// Who checks a service's signatures, as far as its rows and our files tell.

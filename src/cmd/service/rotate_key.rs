@@ -222,11 +222,7 @@ impl Rotation<'_> {
         let todo = match delivery {
             None => {
                 let slug = self.slug();
-                let what = match slot
-                    .service
-                    .as_ref()
-                    .and_then(|service| connection::kind(&self.site, service))
-                {
+                let what = match connection::kind_of(&self.site, slot) {
                     Some(ServiceKind::Native) => {
                         format!("{slug} {}, with an API key of its own: ", connection::IS_NATIVE)
                     }

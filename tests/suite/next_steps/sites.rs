@@ -99,8 +99,13 @@ pub const SITES: &[Site] = &[
         Case("a token given beside a damaged record"),
     ),
     Site(
-        "cmd::auth::login",
-        "accept::how_to_get_a_token(",
+        "cmd::auth::accept",
+        "context::login_command(owner, place",
+        Test("a_first_login_is_at_the_api_that_the_hooks_one_has"),
+    ),
+    Site(
+        "cmd::auth::accept",
+        "source::HOW_TO_GET_ONE",
         Case("login without a token"),
     ),
     Site(
