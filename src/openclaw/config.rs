@@ -172,16 +172,17 @@ impl fmt::Display for NotWritten {
     }
 }
 
+/// How a person says that a config which cannot be written is to be left alone.
+pub const HOW_TO_LEAVE_IT: &str = "--token-in-config false says that no token belongs into it, OPENCLAW_NIX_MODE=1 that \
+     nothing is to write it";
+
 impl NotWritten {
     /// What a person does then.
-    pub fn next(&self) -> &'static str {
+    pub fn next(&self) -> String {
         match self {
-            Self::ReadOnly(_) => "apply the patch where the config is made",
-            Self::Included(_) => "apply the patch by hand, in the file that each part belongs to",
-            Self::Unwritable(_) => {
-                "apply the patch where the config is made; --token-in-config false says that no token belongs into it, \
-                 OPENCLAW_NIX_MODE=1 that nothing is to write it"
-            }
+            Self::ReadOnly(_) => "apply the patch where the config is made".to_owned(),
+            Self::Included(_) => "apply the patch by hand, in the file that each part belongs to".to_owned(),
+            Self::Unwritable(_) => format!("apply the patch where the config is made; {HOW_TO_LEAVE_IT}"),
         }
     }
 }

@@ -139,6 +139,17 @@ impl Gateway {
         }
     }
 
+    /// Refuses a connection that cannot be made there, before anything gives way to it.
+    ///
+    /// # Errors
+    /// It is stopped, and its CLI makes no such one.
+    pub fn refuse_what_it_cannot_make(&self, new: &NewConnection) -> Result<()> {
+        match self {
+            Self::Cli(cli) => cli.refuse_mcp(new),
+            Self::Admin(_) => Ok(()),
+        }
+    }
+
     /// Makes a connection with one secret, named by its key.
     pub fn create(&self, new: &NewConnection, secret: Option<(&str, &SecretString)>) -> Result<Connection> {
         match self {

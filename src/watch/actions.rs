@@ -223,17 +223,21 @@ impl ActionContext<'_> {
             lock: LockOptions { tries: TRIES },
             ..EditOptions::default()
         };
+        let (mut is_wanted, mut refused) = (false, None);
         let outcome = config::edit(self.place, &options, &mut |ask| {
+            refused = ask.barred.filter(|_| ask.by_hand).map(str::to_owned);
             // Deleted since it was looked at: waited for, never made.
             if ask.exists && snapshot::entry_of(ask.value, ask.barred)?.as_ref() == Some(planned) {
+                is_wanted = true;
                 entry::with_token(ask.value, token)
             } else {
                 Ok(ask.value.clone())
             }
         })?;
-        if let Some(why) = &outcome.not_written {
+        // Where nothing can be written it is asked once more, for what a person may put there: no token.
+        if let Some(why) = refused.filter(|_| is_wanted && !outcome.changed) {
             let what = format!("could not write the config, {why}: {}", self.place.config.display());
-            return Err(Error::new(ExitCode::Config, what).next(why.next()));
+            return Err(Error::new(ExitCode::Config, what).next(config::HOW_TO_LEAVE_IT));
         }
         for note in &outcome.notes {
             tracing::info!(home = %self.place.home.display(), "{}", super::log::one_line(note));

@@ -290,7 +290,14 @@ fn a_config_that_would_keep_the_token_is_refused_before_anything_changes() {
         let all = text(&output);
         assert!(output.code == 3 && all.contains(named), "{}: {all}", output.code);
         assert!(tree(&users.state).is_empty(), "{all}");
-        assert_eq!(users.env.stored(), Some(token));
+        assert_eq!(users.env.stored().as_ref(), Some(&token));
+        if named == "included.json5" {
+            assert_eq!(output.step(), "take it out there, then run the command again");
+            let file = users.env.openclaw().join(named);
+            let without = fs::read_to_string(&file).unwrap().replace(&token, "");
+            fs::write(file, without).unwrap();
+            users.moves("adopt").args(TYPED).expect(0);
+        }
     }
 }
 
@@ -529,17 +536,23 @@ fn only_root_moves_and_only_between_two_users() {
         give(&state, BROKER);
     }
     give(&home, 0);
-    let output = users.moves("adopt").expect(2);
+    let output = users.moves("adopt").args(TYPED).expect(2);
     assert!(
         output.stderr.contains("the OpenClaw home is root's"),
         "{}",
         output.stderr
     );
+    users.give_home();
+    users.moves("adopt").args(TYPED).expect(0);
     // What is not there is made, or named.
     fs::rename(&state, users.env.home().join("moved")).unwrap();
     let output = users.moves("adopt").expect(2);
     let step = format!("install -d -m 700 -o <the broker's user> {}", state.display());
     assert!(output.stderr.contains(&step), "{}", output.stderr);
+    let user = BROKER.to_string();
+    users.env.shell(&step.replace("<the broker's user>", &user)).expect(0);
+    let made = users.moves("adopt").args(TYPED).expect(4);
+    assert!(made.stderr.contains("could not find a login"), "{}", made.stderr);
     fs::rename(&home, users.env.home().join("moved home")).unwrap();
     let output = users.moves("adopt").expect(2);
     assert!(
@@ -566,7 +579,22 @@ fn where_there_is_no_login_the_step_is_one() {
     let none = users.moves("adopt").args(TYPED).expect(4).stderr;
     let step = format!(" auth login --namespace alice --openclaw-home {}", state.display());
     assert!(none.contains(&step), "{none}");
-    fs::remove_file(users.env.sigilum("owner-alice.json")).unwrap();
+    let login = users
+        .broker(step.split_once(" --openclaw-home").unwrap().0.trim())
+        .expect(4);
+    let step = env::command_of(login.step());
+    let words = step.strip_prefix("sigilum-authz-notify ").unwrap();
+    let words = words.split_once(" --openclaw-home").unwrap().0;
+    let login = users.broker(words).args(["--api-url", API, "--no-check"]);
+    login.stdin(managed_token("alice", 3600)).expect(0);
+    users.moves("adopt").args(TYPED).expect(0);
+    let Some((users, _)) = logged_in() else { return };
+    let state = users.state.clone();
+    for name in ["owner-token-alice.jwt", "owner-alice.json"] {
+        fs::remove_file(users.env.sigilum(name)).unwrap();
+    }
+    users.env.write_config("{}");
+    users.give_home();
     let none = users.moves("adopt").args(TYPED).expect(4).stderr;
     let step = format!(" auth login --openclaw-home {}", state.display());
     assert!(none.contains(&step), "{none}");
@@ -597,6 +625,15 @@ fn what_the_records_say_wrongly_is_typed() {
     assert!(no.code == 1 && no.stderr.contains(step), "{no:#?}");
     let help = step.rsplit(": ").next().unwrap();
     assert!(users.env.shell(help).expect(0).stdout.contains("--api-url"));
+    users.moves("adopt").args(TYPED).expect(0);
+    assert!(holds(&users.state, &token));
+    // An address that is none.
+    let Some((users, token)) = logged_in() else { return };
+    let none = users
+        .moves("adopt")
+        .args(["--mode", "managed", "--api-url", "ftp://x"])
+        .expect(2);
+    assert_eq!(none.step(), "give it with --api-url");
     users.moves("adopt").args(TYPED).expect(0);
     assert!(holds(&users.state, &token));
 }

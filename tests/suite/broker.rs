@@ -348,9 +348,23 @@ fn its_unit_names_a_program_that_only_root_can_write() {
         assert_eq!(refused.step(), "add --allow-uid <the OpenClaw gateway's user>");
         chmod(&copy, 0o757);
     }
-    let refused = print("systemd");
-    assert_eq!(refused.code, 1);
-    assert!(refused.stderr.contains("others than root can change it"), "{refused:?}");
+    for kind in ["systemd", "launchd"] {
+        let refused = print(kind);
+        assert_eq!(refused.code, 1);
+        assert!(refused.stderr.contains("others than root can change it"), "{refused:?}");
+        if rustix::process::geteuid().is_root() {
+            // Into a folder of ours, and not into the system's.
+            let step = refused
+                .step()
+                .replace("/usr/local/bin", house.env.home().to_str().unwrap());
+            let step = step
+                .replace("sudo ", "")
+                .replace("<the same flags>", "--allow-uid openclaw");
+            let unit = house.env.shell(&step).expect(0).stdout;
+            assert_eq!(unit.contains("ExecStart="), kind == "systemd", "{unit}");
+            std::fs::remove_file(house.env.home().join("sigilum-authz-notify")).unwrap();
+        }
+    }
     assert!(print("sysusers").stdout.contains("u sigilum-authz-notify - "));
 }
 

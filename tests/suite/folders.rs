@@ -329,11 +329,12 @@ fn a_mode_of_ones_own_is_named() {
         return;
     }
     const ME: u32 = 4242;
-    let closed: [(&str, u32, &str); 5] = [
+    let closed: [(&str, u32, &str); 6] = [
         ("", 0o500, "u+w"),
         (".sigilum", 0o500, "u+w"),
         (".sigilum", 0o600, "u+x"),
         (".sigilum/owner-token-alice.jwt", 0o000, "u+r"),
+        (".sigilum/lock", 0o000, "u+rw"),
         ("openclaw.json", 0o000, "u+r"),
     ];
     for (path, mode, bits) in closed {

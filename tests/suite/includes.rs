@@ -55,6 +55,13 @@ fn patch(output: &Output) -> Vec<Value> {
     values.next().unwrap().unwrap()
 }
 
+/// What a person does with it.
+#[track_caller]
+fn apply(output: &Output, config: &mut Value) {
+    let patch: json_patch::Patch = serde_json::from_value(patch(output).into()).unwrap();
+    json_patch::patch(config, &patch).unwrap();
+}
+
 fn handler(env: &TestEnv) -> bool {
     env.openclaw().join("hooks").join(HOOK).join("handler.js").exists()
 }
@@ -467,6 +474,21 @@ fn a_config_that_is_made_elsewhere_gets_its_patch_and_the_rest_is_done() {
     }
 }
 
+/// H3: the patch that is printed is the one that is needed.
+#[test]
+fn a_patch_that_a_person_applied_is_asked_for_no_more() {
+    let env = home(&[("openclaw.json", "{}")]);
+    let login = || env.login().args(ON).env("OPENCLAW_NIX_MODE", "1").expect(0);
+    let output = login();
+    assert_eq!(output.step(), "apply the patch where the config is made");
+    let mut config = serde_json::json!({});
+    apply(&output, &mut config);
+    env.write_config(config.to_string());
+    let output = login();
+    let all = format!("{}{}", output.stdout, output.stderr);
+    assert!(!all.contains("needs") && !all.contains("next: apply"), "{all}");
+}
+
 /// Whoever applies the last patch has what `hook install` chose.
 #[test]
 fn a_patch_says_on_while_the_hook_is_installed_and_waits_for_its_patch() {
@@ -602,7 +624,27 @@ fn a_link_into_a_read_only_store() {
     assert!(env.sigilum("owner-token-alice.jwt").exists() && env.sigilum("owner-alice.json").exists());
     run(&["hook", "install"]).expect(0);
     assert!(handler(&env));
-    // What is advised works.
+    // What is advised works: for the watcher too, which has a token for an entry that holds another one.
+    let made = fs::read_to_string(&store).unwrap();
+    let older = crate::env::watching::token("another", "alice", 900, 3600);
+    let mut config: Value = serde_json::from_str(&made).unwrap();
+    apply(&output, &mut config);
+    let entry = format!("/hooks/internal/entries/{HOOK}/env");
+    config.pointer_mut(&entry).unwrap()["SIGILUM_OWNER_TOKEN"] = older.into();
+    fs::write(&store, config.to_string()).unwrap();
+    let once = run(&["watch", "--once"]).output();
+    assert!(
+        once.stderr.contains("could not write the config, it is a link to "),
+        "{once:#?}"
+    );
+    let step =
+        "--token-in-config false says that no token belongs into it, OPENCLAW_NIX_MODE=1 that nothing is to write it";
+    assert!(once.code == 3 && once.step().starts_with(step), "{once:#?}");
+    run(&["watch", "--once"]).env("OPENCLAW_NIX_MODE", "1").expect(0);
+    login().args(["--token-in-config", "false"]).expect(0);
+    let once = run(&["watch", "--once"]).expect(0);
+    assert!(!once.stderr.contains("next: "), "{once:#?}");
+    fs::write(&store, made).unwrap();
     let output = login()
         .args(["--token-in-config", "false"])
         .env("OPENCLAW_NIX_MODE", "1")

@@ -108,6 +108,36 @@ fn a_connection_is_made_rotated_changed_moved_and_removed_through_the_cli() {
     }
 }
 
+/// Its CLI cannot make such a connection, so nothing of it is touched.
+#[test]
+fn an_mcp_connection_moves_once_the_gateway_runs() {
+    let (desk, stopped) = closed();
+    with(desk.add_linear([]), &stopped).expect(0);
+    stopped.write("conn/linear/protocol", "mcp");
+    let to = ["--mode", "gateway", "--upstream-base-url", "https://new.linear.app"];
+    let refused = with(desk.add("linear", to), &stopped).expect(6);
+    assert!(refused.stderr.contains("it is an MCP connection"), "{}", refused.stderr);
+    assert_eq!(
+        refused.step(),
+        "start the Sigilum gateway, then run the same command again"
+    );
+    assert_eq!(
+        stopped.read("conn/linear/base_url").as_deref(),
+        Some("https://api.linear.app")
+    );
+    desk.gateway.given(serde_json::json!({
+        "id": "linear", "base_url": "https://api.linear.app", "protocol": "mcp"
+    }));
+    let running = desk.gateway.restart();
+    with(desk.add("linear", to), &stopped)
+        .args(["--gateway-admin-url", &running.url()])
+        .expect(0);
+    assert_eq!(
+        running.connection("linear").unwrap()["base_url"],
+        "https://new.linear.app"
+    );
+}
+
 fn commands(runs: &str) -> Vec<&str> {
     runs.lines()
         .filter(|line| !line.starts_with("env "))

@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 const NEW_TOKEN: [&str; 8] = [
     "auth",
@@ -162,5 +163,38 @@ fn ctrl_c_amid_the_writes_waits_for_the_last_one() {
         assert_eq!(output.code, -1, "{}", output.stderr);
         assert_eq!(in_config(&env), env.stored());
         assert!(!env.openclaw().join("openclaw.json.lock").exists());
+    }
+}
+
+/// Another program that ignores OpenClaw's lock, until a person ends it.
+#[test]
+fn a_config_that_keeps_changing_is_written_once_that_ends() {
+    for (is_whole, told) in [(true, "keeps changing it"), (false, "it keeps changing: ")] {
+        let env = TestEnv::new();
+        env.write_config("{}");
+        let (count, ended) = (AtomicU32::new(0), AtomicBool::new(false));
+        let write = |name: &str| {
+            let number = count.fetch_add(1, Ordering::SeqCst);
+            let end = if is_whole { "}" } else { "" };
+            let file = env.write(name, format!(r#"{{"written": {number}{end}"#));
+            std::fs::rename(file, env.config()).unwrap();
+        };
+        std::thread::scope(|scope| {
+            let (write, over) = (&write, &ended);
+            for name in ["one.tmp", "two.tmp"] {
+                scope.spawn(move || {
+                    while !over.load(Ordering::SeqCst) {
+                        write(name);
+                    }
+                });
+            }
+            let is_told = wait_until(|| env.login().output().stderr.contains(told));
+            ended.store(true, Ordering::SeqCst);
+            assert!(is_told, "not told: {told}");
+        });
+        env.write_config("{}");
+        env.login().expect(0);
+        let config = std::fs::read_to_string(env.config()).unwrap();
+        assert!(config.contains("sigilum-authz-notify"), "{config}");
     }
 }

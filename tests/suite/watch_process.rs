@@ -211,6 +211,12 @@ fn once_does_what_is_due_and_says_whether_it_could() {
             let expected = if refused { &stored } else { &older };
             assert_eq!(env.stored().as_ref(), Some(expected));
             assert_eq!(env.in_config().as_ref(), Some(expected));
+            if refused {
+                let step = "see that the token command asks for a fresh token each time";
+                assert_eq!(env::command_of(output.step()), step);
+                let command = format!("echo {}", managed_token("alice", 1_000));
+                env.run(["watch", "--once", "--token-command", &command]).expect(0);
+            }
         }
     }
 

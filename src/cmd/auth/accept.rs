@@ -199,7 +199,7 @@ impl NewToken<'_> {
                  name that: {log_in} --source-home <folder>; or export the JWT_SECRET that the API has"
             )),
             false => error.next(format!(
-                "name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>, or export the JWT_SECRET \
+                "name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>; or export the JWT_SECRET \
                  that it has; if you mean it, add --force"
             )),
         }

@@ -6,6 +6,7 @@ use crate::cmd::own_program;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::watch::service_unit::{filled, systemd_word, xml};
+use clap::ValueEnum;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -22,7 +23,7 @@ pub fn print(kind: BrokerUnit, args: &BrokerRunArgs, out: &mut dyn Write) -> Res
     let text = match kind {
         BrokerUnit::Sysusers => include_str!("../../../packaging/sysusers/sigilum-authz-notify-broker.conf").to_owned(),
         BrokerUnit::Systemd => {
-            let words: Vec<String> = words(args, SOCKET)?
+            let words: Vec<String> = words(kind, args, SOCKET)?
                 .iter()
                 .map(|word| systemd_word(word, true))
                 .collect();
@@ -31,7 +32,7 @@ pub fn print(kind: BrokerUnit, args: &BrokerRunArgs, out: &mut dyn Write) -> Res
             filled(template, &[("command", command)])
         }
         BrokerUnit::Launchd => {
-            let words = words(args, SOCKET_OF_LAUNCHD)?;
+            let words = words(kind, args, SOCKET_OF_LAUNCHD)?;
             let words = words.iter().map(|word| format!("\t\t<string>{}</string>", xml(word)));
             let template = include_str!("../../../packaging/launchd/sigilum-authz-notify-broker.plist");
             filled(template, &[("words", words.collect::<Vec<_>>().join("\n"))])
@@ -42,15 +43,17 @@ pub fn print(kind: BrokerUnit, args: &BrokerRunArgs, out: &mut dyn Write) -> Res
 }
 
 /// The command line, with a program that only root can write.
-fn words(args: &BrokerRunArgs, socket: &str) -> Result<Vec<String>> {
+fn words(kind: BrokerUnit, args: &BrokerRunArgs, socket: &str) -> Result<Vec<String>> {
     let program = own_program::path()?;
     fs::refuse_program_not_of_root(&program).map_err(|error| {
         let copy = format!(
             "sudo install -m 755 {} /usr/local/bin/sigilum-authz-notify",
             fs::quoted(&program)
         );
+        let kind = kind.to_possible_value().map(|kind| kind.get_name().to_owned());
         error.next(format!(
-            "{copy} && /usr/local/bin/sigilum-authz-notify broker run --print-unit systemd <the same flags>"
+            "{copy} && /usr/local/bin/sigilum-authz-notify broker run --print-unit {} <the same flags>",
+            kind.unwrap_or_default()
         ))
     })?;
     if args.allow_uid.is_empty() && args.allow_gid.is_empty() {

@@ -133,6 +133,7 @@ impl Look {
                     }
                 }
                 (Plan::Recreate { new, lost }, Some(old)) => {
+                    self.gateway.refuse_what_it_cannot_make(&new)?;
                     acts.accept_loss(&old.id, &lost, force)?;
                     // What is stored belongs to the key that the connection used up to now.
                     let same_key = new.auth_secret_key == old.auth_secret_key;

@@ -10,7 +10,7 @@ use crate::sigilum::http;
 pub(super) fn check_slug(slug: &str) -> Result<()> {
     check_slug_or(
         slug,
-        "sigilum-authz-notify service list, to see the slugs that there are",
+        "sigilum-authz-notify service list; it shows the slugs that there are",
     )
 }
 

@@ -23,6 +23,8 @@ const MAX_OUTPUT: usize = 4 * 1024 * 1024;
 const THE_RIGHT_CLI: &str = "start the Sigilum gateway and run the same command again, or see that SIGILUM_GATEWAY_CLI or \
      PATH leads to the gateway's own CLI";
 
+const MAKE: &str = "make the connection";
+
 /// The CLI, its store and its key.
 #[derive(Debug)]
 pub struct Cli {
@@ -102,15 +104,18 @@ impl Cli {
         connection::ids(&text).map_err(|_| self.no_json(what))
     }
 
-    pub(super) fn create(&self, new: &NewConnection, secret: Option<(&str, &SecretString)>) -> Result<Connection> {
-        let what = "make the connection";
-        if new.protocol == "mcp" {
-            return Err(Error::new(
-                ExitCode::Unreachable,
-                format!("could not {what} in {}: it is an MCP connection", self.place()),
-            )
-            .next("start the Sigilum gateway, then run the same command again"));
+    /// Refuses what the CLI has no flags for.
+    pub(super) fn refuse_mcp(&self, new: &NewConnection) -> Result<()> {
+        if new.protocol != "mcp" {
+            return Ok(());
         }
+        let what = format!("could not {MAKE} in {}: it is an MCP connection", self.place());
+        Err(Error::new(ExitCode::Unreachable, what).next("start the Sigilum gateway, then run the same command again"))
+    }
+
+    pub(super) fn create(&self, new: &NewConnection, secret: Option<(&str, &SecretString)>) -> Result<Connection> {
+        let what = MAKE;
+        self.refuse_mcp(new)?;
         let days = new.rotation_interval_days.to_string();
         let mut args = vec![
             "add",

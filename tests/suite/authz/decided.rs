@@ -196,6 +196,17 @@ fn more_than_could_be_read_is_not_all() {
     assert_eq!(world.api.posts().len(), 200);
     world.authz("reject --all --yes").expect(0);
     assert_eq!(world.api.posts().len(), 205);
+    // Nor is an id the only one that begins so, then.
+    let begins = &id(205)[..id(205).len() - 1];
+    world
+        .api
+        .next_faults([Fault::None, Fault::None, Fault::None, busy(), busy()]);
+    let part = world.authz(&format!("show {begins}")).expect(6);
+    let step = "next: give whole ids, or run the command again\n";
+    assert!(part.stderr.ends_with(step), "{}", part.stderr);
+    for id in [&id(205), begins] {
+        world.authz(&format!("show {id}")).expect(0);
+    }
 }
 
 #[test]

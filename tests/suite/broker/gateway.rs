@@ -715,6 +715,43 @@ fn in_a_brokers_folder_and_beside_it_each_command_says_what_it_is() {
     );
 }
 
+/// Its user is ours in a test, so a step works here without its `sudo -u`.
+#[test]
+fn a_step_of_the_brokers_works_as_its_user() {
+    let house = House::new();
+    house.env.write("state/.sigilum/jwt-secret", "the-secret");
+    let _broker = house.broker(&[]);
+    let gateway = Gateway { env: TestEnv::new() };
+    gateway.env.write_config("{}");
+    // It keeps the folder of its own, not the home of the person's.
+    let carry_out = |refused: &env::Output| {
+        let (_, words) = refused.step().split_once(" sigilum-authz-notify ").unwrap();
+        assert!(refused.step().starts_with("sudo -u "), "{refused:#?}");
+        let run = house.env.run(shell_words::split(words).unwrap());
+        let state = house.state();
+        let home = ["--openclaw-home".as_ref(), state.as_os_str()];
+        let done = run.args(home).stdin("").output();
+        // Which kind of login that is to be, it says itself.
+        if done.code == 4 {
+            house.env.carry_out(&done).expect(0);
+        }
+    };
+    // No token of that namespace.
+    let install = || gateway.install(&house).args(["--namespace", "bob"]);
+    carry_out(&install().expect(4));
+    install().expect(0);
+    // Nor of this one.
+    let list = || gateway.env.run(["authz", "list", "--namespace", "carol"]);
+    carry_out(&list().expect(4));
+    let now = list().output();
+    assert!(!now.stderr.contains("has no token of"), "{now:#?}");
+    // The login is for the broker's user.
+    let refused = gateway.env.run(["auth", "login", "--namespace", "dora"]).expect(2);
+    carry_out(&refused);
+    let now = gateway.env.run(["authz", "list", "--namespace", "dora"]).output();
+    assert!(!now.stderr.contains("has no token of"), "{now:#?}");
+}
+
 /// Whoever owns another user's home has its record name a broker of theirs: root does not take its words for ours.
 #[test]
 fn of_another_users_home_no_broker_is_asked() {

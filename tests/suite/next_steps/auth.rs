@@ -175,6 +175,22 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "login with an expired token",
+        first: &[
+            "auth",
+            "login",
+            "--mode",
+            "managed",
+            "--namespace",
+            "alice",
+            "--owner-token",
+            "<expired>",
+        ],
+        step: "sign in at https://sigilum.id",
+        then: Then::IsDone,
+        ..CASE
+    },
+    Case {
         name: "login with another's token",
         first: &[
             "auth",
@@ -341,6 +357,29 @@ pub const CASES: &[Case] = &[
             "--print-token",
             "false",
         ]),
+        ..CASE
+    },
+    Case {
+        name: "a config that would shrink below half",
+        set_up: |world| {
+            let long = "t".repeat(4000);
+            let env = serde_json::json!({"SIGILUM_OWNER_TOKEN": long});
+            let entries = serde_json::json!({"sigilum-authz-notify": {"enabled": true, "env": env}});
+            let config = serde_json::json!({"gateway": {"mode": "local"}, "hooks": {"internal": {"entries": entries}}});
+            world.write_config(&config.to_string());
+        },
+        first: &[
+            "auth",
+            "login",
+            "--mode",
+            "oss-local",
+            "--namespace",
+            "alice",
+            "--print-token",
+            "false",
+        ],
+        step: "add --force; or make the change with `openclaw config`",
+        act: Act::Add,
         ..CASE
     },
     Case {

@@ -58,6 +58,18 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "a decision that the hosted API wants a passkey for",
+        set_up: |world| {
+            waiting(world);
+            world.api.next_faults([Fault::None, Fault::Status(403, "FORBIDDEN")]);
+        },
+        first: APPROVE,
+        step: "decide it in the dashboard, http",
+        act: Act::Do(|world| world.api.change(ONE, "status", "approved")),
+        then: Then::Says("it is already approved"),
+        ..CASE
+    },
+    Case {
         name: "a decision without a terminal",
         set_up: waiting,
         first: &["authz", "approve", ONE, "--namespace", "alice"],

@@ -6,6 +6,8 @@ pub enum By {
     Case(&'static str),
     /// Another test of this crate, by its function.
     Test(&'static str),
+    /// An experiment of `tests/proof`, which goes on as the step says after each such fault.
+    Proof(&'static str),
     /// Nobody but a person, or the machine itself: why.
     Person(&'static str),
 }
@@ -13,13 +15,7 @@ pub enum By {
 /// A module, or with `::` at the end all in its folder; how the code begins after the sign; who tries the step.
 pub struct Site(pub &'static str, pub &'static str, pub By);
 
-use By::{Case, Person, Test};
-
-const GATEWAY: &str = "whoever runs the Sigilum gateway starts it, or starts it otherwise";
-const BY_ITSELF: &str = "it passes by itself, and the same command works then";
-const BROKERS: &str = "whoever set the broker up";
-const MACHINE: &str = "the machine is in the way: its disk, its modes, its limits";
-const OTHERS_PROGRAM: &str = "a person's own program must say something else";
+use By::{Case, Person, Proof, Test};
 
 pub const SITES: &[Site] = &[
     Site(
@@ -144,7 +140,7 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::context",
         "{}\", why.next()",
-        Person("a person writes the patch into a config that is made elsewhere"),
+        Test("a_patch_that_a_person_applied_is_asked_for_no_more"),
     ),
     Site(
         "settings",
@@ -206,11 +202,7 @@ pub const SITES: &[Site] = &[
         Test("what_the_homes_owner_is_to_run_mends_it_for_root"),
     ),
     Site("token::source", "next)", Case("login with something else")),
-    Site(
-        "token::source",
-        "HOW_TO_GET_ONE",
-        Person("a person signs in with a passkey"),
-    ),
+    Site("token::source", "HOW_TO_GET_ONE", Case("login with an expired token")),
     Site(
         "token::source",
         r#"format!("give --namespace {other}"#,
@@ -280,9 +272,13 @@ pub const SITES: &[Site] = &[
         r#"format!("remove what you need no more"#,
         Case("a hundred copies of one file"),
     ),
-    Site("fs::own_lock", "step)", Person(MACHINE)),
+    Site("fs::own_lock", "step)", Test("a_mode_of_ones_own_is_named")),
     Site("fs", "rm {step}", Test("a_logout_tells_of_the_tokens_that_it_leaves")),
-    Site("fs", "find it, and remove it: find", Person(MACHINE)),
+    Site(
+        "fs",
+        "find it, and remove it: find",
+        Test("a_logout_tells_of_the_tokens_that_it_leaves"),
+    ),
     Site(
         "fs::own_lock",
         r#""wait for the other command"#,
@@ -484,9 +480,17 @@ pub const SITES: &[Site] = &[
         "anew(path)",
         Case("a record of the hook that others may write to"),
     ),
-    Site("openclaw::config", r#""end that program"#, Person(BY_ITSELF)),
-    Site("openclaw::config::commit", r#""look at the disk"#, Person(MACHINE)),
-    Site("openclaw::config::file", r#""run the command again"#, Person(BY_ITSELF)),
+    Site(
+        "openclaw::config",
+        r#""end that program"#,
+        Test("a_config_that_keeps_changing_is_written_once_that_ends"),
+    ),
+    Site("openclaw::config::commit", r#""look at the disk"#, Proof("faults")),
+    Site(
+        "openclaw::config::file",
+        r#""run the command again"#,
+        Test("a_config_that_keeps_changing_is_written_once_that_ends"),
+    ),
     Site(
         "openclaw::config::file",
         r#""put into one of the two"#,
@@ -525,7 +529,7 @@ pub const SITES: &[Site] = &[
     Site(
         "openclaw::config::plan",
         r#""add --force; or"#,
-        Person("OpenClaw's own check of the size is tried with whole configs"),
+        Case("a config that would shrink below half"),
     ),
     Site(
         "openclaw::config::secret",
@@ -586,7 +590,11 @@ pub const SITES: &[Site] = &[
         "HOW_TO_TRY",
         Test("what_a_token_command_prints_is_checked"),
     ),
-    Site("watch::actions", "step)", Person(OTHERS_PROGRAM)),
+    Site(
+        "watch::actions",
+        "step)",
+        Test("what_a_token_command_prints_is_checked"),
+    ),
     Site(
         "watch::actions",
         r#""see that the API can be reached"#,
@@ -609,8 +617,8 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "watch::actions",
-        "why.next()",
-        Person("a person writes the patch into a config that is made elsewhere"),
+        "config::HOW_TO_LEAVE_IT",
+        Test("a_link_into_a_read_only_store"),
     ),
     Site("watch::log", r#""export RUST_LOG=info"#, Case("a filter that is none")),
     Site("watch::watcher_lock", r#"format!("kill"#, Case("another watcher")),
@@ -672,7 +680,7 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::doctor::checks::token",
         "name, text, SET_CLOCK",
-        Person("it sets the machine's clock"),
+        Test("tokens_and_what_stands_beside"),
     ),
     Site("cmd::doctor::checks::token", "", Test("tokens_and_what_stands_beside")),
     // services, the local database and the Sigilum gateway
@@ -882,7 +890,7 @@ pub const SITES: &[Site] = &[
     Site(
         "sigilum::gateway::cli",
         r#""start the Sigilum gateway"#,
-        Person(GATEWAY),
+        Test("an_mcp_connection_moves_once_the_gateway_runs"),
     ),
     Site(
         "sigilum::gateway::cli",
@@ -940,7 +948,7 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::authz::failure",
         r#"format!("decide it in the dashboard"#,
-        Person("the owner has the passkey"),
+        Case("a decision that the hosted API wants a passkey for"),
     ),
     Site(
         "cmd::authz::failure",
@@ -970,7 +978,7 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::authz::site",
         r#""give whole ids"#,
-        Person("it takes more requests than are read at once"),
+        Test("more_than_could_be_read_is_not_all"),
     ),
     Site(
         "cmd::authz::site",
@@ -993,7 +1001,11 @@ pub const SITES: &[Site] = &[
         Case("an approval that nobody can take back"),
     ),
     // broker
-    Site("cmd::broker::unit", "format!(\"{copy}", Person(BROKERS)),
+    Site(
+        "cmd::broker::unit",
+        "format!(\"{copy}",
+        Test("its_unit_names_a_program_that_only_root_can_write"),
+    ),
     Site(
         "cmd::broker::unit",
         r#""add --allow-uid"#,
@@ -1007,20 +1019,28 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::broker::remote",
         "self.as_its_user(&command)",
-        Person("a broker's own step, as its user"),
+        Test("a_step_of_the_brokers_works_as_its_user"),
     ),
     Site(
         "cmd::broker::remote",
         r#"format!("run the command as {user}"#,
-        Person(BROKERS),
+        Test("of_another_users_home_no_broker_is_asked"),
     ),
-    Site("cmd::broker::remote", "step)", Person("a broker's user decides")),
+    Site(
+        "cmd::broker::remote",
+        "step)",
+        Test("a_step_of_the_brokers_works_as_its_user"),
+    ),
     Site(
         "cmd::doctor::checks::broker",
         "",
         Test("doctor_tells_what_the_broker_says_of_its_api"),
     ),
-    Site("cmd::hook::install_broker", "next)", Person(BROKERS)),
+    Site(
+        "cmd::hook::install_broker",
+        "next)",
+        Test("a_step_of_the_brokers_works_as_its_user"),
+    ),
     Site(
         "broker::totp",
         "",
@@ -1034,7 +1054,7 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::broker::adopt",
         r#""give it with --api-url""#,
-        Person("a person knows the API"),
+        Test("what_the_records_say_wrongly_is_typed"),
     ),
     Site(
         "cmd::broker::adopt",
@@ -1059,7 +1079,7 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::broker::homes",
         r#""run the OpenClaw gateway as a user"#,
-        Person(MACHINE),
+        Test("only_root_moves_and_only_between_two_users"),
     ),
     Site(
         "cmd::broker::homes",
@@ -1072,7 +1092,11 @@ pub const SITES: &[Site] = &[
         "",
         Test("only_root_moves_and_only_between_two_users"),
     ),
-    Site("cmd::broker::moving", "", Person("a config that another program makes")),
+    Site(
+        "cmd::broker::moving",
+        "",
+        Test("where_there_is_no_login_the_step_is_one"),
+    ),
     Site(
         "cmd::broker::totp",
         "broker::totp::enroll(",
@@ -1083,7 +1107,11 @@ pub const SITES: &[Site] = &[
         "",
         Test("nothing_is_set_up_or_unlocked_without_a_terminal"),
     ),
-    Site("cmd::broker::asker", "login)", Person(BROKERS)),
+    Site(
+        "cmd::broker::asker",
+        "login)",
+        Test("a_step_of_the_brokers_works_as_its_user"),
+    ),
     Site(
         "cmd::broker::run",
         r#"format!("give {flag} a name"#,

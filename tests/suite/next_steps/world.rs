@@ -152,6 +152,7 @@ impl World {
     pub fn whole(&self, text: &str) -> String {
         let text = text.replace("<api>", &self.api.url());
         let text = text.replace("<token>", &managed("alice", 3600));
+        let text = text.replace("<expired>", &managed("alice", -30));
         let text = text.replace("<gateway>", &self.gateway.url());
         let text = text.replace("<home>", self.home.to_str().unwrap());
         let text = text.replace("<person>", self.env.home().to_str().unwrap());
