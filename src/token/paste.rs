@@ -99,7 +99,7 @@ impl NoToken {
             Self::OtherSecret(SIGNING_SECRET) => {
                 "export JWT_SECRET, and have a token signed with it: sigilum-authz-notify auth login --mode oss-local"
             }
-            Self::Path => "have the file read: sigilum-authz-notify auth login --owner-token-stdin < the file's path",
+            Self::Path => "have the file read: sigilum-authz-notify auth login --owner-token-stdin < <file>",
             _ => return None,
         })
     }
