@@ -51,6 +51,9 @@ pub struct Usage {
     pub last_used_at: Option<String>,
 }
 
+/// The code of a request that there is none of, or none that could be decided so.
+const GONE: &str = "NOT_FOUND";
+
 impl Api<'_> {
     /// `GET <api>/v1/claims/<id>`: one request, of whatever namespace; `None` where there is none.
     pub fn request(
@@ -62,9 +65,14 @@ impl Api<'_> {
         patiently(deadline, |left| {
             let url = http::join(self.url, &["v1", "claims", id], &[]);
             let answer = self.send(Method::GET, url, token, left)?;
-            match answer.status {
-                200 => decode::<AuthorizationRequest>(&answer).map(Some),
-                404 => Ok(None),
+            match (answer.status, error_code(&answer.body).as_deref()) {
+                (200, _) => {
+                    let found = decode::<AuthorizationRequest>(&answer)?;
+                    let is_it = found.claim_id.as_deref() == Some(id) && found.status.is_some();
+                    is_it.then_some(Some(found)).ok_or(DecodeError::Unexpected.into())
+                }
+                // Any other 404 is of something that stands before the API.
+                (404, Some(GONE)) => Ok(None),
                 _ => Err(refusal(&answer)),
             }
         })
@@ -97,7 +105,7 @@ impl Api<'_> {
                     .then_some(())
                     .ok_or(ApiError::Decode(DecodeError::Unexpected).into())
             }
-            (404, _) => Err(Refusal::NotFound),
+            (404, Some(GONE)) => Err(Refusal::NotFound),
             (409, Some("AGENT_LIMIT_REACHED")) => Err(Refusal::AgentLimit),
             (403, Some("SERVICE_LIMIT_REACHED")) => Err(Refusal::ServiceLimit),
             _ => Err(refusal(&answer).into()),

@@ -249,6 +249,23 @@ fn a_failed_migration_is_named_and_leaves_nothing_behind() {
     }
 }
 
+/// What was never run is not recorded as if it had been.
+#[test]
+fn a_migration_whose_file_is_gone_is_named_and_not_recorded() {
+    let env = TestEnv::new();
+    let fake = FakeCheckout::new(&env);
+    let db = fake.wrangler();
+    let late = fake.api("migrations/0022_late.sql");
+    std::os::unix::fs::symlink("nowhere.sql", &late).unwrap();
+    let error = LocalDb::open_or_create(&fake.db(), Some(&checkout(&env, &fake))).unwrap_err();
+    let told = Error::from(error).to_string();
+    assert!(told.contains("0022_late.sql failed: its file is gone"), "{told}");
+    assert_eq!(number(&db, "SELECT count(*) FROM d1_migrations"), 20);
+    std::fs::remove_file(&late).unwrap();
+    std::fs::write(&late, "CREATE TABLE late (a);").unwrap();
+    assert_eq!(open(&fake.db(), Some(&checkout(&env, &fake))).migrated, 1);
+}
+
 #[test]
 fn a_named_file_is_used_as_it_is() {
     let env = TestEnv::new();

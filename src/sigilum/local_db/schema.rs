@@ -87,7 +87,11 @@ fn run_all(conn: &mut Connection, checkout: &Checkout, missing: &[Migration]) ->
     )?;
     let mut ran = 0;
     for migration in missing {
-        let sql = checkout.read(&migration.path)?.unwrap_or_default();
+        let gone = || Problem::Migration {
+            name: migration.name.clone(),
+            reason: "its file is gone".to_owned(),
+        };
+        let sql = checkout.read(&migration.path)?.ok_or_else(gone)?;
         let cascades_off = asks_for_foreign_keys_off(&sql);
         conn.pragma_update(None, "foreign_keys", !cascades_off)?;
         let result = run(conn, &migration.name, &sql, cascades_off);

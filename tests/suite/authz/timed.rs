@@ -146,6 +146,45 @@ fn only_the_very_approval_is_taken_back() {
     assert_eq!((world.status(9), world.timed()), ("approved".to_owned(), vec![]));
 }
 
+/// Only the API itself says that a request is gone.
+#[test]
+fn another_servers_answer_forgets_no_approval() {
+    let world = World::with_three();
+    world.approve_for(1, "30m");
+    world.pass(1_800);
+    let page = |status: &str, kind: &str, body: &str| {
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}",
+            body.len()
+        );
+        Fault::Raw(format!("{head}\r\nConnection: close\r\n\r\n{body}").into_bytes())
+    };
+    for fault in [
+        page("404 Not Found", "text/html", "<p>Nothing here</p>"),
+        page("404 Not Found", "application/json", r#"{"error":"no route"}"#),
+        page("200 OK", "application/json", "{}"),
+        page("200 OK", "application/json", &json!({"claim_id": id(1)}).to_string()),
+        page(
+            "200 OK",
+            "application/json",
+            &json!({"claim_id": id(2), "status": "revoked"}).to_string(),
+        ),
+    ] {
+        world.api.fault(fault.clone());
+        world.env.run(["watch", "--once"]).output();
+        let shown = world.authz(&format!("show {}", id(1))).output();
+        assert!(!shown.stderr.contains("could not find"), "{fault:?}: {}", shown.stderr);
+        assert_eq!(
+            (world.timed().len(), world.status(1)),
+            (1, "approved".to_owned()),
+            "{fault:?}"
+        );
+    }
+    world.api.fault(Fault::None);
+    world.env.run(["watch", "--once"]).expect(0);
+    assert_eq!((world.status(1), world.timed()), ("revoked".to_owned(), vec![]));
+}
+
 #[test]
 fn refused_where_nobody_would_take_it_back() {
     let world = World::with_three();
