@@ -183,10 +183,13 @@ fn namespace_of(path: &Path) -> &str {
 }
 
 /// The login in place of a damaged record, as far as that can be read. Who else may have written it decides nothing: which
-/// of the two modes it names is worth a guess, and its API is for the person to look at.
+/// of the two modes it names is worth a guess (that of a home that signs, where it names none), and its API is for the
+/// person to look at.
 fn log_in_again(path: &Path, damaged: &[u8], believed: bool) -> String {
     let text = String::from_utf8_lossy(damaged);
-    let is_local = text.contains(Mode::OssLocal.as_str());
+    let home = path.parent().and_then(Path::parent).unwrap_or(Path::new(""));
+    let signs = || OpenClawHome::at(home.to_owned()).jwt_secret_file().exists();
+    let is_local = text.contains(Mode::OssLocal.as_str()) || (!text.contains(Mode::Managed.as_str()) && signs());
     let mode = if is_local { Mode::OssLocal } else { Mode::Managed };
     let log_in = mode.login_command(namespace_of(path));
     let is_url = |url: &String| url.starts_with("http") && url.bytes().all(|byte| byte.is_ascii_graphic());
@@ -194,7 +197,6 @@ fn log_in_again(path: &Path, damaged: &[u8], believed: bool) -> String {
     let flag = |name: &str, value: &str| format!(" {name} {}", fs::quoted(value.as_ref()));
     match api {
         Some(api) if believed => {
-            let home = path.parent().and_then(Path::parent).unwrap_or(Path::new(""));
             let paths = [
                 ("--source-home", "source_home"),
                 ("--api-db", "api_db"),

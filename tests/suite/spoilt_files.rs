@@ -194,6 +194,19 @@ fn a_changed_file_is_a_changed_file_however_long() {
     }
 }
 
+/// Which kind of login that was is not asked of a person where the home signs its tokens itself.
+#[test]
+fn the_login_in_place_of_a_damaged_record_is_of_the_homes_kind() {
+    let env = TestEnv::new();
+    env.login().expect(0);
+    env.write(".openclaw/.sigilum/owner-alice.json", r#"{"mode": "oss-"#);
+    let show = ["auth", "show", "--namespace", "alice"];
+    let damaged = env.run(show).output();
+    let step = damaged.step().replace("<the API of before>", "http://127.0.0.1:8787");
+    env.shell(&step).stdin("").expect(0);
+    env.run(show).expect(0);
+}
+
 #[test]
 fn a_logout_tells_of_the_tokens_that_it_leaves() {
     let copies = [
