@@ -125,6 +125,59 @@ fn only_a_rotation_that_was_begun_can_be_finished_and_one_at_once_needs_no_secon
     }
 }
 
+/// A rotation is finished with a key that its service may have by now: none is made or registered for that.
+#[test]
+fn no_old_key_makes_way_for_one_that_is_not_in_force() {
+    for spoil in [
+        "UPDATE service_api_keys SET revoked_at = '2026-11-26T10:00:00.000Z' WHERE key_hash = ?1",
+        "DELETE FROM service_api_keys WHERE key_hash = ?1",
+    ] {
+        let desk = Desk::new();
+        desk.add("linear", []).expect(0);
+        let old = sha256(&desk.read("service-api-key-linear"));
+        desk.run(["service", "rotate-key", "linear"]).expect(0);
+        let next = desk.read("service-api-key-linear.next");
+        assert_eq!(desk.db().execute(spoil, [sha256(&next)]).unwrap(), 1);
+        let refused = desk.run(["service", "rotate-key", "linear", "--finish"]).expect(1);
+        let says = "could not finish the rotation of the key of linear: its new key is not in force\n";
+        assert!(refused.stderr.contains(says), "{}", refused.stderr);
+        assert_eq!(active(&desk), [old.as_str()], "{spoil}");
+        assert_eq!(desk.read("service-api-key-linear.next"), next);
+        // The step goes on with it, or makes another one, and tells it.
+        let words = shell_words::split(refused.step()).unwrap();
+        let again = desk.run(&words[1..]).expect(0);
+        let new = sha256(&desk.read("service-api-key-linear"));
+        assert_eq!(active(&desk), [old, new.clone()]);
+        run_finish(&desk, &again);
+        assert_eq!(active(&desk), [new]);
+    }
+}
+
+#[test]
+fn a_gateway_that_cannot_take_the_new_key_is_told_of_where_the_old_one_goes_at_once() {
+    let desk = Desk::new();
+    desk.add_linear([]).expect(0);
+    let no_home = Fault::Say("SIGILUM_HOME is not configured");
+    desk.gateway.fault("PUT", "service-api-keys", no_home, 1);
+    let rotate = || desk.run(["service", "rotate-key", "linear", "--now"]).expect(0);
+    let output = rotate();
+    let file = desk.file("service-api-key-linear");
+    let says = format!(
+        "the Sigilum gateway has no home to keep keys in: start it again with the key in {} as \
+         SIGILUM_SERVICE_API_KEY_LINEAR, or its requests are refused\n",
+        file.display()
+    );
+    assert!(
+        output.stderr.contains("note: the old key is revoked"),
+        "{}",
+        output.stderr
+    );
+    assert!(output.stderr.contains(&says), "{}", output.stderr);
+    assert_eq!(active(&desk), [sha256(&desk.read("service-api-key-linear"))]);
+    // One that has taken it needs nothing.
+    assert!(!rotate().stderr.contains("the old key is revoked"));
+}
+
 #[test]
 fn the_old_key_goes_once_the_gateway_uses_the_new_one() {
     let desk = Desk::new();
@@ -183,7 +236,7 @@ fn a_rotation_that_another_command_finished_is_told_with_where_to_look() {
 
 #[test]
 fn both_keys_stay_where_the_gateway_is_not_seen_using_the_new_one() {
-    type Case = (fn(&Desk), &'static [&'static str]);
+    type Case = (fn(&Desk), &'static [&'static str], &'static str);
     let cases: [Case; 2] = [
         (
             |desk| {
@@ -193,6 +246,7 @@ fn both_keys_stay_where_the_gateway_is_not_seen_using_the_new_one() {
                 "was not seen using the new key within 1 s",
                 "SIGILUM_SERVICE_API_KEY_LINEAR",
             ],
+            "if SIGILUM_SERVICE_API_KEY_LINEAR is set where the Sigilum gateway runs, start it again",
         ),
         (
             |desk| {
@@ -204,9 +258,10 @@ fn both_keys_stay_where_the_gateway_is_not_seen_using_the_new_one() {
                 );
             },
             &["has no home to keep keys in", "SIGILUM_SERVICE_API_KEY_LINEAR"],
+            " as SIGILUM_SERVICE_API_KEY_LINEAR, or its requests are refused",
         ),
     ];
-    for (prepare, words) in cases {
+    for (prepare, words, last) in cases {
         let desk = Desk::new();
         desk.add_linear([]).expect(0);
         let old = desk.read("service-api-key-linear");
@@ -233,8 +288,9 @@ fn both_keys_stay_where_the_gateway_is_not_seen_using_the_new_one() {
         let new = desk.read("service-api-key-linear");
         // It is told that nobody has used it yet.
         let finished = run_finish(&desk, &output);
-        let says = "nobody was seen using the new one yet: if SIGILUM_SERVICE_API_KEY_LINEAR is set";
+        let says = "nobody was seen using the new one yet: ";
         assert!(finished.stderr.contains(says), "{}", finished.stderr);
+        assert!(finished.stderr.contains(last), "{last}: {}", finished.stderr);
         assert_eq!(
             (active(&desk), desk.files()),
             (vec![sha256(&new)], ONE.map(str::to_owned).to_vec())

@@ -17,7 +17,7 @@ use crate::sigilum::secrets;
 use secrecy::SecretString;
 use serde::Serialize;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How often the database is asked whether the new key is in use. The Sigilum gateway uses its keys every 10 s.
@@ -103,7 +103,7 @@ impl Rotation<'_> {
                 old = registered.other_keys;
             }
             None => {
-                let unseen = self.unseen(&db, &digest, delivery)?;
+                let unseen = self.unseen(&db, &digest, delivery, &key_file)?;
                 revoked = steps.run(|| Ok(db.revoke_keys(&slot.id, Some(&digest))?))?;
                 steps.run(|| self.site.workspace.remove(&next_file))?;
                 notes.extend(unseen.filter(|_| !revoked.is_empty()));
@@ -140,15 +140,8 @@ impl Rotation<'_> {
                 self.slug()
             )));
         }
-        if self.args.finish && self.site.workspace.key(&report::next_stem(&slot))?.is_none() {
-            return Err(Error::new(
-                ExitCode::Failure,
-                format!(
-                    "could not finish the rotation of the key of {}: none was begun",
-                    self.slug()
-                ),
-            )
-            .next(self.command("")));
+        if self.args.finish {
+            self.refuse_nothing_to_finish(db, &slot)?;
         }
         let mut notes = Vec::new();
         let gateway = connection::served(&self.site, &slot, &mut notes)?;
@@ -163,6 +156,19 @@ impl Rotation<'_> {
             .next("start the Sigilum gateway, or set GATEWAY_SIGILUM_HOME to the home that it is started with"));
         }
         Ok(Found { slot, gateway, notes })
+    }
+
+    /// Old keys make way for one that is in force, which is never made here: whoever has it has it from a rotation before.
+    fn refuse_nothing_to_finish(&self, db: &LocalDb, slot: &Slot) -> Result<()> {
+        let why = match self.site.workspace.key(&report::next_stem(slot))? {
+            None => "none was begun",
+            Some(key) => match db.key_state(&KeyDigest::of(&key))? {
+                KeyState::Active(service) if service == slot.id => return Ok(()),
+                _ => "its new key is not in force",
+            },
+        };
+        let what = format!("could not finish the rotation of the key of {}: {why}", self.slug());
+        Err(Error::new(ExitCode::Failure, what).next(self.command("")))
     }
 
     /// This command again, with other flags of its own.
@@ -257,17 +263,30 @@ impl Rotation<'_> {
         format!("SIGILUM_SERVICE_API_KEY_{slug}")
     }
 
-    /// What a person should know who finishes a rotation, where the new key was never seen in use, as that of a native
-    /// service never is.
-    fn unseen(&self, db: &LocalDb, key: &KeyDigest, delivery: Option<KeyDelivery>) -> Result<Option<String>> {
-        if !self.args.finish || delivery.is_none() || db.is_used(key)? {
-            return Ok(None);
-        }
-        Ok(Some(format!(
-            "the old key is revoked, and nobody was seen using the new one yet: if {} is set where the Sigilum gateway \
-             runs, start it again with the new key, or its requests are refused",
-            self.variable()
-        )))
+    /// What a person should know whose old keys go, where the new one was never seen in use, as that of a native service
+    /// never is. After `--now` a gateway that has taken it uses it in a moment.
+    fn unseen(
+        &self,
+        db: &LocalDb,
+        key: &KeyDigest,
+        delivery: Option<KeyDelivery>,
+        file: &Path,
+    ) -> Result<Option<String>> {
+        let (variable, file) = (self.variable(), file.display());
+        let todo = match delivery {
+            None => return Ok(None),
+            Some(KeyDelivery::NoHome) => format!(
+                "the Sigilum gateway has no home to keep keys in: start it again with the key in {file} as {variable}"
+            ),
+            Some(_) if !self.args.finish => return Ok(None),
+            Some(_) => {
+                format!("if {variable} is set where the Sigilum gateway runs, start it again with the new key")
+            }
+        };
+        let told = format!(
+            "the old key is revoked, and nobody was seen using the new one yet: {todo}, or its requests are refused"
+        );
+        Ok((!db.is_used(key)?).then_some(told))
     }
 
     /// Waits until the API has seen the key in use.
