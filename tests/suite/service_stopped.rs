@@ -233,6 +233,21 @@ fn a_wrong_master_key_is_explained() {
 }
 
 #[test]
+fn a_step_that_says_to_run_the_command_again_says_it_once() {
+    let (desk, stopped) = closed();
+    let real = stopped.cli.with_file_name("real");
+    std::fs::copy(&stopped.cli, &real).unwrap();
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" != add ] || {{ echo 'error: out of order' >&2; exit 1; }}\nexec '{}' \"$@\"\n",
+        real.display()
+    );
+    std::fs::write(&stopped.cli, script).unwrap();
+    let failed = with(desk.add_linear([]), &stopped).expect(1);
+    assert!(failed.stderr.contains("not done:"), "{}", failed.stderr);
+    assert_eq!(failed.stderr.matches("command again").count(), 1, "{}", failed.stderr);
+}
+
+#[test]
 fn a_key_is_not_rotated_while_the_gateway_cannot_take_the_new_one() {
     let (desk, stopped) = closed();
     with(desk.add_linear([]), &stopped).expect(0);

@@ -290,7 +290,7 @@ impl Steps {
         let what = error.text();
         let what = format!("{what}\n  done:{}\n  not done:{}", list(done), list(open));
         Error::new(error.code, what).next(match error.step() {
-            Some(step) if step.ends_with("command again") => step,
+            Some(step) if step.contains("command again") => step,
             Some(step) => format!("{step}; then run the same command again, which finishes the job"),
             None => "run the same command again: it finishes the job".to_owned(),
         })

@@ -129,7 +129,10 @@ impl Failed {
         let step = first.step();
         let error = Error::new(first.code, what).because(first);
         Err(match step {
-            Some(step) => error.next(format!("{step}; then run the command again")),
+            Some(step) => error.next(match step.contains("command again") {
+                true => step,
+                false => format!("{step}; then run the command again"),
+            }),
             None => error,
         })
     }
