@@ -83,16 +83,29 @@ pub enum KeyDelivery {
 }
 
 impl Gateway {
-    /// Finds the way to the gateway: asks its admin API for one connection, which must answer; else its CLI.
-    pub fn reach(target: &Target, http: http::Options, id: &str) -> Result<(Self, Option<Connection>)> {
+    /// Finds the way to the gateway: asks its admin API for one connection, which must answer; else its CLI. The inner
+    /// error: no gateway was reached.
+    #[allow(
+        clippy::type_complexity,
+        reason = "a gateway and what it has, or why there is neither"
+    )]
+    pub fn reach(
+        target: &Target,
+        http: http::Options,
+        id: &str,
+    ) -> Result<std::result::Result<(Self, Option<Connection>), Error>> {
         let admin = Admin::new(target, http)?;
         let gone = match admin.try_get(id)? {
-            Ok(connection) => return Ok((Self::Admin(Box::new(admin)), connection)),
+            Ok(connection) => return Ok(Ok((Self::Admin(Box::new(admin)), connection))),
             Err(gone) => gone,
         };
-        let cli = cli::open(target).map_err(|why| unreachable(target, &gone, &why))?;
-        let connection = cli.get(id)?;
-        Ok((Self::Cli(cli), connection))
+        match cli::open(target) {
+            Ok(cli) => {
+                let connection = cli.get(id)?;
+                Ok(Ok((Self::Cli(cli), connection)))
+            }
+            Err(why) => Ok(Err(unreachable(target, &gone, &why))),
+        }
     }
 
     /// The ids of all connections, through the admin API, which gets 5 s for that, or the CLI. The inner error: no

@@ -195,6 +195,31 @@ fn remove_stops_at_a_gateway_that_does_not_answer_and_goes_on_later() {
     assert!(desk.files().is_empty() && active(&desk).is_empty() && desk.gateway.ids().is_empty());
 }
 
+/// An answer that does not say whether there is a connection is not the silence of a gateway that does not run.
+#[test]
+fn nothing_goes_where_something_answers_and_does_not_tell_of_the_connection() {
+    for (fault, says) in [
+        (Fault::Forbid("ADMIN_TOKEN_REQUIRED"), "(ADMIN_TOKEN_REQUIRED)"),
+        (Fault::Fail, "failed to list connections"),
+        (Fault::Html, "is not the admin API of a Sigilum gateway"),
+    ] {
+        let desk = Desk::new();
+        desk.add("linear", []).expect(0);
+        desk.gateway.given(value!({
+            "id": "linear", "base_url": "https://api.linear.app", "auth_secret_key": "k", "secrets": {"k": SECRET}
+        }));
+        let (files, keys) = (desk.files(), active(&desk));
+        desk.gateway.fault("GET", "linear", fault.clone(), 2);
+        for command in [&["remove", "linear", "--yes"][..], &["rotate-key", "linear", "--now"]] {
+            let refused = desk.run([&["service"], command].concat()).expect(6);
+            assert!(refused.stderr.contains(says), "{fault:?}: {}", refused.stderr);
+            assert_eq!((desk.files(), active(&desk)), (files.clone(), keys.clone()));
+        }
+        desk.run(["service", "remove", "linear", "--yes"]).expect(0);
+        assert!(desk.gateway.ids().is_empty() && active(&desk).is_empty());
+    }
+}
+
 #[test]
 fn a_service_of_a_gateway_that_is_gone_for_good_can_be_removed() {
     let desk = Desk::new();

@@ -39,7 +39,15 @@ pub(super) fn journal_file(site: &Site, slug: &str) -> PathBuf {
 
 /// Finds the gateway, asks for the connection, and reads our files.
 pub(super) fn look(site: &Site, slug: &str) -> Result<Look> {
-    let (gateway, existing) = Gateway::reach(&site.target, site.http.clone(), slug)?;
+    try_look(site, slug)?
+}
+
+/// As [`look`]. The inner error: no gateway was reached.
+fn try_look(site: &Site, slug: &str) -> Result<Result<Look>> {
+    let (gateway, existing) = match Gateway::reach(&site.target, site.http.clone(), slug)? {
+        Ok(reached) => reached,
+        Err(gone) => return Ok(Err(gone)),
+    };
     let path = journal_file(site, slug);
     let journal = match fs::read_private(&path, JOURNAL_CAP)? {
         None => None,
@@ -58,17 +66,17 @@ pub(super) fn look(site: &Site, slug: &str) -> Result<Look> {
             ))
         })?),
     };
-    Ok(Look {
+    Ok(Ok(Look {
         slug: slug.to_owned(),
         gateway,
         existing,
         journal,
         stored: site.workspace.upstream_secret(slug)?,
-    })
+    }))
 }
 
-/// The gateway, if it has a connection for the service. One that is not reached matters only where something tells that
-/// it serves the service.
+/// The gateway, if it has a connection for the service. That no answer comes matters only where something tells that it
+/// serves the service; an answer that tells nothing of the connection always does.
 pub(super) fn served(site: &Site, slot: &Slot, notes: &mut Vec<String>) -> Result<Option<Look>> {
     // A connection goes by the slug alone.
     if slot.file_stem != slot.slug {
@@ -76,13 +84,13 @@ pub(super) fn served(site: &Site, slot: &Slot, notes: &mut Vec<String>) -> Resul
     }
     let kind = slot.service.as_ref().and_then(|service| service.kind);
     let is_behind_gateway = kind == Some(ServiceKind::Gateway) || has_files(site, &slot.slug);
-    match look(site, &slot.slug) {
+    match try_look(site, &slot.slug)? {
         Ok(look) => Ok(look.existing.is_some().then_some(look)),
-        Err(error) if error.code == ExitCode::Unreachable && !is_behind_gateway => {
+        Err(_) if !is_behind_gateway => {
             notes.push("the Sigilum gateway was not reached; nothing here says that it serves this service".to_owned());
             Ok(None)
         }
-        Err(error) => Err(error),
+        Err(gone) => Err(gone),
     }
 }
 
