@@ -277,6 +277,107 @@ fn a_connection_of_ours_moves_with_the_stored_secret() {
     assert_eq!(desk.gateway.secrets("linear")["access_token"], SECRET);
 }
 
+/// The stored secret is that of one key: under another one it is neither sent nor counted as kept.
+#[test]
+fn a_connection_that_moves_to_another_key_loses_the_stored_secret_only_with_force() {
+    let desk = Desk::new();
+    desk.add_linear([]).expect(0);
+    desk.gateway.seen();
+    let to_new = [
+        "--upstream-secret-key",
+        "new",
+        "--upstream-secret",
+        "a-new-secret-9876543210",
+    ];
+    let add = |more: &[&'static str]| {
+        let args = MOVE.into_iter().chain(to_new).chain(more.iter().copied());
+        desk.add("linear", args)
+    };
+    let refused = add(&[]).expect(1);
+    let says = "would be lost: access_token\n";
+    assert!(refused.stderr.contains(says), "{}", refused.stderr);
+    assert!(desk.gateway.changes().is_empty());
+    assert_eq!(desk.read("gateway-connection-secret-linear"), SECRET);
+    let moved = add(&["--force"]).expect(0);
+    let says = "lost with the old connection: the secrets of access_token\n";
+    assert!(moved.stderr.contains(says), "{}", moved.stderr);
+    let secrets = [("new".to_owned(), "a-new-secret-9876543210".to_owned())];
+    assert_eq!(desk.gateway.secrets("linear"), secrets.into());
+}
+
+#[test]
+fn the_file_of_a_key_that_the_connection_sends_no_more_is_removed_and_told() {
+    let desk = Desk::new();
+    desk.add_linear([]).expect(0);
+    let other = [
+        "--upstream-secret-key",
+        "other",
+        "--upstream-secret",
+        "another-secret-0123456789",
+    ];
+    desk.set("linear", other).expect(0);
+    let start = ["--mode", "gateway", "--upstream-base-url", "https://api.linear.app"];
+    let patch = || desk.add("linear", start.into_iter().chain(["--upstream-secret-key", "other"]));
+    let file = desk.file("gateway-connection-secret-linear");
+    let line = format!("removed: {}", file.display());
+    let planned = patch().args(["--dry-run"]).expect(0);
+    assert!(planned.stdout.contains(&line) && file.exists(), "{}", planned.stdout);
+    // Whatever the PATCH comes to, what is stored is not that of the key in use.
+    desk.gateway.fault("PATCH", "linear", Fault::DropAfter, 1);
+    patch().expect(6);
+    assert_eq!(connection(&desk)["auth_secret_key"], "other");
+    assert_eq!(desk.files(), ["service-api-key-linear"]);
+
+    let desk = Desk::new();
+    desk.add_linear([]).expect(0);
+    desk.set("linear", other).expect(0);
+    let patched = desk
+        .add("linear", start.into_iter().chain(["--upstream-secret-key", "other"]))
+        .expect(0);
+    let says = "the file with the secret of access_token is removed: the connection sends that of other from now on";
+    assert!(patched.stderr.contains(says), "{}", patched.stderr);
+    assert_eq!(desk.files(), ["service-api-key-linear"]);
+    let list = json(&desk.run(["service", "list", "--json"]).expect(0));
+    assert_eq!(list["services"][0]["mode"], "gateway", "{list}");
+    // It moves with no secret of another key.
+    let refused = desk.add("linear", MOVE).expect(1);
+    assert!(refused.stderr.contains("access_token, other"), "{}", refused.stderr);
+    let moved = json(
+        &desk
+            .add("linear", MOVE.into_iter().chain(["--force", "--json"]))
+            .expect(0),
+    );
+    assert_eq!(moved["gateway"]["secret_source"], "generated");
+    assert_eq!(
+        desk.gateway.secrets("linear")["other"],
+        desk.read("gateway-connection-secret-linear")
+    );
+}
+
+#[test]
+fn a_move_that_was_interrupted_goes_on_under_another_key_with_that_keys_secret_only() {
+    let desk = Desk::new();
+    given(&desk);
+    desk.gateway.fault("DELETE", "linear", Fault::Die, 1);
+    let args = MOVE.into_iter().chain(["--upstream-secret-env", "LINEAR", "--force"]);
+    desk.add("linear", args).env("LINEAR", SECRET).expect(6);
+    let gateway = desk.gateway.restart();
+    let again = |more: &[&'static str]| {
+        let args = MOVE.into_iter().chain(["--upstream-secret-key", "other"]);
+        desk.add("linear", args.chain(more.iter().copied()))
+            .env("GATEWAY_ADMIN_URL", gateway.url())
+    };
+    let refused = again(&[]).expect(2);
+    let step = "give the secret too: --upstream-secret-key other --upstream-secret-env <VARIABLE>";
+    assert_eq!(refused.step(), step);
+    assert!(gateway.ids().is_empty());
+    let made = again(&["--upstream-secret", "another-secret-0123456789"]).expect(0);
+    let says = "lost with the old connection: the secrets of their_key\n";
+    assert!(made.stderr.contains(says), "{}", made.stderr);
+    let secrets = [("other".to_owned(), "another-secret-0123456789".to_owned())];
+    assert_eq!(gateway.secrets("linear"), secrets.into());
+}
+
 #[test]
 fn an_add_that_is_not_for_the_connection_says_what_the_service_is() {
     let desk = Desk::new();

@@ -232,6 +232,31 @@ fn a_wrong_master_key_is_explained() {
     assert_eq!(desk.read("gateway-connection-secret-linear"), SECRET);
 }
 
+/// The CLI makes a connection under any key; the gateway could not read its secret.
+#[test]
+fn a_wrong_master_key_is_found_before_a_connection_that_moves_is_deleted() {
+    let (desk, stopped) = closed();
+    with(desk.add_linear([]), &stopped).expect(0);
+    stopped.write("KEY", "another-master-key");
+    for more in [&[][..], &["--upstream-secret", "a-new-secret-9876543210"]] {
+        let to = ["--mode", "gateway", "--upstream-base-url", "https://new.linear.app"];
+        let args = to.iter().chain(more).copied();
+        let refused = with(desk.add("linear", args), &stopped).expect(7);
+        assert!(
+            refused.stderr.contains("master key does not open"),
+            "{}",
+            refused.stderr
+        );
+        let url = stopped.read("conn/linear/base_url");
+        assert_eq!(url.as_deref(), Some("https://api.linear.app"));
+        assert_eq!(desk.read("gateway-connection-secret-linear"), SECRET);
+        assert_eq!(
+            desk.files(),
+            ["gateway-connection-secret-linear", "service-api-key-linear"]
+        );
+    }
+}
+
 #[test]
 fn a_step_that_says_to_run_the_command_again_says_it_once() {
     let (desk, stopped) = closed();

@@ -7,7 +7,8 @@ use crate::cmd::service::upstream_secret;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::sigilum::gateway::{
-    Connection, Gateway, KeyDelivery, NewConnection, Patch, Plan, Rotated, Wanted, overlay, plan, same_url, still_lacks,
+    Connection, Gateway, KeyDelivery, NewConnection, Patch, Plan, PlanError, Rotated, Wanted, overlay, plan, same_url,
+    still_lacks,
 };
 use crate::sigilum::secrets;
 use secrecy::SecretString;
@@ -30,6 +31,8 @@ pub(super) enum Source {
 pub(super) enum Act {
     /// The secret into our file.
     StoreSecret,
+    /// Our file with the secret of a key that the connection will send no more, removed.
+    DropSecret,
     /// What is about to be deleted, into the journal.
     WriteJournal(Box<Journal>),
     /// The connection, deleted.
@@ -97,6 +100,12 @@ impl Look {
         now.created_at == journal.old.created_at && same_url(&now.base_url, &journal.old.base_url)
     }
 
+    /// The secret in our file, where it is that of the key which a new connection sends.
+    fn stored_for(&self, new: &NewConnection) -> Option<&SecretString> {
+        let is_its_own = self.stored_key() == Some(&new.auth_secret_key);
+        self.stored.as_ref().filter(|_| is_its_own)
+    }
+
     /// The acts that finish an interrupted re-creation, where the old connection is gone already.
     pub fn finish(&self, wanted: &Wanted, given: Option<&SecretString>) -> Result<Acts> {
         let mut acts = Acts::none();
@@ -104,7 +113,15 @@ impl Look {
         match &self.existing {
             None => {
                 let new = overlay(journal.new.clone(), wanted);
-                acts.make(new.clone(), given, self.stored.as_ref())?;
+                let stored = self.stored_for(&new);
+                if let (Some(key), None) = (self.stored_key(), stored) {
+                    if given.is_none() {
+                        let why = PlanError::NoSecret(new.auth_secret_key);
+                        return Err(connection::explain(&why, &wanted.id));
+                    }
+                    acts.note_loss(key);
+                }
+                acts.make(new.clone(), given, stored)?;
                 let journal = Journal { new, ..journal.clone() };
                 acts.list.extend([Act::Complete(Box::new(journal)), Act::DropJournal]);
             }
@@ -127,7 +144,7 @@ impl Look {
             match (plan, &self.existing) {
                 (Plan::Create(new), _) => acts.make(new, given, self.stored.as_ref())?,
                 (Plan::Change { rotate, patch }, Some(old)) => {
-                    acts.change(old, rotate.zip(given), patch);
+                    acts.change(old, rotate.zip(given), patch, self.stored_key());
                     if self.untouched() {
                         acts.list.push(Act::DropJournal);
                     }
@@ -135,10 +152,8 @@ impl Look {
                 (Plan::Recreate { new, lost }, Some(old)) => {
                     self.gateway.refuse_what_it_cannot_make(&new)?;
                     acts.accept_loss(&old.id, &lost, force)?;
-                    // What is stored belongs to the key that the connection used up to now.
-                    let same_key = new.auth_secret_key == old.auth_secret_key;
-                    let stored = self.stored.as_ref().filter(|_| same_key);
-                    acts.make_again(old, new, given, stored)?;
+                    let stored = self.stored_for(&new);
+                    acts.make_again(old, new, given, stored, &self.gateway)?;
                 }
                 // Only what is there is changed.
                 (_, None) => {}
@@ -206,10 +221,23 @@ impl Acts {
         self.list.iter().map(|act| act.line(site, look))
     }
 
-    /// Changes a connection: its secret first, which the rest may refer to. Our file holds the one in use.
-    fn change(&mut self, old: &Connection, rotate: Option<(String, &SecretString)>, patch: Patch) {
+    /// Changes a connection: its secret first, which the rest may refer to. Our file holds the one in use, or none.
+    fn change(
+        &mut self,
+        old: &Connection,
+        rotate: Option<(String, &SecretString)>,
+        patch: Patch,
+        stored: Option<&String>,
+    ) {
         let in_use = patch.auth_secret_key.clone().unwrap_or(old.auth_secret_key.clone());
         let keep = rotate.as_ref().is_some_and(|(key, _)| *key == in_use);
+        if let Some(stored) = stored.filter(|stored| !keep && **stored != in_use) {
+            self.list.push(Act::DropSecret);
+            self.notes.push(format!(
+                "the file with the secret of {stored} is removed: the connection sends that of {in_use} from now on, which \
+                 only the Sigilum gateway has"
+            ));
+        }
         if let Some((key, secret)) = rotate {
             self.secret = Some((secret.clone(), Source::Given));
             self.list.push(Act::Rotate(key));
@@ -236,24 +264,33 @@ impl Acts {
             .next("give the secret of the connection's key, or accept the loss with --force"));
         }
         if !lost.is_empty() {
-            self.notes
-                .push(format!("lost with the old connection: the secrets of {keys}"));
+            self.note_loss(&keys);
         }
         Ok(())
     }
 
-    /// Makes a connection in the place of another one, of which the journal knows until all is done.
+    fn note_loss(&mut self, keys: &str) {
+        self.notes
+            .push(format!("lost with the old connection: the secrets of {keys}"));
+    }
+
+    /// Makes a connection in the place of another one, of which the journal knows until all is done. The CLI of a stopped
+    /// gateway makes one under any master key, but rotates a secret under the right one only: that proves it.
     fn make_again(
         &mut self,
         old: &Connection,
         new: NewConnection,
         given: Option<&SecretString>,
         stored: Option<&SecretString>,
+        gateway: &Gateway,
     ) -> Result<()> {
         let journal = Box::new(Journal {
             old: old.clone(),
             new: new.clone(),
         });
+        if matches!(gateway, Gateway::Cli(_)) {
+            self.list.push(Act::Rotate(new.auth_secret_key.clone()));
+        }
         self.make(new, given, stored)?;
         let create = self.list.len() - 1;
         self.list
@@ -306,6 +343,9 @@ impl Act {
                     site.workspace.upstream_secret_file(slug).display()
                 )
             }
+            Self::DropSecret => {
+                format!("removed: {}", site.workspace.upstream_secret_file(slug).display())
+            }
             Self::WriteJournal(_) => format!("journal of the connection in {}", journal_file(site, slug).display()),
             Self::Delete => format!("connection {slug} deleted at {place}"),
             Self::Create(new) => format!("connection {slug} to {} made at {place}", new.base_url),
@@ -321,6 +361,7 @@ impl Act {
         let (site, slug, gateway) = (at.site, &*at.look.slug, &at.look.gateway);
         match (self, secret) {
             (Self::StoreSecret, Some(secret)) => site.workspace.store_upstream_secret(slug, secret)?,
+            (Self::DropSecret, _) => drop(site.workspace.remove(&site.workspace.upstream_secret_file(slug))?),
             (Self::WriteJournal(journal), _) => connection::write_journal(site, slug, journal)?,
             (Self::Delete, _) => {
                 gateway.delete(slug)?;

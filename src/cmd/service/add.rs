@@ -72,12 +72,12 @@ impl Add<'_> {
             return Ok(None);
         }
         let look = connection::look(&self.site, self.slug())?;
-        let wanted = self.wanted(look.stored.is_some());
+        let wanted = self.wanted(look.stored_key().cloned());
         let acts = look.add(&wanted, self.given.as_ref(), self.args.force)?;
         Ok(Some((look, acts)))
     }
 
-    fn wanted(&self, secret_stored: bool) -> Wanted {
+    fn wanted(&self, stored_key: Option<String>) -> Wanted {
         let trimmed = |text: &Option<String>| text.as_ref().map(|text| text.trim().to_owned());
         Wanted {
             id: self.slug().to_owned(),
@@ -88,7 +88,7 @@ impl Add<'_> {
             prefix: self.args.auth_prefix.clone(),
             secret_key: trimmed(&self.args.secret.upstream_secret_key),
             secret_given: self.given.is_some(),
-            secret_stored,
+            stored_key,
         }
     }
 
@@ -149,7 +149,7 @@ impl Add<'_> {
         let mut notes = acts.notes.clone();
         let delivery = outcome.key_delivery;
         notes.extend(delivery.and_then(|delivery| connection::not_delivered(&self.site, delivery)));
-        notes.extend(report.notes(&self.wanted(false)));
+        notes.extend(report.notes(&self.wanted(None)));
         Ok((report, notes))
     }
 

@@ -31,6 +31,15 @@ pub(super) struct Look {
     pub stored: Option<SecretString>,
 }
 
+impl Look {
+    /// The key whose secret our file holds: the one that the connection sends, or will send by the journal.
+    pub fn stored_key(&self) -> Option<&String> {
+        self.stored.as_ref()?;
+        let by_journal = self.journal.as_ref().map(|journal| &journal.new.auth_secret_key);
+        by_journal.or(self.existing.as_ref().map(|existing| &existing.auth_secret_key))
+    }
+}
+
 /// `gateway-connection-journal-<slug>.json`, beside the secret that belongs to it.
 pub(super) fn journal_file(site: &Site, slug: &str) -> PathBuf {
     let name = format!("gateway-connection-journal-{slug}.json");

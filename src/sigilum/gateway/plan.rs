@@ -21,8 +21,8 @@ pub struct Wanted {
     pub secret_key: Option<String>,
     /// Whether a secret was given (it goes under `secret_key`, or the connection's own key).
     pub secret_given: bool,
-    /// Whether the secret of the connection's own key is stored in our file.
-    pub secret_stored: bool,
+    /// The key whose secret is stored in our file, if one is.
+    pub stored_key: Option<String>,
 }
 
 /// The steps, in the order of their doing.
@@ -95,9 +95,7 @@ pub fn plan(existing: Option<&Connection>, wanted: &Wanted) -> Result<Plan, Plan
             return Err(PlanError::UnknownMode);
         }
         let new = overlay(NewConnection::like(old), wanted);
-        let supplied = |name: &String| {
-            (wanted.secret_given && name == key) || (wanted.secret_stored && *name == old.auth_secret_key)
-        };
+        let supplied = |name: &String| name == key && (wanted.secret_given || wanted.stored_key.as_ref() == Some(name));
         let lost = old
             .credential_keys
             .iter()

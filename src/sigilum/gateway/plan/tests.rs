@@ -169,14 +169,32 @@ fn what_the_gateway_cannot_do_is_said_before_anything_changes() {
 #[test]
 fn a_changed_base_url_or_an_emptied_prefix_makes_the_connection_again_with_all_it_had() {
     type Case = (fn(&mut Wanted), &'static [&'static str]);
-    let cases: [Case; 5] = [
+    let cases: [Case; 7] = [
         (|w| w.base_url = url("https://b.test/"), &["upstream_key", "other"]),
         (
             |w| {
                 w.base_url = url("https://b.test");
-                w.secret_stored = true;
+                w.stored_key = Some("upstream_key".to_owned());
             },
             &["other"],
+        ),
+        // What is stored for another key than the one that it shall send is lost.
+        (
+            |w| {
+                w.base_url = url("https://b.test");
+                w.stored_key = Some("upstream_key".to_owned());
+                w.secret_key = Some("new".to_owned());
+                w.secret_given = true;
+            },
+            &["upstream_key", "other"],
+        ),
+        (
+            |w| {
+                w.base_url = url("https://b.test");
+                w.stored_key = Some("upstream_key".to_owned());
+                w.secret_key = Some("other".to_owned());
+            },
+            &["upstream_key", "other"],
         ),
         (
             |w| {
