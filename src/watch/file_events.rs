@@ -4,9 +4,11 @@
 //! not exist is waited for in the nearest one above it that does.
 
 use super::wakeup::Waker;
+use crate::fs;
 use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -164,6 +166,9 @@ impl News {
             }
         };
         match event.kind {
+            // A file of ours on its way to its name, which is told too once it has it. On a full disk it never does, and
+            // trying would be the cause of the next try.
+            _ if !event.paths.is_empty() && event.paths.iter().all(|path| is_on_its_way(path)) => return false,
             EventKind::Access(AccessKind::Close(AccessMode::Write)) => {}
             // Reading changes nothing; and we read ourselves.
             EventKind::Access(_) => return false,
@@ -173,6 +178,11 @@ impl News {
         self.touched.extend(event.paths);
         is_first
     }
+}
+
+/// Whether a file has one of our temporary names.
+fn is_on_its_way(path: &Path) -> bool {
+    path.file_name().and_then(OsStr::to_str).is_some_and(fs::is_temp_name)
 }
 
 /// The folder itself, or the nearest one above it that exists.
@@ -296,7 +306,24 @@ mod tests {
         assert!(!watched.watch(7, &["home"]), "nothing new");
         type Change<'a> = &'a dyn Fn();
         let temp = watched.path("temp");
-        let cases: [(&str, Change, &[usize]); 8] = [
+        let on_its_way = watched.path("home/.sigilum-authz-notify-1-2-3-0123456789abcdef.tmp");
+        let cases: [(&str, Change, &[usize]); 10] = [
+            (
+                "ours, that never got its name",
+                &|| {
+                    fs::write(&on_its_way, "x").unwrap();
+                    fs::remove_file(&on_its_way).unwrap();
+                },
+                &[],
+            ),
+            (
+                "ours, that got it",
+                &|| {
+                    fs::write(&on_its_way, "{}").unwrap();
+                    fs::rename(&on_its_way, &file).unwrap();
+                },
+                &[7],
+            ),
             ("written in place", &|| fs::write(&file, "{ }").unwrap(), &[7]),
             ("read", &|| drop(fs::read(&file).unwrap()), &[]),
             ("beside the folder", &|| fs::write(&temp, "{}").unwrap(), &[]),

@@ -444,6 +444,61 @@ fn watch_tells_by_the_recorded_openclaw_and_one_of_two_watchers_asks() {
 }
 
 #[test]
+fn a_message_that_is_not_taken_is_logged_once() {
+    let home = Home::new();
+    home.choose(json!({"openclaw": home.openclaw()}));
+    home.does("exit 1");
+    home.api.add_claim(NS, json!({"claim_id": "cl_1", "service": "mail"}));
+    let mut watcher = Watcher::start(home.env.run(["watch"]));
+    assert!(wait_until(|| home.calls().len() == 2));
+    assert_eq!(watcher.stop(), 0);
+    assert_eq!(watcher.count("OpenClaw took no message"), 1, "{:?}", watcher.log());
+}
+
+/// As where a user may have no more threads.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_thread_that_cannot_start_is_logged_once_and_tried_again() {
+    const ME: u32 = 4242;
+    if !env::can_be_others() {
+        return;
+    }
+    let home = Home::new();
+    let binary = home.env.home().join("binary");
+    env::copy_binary(&binary);
+    let openclaw = home.openclaw();
+    std::fs::set_permissions(home.env.home(), PermissionsExt::from_mode(0o755)).unwrap();
+    home.choose(json!({"notify": null}));
+    for folder in [&home.env.openclaw(), openclaw.parent().unwrap()] {
+        env::three_users::give(folder, ME);
+    }
+    let watcher = Watcher::start(home.env.run_program(&binary, ["watch"]).by_user(ME, &[ME]));
+    let hard = rustix::process::getrlimit(rustix::process::Resource::Nproc).maximum;
+    let may_have = |threads: &str| {
+        let (pid, limit) = (watcher.pid().to_string(), format!("--nproc={threads}:"));
+        let prlimit = home.env.run_program("prlimit".as_ref(), ["--pid", &pid, &limit]);
+        prlimit.by_user(ME, &[ME]).expect(0);
+    };
+    may_have("1");
+    home.choose(json!({"openclaw": openclaw}));
+    env::three_users::give(&home.env.openclaw(), ME);
+    let why = "could not start the thread that asks for requests";
+    watcher.wait_for(&format!("nobody is told at once: {why}"));
+    assert!(wait_until(|| home
+        .notify_error()
+        .as_str()
+        .is_some_and(|told| told.starts_with(why))));
+    for times in 1..4 {
+        watcher.signal(rustix::process::Signal::HUP);
+        watcher.wait_for_times("looking at everything again", times);
+    }
+    may_have(&hard.map_or("unlimited".to_owned(), |hard| hard.to_string()));
+    watcher.signal(rustix::process::Signal::HUP);
+    assert!(wait_until(|| home.asked() > 0));
+    assert_eq!(watcher.count(why), 1, "{:?}", watcher.log());
+}
+
+#[test]
 fn nobody_is_asked_for_whom_nobody_can_tell() {
     let home = Home::new();
     home.choose(json!({}));

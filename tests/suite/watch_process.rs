@@ -78,6 +78,28 @@ fn a_lock_that_another_watcher_has_is_not_tried_at_every_event() {
     );
 }
 
+/// As on a full disk: the file that is begun and given up is an event of its own.
+#[test]
+fn a_status_that_cannot_be_written_is_not_tried_again_and_again() {
+    let env = home(100_000);
+    std::fs::create_dir(env.sigilum("watch-status.json")).unwrap();
+    let mut watcher = watch::Watcher::new(Options::new(Homes::Listed(vec![place(&env)]), &Env::default())).unwrap();
+    let mut waits = Vec::new();
+    for _ in 0..40 {
+        waits.push(watcher.step());
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    let last = &waits[waits.len() - 4..];
+    assert!(last.iter().all(|wait| *wait >= Duration::from_secs(10)), "{waits:?}");
+    // There is room again: with whatever happens next.
+    std::fs::remove_dir(env.sigilum("watch-status.json")).unwrap();
+    let is_written = || env.sigilum("watch-status.json").is_file();
+    assert!(wait_until(|| {
+        watcher.step();
+        is_written()
+    }));
+}
+
 #[test]
 fn signals() {
     for signal in [Signal::TERM, Signal::INT] {

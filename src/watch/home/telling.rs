@@ -14,6 +14,7 @@ use crate::watch::push::{self, Means, Poller, Wanted, Way};
 impl Home {
     /// Sees to it that requests are asked for while somebody can be told of them.
     pub(super) fn mind_the_poller(&mut self, snapshot: &Snapshot, shared: &Shared) {
+        let said = self.no_way.clone();
         let wanted = self.push_settings(snapshot, shared);
         if self.poller.as_ref().map(|poller| &poller.settings) != wanted.as_ref() {
             self.poller = wanted.and_then(|settings| {
@@ -23,8 +24,12 @@ impl Home {
                     clock: &shared.clock,
                     waker: &shared.waker,
                 };
-                let poller = Poller::start(settings, &self.place, &means);
-                poller.inspect_err(|error| tracing::warn!("{}", one_line(error))).ok()
+                let poller = Poller::start(settings, &self.place, &means).map_err(one_line);
+                self.no_way = poller.as_ref().err().cloned();
+                if let Some(why) = self.no_way.as_ref().filter(|why| said.as_ref() != Some(why)) {
+                    tracing::warn!(home = %self.place.home.display(), "nobody is told at once: {why}");
+                }
+                poller.ok()
             });
         }
         if let Some(mut poller) = self.poller.take() {

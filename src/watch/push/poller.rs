@@ -174,22 +174,24 @@ impl Around {
         }
     }
 
-    /// Notes whether OpenClaw took a message, for who looks.
-    fn note(&self, delivery: Option<Delivery>) {
+    /// Notes whether OpenClaw took a message, for who looks; says whether that is news.
+    fn note(&self, delivery: Option<Delivery>) -> bool {
         let target = &self.settings.rules.target;
         self.note_trouble(match delivery {
             Some(Delivery::Taken) => None,
             Some(Delivery::NotTaken) | None => Some(format!("OpenClaw took no message for {target}")),
-        });
+        })
     }
 
-    fn note_trouble(&self, now: Option<String>) {
+    fn note_trouble(&self, now: Option<String>) -> bool {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        if *trouble != now {
+        let is_news = *trouble != now;
+        if is_news {
             *trouble = now;
             drop(trouble);
             self.waker.wake();
         }
+        is_news
     }
 
     fn is_stopped(&self) -> bool {
@@ -318,8 +320,7 @@ impl Surroundings for Around {
             }
             (Way::Program, None) => Some(Delivery::NotTaken),
         };
-        self.note(delivery);
-        if delivery != Some(Delivery::Taken) {
+        if self.note(delivery) && delivery != Some(Delivery::Taken) {
             tracing::warn!(home = %self.place.home.display(), "OpenClaw took no message for {}; trying again", self.settings.rules.target);
         }
         delivery
