@@ -354,6 +354,27 @@ fn a_switch_needs_a_login_and_leaves_no_other_ones_token_in_the_config() {
     );
 }
 
+/// A much longer token stands in a small config: OpenClaw would take the new one for damaged.
+#[test]
+fn a_switch_that_is_refused_changes_nothing() {
+    let env = TestEnv::new();
+    let on = ["--enable-authz-notify", "true", "--token-in-config", "true"];
+    env.run(login("alice")).args(["--write-openclaw", "false"]).expect(0);
+    env.run(login("bob")).args(on).expect(0);
+    let mut config: Value = json5::from_str(&std::fs::read_to_string(env.config()).unwrap()).unwrap();
+    let vars = format!("/hooks/internal/entries/{HOOK}/env/SIGILUM_OWNER_TOKEN");
+    *config.pointer_mut(&vars).unwrap() = "t".repeat(4000).into();
+    env.write_config(config.to_string());
+    let before = record(&env);
+    let refused = env.run(["auth", "switch", "alice"]).expect(3);
+    assert!(refused.stderr.contains("it would shrink from "), "{}", refused.stderr);
+    assert_eq!(refused.step(), "add --force; or make the change with `openclaw config`");
+    assert_eq!(record(&env), before);
+    env.run(["auth", "switch", "alice", "--force"]).expect(0);
+    assert_eq!(record(&env)["namespace"], "alice");
+    assert_eq!(entry(&env).unwrap()["env"]["SIGILUM_NAMESPACE"], "alice");
+}
+
 /// A home of version 0.1.0: the first login or install takes over what the entry says, once, and shows it.
 #[test]
 fn what_version_0_1_0_kept_in_the_entry_is_taken_over_once_and_shown() {

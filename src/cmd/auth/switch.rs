@@ -52,7 +52,11 @@ pub fn run(args: &SwitchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         hold_lock: Duration::ZERO,
     };
     let edited = match entry {
-        Some(_) => Some(edit.run(&place, Some(&together))?),
+        Some(_) => {
+            // What is refused is refused before anything is noted.
+            edit.run(&place, None)?;
+            Some(edit.run(&place, Some(&together))?)
+        }
         None => None,
     };
     together.run()?;
