@@ -399,6 +399,21 @@ fn what_an_agent_put_into_the_home_does_not_cost_the_brokers_token() {
     }
 }
 
+/// Another login whose record cannot be read may be one that the secret signs for.
+#[test]
+fn a_signing_secret_that_another_login_may_use_stays() {
+    let Some(users) = ThreeUsers::new() else { return };
+    users.env.login().args(["--token-in-config", "false"]).expect(0);
+    users.env.write(".openclaw/.sigilum/owner-bob.json", "{ broken");
+    users.give_home();
+    let typed = ["--mode", "oss-local", "--api-url", "http://127.0.0.1:8787"];
+    let adopt = users.moves("adopt").args(["--namespace", "alice"]).args(typed);
+    let told = adopt.expect(0).stderr;
+    let secret = users.env.sigilum("jwt-secret");
+    let says = format!("{} stays, it may sign the tokens of bob: ", secret.display());
+    assert!(told.contains(&says) && secret.exists(), "{told}");
+}
+
 #[test]
 fn an_embedded_database_gets_a_new_signing_secret() {
     let Some(users) = ThreeUsers::new() else { return };

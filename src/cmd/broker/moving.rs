@@ -287,12 +287,18 @@ impl Move<'_> {
         (says.namespace == self.namespace()).then(|| self.from.config.clone())
     }
 
-    /// Whether another namespace's tokens are signed with the first home's own secret.
+    /// Whether another namespace's tokens are signed with the first home's own secret, or may be.
     fn others_use_the_secret(&self) -> Result<bool> {
         let all = record::namespaces(&self.from.sigilum_dir())?;
-        let others = all.iter().filter(|other| *other != self.namespace());
-        let records = others.filter_map(|other| record::read(&self.from.record_file(other)).ok().flatten());
-        let embedded = |record: Record| record.mode == Mode::OssLocal && record.source_home.is_none();
-        Ok(records.into_iter().any(embedded))
+        let uses = |other: &String| match record::read(&self.from.record_file(other)) {
+            Ok(record) => record.is_some_and(|record| record.mode == Mode::OssLocal && record.source_home.is_none()),
+            Err(error) => {
+                let secret = self.from.jwt_secret_file();
+                let why = format!("it may sign the tokens of {other}: {}", error.text());
+                output::warn(format_args!("{} stays, {why}", secret.display()));
+                true
+            }
+        };
+        Ok(all.iter().filter(|other| *other != self.namespace()).any(uses))
     }
 }
