@@ -72,7 +72,7 @@ impl EntryEdit<'_> {
                 replaces: self.replaces,
                 enable: match (self.enable, entry::find(ask.value)?) {
                     // The patch that its install printed is not in the config yet: this one says the same.
-                    (Enable::Preserve, None) if ask.by_hand => installed(place),
+                    (Enable::Preserve, None) if ask.by_hand.is_some() => installed(place),
                     (enable, _) => enable,
                 },
                 open_dir: &place.hook_dir(),

@@ -122,8 +122,8 @@ pub struct Ask<'a> {
     pub exists: bool,
     /// Why no owner token may be put into the config; `None` where one may.
     pub barred: Option<&'a str>,
-    /// Nothing of it will be written: a person puts it there by hand.
-    pub by_hand: bool,
+    /// Why nothing of it will be written: a person puts it there by hand.
+    pub by_hand: Option<&'a NotWritten>,
     /// A token must not be taken out but overwritten by a filler of the same length: the file must not shrink.
     pub keep_length: bool,
     /// With [`EditOptions::give_back`], the config's value as it would be without our edits.
@@ -173,7 +173,7 @@ impl fmt::Display for NotWritten {
 }
 
 /// How a person says that a config which cannot be written is to be left alone.
-pub const HOW_TO_LEAVE_IT: &str = "--token-in-config false says that no token belongs into it, OPENCLAW_NIX_MODE=1 that \
+const HOW_TO_LEAVE_IT: &str = "--token-in-config false says that no token belongs into it, OPENCLAW_NIX_MODE=1 that \
      nothing is to write it";
 
 impl NotWritten {
@@ -183,6 +183,14 @@ impl NotWritten {
             Self::ReadOnly(_) => "apply the patch where the config is made".to_owned(),
             Self::Included(_) => "apply the patch by hand, in the file that each part belongs to".to_owned(),
             Self::Unwritable(_) => format!("apply the patch where the config is made; {HOW_TO_LEAVE_IT}"),
+        }
+    }
+
+    /// The same where there is no patch, as a token is all that is wanted.
+    pub fn how_to_leave_it(&self) -> &'static str {
+        match self {
+            Self::Included(_) => "--token-in-config false says that no token belongs into it",
+            Self::ReadOnly(_) | Self::Unwritable(_) => HOW_TO_LEAVE_IT,
         }
     }
 }

@@ -225,7 +225,7 @@ impl ActionContext<'_> {
         };
         let (mut is_wanted, mut refused) = (false, None);
         let outcome = config::edit(self.place, &options, &mut |ask| {
-            refused = ask.barred.filter(|_| ask.by_hand).map(str::to_owned);
+            refused = ask.by_hand.cloned();
             // Deleted since it was looked at: waited for, never made.
             if ask.exists && snapshot::entry_of(ask.value, ask.barred)?.as_ref() == Some(planned) {
                 is_wanted = true;
@@ -237,7 +237,7 @@ impl ActionContext<'_> {
         // Where nothing can be written it is asked once more, for what a person may put there: no token.
         if let Some(why) = refused.filter(|_| is_wanted && !outcome.changed) {
             let what = format!("could not write the config, {why}: {}", self.place.config.display());
-            return Err(Error::new(ExitCode::Config, what).next(config::HOW_TO_LEAVE_IT));
+            return Err(Error::new(ExitCode::Config, what).next(why.how_to_leave_it()));
         }
         for note in &outcome.notes {
             tracing::info!(home = %self.place.home.display(), "{}", super::log::one_line(note));

@@ -586,6 +586,28 @@ fn a_filler_is_told_once() {
     assert_eq!(read(&env, "openclaw.json"), before);
 }
 
+/// A watcher's token belongs into a file that is included twice: the step is none of a config that nothing may write.
+#[test]
+fn a_watcher_that_no_edit_helps_says_what_does() {
+    let main = r#"{"hooks": {"internal": {"enabled": true, "entries": {
+        "sigilum-authz-notify": {"$include": "./entry.json"}, "other": {"$include": "./entry.json"}}}}}"#;
+    let older = crate::env::watching::token("another", "alice", 900, 3600);
+    let env = home(&[("openclaw.json", main)]);
+    let entry = serde_json::json!({"enabled": true, "env": {"SIGILUM_NAMESPACE": "alice", "SIGILUM_MODE": "oss-local",
+        "SIGILUM_API_URL": "http://127.0.0.1:8787", "SIGILUM_OWNER_TOKEN": older}});
+    env.write(".openclaw/entry.json", entry.to_string());
+    env.login().args(["--write-openclaw", "false", "--force"]).expect(0);
+    env.record_choice(Some(true));
+    let once = env.run(["watch", "--once"]).expect(3);
+    let why = "could not write the config, several places include the file that it belongs to: ";
+    assert!(once.stderr.contains(why), "{once:#?}");
+    let step = "--token-in-config false says that no token belongs into it home=";
+    assert!(once.step().starts_with(step), "{once:#?}");
+    env.login().args(["--token-in-config", "false"]).expect(0);
+    let once = env.run(["watch", "--once"]).expect(0);
+    assert!(!once.stderr.contains("next: "), "{once:#?}");
+}
+
 /// H6: a config that leads into a store which this user cannot write.
 #[test]
 fn a_link_into_a_read_only_store() {

@@ -109,13 +109,13 @@ impl Plan {
             self.baseline = self.baseline(place)?;
         }
         let undone = if options.give_back { Some(self.undone()?) } else { None };
-        let (seen, barred, by_hand) = (self.seen.clone(), self.barred.clone(), self.not_written.is_some());
+        let (seen, barred, by_hand) = (self.seen.clone(), self.barred.clone(), self.not_written.clone());
         let mut ask = |keep_length| {
             want(&Ask {
                 value: seen.value(),
                 exists: seen.exists(),
                 barred: barred.as_deref(),
-                by_hand,
+                by_hand: by_hand.as_ref(),
                 keep_length,
                 undone: undone.as_ref().map(|(value, _)| value),
                 certain: undone.as_ref().is_some_and(|(_, certain)| *certain),

@@ -617,8 +617,8 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "watch::actions",
-        "config::HOW_TO_LEAVE_IT",
-        Test("a_link_into_a_read_only_store"),
+        "why.how_to_leave_it()",
+        Test("a_watcher_that_no_edit_helps_says_what_does"),
     ),
     Site("watch::log", r#""export RUST_LOG=info"#, Case("a filter that is none")),
     Site("watch::watcher_lock", r#"format!("kill"#, Case("another watcher")),
