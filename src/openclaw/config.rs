@@ -325,12 +325,18 @@ pub fn undo_record(place: &OpenClawHome) -> Result<Undo> {
 }
 
 /// The other configs of a home, those in it and those elsewhere: files that bear our edits, still name us, and are no part
-/// of its config in force. Of a slip, or of an `OPENCLAW_CONFIG_PATH` of another time.
+/// of its config in force. Of a slip, or of an `OPENCLAW_CONFIG_PATH` of another time. One that cannot be read may name us.
+///
+/// Where the config in force cannot be read, what it includes counts as others.
 pub fn others(place: &OpenClawHome) -> Result<(Vec<OpenClawHome>, Vec<OpenClawHome>)> {
-    let here = read(place)?.map(|config| config.files).unwrap_or_default();
-    let names_us = |file: &PathBuf| {
-        let bytes = fs::read_capped(file, json5_edit::MAX_BYTES as u64).ok().flatten();
-        bytes.is_some_and(|bytes| String::from_utf8_lossy(&bytes).contains(HOOK))
+    let own = || std::fs::canonicalize(&place.config).unwrap_or_else(|_| place.config.clone());
+    let here = match read(place) {
+        Ok(config) => config.map_or_else(Vec::new, |config| config.files),
+        Err(_) => vec![own()],
+    };
+    let names_us = |file: &PathBuf| match fs::read_capped(file, json5_edit::MAX_BYTES as u64) {
+        Ok(bytes) => bytes.is_some_and(|bytes| String::from_utf8_lossy(&bytes).contains(HOOK)),
+        Err(_) => true,
     };
     let undo = undo_record(place)?;
     let files = undo.files().map(PathBuf::from).filter(|file| !here.contains(file));

@@ -707,6 +707,33 @@ fn a_logout_names_another_config_that_holds_the_token() {
     assert!(!holds(&outside));
 }
 
+/// A config that cannot be read hides no other one, and one elsewhere may hold the token.
+#[test]
+fn a_logout_beside_a_broken_config_looks_at_the_others() {
+    let env = TestEnv::new();
+    let (inside, outside) = (env.openclaw().join("a.json"), env.home().join("b.json"));
+    env.login().expect(0);
+    for config in [&inside, &outside] {
+        let flags = ["--token-in-config", "true", "--enable-authz-notify", "true"];
+        let login = env.login().args(flags);
+        login.args(["--config".as_ref(), config.as_os_str()]).expect(0);
+    }
+    for broken in [&env.config(), &outside] {
+        std::fs::write(broken, "{ broken").unwrap();
+    }
+    let told = env.run(["auth", "logout"]).expect(0).stderr;
+    assert!(!std::fs::read_to_string(&inside).unwrap().contains("eyJ"), "{told}");
+    assert!(told.contains("may still stand in openclaw.json: "), "{told}");
+    // What can be read, and does not name us, is nobody's.
+    assert!(!told.contains("b.json"), "{told}");
+    std::fs::remove_file(&outside).unwrap();
+    std::fs::create_dir(&outside).unwrap();
+    env.login().args(["--write-openclaw", "false"]).expect(0);
+    let told = env.run(["auth", "logout"]).expect(0).stderr;
+    let may = format!("the token may still stand in {}: ", outside.display());
+    assert!(told.contains(&may), "{told}");
+}
+
 #[test]
 fn no_live_token_is_left_behind_unsaid() {
     let env = TestEnv::new();

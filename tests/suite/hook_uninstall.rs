@@ -800,6 +800,44 @@ fn a_config_elsewhere_is_not_taken_for_the_homes_own() {
     assert_eq!(std::fs::read_to_string(config).unwrap(), "{}");
 }
 
+/// Another config is told with what is wrong with it, and where nothing is written with what it needs.
+#[test]
+fn why_our_part_stays_in_another_config_is_told() {
+    let env = TestEnv::new();
+    env.login().expect(0);
+    env.run(["hook", "install"]).expect(0);
+    let other = env.openclaw().join("other.json");
+    env.login().args(["--config".as_ref(), other.as_os_str()]).expect(0);
+    let good = std::fs::read_to_string(&other).unwrap();
+    let handler = env.openclaw().join("hooks").join(HOOK).join("handler.js");
+    let step = "mend that and run the command again; or add --force where OpenClaw does not read it any more";
+    let break_it = || std::fs::write(&other, format!("{good} }}")).unwrap();
+    let hide_it = || {
+        std::fs::remove_file(&other).unwrap();
+        std::fs::create_dir(&other).unwrap();
+    };
+    for (fault, why) in [
+        (&break_it as &dyn Fn(), "nothing more was expected"),
+        (&hide_it, "not a regular file"),
+    ] {
+        fault();
+        let refused = env.run(["hook", "uninstall"]).expect(3);
+        let says = format!("could not remove our part from {}: could not ", other.display());
+        let told = &refused.stderr;
+        assert!(told.contains(&says) && told.contains(why), "{told}");
+        assert!(refused.step() == step && handler.exists(), "{told}");
+    }
+    std::fs::remove_dir(&other).unwrap();
+    std::fs::write(&other, &good).unwrap();
+    let nix = env.run(["hook", "uninstall"]).env("OPENCLAW_NIX_MODE", "1").expect(0);
+    let says = format!("{} still needs a change: OPENCLAW_NIX_MODE is set", other.display());
+    assert!(nix.stderr.contains(&says) && !handler.exists(), "{}", nix.stderr);
+    assert_eq!(std::fs::read_to_string(&other).unwrap(), good);
+    break_it();
+    env.run(["hook", "uninstall"]).expect(3);
+    env.run(["hook", "uninstall", "--force"]).expect(0);
+}
+
 /// A login with the wrong `--config` is a common slip.
 #[test]
 fn configs_of_one_home_are_cleaned_one_after_the_other() {

@@ -7,7 +7,7 @@ use crate::cmd::output::{self, write_line};
 use crate::cmd::owner;
 use crate::cmd::together::Together;
 use crate::env::Env;
-use crate::error::{ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
 use crate::openclaw::config::{self, EditOptions};
@@ -146,20 +146,21 @@ fn take_out_of_others(
     together: &Together<'_>,
     out: &mut dyn Write,
 ) -> bool {
+    // Where the record of edits cannot be read, its scrubbing says so.
     let (others, elsewhere) = config::others(place).unwrap_or_default();
     let mut any = false;
     for other in &others {
         match take_out(namespace, args.force, other, together, out) {
             Ok(had) => any |= had,
-            Err(error) => output::warn(format_args!(
-                "the token may still stand in {}: {error}",
-                other.config.display()
-            )),
+            Err(error) => tell_that_it_may_stand(other, &error),
         }
     }
     let holds = |other: &&OpenClawHome| {
-        let entry = context::entry(other).ok().flatten();
-        let says = entry.and_then(|entry| claims::inspect(&entry.token()?).ok());
+        let entry = context::entry(other).inspect_err(|error| tell_that_it_may_stand(other, error));
+        let says = entry
+            .ok()
+            .flatten()
+            .and_then(|entry| claims::inspect(&entry.token()?).ok());
         says.is_some_and(|says| says.namespace == namespace)
     };
     for other in elsewhere.iter().filter(holds) {
@@ -172,6 +173,11 @@ fn take_out_of_others(
         ));
     }
     any
+}
+
+fn tell_that_it_may_stand(other: &OpenClawHome, error: &Error) {
+    let config = other.config.display();
+    output::warn(format_args!("the token may still stand in {config}: {error}"));
 }
 
 /// Takes the token out of openclaw.json; says whether there was one to take out.

@@ -189,8 +189,8 @@ impl<'a> Removal<'a> {
         })
     }
 
-    /// Those of the other configs in the home; and one that our part cannot be taken out of as of a config, as it is a
-    /// part of another one.
+    /// Those of the other configs in the home; and one that our part cannot be taken out of as of a config: it is a part
+    /// of another one, or broken.
     fn of_others(
         args: &'a HookUninstallArgs,
         others: &'a [OpenClawHome],
@@ -202,7 +202,10 @@ impl<'a> Removal<'a> {
             let in_entry = secrets.add_config(other).unwrap_or_default();
             let removal = Self::new(args, other, lock, in_entry)?;
             match removal.edit(true) {
-                Ok((outcome, _)) if !outcome.files.is_empty() => removals.push(removal),
+                // What is not written is told, as of the config itself.
+                Ok((outcome, _)) if !outcome.files.is_empty() || outcome.not_written.is_some() => {
+                    removals.push(removal);
+                }
                 _ => part = Some(other),
             }
         }
@@ -212,11 +215,17 @@ impl<'a> Removal<'a> {
     /// Files that go under an entry that stays block every reload: so it is with a config that this command does not name,
     /// and which another home may use. Where one was named, our part goes out of that, so that they can be named one after
     /// the other.
-    fn leave_files_to(&self, left: &OpenClawHome, others: &[Removal<'_>], out: &mut dyn Write) -> Result<Error> {
+    fn leave_files_to(&self, left: &'a OpenClawHome, others: &[Removal<'_>], out: &mut dyn Write) -> Result<Error> {
         if self.args.place.config.is_some() {
             let (outcome, notes) = self.edit(false)?;
             tell_of_config(&outcome, &notes, self.place, out)?;
             take_out_of_others(others, out)?;
+        }
+        let removal = Self::new(self.args, left, self.lock, false);
+        if let Err(broken) = removal.and_then(|removal| removal.edit(true)) {
+            let what = format!("could not remove our part from {}", left.config.display());
+            let step = "mend that and run the command again; or add --force where OpenClaw does not read it any more";
+            return Ok(Error::new(ExitCode::Config, what).because(broken).next(step));
         }
         let what = format!(
             "could not remove our part from {}: it is no part of the config {}",

@@ -452,6 +452,11 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::hook::uninstall",
+        "step)",
+        Test("why_our_part_stays_in_another_config_is_told"),
+    ),
+    Site(
+        "cmd::hook::uninstall",
         "{step}",
         Test("what_openclaw_installed_is_openclaws_to_remove"),
     ),
