@@ -148,7 +148,12 @@ impl Called {
         // Another user's command: the home is theirs, but what was said of the owner is meant there too.
         let is_anothers = program == Some("sudo") && words.next() == Some("-u");
         if is_anothers {
-            program = words.nth(1);
+            // A blank for their name has several words.
+            let user = words.next().unwrap_or_default();
+            if user.starts_with('<') && !user.ends_with('>') {
+                words.find(|word| word.ends_with('>'));
+            }
+            program = words.next();
         }
         let name = words.next().unwrap_or_default();
         let logs_in = [" auth login", " auth refresh"]
@@ -161,6 +166,7 @@ impl Called {
                 "--config" => name != "watch",
                 "--gateway-admin-url" | "--gateway-data-dir" => name == "service",
                 "--api-url" | "--token-file" => logs_in,
+                "--namespace" if is_anothers && (name == "authz" || command.contains(" auth show")) => true,
                 _ => logs_in || name == "service",
             },
             _ => false,
@@ -335,6 +341,10 @@ mod tests {
             (
                 "sudo -u broker sigilum-authz-notify auth login",
                 "sudo -u broker sigilum-authz-notify auth login --namespace alice --api-url http://127.0.0.1:9",
+            ),
+            (
+                "sudo -u <the broker's user> sigilum-authz-notify authz reject --all --yes",
+                "sudo -u <the broker's user> sigilum-authz-notify authz reject --all --yes --namespace alice",
             ),
             (
                 "sudo -u broker sigilum-authz-notify doctor --fix --openclaw-home /x",

@@ -31,8 +31,8 @@ pub use socket::{SocketFile, bind_for_all};
 pub use temp::Temp;
 pub use temp_name::{KEPT_PREFIX, is_temp_name};
 pub use trust::{
-    chmod, is_loose_folder, is_open_without_modes, may_chmod, others_can_write, quoted, refuse_anothers_file,
-    refuse_anothers_program, refuse_program_not_of_root, trust_all_writers,
+    chmod, is_loose_folder, is_open_without_modes, make_roots, may_chmod, others_can_write, quoted,
+    refuse_anothers_file, refuse_anothers_program, refuse_program_not_of_root, trust_all_writers,
 };
 
 use crate::error::{Error, ExitCode, OrFail, Result};

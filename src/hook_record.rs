@@ -274,18 +274,45 @@ pub fn read(path: &Path) -> Result<Option<HookRecord>> {
     })
 }
 
-/// What to do about a record that somebody else may have written.
+/// What to do about a record that somebody else may have written: nothing in it is in the command.
 pub fn anew(path: &Path) -> String {
     let remove = fs::removal(path);
-    format!("look at it, then make it anew, with senders and groups: {remove} && sigilum-authz-notify hook install")
+    format!(
+        "look at it, then make it anew, with senders, groups and broker: {remove} && sigilum-authz-notify hook install"
+    )
 }
 
-/// How a record that cannot be used is replaced: nothing else has what was chosen in it, such as who reads the notice.
+/// How a record that cannot be used is replaced: nothing else has what was chosen in it, such as who reads the notice. Its
+/// broker goes on, where the file is this user's own: without it the next login would be here, where agents read it.
 pub fn install_anew(path: &Path) -> String {
-    format!(
-        "{} && sigilum-authz-notify hook install; give --senders, --deciders and --notify again, which are lost with it",
-        fs::removal(path)
-    )
+    let remove = fs::removal(path);
+    let bytes = fs::read_private_of(path, MAX_BYTES, rustix::process::geteuid().as_raw());
+    let socket = bytes
+        .ok()
+        .flatten()
+        .and_then(|bytes| socket_in(&String::from_utf8_lossy(&bytes)));
+    match socket {
+        Some(socket) => format!(
+            "{remove} && sigilum-authz-notify hook install --broker {}; give --senders, --deciders, --notify, --proxy, \
+             --ca-file and --from-env again, which are lost with it",
+            fs::quoted(&socket)
+        ),
+        None => format!(
+            "{remove} && sigilum-authz-notify hook install; give --broker, --senders, --deciders, --notify, --proxy, \
+             --ca-file and --from-env again, which are lost with it"
+        ),
+    }
+}
+
+/// The broker's socket, as a text names it that is no record any more.
+fn socket_in(text: &str) -> Option<PathBuf> {
+    let signs = ["\"broker\"", "\"socket\"", ":"];
+    let value = signs
+        .iter()
+        .try_fold(text, |rest, sign| Some(rest.split_once(sign)?.1))?;
+    let socket: String = serde_json::Deserializer::from_str(value).into_iter().next()?.ok()?;
+    let is_path = socket.starts_with('/') && !socket.contains(|c: char| c.is_control());
+    is_path.then(|| PathBuf::from(socket))
 }
 
 /// Replaces the record.

@@ -5,8 +5,9 @@ use serde_json::Value;
 
 /// What stands in their place.
 pub const HIDDEN: &str = "<hidden>";
-/// What stands in the place of a path of the broker's folder, as what only a person knows does in a command.
-pub const FOLDER: &str = "<the broker's folder>";
+/// What stands in the place of a path of the broker's folder, as what only a person knows does in a command. A shell takes
+/// it in quotes and without.
+pub const FOLDER: &str = "<folder of the broker>";
 
 /// A shorter one is no secret, and could be a part of any word.
 const SHORTEST: usize = 8;
@@ -100,7 +101,7 @@ mod tests {
         });
         let wanted = json!({
             "id": 7, "a": ["x <hidden>, y", "eyJ", "a short one"], "<hidden>": true,
-            "b": {"c": "<hidden>, at <the broker's folder>/.sigilum and <the broker's folder>"},
+            "b": {"c": "<hidden>, at <folder of the broker>/.sigilum and <folder of the broker>"},
         });
         assert_eq!(hide.redacted(line), wanted);
     }

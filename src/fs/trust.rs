@@ -37,9 +37,11 @@ pub(super) fn refuse_open_to_others(folder: &Folder) -> Result<()> {
 /// Refuses a program that a record names, if somebody else than root and ourselves could have put it there, or could
 /// change it.
 pub fn refuse_anothers_program(path: &Path) -> Result<()> {
-    refuse_anothers(path, Trusted { owner: None }, || {
+    let refused = refuse_anothers(path, Trusted { owner: None }, || {
         format!("could not trust the program: {}", path.display())
-    })
+    });
+    refused
+        .map_err(|error| error.told(|step| step.replace(OWN_FOLDER, "use a program that only you and root can change")))
 }
 
 /// The same of a file that another program keeps, as this user or as the user whose home it is in.
@@ -80,14 +82,51 @@ pub fn refuse_program_not_of_root(path: &Path) -> Result<()> {
     let real = path.canonicalize().or_fail(ExitCode::Failure, what)?;
     for (at, part) in real.ancestors().enumerate() {
         let stat = rustix::fs::stat(part).or_fail(ExitCode::Failure, what)?;
-        let sticky = at > 1 && permissions(&stat) & 0o1000 != 0;
-        let open = permissions(&stat) & 0o022 != 0 && !sticky && !(stat.st_gid == 0 && permissions(&stat) & 0o002 == 0);
-        if stat.st_uid != 0 || open {
+        if stat.st_uid != 0 || is_open_beside_root(&stat, at > 1) {
             let why = format!("{} is not root's alone", part.display());
             return Err(Error::new(ExitCode::Failure, what()).because(anyhow::Error::msg(why)));
         }
     }
     Ok(())
+}
+
+/// Whether its mode lets others than root change it. `is_above`: it is a folder in which the sticky bit helps.
+fn is_open_beside_root(stat: &Stat, is_above: bool) -> bool {
+    let mode = permissions(stat);
+    let is_roots_group = stat.st_gid == 0 && mode & 0o002 == 0;
+    mode & 0o022 != 0 && !(is_above && mode & 0o1000 != 0) && !is_roots_group
+}
+
+/// The commands after which only root can change a program that is to be in this folder, and `program` in it where that
+/// is given.
+pub fn make_roots(folder: &Path, program: Option<&Path>) -> Vec<String> {
+    let real = folder.canonicalize().ok();
+    let there = real
+        .as_deref()
+        .or_else(|| folder.ancestors().find(|part| part.is_dir()));
+    let folders = there.into_iter().flat_map(Path::ancestors).enumerate();
+    let folders = folders.map(|(at, part)| (part, at > 0 || real.is_none()));
+    let mut parts: Vec<_> = program
+        .map(|program| (program, false))
+        .into_iter()
+        .chain(folders)
+        .collect();
+    // From above: who can change a folder can change what is in it.
+    parts.reverse();
+    let mut commands = Vec::new();
+    for (part, is_above) in parts {
+        let Ok(stat) = rustix::fs::stat(part) else { continue };
+        if stat.st_uid != 0 {
+            commands.push(format!("sudo chown root {}", quoted(part)));
+        }
+        if is_open_beside_root(&stat, is_above) {
+            commands.push(format!("sudo chmod go-w {}", quoted(part)));
+        }
+    }
+    if real.is_none() {
+        commands.push(format!("sudo mkdir -p {}", quoted(folder)));
+    }
+    commands
 }
 
 /// The same of a folder that is not there yet, by what it would be made in: a refusal is to leave nothing behind.
@@ -155,10 +194,12 @@ fn way_out(path: &Path, mode: Option<(u32, u32)>) -> String {
             };
             format!("chmod {who}-w {}", quoted(path))
         }
-        _ => "use a folder of your own, or, if you trust everybody who can write there: export SIGILUM_TRUST_HOME=1"
-            .to_owned(),
+        _ => format!("{OWN_FOLDER}, or, if you trust everybody who can write there: export SIGILUM_TRUST_HOME=1"),
     }
 }
+
+/// What this user can do where somebody else's folder is in the way.
+const OWN_FOLDER: &str = "use a folder of your own";
 
 /// A `chmod 700` of this path, where this user may do that; else a look at whose it is.
 pub fn chmod(command: &str, path: &Path) -> String {

@@ -1,7 +1,7 @@
 //! Three users on one machine: root, the OpenClaw gateway's user with a home, and a broker's user with a folder.
 
 use super::watching::CONFIG;
-use super::{BROKER, Run, STRANGER, TestEnv, copy_binary};
+use super::{BROKER, Output, Run, STRANGER, TestEnv, command_of, copy_binary};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -78,6 +78,17 @@ impl ThreeUsers {
             .by_user(STRANGER, &[STRANGER])
     }
 
+    /// The command of the step that was told last, as it is printed; `sudo` is one that runs our copy as whom it says.
+    pub fn carry_out(&self, said: &Output) -> Run {
+        self.shell(command_of(said.step()))
+    }
+
+    /// A line of root's.
+    pub fn shell(&self, line: &str) -> Run {
+        sudo_of(&self.env, &self.binary);
+        self.env.shell(line)
+    }
+
     /// A command of the broker's user.
     pub fn broker(&self, args: &str) -> Run {
         let run = self.root(args);
@@ -86,6 +97,24 @@ impl ThreeUsers {
             .cwd(&self.state)
             .by_user(BROKER, &[BROKER])
     }
+}
+
+/// A `sudo` in `~/bin` of a person who is root: with `-u` another user, by a name or `#` and a number; our program is this
+/// copy, which every user can run.
+pub fn sudo_of(env: &TestEnv, binary: &Path) {
+    let script = format!(
+        "#!/bin/sh
+if [ \"$1\" = -u ]; then
+    case $2 in '#'*) user=${{2#?}} ;; *) user=$(id -u \"$2\") ;; esac
+    shift 2
+fi
+[ \"$1\" != sigilum-authz-notify ] || {{ shift; set -- '{}' \"$@\"; }}
+[ -z \"$user\" ] || set -- setpriv --reuid=\"$user\" --regid=\"$user\" --clear-groups \"$@\"
+exec \"$@\"
+",
+        binary.display()
+    );
+    chmod(env.write("bin/sudo", script), 0o755);
 }
 
 /// Sets a file's permissions.

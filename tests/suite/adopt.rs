@@ -2,7 +2,7 @@
 //! users: only root can try.
 
 use crate::env::local_api::{FakeCheckout, JWT_SECRET};
-use crate::env::planted::{API, LINKS, PLANTS, TYPED};
+use crate::env::planted::{API, LINKS, PLANTS, TYPED, VICTIM};
 use crate::env::three_users::{ThreeUsers, chmod, give};
 use crate::env::watching::managed_token;
 use crate::env::{self, BROKER, Output, STRANGER};
@@ -205,6 +205,110 @@ fn what_is_to_be_made_anew_is_its_users() {
         let home = format!("--openclaw-home {}", users.env.openclaw().display());
         assert!(told.contains(&step) && told.contains(&home), "{told}");
     }
+}
+
+/// The flags stand before the words behind the command.
+#[test]
+fn a_record_that_cannot_be_read_is_made_anew_by_the_step() {
+    let Some((users, token)) = logged_in() else { return };
+    let hook = users.env.sigilum("hook.json");
+    fs::write(&hook, r#"{"broker": {"socket": "/agents.sock", "uid": 1},"#).unwrap();
+    let told = users.moves("adopt").args(TYPED).expect(1);
+    let step = format!(
+        " hook install --openclaw-home {}; give --broker, ",
+        users.env.openclaw().display()
+    );
+    // What an agent may have written is in no command.
+    assert!(
+        told.step().contains(&step) && !told.step().contains("agents.sock"),
+        "{told:#?}"
+    );
+    users.carry_out(&told).expect(0);
+    assert_eq!(fs::metadata(&hook).unwrap().uid(), STRANGER);
+    users.moves("adopt").args(TYPED).expect(0);
+    assert!(holds(&users.state, &token) && !holds(&users.env.openclaw(), &token));
+}
+
+#[test]
+fn root_moves_with_all_that_was_typed() {
+    let Some((users, token)) = logged_in() else { return };
+    let typed = [
+        "--namespace",
+        "alice",
+        "--trust-loopback",
+        "false",
+        "--token-command",
+        "",
+    ];
+    let run = users
+        .root("broker")
+        .args(["adopt".as_ref(), users.env.openclaw().as_os_str()]);
+    let run = run.args(TYPED).args(typed).env("STATE_DIRECTORY", &users.state);
+    let told = run.by_user(STRANGER, &[STRANGER]).expect(2);
+    users.carry_out(&told).expect(0);
+    assert!(holds(&users.state, &token));
+    let told = users
+        .moves("release")
+        .args(["--namespace", "alice"])
+        .by_user(BROKER, &[BROKER])
+        .expect(2);
+    assert!(told.step().ends_with(" --namespace alice"), "{told:#?}");
+    users.carry_out(&told).expect(0);
+    assert!(!holds(&users.state, &token));
+}
+
+/// A home that asks a broker takes no login before it asks none.
+#[test]
+fn where_the_broker_has_no_login_either_the_home_takes_one_by_the_step() {
+    for left in ["owner-token-alice.jwt", "owner-alice.json"] {
+        let Some((users, token)) = logged_in() else { return };
+        users.moves("adopt").args(TYPED).expect(0);
+        let hook = users.env.sigilum("hook.json");
+        let mut record: Value = serde_json::from_slice(&fs::read(&hook).unwrap()).unwrap();
+        record["broker"] = json!({"socket": "/nowhere.sock", "uid": BROKER});
+        fs::write(&hook, record.to_string()).unwrap();
+        for name in ["owner-token-alice.jwt", "owner-alice.json"] {
+            if name == left || left == "owner-alice.json" {
+                fs::remove_file(users.kept(name)).unwrap();
+            }
+        }
+        let told = users.moves("release").expect(4);
+        // Which kind of login that is to be, it says itself.
+        let login = users.carry_out(&told).output();
+        assert!(
+            login.code == 4 && login.step().contains(" auth login --mode "),
+            "{told:#?} {login:#?}"
+        );
+        let words = "auth login --mode managed --namespace alice --owner-token-stdin --no-check --print-token false";
+        let login = users.gateway(words).args(["--api-url", API]);
+        login.stdin(token).expect(0);
+    }
+}
+
+/// Nobody is trusted by root's word in another user's home.
+#[test]
+fn a_home_below_another_users_folder_is_moved_first() {
+    let Some((users, token)) = logged_in() else { return };
+    let (home, theirs) = (users.env.openclaw(), users.env.home().join("theirs"));
+    fs::create_dir(&theirs).unwrap();
+    give(&theirs, VICTIM);
+    chmod(&theirs, 0o755);
+    fs::rename(&home, theirs.join("oc")).unwrap();
+    let adopt = |home: &Path| {
+        let run = users
+            .root("broker")
+            .args(["adopt".as_ref(), home.as_os_str()])
+            .args(TYPED);
+        run.args(["--state".as_ref(), users.state.as_os_str()])
+    };
+    let told = adopt(&theirs.join("oc")).env("SIGILUM_TRUST_HOME", "1").expect(1);
+    assert_eq!(
+        told.step(),
+        "move it to where only root and its user can write, and name it there"
+    );
+    fs::rename(theirs.join("oc"), &home).unwrap();
+    adopt(&home).expect(0);
+    assert!(holds(&users.state, &token));
 }
 
 /// However the home is written: a link that its user put there leads nowhere.

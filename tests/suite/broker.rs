@@ -368,6 +368,108 @@ fn its_unit_names_a_program_that_only_root_can_write() {
     assert!(print("sysusers").stdout.contains("u sigilum-authz-notify - "));
 }
 
+/// The system's folder is this one there.
+fn in_the_systems_folder(run: env::Run, folder: &std::path::Path) -> env::Run {
+    let script = r#"mount --bind "$0" /usr/local/bin && exec "$@""#;
+    run.under("unshare", ["--mount", "sh", "-c", script, folder.to_str().unwrap()])
+}
+
+/// What others can change is named, and is root's after the step: the system's folder, and the program in it.
+#[test]
+fn where_the_systems_folder_is_not_roots_the_step_makes_it_so() {
+    if !env::can_be_others() {
+        return;
+    }
+    let house = House::new();
+    let folder = house.env.home().join("of the system");
+    std::fs::create_dir(&folder).unwrap();
+    let there = std::path::Path::new("/usr/local/bin/sigilum-authz-notify");
+    if in_the_systems_folder(house.env.run_program("true".as_ref(), [""; 0]), &folder)
+        .output()
+        .code
+        != 0
+    {
+        eprintln!("SKIPPED: nothing can be mounted here");
+        return;
+    }
+    let theirs = house.env.home().join("theirs");
+    let open = |path: &std::path::Path, uid| {
+        std::os::unix::fs::lchown(path, Some(uid), Some(50)).unwrap();
+        chmod(path, 0o775);
+    };
+    for (program, is_link) in [(theirs.as_path(), false), (there, false), (theirs.as_path(), true)] {
+        let in_folder = folder.join("sigilum-authz-notify");
+        let _ = std::fs::remove_file(&in_folder);
+        let file = if program == there { &in_folder } else { &theirs };
+        env::copy_binary(file);
+        open(file, env::STRANGER);
+        open(&folder, if is_link { 0 } else { env::STRANGER });
+        if is_link {
+            std::os::unix::fs::symlink(&theirs, &in_folder).unwrap();
+        }
+        let print = house
+            .env
+            .run_program(program, ["broker", "run", "--print-unit", "systemd"]);
+        let refused = in_the_systems_folder(print.args(["--allow-uid", "openclaw"]), &folder).expect(1);
+        assert_eq!(
+            refused.step().contains("sudo chown root /usr/local/bin "),
+            !is_link,
+            "{refused:#?}"
+        );
+        assert!(
+            refused.step().contains("sudo chmod go-w /usr/local/bin "),
+            "{refused:#?}"
+        );
+        env::three_users::sudo_of(&house.env, env::BINARY.as_ref());
+        let step = refused.step().replace("<the same flags>", "--allow-uid openclaw");
+        let unit = in_the_systems_folder(house.env.shell(&step), &folder).expect(0).stdout;
+        assert!(
+            unit.contains(&format!("ExecStart={} broker run ", there.display())),
+            "{unit}"
+        );
+    }
+}
+
+/// Who trusts whoever can write there says so to the broker too.
+#[test]
+fn a_broker_trusts_whom_its_user_trusts() {
+    if !env::can_be_others() {
+        return;
+    }
+    let house = House::new();
+    let theirs = house.env.home().join("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    std::os::unix::fs::lchown(&theirs, Some(env::STRANGER), Some(env::STRANGER)).unwrap();
+    let (state, program) = (theirs.join("state"), theirs.join("sigilum-authz-notify"));
+    let socket = house.socket();
+    std::fs::rename(house.state(), &state).unwrap();
+    env::copy_binary(&program);
+    let args = [
+        "broker",
+        "run",
+        "--socket",
+        socket.to_str().unwrap(),
+        "--state",
+        state.to_str().unwrap(),
+    ];
+    let offers = ", or, if you trust everybody who can write there: export SIGILUM_TRUST_HOME=1";
+    for (program, what) in [
+        (env::BINARY, "use a folder of your own"),
+        (
+            program.to_str().unwrap(),
+            "use a program that only you and root can change",
+        ),
+    ] {
+        let refused = house.env.run_program(program.as_ref(), args).expect(1);
+        assert_eq!(refused.step(), format!("{what}{offers}"));
+        let step = env::command_of(refused.step());
+        let run = house
+            .env
+            .shell(&format!("{step}\nexec {program} {}", shell_words::join(args)));
+        Broker::started(house.socket(), run.into_command()).stop();
+    }
+}
+
 #[test]
 fn it_takes_the_socket_that_a_service_manager_made() {
     let house = House::new();

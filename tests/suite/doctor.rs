@@ -425,7 +425,7 @@ fn home_and_files() {
             state: "fail",
             code: 1,
             text: "somebody else may have written this file, others may write to it (mode 0666): ~/.openclaw/.sigilum/hook.json",
-            next: "look at it, then make it anew, with senders and groups: rm ~/.openclaw/.sigilum/hook.json && \
+            next: "look at it, then make it anew, with senders, groups and broker: rm ~/.openclaw/.sigilum/hook.json && \
                    sigilum-authz-notify hook install",
             after: Gone,
             set_up: |home| home.chmod(".sigilum/hook.json", 0o666),

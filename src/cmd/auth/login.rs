@@ -51,11 +51,7 @@ pub fn run(args: &LoginArgs, action: Action, env: &Env, out: &mut dyn Write) -> 
         .next("leave out --token-only, or --print-token false"));
     }
     let place = place(&args.place, env)?;
-    let words = match action {
-        Action::Login => "auth login",
-        Action::Refresh => "auth refresh",
-    };
-    remote::refuse(&place, env, "store a token here", words)?;
+    remote::refuse(&place, env, "store a token here", &words(args, action))?;
     place.refuse_to_hide_an_older()?;
     let login = prepare(args, action, env, &place)?;
     if args.dry_run {
@@ -85,6 +81,36 @@ pub fn run(args: &LoginArgs, action: Action, env: &Env, out: &mut dyn Write) -> 
         }
     }
     Ok(ExitCode::Ok)
+}
+
+/// The command as the broker's user types it: what was typed for this home is not meant there, and a token is in no step.
+fn words(args: &LoginArgs, action: Action) -> String {
+    let words = match action {
+        Action::Login => "auth login",
+        Action::Refresh => "auth refresh",
+    };
+    let values = [
+        ("--mode", args.owner.mode.map(|mode| mode.as_str().to_owned())),
+        ("--email", args.email.clone()),
+        ("--ttl-seconds", args.ttl_seconds.map(|seconds| seconds.to_string())),
+        ("--trust-loopback", args.trust_loopback.map(|trusts| trusts.to_string())),
+    ];
+    let switches = [
+        (
+            "--owner-token-stdin",
+            args.owner_token_stdin || args.owner_token.is_some(),
+        ),
+        ("--no-check", args.no_check),
+        ("--force", args.force),
+    ];
+    let values = values
+        .into_iter()
+        .filter_map(|(flag, value)| Some(format!(" {flag} {}", shell_words::quote(&value?))));
+    let switches = switches
+        .into_iter()
+        .filter(|(_, is_on)| *is_on)
+        .map(|(flag, _)| format!(" {flag}"));
+    words.to_owned() + &values.chain(switches).collect::<String>()
 }
 
 /// A login that has passed every check that can be made before anything changes.

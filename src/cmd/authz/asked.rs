@@ -21,6 +21,8 @@ pub struct Asked<'a> {
     pub decision: Decision,
     /// About which requests.
     pub args: &'a TargetArgs,
+    /// About everything that waits.
+    pub all: bool,
     /// Seconds that an approval is to last.
     pub time: Option<i64>,
     /// Also where nobody runs who would end it.
@@ -33,6 +35,7 @@ impl<'a> Asked<'a> {
         Self {
             decision,
             args,
+            all: false,
             time: None,
             even_without_watcher: false,
         }
@@ -62,8 +65,11 @@ impl<'a> Asked<'a> {
     fn words(&self) -> String {
         let named = self.args.service.iter().zip(&self.args.key);
         let named = named.flat_map(|(service, key)| ["--service", service, "--key", key]);
-        let words = shell_words::join(self.args.ids.iter().map(String::as_str).chain(named));
-        format!("authz {} {words}", self.decision.as_str())
+        let all = self.all.then_some("--all");
+        let words = ["authz", self.decision.as_str()]
+            .into_iter()
+            .chain(self.args.ids.iter().map(String::as_str));
+        shell_words::join(words.chain(named).chain(all))
     }
 
     /// The command again, with another time, asking or not.

@@ -36,7 +36,10 @@ pub fn reject(args: &AuthzRejectArgs, env: &Env, out: &mut dyn Write) -> Result<
         let what = "could not reject all requests: --all shows none of them, so it needs --yes";
         return Err(Error::new(ExitCode::Usage, what).next("add --yes; or look at them first, with authz list"));
     }
-    let asked = Asked::new(Decision::Reject, &args.target);
+    let asked = Asked {
+        all: args.all,
+        ..Asked::new(Decision::Reject, &args.target)
+    };
     let site = asked.site(env)?;
     let mut left = false;
     let requests = match args.all {

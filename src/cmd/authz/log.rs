@@ -26,7 +26,12 @@ struct Report {
 /// Runs the command.
 pub fn run(args: &AuthzLogArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = context::place(&args.owner.place, env)?;
-    remote::refuse(&place, env, "list the decisions", "authz log")?;
+    let words = if args.output.json {
+        "authz log --json"
+    } else {
+        "authz log"
+    };
+    remote::refuse(&place, env, "list the decisions", words)?;
     let log = DecisionLog::of(&place);
     let (mut decisions, mut unreadable) = log.read_all()?;
     if decisions.iter().any(|entry| entry.result.is_none()) {

@@ -28,7 +28,7 @@ const SERVICE_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 /// Runs the command.
 pub fn run(args: &BrokerAdoptArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    let homes = Homes::find(&args.homes, env, "adopt")?;
+    let homes = Homes::find(&args.homes, env, "adopt", &typed(args))?;
     adopt(args, env, &homes, out).map_err(|error| homes.for_their_owner(error))
 }
 
@@ -60,6 +60,22 @@ fn adopt(args: &BrokerAdoptArgs, env: &Env, homes: &Homes, out: &mut dyn Write) 
     .run(out)?;
     tell(homes, &owner, &record, &moved, out)?;
     Ok(ExitCode::Ok)
+}
+
+/// What was typed of the login, each with a blank before it.
+fn typed(args: &BrokerAdoptArgs) -> String {
+    let path = |path: &Option<PathBuf>| path.as_deref().map(|path| path.to_string_lossy().into_owned());
+    let all = [
+        ("--mode", args.mode.map(|mode| mode.as_str().to_owned())),
+        ("--email", args.email.clone()),
+        ("--api-url", args.api_url.clone()),
+        ("--token-command", args.token_command.clone()),
+        ("--source-home", path(&args.source_home)),
+        ("--api-db", path(&args.api_db)),
+        ("--trust-loopback", args.trust_loopback.map(|trusts| trusts.to_string())),
+    ];
+    let flag = |(flag, value): (&str, Option<String>)| Some(format!(" {flag} {}", shell_words::quote(&value?)));
+    all.into_iter().filter_map(flag).collect()
 }
 
 /// One thing that the records say, and what was typed.
@@ -211,15 +227,9 @@ impl Proposal {
             }
             None => said.is_open().then(|| format!(" {}", said.flag)),
         });
-        let namespace = args.homes.namespace.as_ref();
-        let namespace = namespace.map(|name| format!(" --namespace {}", shell_words::quote(name)));
-        format!(
-            "sigilum-authz-notify broker adopt {} --state {}{}{}",
-            fs::quoted(&homes.home.home),
-            fs::quoted(&homes.state.home),
-            namespace.unwrap_or_default(),
-            flags.collect::<String>()
-        )
+        let namespace = args.homes.namespace.as_deref();
+        let command = homes::command("adopt", &homes.home.home, Some(&homes.state.home), namespace);
+        command + &flags.collect::<String>()
     }
 
     /// What is kept of the login.

@@ -2,9 +2,9 @@
 
 use super::state;
 use crate::cli::BrokerHomesArgs;
-use crate::cmd::context;
+use crate::cmd::context::{self, TRUST_HOME};
 use crate::env::Env;
-use crate::error::{Error, ExitCode, OrFail, Result};
+use crate::error::{Called, Error, ExitCode, OrFail, Result};
 use crate::fs;
 use crate::home::{self, OpenClawHome};
 use crate::hook_record;
@@ -30,21 +30,18 @@ pub struct Homes {
 }
 
 impl Homes {
-    /// Finds them. No link but root's own is followed to either, and none that comes later: whose each is is settled here.
+    /// Finds them; `typed`: the other flags of the command. No link but root's own is followed to either, and none that comes later: whose each is is settled here.
     ///
     /// # Errors
     /// Who runs this is not root; one is not there; or both are one user's, who would keep nothing from himself.
-    pub fn find(args: &BrokerHomesArgs, env: &Env, verb: &str) -> Result<Self> {
+    pub fn find(args: &BrokerHomesArgs, env: &Env, verb: &str, typed: &str) -> Result<Self> {
+        let state = state::named(args.state.as_deref(), env);
         if !rustix::process::geteuid().is_root() {
             let what = format!("could not {verb} a login: only root can move it between two users");
-            let state = args.state.as_deref().map(fs::quoted);
-            let state = state.map_or_else(String::new, |state| format!(" --state {state}"));
-            return Err(Error::new(ExitCode::Usage, what).next(format!(
-                "sudo sigilum-authz-notify broker {verb} {}{state}",
-                fs::quoted(&args.home)
-            )));
+            let again = command(verb, &args.home, state.as_deref(), args.namespace.as_deref());
+            return Err(Error::new(ExitCode::Usage, what).next(format!("sudo {again}{typed}")));
         }
-        let Some(state) = state::named(args.state.as_deref(), env) else {
+        let Some(state) = state else {
             let what = format!("could not {verb} a login: no folder of a broker is named");
             return Err(Error::new(ExitCode::Usage, what).next("add --state <folder>, the broker's own"));
         };
@@ -92,6 +89,10 @@ impl Homes {
     pub fn for_their_owner(&self, error: Error) -> Error {
         const AGAIN: &str = " && sigilum-authz-notify ";
         error.told(|step| {
+            if step.contains(TRUST_HOME) {
+                // Nobody says that for another user.
+                return "move it to where only root and its user can write, and name it there".to_owned();
+            }
             if !step.contains(AGAIN) {
                 return step.to_owned();
             }
@@ -99,10 +100,27 @@ impl Homes {
                 true => (&self.state, self.broker),
                 false => (&self.home, self.user),
             };
-            let step = step.replace(AGAIN, &format!(" && {} ", fs::run_as(uid)));
-            format!("{step} --openclaw-home {}", fs::quoted(&place.home))
+            let called = Called {
+                place: vec![("--openclaw-home", fs::quoted(&place.home))],
+                ..Called::default()
+            };
+            called
+                .complete(step)
+                .replace(AGAIN, &format!(" && {} ", fs::run_as(uid)))
         })
     }
+}
+
+/// The command that moves a login, up to what is typed of that.
+pub fn command(verb: &str, home: &Path, state: Option<&Path>, namespace: Option<&str>) -> String {
+    let state = state.map(|state| format!(" --state {}", fs::quoted(state)));
+    let namespace = namespace.map(|name| format!(" --namespace {}", shell_words::quote(name)));
+    format!(
+        "sigilum-authz-notify broker {verb} {}{}{}",
+        fs::quoted(home),
+        state.unwrap_or_default(),
+        namespace.unwrap_or_default()
+    )
 }
 
 /// A folder, and whose it is. `other`: what helps where it is not there.
@@ -179,10 +197,18 @@ fn with_config(place: OpenClawHome, user: u32) -> OpenClawHome {
     }
 }
 
-/// The step that logs in where there was nothing to bring to.
+/// The step that logs in where there was nothing to bring to. A home that asks a broker takes no login.
 pub fn log_in(place: &OpenClawHome, namespace: Option<&str>) -> String {
     let namespace = namespace.map_or_else(String::new, |name| format!(" --namespace {}", shell_words::quote(name)));
-    as_its_user(place, &format!("auth login{namespace}"))
+    let login = as_its_user(place, &format!("auth login{namespace}"));
+    let recorded = hook_record::read(&place.hook_record_file()).ok().flatten();
+    match recorded.is_some_and(|record| record.broker.is_some()) {
+        true => {
+            let alone = as_its_user(place, "hook install --enable preserve --broker ''");
+            format!("{alone} && {login}")
+        }
+        false => login,
+    }
 }
 
 fn as_its_user(place: &OpenClawHome, words: &str) -> String {

@@ -15,7 +15,7 @@ use std::io::Write;
 
 /// Runs the command.
 pub fn run(args: &BrokerHomesArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    let homes = Homes::find(args, env, "release")?;
+    let homes = Homes::find(args, env, "release", "")?;
     release(args, &homes, out).map_err(|error| homes.for_their_owner(error))
 }
 

@@ -1,6 +1,7 @@
 //! The broker that a command asks, and how: what a person typed goes there, and what it prints comes back.
 
 use crate::broker::client::{self, Connection, Trouble};
+use crate::broker::hide::FOLDER;
 use crate::broker::protocol::{Asking, Failed, List, Printed, Status};
 use crate::cmd::{context, output};
 use crate::env::Env;
@@ -27,23 +28,36 @@ const HELLO_TO_A_PERSON: Duration = Duration::from_secs(10);
 /// How long it may take to answer a person: it asks the API, for 30 s at the most.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Where the broker's unit is, as docs/broker.md puts it, what starts it, and what does where it runs.
-const UNITS: [(&str, &str, &str); 2] = [
-    (
-        "/etc/systemd/system/sigilum-authz-notify-broker.service",
-        "systemctl start sigilum-authz-notify-broker.service",
-        "systemctl restart sigilum-authz-notify-broker.service",
-    ),
-    (
-        "/Library/LaunchDaemons/sigilum-authz-notify-broker.plist",
-        "launchctl kickstart system/sigilum-authz-notify-broker",
-        "launchctl kickstart -k system/sigilum-authz-notify-broker",
-    ),
+/// The broker's unit.
+struct Unit {
+    /// Where it is, as docs/broker.md puts it.
+    file: &'static str,
+    /// What starts the broker, and what does where it runs.
+    start: &'static str,
+    restart: &'static str,
+    /// What does once the unit was changed.
+    reread: &'static str,
+}
+
+const UNITS: [Unit; 2] = [
+    Unit {
+        file: "/etc/systemd/system/sigilum-authz-notify-broker.service",
+        start: "systemctl start sigilum-authz-notify-broker.service",
+        restart: "systemctl restart sigilum-authz-notify-broker.service",
+        reread: "systemctl daemon-reload && systemctl restart sigilum-authz-notify-broker.service",
+    },
+    Unit {
+        file: "/Library/LaunchDaemons/sigilum-authz-notify-broker.plist",
+        start: "launchctl kickstart system/sigilum-authz-notify-broker",
+        restart: "launchctl kickstart -k system/sigilum-authz-notify-broker",
+        reread: "launchctl bootout system/sigilum-authz-notify-broker && launchctl bootstrap system \
+                 /Library/LaunchDaemons/sigilum-authz-notify-broker.plist",
+    },
 ];
 
 /// The unit that is there.
-fn unit() -> Option<&'static (&'static str, &'static str, &'static str)> {
-    UNITS.iter().find(|(unit, ..)| Path::new(unit).exists())
+fn unit() -> Option<&'static Unit> {
+    UNITS.iter().find(|unit| Path::new(unit.file).exists())
 }
 
 /// This user, as a broker's `--allow-uid` takes it.
@@ -105,11 +119,15 @@ impl Remote {
         }))
     }
 
-    /// As [`Remote::recorded`], for a person: of another user's home none is asked, and that is told.
-    pub fn to_look_at(place: &OpenClawHome, record: &HookRecord) -> Option<(Self, Result<()>)> {
-        let remote = Self::recorded(record)?;
-        let may_ask = refuse_anothers(place, &remote.socket);
-        Some((remote, may_ask))
+    /// As [`Remote::recorded`], for a person: of another user's home the one is asked that the person names, else none,
+    /// and that is told.
+    pub fn to_look_at(place: &OpenClawHome, record: &HookRecord, env: &Env) -> Option<(Self, Result<()>)> {
+        let recorded = Self::recorded(record)?;
+        let refused = refuse_anothers(place, &recorded.socket);
+        match refused.is_err().then(|| Self::of_person(place, env, None)) {
+            Some(Ok(Some(named))) => Some((named, Ok(()))),
+            _ => Some((recorded, refused)),
+        }
     }
 
     /// The one that a home's record names.
@@ -162,12 +180,7 @@ impl Remote {
                 format!("look at who runs it; if that is right: sigilum-authz-notify hook install --broker {socket}")
             }
             Trouble::Version(_) => "install the same version of this program on both sides".to_owned(),
-            Trouble::Refused(_) => {
-                format!(
-                    "whoever runs the broker allows this user: broker run --allow-uid {}",
-                    us()
-                )
-            }
+            Trouble::Refused(_) => self.how_to_allow(&socket),
             Trouble::Busy(_) => "try again once others of this user are through".to_owned(),
             Trouble::Unreachable(_) => {
                 let folder = self.socket.parent().unwrap_or(&self.socket);
@@ -187,7 +200,7 @@ impl Remote {
 
     fn how_to_start(&self, socket: &str) -> String {
         match unit() {
-            Some((_, start, _)) => format!("an administrator starts it: {start}"),
+            Some(unit) => format!("an administrator starts it: {}", unit.start),
             None => format!("whoever runs it starts it: {}", self.command(socket)),
         }
     }
@@ -195,13 +208,33 @@ impl Remote {
     /// It runs, or something does.
     fn how_to_start_anew(&self, socket: &str) -> String {
         match unit() {
-            Some((_, _, again)) => format!("an administrator looks at its log and starts it anew: {again}"),
+            Some(unit) => format!("an administrator looks at its log and starts it anew: {}", unit.restart),
             None => format!("whoever runs it stops it and starts it anew: {}", self.command(socket)),
         }
     }
 
+    fn how_to_allow(&self, socket: &str) -> String {
+        match unit() {
+            Some(Unit { file, reread, .. }) => {
+                format!(
+                    "an administrator adds --allow-uid {} to the command in {file}, then: {reread}",
+                    us()
+                )
+            }
+            None => format!(
+                "whoever runs it stops it and starts it anew, with its other flags too: {}",
+                self.command(socket)
+            ),
+        }
+    }
+
+    /// Its folder is not known on this side.
     fn command(&self, socket: &str) -> String {
-        format!("{} broker run --socket {socket} --allow-uid {}", self.run_as(), us())
+        format!(
+            "{} broker run --socket {socket} --state {FOLDER} --allow-uid {}",
+            self.run_as(),
+            us()
+        )
     }
 
     /// Has it do a command, and prints what that prints.
@@ -302,10 +335,13 @@ impl Remote {
     }
 }
 
-/// A step that whoever answers gives, where it is a command of this program and nothing else, with each word quoted.
+/// A step that whoever answers gives, where it is a command of this program and nothing else, with each word quoted. A
+/// blank for the broker's folder is a part of one word.
 fn own_command(step: &str) -> Option<String> {
-    let words = shell_words::split(step).ok()?;
+    const BLANK: &str = "\u{e000}";
+    let words = shell_words::split(&step.replace(FOLDER, BLANK)).ok()?;
     let is_plain = words.first()? == "sigilum-authz-notify" && !step.contains(|c: char| c.is_control());
+    let words = words.into_iter().map(|word| word.replace(BLANK, FOLDER));
     is_plain.then(|| shell_words::join(words))
 }
 
@@ -318,7 +354,7 @@ fn refuse_anothers(place: &OpenClawHome, socket: &Path) -> Result<()> {
         socket.display()
     );
     Err(Error::new(ExitCode::Usage, what).next(format!(
-        "run the command as {user}, or name a broker: SIGILUM_BROKER=<socket>"
+        "run the command as {user}, or name a broker: export {VARIABLE}=<socket>"
     )))
 }
 
@@ -343,6 +379,10 @@ mod tests {
             (
                 "sigilum-authz-notify auth login --namespace alice",
                 Some("sigilum-authz-notify auth login --namespace alice"),
+            ),
+            (
+                "sigilum-authz-notify auth login --openclaw-home <folder of the broker>/x",
+                Some("sigilum-authz-notify auth login --openclaw-home '<folder of the broker>/x'"),
             ),
             ("sigilum-authz-notify; curl evil", None),
             (

@@ -42,10 +42,10 @@ pub fn run(args: &BrokerRunArgs, env: &Env, out: &mut dyn Write) -> Result<ExitC
         return unit::print(kind, args, out);
     }
     watch::log::to_stderr(args.log_format, env)?;
+    let place = state::place(args.state.as_deref(), env)?;
     refuse_a_program_of_others()?;
     keep_memory_to_itself();
     let allowed = allowed(args)?;
-    let place = state::place(args.state.as_deref(), env)?;
     let by_code = args.decide == Some(DecideBy::Totp);
     if by_code && SecondFactor::read(&place)?.is_none() {
         tracing::warn!("no code decides yet: set a second factor up with broker totp enroll, as this user");

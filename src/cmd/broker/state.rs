@@ -1,7 +1,9 @@
 //! The broker's own folder, which stands for an OpenClaw home.
 
+use crate::cmd::context;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
+use crate::fs;
 use crate::home::{self, OpenClawHome};
 use crate::text::pasted::is_no_value;
 use std::path::{Path, PathBuf};
@@ -12,6 +14,10 @@ pub fn place(state: Option<&Path>, env: &Env) -> Result<OpenClawHome> {
         Some(state) => OpenClawHome::at(home::absolute(&state)?),
         None => home::find(None, None, env)?,
     };
+    // Who says that says it of what is their own.
+    if fs::another_user(&place.home).is_none() {
+        context::heed_trust(env);
+    }
     Ok(OpenClawHome {
         person: env.path("HOME"),
         ..place

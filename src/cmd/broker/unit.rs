@@ -8,8 +8,11 @@ use crate::fs;
 use crate::watch::service_unit::{filled, systemd_word, xml};
 use clap::ValueEnum;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+/// Where a program lies that is every user's.
+const FOLDER: &str = "/usr/local/bin";
+const NAME: &str = "sigilum-authz-notify";
 /// Where the unit's RuntimeDirectory is.
 const SOCKET: &str = "/run/sigilum-authz-notify/broker.sock";
 /// launchd makes no such folder: the one of the account.
@@ -42,17 +45,30 @@ pub fn print(kind: BrokerUnit, args: &BrokerRunArgs, out: &mut dyn Write) -> Res
     Ok(ExitCode::Ok)
 }
 
+/// The commands that make the program one that only root can change, in a folder of the system's.
+fn make_it_roots(program: &Path) -> String {
+    let to = Path::new(FOLDER).join(NAME);
+    let is_there = to.canonicalize().is_ok_and(|there| there == program);
+    let is_link = to.is_symlink();
+    let is_it = is_there && !is_link;
+    let mut commands = fs::make_roots(Path::new(FOLDER), is_it.then_some(program));
+    if is_there && is_link {
+        commands.push(format!("sudo rm {}", to.display()));
+    }
+    if !is_it {
+        commands.push(format!("sudo install -m 755 {} {}", fs::quoted(program), to.display()));
+    }
+    commands.join(" && ")
+}
+
 /// The command line, with a program that only root can write.
 fn words(kind: BrokerUnit, args: &BrokerRunArgs, socket: &str) -> Result<Vec<String>> {
     let program = own_program::path()?;
     fs::refuse_program_not_of_root(&program).map_err(|error| {
-        let copy = format!(
-            "sudo install -m 755 {} /usr/local/bin/sigilum-authz-notify",
-            fs::quoted(&program)
-        );
         let kind = kind.to_possible_value().map(|kind| kind.get_name().to_owned());
         error.next(format!(
-            "{copy} && /usr/local/bin/sigilum-authz-notify broker run --print-unit {} <the same flags>",
+            "{} && {FOLDER}/{NAME} broker run --print-unit {} <the same flags>",
+            make_it_roots(&program),
             kind.unwrap_or_default()
         ))
     })?;

@@ -95,9 +95,10 @@ impl<'a> Facts<'a> {
             chosen: settings::hook_namespace(place).map(|(_, record)| record),
             broker: settings::hook_namespace(place)
                 .ok()
-                .and_then(|(_, record)| Remote::to_look_at(place, &record))
-                .map(|(remote, may_ask)| {
+                .and_then(|(_, record)| Remote::to_look_at(place, &record, env))
+                .map(|(mut remote, may_ask)| {
                     let status = may_ask.and_then(|()| remote.status());
+                    remote.uid = remote.uid.or(status.as_ref().ok().map(|(_, uid)| *uid));
                     (remote, status)
                 }),
             broker_api: None,

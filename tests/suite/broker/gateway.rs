@@ -571,8 +571,17 @@ fn doctor_tells_what_the_broker_says_of_its_api() {
     let (text, next, code) = doctor("fail");
     assert!(text.starts_with("the broker says: "), "{text}");
     assert_eq!(code, 4);
-    let looked = gateway.env.shell(next.as_str().unwrap()).output();
-    assert!(looked.stdout.contains("alice") && looked.code != 2, "{looked:#?}");
+    let (sudo, words) = next.as_str().unwrap().split_once(" sigilum-authz-notify ").unwrap();
+    let words = words.replace("<folder of the broker>", house.state().to_str().unwrap());
+    assert!(
+        sudo.starts_with("sudo -u ") && words.starts_with("auth login "),
+        "{next}"
+    );
+    let run = house.env.run(shell_words::split(&words).unwrap());
+    let login = run
+        .args(["--owner-token-stdin", "--no-check"])
+        .stdin(house.token.as_str());
+    login.expect(0);
     // A token beside it goes with the step.
     house.api.fault(Fault::None);
     let beside = gateway
@@ -603,19 +612,19 @@ fn doctor_tells_what_the_broker_says_of_its_api() {
     if !std::path::Path::new("/etc/systemd/system/sigilum-authz-notify-broker.service").exists() {
         let next = next.as_str().unwrap();
         let starts = format!(
-            "sigilum-authz-notify broker run --socket {} --allow-uid ",
+            "sigilum-authz-notify broker run --socket {} --state <folder of the broker> --allow-uid ",
             house.socket().display()
         );
         assert!(
             next.starts_with("whoever runs it starts it: sudo -u ") && next.contains(&starts),
             "{next}"
         );
-        // Done by whoever runs it, whose broker's folder is this one.
-        let sudo = format!("shift 2\nSTATE_DIRECTORY='{}' exec \"$@\"", house.state().display());
-        let sudo = gateway.env.write("bin/sudo", format!("#!/bin/sh\n{sudo}\n"));
+        // Done by whoever runs it, who knows its folder.
+        let next = next.replace("<folder of the broker>", house.state().to_str().unwrap());
+        let sudo = gateway.env.write("bin/sudo", "#!/bin/sh\nshift 2\nexec \"$@\"\n");
         chmod(&sudo, 0o700);
         house.api.fault(Fault::None);
-        let run = gateway.env.shell(&format!("exec {}", env::command_of(next)));
+        let run = gateway.env.shell(&format!("exec {}", env::command_of(&next)));
         let started = Broker::started(house.socket(), run.into_command());
         let (text, ..) = doctor("ok");
         assert!(text.starts_with("answers for alice"), "{text}");
@@ -710,7 +719,7 @@ fn in_a_brokers_folder_and_beside_it_each_command_says_what_it_is() {
     // The login is for the broker's user, with what was typed.
     let login = said(&gateway.env, "auth login --mode managed --namespace bob", None, 2);
     assert!(
-        login.ends_with("sigilum-authz-notify auth login --namespace bob\n"),
+        login.ends_with("sigilum-authz-notify auth login --mode managed --namespace bob\n"),
         "{login}"
     );
 }
@@ -752,6 +761,172 @@ fn a_step_of_the_brokers_works_as_its_user() {
     assert!(!now.stderr.contains("has no token of"), "{now:#?}");
 }
 
+/// This account's name.
+fn me() -> String {
+    let me = std::process::Command::new("id").arg("-un").output().unwrap();
+    String::from_utf8(me.stdout).unwrap().trim().to_owned()
+}
+
+/// All that was typed, but what is of the home.
+#[test]
+fn a_command_goes_to_the_brokers_user_with_what_was_typed() {
+    let house = House::new();
+    let _broker = house.broker(&[]);
+    let gateway = Gateway::new(&house, &[]);
+    let carry_out = |typed: &str, stays: &str| {
+        let refused = gateway.env.run(typed.split(' ')).expect(2);
+        let (_, words) = refused.step().split_once(" sigilum-authz-notify ").unwrap();
+        assert_eq!(words, stays, "{typed}");
+        let run = house.env.run(shell_words::split(words).unwrap());
+        run.args(["--openclaw-home".as_ref(), house.state().as_os_str()])
+    };
+    let same = |typed: &str| carry_out(typed, typed);
+    let list = gateway.env.run(["authz", "list", "--json"]).expect(0).stdout;
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let request = &list["requests"][0];
+    let (id, key) = (
+        request["claim_id"].as_str().unwrap(),
+        request["public_key"].as_str().unwrap(),
+    );
+    let named = format!("--service mail --key {key}");
+    let words = format!("authz approve {named} --for 30m --even-without-watcher --yes --namespace alice");
+    same(&words).expect(0);
+    same(&format!("authz revoke {id} --yes --namespace alice")).expect(0);
+    house.api.add_claim(NS, json!({"service": "calendar"}));
+    same("authz reject --all --yes --namespace alice").expect(0);
+    let log = same("authz log --json --namespace alice").expect(0).stdout;
+    let log: Value = serde_json::from_str(&log).unwrap();
+    assert_eq!(log["decisions"].as_array().unwrap().len(), 3, "{log}");
+    assert_eq!(same("auth show --namespace alice").expect(0).stdout.trim(), house.token);
+    // A token is in no step.
+    let typed = format!(
+        "auth login --mode oss-local --namespace eve --owner-token {}",
+        house.token
+    );
+    let stays = "auth login --mode oss-local --owner-token-stdin --namespace eve";
+    let url = house.api.url();
+    let login = carry_out(&typed, stays).args(["--api-url", &url]);
+    login.stdin(house.api.token("eve", 3600)).expect(0);
+    let refresh = same("auth refresh --mode oss-local --ttl-seconds 900 --no-check --namespace eve");
+    refresh.expect(0);
+    gateway.env.run(["authz", "list", "--namespace", "eve"]).expect(0);
+    // Whose user is not known.
+    let env = TestEnv::new();
+    let show = env
+        .run(["auth", "show", "--namespace", "eve"])
+        .env("SIGILUM_BROKER", house.socket());
+    let step = show.expect(2).step().to_owned();
+    assert_eq!(
+        step,
+        "sudo -u <the broker's user> sigilum-authz-notify auth show --namespace eve"
+    );
+}
+
+/// Without its broker the home would take the next login, which agents can read.
+#[test]
+fn a_damaged_record_is_made_anew_with_its_broker() {
+    let house = House::new();
+    let _broker = house.broker(&[]);
+    let gateway = Gateway::new(&house, &[]);
+    let path = gateway.env.sigilum("hook.json");
+    let record = std::fs::read_to_string(&path).unwrap();
+    let socket = house.socket().display().to_string();
+    let damaged = [
+        (record.trim_end().trim_end_matches('}').to_owned(), true),
+        (record.replace("\"uid\": ", "\"uid\": \"x\", \"y\": "), true),
+        (format!("{{\"broker\": {{\"socket\": \"{}", &socket[..9]), false),
+        ("{\"broker\": {\"socket\": \"x; y\"".to_owned(), false),
+    ];
+    for (text, is_known) in damaged {
+        assert_ne!(text, record);
+        gateway.env.write(&path, &text);
+        let told = gateway.env.run(["authz", "list"]).output();
+        let install = format!("hook install --broker {socket}; give --senders, ");
+        assert_eq!(told.step().contains(&install), is_known, "{text}: {told:#?}");
+        if is_known {
+            gateway.env.carry_out(&told).expect(0);
+        } else {
+            assert!(told.step().contains("hook install; give --broker, "), "{told:#?}");
+            gateway.env.carry_out(&told).expect(0);
+            gateway.install(&house).expect(0);
+        }
+        assert_eq!(gateway.record()["broker"]["socket"], json!(house.socket()));
+        let list = gateway.env.run(["authz", "list"]).expect(0).stdout;
+        assert!(list.contains("mail"), "{list}");
+    }
+    // Whatever others may have written is in no command.
+    gateway.env.write(&path, &record[..record.len() - 3]);
+    chmod(&path, 0o666);
+    let told = gateway.env.run(["authz", "list"]).output();
+    let begins = "look at it, then make it anew, with senders, groups and broker: rm ";
+    assert!(
+        told.step().starts_with(begins) && !told.step().contains(&socket),
+        "{told:#?}"
+    );
+}
+
+/// Who may not ask may by the step; the broker's folder is not known on this side.
+#[test]
+fn whoever_may_not_ask_may_after_the_step() {
+    if !crate::env::can_be_others() {
+        return;
+    }
+    let house = House::new();
+    let binary = house.env.home().join("binary");
+    let broker = broker_of_a_stranger(&house, &binary, &["--allow-uid", "4321"]);
+    let gateway = TestEnv::new();
+    gateway.write_config("{}");
+    give(gateway.home(), 4322);
+    let install = || {
+        let run = gateway
+            .run_program(&binary, ["hook", "install", "--broker"])
+            .args([house.socket()]);
+        run.by_user(4322, &[4322])
+    };
+    let refused = install().expect(6);
+    let step = env::command_of(refused.step());
+    if std::path::Path::new("/etc/systemd/system/sigilum-authz-notify-broker.service").exists() {
+        return;
+    }
+    assert!(
+        refused
+            .step()
+            .starts_with("whoever runs it stops it and starts it anew, with its other flags too: ")
+    );
+    let state = house.state().display().to_string();
+    let step = step
+        .replace("<folder of the broker>", &state)
+        .replace("<the broker's user>", "nobody");
+    broker.stop();
+    crate::env::three_users::sudo_of(&house.env, &binary);
+    let run = house.env.shell(&format!("exec {step} --allow-uid 4321"));
+    let _broker = Broker::started(house.socket(), run.into_command());
+    let installed = install().expect(0).stdout;
+    assert!(installed.contains("namespace: alice"), "{installed}");
+}
+
+/// A path of its folder is a blank, in a command all the same.
+#[test]
+fn a_step_with_the_brokers_folder_is_a_step() {
+    let house = House::new();
+    std::fs::remove_file(house.state().join(".sigilum/jwt-secret")).unwrap();
+    house
+        .env
+        .write("state/.sigilum/owner-token-alice.jwt", house.api.token(NS, -60));
+    let _broker = house.broker(&[]);
+    let gateway = Gateway::new(&house, &[]);
+    let told = gateway.env.run(["authz", "list"]).output();
+    let (_, words) = told.step().split_once(" sigilum-authz-notify ").unwrap();
+    assert!(words.contains(" --openclaw-home '<folder of the broker>'"), "{told:#?}");
+    let words = words.replace("<folder of the broker>", house.state().to_str().unwrap());
+    let login = house
+        .env
+        .run(shell_words::split(&words).unwrap())
+        .args(["--owner-token-stdin"]);
+    login.stdin(house.api.token(NS, 3600)).expect(0);
+    gateway.env.run(["authz", "list"]).expect(0);
+}
+
 /// Whoever owns another user's home has its record name a broker of theirs: root does not take its words for ours.
 #[test]
 fn of_another_users_home_no_broker_is_asked() {
@@ -779,6 +954,20 @@ fn of_another_users_home_no_broker_is_asked() {
         );
     }
     // Whom a person names is asked.
-    let named = gateway.env.run(["authz", "list"]).env("SIGILUM_BROKER", house.socket());
-    named.expect(0);
+    let told = gateway.env.run(["authz", "list"]).expect(2);
+    let step = told.step().replace("<socket>", house.socket().to_str().unwrap());
+    gateway.env.step_then(&step, &["authz", "list"]).expect(0);
+    let doctor = gateway.env.run(["doctor"]).output().stdout;
+    assert!(doctor.contains("export SIGILUM_BROKER=<socket>"), "{doctor}");
+    let doctor = gateway.env.step_then(&step, &["doctor"]).output().stdout;
+    let answers = format!("answers for alice, run by the user {}", me());
+    assert!(
+        doctor.contains(&answers) && !doctor.contains("SIGILUM_BROKER"),
+        "{doctor}"
+    );
+    let status = gateway.env.step_then(&step, &["hook", "status"]).output().stdout;
+    assert!(
+        status.contains("Broker:        ") && !status.contains("cannot be asked"),
+        "{status}"
+    );
 }

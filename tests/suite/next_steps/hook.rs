@@ -126,7 +126,7 @@ pub const CASES: &[Case] = &[
             world.chmod(".sigilum/hook.json", 0o666);
         },
         first: INSTALL,
-        step: "look at it, then make it anew, with senders and groups: rm ",
+        step: "look at it, then make it anew, with senders, groups and broker: rm ",
         ..CASE
     },
     Case {

@@ -1008,8 +1008,8 @@ pub const SITES: &[Site] = &[
     // broker
     Site(
         "cmd::broker::unit",
-        "format!(\"{copy}",
-        Test("its_unit_names_a_program_that_only_root_can_write"),
+        "format!(\"{} && {FOLDER}",
+        Test("where_the_systems_folder_is_not_roots_the_step_makes_it_so"),
     ),
     Site(
         "cmd::broker::unit",
@@ -1034,7 +1034,7 @@ pub const SITES: &[Site] = &[
     Site(
         "cmd::broker::remote",
         "step)",
-        Test("a_step_of_the_brokers_works_as_its_user"),
+        Test("a_command_goes_to_the_brokers_user_with_what_was_typed"),
     ),
     Site(
         "cmd::doctor::checks::broker",
