@@ -30,7 +30,8 @@ pub struct Homes {
 }
 
 impl Homes {
-    /// Finds them; `typed`: the other flags of the command. No link but root's own is followed to either, and none that comes later: whose each is is settled here.
+    /// Finds them; `typed`: the other flags of the command. No link but root's own is followed to either, and none that
+    /// comes later: whose each is is settled here.
     ///
     /// # Errors
     /// Who runs this is not root; one is not there; or both are one user's, who would keep nothing from himself.

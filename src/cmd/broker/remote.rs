@@ -354,7 +354,7 @@ fn refuse_anothers(place: &OpenClawHome, socket: &Path) -> Result<()> {
         socket.display()
     );
     Err(Error::new(ExitCode::Usage, what).next(format!(
-        "run the command as {user}, or name a broker: export {VARIABLE}=<socket>"
+        "run the command as {user}, or name a broker: export SIGILUM_BROKER=<socket>"
     )))
 }
 

@@ -807,9 +807,9 @@ fn a_command_goes_to_the_brokers_user_with_what_was_typed() {
     let url = house.api.url();
     let login = carry_out(&typed, stays).args(["--api-url", &url]);
     login.stdin(house.api.token("eve", 3600)).expect(0);
-    let refresh = same("auth refresh --mode oss-local --ttl-seconds 900 --no-check --namespace eve");
-    refresh.expect(0);
     gateway.env.run(["authz", "list", "--namespace", "eve"]).expect(0);
+    let refresh = same("auth refresh --mode oss-local --ttl-seconds 900 --no-check --force --namespace eve");
+    refresh.expect(0);
     // Whose user is not known.
     let env = TestEnv::new();
     let show = env
