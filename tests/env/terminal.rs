@@ -1,6 +1,7 @@
 //! A person at a terminal: the command's standard input and error are a pseudo-terminal, and its standard output if
 //! wanted.
 
+use super::watching::wait_until;
 use super::{Output, Run};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
@@ -75,6 +76,20 @@ impl Run {
 impl Terminal {
     pub fn types(&mut self, text: &str) {
         self.screen.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// The same, until the command has read it: a terminal passes on what is typed in its own time, and shows it or not as
+    /// it is set by then.
+    pub fn types_to_it(&mut self, text: &str) {
+        let file = format!("/proc/{}/io", self.child.id());
+        let read = || -> Option<usize> {
+            let counts = std::fs::read_to_string(&file).ok()?;
+            counts.lines().next()?.strip_prefix("rchar: ")?.parse().ok()
+        };
+        let before = read();
+        self.types(text);
+        let wanted = before.map(|before| before + text.len());
+        assert!(wait_until(|| read() >= wanted), "not read: {text}");
     }
 
     /// Reads the screen until this stands on it.

@@ -137,7 +137,7 @@ fn a_stopped_question_is_asked_again_and_shows_nothing() {
         for _ in 0..2 {
             terminal.wait_for(&asks);
             assert!(!terminal.echoes());
-            terminal.types("half of a tok");
+            terminal.types_to_it("half of a tok");
             terminal.stop(signal);
             assert!(
                 terminal.echoes() || signal == Signal::STOP,
