@@ -4,7 +4,12 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::text;
 use clap::ValueEnum;
+use std::fmt;
+use tracing::field::{Field, Visit};
+use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::FormatFields;
+use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -29,12 +34,43 @@ pub fn to_stderr(format: LogFormat, env: &Env) -> Result<()> {
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(filter);
     let begun = match format {
-        LogFormat::Text => registry.with(layer.with_target(false)).try_init(),
+        LogFormat::Text => registry
+            .with(layer.with_target(false).fmt_fields(MessageLast))
+            .try_init(),
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     };
     // A second call in one process (tests, `serve` with its own log): the first one's stays.
     drop(begun);
     Ok(())
+}
+
+/// The fields of a line before its message, which may end in a command: `home=<folder>: <message>`.
+struct MessageLast;
+
+impl<'w> FormatFields<'w> for MessageLast {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
+        let mut line = Line::default();
+        fields.record(&mut line);
+        match line.fields.is_empty() {
+            true => write!(writer, "{}", line.message),
+            false => write!(writer, "{}: {}", line.fields.join(" "), line.message),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Line {
+    fields: Vec<String>,
+    message: String,
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        match field.name() {
+            "message" => self.message = format!("{value:?}"),
+            name => self.fields.push(format!("{name}={value:?}")),
+        }
+    }
 }
 
 /// A text as one line: what ends lines or moves terminals is made harmless.
