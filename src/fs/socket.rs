@@ -28,7 +28,7 @@ pub fn bind_for_all(path: &Path) -> Result<(UnixListener, SocketFile)> {
     }
     check_folder(path).map_err(|error| match error.is_not_found() {
         true => error.next(format!(
-            "make the folder first: mkdir -m 755 {}",
+            "make the folder first: mkdir -p -m 755 {}",
             quoted(super::parent(path))
         )),
         false => error,

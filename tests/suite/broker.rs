@@ -270,8 +270,8 @@ fn what_has_the_sockets_name_stays_unless_a_broker_of_ours_left_it() {
     );
     house.broker(&[]).stop();
     // What cannot be a socket's place is said with what helps.
-    let missing = house.env.home().join("none");
-    let step = format!("next: make the folder first: mkdir -m 755 {}", missing.display());
+    let missing = house.env.home().join("no/ne");
+    let step = format!("next: make the folder first: mkdir -p -m 755 {}", missing.display());
     let told = ends(missing.join("broker.sock").to_str().unwrap());
     assert!(told.contains(&step));
     let make = told.rsplit("make the folder first: ").next().unwrap();
