@@ -176,7 +176,7 @@ impl Site {
         self.api_error(what, error)
     }
 
-    /// No room: which approvals were not used for the longest time.
+    /// No room: which approvals were not used for the longest time, where the API says so.
     fn limit(&self, what: String, refusal: Refusal, service: Option<&str>) -> Error {
         let error = Error::new(ExitCode::Failure, what);
         let longest = self.not_used_longest(service);
@@ -195,10 +195,11 @@ impl Site {
     fn not_used_longest(&self, service: Option<&str>) -> Vec<(String, String)> {
         let approved = self.requests("approved", service).unwrap_or_default().requests;
         let api = self.api();
-        let rows = api.usage(self.token(), service, "1970-01-01T00:00:00.000Z", self.deadline());
-        let is_known = rows.is_ok();
+        let Ok(rows) = api.usage(self.token(), service, "1970-01-01T00:00:00.000Z", self.deadline()) else {
+            return Vec::new();
+        };
         let mut last: BTreeMap<(String, String), i64> = BTreeMap::new();
-        for row in rows.unwrap_or_default() {
+        for row in rows {
             let Usage {
                 provider: Some(provider),
                 public_key: Some(key),
@@ -224,8 +225,7 @@ impl Site {
         let named = approved.into_iter().filter_map(|(used, _, request)| {
             let used = match used {
                 Some(at) => format!("last used {} ago", time::duration(now.saturating_sub(at))),
-                None if is_known => "never used".to_owned(),
-                None => "its use is not known".to_owned(),
+                None => "never used".to_owned(),
             };
             Some((request.id()?.to_owned(), used))
         });

@@ -435,6 +435,16 @@ fn no_room_for_another_agent_names_the_approvals_that_were_not_used() {
     assert!(full.stderr.contains(&named), "{}", full.stderr);
     let next = format!("next: sigilum-authz-notify authz revoke {}\n", id(4));
     assert!(full.stderr.ends_with(&next), "{}", full.stderr);
+    // Where the use is not known, none is said to be used least.
+    world
+        .api
+        .next_faults([Fault::None, Fault::None, Fault::None, Fault::Status(404, "NONE")]);
+    let full = world.authz(&format!("approve {} --yes", id(1))).expect(1);
+    assert!(!full.stderr.contains("longest"), "{}", full.stderr);
+    let step = "sigilum-authz-notify authz list --status approved";
+    assert_eq!(full.step(), step);
+    let listed = world.env.carry_out(&full).expect(0).stdout;
+    assert!(listed.contains("bot-4") && listed.contains("bot-5"), "{listed}");
     world.authz(&format!("revoke {} --yes", id(4))).expect(0);
     world.authz(&format!("approve {} --yes", id(1))).expect(0);
 }
