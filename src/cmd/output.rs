@@ -58,17 +58,24 @@ pub fn write_lines(out: &mut dyn Write, lines: &[String]) -> Result<()> {
 
 /// Tells the person something that is not the result, on standard error.
 pub fn warn(text: impl std::fmt::Display) {
-    let (text, step) = (text.to_string(), "\n  next: ");
-    let told = match (text.split_once(step), CALLED.get()) {
-        (Some((why, next)), Some(called)) => format!("{why}{step}{}", called().complete(next)),
-        _ => text,
-    };
-    beside(&format!("warning: {told}\n"));
+    beside(&format!("warning: {}\n", with_flags(text.to_string(), "\n  next: ")));
 }
 
-/// Tells the person something besides the result, on standard error.
+/// Tells the person something besides the result, on standard error. A command of ours at its end is a step too.
 pub fn note(text: impl std::fmt::Display) {
-    beside(&format!("note: {text}\n"));
+    let told = with_flags(text.to_string(), ": sigilum-authz-notify ");
+    beside(&format!("note: {told}\n"));
+}
+
+/// A text whose step, which begins with or behind `sign`, is for the home that the command was called for.
+fn with_flags(text: String, sign: &str) -> String {
+    let step = text
+        .find(sign)
+        .map(|at| at + sign.find(": ").map_or(0, |colon| colon + 2));
+    match (step.map(|at| text.split_at(at)), CALLED.get()) {
+        (Some((why, step)), Some(called)) => format!("{why}{}", called().complete(step)),
+        _ => text,
+    }
 }
 
 /// Tells why a command failed, on standard error.

@@ -48,6 +48,8 @@ pub struct Target {
     pub cli: Option<PathBuf>,
     /// Whose server on this machine the admin API may be.
     pub trust: http::LoopbackTrust,
+    /// What a person does who means another user's server there all the same.
+    pub how_to_trust: String,
     /// `PATH` for that program.
     pub path: Option<OsString>,
 }

@@ -260,7 +260,7 @@ fn what_the_homes_owner_is_to_run_mends_it_for_root() {
     let told = users.root("watch --once").output();
     let all = format!("{}{}", told.stdout, told.stderr);
     let step = all.split_once("owner runs: ").unwrap().1.lines().next().unwrap();
-    let words = shell_words::split(step.split(" home=").next().unwrap()).unwrap();
+    let words = shell_words::split(step).unwrap();
     assert_eq!(words[0], "sigilum-authz-notify");
     let login = users.env.run_program(&users.binary, &words[1..]);
     login.by_user(STRANGER, &[STRANGER]).expect(0);
@@ -689,3 +689,49 @@ fn a_token_of_the_users_goes_to_the_recorded_api_alone() {
             .all(|seen| !format!("{seen:?}").contains(&users.roots_token))
     );
 }
+
+/// What another user's record says of a gateway is nothing to root: it is that user who trusts it and runs the command.
+#[test]
+fn a_gateway_of_another_users_is_that_users_to_trust_and_to_ask() {
+    let Some(users) = users() else { return };
+    let gateway = crate::env::gateway::Gateway::on(env::listener_of(env::BROKER, "127.0.0.1:0").unwrap());
+    let url = gateway.url();
+    let database = users.env.sigilum("local-api.sqlite");
+    users
+        .user("auth login --mode oss-local --namespace alice --force --trust-loopback")
+        .expect(0);
+    assert!(database.exists());
+    let list = ["--gateway-admin-url", &url];
+    let add = "service add linear --mode gateway --upstream-base-url https://api.linear.app --namespace alice";
+    let told = users.root(add).args(list).expect(6);
+    assert_eq!(gateway.seen().len(), 0);
+    let user = sigilum_authz_notify::fs::sudo_as(STRANGER);
+    let log_in = format!(
+        ": {user} sigilum-authz-notify auth login --mode oss-local --namespace alice --trust-loopback --openclaw-home {}; ",
+        users.env.openclaw().display()
+    );
+    assert!(told.step().contains(&log_in), "{}", told.stderr);
+    assert!(
+        told.step().contains(&format!("; and run this command with {user} too")),
+        "{}",
+        told.stderr
+    );
+    // The user does not trust it any more.
+    users.record(json!({}));
+    users.user(add).args(list).expect(6);
+    users.env.write("bin/sudo", SUDO);
+    chmod(users.env.home().join("bin/sudo"), 0o755);
+    let ours = users.env.home().join("ours/sigilum-authz-notify");
+    fs::create_dir(ours.parent().unwrap()).unwrap();
+    env::copy_binary(&ours);
+    let path = format!(
+        "{}:{}:/usr/bin:/bin",
+        ours.parent().unwrap().display(),
+        users.env.home().join("bin").display()
+    );
+    users.env.carry_out(&told).env("PATH", path).expect(0);
+    users.user(add).args(list).expect(0);
+    assert!(!gateway.seen().is_empty());
+}
+
+const SUDO: &str = "#!/bin/sh\nshift 2\nexec setpriv --reuid=65534 --regid=65534 --clear-groups \"$@\"\n";

@@ -1478,9 +1478,19 @@ fn a_watcher_that_alone_has_the_secret_is_no_fault_and_no_login_takes_its_place(
         format!("kill {}, then {step}", without.pid())
     );
     without.stop();
+    // The plugin's own child is started anew at once: it gets what signs from a checkout.
+    let mut child = Serve::start(&home, env::BINARY.as_ref());
+    child.asks();
+    assert!(wait_until(|| home.env.sigilum("watch-status.json").exists()));
+    let (_, by_plugin) = found(&home, "local-api");
+    assert!(
+        by_plugin.starts_with("name the Sigilum checkout that the API runs from: sigilum-authz-notify auth login "),
+        "{by_plugin}"
+    );
+    drop(child);
 
     let before = token();
-    let command = env::command_of(&next).replace("<secret>", JWT_SECRET);
+    let command = env::command_of(step).replace("<secret>", JWT_SECRET);
     let shell = home.env.run_program(
         "/bin/sh".as_ref(),
         ["-c", &format!("{} --seed 1", command.replace("&& ", "&& exec "))],
@@ -1495,6 +1505,17 @@ fn a_watcher_that_alone_has_the_secret_is_no_fault_and_no_login_takes_its_place(
     let status = home.env.run(["auth", "status"]).expect(0).stdout;
     assert!(status.contains("API check:     accepted"), "{status}");
     watcher.stop();
+    let checkout = FakeCheckout::new(&home.env);
+    let command = env::command_of(&by_plugin).replace("<folder>", checkout.root.to_str().unwrap());
+    let ran = home.run_step(&command);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let mut child = Serve::start(&home, env::BINARY.as_ref());
+    child.asks();
+    assert!(
+        found(&home, "local-api").0[0].starts_with("ok "),
+        "{:?}",
+        found(&home, "local-api")
+    );
 }
 
 #[test]
@@ -2495,10 +2516,7 @@ fn every_text_knows_that_it_is_the_plugin() {
     let told = run(&["hook", "status"]).stdout;
     assert!(told.contains("OpenClaw says: the plugin is loadable\n"), "{told}");
     let told = run(&["watch", "--once"]).stderr;
-    assert!(
-        told.contains("; the plugin is on\n") || told.contains("; the plugin is on home="),
-        "{told}"
-    );
+    assert!(told.contains("; the plugin is on\n"), "{told}");
     assert!(!told.contains("entry"), "{told}");
     let serve = Serve::start(&home, env::BINARY.as_ref());
     assert!(wait_until(

@@ -846,11 +846,8 @@ fn a_gateway_of_another_user_gets_neither_admin_token_nor_secret_unless_a_login_
         "{}",
         output.stderr
     );
-    assert!(
-        output.stderr.contains("auth login --trust-loopback"),
-        "{}",
-        output.stderr
-    );
+    let step = " perhaps: sigilum-authz-notify auth login --mode oss-local --namespace alice --trust-loopback";
+    assert!(output.step().contains(step), "{}", output.stderr);
     assert_eq!(desk.gateway.seen().len(), 0);
     desk.add("native", []).expect(0);
     let list = desk
@@ -859,16 +856,45 @@ fn a_gateway_of_another_user_gets_neither_admin_token_nor_secret_unless_a_login_
         .expect(0);
     assert!(list.stderr.contains("another user of this machine"), "{}", list.stderr);
     assert_eq!(desk.gateway.seen().len(), 0);
-    let login = [
-        "auth",
-        "login",
-        "--mode",
-        "oss-local",
-        "--trust-loopback",
-        "--write-openclaw",
-        "false",
-    ];
-    desk.run(login).expect(0);
+    let log_in = desk.env.carry_out(&output);
+    log_in.env("SIGILUM_SOURCE_HOME", &desk.checkout.root).expect(0);
     add().expect(0);
     assert!(desk.gateway.seen().len() > 1);
+}
+
+/// What a note has a person type is for the same home, owner and gateway, as an error's step is.
+#[test]
+fn a_note_names_a_command_for_the_same_home_and_gateway() {
+    let desk = Desk::new();
+    let home = desk.env.home().join("other home");
+    let args = [
+        "service",
+        "add",
+        "linear",
+        "--mode",
+        "gateway",
+        "--upstream-base-url",
+        "https://api.linear.app",
+        "--namespace",
+        "carol",
+        "--gateway-admin-url",
+        &desk.gateway.url(),
+        "--openclaw-home",
+        home.to_str().unwrap(),
+        "--source-home",
+        desk.checkout.root.to_str().unwrap(),
+    ];
+    let told = desk.env.run(args).expect(0).stderr;
+    let note = told
+        .lines()
+        .find(|line| line.contains("set the real one with"))
+        .unwrap();
+    let command = env::command_of(note);
+    assert!(
+        command.contains("'") && command.contains(" --namespace carol "),
+        "{told}"
+    );
+    let set = desk.env.shell(&command.replace("<VARIABLE>", "LINEAR"));
+    set.env("LINEAR", SECRET).expect(0);
+    assert!(desk.gateway.secrets("linear").values().any(|secret| secret == SECRET));
 }

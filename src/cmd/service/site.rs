@@ -96,6 +96,7 @@ fn find(
         gateway_home: env.named_path("GATEWAY_SIGILUM_HOME").is_some(),
         target: Target {
             trust: trust(&owner, &place),
+            how_to_trust: how_to_trust(&owner, &place),
             ..target(&common.gateway, env, checkout.as_ref())
         },
         http: http::Options::from_env(env),
@@ -200,6 +201,24 @@ fn trust(owner: &Owner, place: &OpenClawHome) -> LoopbackTrust {
     }
 }
 
+/// The login that says so; as root in another user's home, it is that user who trusts it and runs the command.
+fn how_to_trust(owner: &Owner, place: &OpenClawHome) -> String {
+    let mut owner = owner.clone();
+    if let Some(record) = &owner.record {
+        owner.mode.value = record.mode;
+    }
+    let log_in = context::first_login_command(&owner, place, " --trust-loopback");
+    match place.anothers() {
+        None => log_in,
+        Some(uid) => {
+            let user = fs::sudo_as(uid);
+            let log_in = context::begun_with(&format!("{user} sigilum-authz-notify"), &log_in);
+            let home = fs::quoted(&place.home);
+            format!("{log_in} --openclaw-home {home}; and run this command with {user} too")
+        }
+    }
+}
+
 /// How to reach the Sigilum gateway: flags, then environment, then its default address, and for a stopped one what the
 /// scripts of the checkout start it with.
 fn target(args: &GatewayArgs, env: &Env, checkout: Option<&Checkout>) -> Target {
@@ -254,6 +273,7 @@ fn target(args: &GatewayArgs, env: &Env, checkout: Option<&Checkout>) -> Target 
             .or_else(|| of_checkout(Checkout::gateway_cli)),
         path: env.path("PATH").map(PathBuf::into_os_string),
         trust: LoopbackTrust::Ours,
+        how_to_trust: String::new(),
     }
 }
 

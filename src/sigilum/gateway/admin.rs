@@ -27,6 +27,7 @@ pub struct Admin {
     token: Option<SecretString>,
     budget: Duration,
     trust: LoopbackTrust,
+    how_to_trust: String,
     /// Secrets and keys that it was sent: nothing that it says is to repeat them.
     sent: RefCell<Vec<SecretString>>,
 }
@@ -60,6 +61,7 @@ impl Admin {
             token: target.admin_token.clone(),
             budget: BUDGET,
             trust: target.trust,
+            how_to_trust: target.how_to_trust.clone(),
             sent: RefCell::default(),
         })
     }
@@ -193,11 +195,11 @@ impl Admin {
         )
         .because(*why)
         .next(match why {
-            HttpError::Listener(_) => {
-                "see who listens there (ss -ltnp); if that is your Sigilum gateway, in a container perhaps: \
-                 sigilum-authz-notify auth login --trust-loopback"
-            }
-            _ => "see that the Sigilum gateway runs, then run the same command again",
+            HttpError::Listener(_) => format!(
+                "see who listens there (ss -ltnp); if that is your Sigilum gateway, in a container perhaps: {}",
+                self.how_to_trust
+            ),
+            _ => "see that the Sigilum gateway runs, then run the same command again".to_owned(),
         })
     }
 

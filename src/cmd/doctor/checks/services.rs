@@ -81,7 +81,12 @@ pub(super) fn local_api(name: &'static str, facts: &Facts) -> Vec<Finding> {
 fn signs_nothing(name: &'static str, api: &LocalApi, token: &TokenStatus, log_in: String, facts: &Facts) -> Finding {
     let file = api.secret_file.display();
     let is_accepted = token.api_check.as_ref().is_some_and(|check| check.result == "accepted");
+    let watch = facts.watch.as_ref().filter(|watch| watch.running);
     let step = match is_accepted {
+        // One that OpenClaw starts anew at once, without the secret.
+        true if watch.is_some_and(|watch| is_plugins(watch, facts)) => {
+            format!("name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>")
+        }
         // A new secret would not be the API's.
         true => watch_with_the_secret(facts),
         false => format!(
@@ -168,6 +173,7 @@ pub(super) fn gateway(name: &'static str, facts: &Facts) -> Vec<Finding> {
         master_key: None,
         cli: None,
         trust: owner.map(|owner| owner.loopback_trust(facts.place)).unwrap_or_default(),
+        how_to_trust: facts.command("auth login --trust-loopback"),
         path: None,
     };
     vec![
@@ -244,6 +250,14 @@ fn by_hand(facts: &Facts) -> Option<String> {
     ))
 }
 
+/// Whether the watcher is the program that an OpenClaw gateway keeps for the plugin.
+fn is_plugins(watch: &WatchStatus, facts: &Facts) -> bool {
+    facts
+        .resident
+        .as_ref()
+        .is_some_and(|resident| resident.pid == watch.pid)
+}
+
 /// A watcher that is not this very program.
 fn another_program(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Option<Finding> {
     let process = Process {
@@ -262,11 +276,7 @@ fn another_program(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Op
         None if process.runs_a_removed_program() => "runs a program that was replaced since".to_owned(),
         None => return None,
     };
-    let is_child = facts
-        .resident
-        .as_ref()
-        .is_some_and(|resident| resident.pid == watch.pid);
-    let next = match is_child {
+    let next = match is_plugins(watch, facts) {
         true => RESTART.to_owned(),
         false => format!(
             "kill {}, then start it anew: {}",
