@@ -129,8 +129,12 @@ fn called(matches: &ArgMatches) -> Called {
         ("--gateway-data-dir", "gateway_data_dir"),
     ];
     let place = [("--openclaw-home", "openclaw_home"), ("--config", "config")];
+    // A watcher may be told several homes: none of them is the one that a step is for.
+    let homes = matches.try_get_many::<PathBuf>("openclaw_home").ok().flatten();
+    let is_one = homes.is_none_or(|homes| homes.len() == 1);
+    let place = place.into_iter().filter(|(_, id)| is_one || *id != "openclaw_home");
     Called {
-        place: place.into_iter().filter_map(path).collect(),
+        place: place.filter_map(path).collect(),
         owner: texts
             .into_iter()
             .filter_map(text)

@@ -19,14 +19,14 @@ use std::path::PathBuf;
 pub fn run(args: &WatchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let options = options(args, env)?;
     if args.check {
-        return check::run(&options.homes.places(), env, out);
+        return check::run(args, &options.homes.places(), env, out);
     }
     if args.remove_unit {
         return unit::remove(&options.homes.places(), env, out);
     }
     refuse_a_home_that_is_not_there(args, env, &options.homes)?;
     if args.print_unit.is_some() || args.install_unit {
-        refuse_beside_a_broker(&options.homes.places())?;
+        refuse_beside_a_broker(args, &options.homes.places())?;
         if let Some(trouble) = trouble(&options) {
             output::warn(trouble);
         }
@@ -54,28 +54,41 @@ fn refuse_a_home_that_is_not_there(args: &WatchArgs, env: &Env, homes: &Homes) -
         _ => return Ok(()),
     };
     let Homes::Listed(places) = homes else { return Ok(()) };
-    places
-        .iter()
-        .try_for_each(OpenClawHome::refuse_to_be_made_over_an_older)?;
+    places.iter().try_for_each(|place| {
+        let made = place.refuse_to_be_made_over_an_older();
+        made.map_err(|error| of_one(error, place, args))
+    })?;
     let is_missing = |place: &&OpenClawHome| !place.home.is_dir() && (args.once || !is_default(place));
     let Some(none) = places.iter().find(is_missing) else {
         return Ok(());
     };
     let what = format!("could not {what}, there is no OpenClaw home: {}", none.home.display());
-    Err(Error::new(ExitCode::Failure, what)
-        .next("openclaw onboard; or name the one that is there, with --openclaw-home <folder>"))
+    let error = Error::new(ExitCode::Failure, what)
+        .next("openclaw onboard; or name the one that is there, with --openclaw-home <folder>");
+    Err(of_one(error, none, args))
+}
+
+/// The error of a home, whose step is for that one where the command line names several.
+fn of_one(error: Error, place: &OpenClawHome, args: &WatchArgs) -> Error {
+    if !args.all && args.openclaw_home.len() < 2 {
+        return error;
+    }
+    error.called(&context::called(&PlaceArgs {
+        openclaw_home: Some(place.home.clone()),
+        config: None,
+    }))
 }
 
 /// A broker renews its own tokens, and a home beside one has none.
-fn refuse_beside_a_broker(places: &[OpenClawHome]) -> Result<()> {
-    let of_broker = |place: &&OpenClawHome| place.is_a_brokers() || check::broker_of(place).is_some();
-    let Some(place) = places.iter().find(of_broker) else {
+fn refuse_beside_a_broker(args: &WatchArgs, places: &[OpenClawHome]) -> Result<()> {
+    let Some(place) = places.iter().find(|place| check::is_of_broker(place)) else {
         return Ok(());
     };
     let home = place.home.display();
     let what =
         format!("could not make a unit: a broker has the token and renews it, so nothing is to be watched: {home}");
-    Err(Error::new(ExitCode::Usage, what).next("sigilum-authz-notify doctor"))
+    let error = Error::new(ExitCode::Usage, what).next("sigilum-authz-notify doctor");
+    Err(of_one(error, place, args))
 }
 
 /// Refuses flags that the command would refuse, and changes nothing.

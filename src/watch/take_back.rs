@@ -7,10 +7,11 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
+use crate::mode::Mode;
 use crate::owner_token;
-use crate::settings::{self, OwnerQuery};
+use crate::settings::{self, Owner, OwnerQuery};
 use crate::sigilum::api::Api;
-use crate::sigilum::http::{self, Http};
+use crate::sigilum::http::{self, Http, Url};
 use std::time::Duration;
 
 /// How long the API may take for each of two requests: homes wait, and a watcher that is to end.
@@ -18,6 +19,17 @@ const BUDGET: Duration = Duration::from_secs(2);
 
 /// How long to wait for another process that is deciding: there is a next try.
 const PATIENCE: Duration = Duration::from_millis(300);
+
+/// The mode of a login at its API: that of the login that there is, where both APIs are on this machine or neither is.
+fn mode_of(approval: &TimedApproval, owner: &Owner) -> Mode {
+    let is_here = |url: &str| Url::parse(url).is_ok_and(|url| http::is_this_machine(&url));
+    let here = is_here(&approval.api);
+    match (&owner.record, here) {
+        (Some(record), _) if is_here(&record.api_url) == here => record.mode,
+        (_, true) => Mode::OssLocal,
+        (_, false) => Mode::Managed,
+    }
+}
 
 /// Takes it back; `false` where it does not stand any more. `now`: Unix seconds.
 pub(super) fn take_back(approval: &TimedApproval, place: &OpenClawHome, env: &Env, now: i64) -> Result<bool> {
@@ -31,15 +43,23 @@ pub(super) fn take_back(approval: &TimedApproval, place: &OpenClawHome, env: &En
     let url = url
         .ok()
         .filter(|url| url.origin().ascii_serialization() == approval.api);
-    let log_in = owner.mode.value.login_command(&approval.namespace) + &place.flags(env);
-    let no_token = |why: &str| {
+    let no_token = |why: &str, mode: Mode, api: &str| {
         let what = format!("could not revoke {}: {why}", approval.claim_id);
-        Error::new(ExitCode::Token, what).next(log_in.clone())
+        let log_in = mode.login_command(&approval.namespace);
+        let hook = settings::hook_namespace(place).ok().and_then(|(hook, _)| hook);
+        let keeps_hook = match hook.is_some_and(|hook| hook.value != approval.namespace) {
+            true => " --write-openclaw false",
+            false => "",
+        };
+        Error::new(ExitCode::Token, what).next(format!("{log_in}{api}{keeps_hook}{}", place.flags(env)))
     };
     let (Some(url), Some(_)) = (url, &owner.record) else {
-        return Err(no_token("no login is recorded for its namespace and API"));
+        let api = format!(" --api-url {}", shell_words::quote(&approval.api));
+        let why = "no login is recorded for its namespace and API";
+        return Err(no_token(why, mode_of(approval, &owner), &api));
     };
-    let found = owner_token::find(&owner, &url, None, now).map_err(|why| no_token(&why.to_string()))?;
+    let found = owner_token::find(&owner, &url, None, now);
+    let found = found.map_err(|why| no_token(&why.to_string(), owner.mode.value, ""))?;
     let api = Api {
         http: &http,
         url: &url,

@@ -4,6 +4,7 @@
 
 use crate::env::{self, Run, TestEnv};
 
+use env::local_api::FakeCheckout;
 use env::mode;
 use env::watching::{Watcher, managed_token};
 use serde_json::{Value, json};
@@ -393,4 +394,21 @@ fn a_unit_that_is_made_anew_keeps_its_options_and_says_what_it_cannot_renew() {
     let output = env.run(["watch", "--install-unit"]).expect(0).stdout;
     let why = "it cannot renew the token of alice: the secret that signed it is in no file";
     assert!(output.contains(why), "{output}");
+
+    let env = TestEnv::new();
+    let checkout = FakeCheckout::new(&env);
+    let home = env.home().join("other home");
+    let log_in = env.login().args(["--openclaw-home".as_ref(), home.as_os_str()]);
+    log_in.env("JWT_SECRET", "0123456789abcdef0123456789abcdef").expect(0);
+    let install = || {
+        env.run(["watch", "--install-unit", "--openclaw-home"])
+            .args([&home])
+            .expect(0)
+            .stdout
+    };
+    let output = install();
+    let line = output.lines().find(|line| line.contains(why)).unwrap();
+    let log_in = env::command_of(line).replace("<folder>", checkout.root.to_str().unwrap());
+    env.shell(&log_in).expect(0);
+    assert!(!install().contains(why));
 }

@@ -157,8 +157,8 @@ fn what_is_overdue_is_told_with_its_own_exit_code() {
     let output = env.run(["watch", "--check"]).expect(1);
     let says = format!("error: the approval of {id} was to be taken back 1 h");
     assert!(output.stderr.contains(&says), "{}", output.stderr);
-    let step = format!("sigilum-authz-notify authz revoke {id}");
-    assert!(output.step().starts_with(&step), "{}", output.stderr);
+    let step = format!("sigilum-authz-notify authz revoke {id} --namespace alice");
+    assert_eq!(output.step(), step);
     env.carry_out(&output).at_a_terminal("y\n");
     assert_eq!(api.claim(id).unwrap()["status"], "revoked");
     env.run(["watch", "--check"]).expect(0);
@@ -196,4 +196,87 @@ fn a_look_at_a_home_that_is_not_there_fails() {
     std::fs::set_permissions(openclaw, PermissionsExt::from_mode(0o700)).unwrap();
     env.carry_out(&told).expect(0);
     env.run(["watch", "--once"]).expect(0);
+}
+
+/// Of several homes the step names the one that it is for; a watcher is started for all that were asked about.
+#[test]
+fn of_several_homes_each_step_names_its_own() {
+    let env = TestEnv::new();
+    let other = env.home().join(".openclaw-other");
+    let other = other.to_str().unwrap();
+    let api = Api::start("another's secret, of 32 bytes and more");
+    let both = [
+        "watch",
+        "--check",
+        "--openclaw-home",
+        env.openclaw().to_str().unwrap(),
+        "--openclaw-home",
+        other,
+    ]
+    .map(str::to_owned);
+    let log_in = ["auth", "login", "--mode", "oss-local", "--print-token", "false"];
+    for name in ["alice", "carol"] {
+        let run = env.run(log_in).args(["--openclaw-home", other, "--namespace", name]);
+        run.args(["--api-url", &api.url()])
+            .env("JWT_SECRET", "another's secret, of 32 bytes and more")
+            .expect(0);
+    }
+    env.login().expect(0);
+    let carols = env.run(["auth", "switch", "alice", "--openclaw-home", other]);
+    carols.expect(0);
+    let all = ["watch", "--check", "--all"].map(str::to_owned);
+    let home = env.openclaw();
+    let both_homes = format!(" --openclaw-home {} --openclaw-home {other}", home.display());
+    let unit = env.home().join(".config/systemd/user/sigilum-authz-notify.service");
+    // First one of them runs, then none.
+    let mut first = Some(env.watch());
+    for (asked, flags) in [
+        (&both[..], format!(" --openclaw-home {other}")),
+        (&all, format!(" --openclaw-home {other}")),
+        (&both, both_homes),
+        (&all, " --all".to_owned()),
+    ] {
+        let told = env.run(asked).env("PATH", "/nowhere").expect(1);
+        let step = format!("sigilum-authz-notify watch{flags}; it runs until it is stopped, so ");
+        assert!(told.step().starts_with(&step), "{}", told.stderr);
+        let mut watcher = Watcher::start(env.shell(&format!("exec {}", command_of(told.step()))));
+        assert!(wait_until(|| env.run(asked).output().code == 0));
+        watcher.stop();
+        let told = env.run(asked).env("PATH", env.manager("exit 1")).expect(1);
+        assert_eq!(told.step(), format!("sigilum-authz-notify watch --install-unit{flags}"));
+        if cfg!(target_os = "linux") {
+            env.carry_out(&told).expect(0);
+            let unit = std::fs::read_to_string(&unit).unwrap();
+            assert!(unit.contains(&format!(" watch{flags}")), "{unit}");
+            // The watcher that was started by hand is no unit's.
+            env.run(["watch", "--remove-unit", "--all"]).expect(0);
+        }
+        if asked.len() == 3 {
+            first = None;
+        }
+    }
+    assert!(first.is_none());
+    let _first = env.watch();
+    let _second = Watcher::start(env.run(["watch", "--openclaw-home", other]));
+    assert!(wait_until(|| env.run(&both).output().code == 0));
+    let id = "cl_0000000100000000000000001";
+    let approved = json!({"claim_id": id, "service": "mail", "status": "approved"});
+    api.add_claim("carol", approved);
+    let approval = json!({"claim_id": id, "namespace": "carol", "api": "https://elsewhere.example", "until": 1});
+    let list = json!({ "approvals": [approval] }).to_string();
+    env.write(format!("{other}/.sigilum/approvals.json"), list);
+    let told = env.run(&both).expect(1);
+    let step = format!("sigilum-authz-notify authz revoke {id} --namespace carol --openclaw-home {other}");
+    assert_eq!(told.step(), step);
+    env.carry_out(&told).at_a_terminal("y\n");
+    assert_eq!(api.claim(id).unwrap()["status"], "revoked");
+    // A home that is not there is made, and not another one.
+    let openclaw = "#!/bin/sh\n[ \"$1\" = onboard ] && mkdir -m 700 \"$OPENCLAW_STATE_DIR\"\n";
+    let openclaw = env.write("bin/openclaw", openclaw);
+    std::fs::set_permissions(openclaw, PermissionsExt::from_mode(0o700)).unwrap();
+    let gone = env.home().join("a third");
+    let flags = ["--openclaw-home", other, "--openclaw-home", gone.to_str().unwrap()];
+    let told = env.run(["watch", "--once"]).args(flags).expect(1);
+    env.carry_out(&told).expect(0);
+    assert!(gone.is_dir());
 }

@@ -377,7 +377,7 @@ impl Job<'_> {
 /// What makes a running OpenClaw load new files where its config was right before; seen with 2026.9.6.
 fn restart(instead: &str) -> String {
     format!(
-        "where an OpenClaw gateway runs: openclaw gateway restart, or {instead}; openclaw.json needed no change, so \
+        "where an OpenClaw gateway runs: openclaw gateway restart; or {instead}; openclaw.json needed no change, so \
          nothing makes it look at the new files"
     )
 }

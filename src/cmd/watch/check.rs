@@ -1,8 +1,9 @@
 //! `watch --check`: whether the watcher of each home lives and nothing of it is overdue. A probe: it asks nobody, and
 //! changes nothing.
 
-use super::unit;
+use super::{of_one, unit};
 use crate::authz::timed;
+use crate::cli::WatchArgs;
 use crate::cmd::output::write_line;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
@@ -11,7 +12,7 @@ use crate::home::OpenClawHome;
 use crate::hook_record;
 use crate::request;
 use crate::time;
-use crate::watch::status::{self, HomeStatus};
+use crate::watch::status::{self, HomeStatus, WatchStatus};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -23,7 +24,7 @@ const GRACE: i64 = 600;
 /// # Errors
 /// [`ExitCode::Failure`] where no watcher serves a home, or an approval outlives its time; [`ExitCode::Token`] where a
 /// token has expired, or was to be renewed long ago.
-pub fn run(places: &[OpenClawHome], env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
+pub fn run(args: &WatchArgs, places: &[OpenClawHome], env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     for place in places {
         if let Some(socket) = broker_of(place) {
             let (socket, home) = (socket.display(), place.home.display());
@@ -33,7 +34,17 @@ pub fn run(places: &[OpenClawHome], env: &Env, out: &mut dyn Write) -> Result<Ex
             )?;
             continue;
         }
-        let next = check(place, env)?;
+        let Some(watch) = status::read(place).filter(|_| is_watched(place)) else {
+            let home = place.home.display();
+            if place.is_a_brokers() {
+                let what = format!("no broker answers from this folder, or it has no token yet: {home}");
+                let error = Error::new(ExitCode::Failure, what).next("sigilum-authz-notify doctor");
+                return Err(of_one(error, place, args));
+            }
+            let what = format!("no watcher serves this home: {home}");
+            return Err(Error::new(ExitCode::Failure, what).next(how_to_watch(args, places, env)));
+        };
+        let next = check(&watch, place).map_err(|error| of_one(error, place, args))?;
         write_line(out, format_args!("watched, {next}: {}", place.home.display()))?;
     }
     Ok(ExitCode::Ok)
@@ -45,22 +56,40 @@ pub fn broker_of(place: &OpenClawHome) -> Option<PathBuf> {
     Some(record.broker?.socket)
 }
 
-/// What is to be done next.
-fn check(place: &OpenClawHome, env: &Env) -> Result<String> {
-    // The lock tells it also from another pid namespace, where its process number means nothing.
-    let lives = fs::FileLock::is_held(&place.watch_lock_file());
-    let home = place.home.display();
-    let Some(watch) = status::read(place).filter(|_| lives) else {
-        if place.is_a_brokers() {
-            let what = format!("no broker answers from this folder, or it has no token yet: {home}");
-            return Err(Error::new(ExitCode::Failure, what).next("sigilum-authz-notify doctor"));
-        }
-        let what = format!("no watcher serves this home: {home}");
-        return Err(Error::new(ExitCode::Failure, what).next(match unit::has_manager(env) {
-            true => "sigilum-authz-notify watch --install-unit",
-            false => unit::IN_THE_FOREGROUND,
-        }));
+/// Whether a broker has the token of a home.
+pub fn is_of_broker(place: &OpenClawHome) -> bool {
+    place.is_a_brokers() || broker_of(place).is_some()
+}
+
+/// What starts a watcher of the homes that were asked about: of those that have none, and of those that the installed
+/// unit serves, which is replaced. No second one serves a home, and none that of a broker.
+fn how_to_watch(args: &WatchArgs, places: &[OpenClawHome], env: &Env) -> String {
+    let installs = unit::has_manager(env);
+    let is_free = |place: &&OpenClawHome| {
+        let is_units = || installs && unit::of_home(place, env).is_some();
+        !is_of_broker(place) && (!is_watched(place) || is_units())
     };
+    let free: Vec<&OpenClawHome> = places.iter().filter(is_free).collect();
+    let flag = |place: &&OpenClawHome| format!(" --openclaw-home {}", fs::quoted(&place.home));
+    let flags = match (args.all, args.openclaw_home.len()) {
+        (true, _) if free.len() == places.len() => " --all".to_owned(),
+        (false, 0 | 1) => String::new(),
+        _ => free.iter().map(flag).collect(),
+    };
+    match installs {
+        true => format!("sigilum-authz-notify watch --install-unit{flags}"),
+        false => unit::in_foreground(&flags),
+    }
+}
+
+/// The lock tells it also from another pid namespace, where its process number means nothing.
+fn is_watched(place: &OpenClawHome) -> bool {
+    fs::FileLock::is_held(&place.watch_lock_file())
+}
+
+/// What is to be done next.
+fn check(watch: &WatchStatus, place: &OpenClawHome) -> Result<String> {
+    let home = place.home.display();
     let now = time::now();
     let mut approvals = timed::read(place)?.into_iter();
     if let Some(approval) = approvals.find(|approval| approval.until + GRACE < now) {
@@ -69,7 +98,11 @@ fn check(place: &OpenClawHome, env: &Env) -> Result<String> {
             approval.claim_id,
             time::duration(now - approval.until)
         );
-        let step = format!("sigilum-authz-notify authz revoke {}", approval.claim_id);
+        let step = format!(
+            "sigilum-authz-notify authz revoke {} --namespace {}",
+            approval.claim_id,
+            shell_words::quote(&approval.namespace)
+        );
         return Err(Error::new(ExitCode::Failure, what).next(step));
     }
     let next = watch.homes.iter().map(|status| token(status, place, now));

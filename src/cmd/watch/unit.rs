@@ -20,9 +20,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const LAUNCHD_AGENT: &str = "sigilum-authz-notify.plist";
-/// What runs it where there is no service manager that this program knows.
-pub const IN_THE_FOREGROUND: &str =
-    "sigilum-authz-notify watch; it runs until it is stopped, so have whatever starts programs here start it";
 /// A unit is a few kilobytes.
 const SIZE_CAP: u64 = 1 << 20;
 
@@ -35,6 +32,13 @@ pub fn print(kind: UnitKind, unit: &Unit, out: &mut dyn Write) -> Result<ExitCod
 /// Whether there is a service manager that this program knows.
 pub fn has_manager(env: &Env) -> bool {
     manager::program(env).is_some()
+}
+
+/// What runs it where there is no service manager that this program knows.
+pub fn in_foreground(flags: &str) -> String {
+    format!(
+        "sigilum-authz-notify watch{flags}; it runs until it is stopped, so have whatever starts programs here start it"
+    )
 }
 
 /// Writes the unit to where this machine's service manager looks, notes it in the homes' records, and starts it; where
@@ -63,7 +67,7 @@ pub fn install(mut unit: Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCod
         note(place, &path, true)?;
     }
     write_line(out, format_args!("Unit {done} {}", path.display()))?;
-    tell_of_options(&kept, unit, out)?;
+    tell_of_options(&kept, unit, env, out)?;
     let manager = Manager { env, unit: &path };
     match manager.start()? {
         true => write_line(out, "  it runs, and starts with every session of yours")?,
@@ -92,7 +96,7 @@ pub fn install(mut unit: Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCod
 }
 
 /// Tells what the unit has from before, and what it cannot do with what it has.
-fn tell_of_options(kept: &[&str], unit: &Unit, out: &mut dyn Write) -> Result<()> {
+fn tell_of_options(kept: &[&str], unit: &Unit, env: &Env, out: &mut dyn Write) -> Result<()> {
     if !kept.is_empty() {
         let kept = kept.join(", ");
         let remove = "sigilum-authz-notify watch --remove-unit";
@@ -101,14 +105,14 @@ fn tell_of_options(kept: &[&str], unit: &Unit, out: &mut dyn Write) -> Result<()
             format_args!("  kept from before: {kept}; to drop them, first: {remove}"),
         )?;
     }
-    let unrenewed = unit.places.iter().filter_map(|place| unrenewed(place, unit));
+    let unrenewed = unit.places.iter().filter_map(|place| unrenewed(place, unit, env));
     unrenewed
         .into_iter()
         .try_for_each(|why| write_line(out, format_args!("  {why}")))
 }
 
 /// Why the service will not renew the token of a home, as things are.
-fn unrenewed(place: &OpenClawHome, unit: &Unit) -> Option<String> {
+fn unrenewed(place: &OpenClawHome, unit: &Unit, env: &Env) -> Option<String> {
     let (asks, none) = (OwnerQuery::default(), Env::default());
     let owner = settings::owner(&asks, &none, place).ok()?;
     let stored = owner.stored_token().ok()??;
@@ -123,7 +127,7 @@ fn unrenewed(place: &OpenClawHome, unit: &Unit) -> Option<String> {
             format!(
                 "it cannot renew the token of {whose}: the secret that signed it is in no file; name the checkout that \
                  has it: {}",
-                owner.mode.value.login_command(whose) + " --source-home <folder>"
+                owner.mode.value.login_command(whose) + " --source-home <folder>" + &place.flags(env)
             )
         }),
     }
@@ -302,7 +306,7 @@ pub fn path(env: &Env) -> Result<PathBuf> {
 pub fn how_to_start(unit: &Path, env: &Env) -> String {
     match (Manager { env, unit }).answers() {
         true => start(true, unit),
-        false => IN_THE_FOREGROUND.to_owned(),
+        false => in_foreground(""),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `authz`: requests, and what is decided about them.
 
-use super::world::{Act, CASE, Case, Then, World, managed};
+use super::world::{Act, CASE, Case, SECRET, Then, World, managed};
 use crate::env::api::Fault;
 use crate::env::watching::token;
 use serde_json::json;
@@ -31,6 +31,16 @@ fn timed(world: &World) {
     world
         .run(&[APPROVE, &["--for", "30m", "--even-without-watcher"]].concat())
         .expect(0);
+}
+
+/// The same, and its time is over.
+fn over(world: &World) {
+    timed(world);
+    let file = world.home.join(".sigilum/approvals.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut list: serde_json::Value = serde_json::from_str(&text).unwrap();
+    list["approvals"][0]["until"] = 1.into();
+    std::fs::write(&file, list.to_string()).unwrap();
 }
 
 pub const CASES: &[Case] = &[
@@ -196,16 +206,50 @@ pub const CASES: &[Case] = &[
     Case {
         name: "an approval that nobody can take back",
         set_up: |world| {
-            timed(world);
-            let file = world.home.join(".sigilum/approvals.json");
-            let text = std::fs::read_to_string(&file).unwrap();
-            let mut list: serde_json::Value = serde_json::from_str(&text).unwrap();
-            list["approvals"][0]["until"] = 1.into();
-            std::fs::write(&file, list.to_string()).unwrap();
+            over(world);
             world.write(TOKEN, managed("alice", -30));
         },
         first: &["watch", "--once"],
         step: STORE,
+        ..CASE
+    },
+    Case {
+        name: "an approval at the API of before",
+        set_up: |world| {
+            world.write(".sigilum/jwt-secret", SECRET);
+            over(world);
+            let args = [
+                "auth",
+                "login",
+                "--mode",
+                "managed",
+                "--owner-token-stdin",
+                "--no-check",
+            ];
+            let elsewhere = [
+                "--api-url",
+                "https://elsewhere.example",
+                "--namespace",
+                "alice",
+                "--force",
+            ];
+            let log_in = world.run(&[&args[..], &elsewhere].concat());
+            log_in.stdin(managed("alice", 7200)).expect(0);
+        },
+        first: &["watch", "--once"],
+        step: "sigilum-authz-notify auth login --mode oss-local --namespace alice --api-url http://127.0.0.1:",
+        ..CASE
+    },
+    Case {
+        name: "an approval after the logout",
+        set_up: |world| {
+            world.write(".sigilum/jwt-secret", SECRET);
+            over(world);
+            world.log_in("carol");
+            world.run(&["auth", "logout", "--namespace", "alice"]).expect(0);
+        },
+        first: &["watch", "--once"],
+        step: "sigilum-authz-notify auth login --mode oss-local --namespace alice --api-url http://127.0.0.1:",
         ..CASE
     },
 ];

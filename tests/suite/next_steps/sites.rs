@@ -372,7 +372,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::watch::check",
-        "match unit::has_manager",
+        "how_to_watch(args",
         Test("a_probe_tells_a_watcher_that_lives_from_none"),
     ),
     Site(
@@ -1002,7 +1002,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "watch::take_back",
-        "log_in.clone()",
+        "format!(\"{log_in}{api}",
         Case("an approval that nobody can take back"),
     ),
     // broker
