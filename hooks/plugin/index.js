@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { definePluginEntry } from "openclaw/plugin-sdk/plugin-entry";
 import { registerCli } from "./cli.js";
 import { command as chatCommand, hasButtons } from "./command.js";
-import { NAME, answer, shared } from "./handler.js";
+import { NAME, answer, homeOf, shared } from "./handler.js";
 import { Health, checkHealth, missingProgram, personsCommand, pluginCommand } from "./program.js";
 import { push } from "./push.js";
 import { Resident } from "./resident.js";
@@ -18,9 +18,10 @@ export default definePluginEntry({
   description: "Says on /new and /reset which agents wait for approval in your Sigilum namespace.",
   register(api) {
     const root = api.rootDir ?? dirname(fileURLToPath(import.meta.url)); // what runs may be a copy from elsewhere
-    const missing = missingProgram(root);
+    const home = homeOf(root);
+    const missing = missingProgram(root, home);
     registerCli(api, () => personsCommand(root), missing);
-    api.registerCommand(chatCommand(api, missing));
+    api.registerCommand(chatCommand(api, home, (home) => missingProgram(root, home)));
     if (api.registrationMode !== "full") return;
     const installed = () => existsSync(join(root, "index.js"));
     let mine;
@@ -60,7 +61,7 @@ export default definePluginEntry({
       if (!installed()) return void resident.stop(); // uninstalled under a gateway that goes on
       resident.start();
       const log = (level, text) => api.logger[level](`${NAME}: ${text}`);
-      return answer(event, (question) => resident.ask(question), log, missing);
+      return answer(event, (question) => resident.ask(question), log, missing, home);
     };
     api.registerHook(["command:new", "command:reset"], hook, {
       name: HOOK_ID,

@@ -51,10 +51,10 @@ export function personsCommand(root) {
   return { program, flags: config && of === home ? [...flags, "--config", config] : flags };
 }
 
-/** What is missing, and how to get it. */
-export function missingProgram(root) {
-  if (basename(dirname(root)) !== "node_modules") return missing(INSTALL);
-  return `${missing(INSTALL)} (The plugin's npm package brought none for ${PLATFORM}.)`;
+/** What is missing, and how to get it; `home` is named, where one is given. */
+export function missingProgram(root, home) {
+  if (basename(dirname(root)) !== "node_modules") return missing(INSTALL, home);
+  return `${missing(INSTALL, home)} (The plugin's npm package brought none for ${PLATFORM}.)`;
 }
 
 /** Two ways to be unwell, one health: why no program runs, else what `doctor` finds. */

@@ -22,14 +22,15 @@ export default async function handler(event) {
   if (!existsSync(join(here, "handler.js"))) return; // uninstalled under a gateway that goes on
   if (shared.resident?.ready) return; // the plugin answers
   const log = (level, text) => console[level](`[${NAME}] ${text}`);
-  await answer(event, (question) => run(command(here, homeOf(here)), question), log, missing("hook install"));
+  const home = record(join(here, "install.json")).home ?? homeOf(here);
+  await answer(event, (question) => run(command(here, home), question), log, missing("hook install", home), home);
 }
 
 /**
  * Asks about an event, once in this gateway, and puts what comes back into the chat and the log. `missing` is what to say
- * where there is no program. Never throws.
+ * where there is no program, `home` whose hook it is. Never throws.
  */
-export async function answer(event, ask, log, missing) {
+export async function answer(event, ask, log, missing, home) {
   const { messages, context } = event;
   if (!Array.isArray(messages) || shared.answered.has(messages)) return;
   shared.answered.add(messages);
@@ -40,16 +41,17 @@ export async function answer(event, ask, log, missing) {
     messages.push(...strings(reply.messages));
   } catch (error) {
     const why = error?.code ?? error?.name ?? "unknown error";
-    log("warn", why === "missing" ? missing : `no answer: ${why}; see: ${NAME} hook status`);
+    log("warn", why === "missing" ? missing : `no answer: ${why}; see: ${typed("hook status", home)}`);
     // Silence would read as "nothing waits"; but what the owner must mend is nothing for a group.
-    const lines = context?.sessionEntry?.chatType === "direct" ? problem(why, missing, context.senderId) : [];
+    const lines = context?.sessionEntry?.chatType === "direct" ? problem(why, missing, context.senderId, home) : [];
     messages.push(...lines);
     if (lines.length === 0) shared.answered.delete(messages); // nothing was said: the other of the two may
   }
 }
 
-function problem(why, missing, sender) {
-  if (why !== "missing") return [`Sigilum could not be asked: no answer from ${NAME} (${inWords(why)}). Run: ${NAME} hook status`];
+function problem(why, missing, sender, home) {
+  const run = typed("hook status", home);
+  if (why !== "missing") return [`Sigilum could not be asked: no answer from ${NAME} (${inWords(why)}). Run: ${run}`];
   const first = !shared.told.has(sender);
   shared.told.add(sender);
   return first ? [`Sigilum: ${missing}`] : [];
@@ -62,9 +64,16 @@ function inWords(why) {
 }
 
 /** What is missing where no record names a program that is there, and how to get it. */
-export function missing(install) {
-  const get = `If you do not have it, build it from its source (cargo install --locked --path .); then run: ${NAME} ${install}`;
+export function missing(install, home) {
+  const run = typed(install, home);
+  const get = `If you do not have it, build it from its source (cargo install --locked --path .); then run: ${run}`;
   return `the program ${NAME} is missing, so requests that wait for approval cannot be shown. ${get}`;
+}
+
+/** A command of ours, as a person types it in a terminal: for another home than the default one it names that. */
+export function typed(words, home) {
+  const isDefault = !home || home === join(environment().HOME ?? "", ".openclaw");
+  return `${NAME} ${words}${isDefault ? "" : ` --openclaw-home '${home.replaceAll("'", `'\\''`)}'`}`;
 }
 
 /** Of the config, which is full of secrets, nothing; of the event, where the answer will be read and by whom. */

@@ -1,5 +1,6 @@
 // handler.js alone, with programs that behave and programs that do not.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
@@ -20,7 +21,7 @@ const environment = { ...process.env };
 
 beforeEach(async (t) => {
   dir = mkdtempSync(join(WORK, "handler-"));
-  state = join(dir, "state");
+  state = join(dir, "a person's state");
   hook = join(state, "hooks/sigilum-authz-notify");
   mkdirSync(hook, { recursive: true });
   for (const file of ["handler.js", "package.json"]) copyFileSync(join(SOURCE, file), join(hook, file));
@@ -223,12 +224,16 @@ test("no program: said once to each who types /new in a direct chat, and how to 
   const [text, ...more] = await says();
   assert.deepEqual(more, []);
   assert.match(text, /^Sigilum: the program sigilum-authz-notify is missing, /);
-  assert.match(text, /cargo install --locked --path \.\); then run: sigilum-authz-notify hook install$/);
+  assert.match(text, /cargo install --locked --path \.\); then run: sigilum-authz-notify hook install --openclaw-home '[^']*a person'\\''s state'$/);
+  // As a person types it, it is for this home.
+  program("sigilum-authz-notify", `printf '%s\\n' "$@" >${dir}/typed`);
+  execFileSync("/bin/sh", ["-c", text.split("then run: ")[1]], { env: { PATH: `${dir}:/usr/bin:/bin` } });
+  assert.deepEqual(readFileSync(join(dir, "typed"), "utf8").trim().split("\n"), ["hook", "install", "--openclaw-home", state]);
   assert.doesNotMatch(text, /npm|crates/, "no package that nobody has published");
   assert.deepEqual(await says(), []);
   assert.equal((await says(from("bob!~bob@host"))).length, 1);
   assert.equal(log().length, 4);
-  for (const line of log()) assert.match(line, /is missing.*hook install$/);
+  for (const line of log()) assert.match(line, /is missing.*hook install --openclaw-home '[^']*a person'\\''s state'$/);
   record(witness());
   assert.deepEqual(await says(), ["from witness"]);
   rmSync(installed());
@@ -260,9 +265,9 @@ test("programs that do not behave: one line without what they wrote, and nothing
     printed = "";
     const messages = await says();
     assert.equal(messages.length, 1, what);
-    assert.match(messages[0], /^Sigilum could not be asked: no answer from sigilum-authz-notify \(.{1,24}\)\. Run: sigilum-authz-notify hook status$/, what);
+    assert.match(messages[0], /^Sigilum could not be asked: no answer from sigilum-authz-notify \(.{1,24}\)\. Run: sigilum-authz-notify hook status --openclaw-home '[^']*a person'\\''s state'$/, what);
     if (what in inWords) assert.ok(messages[0].includes(`(${inWords[what]})`), messages[0]);
-    assert.match(printed, /^\[sigilum-authz-notify\] no answer: .{1,60}\n$/, what);
+    assert.match(printed, /^\[sigilum-authz-notify\] no answer: .{1,20}; see: sigilum-authz-notify hook status --openclaw-home .*\n$/, what);
     assert.doesNotMatch(printed + messages, /eyJ/, what);
     assert.deepEqual(await says(inGroup()), [], what);
   }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { WORK } from "./lib/process.mjs";
@@ -100,6 +101,10 @@ test("no environment leads to another program", async () => {
 test("what is missing says which package brought no program", () => {
   assert.match(missingProgram(join(modules(), NAME)), /hook install --as plugin \(The plugin's npm package brought none for \S+-\S+\.\)$/);
   assert.match(missingProgram(join(home, ".sigilum/plugin")), /hook install --as plugin$/);
+  const named = missingProgram(join(home, ".sigilum/plugin"), home);
+  assert.ok(named.endsWith(` hook install --as plugin --openclaw-home '${home}'`), named);
+  const own = missingProgram(join(home, ".sigilum/plugin"), join(userInfo().homedir, ".openclaw"));
+  assert.doesNotMatch(own, /--openclaw-home/);
 });
 
 test("one health: why no program runs first, else what doctor finds", () => {

@@ -106,7 +106,9 @@ test("another instance of the module finds the same child; one that only discove
 test("a command is handed over as facts, confirmed when it is asked for, and answered with text whatever comes of it", async () => {
   const { service, command } = await register();
   assert.deepEqual([command.name, command.acceptsArgs, command.requiredScopes], ["sigilum", true, ["operator.approvals"]]);
-  assert.match((await command.handler({ args: "list" })).text, /^Sigilum: the program does not run\./);
+  const runsNot = async (sessionKey) => (await command.handler({ args: "list", sessionKey })).text;
+  assert.equal(await runsNot("agent:main:main"), `Sigilum: the program does not run. In a terminal: sigilum-authz-notify hook status --openclaw-home '${home}'`);
+  assert.equal(await runsNot("a group"), "Sigilum: the program does not run. In a terminal: sigilum-authz-notify hook status");
   await service.start();
   const lines = () => readFileSync(join(dir, "lines"), "utf8").trim().split("\n").map((line) => JSON.parse(line));
   const person = { args: "list", channel: "telegram", senderId: "1", from: "telegram:1", sessionKey: "agent:main:main", accountId: "default" };
