@@ -601,8 +601,11 @@ fn a_watcher_that_no_edit_helps_says_what_does() {
     let once = env.run(["watch", "--once"]).expect(3);
     let why = "could not write the config, several places include the file that it belongs to: ";
     assert!(once.stderr.contains(why), "{once:#?}");
-    let step = "--token-in-config false says that no token belongs into it home=";
-    assert!(once.step().starts_with(step), "{once:#?}");
+    assert_eq!(
+        once.step(),
+        "--token-in-config false says that no token belongs into it",
+        "{once:#?}"
+    );
     env.login().args(["--token-in-config", "false"]).expect(0);
     let once = env.run(["watch", "--once"]).expect(0);
     assert!(!once.stderr.contains("next: "), "{once:#?}");
