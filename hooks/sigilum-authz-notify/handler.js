@@ -72,8 +72,11 @@ export function missing(install, home) {
 
 /** A command of ours, as a person types it in a terminal: for another home than the default one it names that. */
 export function typed(words, home) {
-  const isDefault = !home || home === join(environment().HOME ?? "", ".openclaw");
-  return `${NAME} ${words}${isDefault ? "" : ` --openclaw-home '${home.replaceAll("'", `'\\''`)}'`}`;
+  const own = `${environment().HOME}/`;
+  if (!home || home === `${own}.openclaw`) return `${NAME} ${words}`;
+  const quoted = (path) => `'${path.replaceAll("'", `'\\''`)}'`;
+  const path = home.startsWith(own) ? `~/${quoted(home.slice(own.length))}` : quoted(home); // a chat learns no user's name
+  return `${NAME} ${words} --openclaw-home ${path}`;
 }
 
 /** Of the config, which is full of secrets, nothing; of the event, where the answer will be read and by whom. */

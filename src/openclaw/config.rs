@@ -336,7 +336,8 @@ pub fn others(place: &OpenClawHome) -> Result<(Vec<OpenClawHome>, Vec<OpenClawHo
     };
     let names_us = |file: &PathBuf| match fs::read_capped(file, json5_edit::MAX_BYTES as u64) {
         Ok(bytes) => bytes.is_some_and(|bytes| String::from_utf8_lossy(&bytes).contains(HOOK)),
-        Err(_) => true,
+        // Below a file nothing can be.
+        Err(error) => error.io_kind() != Some(ErrorKind::NotADirectory),
     };
     let undo = undo_record(place)?;
     let files = undo.files().map(PathBuf::from).filter(|file| !here.contains(file));

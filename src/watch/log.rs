@@ -67,8 +67,10 @@ struct Line {
 impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         match field.name() {
-            "message" => self.message = format!("{value:?}"),
-            name => self.fields.push(format!("{name}={value:?}")),
+            "message" => self.message = text::one_line(&format!("{value:?}")),
+            name => self
+                .fields
+                .push(format!("{name}={}", text::one_line(&format!("{value:?}")))),
         }
     }
 }

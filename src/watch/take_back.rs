@@ -12,6 +12,7 @@ use crate::owner_token;
 use crate::settings::{self, Owner, OwnerQuery};
 use crate::sigilum::api::Api;
 use crate::sigilum::http::{self, Http, Url};
+use crate::text;
 use std::time::Duration;
 
 /// How long the API may take for each of two requests: homes wait, and a watcher that is to end.
@@ -54,9 +55,16 @@ pub(super) fn take_back(approval: &TimedApproval, place: &OpenClawHome, env: &En
         Error::new(ExitCode::Token, what).next(format!("{log_in}{api}{keeps_hook}{}", place.flags(env)))
     };
     let (Some(url), Some(_)) = (url, &owner.record) else {
-        let api = format!(" --api-url {}", shell_words::quote(&approval.api));
-        let why = "no login is recorded for its namespace and API";
-        return Err(no_token(why, mode_of(approval, &owner), &api));
+        // Where a token goes is for the person to say, not for the list.
+        let why = format!(
+            "no login is recorded for its namespace and API, {}",
+            text::one_line(&approval.api)
+        );
+        return Err(no_token(
+            &why,
+            mode_of(approval, &owner),
+            " --api-url <the API of the approval>",
+        ));
     };
     let found = owner_token::find(&owner, &url, None, now);
     let found = found.map_err(|why| no_token(&why.to_string(), owner.mode.value, ""))?;

@@ -54,7 +54,8 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
         }
         return Err(broken);
     }
-    if let Some(left) = elsewhere.first().or(parts).filter(|_| !args.force) {
+    let elsewhere = elsewhere.iter().find(|other| can_be_looked_at(other));
+    if let Some(left) = elsewhere.or(parts).filter(|_| !args.force) {
         return Err(removal.leave_files_to(left, &others, out)?);
     }
     if let Some(kind) = removal.only {
@@ -156,6 +157,18 @@ struct Removal<'a> {
     openclaws_plugin: Option<PathBuf>,
     /// The one kind that goes, where the other one is there and stays.
     only: Option<Kind>,
+}
+
+/// Whether a config elsewhere can be read. One that cannot keeps nothing back, and is told.
+fn can_be_looked_at(other: &&OpenClawHome) -> bool {
+    let config = &other.config;
+    let tell = |error: &std::io::Error| {
+        output::warn(format_args!(
+            "our part may still stand in {}: {error}",
+            config.display()
+        ));
+    };
+    std::fs::File::open(config).inspect_err(tell).is_ok()
 }
 
 impl<'a> Removal<'a> {

@@ -288,7 +288,7 @@ impl Acts {
             old: old.clone(),
             new: new.clone(),
         });
-        if matches!(gateway, Gateway::Cli(_)) {
+        if matches!(gateway, Gateway::Cli(_)) && !new.auth_secret_key.is_empty() {
             self.list.push(Act::Rotate(new.auth_secret_key.clone()));
         }
         self.make(new, given, stored)?;

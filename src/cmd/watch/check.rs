@@ -42,7 +42,7 @@ pub fn run(args: &WatchArgs, places: &[OpenClawHome], env: &Env, out: &mut dyn W
                 return Err(of_one(error, place, args));
             }
             let what = format!("no watcher serves this home: {home}");
-            return Err(Error::new(ExitCode::Failure, what).next(how_to_watch(args, places, env)));
+            return Err(Error::new(ExitCode::Failure, what).next(how_to_watch(args, place, places, env)));
         };
         let next = check(&watch, place).map_err(|error| of_one(error, place, args))?;
         write_line(out, format_args!("watched, {next}: {}", place.home.display()))?;
@@ -63,7 +63,7 @@ pub fn is_of_broker(place: &OpenClawHome) -> bool {
 
 /// What starts a watcher of the homes that were asked about: of those that have none, and of those that the installed
 /// unit serves, which is replaced. No second one serves a home, and none that of a broker.
-fn how_to_watch(args: &WatchArgs, places: &[OpenClawHome], env: &Env) -> String {
+fn how_to_watch(args: &WatchArgs, unwatched: &OpenClawHome, places: &[OpenClawHome], env: &Env) -> String {
     let installs = unit::has_manager(env);
     let is_free = |place: &&OpenClawHome| {
         let is_units = || installs && unit::of_home(place, env).is_some();
@@ -74,6 +74,7 @@ fn how_to_watch(args: &WatchArgs, places: &[OpenClawHome], env: &Env) -> String 
     let flags = match (args.all, args.openclaw_home.len()) {
         (true, _) if free.len() == places.len() => " --all".to_owned(),
         (false, 0 | 1) => String::new(),
+        _ if free.is_empty() => flag(&unwatched),
         _ => free.iter().map(flag).collect(),
     };
     match installs {
@@ -100,7 +101,7 @@ fn check(watch: &WatchStatus, place: &OpenClawHome) -> Result<String> {
         );
         let step = format!(
             "sigilum-authz-notify authz revoke {} --namespace {}",
-            approval.claim_id,
+            shell_words::quote(&approval.claim_id),
             shell_words::quote(&approval.namespace)
         );
         return Err(Error::new(ExitCode::Failure, what).next(step));

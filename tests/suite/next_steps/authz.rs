@@ -237,7 +237,8 @@ pub const CASES: &[Case] = &[
             log_in.stdin(managed("alice", 7200)).expect(0);
         },
         first: &["watch", "--once"],
-        step: "sigilum-authz-notify auth login --mode oss-local --namespace alice --api-url http://127.0.0.1:",
+        step: "sigilum-authz-notify auth login --mode oss-local --namespace alice --api-url <the API of the approval>",
+        act: Act::Fill("<the API of the approval>", "<api>"),
         ..CASE
     },
     Case {
@@ -249,7 +250,8 @@ pub const CASES: &[Case] = &[
             world.run(&["auth", "logout", "--namespace", "alice"]).expect(0);
         },
         first: &["watch", "--once"],
-        step: "sigilum-authz-notify auth login --mode oss-local --namespace alice --api-url http://127.0.0.1:",
+        step: "sigilum-authz-notify auth login --mode oss-local --namespace alice --api-url <the API of the approval>",
+        act: Act::Fill("<the API of the approval>", "<api>"),
         ..CASE
     },
 ];
