@@ -27,7 +27,7 @@ pub struct Seen(BTreeMap<String, Looked>);
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Looked {
-    /// When the list was last read to its end; Unix milliseconds, as all times here.
+    /// When the list was last read to its end, but for what is too long to be read; Unix milliseconds, as all times here.
     #[serde(default)]
     last: Option<i64>,
     /// When the owner last read a notice.
@@ -121,7 +121,8 @@ impl Seen {
         self.0.get(whose)?.owner
     }
 
-    /// Takes an answer in. Of a whole list it forgets what is not in it any more: an id never comes back.
+    /// Takes an answer in. Of a list that was read to its end it forgets what is not in it any more: an id never comes back.
+    /// What is too long to be read does not count: whoever makes one request could keep all others from being told apart.
     pub fn remember(&mut self, answered: &Answered) {
         let listed = self.list(&answered.whose, &answered.pending, answered.now);
         let memories: Vec<(String, Memory)> = listed
@@ -140,7 +141,7 @@ impl Seen {
         if answered.by_owner {
             looked.owner = Some(answered.now);
         }
-        if answered.pending.is_all() {
+        if answered.pending.is_all_but_too_long() {
             looked.requests.clear();
             looked.last = Some(answered.now);
         }
@@ -295,6 +296,22 @@ mod tests {
             Seen::parse(br#"{"alice":{"requests":{"a":{"first":"x"}}}}"#),
             Seen::default()
         );
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_read_keeps_nothing_from_being_forgotten_nor_told_apart() {
+        let mut seen = Seen::default();
+        let beside_it = |requests: &[AuthorizationRequest]| Pending {
+            total: Some(requests.len() as u64 + 1),
+            too_long: 1,
+            ..all(requests)
+        };
+        let (a, b) = (request("a", NOW - 200 * SECOND), request("b", NOW - 100 * SECOND));
+        assert_eq!(answer(&mut seen, NOW, &beside_it(&[b, a.clone()]), 5), "new b, new a");
+        // `b` was rejected and is made again.
+        let again = beside_it(&[request("c", NOW - 100 * SECOND), a]);
+        assert_eq!(answer(&mut seen, NOW + 100 * SECOND, &again, 5), "again c, a");
+        assert!(!seen.0[ALICE].requests.contains_key("b"));
     }
 
     #[test]
