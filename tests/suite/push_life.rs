@@ -32,6 +32,8 @@ enum Act {
     Api(bool),
     Chat(bool),
     Disk(bool),
+    /// A request is there that is too long to be read, or is not any more.
+    TooLong(bool),
     Restart,
     /// The process dies the next time it hands a message over: before it went out, or after.
     DieSending(bool),
@@ -48,6 +50,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => any::<bool>().prop_map(Act::Api),
         1 => any::<bool>().prop_map(Act::Chat),
         1 => any::<bool>().prop_map(Act::Disk),
+        1 => any::<bool>().prop_map(Act::TooLong),
         1 => Just(Act::Restart),
         1 => any::<bool>().prop_map(Act::DieSending),
         4 => (1..60_u32).prop_map(Act::Wait),
@@ -73,6 +76,12 @@ struct World {
     api: bool,
     chat: bool,
     disk: bool,
+    /// So many requests besides are too long to be read.
+    too_long: u64,
+    /// The list is cut after so many, the newest.
+    most: usize,
+    /// One of the requests that cannot be read, wherever it stands.
+    unreadable: Option<String>,
     kept: Told,
     /// What the chat got, by key, and how often each request was told.
     sent: BTreeSet<String>,
@@ -166,20 +175,21 @@ impl Surroundings for World {
                 expired: false,
             };
         }
-        let requests: Vec<_> = self
-            .waiting()
-            .into_iter()
-            .map(|at| Self::request(&self.claims[at]))
-            .collect();
+        let waiting = self.waiting();
+        let total = waiting.len() as u64 + self.too_long;
+        let waiting = waiting.into_iter().rev().map(|at| Self::request(&self.claims[at]));
+        let (long, requests): (Vec<_>, Vec<_>) = waiting
+            .take(self.most)
+            .partition(|request| request.claim_id == self.unreadable);
         Heard::List(Pending {
-            total: Some(requests.len() as u64),
+            total: Some(total),
             requests,
-            ..Pending::default()
+            too_long: self.too_long + long.len() as u64,
         })
     }
 
     fn request(&mut self, id: &str) -> Result<Option<AuthorizationRequest>, Heard> {
-        if !self.api || self.dead {
+        if !self.api || self.dead || self.unreadable.as_deref() == Some(id) {
             return Err(failed(false));
         }
         Ok(self.claims.iter().find(|claim| claim.id == id).map(Self::request))
@@ -248,6 +258,9 @@ fn new_world() -> World {
         api: true,
         chat: true,
         disk: true,
+        too_long: 0,
+        most: 1_000,
+        unreadable: None,
         kept: Told::default(),
         sent: BTreeSet::new(),
         told: BTreeMap::new(),
@@ -265,16 +278,20 @@ fn new_world() -> World {
 }
 
 fn start(world: &World) -> Teller {
+    let rules = rules(world);
+    Teller::new(world.kept.clone().about("alice at the API"), rules, at(world.now))
+}
+
+fn rules(world: &World) -> Rules {
     world.starts.set(world.starts.get() + 1);
-    let rules = Rules {
+    Rules {
         every: EVERY,
         namespace: "alice".to_owned(),
         target: "matrix:@alice:localhost".parse().unwrap(),
         program: "sigilum-authz-notify".to_owned(),
         flags: String::new(),
         seed: world.now as u64 + world.starts.get(),
-    };
-    Teller::new(world.kept.clone().about("alice at the API"), rules, at(world.now))
+    }
 }
 
 fn at(now: i64) -> Now {
@@ -371,6 +388,7 @@ fn live(acts: &[Act]) -> World {
             Act::Api(on) => world.api = on,
             Act::Chat(on) => world.chat = on,
             Act::Disk(on) => world.disk = on,
+            Act::TooLong(is) => world.too_long = u64::from(is),
             Act::Restart => {
                 world.trouble = world.now;
                 teller = start(&world);
@@ -684,6 +702,126 @@ fn many_approvals_elsewhere_are_all_told_at_once() {
         );
     }
     assert!(texts.iter().all(|text| text.chars().count() <= 1500), "{texts:?}");
+}
+
+/// Whoever makes a request so long, or so many, that a list lacks some keeps no approval from being told; and what a list
+/// lacks is not told as gone, nor told again when it is there again.
+#[test]
+fn a_list_that_lacks_some_keeps_no_approval_elsewhere_from_being_told() {
+    for (too_long, most, is_unreadable) in [(1, 1_000, false), (0, 3, false), (0, 1_000, true), (2, 3, true)] {
+        let mut world = new_world();
+        let mut teller = start(&world);
+        (0..20).for_each(|key| world.ask(key));
+        pass(&mut world, &mut teller, 1);
+        assert_eq!(world.told.len(), 20);
+        (world.too_long, world.most) = (too_long, most);
+        world.unreadable = is_unreadable.then(|| world.claims[0].id.clone());
+        pass(&mut world, &mut teller, 60);
+        assert_eq!(world.approvals.len(), 0, "nothing was approved");
+        // The last of those that a list cut after three lacks.
+        let id = world.claims[16].id.clone();
+        world.end(16, "approved");
+        pass(&mut world, &mut teller, 120);
+        assert_eq!(
+            world.approvals,
+            BTreeSet::from([id]),
+            "{too_long} {most} {is_unreadable}"
+        );
+        (world.too_long, world.most, world.unreadable) = (0, 1_000, None);
+        pass(&mut world, &mut teller, 60);
+        assert_eq!((world.told.len(), world.approvals.len()), (20, 1));
+        assert_eq!(teller.told().outcomes.len(), 1);
+    }
+}
+
+#[test]
+fn so_many_requests_that_are_too_long_are_told_once() {
+    let world = new_world();
+    let mut teller = start(&world);
+    let mut heard = |count: u64, delivery: Option<Delivery>| {
+        let pending = Pending {
+            total: Some(count),
+            too_long: count,
+            ..Pending::default()
+        };
+        teller.heard(Heard::List(pending), at(START));
+        let message = teller.next_message(at(START))?;
+        delivery.map(|delivery| teller.delivered(&message.key, delivery, at(START)));
+        Some(message.text)
+    };
+    let taken = Some(Delivery::Taken);
+    let one = "Sigilum: 1 request is too long to be read in namespace alice; a request that is made so long may be there to \
+               hide others. To see the others: sigilum-authz-notify authz list";
+    assert_eq!(heard(1, taken).as_deref(), Some(one));
+    assert_eq!(heard(1, taken), None);
+    let two = heard(2, taken).unwrap();
+    assert!(two.starts_with("Sigilum: 2 requests are too long"), "{two}");
+    for count in [2, 1, 0] {
+        assert_eq!(heard(count, taken), None);
+    }
+    assert_eq!(heard(1, Some(Delivery::NotTaken)).as_deref(), Some(one));
+    // What OpenClaw did not take is told again, when it is time to, as it is then.
+    let later = at(START + 20_000);
+    assert_eq!(teller.next_message(later), None);
+    let pending = Pending {
+        total: Some(3),
+        too_long: 3,
+        ..Pending::default()
+    };
+    teller.heard(Heard::List(pending), later);
+    let three = teller.next_message(later).unwrap().text;
+    assert!(three.starts_with("Sigilum: 3 requests are too long"), "{three}");
+}
+
+/// Two long requests do not cut off the third one's commands: what has no room is counted, and nothing is cut amid.
+#[test]
+fn no_message_ends_amid_a_command() {
+    let long = |id: &str, text: &str| AuthorizationRequest {
+        claim_id: Some(format!("{id}{}", "0".repeat(64 - id.len()))),
+        service: Some(text.repeat(60)),
+        agent_name: Some("b".repeat(60)),
+        subject: Some("s".repeat(60)),
+        agent_ip: Some("1".repeat(60)),
+        ..AuthorizationRequest::default()
+    };
+    let third = AuthorizationRequest {
+        claim_id: Some("cl_3".to_owned()),
+        service: Some("mail".to_owned()),
+        ..AuthorizationRequest::default()
+    };
+    let requests = vec![long("cl_1", "x"), long("cl_2", "y"), third];
+    let mut described = BTreeSet::new();
+    for length in (0..1_600).step_by(50) {
+        let flags = format!(" --openclaw-home /{}/END", "h".repeat(length));
+        let mut rules = rules(&new_world());
+        rules.flags.clone_from(&flags);
+        let mut teller = Teller::new(Told::default(), rules, at(START));
+        let total = Some(requests.len() as u64);
+        teller.heard(
+            Heard::List(Pending {
+                total,
+                requests: requests.clone(),
+                too_long: 0,
+            }),
+            at(START),
+        );
+        let message = teller.next_message(at(START)).unwrap();
+        let text = &message.text;
+        assert_eq!(message.claims.len(), 3);
+        let commands = text.lines().filter(|line| line.contains("authz ")).collect::<Vec<_>>();
+        assert!(commands.iter().all(|line| line.ends_with(&flags)), "{text}");
+        let shown = text.matches("To reject: ").count();
+        let rest = match shown {
+            3 => None,
+            2 => Some("And more: \"mail\" 1. To see them: "),
+            1 => Some("And more: \"mail\" 1, \"yyy"),
+            _ => Some(". To see them: "),
+        };
+        assert!(rest.is_none_or(|rest| text.contains(rest)), "{text}");
+        assert!(text.chars().count() <= 1_500 || length > 1_200, "{text}");
+        described.insert(shown);
+    }
+    assert_eq!(described, BTreeSet::from([0, 1, 2, 3]));
 }
 
 fn approved(id: &str) -> News {

@@ -105,6 +105,8 @@ pub struct Teller {
     failures: u32,
     failing_since: i64,
     asked: i64,
+    /// The request that was gone and asked about last.
+    asked_about: String,
     messages: u64,
     not_taken: u32,
     next_poll: i64,
@@ -124,6 +126,7 @@ impl Teller {
             failures: 0,
             failing_since: 0,
             asked: 0,
+            asked_about: String::new(),
             messages: 0,
             not_taken: 0,
             next_poll: now.steady,
@@ -225,7 +228,6 @@ impl Teller {
     }
 
     fn listed(&mut self, pending: Pending, now: Now) {
-        let is_all = pending.is_all();
         let last = self.told.last;
         let is_again = |request: &AuthorizationRequest| {
             let times = last.zip(request.created());
@@ -238,19 +240,46 @@ impl Teller {
             let known = self.told.requests.entry(id.to_owned());
             known.or_insert_with(|| Known::of(request, is_again(request))).gone = false;
         }
+        // A list that is no whole one lacks some that are pending, too: the API says which.
+        let requests = self.told.requests.iter_mut();
+        requests.for_each(|(id, known)| known.gone = !ids.contains(id));
+        let is_all = pending.is_all_but_too_long();
         if is_all {
             self.told.last = Some(now.wall);
-            let requests = self.told.requests.iter_mut();
-            requests.for_each(|(id, known)| known.gone = !ids.contains(id));
         }
+        self.mind_the_too_long(pending.too_long, is_all);
         self.pending = pending.requests;
         self.told.bound();
     }
 
-    /// The requests that are gone, some of them: to be asked about, each once.
+    /// Tells of requests that are too long to be read, and again where there are more of them.
+    fn mind_the_too_long(&mut self, count: u64, is_all: bool) {
+        let before = self.told.too_long;
+        if count == before || count < before && !is_all {
+            return;
+        }
+        let waiting = self.told.news.len();
+        self.told.news.retain(|news| !matches!(news, News::TooLong(_)));
+        let waits = self.told.news.len() < waiting;
+        if count > before || waits && count > 0 {
+            self.told.add(News::TooLong(count));
+        }
+        self.told.too_long = count;
+    }
+
+    /// The requests that are gone, some of them, from the one after that which was asked about last: one that cannot be
+    /// told of, or is pending, keeps no other from being asked about.
     pub fn gone(&self) -> Vec<String> {
+        let is_later = |(id, _): &(&String, &Known)| **id > self.asked_about;
         let gone = self.told.requests.iter().filter(|(_, known)| known.gone);
-        gone.map(|(id, _)| id.clone()).take(READ_AT_A_TIME).collect()
+        let (later, earlier): (Vec<_>, Vec<_>) = gone.partition(is_later);
+        let ids = later.into_iter().chain(earlier).map(|(id, _)| id.clone());
+        ids.take(READ_AT_A_TIME).collect()
+    }
+
+    /// It is being asked about.
+    pub(super) fn asks_about(&mut self, id: &str) {
+        id.clone_into(&mut self.asked_about);
     }
 
     /// What is known of the home now.
@@ -320,13 +349,15 @@ impl Teller {
             renews: self.facts.renews,
             now: now.wall.div_euclid(1000),
         };
-        let (text, buttons, news) = says.message(&fresh, is_digest, &self.told.news);
-        let is_whole = says.chat && !text.ends_with('…');
-        let described = if is_whole {
-            described_in(&text, &fresh)
-        } else {
-            Vec::new()
-        };
+        let words::Message {
+            text,
+            buttons,
+            shown,
+            news,
+        } = says.message(&fresh, is_digest, &self.told.news);
+        // Who decides in this chat reads it.
+        let described = if says.chat { &fresh[..shown] } else { &[] };
+        let described = described.iter().map(|(request, _)| request.clone()).collect();
         let claims: Vec<String> = fresh
             .iter()
             .filter_map(|(request, _)| request.id())
@@ -402,6 +433,11 @@ impl Teller {
             let is_over = match &news {
                 News::Outage(_) => !self.told.outage,
                 News::Off(_) => self.told.answering.is_some(),
+                // The next list says how many there are then.
+                News::TooLong(_) => {
+                    self.told.too_long = 0;
+                    true
+                }
                 _ => false,
             };
             if !is_over {
@@ -411,12 +447,4 @@ impl Teller {
         self.next_send = now.steady + (FIRST_RESEND_MS << self.not_taken.min(10)).min(LONGEST_MS);
         self.not_taken += 1;
     }
-}
-
-/// The requests that a message describes: those whose ids it names.
-fn described_in(text: &str, fresh: &[(AuthorizationRequest, bool)]) -> Vec<AuthorizationRequest> {
-    let is_named =
-        |request: &&AuthorizationRequest| request.id().is_some_and(|id| text.contains(&format!("id \"{id}\"")));
-    let requests = fresh.iter().map(|(request, _)| request);
-    requests.filter(is_named).cloned().collect()
 }

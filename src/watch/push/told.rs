@@ -21,7 +21,7 @@ const TEXT_MAX: usize = 120;
 pub struct Told {
     /// The namespace and its API: `alice at https://api.sigilum.id`. What was told of another one does not count.
     pub whose: String,
-    /// When the list was last read to its end.
+    /// When the list was last read to its end, but for what is too long to be read.
     pub last: Option<i64>,
     /// The requests that were pending when it was last read, by id, and those that are gone since.
     pub requests: BTreeMap<String, Known>,
@@ -44,6 +44,8 @@ pub struct Told {
     pub token: Option<(String, usize)>,
     /// It was told that the API cannot be asked.
     pub outage: bool,
+    /// It was told that so many requests are too long to be read.
+    pub too_long: u64,
     /// What became of requests that were not decided here, the last ones.
     pub outcomes: Vec<Became>,
 }
@@ -57,7 +59,7 @@ pub struct Known {
     /// It is an older request that was made again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,
-    /// It is not pending any more; what became of it is still to be asked.
+    /// It was not in the last list: whether it is pending still, and what became of it, is to be asked.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub gone: bool,
     /// Its service.
@@ -116,6 +118,8 @@ pub enum News {
     Outage(String),
     /// It can be again.
     Back,
+    /// So many requests are too long to be read.
+    TooLong(u64),
 }
 
 impl News {
@@ -207,7 +211,7 @@ impl Told {
         self.outcomes.drain(..excess);
     }
 
-    /// Forgets what is beyond all bounds: whatever is forgotten of requests is not told again by that.
+    /// Forgets what is beyond all bounds: of requests those that the last list lacked.
     pub(super) fn bound(&mut self) {
         let excess = self.requests.len().saturating_sub(MOST_REQUESTS);
         let old = self.requests.iter().filter(|(_, known)| known.gone);

@@ -53,6 +53,7 @@ impl Teller {
             self.decided(entries);
         }
         for id in gone {
+            self.asks_about(&id);
             let Ok(found) = around.request(&id) else { break };
             // One that failed has not made it what it is; of one without a result that is told once it is settled.
             let failed = |entry: &Entry| matches!(&entry.result, Some(result) if result.outcome == Outcome::NotDone);

@@ -7,11 +7,11 @@ use crate::request::{AuthorizationRequest, LIFE};
 use crate::time;
 use std::collections::BTreeMap;
 
-/// The longest message, in characters.
+/// The longest message, in characters, as far as our own words and commands let it be: nothing is cut in its middle.
 const MAX: usize = 1500;
-/// How many requests one describes; the others are named by service and count.
+/// At most so many requests are described by one; the others are named by service and count.
 const SHOWN: usize = 3;
-/// So many services are named.
+/// At most so many services are named.
 const SERVICES: usize = 12;
 
 /// What every message goes by.
@@ -32,28 +32,32 @@ pub(super) struct Says<'a> {
 /// Commands of the chat, each with its label.
 type Buttons = Vec<(String, String)>;
 
+/// What goes out.
+pub(super) struct Message {
+    pub text: String,
+    pub buttons: Buttons,
+    /// How many of the requests it describes: the first ones.
+    pub shown: usize,
+    /// How many of the news it tells: the first ones.
+    pub news: usize,
+}
+
 impl Says<'_> {
     /// A message about requests that have come, each with whether it was asked again, and of other news the first so many
     /// that it has room for.
-    pub fn message(
-        &self,
-        fresh: &[(AuthorizationRequest, bool)],
-        is_digest: bool,
-        news: &[News],
-    ) -> (String, Buttons, usize) {
+    pub fn message(&self, fresh: &[(AuthorizationRequest, bool)], is_digest: bool, news: &[News]) -> Message {
         let mut parts = Vec::new();
-        let mut buttons = Vec::new();
+        let mut shown = 0;
         if !fresh.is_empty() {
-            let shown = if is_digest {
-                &[]
-            } else {
-                &fresh[..fresh.len().min(SHOWN)]
-            };
-            parts.push(self.requests(fresh, shown));
-            if self.chat {
-                let ids = shown.iter().filter_map(|(request, _)| request.id());
-                buttons.extend(ids.flat_map(|id| self.buttons(id, shown.len() > 1)));
-            }
+            let most = if is_digest { 0 } else { fresh.len().min(SHOWN) };
+            let (text, fits) = self.fitting(fresh, most);
+            parts.push(text);
+            shown = fits;
+        }
+        let mut buttons = Vec::new();
+        if self.chat {
+            let ids = fresh[..shown].iter().filter_map(|(request, _)| request.id());
+            buttons.extend(ids.flat_map(|id| self.buttons(id, shown > 1)));
         }
         let before = parts.len();
         let mut length: usize = parts.iter().map(|part| part.chars().count()).sum();
@@ -64,16 +68,28 @@ impl Says<'_> {
             }
             parts.push(text);
         }
-        let told = parts.len() - before;
-        let mut text = parts.join("\n");
-        if let Some((end, _)) = text.char_indices().nth(MAX) {
-            text.truncate(end);
-            text.push('…');
+        Message {
+            news: parts.len() - before,
+            text: parts.join("\n"),
+            buttons,
+            shown,
         }
-        (text, buttons, told)
     }
 
-    fn requests(&self, fresh: &[(AuthorizationRequest, bool)], shown: &[(AuthorizationRequest, bool)]) -> String {
+    /// The requests, the first `most` of them described, or as many as there is room for; then fewer services are named.
+    fn fitting(&self, fresh: &[(AuthorizationRequest, bool)], most: usize) -> (String, usize) {
+        let fewer = (0..=most).rev().map(|shown| (shown, SERVICES));
+        let briefer = (1..SERVICES).rev().map(|services| (0, services));
+        let mut tries = fewer
+            .chain(briefer)
+            .map(|(shown, services)| (self.requests(fresh, shown, services), shown));
+        tries
+            .find(|(text, _)| text.chars().count() <= MAX)
+            .unwrap_or_else(|| (self.requests(fresh, 0, 0), 0))
+    }
+
+    fn requests(&self, fresh: &[(AuthorizationRequest, bool)], shown: usize, most_services: usize) -> String {
+        let (shown, others) = fresh.split_at(shown);
         let new = fresh.iter().filter(|(_, again)| !again).count();
         let wait = match (fresh.len(), new) {
             (1, 1) => "a new request waits".to_owned(),
@@ -99,10 +115,13 @@ impl Says<'_> {
                 lines.push(format!("To reject: {}", self.command("reject", id)));
             }
         }
-        let others = &fresh[shown.len()..];
         if !others.is_empty() {
             let more = if shown.is_empty() { "By service" } else { "And more" };
-            lines.push(format!("{more}: {}. To see them: {}", services(others), self.list()));
+            lines.push(format!(
+                "{more}: {}. To see them: {}",
+                services(others, most_services),
+                self.list()
+            ));
         }
         lines.join("\n")
     }
@@ -154,6 +173,18 @@ impl Says<'_> {
                 "Sigilum could not be asked for 10 minutes, so requests may wait that you are not told of: {why}. To look: {} auth status{}",
                 self.program, self.flags
             ),
+            News::TooLong(count) => {
+                let what = match count {
+                    1 => "1 request is too long to be read".to_owned(),
+                    _ => format!("{count} requests are too long to be read"),
+                };
+                format!(
+                    "Sigilum: {what} in namespace {}; a request that is made so long may be there to hide others. To see the \
+                     others: {}",
+                    self.namespace,
+                    self.list()
+                )
+            }
             News::Back => "Sigilum answers again: you are told of requests.".to_owned(),
         }
     }
@@ -228,8 +259,8 @@ fn whose(service: Option<&str>, key: Option<&str>) -> String {
     format!("service \"{service}\", key \"{key}\"")
 }
 
-/// `"mail" 3, "linear" 1`, the most first.
-fn services(requests: &[(AuthorizationRequest, bool)]) -> String {
+/// `"mail" 3, "linear" 1, others 2`, the most first; so many are named.
+fn services(requests: &[(AuthorizationRequest, bool)], most: usize) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for (request, _) in requests {
         let service = request.service.as_deref().unwrap_or("?");
@@ -237,10 +268,10 @@ fn services(requests: &[(AuthorizationRequest, bool)]) -> String {
     }
     let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let rest: usize = counts.iter().skip(SERVICES).map(|(_, count)| count).sum();
+    let rest: usize = counts.iter().skip(most).map(|(_, count)| count).sum();
     let named = counts
         .iter()
-        .take(SERVICES)
+        .take(most)
         .map(|(service, count)| format!("\"{service}\" {count}"));
     let rest = (rest > 0).then(|| format!("others {rest}"));
     named.chain(rest).collect::<Vec<_>>().join(", ")
