@@ -738,7 +738,7 @@ fn a_list_that_lacks_some_keeps_no_approval_elsewhere_from_being_told() {
 fn so_many_requests_that_are_too_long_are_told_once() {
     let world = new_world();
     let mut teller = start(&world);
-    let mut heard = |count: u64, delivery: Option<Delivery>| {
+    let mut heard = |count: u64, delivery: Delivery| {
         let pending = Pending {
             total: Some(count),
             too_long: count,
@@ -746,10 +746,10 @@ fn so_many_requests_that_are_too_long_are_told_once() {
         };
         teller.heard(Heard::List(pending), at(START));
         let message = teller.next_message(at(START))?;
-        delivery.map(|delivery| teller.delivered(&message.key, delivery, at(START)));
+        teller.delivered(&message.key, delivery, at(START));
         Some(message.text)
     };
-    let taken = Some(Delivery::Taken);
+    let taken = Delivery::Taken;
     let one = "Sigilum: 1 request is too long to be read in namespace alice; a request that is made so long may be there to \
                hide others. To see the others: sigilum-authz-notify authz list";
     assert_eq!(heard(1, taken).as_deref(), Some(one));
@@ -759,7 +759,7 @@ fn so_many_requests_that_are_too_long_are_told_once() {
     for count in [2, 1, 0] {
         assert_eq!(heard(count, taken), None);
     }
-    assert_eq!(heard(1, Some(Delivery::NotTaken)).as_deref(), Some(one));
+    assert_eq!(heard(1, Delivery::NotTaken).as_deref(), Some(one));
     // What OpenClaw did not take is told again, when it is time to, as it is then.
     let later = at(START + 20_000);
     assert_eq!(teller.next_message(later), None);
