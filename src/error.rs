@@ -133,11 +133,7 @@ impl Called {
         let (words, commands) = step.split_at(step.rfind(": ").map_or(0, |colon| colon + 2));
         let (commands, more) = commands.split_at(commands.find("; ").unwrap_or(commands.len()));
         let commands: Vec<String> = commands.split(" && ").map(|command| self.told(command)).collect();
-        let step = format!("{words}{}{more}", commands.join(" && "));
-        let Some(openclaw) = &self.openclaw else { return step };
-        let words = step.split(' ');
-        let words = words.map(|word| if word == "openclaw" { openclaw } else { word });
-        words.collect::<Vec<_>>().join(" ")
+        format!("{words}{}{more}", commands.join(" && "))
     }
 
     fn told(&self, command: &str) -> String {
@@ -190,7 +186,54 @@ impl Called {
         if let (Some(owner), Some("openclaw"), false) = (&self.openclaw_as, program, is_anothers) {
             before = format!("{owner} {before}");
         }
-        before + command + &behind + reads
+        before + &self.by_path(command) + &behind + reads
+    }
+
+    /// The same command, with the path of `openclaw` where that is its program.
+    fn by_path(&self, command: &str) -> String {
+        let program = from_program(command);
+        match (&self.openclaw, cut(program)) {
+            (Some(openclaw), ("openclaw", _)) => {
+                let before = &command[..command.len() - program.len()];
+                format!("{before}{openclaw}{}", &program["openclaw".len()..])
+            }
+            _ => command.to_owned(),
+        }
+    }
+}
+
+/// A command from its program on: without `sudo -u <user>`, `env -u <name>` and variables.
+fn from_program(command: &str) -> &str {
+    let mut rest = command;
+    loop {
+        let (word, more) = cut(rest);
+        let name = word.split_once('=').map_or("", |(name, _)| name);
+        let is_variable = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        rest = match word {
+            "sudo" | "env" => more,
+            "-u" => cut(more).1,
+            _ if is_variable => more,
+            _ => return rest,
+        };
+    }
+}
+
+/// A shell's first word, and what follows its blank. A blank to fill in, `<the broker's user>`, is one word.
+fn cut(command: &str) -> (&str, &str) {
+    let (mut quoted, mut escaped) = (false, false);
+    let is_blank = command.starts_with('<');
+    let end = command.char_indices().find(|(at, c)| {
+        let is_end = match is_blank {
+            true => *c == ' ' && command[..*at].ends_with('>'),
+            false => *c == ' ' && !quoted && !escaped,
+        };
+        quoted ^= *c == '\'' && !escaped;
+        escaped = *c == '\\' && !quoted && !escaped;
+        is_end
+    });
+    match end {
+        Some((at, _)) => (&command[..at], &command[at + 1..]),
+        None => (command, ""),
     }
 }
 
@@ -373,5 +416,42 @@ mod tests {
         );
         let step = "sudo -u alice openclaw doctor";
         assert_eq!(called.complete(step), step);
+    }
+
+    #[test]
+    fn of_a_command_only_the_program_is_named_by_its_path() {
+        let called = Called {
+            place: vec![("--openclaw-home", r"'/my openclaw home, bob'\''s'".to_owned())],
+            openclaw: Some("'/o c/openclaw'".to_owned()),
+            ..Called::default()
+        };
+        let variable = r"OPENCLAW_STATE_DIR='/my openclaw home, bob'\''s' ";
+        let flag = r" --openclaw-home '/my openclaw home, bob'\''s'";
+        for (step, whole) in [
+            ("openclaw doctor", format!("{variable}'/o c/openclaw' doctor")),
+            (
+                "where openclaw is on PATH: sigilum-authz-notify hook install",
+                format!("where openclaw is on PATH: sigilum-authz-notify hook install{flag}"),
+            ),
+            (
+                "mv '/an openclaw x' /b && openclaw doctor; it moves openclaw there",
+                format!("mv '/an openclaw x' /b && {variable}'/o c/openclaw' doctor; it moves openclaw there"),
+            ),
+            (
+                "sudo -u <the broker's user> openclaw doctor",
+                "sudo -u <the broker's user> '/o c/openclaw' doctor".to_owned(),
+            ),
+            (
+                r"sudo -u bob env -u OPENCLAW_HOME HOME='/an openclaw home, bob'\''s' openclaw doctor openclaw",
+                r"sudo -u bob env -u OPENCLAW_HOME HOME='/an openclaw home, bob'\''s' '/o c/openclaw' doctor openclaw"
+                    .to_owned(),
+            ),
+            (
+                r"A=a\ openclaw B= openclaw",
+                r"A=a\ openclaw B= '/o c/openclaw'".to_owned(),
+            ),
+        ] {
+            assert_eq!(called.complete(step), whole);
+        }
     }
 }

@@ -86,6 +86,33 @@ fn an_openclaw_off_path_is_named_where_an_install_saw_it() {
     }
 }
 
+/// Of a home whose path has `openclaw` as a word of its own, that stays.
+#[test]
+fn a_homes_name_is_no_program() {
+    let env = logged_in(None);
+    env.write_config("{ broken");
+    let home = env.home().join("my openclaw home");
+    std::fs::rename(env.openclaw(), &home).unwrap();
+    let seen = env.home().join("seen");
+    let script = format!("#!/bin/sh\necho \"$OPENCLAW_STATE_DIR: $*\" >{}\n", seen.display());
+    let openclaw = env.write("o c/openclaw", script);
+    std::fs::set_permissions(&openclaw, PermissionsExt::from_mode(0o755)).unwrap();
+    let record = serde_json::json!({"namespace": "alice", "openclaw": openclaw});
+    env.write(home.join(".sigilum/hook.json"), record.to_string());
+    let install = env.run(["hook", "install", "--openclaw-home"]).args([&home]);
+    let refused = install.env("PATH", "/usr/bin:/bin").expect(3);
+    env.carry_out(&refused).expect(0);
+    let seen = std::fs::read_to_string(seen).unwrap();
+    assert_eq!(seen, format!("{}: config validate\n", home.display()), "{refused:#?}");
+    // Nor of a flag's value.
+    let list = env
+        .run(["authz", "list", "--namespace", "bob", "--openclaw-home"])
+        .args([&home]);
+    let told = list.env("PATH", "/usr/bin:/bin").output();
+    let flag = format!(" --openclaw-home '{}'", home.display());
+    assert!(told.step().contains(&flag), "{told:#?}");
+}
+
 #[test]
 fn files_and_entry_and_a_second_run_that_writes_nothing() {
     let env = logged_in(Some("// mine\n{ gateway: { mode: 'local' } }\n"));
