@@ -166,6 +166,8 @@ fn long_notice() -> Row {
         let about = About {
             namespace: "alice",
             review: &review,
+            program: "sigilum-authz-notify",
+            flags: "",
             now: 1_800_000_000,
         };
         let listed = Seen::default().list("alice", &pending, about.now * 1000);

@@ -40,6 +40,8 @@ pub fn check(input: &[u8]) {
     let about = About {
         namespace: "alice",
         review: &review,
+        program: "sigilum-authz-notify",
+        flags: "",
         now,
     };
     let listed = seen.list("alice", &pending, now);

@@ -25,11 +25,10 @@ impl Answer {
     }
 }
 
-/// The answer where the settings are wrong: the log has the reason, the operator the command that shows it. `form` is
+/// The answer where the settings are wrong: the log has the reason, the operator the `command` that shows it. `form` is
 /// how much they may see.
-pub fn not_set_up(event: &Event, form: Option<Form>, error: &Error) -> Answer {
+pub fn not_set_up(event: &Event, form: Option<Form>, command: &str, error: &Error) -> Answer {
     let message = form.filter(|_| event.asks() == Asks::Notice).map(|form| {
-        let command = "sigilum-authz-notify hook run --event command:new";
         let what = match error.code {
             ExitCode::Token => "there is no owner token",
             _ => "the hook is not set up right",

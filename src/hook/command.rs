@@ -215,15 +215,17 @@ impl Command {
         Some(format!("{}:{}", self.channel.as_deref()?, self.sender_id.as_deref()?))
     }
 
+    /// Whether nothing says that others read the answer too.
+    pub fn is_direct(&self) -> bool {
+        self.chat_type.as_deref() == Some("direct") && !self.session_key.as_deref().is_some_and(says_group)
+    }
+
     /// What its sender may do where it was typed.
     pub fn may(&self, people: &People) -> May {
         let channel = self.channel.as_deref().filter(|channel| !channel.contains(':'));
-        let (Some(channel), Some("direct")) = (channel, self.chat_type.as_deref()) else {
+        let Some(channel) = channel.filter(|_| self.is_direct()) else {
             return May::Nothing;
         };
-        if self.session_key.as_deref().is_some_and(says_group) {
-            return May::Nothing;
-        }
         if self.is_gateway_client || channel == WEB_CHAT {
             let is_on = *people != People::default();
             return match is_on && self.is_owner {

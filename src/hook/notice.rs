@@ -48,8 +48,42 @@ pub struct About<'a> {
     pub namespace: &'a str,
     /// Where they are answered.
     pub review: &'a Review,
+    /// How a command of ours begins.
+    pub program: &'a str,
+    /// What a command is given to act on this home, with a blank before it; nothing where a group reads it.
+    pub flags: &'a str,
     /// What time it is, in Unix seconds.
     pub now: i64,
+}
+
+impl About<'_> {
+    fn command(&self, words: &str) -> String {
+        format!("{} {words}{}", self.program, self.flags)
+    }
+
+    fn advice(&self) -> String {
+        match self.review {
+            Review::Dashboard(url) => format!(
+                "Review: {url}\nTo approve: sign in there, compare service and key with what you expect, and approve; \
+                 reject what you do not know."
+            ),
+            Review::Terminal => self.in_a_terminal(""),
+            Review::AfterLogin(log_in) => self.in_a_terminal(&format!("{log_in} && ")),
+            Review::Chat => {
+                "To approve: compare service and key with what you expect, then type here: /sigilum approve ID; \
+                           what you do not know: /sigilum reject ID"
+                    .to_owned()
+            }
+        }
+    }
+
+    fn in_a_terminal(&self, before: &str) -> String {
+        format!(
+            "A local Sigilum has no dashboard. To approve: compare service and key with what you expect, then, in a \
+             terminal: {before}{}; reject what you do not know.",
+            self.command("authz approve ID")
+        )
+    }
 }
 
 impl Review {
@@ -74,29 +108,6 @@ impl Review {
     fn takes_ids(&self) -> bool {
         !matches!(self, Self::Dashboard(_))
     }
-
-    fn advice(&self) -> String {
-        match self {
-            Self::Dashboard(url) => format!(
-                "Review: {url}\nTo approve: sign in there, compare service and key with what you expect, and approve; \
-                 reject what you do not know."
-            ),
-            Self::Terminal => in_a_terminal(""),
-            Self::AfterLogin(log_in) => in_a_terminal(&format!("{log_in} && ")),
-            Self::Chat => {
-                "To approve: compare service and key with what you expect, then type here: /sigilum approve ID; \
-                           what you do not know: /sigilum reject ID"
-                    .to_owned()
-            }
-        }
-    }
-}
-
-fn in_a_terminal(before: &str) -> String {
-    format!(
-        "A local Sigilum has no dashboard. To approve: compare service and key with what you expect, then, in a terminal: \
-         {before}sigilum-authz-notify authz approve ID; reject what you do not know."
-    )
 }
 
 /// Where a link of a notice may lead: what a person recorded, where that may be shown.
@@ -182,7 +193,7 @@ pub fn pending((count, all): (u64, bool), listed: &[Listed], about: &About, form
                 let _ = write!(text, "\nAnd {more} more{which}.");
             }
         }
-        let _ = write!(text, "\n{}", about.review.advice());
+        let _ = write!(text, "\n{}", about.advice());
         (text.chars().count() <= MAX).then_some(Notice { text, described })
     });
     Some(fitting.unwrap_or_else(brief))
@@ -190,7 +201,7 @@ pub fn pending((count, all): (u64, bool), listed: &[Listed], about: &About, form
 
 /// What became of requests since the owner last looked, each with its status, service and key: those that were not
 /// answered here. `None` where there are none.
-pub fn since(became: &[(&str, Option<&str>, Option<&str>)]) -> Option<String> {
+pub fn since(became: &[(&str, Option<&str>, Option<&str>)], about: &About) -> Option<String> {
     let line = |(status, service, key): &(&str, Option<&str>, Option<&str>)| {
         let what = match *status {
             "expired" => "ran out".to_owned(),
@@ -201,8 +212,12 @@ pub fn since(became: &[(&str, Option<&str>, Option<&str>)]) -> Option<String> {
         format!("\n{what}: service \"{service}\", key \"{key}\"")
     };
     let more = became.len().saturating_sub(SHOWN);
-    let more =
-        (more > 0).then(|| format!("\nAnd {more} more; in a terminal: sigilum-authz-notify authz list --status all"));
+    let more = (more > 0).then(|| {
+        format!(
+            "\nAnd {more} more; in a terminal: {}",
+            about.command("authz list --status all")
+        )
+    });
     let lines = became.iter().rev().take(SHOWN).map(line).chain(more);
     (!became.is_empty()).then(|| format!("Sigilum: since you last looked:{}", lines.collect::<String>()))
 }
@@ -220,10 +235,11 @@ pub fn too_long(count: Option<u64>, about: &About, form: Form) -> String {
         return format!("Sigilum: {what}.{link}");
     }
     let step = match (&count, about.review.takes_ids()) {
-        (None, true) => {
-            " To see those for one service, in a terminal: sigilum-authz-notify authz list --service <service>"
-        }
-        _ => &link,
+        (None, true) => format!(
+            " To see those for one service, in a terminal: {}",
+            about.command("authz list --service <service>")
+        ),
+        _ => link,
     };
     format!(
         "Sigilum: {what} for namespace {}; a request that is made so long may be there to hide others. It runs out \
@@ -348,6 +364,8 @@ mod tests {
         let about = About {
             namespace: "alice",
             review,
+            program: "sigilum-authz-notify",
+            flags: "",
             now: NOW,
         };
         let listed = Seen::default().list("alice", pending, NOW * 1000);
@@ -442,6 +460,8 @@ mod tests {
         let about = About {
             namespace: "alice",
             review: &review,
+            program: "sigilum-authz-notify",
+            flags: "",
             now: NOW,
         };
         for (request, since, shown, again, expected) in cases {
@@ -572,7 +592,8 @@ mod tests {
         ) {
             let all = Pending { requests, total, too_long: 0 };
             let review = Review::new(Mode::Managed, Some(&"https://x.example/".repeat(6)));
-            let about = About { namespace: "alice", review: &review, now };
+            let (program, flags) = ("sigilum-authz-notify", "");
+            let about = About { namespace: "alice", review: &review, program, flags, now };
             for form in [Form::Full, Form::Brief] {
                 let listed = Seen::default().list("alice", &all, now.saturating_mul(1000));
                 let Some(Notice { text, .. }) = super::pending(all.count(), &listed, &about, form) else {
@@ -617,14 +638,18 @@ mod tests {
         };
         let url = format!("https://{}", "x".repeat(112));
         // An ID for each takes its room.
-        for (mode, described, where_to) in [
-            (Mode::Managed, 5, url.as_str()),
-            (Mode::OssLocal, 4, "authz approve ID"),
+        let flags = format!(" --openclaw-home '/{}'", "h".repeat(200));
+        for (mode, described, where_to, flags) in [
+            (Mode::Managed, 5, url.as_str(), ""),
+            (Mode::OssLocal, 4, "authz approve ID", ""),
+            (Mode::OssLocal, 3, &format!("authz approve ID{flags};"), &flags),
         ] {
             let review = Review::new(mode, (mode == Mode::Managed).then_some(&url));
             let about = About {
                 namespace: &"n".repeat(64),
                 review: &review,
+                program: "sigilum-authz-notify",
+                flags,
                 now: NOW,
             };
             let mut listed = Seen::default().list("alice", &all, NOW * 1000);

@@ -100,13 +100,15 @@ impl Reply {
 }
 
 /// What waits, for a reader who may do so much; and which requests of the list it describes: the first so many. `count`
-/// is how many wait in all, and whether that is known. `short` gives what is enough of an id.
+/// is how many wait in all, and whether that is known. `short` gives what is enough of an id; `command` lists all of them
+/// in a terminal.
 pub fn list(
     namespace: &str,
     (count, all): (u64, bool),
     listed: &[Listed],
     (now, may): (i64, May),
     short: &dyn Fn(&str) -> String,
+    command: &str,
 ) -> (Reply, usize) {
     if count == 0 {
         return (
@@ -141,10 +143,7 @@ pub fn list(
         if listed.is_empty() {
             text += "\nNone of them could be read here.";
         } else if more > 0 {
-            let _ = write!(
-                text,
-                "\nAnd {more} more; in a terminal: sigilum-authz-notify authz list"
-            );
+            let _ = write!(text, "\nAnd {more} more; in a terminal: {command}");
         }
         let _ = write!(text, "\n{advice}");
         (text, described)

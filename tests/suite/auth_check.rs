@@ -363,6 +363,32 @@ fn a_plain_refresh_in_a_home_of_sigilums_installer_keeps_the_token_and_asks_for_
     assert_ne!(stored(env), home.token);
 }
 
+/// In another home both commands act on that one.
+#[test]
+fn a_login_before_an_approval_is_one_of_the_same_home() {
+    let api = Api::start(JWT_SECRET);
+    let id = "cl_0123456789abcdef01234567";
+    api.add_claim("alice", json!({"claim_id": id, "service": "mail"}));
+    let installed = Installed::new(&api.url(), true, 3600);
+    let env = &installed.env;
+    let home = env.home().join("an openclaw home");
+    std::fs::rename(env.openclaw(), &home).unwrap();
+    let run = env.run(["hook", "run", "--event", "command:new", "--openclaw-home"]);
+    let notice = run.args([&home]).expect(0).stdout;
+    let (_, command) = notice.split_once("in a terminal: ").unwrap();
+    let command = command
+        .split(';')
+        .next()
+        .unwrap()
+        .replace(" ID ", &format!(" {id} --yes "));
+    let source = shell_words::quote(installed.checkout.root.to_str().unwrap()).into_owned();
+    let typed = env.shell(&command.replace("<folder>", &source));
+    // No test's API listens where a login goes by itself.
+    typed.env("SIGILUM_API_URL", api.url()).expect(0);
+    assert_eq!(api.claim(id).unwrap()["status"], "approved", "{command}");
+    assert!(!env.openclaw().exists());
+}
+
 /// There and after a logout, each text names the login of the mode that `auth status` finds.
 #[test]
 fn a_login_is_named_in_the_mode_of_the_entry() {

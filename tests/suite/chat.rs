@@ -359,6 +359,47 @@ fn the_notice_names_the_commands_and_counts_as_shown() {
     );
 }
 
+/// Where the home is not the default one, what is to be typed names it; not in a group.
+#[test]
+fn what_is_to_be_typed_names_the_home() {
+    let mut chat = Chat::with(|home| {
+        std::fs::create_dir(home.env.home().join("elsewhere")).unwrap();
+        let elsewhere = home.env.home().join("elsewhere");
+        home.serve_with(&[("HOME", elsewhere.to_str().unwrap())])
+    });
+    let elsewhere = chat.env.home().join("elsewhere");
+    let flags = format!(" --openclaw-home {}", chat.env.openclaw().display());
+    for n in 2..14 {
+        let id = format!("cl_{n:08}{n:016}");
+        chat.api.add_claim("alice", json!({"claim_id": id, "service": "files"}));
+    }
+    let list = chat.asks("list");
+    let (_, command) = list.split_once("more; in a terminal: ").unwrap();
+    let command = command.lines().next().unwrap();
+    assert!(command.ends_with(&flags), "{command}");
+    let all = chat.env.shell(command).env("HOME", &elsewhere).expect(0).stdout;
+    assert!(all.contains("\ncl_00000013 "), "{all}");
+    chat.env.write(".openclaw/.sigilum/hook.json", r#"{"senders": 7}"#);
+    let told = chat.asks("list");
+    let (_, command) = told.split_once("not set up right. Run in a terminal: ").unwrap();
+    assert!(command.ends_with(&flags), "{command}");
+    let status = chat.env.shell(command).env("HOME", &elsewhere).output();
+    assert!(
+        format!("{status:?}").contains("could not read the hook's record"),
+        "{status:?}"
+    );
+    for facts in [
+        json!({"chatType": "group"}),
+        json!({"sessionKey": "agent:main:telegram:group:-1"}),
+    ] {
+        let told = chat.asks_with("list", facts);
+        assert_eq!(
+            told,
+            "Sigilum: this is not set up right. Run in a terminal: sigilum-authz-notify hook status"
+        );
+    }
+}
+
 /// One condition is missing: nothing reaches the API but what a reader may see, and nothing is logged as decided.
 #[test]
 fn who_may_not_decide_is_refused() {

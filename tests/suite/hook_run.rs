@@ -440,6 +440,98 @@ fn startup_is_one_log_line_and_no_request() {
     assert_eq!(person.api.seen().len(), 0);
 }
 
+/// Not the default home, and a blank in its path: what a direct chat is told to type acts on it; a group reads no path.
+#[test]
+fn what_is_to_be_typed_acts_on_the_home_that_was_asked_about() {
+    let person = Person::new();
+    let home = person.env.home().join("bob's openclaw home");
+    std::fs::rename(person.env.openclaw(), &home).unwrap();
+    let write = |name: &str, value: Value| {
+        person.env.write(home.join(".sigilum").join(name), value.to_string());
+    };
+    let record = json!({"mode": "oss-local", "api_url": person.api.url(), "email": "alice@local.sigilum",
+        "token_file": home.join(".sigilum/owner-token-alice.jwt")});
+    write("owner-alice.json", record);
+    let chose = |fields: Value| write("hook.json", fields);
+    let ask = |fields: Value| {
+        let run = person.env.run(["hook", "run", "--openclaw-home"]).args([&home]);
+        Answer::of(&run.stdin(person.event(fields).to_string()).expect(0)).messages
+    };
+    let group = || json!({"chatType": "group", "sessionKey": "agent:main:irc:group:#ops"});
+    let flags = format!(" --openclaw-home {}", shell_words::quote(home.to_str().unwrap()));
+    // The command behind these words, carried out.
+    let typed = |said: &str, words: &str, code: i32| {
+        let (_, command) = said.split_once(words).unwrap_or_else(|| panic!("{words}: {said}"));
+        let command = command.split(';').next().unwrap();
+        assert!(command.ends_with(&flags), "{command}");
+        let command = command.replace("ID ", "cl_0123456789abcdef01234567 --yes ");
+        person
+            .env
+            .shell(&command.replace("<service>", "mail"))
+            .expect(code)
+            .stdout
+    };
+
+    chose(json!({"namespace": NS, "groups": "full"}));
+    let id = "cl_0123456789abcdef01234567";
+    person.api.add_claim(NS, json!({"claim_id": id, "service": "mail"}));
+    let told = json!({"whose": format!("{NS} at {}", person.api.url()), "outcomes":
+        vec![json!({"at": i64::MAX, "status": "rejected", "service": "files"}); 7]});
+    write("told.json", told);
+    let said = ask(json!({}));
+    typed(&said[0], "in a terminal: ", 0);
+    assert_eq!(person.api.claim(id).unwrap()["status"], "approved");
+    let all = typed(&said[1], "And 2 more; in a terminal: ", 0);
+    assert!(all.contains("mail"), "{all}");
+    person.api.change(id, "status", "pending");
+    let in_group = ask(group());
+    assert!(
+        in_group[0].contains("in a terminal: sigilum-authz-notify authz approve ID;"),
+        "{in_group:?}"
+    );
+
+    person.api.fault(Fault::Endless);
+    let said = ask(json!({}));
+    let in_group = ask(group());
+    person.api.fault(Fault::None);
+    let mail = typed(&said[0], "in a terminal: ", 0);
+    assert!(mail.contains("mail"), "{mail}");
+    assert!(in_group[0].ends_with("authz list --service <service>"), "{in_group:?}");
+
+    // Where nothing can be asked: whatever is wrong, and whether that is seen before the home is made out or behind.
+    for (record, why) in [
+        (
+            json!({"namespace": NS, "senders": 7}),
+            "could not read the hook's record",
+        ),
+        (json!({"namespace": NS, "timeout_ms": 0}), "invalid time limit"),
+    ] {
+        chose(record);
+        let (_, command) = ask(json!({}))[0]
+            .split_once("Run: ")
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .unwrap();
+        assert!(command.ends_with(&flags), "{command}");
+        let shown = person.env.shell(&command).output();
+        assert!(shown.code != 0 && shown.stderr.contains(why), "{shown:?}");
+        let in_group = ask(group());
+        assert_eq!(
+            in_group,
+            ["Sigilum: the hook is not set up right. The operator must act."]
+        );
+    }
+    chose(json!({"namespace": NS, "timeout_ms": 0, "groups": "full"}));
+    assert!(ask(group())[0].ends_with("Run: sigilum-authz-notify hook run --event command:new"));
+    chose(json!({"namespace": NS, "groups": "full"}));
+    std::fs::remove_file(home.join(".sigilum/owner-token-alice.jwt")).unwrap();
+    assert!(ask(json!({}))[0].ends_with(&flags));
+    let in_group = ask(group());
+    assert!(
+        in_group[0].contains("Run: sigilum-authz-notify auth login") && !in_group[0].contains("bob"),
+        "{in_group:?}"
+    );
+}
+
 #[test]
 fn only_direct_chats_get_everything() {
     let person = Person::new();

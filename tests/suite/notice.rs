@@ -18,6 +18,8 @@ fn notice(pending: &Pending, form: Form) -> Option<String> {
     let about = About {
         namespace: "alice",
         review: &Review::new(Mode::Managed, None),
+        program: "sigilum-authz-notify",
+        flags: "",
         now: NOW,
     };
     let listed = Seen::default().list("alice", pending, NOW * 1000);
@@ -312,7 +314,7 @@ fn replies(pending: &Pending) -> Vec<String> {
     };
     let listed = Seen::default().list("alice", &pending, NOW * 1000);
     let may = May::Read(NotDeciding::NotRecorded);
-    let (list, _) = reply::list("alice", pending.count(), &listed, (NOW, may), &str::to_owned);
+    let (list, _) = reply::list("alice", pending.count(), &listed, (NOW, may), &str::to_owned, "");
     let shown = reply::show(&request, "", &[], may);
     let decided = reply::decided(Decision::Reject, &request, (None, may), None);
     let own = |text: String| text.replace("Sigilum: ", "").replace("Sigilum request", "");

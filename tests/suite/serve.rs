@@ -45,7 +45,7 @@ impl Home {
         self.serve_with(&[])
     }
 
-    fn serve_with(&self, vars: &[(&str, &str)]) -> Resident {
+    pub fn serve_with(&self, vars: &[(&str, &str)]) -> Resident {
         let mut args = self.arguments();
         args.push("--no-watch".into());
         self.start(self.env.run(args), vars)

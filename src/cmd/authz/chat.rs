@@ -8,6 +8,7 @@ use crate::authz::decision_log::How;
 use crate::authz::short_id::{Typed, short};
 use crate::broker::deciding::{self, Deciding};
 use crate::cli::HookRunArgs;
+use crate::cmd::context;
 use crate::cmd::hook::answer::read_seen;
 use crate::cmd::hook::caller::Caller;
 use crate::error::{Error, ExitCode, Result};
@@ -53,7 +54,9 @@ pub struct Means<'a> {
 pub fn answer(command: &Command, means: &Means) -> ChatReply {
     let caller = match (means.caller)() {
         Ok(caller) => caller,
-        Err(error) => return not_set_up(&error),
+        // A path of this machine is nothing for a group.
+        Err(error) if command.is_direct() => return not_set_up(&error, &context::place_flags(&means.args.place)),
+        Err(error) => return not_set_up(&error, ""),
     };
     let over_the_socket = caller.over_the_socket();
     let sender = command.sender();
@@ -138,8 +141,8 @@ fn decider(sender: &str, over_the_socket: Option<Deciding>) -> String {
     }
 }
 
-fn not_set_up(error: &Error) -> ChatReply {
-    let text = "Sigilum: this is not set up right. Run in a terminal: sigilum-authz-notify hook status";
+fn not_set_up(error: &Error, flags: &str) -> ChatReply {
+    let text = format!("Sigilum: this is not set up right. Run in a terminal: sigilum-authz-notify hook status{flags}");
     ChatReply {
         reply: Reply::text(text),
         logs: vec![text::one_line(&error.to_string())],
@@ -206,6 +209,7 @@ impl Room<'_> {
             &listed,
             (now_ms.div_euclid(1000), self.may),
             &|id| short(id, &ids).to_owned(),
+            &site.command("authz list"),
         );
         let mut shown = self.shown();
         for listed in &listed[..described] {

@@ -27,6 +27,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+/// How a command of ours begins.
+const PROGRAM: &str = "sigilum-authz-notify";
+
 /// An answer, and what to remember of it.
 #[derive(Default, Serialize)]
 pub struct Outcome {
@@ -88,16 +91,28 @@ pub fn for_gateway(
     if event.asks() == Asks::Nothing {
         return Outcome::default();
     }
-    let not_set_up = |audience: Option<Audience>, error: Error| {
+    let not_set_up = |audience: Option<Audience>, program: &str, flags: &str, error: Error| {
         let form = audience.map(|audience| audience.form);
-        not_set_up(event, form, &error).into()
+        let flags = if is_owner(audience) { flags } else { "" };
+        let command = format!("{program} hook run --event command:new{flags}");
+        not_set_up(event, form, &command, &error).into()
     };
     let caller = match caller() {
         Ok(caller) => caller,
-        Err(error) => return not_set_up(event.audience(&Readers::default()), error),
+        Err(error) => {
+            let audience = event.audience(&Readers::default());
+            return not_set_up(audience, PROGRAM, &context::place_flags(&args.place), error);
+        }
     };
     let audience = event.audience(&caller.readers());
-    answer(event, audience, args, &caller, &http(&caller)).unwrap_or_else(|error| not_set_up(audience, error))
+    answer(event, audience, args, &caller, &http(&caller)).unwrap_or_else(|error| {
+        let flags = caller.place.flags(&caller.env);
+        not_set_up(audience, &caller.typed(PROGRAM), &flags, error)
+    })
+}
+
+fn is_owner(audience: Option<Audience>) -> bool {
+    audience.is_some_and(|audience| audience.is_owner)
 }
 
 /// Answers a person.
@@ -119,8 +134,10 @@ fn answer(
     http: &Http,
 ) -> Result<Outcome> {
     let request = || {
-        let mut request = HookRequest::new(args, caller, http)?;
-        if audience.is_some_and(|audience| audience.is_owner) && caller.decides_in_chat(event) {
+        // A path of this machine is nothing for a group.
+        let names_home = is_owner(audience) || caller.is_person() || event.asks() == Asks::Startup;
+        let mut request = HookRequest::new(args, caller, http, names_home)?;
+        if is_owner(audience) && caller.decides_in_chat(event) {
             request.review = Review::Chat;
         }
         Ok::<_, Error>(request)
@@ -140,6 +157,9 @@ struct HookRequest<'a> {
     owner: Owner,
     api: Url,
     review: Review,
+    program: String,
+    /// What a command is given to act on this home.
+    flags: String,
     token: Result<OwnerToken, NoToken>,
     now_ms: i64,
     deadline: Instant,
@@ -147,7 +167,7 @@ struct HookRequest<'a> {
 }
 
 impl<'a> HookRequest<'a> {
-    fn new(args: &HookRunArgs, caller: &'a Caller, http: &'a Http) -> Result<Self> {
+    fn new(args: &HookRunArgs, caller: &'a Caller, http: &'a Http, names_home: bool) -> Result<Self> {
         let deadline = caller.deadline()?;
         let before = Inventory::beside(&caller.place.seen_file(), OpenClawHome::stays);
         let entry = caller.entry_without_record()?;
@@ -156,7 +176,10 @@ impl<'a> HookRequest<'a> {
         let now_ms = time::now_ms();
         let typed_file = args.owner.token_file.is_some();
         let entry = entry.as_ref().filter(|_| !typed_file);
+        let flags = caller.place.flags(&caller.env);
         let mut request = Self {
+            program: caller.typed(PROGRAM),
+            flags: if names_home { flags } else { String::new() },
             review: Review::new(owner.mode.value, caller.dashboard()),
             caller,
             http,
@@ -169,8 +192,7 @@ impl<'a> HookRequest<'a> {
         };
         // The entry's token is the hook's alone.
         if request.review == Review::Terminal && request.owner.record.is_none() {
-            let flags = caller.place.flags(&caller.env);
-            let log_in = context::installers_login_command(&request.owner, &caller.place, &flags);
+            let log_in = context::installers_login_command(&request.owner, &caller.place, &request.flags);
             request.review = Review::AfterLogin(caller.typed(&log_in));
         }
         Ok(request)
@@ -178,9 +200,8 @@ impl<'a> HookRequest<'a> {
 
     /// The command that makes or stores a new token.
     fn log_in(&self) -> String {
-        let flags = self.caller.place.flags(&self.caller.env);
         self.caller
-            .typed(&context::login_command(&self.owner, &self.caller.place, &flags))
+            .typed(&context::login_command(&self.owner, &self.caller.place, &self.flags))
     }
 
     /// `namespace alice (oss-local, http://127.0.0.1:8787)`
@@ -290,7 +311,7 @@ impl<'a> HookRequest<'a> {
         let news: Vec<_> = news
             .map(|became| (became.status.as_str(), became.service.as_deref(), became.key.as_deref()))
             .collect();
-        notice::since(&news)
+        notice::since(&news, &self.about())
     }
 
     /// The token's last day, where nothing renews it: whoever can is told while the notices still come.
@@ -306,6 +327,8 @@ impl<'a> HookRequest<'a> {
         About {
             namespace: &self.owner.namespace.value,
             review: &self.review,
+            program: &self.program,
+            flags: &self.flags,
             now: self.now(),
         }
     }
