@@ -68,7 +68,7 @@ fn variable<'a>(config: &'a Value, name: &str) -> Option<&'a str> {
 
 /// The folder that a text names, as OpenClaw 2026.9.6 takes it; `None` where a variable that is not known stands in it.
 /// One that is not absolute lies where only OpenClaw's gateway knows.
-fn folder(text: &str, config: &Value, home: &OpenClawHome) -> Option<PathBuf> {
+pub fn folder(text: &str, config: &Value, home: &OpenClawHome) -> Option<PathBuf> {
     let of_person = home.person_home.as_ref().and_then(|person| person.to_str());
     let known = |name: &str| of_person.filter(|_| name == "HOME" && variable(config, name).is_none());
     let text = substituted(text, |name| known(name).map(str::to_owned))?.replace('\0', "");

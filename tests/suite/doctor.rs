@@ -1275,6 +1275,49 @@ fn tokens_and_what_stands_beside() {
     ]);
 }
 
+/// By the value of such a variable OpenClaw comes elsewhere, or here all the same.
+#[test]
+fn a_variable_of_the_config_that_leads_to_this_very_home_is_no_matter() {
+    let home = Home::new();
+    let link = home.env.home().join("link");
+    std::os::unix::fs::symlink(home.env.openclaw(), &link).unwrap();
+    for (name, value, moves) in [
+        ("OPENCLAW_STATE_DIR", "", false),
+        ("OPENCLAW_STATE_DIR", " ", false),
+        ("OPENCLAW_STATE_DIR", "<home>/.openclaw", false),
+        (" OPENCLAW_STATE_DIR", "<home>/.openclaw/", false),
+        ("OPENCLAW_STATE_DIR", "<home>/x/../.openclaw", false),
+        ("OPENCLAW_STATE_DIR", "<home>/link", false),
+        ("OPENCLAW_STATE_DIR", " ~/.openclaw ", false),
+        ("OPENCLAW_STATE_DIR", "${HOME}/.openclaw", false),
+        ("OPENCLAW_CONFIG_PATH", "~/.openclaw/openclaw.json", false),
+        ("OPENCLAW_HOME", "<home>", false),
+        ("OPENCLAW_STATE_DIR", "<home>", true),
+        ("OPENCLAW_STATE_DIR", ".openclaw", true),
+        ("OPENCLAW_STATE_DIR", "${ELSEWHERE}/.openclaw", true),
+        ("OPENCLAW_CONFIG_PATH", "~/.openclaw", true),
+        ("OPENCLAW_HOME", "~/.openclaw", true),
+        (" OPENCLAW_HOME", "/elsewhere", true),
+    ] {
+        let value = value.replace("<home>", home.env.home().to_str().unwrap());
+        home.edit_config(|config| config["env"] = json!({"vars": {name: value}}));
+        let (told, next) = found(&home, "config-moves-home");
+        assert_eq!(told.len(), usize::from(moves), "{name}={value}: {told:?}");
+        if !moves {
+            continue;
+        }
+        let words = format!("config unset env.vars.{name}");
+        let quoted = match name.starts_with(' ') {
+            true => format!("'env.vars.{name}'"),
+            false => format!("env.vars.{name}"),
+        };
+        assert_eq!(next, format!("openclaw config unset {quoted}"));
+        home.openclaw_makes(&words, |config| config["env"] = json!({}));
+        assert_eq!(home.run_step(&next).code, 0);
+        assert!(found(&home, "config-moves-home").0.is_empty());
+    }
+}
+
 const SET_CLOCK: &str = if cfg!(target_os = "macos") {
     "set the clock of this machine: System Settings, General, Date & Time"
 } else {

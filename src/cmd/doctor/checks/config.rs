@@ -105,18 +105,36 @@ pub(super) fn onboarded(name: &'static str, facts: &Facts) -> Vec<Finding> {
 /// OpenClaw fills its gateway's environment from the config: these move the home that the gateway works in.
 pub(super) fn moves_home(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let moving = set_variables(facts, &["OPENCLAW_STATE_DIR", "OPENCLAW_HOME", "OPENCLAW_CONFIG_PATH"]);
-    let finding = |path: String| {
+    let moving = moving
+        .into_iter()
+        .filter(|(path, value)| !leads_here(path, value, facts));
+    let finding = |(path, _): (String, &str)| {
         let text = format!(
             "openclaw.json sets {path} for the OpenClaw gateway, which then works in another home than this one"
         );
         let next = format!("openclaw config unset {}", fs::quoted(path.as_ref()));
         Finding::warn(name, text, next)
     };
-    moving.into_iter().map(finding).collect()
+    moving.map(finding).collect()
 }
 
-/// Which of these variables the config sets for the gateway: `env.vars.OPENCLAW_HOME`.
-fn set_variables(facts: &Facts, names: &[&str]) -> Vec<String> {
+/// Whether OpenClaw comes to this very home and config by the value of such a variable, or takes it for unset.
+fn leads_here(path: &str, value: &str, facts: &Facts) -> bool {
+    let config = facts.config_value().unwrap_or(&Value::Null);
+    let (named, place) = (workspace::folder(value, config, facts.place), facts.place);
+    let (named, here) = match named {
+        None => return false,
+        Some(named) if named.as_os_str().is_empty() => return true,
+        Some(named) if path.contains("OPENCLAW_CONFIG_PATH") => (named, &place.config),
+        Some(named) if path.contains("OPENCLAW_HOME") => (named.join(".openclaw"), &place.home),
+        Some(named) => (named, &place.home),
+    };
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    named.is_absolute() && (named == *here || real(&named).is_some_and(|named| Some(named) == real(here)))
+}
+
+/// Which of these variables the config sets for the gateway, as in `env.vars.OPENCLAW_HOME`, and their values.
+fn set_variables<'a>(facts: &'a Facts, names: &[&str]) -> Vec<(String, &'a str)> {
     let members = |path: &str| {
         facts
             .config_value()
@@ -125,11 +143,10 @@ fn set_variables(facts: &Facts, names: &[&str]) -> Vec<String> {
     let places = [("/env", "env"), ("/env/vars", "env.vars")];
     let set = places.into_iter().flat_map(|(pointer, at)| {
         let set = members(pointer).into_iter().flatten();
-        let texts = set.filter(|(_, value)| value.is_string());
-        texts.map(move |(key, _)| (at, key))
+        set.filter_map(move |(key, value)| Some((at, key, value.as_str()?)))
     });
-    set.filter(|(_, key)| names.contains(&key.trim()))
-        .map(|(at, key)| format!("{at}.{key}"))
+    set.filter(|(_, key, _)| names.contains(&key.trim()))
+        .map(|(at, key, value)| (format!("{at}.{key}"), value))
         .collect()
 }
 
@@ -137,7 +154,7 @@ fn set_variables(facts: &Facts, names: &[&str]) -> Vec<String> {
 pub(super) fn loads_code(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let config = facts.config_value();
     let mut found = Vec::new();
-    for path in set_variables(facts, &["OPENCLAW_BUNDLED_HOOKS_DIR", "OPENCLAW_BUNDLED_PLUGINS_DIR"]) {
+    for (path, _) in set_variables(facts, &["OPENCLAW_BUNDLED_HOOKS_DIR", "OPENCLAW_BUNDLED_PLUGINS_DIR"]) {
         let text =
             format!("openclaw.json sets {path} for the OpenClaw gateway, which then runs what lies in that folder");
         let next = format!("openclaw config unset {}", fs::quoted(path.as_ref()));
