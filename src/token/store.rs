@@ -3,7 +3,8 @@
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
 use crate::mode::Mode;
-use crate::token::claims::{self, MAX_BYTES};
+use crate::token::claims::{self, Inspected, MAX_BYTES};
+use crate::token::lifetime;
 use crate::token::paste;
 use secrecy::{ExposeSecret, SecretString};
 use std::path::Path;
@@ -77,6 +78,30 @@ pub fn refuse_foreign(path: &Path) -> Result<()> {
         ),
     )
     .next("name another file with --token-file, or go on all the same with --force"))
+}
+
+/// Whose token is in a token file, where it is another namespace's: two logins were given the same file.
+pub fn anothers(path: &Path, namespace: &str) -> Option<Inspected> {
+    let says = claims::inspect(&read(path).ok()??).ok()?;
+    (says.namespace != namespace).then_some(says)
+}
+
+/// Refuses to store a token in the place of another namespace's that has not expired.
+///
+/// # Errors
+/// [`ExitCode::Usage`]
+pub fn refuse_anothers(path: &Path, namespace: &str, now: i64) -> Result<()> {
+    let Some(says) = anothers(path, namespace).filter(|says| !says.is_expired(now)) else {
+        return Ok(());
+    };
+    let what = format!(
+        "could not use the token file, it holds the token of another namespace, {}, which expires {}: {}",
+        says.namespace,
+        lifetime::expiry_text(&says, now),
+        path.display()
+    );
+    Err(Error::new(ExitCode::Usage, what)
+        .next("name a file of its own with --token-file, or lose that token with --force"))
 }
 
 /// Replaces the token file. `is_named`: a person named it just now, so that it may be in any folder.

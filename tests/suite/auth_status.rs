@@ -563,6 +563,68 @@ fn logout_leaves_the_token_of_another_namespace_alone() {
     assert_eq!(env.run(["auth", "show"]).expect(0).stdout.trim_end(), token);
 }
 
+/// Two logins with one token file: neither takes the other's token away unasked.
+#[test]
+fn a_token_file_with_the_token_of_another_namespace_is_kept() {
+    let env = TestEnv::new();
+    let file = env.sigilum("shared.jwt");
+    let log_in = |namespace: &str| {
+        let login = [
+            "auth",
+            "login",
+            "--mode",
+            "oss-local",
+            "--print-token",
+            "false",
+            "--namespace",
+            namespace,
+        ];
+        env.run(login).args(["--token-file".as_ref(), file.as_os_str()])
+    };
+    let whose = || {
+        claims::inspect(&std::fs::read_to_string(&file).unwrap().trim().into())
+            .unwrap()
+            .namespace
+    };
+    log_in("alice").expect(0);
+    log_in("alice").expect(0);
+    let refused = log_in("bob").expect(2);
+    let says = "error: could not use the token file, it holds the token of another namespace, alice, which expires 20";
+    assert!(refused.stderr.contains(says), "{}", refused.stderr);
+    assert!(whose() == "alice" && !env.sigilum("owner-bob.json").exists());
+    assert_eq!(
+        refused.step(),
+        "name a file of its own with --token-file, or lose that token with --force"
+    );
+    log_in("bob").args(["--force"]).expect(0);
+    assert_eq!(whose(), "bob");
+
+    let out = env.run(["auth", "logout", "--namespace", "alice"]).expect(0).stdout;
+    let left = format!(
+        "{} holds a token of another namespace, bob: left alone\n",
+        file.display()
+    );
+    assert!(out.contains(&left), "{out}");
+    assert!(!out.contains(&format!("Removed {}", file.display())), "{out}");
+    assert!(whose() == "bob" && !env.sigilum("owner-alice.json").exists());
+    // The step, in both its ways; and bob's former file is not bob's any more.
+    log_in("alice").expect(2);
+    log_in("alice").args(["--force"]).expect(0);
+    let refresh = ["auth", "refresh", "--print-token", "false", "--namespace", "bob"];
+    assert_eq!(env.run(refresh).expect(2).step(), refused.step());
+    let own = env.home().join("own.jwt");
+    env.run(refresh)
+        .args(["--token-file".as_ref(), own.as_os_str()])
+        .expect(0);
+    assert!(own.exists() && whose() == "alice");
+    // One that has expired is no loss.
+    std::fs::write(&file, token("bob", now() - 7200, 3600)).unwrap();
+    log_in("alice").expect(0);
+    assert_eq!(whose(), "alice");
+    env.run(["auth", "logout", "--namespace", "alice"]).expect(0);
+    assert!(!file.exists());
+}
+
 #[test]
 fn logout_removes_no_file_that_holds_no_token() {
     let env = TestEnv::new();

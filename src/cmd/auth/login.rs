@@ -183,6 +183,11 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     }
     if !args.force {
         store::refuse_foreign(&owner.token_file)?;
+        // In the file of its own name a token of another namespace is of no use to anybody.
+        let namespace = &owner.namespace.value;
+        if owner.token_file != place.token_file(namespace) {
+            store::refuse_anothers(&owner.token_file, namespace, now)?;
+        }
     }
     let token = new_token(&mut owner, given, action, env, place)?;
     if let NewToken::Given(given) = &token {

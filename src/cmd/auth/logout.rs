@@ -39,6 +39,7 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         tokens.iter().try_for_each(|file| store::refuse_foreign(file))?;
     }
     let lock = fs::lock_sigilum(&place)?;
+    let (tokens, anothers) = without_anothers(tokens, namespace, &place);
     let files = [tokens, vec![place.record_file(namespace)]].concat();
     let elsewhere: Vec<_> = files.iter().filter_map(|file| fs::stays(file)).collect();
     let tokens = held_tokens(&files, &place);
@@ -62,6 +63,9 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     let others = take_out_of_others(namespace, args, &place, &together, out);
     for file in removed.borrow().iter() {
         write_line(out, format_args!("Removed {file}"))?;
+    }
+    for note in anothers {
+        write_line(out, note)?;
     }
     // What stood in the config before our first edit is kept for an uninstall, but not a token.
     config::scrub_undo_record(&place, &lock, &|text| claims::inspect(&text.to_owned().into()).is_ok())?;
@@ -135,6 +139,24 @@ fn token_files(owner: &Owner, place: &OpenClawHome) -> Vec<PathBuf> {
     ];
     let files: BTreeSet<PathBuf> = files.into_iter().flatten().collect();
     files.into_iter().collect()
+}
+
+/// Those of the files that go; and of each with another namespace's token, which stays, a word. That of this namespace's own
+/// name goes whatever it holds.
+fn without_anothers(files: Vec<PathBuf>, namespace: &str, place: &OpenClawHome) -> (Vec<PathBuf>, Vec<String>) {
+    let own = place.token_file(namespace);
+    let (mut go, mut notes) = (Vec::new(), Vec::new());
+    for file in files {
+        match store::anothers(&file, namespace).filter(|_| file != own) {
+            Some(says) => notes.push(format!(
+                "{} holds a token of another namespace, {}: left alone",
+                file.display(),
+                says.namespace
+            )),
+            None => go.push(file),
+        }
+    }
+    (go, notes)
 }
 
 /// Takes the token out of the other configs in this home, and names those elsewhere that may hold it; says whether there

@@ -219,6 +219,11 @@ pub const SITES: &[Site] = &[
         Case("a token file that holds something else"),
     ),
     Site(
+        "token::store",
+        r#""name a file of its own with --token-file"#,
+        Test("a_token_file_with_the_token_of_another_namespace_is_kept"),
+    ),
+    Site(
         "token::token_command",
         r#""write it as in a shell"#,
         Case("a token command with an open quote"),

@@ -10,10 +10,14 @@ use crate::token::{claims, store};
 use std::path::{Path, PathBuf};
 
 impl Login {
-    /// The file of the last login, where it is there and another one.
+    /// The file of the last login, where it is there and another one, and no other namespace has it by now.
     fn former_file(&self, place: &OpenClawHome) -> Option<PathBuf> {
         let record = self.owner.record.as_ref()?;
-        let former = record.token_file(place, &self.owner.namespace.value);
+        let namespace = &self.owner.namespace.value;
+        let former = record.token_file(place, namespace);
+        if former != place.token_file(namespace) && store::anothers(&former, namespace).is_some() {
+            return None;
+        }
         (real(&former)? != real(&self.owner.token_file).unwrap_or_default()).then_some(former)
     }
 
