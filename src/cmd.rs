@@ -8,6 +8,7 @@ mod context;
 mod demo;
 mod doctor;
 mod exchange;
+mod gateway;
 mod hook;
 mod hook_entry;
 mod manual;

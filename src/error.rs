@@ -250,7 +250,12 @@ impl Error {
 
     /// Whether this is the cause.
     pub fn is_because_of<T: std::error::Error + Send + Sync + 'static>(&self) -> bool {
-        self.cause.as_ref().is_some_and(anyhow::Error::is::<T>)
+        self.cause::<T>().is_some()
+    }
+
+    /// The cause, where it is one of these.
+    pub fn cause<T: std::error::Error + Send + Sync + 'static>(&self) -> Option<&T> {
+        self.cause.as_ref()?.downcast_ref()
     }
 
     /// What kind of failure of a file or a folder it was, where it was one.

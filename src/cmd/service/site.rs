@@ -2,6 +2,7 @@
 
 use crate::cli::{GatewayArgs, ServiceArgs};
 use crate::cmd::context::{self, place};
+use crate::cmd::gateway;
 use crate::cmd::output;
 use crate::cmd::owner;
 use crate::env::Env;
@@ -19,7 +20,6 @@ use crate::sigilum::local_db::{DbError, LocalDb, Problem};
 use crate::sigilum::secrets::Workspace;
 use secrecy::SecretString;
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -95,8 +95,8 @@ fn find(
     Ok(Site {
         gateway_home: env.named_path("GATEWAY_SIGILUM_HOME").is_some(),
         target: Target {
-            trust: trust(&owner, &place),
-            how_to_trust: how_to_trust(&owner, &place),
+            trust: gateway::trust(&owner, &place),
+            how_to_trust: gateway::how_to_trust(&owner, &place),
             ..target(&common.gateway, env, checkout.as_ref())
         },
         http: http::Options::from_env(env),
@@ -188,34 +188,6 @@ impl Site {
         self.make_home_for(self.workspace.dir())?;
         fs::create_private_dir(self.workspace.dir())?;
         FileLock::acquire(&self.workspace.lock_file(), None, PATIENCE)
-    }
-}
-
-/// Whose Sigilum gateway on this machine may get the admin token and the secrets. What another user's home says is
-/// nothing to go by.
-fn trust(owner: &Owner, place: &OpenClawHome) -> LoopbackTrust {
-    let me = rustix::process::geteuid().as_raw();
-    match std::fs::metadata(&place.home) {
-        Ok(home) if home.uid() == me => owner.loopback_trust(place),
-        _ => LoopbackTrust::Ours,
-    }
-}
-
-/// The login that says so; as root in another user's home, it is that user who trusts it and runs the command.
-fn how_to_trust(owner: &Owner, place: &OpenClawHome) -> String {
-    let mut owner = owner.clone();
-    if let Some(record) = &owner.record {
-        owner.mode.value = record.mode;
-    }
-    let log_in = context::first_login_command(&owner, place, " --trust-loopback");
-    match place.anothers() {
-        None => log_in,
-        Some(uid) => {
-            let user = fs::sudo_as(uid);
-            let log_in = context::begun_with(&format!("{user} sigilum-authz-notify"), &log_in);
-            let home = fs::quoted(&place.home);
-            format!("{log_in} --openclaw-home {home}; and run this command with {user} too")
-        }
     }
 }
 

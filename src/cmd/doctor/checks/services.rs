@@ -5,6 +5,7 @@ use crate::cmd::context;
 use crate::cmd::doctor::facts::Facts;
 use crate::cmd::doctor::finding::Finding;
 use crate::cmd::doctor::token::TokenStatus;
+use crate::cmd::gateway;
 use crate::cmd::watch::unit;
 use crate::error::ExitCode;
 use crate::local_token::LocalApi;
@@ -12,7 +13,7 @@ use crate::mode::Mode;
 use crate::origin::Origin;
 use crate::process::Process;
 use crate::sigilum::gateway::{DEFAULT_ADMIN_URL, Gateway, Target};
-use crate::sigilum::http;
+use crate::sigilum::http::{self, HttpError};
 use crate::sigilum::local_db::LocalDb;
 use crate::token::token_command::{self, TokenCommand};
 use crate::watch::status::WatchStatus;
@@ -172,8 +173,11 @@ pub(super) fn gateway(name: &'static str, facts: &Facts) -> Vec<Finding> {
         data_dir: None,
         master_key: None,
         cli: None,
-        trust: owner.map(|owner| owner.loopback_trust(facts.place)).unwrap_or_default(),
-        how_to_trust: facts.command("auth login --trust-loopback"),
+        trust: owner.map(|owner| gateway::trust(owner, facts.place)).unwrap_or_default(),
+        how_to_trust: owner.map_or_else(
+            || facts.command("auth login --trust-loopback"),
+            |owner| gateway::how_to_trust(owner, facts.place),
+        ),
         path: None,
     };
     vec![
@@ -181,8 +185,9 @@ pub(super) fn gateway(name: &'static str, facts: &Facts) -> Vec<Finding> {
             Ok(count) => Finding::ok(name, format!("{url} answers, with {count} connections")),
             Err(error) => {
                 let start = || format!("start the Sigilum gateway, then: {}", facts.command("service list"));
-                let is_wrong = error.code == ExitCode::Usage;
-                let next = error.step().filter(|_| is_wrong).unwrap_or_else(start);
+                // The URL is wrong, or somebody else has the port.
+                let knows = error.code == ExitCode::Usage || matches!(error.cause(), Some(HttpError::Listener(_)));
+                let next = error.step().filter(|_| knows).unwrap_or_else(start);
                 Finding::warn(name, format!("not checked: {}", error.text()), next)
             }
         },
