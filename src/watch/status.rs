@@ -66,6 +66,13 @@ pub struct HomeStatus {
     pub notify_error: Option<String>,
 }
 
+impl HomeStatus {
+    /// Whether it may tell of the token of this namespace.
+    pub fn is_of(&self, namespace: &str) -> bool {
+        self.namespace.as_deref().is_none_or(|own| own == namespace)
+    }
+}
+
 /// The status of the home's watcher; `None` where none ever wrote one, or it ended in order, or it cannot be read.
 pub fn read(place: &OpenClawHome) -> Option<WatchStatus> {
     let bytes = fs::read_private(&place.watch_status_file(), MAX_BYTES).ok()??;

@@ -1741,6 +1741,106 @@ fn the_sigilum_gateway_answers_or_its_url_is_wrong() {
     );
 }
 
+/// The step is a service command's: the login says so, and goes on to be the one that it was.
+#[test]
+fn a_sigilum_gateway_of_another_user_is_named_as_a_service_command_names_it() {
+    let Some(listener) = env::listener_of(STRANGER, "127.0.0.1:0") else {
+        eprintln!("skipped: only root can listen as another user");
+        return;
+    };
+    let home = Home::new();
+    let gateway = Gateway::on(listener);
+    let told = || {
+        let run = home.env.run(["doctor"]).env("PATH", home.path());
+        run.env("GATEWAY_ADMIN_URL", gateway.url()).expect(0).stdout
+    };
+    let seen = told();
+    let mut lines = seen.lines().skip_while(|line| !line.contains(" sigilum-gateway "));
+    let (what, step) = (lines.next().unwrap(), lines.next().unwrap().trim_start());
+    assert!(what.contains("another user of this machine"), "{seen}");
+    let next = "next: see who listens there (ss -ltnp); if that is your Sigilum gateway, in a container perhaps: \
+                sigilum-authz-notify auth login --mode oss-local --namespace alice --trust-loopback";
+    assert_eq!(step, next);
+    let ran = home.run_step(step);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let says = format!("ok    sigilum-gateway  {} answers, with 0 connections\n", gateway.url());
+    assert!(told().contains(&says), "{}", told());
+}
+
+/// A watcher renews the token of the hook's namespace alone: what it says is nothing to another one's.
+#[test]
+fn the_token_of_a_namespace_that_the_hook_does_not_speak_for_has_no_watcher() {
+    let home = Home::new();
+    let now = env::now();
+    of_bob(&home, &json!({"iat": now - 3600, "exp": now + 200_000}));
+    let bobs = || {
+        let report: Value = serde_json::from_str(&home.doctor(&["--namespace", "bob", "--json"]).stdout).unwrap();
+        let of = |check: &str, name: &str| -> Vec<String> {
+            let all = report["findings"].as_array().unwrap().iter();
+            let of_check = all.filter(|finding| finding["check"] == check);
+            of_check
+                .map(|finding| finding[name].as_str().unwrap_or_default().to_owned())
+                .collect()
+        };
+        (of("watcher", "text"), of("watcher", "next"), of("local-api", "next"))
+    };
+    let status = || home.env.run(["auth", "status", "--namespace", "bob"]).expect(0).stdout;
+    let renew = "renew it by hand before then: sigilum-authz-notify auth refresh --namespace bob";
+    let says = "; a watcher renews only the token of alice, for whom the hook speaks: nothing renews that of bob, which \
+                expires 20";
+    let (texts, next, _) = bobs();
+    assert!(
+        texts.len() == 1 && texts[0].starts_with(&format!("none{says}")),
+        "{texts:?}"
+    );
+    assert_eq!(next, [renew]);
+    assert!(status().contains("Watcher:       none, nothing renews this token\n"));
+
+    watched(&home, std::process::id(), &json!({}));
+    let me = std::process::id();
+    assert!(found(&home, "watcher").0[0].ends_with(", next renewal 2026-01-05T00:00:00Z"));
+    let (texts, next, _) = bobs();
+    assert!(
+        texts.len() == 1 && texts[0].starts_with(&format!("process {me}{says}")),
+        "{texts:?}"
+    );
+    assert_eq!(next, [renew]);
+    let runs = format!("Watcher:       process {me} runs for alice alone, nothing renews this token\n");
+    assert!(status().contains(&runs), "{}", status());
+    let token = || std::fs::read_to_string(home.env.sigilum("owner-token-bob.jwt")).unwrap();
+    let before = token();
+    let ran = home.run_step(&next[0]);
+    assert!(ran.code == 0 && token() != before, "{}", ran.stderr);
+
+    // The watcher has not looked since.
+    home.env.run(["auth", "switch", "bob"]).expect(0);
+    let (texts, next, _) = bobs();
+    assert_eq!((texts, next), (vec![format!("process {me}")], vec![String::new()]));
+    assert!(
+        status().contains(&format!("Watcher:       process {me} runs\n")),
+        "{}",
+        status()
+    );
+    home.env.run(["auth", "switch", "alice"]).expect(0);
+
+    // What fails is the watcher's own namespace.
+    watched(&home, me, &json!({"last_error": "database busy"}));
+    let (texts, next, _) = bobs();
+    assert_eq!(texts[0], "it fails: database busy");
+    assert_eq!(next, ["sigilum-authz-notify auth refresh --namespace alice", renew]);
+    assert_eq!(home.run_step(&next[0]).code, 0);
+
+    // Without the secret a watcher would be no help either.
+    home.remove(".sigilum/jwt-secret");
+    let (_, _, next) = bobs();
+    assert!(
+        next[0].contains(" --namespace bob ")
+            && next[0].contains(" --source-home <folder>")
+            && !next[0].contains("watch"),
+        "{next:?}"
+    );
+}
+
 /// Where it cannot be told whose the token is, the rest is told all the same.
 #[test]
 fn a_status_without_a_token_shows_what_else_is_found() {

@@ -14,7 +14,7 @@ use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::fs;
 use crate::owner_token;
-use crate::watch::status::WatchStatus;
+use crate::watch::status::{HomeStatus, WatchStatus};
 use serde::Serialize;
 use serde_json::json;
 use std::io::Write;
@@ -150,21 +150,28 @@ pub fn lines(token: &TokenStatus) -> Vec<String> {
             .zip(&token.stored)
             .map(|(head, stored)| format!("{head}{}", stored.text())),
     );
-    let ends = token.why_not.is_none() && token.expires_at.is_some();
-    lines.push(format!("Watcher:       {}", watch_text(token.watch.as_ref(), ends)));
+    lines.push(format!(
+        "Watcher:       {}",
+        watch_text(token.watch.as_ref(), Some(token))
+    ));
     lines
 }
 
 /// The watcher in one line; `none` where none ever served this home.
-pub fn watch_text(watch: Option<&WatchStatus>, has_token: bool) -> String {
-    let nothing_renews = if has_token { ", nothing renews this token" } else { "" };
+pub fn watch_text(watch: Option<&WatchStatus>, token: Option<&TokenStatus>) -> String {
+    let ends = token.is_some_and(|token| token.why_not.is_none() && token.expires_at.is_some());
+    let nothing_renews = if ends { ", nothing renews this token" } else { "" };
     let Some(watch) = watch else {
         return format!("none{nothing_renews}");
     };
     if !watch.running {
         return format!("process {} is gone{nothing_renews}", watch.pid);
     }
-    let homes = watch.homes.iter().map(|home| {
+    if let Some(hook) = token.and_then(|token| token.watched.as_deref()) {
+        return format!("process {} runs for {hook} alone{nothing_renews}", watch.pid);
+    }
+    let is_tokens = |home: &&HomeStatus| token.is_none_or(|token| home.is_of(&token.namespace));
+    let homes = watch.homes.iter().filter(is_tokens).map(|home| {
         let due = match (&home.next_due_at, &home.expires_at) {
             (Some(due), _) => format!(", next renewal {due}"),
             (None, Some(_)) => ", nothing renews this token".to_owned(),

@@ -90,6 +90,9 @@ pub struct TokenStatus {
     pub watch: Option<WatchStatus>,
     /// For whom the hook speaks; absent in a home where nobody has logged in.
     pub hook_namespace: Option<String>,
+    /// The same where it is another namespace, and a watcher of the home renews the token of that one alone.
+    #[serde(skip)]
+    pub watched: Option<String>,
     /// Every namespace that is stored here.
     pub stored: Vec<Stored>,
     /// Files with a token, a secret or a record that others may read.
@@ -172,6 +175,9 @@ impl TokenStatus {
                 .and_then(|entry| holds_none(entry, chosen.token_in_config, plugin_runs)),
             watch: status::read(place),
             stored: stored::all(place, hook.as_deref())?,
+            watched: hook
+                .clone()
+                .filter(|hook| *hook != owner.namespace.value && !place.is_a_brokers()),
             hook_namespace: hook,
             readable_by_others: paths_of(&loose, |loose| loose.is_readable),
             doubted: paths_of(&loose, |loose| loose.doubt.is_some()),

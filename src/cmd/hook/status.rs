@@ -210,7 +210,7 @@ impl Status {
             Some(token) => lines.extend(auth_status::lines(token)),
             None => lines.extend([
                 "Token:         none, no namespace is known".to_owned(),
-                format!("Watcher:       {}", auth_status::watch_text(self.watch.as_ref(), false)),
+                format!("Watcher:       {}", auth_status::watch_text(self.watch.as_ref(), None)),
             ]),
         }
         let notify = self.notify.iter();

@@ -1182,7 +1182,7 @@ pub const WHOLE: &[(&str, usize)] = &[
     ("cmd::doctor::checks::files", 19),
     ("cmd::doctor::checks::home", 19),
     ("cmd::doctor::checks::recorded", 2),
-    ("cmd::doctor::checks::services", 17),
+    ("cmd::doctor::checks::services", 18),
     ("cmd::doctor::checks::token", 8),
     ("cmd::manual", 1),
     ("openclaw::config::secret", 1),

@@ -16,7 +16,7 @@ use crate::sigilum::gateway::{DEFAULT_ADMIN_URL, Gateway, Target};
 use crate::sigilum::http::{self, HttpError};
 use crate::sigilum::local_db::LocalDb;
 use crate::token::token_command::{self, TokenCommand};
-use crate::watch::status::WatchStatus;
+use crate::watch::status::{HomeStatus, WatchStatus};
 use rustix::fs::Access;
 use std::time::Duration;
 
@@ -88,6 +88,8 @@ fn signs_nothing(name: &'static str, api: &LocalApi, token: &TokenStatus, log_in
         true if watch.is_some_and(|watch| is_plugins(watch, facts)) => {
             format!("name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>")
         }
+        // No watcher renews it.
+        true if token.watched.is_some() => name_the_checkout(&token.owner, facts),
         // A new secret would not be the API's.
         true => watch_with_the_secret(facts),
         false => format!(
@@ -173,7 +175,9 @@ pub(super) fn gateway(name: &'static str, facts: &Facts) -> Vec<Finding> {
         data_dir: None,
         master_key: None,
         cli: None,
-        trust: owner.map(|owner| gateway::trust(owner, facts.place)).unwrap_or_default(),
+        trust: owner
+            .map(|owner| gateway::trust(owner, facts.place))
+            .unwrap_or_default(),
         how_to_trust: owner.map_or_else(
             || facts.command("auth login --trust-loopback"),
             |owner| gateway::how_to_trust(owner, facts.place),
@@ -212,6 +216,14 @@ pub(super) fn watcher(name: &'static str, facts: &Facts) -> Vec<Finding> {
         let next = format!("correct {}, or: unset {0}", token_command::VARIABLE);
         return vec![Finding::warn(name, trouble, next)];
     }
+    if let Some((token, hook)) = facts
+        .token
+        .as_ref()
+        .ok()
+        .and_then(|token| Some((token, token.watched.as_ref()?)))
+    {
+        return of_the_hooks_alone(name, token, hook, facts);
+    }
     let runs = facts.watch.as_ref().is_some_and(|watch| watch.running);
     let unit = unit::of_home(facts.place, facts.env).filter(|_| needs_one && !runs);
     if let Some((unit, _)) = unit {
@@ -235,6 +247,32 @@ pub(super) fn watcher(name: &'static str, facts: &Facts) -> Vec<Finding> {
         None if needs_one => Finding::warn(name, "none runs: nothing renews the token", start()),
         _ => Finding::ok(name, "none"),
     }]
+}
+
+/// The watcher of a home, where the token is of a namespace that the hook does not speak for.
+fn of_the_hooks_alone(name: &'static str, token: &TokenStatus, hook: &str, facts: &Facts) -> Vec<Finding> {
+    let watch = facts.watch.as_ref().filter(|watch| watch.running);
+    let mut found: Vec<Finding> = watch.map_or_else(Vec::new, |watch| {
+        let failing = watch.homes.iter().filter_map(|home| failing(name, home, facts));
+        another_program(name, watch, facts).into_iter().chain(failing).collect()
+    });
+    let runs = watch.map_or_else(|| "none".to_owned(), |watch| format!("process {}", watch.pid));
+    let expiry = token
+        .expiry
+        .as_ref()
+        .filter(|_| token.why_not.is_none() && token.expires_at.is_some());
+    found.push(match expiry {
+        Some(expiry) => {
+            let (whose, renew) = (&token.namespace, renew(token, facts));
+            let text = format!(
+                "{runs}; a watcher renews only the token of {hook}, for whom the hook speaks: nothing renews that of \
+                 {whose}, which expires {expiry}"
+            );
+            Finding::warn(name, text, format!("renew it by hand before then: {renew}"))
+        }
+        None => Finding::ok(name, runs),
+    });
+    found
 }
 
 /// What is so of a token of the hosted Sigilum, which only a person or a token command renews; `None` for any other. Its
@@ -293,29 +331,41 @@ fn another_program(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Op
     Some(Finding::warn(name, what, next))
 }
 
-/// What fails, with the error's own step, else with what renews a token now or says why not.
-fn failing(name: &'static str, error: &str, facts: &Facts) -> Finding {
+/// What fails in a home, with the error's own step, else with what renews a token of its namespace now or says why not.
+fn failing(name: &'static str, home: &HomeStatus, facts: &Facts) -> Option<Finding> {
+    let error = home.last_error.as_deref()?;
     let (error, step) = match error.rsplit_once("; next: ") {
         Some((error, step)) => (error, Some(step.to_owned())),
         None => (error, None),
     };
-    let renew = || match &facts.token {
-        Ok(token) => renew(token, facts),
-        Err(_) => facts.command("auth login"),
+    let renew = || match (&facts.token, &home.namespace) {
+        (Ok(token), Some(whose)) if *whose != token.namespace => {
+            let mut others = facts.others.iter();
+            let other = others.find(|other| other.stored.namespace == *whose);
+            other.map_or_else(
+                || facts.command(&format!("auth refresh --namespace {whose}")),
+                |other| other.log_in.clone(),
+            )
+        }
+        (Ok(token), _) => renew(token, facts),
+        (Err(_), _) => facts.command("auth login"),
     };
-    Finding::warn(name, format!("it fails: {error}"), step.unwrap_or_else(renew))
+    let step = step.unwrap_or_else(renew);
+    Some(Finding::warn(name, format!("it fails: {error}"), step))
 }
 
 fn watching(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Vec<Finding> {
     let mut found: Vec<Finding> = another_program(name, watch, facts).into_iter().collect();
+    let token = facts.token.as_ref();
+    let is_tokens = |home: &&HomeStatus| token.map_or(true, |token| home.is_of(&token.namespace));
     for home in &watch.homes {
-        if let Some(error) = &home.last_error {
-            found.push(failing(name, error, facts));
-        } else if home.next_due_at.is_none() && home.expires_at.is_some() {
+        if let Some(failing) = failing(name, home, facts) {
+            found.push(failing);
+        } else if is_tokens(&home) && home.next_due_at.is_none() && home.expires_at.is_some() {
             found.push(match by_hand(facts) {
                 Some(by_hand) => Finding::ok(name, format!("process {} runs; {by_hand}", watch.pid)),
                 None => {
-                    let log_in = facts.token.as_ref().map(|token| self::log_in(token, facts));
+                    let log_in = token.map(|token| self::log_in(token, facts));
                     let next = log_in.unwrap_or_else(|_| facts.command("auth login"));
                     Finding::warn(name, "it runs, and nothing renews this token", next)
                 }
@@ -323,7 +373,11 @@ fn watching(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Vec<Findi
         }
     }
     if found.is_empty() {
-        let due = watch.homes.iter().find_map(|home| home.next_due_at.as_deref());
+        let due = watch
+            .homes
+            .iter()
+            .filter(is_tokens)
+            .find_map(|home| home.next_due_at.as_deref());
         let due = due.map_or_else(String::new, |due| format!(", next renewal {due}"));
         found.push(Finding::ok(name, format!("process {}{due}", watch.pid)));
     }
