@@ -54,7 +54,7 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
         }
         return Err(broken);
     }
-    let elsewhere = elsewhere.iter().find(|other| can_be_looked_at(other));
+    let elsewhere = elsewhere.iter().find(can_be_looked_at);
     if let Some(left) = elsewhere.or(parts).filter(|_| !args.force) {
         return Err(removal.leave_files_to(left, &others, out)?);
     }
