@@ -32,6 +32,16 @@ fn mode_of(approval: &TimedApproval, owner: &Owner) -> Mode {
     }
 }
 
+/// The login with which it can be taken back; the hook goes on for whom it speaks.
+fn log_in(approval: &TimedApproval, mode: Mode, api: &str, place: &OpenClawHome) -> String {
+    let hook = settings::hook_namespace(place).ok().and_then(|(hook, _)| hook);
+    let keeps_hook = match hook.is_some_and(|hook| hook.value != approval.namespace) {
+        true => " --write-openclaw false",
+        false => "",
+    };
+    format!("{}{api}{keeps_hook}", mode.login_command(&approval.namespace))
+}
+
 /// Takes it back; `false` where it does not stand any more. `now`: Unix seconds.
 pub(super) fn take_back(approval: &TimedApproval, place: &OpenClawHome, env: &Env, now: i64) -> Result<bool> {
     let query = OwnerQuery {
@@ -46,13 +56,7 @@ pub(super) fn take_back(approval: &TimedApproval, place: &OpenClawHome, env: &En
         .filter(|url| url.origin().ascii_serialization() == approval.api);
     let no_token = |why: &str, mode: Mode, api: &str| {
         let what = format!("could not revoke {}: {why}", approval.claim_id);
-        let log_in = mode.login_command(&approval.namespace);
-        let hook = settings::hook_namespace(place).ok().and_then(|(hook, _)| hook);
-        let keeps_hook = match hook.is_some_and(|hook| hook.value != approval.namespace) {
-            true => " --write-openclaw false",
-            false => "",
-        };
-        Error::new(ExitCode::Token, what).next(format!("{log_in}{api}{keeps_hook}{}", place.flags(env)))
+        Error::new(ExitCode::Token, what).next(log_in(approval, mode, api, place) + &place.flags(env))
     };
     let (Some(url), Some(_)) = (url, &owner.record) else {
         // Where a token goes is for the person to say, not for the list.

@@ -182,12 +182,7 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
         doubts.iter().for_each(output::warn);
     }
     if !args.force {
-        store::refuse_foreign(&owner.token_file)?;
-        // In the file of its own name a token of another namespace is of no use to anybody.
-        let namespace = &owner.namespace.value;
-        if owner.token_file != place.token_file(namespace) {
-            store::refuse_anothers(&owner.token_file, namespace, now)?;
-        }
+        refuse_a_file_of_others(&owner, place, now)?;
     }
     let token = new_token(&mut owner, given, action, env, place)?;
     if let NewToken::Given(given) = &token {
@@ -223,6 +218,16 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
         login.refuse_a_worse_token(args, action, place)?;
     }
     Ok(login)
+}
+
+fn refuse_a_file_of_others(owner: &Owner, place: &OpenClawHome, now: i64) -> Result<()> {
+    store::refuse_foreign(&owner.token_file)?;
+    let namespace = &owner.namespace.value;
+    // In the file of its own name a token of another namespace is of no use to anybody.
+    if owner.token_file == place.token_file(namespace) {
+        return Ok(());
+    }
+    store::refuse_anothers(&owner.token_file, namespace, now)
 }
 
 fn tell_of_doubts(given: &Given, args: &LoginArgs, now: i64) {

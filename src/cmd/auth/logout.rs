@@ -61,20 +61,15 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     // Whatever else becomes of the config, the token goes.
     together.run()?;
     let others = take_out_of_others(namespace, args, &place, &together, out);
-    for file in removed.borrow().iter() {
-        write_line(out, format_args!("Removed {file}"))?;
-    }
-    for note in anothers {
-        write_line(out, note)?;
-    }
+    let removed = removed.into_inner();
+    let mut lines = removed.iter().map(|file| format!("Removed {file}")).chain(anothers);
+    lines.try_for_each(|line| write_line(out, line))?;
     // What stood in the config before our first edit is kept for an uninstall, but not a token.
     config::scrub_undo_record(&place, &lock, &|text| claims::inspect(&text.to_owned().into()).is_ok())?;
-    let was_there = take_care(edited, &place)? || others || !removed.borrow().is_empty();
+    let was_there = take_care(edited, &place)? || others || !removed.is_empty();
     if !was_there {
-        write_line(
-            out,
-            format_args!("There is no token and no record of {namespace} in {home}"),
-        )?;
+        let none = format!("There is no token and no record of {namespace} in {home}");
+        write_line(out, none)?;
     }
     context::warn_of_timed_approvals(&place, Some(namespace));
     // The logout is done.

@@ -51,14 +51,9 @@ pub fn run(args: &SwitchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         force: args.force,
         hold_lock: Duration::ZERO,
     };
-    let edited = match entry {
-        Some(_) => {
-            // What is refused is refused before anything is noted.
-            edit.run(&place, None)?;
-            Some(edit.run(&place, Some(&together))?)
-        }
-        None => None,
-    };
+    // What is refused is refused before anything is noted.
+    let tried = entry.map(|_| edit.run(&place, None)).transpose()?;
+    let edited = tried.map(|_| edit.run(&place, Some(&together))).transpose()?;
     together.run()?;
     let (mode, api) = (owner.mode.value.as_str(), &owner.api_url.value);
     let already = if before.as_ref() == Some(namespace) {

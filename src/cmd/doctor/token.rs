@@ -141,10 +141,8 @@ impl TokenStatus {
         let source = |no_token: &NoToken| no_token.source;
         // What is asked on the hook's behalf goes the way that the hook's requests go.
         let hooks = http::by_recorded_way(env, &chosen.recorded_env());
-        let asked = found
-            .as_ref()
-            .ok()
-            .map(|found| ask(&owner, place, &hooks, &found.token));
+        let asked = found.as_ref().ok();
+        let asked = asked.map(|found| ask(&owner, place, &hooks, &found.token));
         Ok(Self {
             namespace: owner.namespace.value.clone(),
             namespace_from: owner.namespace.origin.to_string(),

@@ -349,14 +349,9 @@ impl Teller {
             renews: self.facts.renews,
             now: now.wall.div_euclid(1000),
         };
-        let words::Message {
-            text,
-            buttons,
-            shown,
-            news,
-        } = says.message(&fresh, is_digest, &self.told.news);
+        let message = says.message(&fresh, is_digest, &self.told.news);
         // Who decides in this chat reads it.
-        let described = if says.chat { &fresh[..shown] } else { &[] };
+        let described = if says.chat { &fresh[..message.shown] } else { &[] };
         let described = described.iter().map(|(request, _)| request.clone()).collect();
         let claims: Vec<String> = fresh
             .iter()
@@ -376,10 +371,10 @@ impl Teller {
         let outgoing = Outgoing {
             key: format!("sigilum-{:x}-{:x}-{}", self.rules.seed, now.wall, self.messages),
             described,
-            text,
-            buttons,
+            text: message.text,
+            buttons: message.buttons,
             claims,
-            news: self.told.news.drain(..news).collect(),
+            news: self.told.news.drain(..message.news).collect(),
             counted,
         };
         self.told.outgoing.push(outgoing.clone());

@@ -1007,7 +1007,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "watch::take_back",
-        "format!(\"{log_in}{api}",
+        "log_in(approval, mode",
         Case("an approval that nobody can take back"),
     ),
     // broker
