@@ -139,24 +139,16 @@ impl Called {
     fn told(&self, command: &str) -> String {
         // What it reads stands behind its flags.
         let (command, reads) = command.split_at(command.find(" < ").unwrap_or(command.len()));
-        let mut words = command.split(' ');
-        let mut program = words.next();
         // Another user's command: the home is theirs, but what was said of the owner is meant there too.
-        let is_anothers = program == Some("sudo") && words.next() == Some("-u");
-        if is_anothers {
-            // A blank for their name has several words.
-            let user = words.next().unwrap_or_default();
-            if user.starts_with('<') && !user.ends_with('>') {
-                words.find(|word| word.ends_with('>'));
-            }
-            program = words.next();
-        }
-        let name = words.next().unwrap_or_default();
+        let by_another = command.strip_prefix("sudo -u ").map(|user| cut(user).1);
+        let is_anothers = by_another.is_some();
+        let (program, words) = cut(by_another.unwrap_or(command));
+        let (name, _) = cut(words);
         let logs_in = [" auth login", " auth refresh"]
             .iter()
             .any(|words| command.contains(words));
         let takes = |flag: &str| match program {
-            Some("sigilum-authz-notify") => match flag {
+            "sigilum-authz-notify" => match flag {
                 "--openclaw-home" | "--config" if is_anothers => false,
                 "--openclaw-home" => true,
                 "--config" => name != "watch",
@@ -169,9 +161,9 @@ impl Called {
         };
         let variable = |flag: &str| match (program, flag) {
             _ if is_anothers => None,
-            (Some("openclaw"), "--openclaw-home") if self.is_found => None,
-            (Some("openclaw"), "--openclaw-home") => Some("OPENCLAW_STATE_DIR"),
-            (Some("openclaw" | "sigilum-authz-notify"), "--config") => Some("OPENCLAW_CONFIG_PATH"),
+            ("openclaw", "--openclaw-home") if self.is_found => None,
+            ("openclaw", "--openclaw-home") => Some("OPENCLAW_STATE_DIR"),
+            ("openclaw" | "sigilum-authz-notify", "--config") => Some("OPENCLAW_CONFIG_PATH"),
             _ => None,
         };
         let (mut before, mut behind) = (String::new(), String::new());
@@ -183,7 +175,7 @@ impl Called {
                 before += &format!("{variable}={value} ");
             }
         }
-        if let (Some(owner), Some("openclaw"), false) = (&self.openclaw_as, program, is_anothers) {
+        if let (Some(owner), "openclaw", false) = (&self.openclaw_as, program, is_anothers) {
             before = format!("{owner} {before}");
         }
         before + &self.by_path(command) + &behind + reads
@@ -199,6 +191,14 @@ impl Called {
             }
             _ => command.to_owned(),
         }
+    }
+}
+
+/// A step, and then the command again: in these words, where the step itself does not say so.
+pub fn then_again(step: String, words: &str) -> String {
+    match step.contains("command again") {
+        true => step,
+        false => format!("{step}; then {words}"),
     }
 }
 

@@ -98,6 +98,13 @@ fn off_path(record: &HookRecord, env: &Env) -> Option<String> {
     openclaw_program(env).is_none().then(|| fs::quoted(recorded))
 }
 
+/// A flag and its value in a shell's quotes, with a blank before them; nothing where there is no value.
+pub fn flag(name: &str, value: Option<impl AsRef<str>>) -> String {
+    value.map_or_else(String::new, |value| {
+        format!(" {name} {}", shell_words::quote(value.as_ref()))
+    })
+}
+
 /// A flag that was given a path, for a command that is printed: a blank and the flag, or nothing.
 pub fn path_flag(name: &str, path: Option<&Path>) -> String {
     path.map_or_else(String::new, |path| format!(" {name} {}", cli::quoted(path)))
@@ -269,9 +276,8 @@ pub fn same_api(mode: Mode, place: &OpenClawHome) -> String {
         return String::new();
     };
     let is_other = record.api_url != settings::default_api_url(mode);
-    let url = is_other.then(|| format!(" --api-url {}", shell_words::quote(&record.api_url)));
     [
-        url.unwrap_or_default(),
+        flag("--api-url", is_other.then_some(&record.api_url)),
         path_flag("--source-home", record.source_home.as_deref()),
         path_flag("--api-db", record.api_db.as_deref()),
     ]

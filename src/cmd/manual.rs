@@ -1,13 +1,12 @@
 //! `completions` and `man`: what a shell completes, and what `man` shows.
 
 use crate::cli::{Cli, CompletionsArgs, ManArgs};
+use crate::cmd::own_program::PROGRAM;
 use crate::error::{Error, ExitCode, OrFail, Result};
 use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::Man;
 use std::io::Write;
-
-const PROGRAM: &str = "sigilum-authz-notify";
 
 /// Prints a shell's completions.
 pub fn completions(args: &CompletionsArgs, out: &mut dyn Write) -> Result<ExitCode> {

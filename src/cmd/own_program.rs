@@ -6,6 +6,9 @@ use crate::home::OpenClawHome;
 use crate::openclaw::hook_files::program_copy;
 use std::path::{Path, PathBuf};
 
+/// Its name, with which a command of ours begins.
+pub const PROGRAM: &str = "sigilum-authz-notify";
+
 /// Where this program lies.
 pub fn path() -> Result<PathBuf> {
     std::env::current_exe().or_fail(ExitCode::Failure, || "could not find out our own path".to_owned())

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
+use crate::home::OpenClawHome;
 use crate::mode::Mode;
 use crate::token::claims::{self, Inspected, MAX_BYTES};
 use crate::token::lifetime;
@@ -80,8 +81,12 @@ pub fn refuse_foreign(path: &Path) -> Result<()> {
     .next("name another file with --token-file, or go on all the same with --force"))
 }
 
-/// Whose token is in a token file, where it is another namespace's: two logins were given the same file.
-pub fn anothers(path: &Path, namespace: &str) -> Option<Inspected> {
+/// Whose token is in a token file, where it is another namespace's: two logins were given the same file. In the file of its
+/// own name a token of another namespace is of no use to anybody.
+pub fn anothers(path: &Path, namespace: &str, place: &OpenClawHome) -> Option<Inspected> {
+    if path == place.token_file(namespace) {
+        return None;
+    }
     let says = claims::inspect(&read(path).ok()??).ok()?;
     (says.namespace != namespace).then_some(says)
 }
@@ -90,8 +95,8 @@ pub fn anothers(path: &Path, namespace: &str) -> Option<Inspected> {
 ///
 /// # Errors
 /// [`ExitCode::Usage`]
-pub fn refuse_anothers(path: &Path, namespace: &str, now: i64) -> Result<()> {
-    let Some(says) = anothers(path, namespace).filter(|says| !says.is_expired(now)) else {
+pub fn refuse_anothers(path: &Path, namespace: &str, place: &OpenClawHome, now: i64) -> Result<()> {
+    let Some(says) = anothers(path, namespace, place).filter(|says| !says.is_expired(now)) else {
         return Ok(());
     };
     let what = format!(

@@ -89,28 +89,21 @@ fn words(args: &LoginArgs, action: Action) -> String {
         Action::Login => "auth login",
         Action::Refresh => "auth refresh",
     };
-    let values = [
-        ("--mode", args.owner.mode.map(|mode| mode.as_str().to_owned())),
-        ("--email", args.email.clone()),
-        ("--ttl-seconds", args.ttl_seconds.map(|seconds| seconds.to_string())),
-        ("--trust-loopback", args.trust_loopback.map(|trusts| trusts.to_string())),
-    ];
-    let switches = [
-        (
+    let switch = |name: &str, is_on: bool| if is_on { format!(" {name}") } else { String::new() };
+    [
+        words.to_owned(),
+        context::flag("--mode", args.owner.mode.map(Mode::as_str)),
+        context::flag("--email", args.email.as_ref()),
+        context::flag("--ttl-seconds", args.ttl_seconds.map(|seconds| seconds.to_string())),
+        context::flag("--trust-loopback", args.trust_loopback.map(|trusts| trusts.to_string())),
+        switch(
             "--owner-token-stdin",
             args.owner_token_stdin || args.owner_token.is_some(),
         ),
-        ("--no-check", args.no_check),
-        ("--force", args.force),
-    ];
-    let values = values
-        .into_iter()
-        .filter_map(|(flag, value)| Some(format!(" {flag} {}", shell_words::quote(&value?))));
-    let switches = switches
-        .into_iter()
-        .filter(|(_, is_on)| *is_on)
-        .map(|(flag, _)| format!(" {flag}"));
-    words.to_owned() + &values.chain(switches).collect::<String>()
+        switch("--no-check", args.no_check),
+        switch("--force", args.force),
+    ]
+    .concat()
 }
 
 /// A login that has passed every check that can be made before anything changes.
@@ -182,7 +175,8 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
         doubts.iter().for_each(output::warn);
     }
     if !args.force {
-        refuse_a_file_of_others(&owner, place, now)?;
+        store::refuse_foreign(&owner.token_file)?;
+        store::refuse_anothers(&owner.token_file, &owner.namespace.value, place, now)?;
     }
     let token = new_token(&mut owner, given, action, env, place)?;
     if let NewToken::Given(given) = &token {
@@ -218,16 +212,6 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
         login.refuse_a_worse_token(args, action, place)?;
     }
     Ok(login)
-}
-
-fn refuse_a_file_of_others(owner: &Owner, place: &OpenClawHome, now: i64) -> Result<()> {
-    store::refuse_foreign(&owner.token_file)?;
-    let namespace = &owner.namespace.value;
-    // In the file of its own name a token of another namespace is of no use to anybody.
-    if owner.token_file == place.token_file(namespace) {
-        return Ok(());
-    }
-    store::refuse_anothers(&owner.token_file, namespace, now)
 }
 
 fn tell_of_doubts(given: &Given, args: &LoginArgs, now: i64) {

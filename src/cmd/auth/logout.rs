@@ -139,10 +139,9 @@ fn token_files(owner: &Owner, place: &OpenClawHome) -> Vec<PathBuf> {
 /// Those of the files that go; and of each with another namespace's token, which stays, a word. That of this namespace's own
 /// name goes whatever it holds.
 fn without_anothers(files: Vec<PathBuf>, namespace: &str, place: &OpenClawHome) -> (Vec<PathBuf>, Vec<String>) {
-    let own = place.token_file(namespace);
     let (mut go, mut notes) = (Vec::new(), Vec::new());
     for file in files {
-        match store::anothers(&file, namespace).filter(|_| file != own) {
+        match store::anothers(&file, namespace, place) {
             Some(says) => notes.push(format!(
                 "{} holds a token of another namespace, {}: left alone",
                 file.display(),

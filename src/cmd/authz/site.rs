@@ -4,6 +4,7 @@ use crate::authz::decide::{Desk, Stopped};
 use crate::cli::{HookRunArgs, ShowArgs};
 use crate::cmd::context;
 use crate::cmd::hook::caller::Caller;
+use crate::cmd::own_program::PROGRAM;
 use crate::cmd::{output, owner};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
@@ -42,7 +43,6 @@ const IN_A_CHAT: Limits = Limits {
     deciding: Duration::from_secs(10),
     patience: Duration::from_secs(2),
 };
-const PROGRAM: &str = "sigilum-authz-notify";
 /// The most requests of one status that are read.
 pub const MOST: usize = 10_000;
 

@@ -64,18 +64,16 @@ fn adopt(args: &BrokerAdoptArgs, env: &Env, homes: &Homes, out: &mut dyn Write) 
 
 /// What was typed of the login, each with a blank before it.
 fn typed(args: &BrokerAdoptArgs) -> String {
-    let path = |path: &Option<PathBuf>| path.as_deref().map(|path| path.to_string_lossy().into_owned());
-    let all = [
-        ("--mode", args.mode.map(|mode| mode.as_str().to_owned())),
-        ("--email", args.email.clone()),
-        ("--api-url", args.api_url.clone()),
-        ("--token-command", args.token_command.clone()),
-        ("--source-home", path(&args.source_home)),
-        ("--api-db", path(&args.api_db)),
-        ("--trust-loopback", args.trust_loopback.map(|trusts| trusts.to_string())),
-    ];
-    let flag = |(flag, value): (&str, Option<String>)| Some(format!(" {flag} {}", shell_words::quote(&value?)));
-    all.into_iter().filter_map(flag).collect()
+    [
+        context::flag("--mode", args.mode.map(Mode::as_str)),
+        context::flag("--email", args.email.as_ref()),
+        context::flag("--api-url", args.api_url.as_ref()),
+        context::flag("--token-command", args.token_command.as_ref()),
+        context::path_flag("--source-home", args.source_home.as_deref()),
+        context::path_flag("--api-db", args.api_db.as_deref()),
+        context::flag("--trust-loopback", args.trust_loopback.map(|trusts| trusts.to_string())),
+    ]
+    .concat()
 }
 
 /// One thing that the records say, and what was typed.
@@ -223,7 +221,7 @@ impl Proposal {
         let flags = self.all().into_iter().filter_map(|said| match &said.typed {
             Some(value) => {
                 let flag = said.flag.split(' ').next()?;
-                Some(format!(" {flag} {}", shell_words::quote(value)))
+                Some(context::flag(flag, Some(value)))
             }
             None => said.is_open().then(|| format!(" {}", said.flag)),
         });

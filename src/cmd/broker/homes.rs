@@ -114,13 +114,11 @@ impl Homes {
 
 /// The command that moves a login, up to what is typed of that.
 pub fn command(verb: &str, home: &Path, state: Option<&Path>, namespace: Option<&str>) -> String {
-    let state = state.map(|state| format!(" --state {}", fs::quoted(state)));
-    let namespace = namespace.map(|name| format!(" --namespace {}", shell_words::quote(name)));
     format!(
         "sigilum-authz-notify broker {verb} {}{}{}",
         fs::quoted(home),
-        state.unwrap_or_default(),
-        namespace.unwrap_or_default()
+        context::path_flag("--state", state),
+        context::flag("--namespace", namespace)
     )
 }
 
@@ -200,7 +198,7 @@ fn with_config(place: OpenClawHome, user: u32) -> OpenClawHome {
 
 /// The step that logs in where there was nothing to bring to. A home that asks a broker takes no login.
 pub fn log_in(place: &OpenClawHome, namespace: Option<&str>) -> String {
-    let namespace = namespace.map_or_else(String::new, |name| format!(" --namespace {}", shell_words::quote(name)));
+    let namespace = context::flag("--namespace", namespace);
     let login = as_its_user(place, &format!("auth login{namespace}"));
     let recorded = hook_record::read(&place.hook_record_file()).ok().flatten();
     match recorded.is_some_and(|record| record.broker.is_some()) {

@@ -2,7 +2,7 @@
 
 use crate::cli::{BrokerRunArgs, BrokerUnit};
 use crate::cmd::output::write_line;
-use crate::cmd::own_program;
+use crate::cmd::own_program::{self, PROGRAM};
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::watch::service_unit::{filled, systemd_word, xml};
@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 /// Where a program lies that is every user's.
 const FOLDER: &str = "/usr/local/bin";
-const NAME: &str = "sigilum-authz-notify";
 /// Where the unit's RuntimeDirectory is.
 const SOCKET: &str = "/run/sigilum-authz-notify/broker.sock";
 /// launchd makes no such folder: the one of the account.
@@ -47,7 +46,7 @@ pub fn print(kind: BrokerUnit, args: &BrokerRunArgs, out: &mut dyn Write) -> Res
 
 /// The commands that make the program one that only root can change, in a folder of the system's.
 fn make_it_roots(program: &Path) -> String {
-    let to = Path::new(FOLDER).join(NAME);
+    let to = Path::new(FOLDER).join(PROGRAM);
     let is_there = to.canonicalize().is_ok_and(|there| there == program);
     let is_link = to.is_symlink();
     let is_it = is_there && !is_link;
@@ -67,7 +66,7 @@ fn words(kind: BrokerUnit, args: &BrokerRunArgs, socket: &str) -> Result<Vec<Str
     fs::refuse_program_not_of_root(&program).map_err(|error| {
         let kind = kind.to_possible_value().map(|kind| kind.get_name().to_owned());
         error.next(format!(
-            "{} && {FOLDER}/{NAME} broker run --print-unit {} <the same flags>",
+            "{} && {FOLDER}/{PROGRAM} broker run --print-unit {} <the same flags>",
             make_it_roots(&program),
             kind.unwrap_or_default()
         ))

@@ -3,6 +3,7 @@
 use crate::cli::HookRunArgs;
 use crate::cmd::context;
 use crate::cmd::hook::caller::Caller;
+use crate::cmd::own_program::PROGRAM;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::fs::{self, Inventory};
@@ -26,9 +27,6 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
-
-/// How a command of ours begins.
-const PROGRAM: &str = "sigilum-authz-notify";
 
 /// An answer, and what to remember of it.
 #[derive(Default, Serialize)]

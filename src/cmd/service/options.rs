@@ -28,16 +28,12 @@ fn check_slug_or(slug: &str, next: &str) -> Result<()> {
 /// The flags that lead to the same services again, for a command that is printed: a blank and each, or nothing. No secret
 /// is among them.
 fn same_flags(common: &ServiceArgs) -> String {
-    let text = |name, value: &Option<String>| match value {
-        Some(value) => format!(" {name} {}", shell_words::quote(value)),
-        None => String::new(),
-    };
     [
-        text("--namespace", &common.namespace),
+        context::flag("--namespace", common.namespace.as_ref()),
         context::place_flags(&common.place),
         context::path_flag("--source-home", common.local_api.source_home.as_deref()),
         context::path_flag("--api-db", common.local_api.api_db.as_deref()),
-        text("--gateway-admin-url", &common.gateway.gateway_admin_url),
+        context::flag("--gateway-admin-url", common.gateway.gateway_admin_url.as_ref()),
         context::path_flag("--gateway-data-dir", common.gateway.gateway_data_dir.as_deref()),
     ]
     .concat()

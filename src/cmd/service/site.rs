@@ -6,7 +6,7 @@ use crate::cmd::gateway;
 use crate::cmd::output;
 use crate::cmd::owner;
 use crate::env::Env;
-use crate::error::{Error, ExitCode, Result};
+use crate::error::{Error, ExitCode, Result, then_again};
 use crate::fs::{self, FileLock};
 use crate::home::OpenClawHome;
 use crate::mode::Mode;
@@ -282,8 +282,7 @@ impl Steps {
         let what = error.text();
         let what = format!("{what}\n  done:{}\n  not done:{}", list(done), list(open));
         Error::new(error.code, what).next(match error.step() {
-            Some(step) if step.contains("command again") => step,
-            Some(step) => format!("{step}; then run the same command again, which finishes the job"),
+            Some(step) => then_again(step, "run the same command again, which finishes the job"),
             None => "run the same command again: it finishes the job".to_owned(),
         })
     }

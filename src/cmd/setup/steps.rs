@@ -2,6 +2,7 @@
 
 use super::answers::{Answers, Login, Unit};
 use crate::cli::{AuthCommand, Cli, Command, SetupArgs};
+use crate::cmd::own_program::PROGRAM;
 use crate::cmd::watch::unit;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
@@ -13,7 +14,6 @@ use secrecy::SecretString;
 use std::path::{Path, PathBuf};
 
 const CONFIG: &str = "OPENCLAW_CONFIG_PATH";
-const PROGRAM: &str = "sigilum-authz-notify";
 
 /// A command.
 pub struct Step {

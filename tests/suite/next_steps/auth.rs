@@ -12,6 +12,16 @@ fn alice_managed(world: &World) {
 }
 
 const SHOW: &[&str] = &["auth", "show", "--namespace", "alice"];
+const LOG_IN: &[&str] = &[
+    "auth",
+    "login",
+    "--mode",
+    "oss-local",
+    "--namespace",
+    "alice",
+    "--print-token",
+    "false",
+];
 const LOCAL: &str = "sigilum-authz-notify auth login --mode oss-local --namespace alice";
 const STORE: &str = "sigilum-authz-notify auth login --mode managed --namespace alice --owner-token-stdin";
 const TOKEN: &str = ".sigilum/owner-token-alice.jwt";
@@ -347,16 +357,7 @@ pub const CASES: &[Case] = &[
             "false",
         ],
         step: "leave out --token-only",
-        act: Act::Type(&[
-            "auth",
-            "login",
-            "--mode",
-            "oss-local",
-            "--namespace",
-            "alice",
-            "--print-token",
-            "false",
-        ]),
+        act: Act::Type(LOG_IN),
         ..CASE
     },
     Case {
@@ -368,16 +369,7 @@ pub const CASES: &[Case] = &[
             let config = serde_json::json!({"gateway": {"mode": "local"}, "hooks": {"internal": {"entries": entries}}});
             world.write_config(&config.to_string());
         },
-        first: &[
-            "auth",
-            "login",
-            "--mode",
-            "oss-local",
-            "--namespace",
-            "alice",
-            "--print-token",
-            "false",
-        ],
+        first: LOG_IN,
         step: "add --force; or make the change with `openclaw config`",
         act: Act::Add,
         ..CASE

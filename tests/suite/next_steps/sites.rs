@@ -467,7 +467,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::hook::uninstall::purge",
-        "match step.contains",
+        "then_again(step",
         Test("no_file_keeps_the_tokens_from_going"),
     ),
     Site(

@@ -15,7 +15,7 @@ impl Login {
         let record = self.owner.record.as_ref()?;
         let namespace = &self.owner.namespace.value;
         let former = record.token_file(place, namespace);
-        if former != place.token_file(namespace) && store::anothers(&former, namespace).is_some() {
+        if store::anothers(&former, namespace, place).is_some() {
             return None;
         }
         (real(&former)? != real(&self.owner.token_file).unwrap_or_default()).then_some(former)

@@ -6,7 +6,7 @@ use crate::cmd::output::{self, write_line};
 use crate::cmd::resident;
 use crate::cmd::watch::unit;
 use crate::env::Env;
-use crate::error::{Called, Error, Result};
+use crate::error::{Called, Error, Result, then_again};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
 use crate::openclaw::config;
@@ -129,10 +129,7 @@ impl Failed {
         let step = first.step();
         let error = Error::new(first.code, what).because(first);
         Err(match step {
-            Some(step) => error.next(match step.contains("command again") {
-                true => step,
-                false => format!("{step}; then run the command again"),
-            }),
+            Some(step) => error.next(then_again(step, "run the command again")),
             None => error,
         })
     }
