@@ -130,9 +130,10 @@ impl Called {
     /// A step that acts on the same home. A step is a command, or several with `&&` between them; words and a colon may
     /// stand before them, a semicolon and more words behind them.
     pub fn complete(&self, step: &str) -> String {
-        let (words, commands) = step.split_at(step.rfind(": ").map_or(0, |colon| colon + 2));
-        let (commands, more) = commands.split_at(commands.find("; ").unwrap_or(commands.len()));
-        let commands: Vec<String> = commands.split(" && ").map(|command| self.told(command)).collect();
+        let commands = parts(step, ": ").last().unwrap_or_default();
+        let words = &step[..step.len() - commands.len()];
+        let (commands, more) = commands.split_at(parts(commands, "; ").next().map_or(0, str::len));
+        let commands: Vec<String> = parts(commands, " && ").map(|command| self.told(command)).collect();
         format!("{words}{}{more}", commands.join(" && "))
     }
 
@@ -216,6 +217,27 @@ fn from_program(command: &str) -> &str {
             _ => return rest,
         };
     }
+}
+
+/// The parts of a text between separators that are in no quoted value. A quote opens at a word's start: an apostrophe
+/// opens none.
+fn parts<'a>(text: &'a str, separator: &'static str) -> impl Iterator<Item = &'a str> {
+    let (mut quoted, mut before) = (false, ' ');
+    let mut ends: Vec<usize> = text
+        .char_indices()
+        .filter(|(at, c)| {
+            if *c == '\'' {
+                quoted = !quoted && matches!(before, ' ' | '=' | '\'');
+            }
+            before = *c;
+            !quoted && text[*at..].starts_with(separator)
+        })
+        .map(|(at, _)| at)
+        .collect();
+    ends.push(text.len());
+    let mut start = 0;
+    ends.into_iter()
+        .map(move |end| &text[std::mem::replace(&mut start, end + separator.len())..end])
 }
 
 /// A shell's first word, and what follows its blank. A blank to fill in, `<the broker's user>`, is one word.
@@ -441,6 +463,10 @@ mod tests {
             (
                 "mv '/an openclaw x' /b && openclaw doctor; it moves openclaw there",
                 format!("mv '/an openclaw x' /b && {variable}'/o c/openclaw' doctor; it moves openclaw there"),
+            ),
+            (
+                "it's b's: mv '/a: b; c && d' /e && openclaw doctor; it's openclaw's",
+                format!("it's b's: mv '/a: b; c && d' /e && {variable}'/o c/openclaw' doctor; it's openclaw's"),
             ),
             (
                 "sudo -u <the broker's user> openclaw doctor",
