@@ -53,12 +53,17 @@ impl OpenClawHome {
         }
     }
 
-    /// The flags with which a person's command acts on this home, a blank before each; nothing for the default one.
+    /// The flags with which a person's command acts on this home, a blank before each; nothing for the default one, unless
+    /// this environment names another.
     pub fn flags(&self, env: &Env) -> String {
         let default = env.path("HOME").map(|home| home.join(".openclaw"));
+        let is_default =
+            default.as_ref() == Some(&self.home) && find(None, None, env).is_ok_and(|found| found.home == self.home);
+        let is_in_it = self.config == self.home.join("openclaw.json")
+            && find(Some(&self.home), None, env).is_ok_and(|found| found.config == self.config);
         let flag = |name, path: &Path| format!(" --{name} {}", fs::quoted(path));
-        let home = (default.as_ref() != Some(&self.home)).then(|| flag("openclaw-home", &self.home));
-        let config = (self.config != self.home.join("openclaw.json")).then(|| flag("config", &self.config));
+        let home = (!is_default).then(|| flag("openclaw-home", &self.home));
+        let config = (!is_in_it).then(|| flag("config", &self.config));
         home.into_iter().chain(config).collect()
     }
 

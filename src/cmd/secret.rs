@@ -19,8 +19,8 @@ const ESCAPE: u8 = 0x1b;
 const LONGEST_KEY: usize = 16;
 /// Ctrl-D
 const END: u8 = 4;
-/// Ctrl-U
-const CLEAR: u8 = 21;
+/// Ctrl-U, and Ctrl-W, by which a terminal takes a word: a secret is one.
+const CLEAR: [u8; 2] = [21, 23];
 /// Ctrl-H, and what the backspace key sends.
 const BACKSPACE: [u8; 2] = [8, 127];
 
@@ -99,6 +99,11 @@ fn cut_key(typed: &mut Vec<u8>) {
     }
 }
 
+/// Takes the last character, of one or more bytes of UTF-8.
+fn cut_character(typed: &mut Vec<u8>) {
+    while typed.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {}
+}
+
 /// A terminal that shows nothing of what is typed, and hands it on key by key: of a line it would keep 4,095 characters
 /// at most. As it was before, once this is dropped and while the process is stopped; what was typed but not read by then
 /// is gone, as it may be a secret.
@@ -171,8 +176,8 @@ impl<'a> Terminal<'a> {
             for (at, &byte) in buffer[..read].iter().enumerate() {
                 match byte {
                     END => return Ok(typed),
-                    CLEAR => typed.clear(),
-                    byte if BACKSPACE.contains(&byte) => drop(typed.pop()),
+                    byte if CLEAR.contains(&byte) => typed.clear(),
+                    byte if BACKSPACE.contains(&byte) => cut_character(&mut typed),
                     byte => typed.push(byte),
                 }
                 cut_key(&mut typed);

@@ -20,6 +20,10 @@ use std::time::{Duration, Instant};
 /// How long a command waits for another one of ours.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// So often a lock is tried for, with such a pause: to look whether it is held takes it for a moment.
+const TRIES: u32 = 3;
+const LOOK: Duration = Duration::from_millis(2);
+
 /// An exclusive lock on a file that stays where it is. It ends with this value, or with the process, however that ends.
 #[derive(Debug)]
 pub struct FileLock {
@@ -33,11 +37,19 @@ impl FileLock {
         let what = || format!("could not take the lock: {}", path.display());
         let folder = open_folder_of(path, owner)?;
         let name = file_name(path)?;
+        let mut left = TRIES;
         loop {
             let file = open_lock_file(&folder, name).map_err(|error| unusable(what(), path, error))?;
             match fs2::FileExt::try_lock_exclusive(&file) {
                 Ok(()) => {}
-                Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => return Ok(None),
+                Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => {
+                    left -= 1;
+                    if left == 0 {
+                        return Ok(None);
+                    }
+                    std::thread::sleep(LOOK);
+                    continue;
+                }
                 Err(error) => return Err(error).or_fail(ExitCode::Failure, what),
             }
             // Someone may have removed the file (`hook uninstall --purge`) between open and lock: a lock on a file

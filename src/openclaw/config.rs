@@ -21,7 +21,7 @@ use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
 use crate::text::is_unset;
-use commit::Committed;
+use commit::{Committed, NOT_WRITTEN};
 use json_patch::Patch;
 use plan::Plan;
 use record::key;
@@ -30,7 +30,7 @@ use seen::Seen;
 use serde_json::Value;
 use std::fmt;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How often to start over when writers that ignore the lock keep changing the file.
@@ -249,8 +249,22 @@ pub fn edit(
 fn unwritable(place: &OpenClawHome, error: &Error) -> Option<String> {
     let kind = error.io_kind().filter(|_| error.code == ExitCode::Config)?;
     let is_link = std::fs::symlink_metadata(&place.config).is_ok_and(|meta| meta.is_symlink());
-    let real = std::fs::canonicalize(&place.config).ok().filter(|_| is_link);
-    match (kind, real) {
+    let real = std::fs::canonicalize(&place.config).ok();
+    // A file that it includes, named in the error.
+    let told = error.text();
+    let names = |path: &Path| told.contains(&*path.to_string_lossy());
+    let is_included = real.as_deref().is_some_and(|real| !names(real)) && !names(&place.config);
+    match (kind, real.filter(|_| is_link)) {
+        (
+            ErrorKind::ResourceBusy
+            | ErrorKind::CrossesDevices
+            | ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem,
+            _,
+        ) if is_included => {
+            let file = told.strip_prefix(NOT_WRITTEN).unwrap_or(&told);
+            Some(format!("a file that it includes cannot be written: {file}"))
+        }
         (ErrorKind::ResourceBusy | ErrorKind::CrossesDevices, _) => {
             Some("it is a mount of its own; mount its folder instead of the file".to_owned())
         }

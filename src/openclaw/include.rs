@@ -15,6 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const INCLUDE: &str = "$include";
 
+/// Why no file is changed where that would change two places.
+pub const SEVERAL: &str = "several places include the file that it belongs to";
+
 /// How deep OpenClaw follows includes of included files.
 const DEEPEST: usize = 10;
 
@@ -233,7 +236,7 @@ impl Sources<'_> {
         self.put_at(&root, None, wanted, 0)?;
         match self.resolve()? == *wanted {
             true => Ok(()),
-            false => Err("several places include the file that it belongs to".to_owned()),
+            false => Err(SEVERAL.to_owned()),
         }
     }
 

@@ -376,7 +376,8 @@ fn held(folder: &Folder, name: &str, why: &Busy) -> Error {
     };
     match why {
         Busy::Process(pid) => error(&format!("process {pid} holds it"), &lock).next(format!(
-            "wait for it to end, and run the command again; what it is: ps -p {pid}"
+            "wait for it to end, and run the command again; what it is: ps -p {pid}; if that is no OpenClaw: rm {}",
+            fs::quoted(&lock)
         )),
         Busy::Nameless => error("somebody who is not named holds it", &lock).next("run the command again in 30 s"),
         Busy::Unreadable(reason) => error(&format!("nobody can tell who holds it ({reason})"), &lock).next(format!(

@@ -151,7 +151,7 @@ fn read_config_env(file: &Path) -> Result<Option<String>> {
 /// Where Sigilum's own config is, and whether a person named it.
 fn config_env(env: &Env) -> Option<(PathBuf, bool)> {
     match env.named_path("SIGILUM_CONFIG_FILE") {
-        Some(path) => Some((env.expand_tilde(path), true)),
+        Some(path) => Some((std::path::absolute(env.expand_tilde(path)).ok()?, true)),
         None => Some((env.path("HOME")?.join(".sigilum/config.env"), false)),
     }
 }

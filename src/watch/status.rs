@@ -37,6 +37,16 @@ pub struct WatchStatus {
     pub homes: Vec<HomeStatus>,
 }
 
+impl WatchStatus {
+    /// The watcher's process; in another container its number means nothing.
+    pub fn process(&self) -> Process {
+        Process {
+            pid: self.pid,
+            starttime: self.pid_starttime,
+        }
+    }
+}
+
 /// One home, as its watcher sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HomeStatus {
@@ -77,11 +87,7 @@ impl HomeStatus {
 pub fn read(place: &OpenClawHome) -> Option<WatchStatus> {
     let bytes = fs::read_private(&place.watch_status_file(), MAX_BYTES).ok()??;
     let mut status: WatchStatus = serde_json::from_slice(&bytes).ok()?;
-    let process = Process {
-        pid: status.pid,
-        starttime: status.pid_starttime,
-    };
-    status.running = !process.is_gone();
+    status.running = !status.process().is_gone();
     Some(status)
 }
 

@@ -3,6 +3,7 @@
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::FileLock;
 use crate::home::OpenClawHome;
+use crate::watch::status;
 
 /// What the program that the OpenClaw gateway keeps for the plugin says of itself in the lock.
 const PLUGIN: &str = "plugin";
@@ -29,12 +30,12 @@ impl WatcherLock {
             ExitCode::AnotherWatcher,
             format!("could not watch, {who} serves this home: {home}"),
         );
-        Err(match (is_held_by_plugin(place), FileLock::holder(&path)) {
+        Err(match (is_held_by_plugin(place), process(place)) {
             (true, _) => error.next(format!(
                 "leave the home to it; how it stands: sigilum-authz-notify auth status{flags}"
             )),
             (false, Some(pid)) => error.next(format!("kill {pid}; or leave the home to it")),
-            (false, None) => error.next("end it; or leave the home to it"),
+            (false, None) => error.next("end it where it runs; or leave the home to it"),
         })
     }
 
@@ -42,6 +43,13 @@ impl WatcherLock {
     pub fn holds(&self, place: &OpenClawHome) -> bool {
         self.0.has_name(&place.watch_lock_file())
     }
+}
+
+/// The process that has it, where it is sure that we can see it: one in another container has a number of its own there.
+fn process(place: &OpenClawHome) -> Option<u32> {
+    let holder = FileLock::holder(&place.watch_lock_file())?;
+    status::read(place).filter(|status| status.pid == holder && !status.process().is_gone())?;
+    Some(holder)
 }
 
 /// Who has the lock that was not to be had.

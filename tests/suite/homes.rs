@@ -3,6 +3,8 @@
 use crate::env::{self, Output, TestEnv};
 use env::watching::wait_until;
 use serde_json::Value;
+use sigilum_authz_notify::env::Env;
+use sigilum_authz_notify::home;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{chown, symlink};
 use std::path::{Path, PathBuf};
@@ -459,4 +461,30 @@ fn a_home_whose_name_is_no_text_is_one_once_it_is_renamed() {
     let plain = env.home().join("home");
     std::fs::rename(&odd, &plain).unwrap();
     login(&plain).expect(0);
+}
+
+/// What is printed acts on the home that is meant, also in a shell whose variables name another.
+#[test]
+fn the_flags_of_a_home_are_left_out_where_its_command_finds_it() {
+    let of = |more: &[(&str, &str)]| {
+        let env = Env::from_pairs([("HOME", "/h")].iter().chain(more).copied());
+        let place = home::find(
+            Some(Path::new("/h/.openclaw")),
+            Some(Path::new("/h/.openclaw/openclaw.json")),
+            &env,
+        );
+        place.unwrap().flags(&env)
+    };
+    assert_eq!(of(&[]), "");
+    assert_eq!(of(&[("OPENCLAW_STATE_DIR", "/h/.openclaw")]), "");
+    for (variable, flags) in [
+        (("OPENCLAW_STATE_DIR", "/x"), " --openclaw-home /h/.openclaw"),
+        (("OPENCLAW_PROFILE", "work"), " --openclaw-home /h/.openclaw"),
+        (
+            ("OPENCLAW_CONFIG_PATH", "/x/c.json"),
+            " --config /h/.openclaw/openclaw.json",
+        ),
+    ] {
+        assert_eq!(of(&[variable]), flags, "{variable:?}");
+    }
 }

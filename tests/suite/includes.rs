@@ -680,3 +680,49 @@ fn a_link_into_a_read_only_store() {
     assert!(!handler(&env) && !env.sigilum("").exists());
     assert_eq!(fs::read_to_string(&store).unwrap(), r#"{"gateway": {"mode": "local"}}"#);
 }
+
+/// Another user's folder beside a config that can be written.
+#[test]
+fn an_included_file_that_cannot_be_written_is_named() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    const ME: u32 = 4242;
+    let env = TestEnv::new();
+    let binary = env.home().join("binary");
+    crate::env::copy_binary(&binary);
+    let config = env.write_config(r#"{"gateway": {"mode": "local"}, "hooks": {"$include": "./conf.d/hooks.json5"}}"#);
+    let hooks = env.write(".openclaw/conf.d/hooks.json5", "{}");
+    for (path, bits) in [(env.home(), 0o755), (hooks.parent().unwrap(), 0o555), (&hooks, 0o444)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(bits)).unwrap();
+    }
+    for path in [env.openclaw(), config] {
+        chown(path, Some(ME), Some(ME)).unwrap();
+    }
+    let output = env.login_by(&binary).by_user(ME, &[ME]).args(ON).expect(0);
+    let why = format!("a file that it includes cannot be written: {}: ", hooks.display());
+    assert!(output.stderr.contains(&why), "{}", output.stderr);
+    assert!(env.sigilum("owner-token-alice.jwt").exists());
+    assert_eq!(fs::read_to_string(&hooks).unwrap(), "{}");
+}
+
+/// One file by two names: what belongs into it would change the other place too.
+#[test]
+fn a_file_that_two_names_include_is_not_changed() {
+    let entry = r#"{"enabled": true, "env": {"SIGILUM_NAMESPACE": "bob"}}"#;
+    for (name, other) in [("./entry.json", "entry.json"), ("./entry.json", "./link.json")] {
+        let main = format!(
+            r#"{{"hooks": {{"internal": {{"enabled": true, "entries": {{
+                "sigilum-authz-notify": {{"$include": "{name}"}}, "other": {{"$include": "{other}"}}}}}}}}}}"#
+        );
+        let env = home(&[("openclaw.json", &main), ("entry.json", entry)]);
+        symlink("entry.json", env.openclaw().join("link.json")).unwrap();
+        let output = env.login().expect(0);
+        let why = "several places include the file that it belongs to";
+        assert!(output.stderr.contains(why), "{}", output.stderr);
+        assert_eq!(
+            (read(&env, "openclaw.json"), read(&env, "entry.json")),
+            (main, entry.to_owned())
+        );
+    }
+}

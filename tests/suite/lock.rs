@@ -236,12 +236,18 @@ fn a_busy_lock_is_free_once_its_holder_is_done() {
     home.plant(&format!(r#"{{"pid":{}}}"#, holder.id()));
     let told = acquire(&home.config(), &QUICK).unwrap_err().to_string();
     let step = format!(
-        "wait for it to end, and run the command again; what it is: ps -p {}",
-        holder.id()
+        "wait for it to end, and run the command again; what it is: ps -p {}; if that is no OpenClaw: rm {}",
+        holder.id(),
+        home.lock().display()
     );
     assert!(told.ends_with(&step), "{told}");
-    let shown = home.carry_out(&told);
+    let (look, _) = told.rsplit_once("; if that").unwrap();
+    let shown = home.carry_out(look);
     assert!(shown.contains("sleep"), "{shown}");
+    // Its number is another program's by now.
+    home.carry_out(&told);
+    acquire(&home.config(), &QUICK).unwrap();
+    home.plant(&format!(r#"{{"pid":{}}}"#, holder.id()));
     holder.kill().unwrap();
     holder.wait().unwrap();
     acquire(&home.config(), &QUICK).unwrap();

@@ -78,12 +78,9 @@ fn the_namespace_comes_from_the_strongest_source() {
         std::fs::remove_file(env.sigilum(&format!("owner-{namespace}.json"))).unwrap();
     }
     // From here on nobody has logged in.
-    shows(
-        &env,
-        &[("SIGILUM_CONFIG_FILE", "~/elsewhere.env")],
-        &[],
-        ".openclaw:sig",
-    );
+    for file in ["~/elsewhere.env", "elsewhere.env"] {
+        shows(&env, &[("SIGILUM_CONFIG_FILE", file)], &[], ".openclaw:sig");
+    }
     shows(&env, &[], &[], ".openclaw:config-env");
     std::fs::remove_file(env.home().join(".sigilum/config.env")).unwrap();
     shows(&env, &[], &[], ".openclaw:entry");

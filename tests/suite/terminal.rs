@@ -205,4 +205,16 @@ fn an_upstream_secret_is_asked_for_the_same_way() {
         let sent = desk.gateway.secrets(slug);
         assert!(sent.values().any(|value| value == secret), "{slug}: {sent:?}");
     }
+    let answer = |typed: &str| {
+        let mut terminal = desk.set("linear", []).on_terminal(true);
+        terminal.wait_for(ASKS);
+        terminal.types(typed);
+        terminal.end_and_echo().0
+    };
+    let wrapped = answer("lin_api_01234567\n89abcdef\n");
+    assert_eq!(wrapped.code, 7, "{}", wrapped.stderr);
+    assert!(wrapped.stderr.contains("it holds a line break"), "{}", wrapped.stderr);
+    assert_eq!(answer("two words\u{17}lin_api_é\u{7f}2\n").code, 0);
+    let sent = desk.gateway.secrets("linear");
+    assert!(sent.values().any(|value| value == "lin_api_2"), "{sent:?}");
 }

@@ -173,7 +173,7 @@ fn whatever_has_the_watchers_lock_without_a_name_is_waited_out() {
         .unwrap();
     lock.write(b"").unwrap();
     let told = env.run(["watch"]).expect(8);
-    assert_eq!(told.step(), "end it; or leave the home to it");
+    assert_eq!(told.step(), "end it where it runs; or leave the home to it");
     drop(lock);
     assert_eq!(env.watch().stop(), 0);
 }

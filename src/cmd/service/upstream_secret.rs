@@ -288,7 +288,7 @@ fn read_secret_file(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn read_stdin() -> Result<Vec<u8>> {
-    let bytes = secret::from_stdin("upstream secret", SECRET_CAP as usize, |_| true)?;
+    let bytes = secret::from_stdin("upstream secret", SECRET_CAP as usize, |_| false)?;
     let bytes = bytes.expose_secret();
     if bytes.len() as u64 > SECRET_CAP {
         return Err(bad_secret(format_args!(

@@ -255,8 +255,11 @@ fn swap_back(folder: &Folder, temp: &Temp<'_>, name: &str) -> io::Result<()> {
     }
 }
 
+/// Before the path of a file that could not be written.
+pub(super) const NOT_WRITTEN: &str = "could not write the config: ";
+
 fn not_written(path: &Path, error: io::Error) -> Error {
-    let what = format!("could not write the config: {}", path.display());
+    let what = format!("{NOT_WRITTEN}{}", path.display());
     fs::failed_as(ExitCode::Config, what, path, error)
 }
 

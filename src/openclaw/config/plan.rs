@@ -9,6 +9,7 @@ use crate::fs;
 use crate::home::OpenClawHome;
 use crate::openclaw::document;
 use crate::openclaw::entry::{ENV_PATH, TOKEN};
+use crate::openclaw::include::SEVERAL;
 use crate::openclaw::state_db;
 use crate::openclaw::undo::{Undo, UndoError};
 use crate::text::is_unset;
@@ -249,6 +250,11 @@ impl Plan {
         let mut sources = seen.sources();
         if let Err(why) = sources.put(wanted) {
             return Ok(Err(why));
+        }
+        // A file that is included by two names is there twice, and one was changed.
+        let mut changed = seen.files.iter().zip(&sources.values);
+        if changed.any(|(file, value)| value != file.document.value() && seen.has_twice(file)) {
+            return Ok(Err(SEVERAL.to_owned()));
         }
         // Also a token that was there already: nothing that we write lets others read one.
         let token = token(wanted);

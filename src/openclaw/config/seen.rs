@@ -3,6 +3,7 @@
 use super::file::{File, check_our_part};
 use super::included;
 use crate::error::{Error, ExitCode, Result};
+use crate::fs;
 use crate::home::OpenClawHome;
 use crate::openclaw::document;
 use crate::openclaw::include::{Links, Sources, holds_include};
@@ -50,6 +51,13 @@ impl Seen {
 
     pub fn exists(&self) -> bool {
         self.files[0].content.is_some()
+    }
+
+    /// Whether the file is there twice, by different names or at different places.
+    pub fn has_twice(&self, file: &File) -> bool {
+        let inode = |file: &File| file.content.as_ref().map(|content| fs::inode(&content.stat));
+        let same = |other: &&File| inode(file).is_some() && inode(other) == inode(file);
+        self.files.iter().filter(same).count() > 1
     }
 
     /// The values of the files, to be changed.

@@ -634,7 +634,7 @@ pub const SITES: &[Site] = &[
     Site("watch::watcher_lock", r#"format!("kill"#, Case("another watcher")),
     Site(
         "watch::watcher_lock",
-        r#""end it; or"#,
+        r#""end it where"#,
         Test("whatever_has_the_watchers_lock_without_a_name_is_waited_out"),
     ),
     Site(
