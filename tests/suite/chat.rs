@@ -635,6 +635,8 @@ fn an_approval_for_a_time() {
     let timed: Value = serde_json::from_slice(&std::fs::read(chat.env.sigilum("approvals.json")).unwrap()).unwrap();
     let left = timed["approvals"][0]["until"].as_i64().unwrap() - now();
     assert!((1_700..=1_800).contains(&left), "{timed}");
+    let shown = chat.asks("show cl_00000001");
+    assert!(shown.contains("\ntaken back: 20"), "{shown}");
     let unclear = chat.asks("approve cl_00000001 soon");
     let told = "Sigilum: nothing was decided, as that is no command; what you can type:\n/sigilum list";
     assert!(unclear.starts_with(told), "{unclear}");

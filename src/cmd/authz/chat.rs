@@ -223,7 +223,7 @@ impl Room<'_> {
         let site = &self.site;
         let id = request.id().unwrap_or_default();
         let mut more = Vec::new();
-        more.extend(show::taken_back(site, id).map(|when| format!("taken back {when}")));
+        more.extend(show::taken_back(site, request));
         more.push(show::use_text(site, request));
         more.extend(show::history(site, id));
         self.shown().remember(self.sender, request);

@@ -1,5 +1,6 @@
 //! `authz list`: the requests of a namespace.
 
+use super::show::overdue;
 use super::site::{self, MOST, Site};
 use super::text;
 use crate::authz::short_id::short;
@@ -123,7 +124,10 @@ pub fn print(site: &Site, asked: &List, notes: &mut Vec<String>, out: &mut dyn W
     for line in lines.iter_mut().filter(|line| line.request.is("approved")) {
         let over = line.request.id().and_then(|id| until.get(id));
         line.until = over.map(|at| time::rfc3339(*at));
-        line.left = over.map_or_else(|| "no end".to_owned(), |at| left(at.saturating_sub(now_ms / 1000)));
+        line.left = over.map_or_else(
+            || "no end".to_owned(),
+            |at| overdue(*at).unwrap_or_else(|| time::duration(at.saturating_sub(now_ms / 1000))),
+        );
     }
     match asked.json {
         true => write_json(out, &Report { requests: lines }),
@@ -204,7 +208,7 @@ fn lines_of<'a>(
     lines
 }
 
-/// How long it lives. What is over ends when somebody next looks.
+/// How long a pending one lives. What is over ends when Sigilum next looks.
 fn left(seconds: i64) -> String {
     match seconds {
         ..=0 => format!("under {}", time::duration(EVERY)),

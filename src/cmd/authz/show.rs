@@ -4,7 +4,7 @@ use super::site::Site;
 use super::target;
 use super::{log, text};
 use crate::authz::decision_log::{DecisionLog, Entry};
-use crate::authz::timed;
+use crate::authz::timed::{self, TimedApproval};
 use crate::broker::protocol::Show;
 use crate::cli::AuthzShowArgs;
 use crate::cmd::broker::remote::Remote;
@@ -74,7 +74,7 @@ pub fn print(site: &Site, asked: &Show, notes: &mut Vec<String>, out: &mut dyn W
     }
     let mut lines = fields(&request);
     let id = request.id().unwrap_or_default();
-    lines.extend(taken_back(site, id).map(|when| format!("taken back: {when}")));
+    lines.extend(taken_back(site, &request));
     lines.push(use_text(site, &request));
     lines.extend(history(site, id));
     write_lines(out, &lines)?;
@@ -91,13 +91,12 @@ pub fn print(site: &Site, asked: &Show, notes: &mut Vec<String>, out: &mut dyn W
 fn report<'a>(site: &Site, request: &'a AuthorizationRequest, notes: &mut Vec<String>) -> Result<Report<'a>> {
     let id = request.id().unwrap_or_default();
     let used = used(site, request).map_err(|error| notes.push(format!("how its key was used is not known: {error}")));
-    let approvals = timed::read(&site.place)?;
-    let approval = approvals.into_iter().find(|approval| approval.claim_id == id);
+    let until = until(site, request)?;
     let mut decisions = DecisionLog::of(&site.place).read()?;
     decisions.retain(|entry| entry.intent.claim_id == id);
     Ok(Report {
         request,
-        until: approval.map(|approval| time::rfc3339(approval.until)),
+        until: until.map(time::rfc3339),
         used: used.ok(),
         decisions,
     })
@@ -114,15 +113,27 @@ fn fields(request: &AuthorizationRequest) -> Vec<String> {
     told.collect()
 }
 
-/// When an approval is taken back, where that is so, or that it cannot be told.
-pub fn taken_back(site: &Site, id: &str) -> Option<String> {
-    match timed::read(&site.place) {
-        Ok(approvals) => {
-            let approval = approvals.into_iter().find(|approval| approval.claim_id == id)?;
-            Some(time::rfc3339(approval.until))
-        }
-        Err(error) => Some(format!("not known: {}", error.text())),
+/// A line that says when an approval is taken back, where that is so, or that it cannot be told.
+pub fn taken_back(site: &Site, request: &AuthorizationRequest) -> Option<String> {
+    match until(site, request) {
+        Ok(until) => until.map(|at| overdue(at).unwrap_or_else(|| format!("taken back: {}", time::rfc3339(at)))),
+        Err(error) => Some(format!("taken back: not known: {}", error.text())),
     }
+}
+
+/// When an approval is to be taken back, Unix seconds.
+fn until(site: &Site, request: &AuthorizationRequest) -> Result<Option<i64>> {
+    if !request.is("approved") {
+        return Ok(None);
+    }
+    let approvals = timed::read(&site.place)?;
+    let of_this = |approval: &&TimedApproval| Some(approval.claim_id.as_str()) == request.id();
+    Ok(approvals.iter().find(of_this).map(|approval| approval.until))
+}
+
+/// What is said of an approval that should have been taken back by now.
+pub fn overdue(until: i64) -> Option<String> {
+    (until <= time::now()).then(|| format!("over since {}, not taken back yet", time::rfc3339(until)))
 }
 
 /// What was decided here about a request, a line each, or that it cannot be told.

@@ -98,6 +98,17 @@ fn what_is_overdue_is_done_at_once_after_a_restart() {
     world.approve_for(1, "30m");
     world.approve_for(3, "40m");
     world.pass(1_801);
+    // Until then nobody is told that it lives, nor that it was taken back.
+    let table = world.authz("list --status approved").expect(0).stdout;
+    let shown = world.authz(&format!("show {}", id(1))).expect(0).stdout;
+    for told in [table.lines().nth(1).unwrap(), shown.as_str()] {
+        assert!(told.contains("over since 20"), "{told}");
+        assert!(told.contains(", not taken back yet"), "{told}");
+        assert!(
+            !told.contains("taken back: ") && !told.contains("under 15 min"),
+            "{told}"
+        );
+    }
     let once = || world.env.run(["watch", "--once", "--seed", "1"]);
     let busy = || Fault::Status(503, "DB_UNAVAILABLE");
     world.api.next_faults([busy(), busy()]);
