@@ -70,7 +70,7 @@ pub fn print(site: &Site, asked: &Show, notes: &mut Vec<String>, out: &mut dyn W
     site.settle_open();
     let request = target::one(site, &asked.id)?;
     if asked.json {
-        return write_json(out, &report(site, &request, notes)?);
+        return write_json(out, &report(site, &request, notes));
     }
     let mut lines = fields(&request);
     let id = request.id().unwrap_or_default();
@@ -88,18 +88,24 @@ pub fn print(site: &Site, asked: &Show, notes: &mut Vec<String>, out: &mut dyn W
     Ok(())
 }
 
-fn report<'a>(site: &Site, request: &'a AuthorizationRequest, notes: &mut Vec<String>) -> Result<Report<'a>> {
+fn report<'a>(site: &Site, request: &'a AuthorizationRequest, notes: &mut Vec<String>) -> Report<'a> {
     let id = request.id().unwrap_or_default();
     let used = used(site, request).map_err(|error| notes.push(format!("how its key was used is not known: {error}")));
-    let until = until(site, request)?;
-    let mut decisions = DecisionLog::of(&site.place).read()?;
+    let until = until(site, request).unwrap_or_else(|error| {
+        notes.push(format!("until when the approval stands is not known: {error}"));
+        None
+    });
+    let mut decisions = DecisionLog::of(&site.place).read().unwrap_or_else(|error| {
+        notes.push(format!("what was decided here is not known: {error}"));
+        Vec::new()
+    });
     decisions.retain(|entry| entry.intent.claim_id == id);
-    Ok(Report {
+    Report {
         request,
         until: until.map(time::rfc3339),
         used: used.ok(),
         decisions,
-    })
+    }
 }
 
 fn fields(request: &AuthorizationRequest) -> Vec<String> {

@@ -294,6 +294,18 @@ fn files_that_cannot_be_read_hide_no_request() {
     ] {
         assert!(show.stdout.contains(line), "{line} in\n{}", show.stdout);
     }
+    let as_json = world.authz(&format!("show {} --json", id(1))).expect(0);
+    let json: Value = serde_json::from_str(&as_json.stdout).unwrap();
+    assert_eq!(
+        [&json["status"], &json["until"], &json["decisions"]],
+        [&json!("approved"), &Value::Null, &json!([])]
+    );
+    for note in [
+        "note: until when the approval stands is not known: could not use the list of timed approvals: ",
+        "note: what was decided here is not known: could not read the file: ",
+    ] {
+        assert!(as_json.stderr.contains(note), "{note} in\n{}", as_json.stderr);
+    }
     let list = world.authz("list --status all").expect(0);
     assert_eq!(list.stdout.lines().count(), 4, "{}", list.stdout);
     let note = "note: until when approvals stand is not known: could not use the list of timed approvals: ";
