@@ -378,6 +378,33 @@ fn a_move_that_was_interrupted_goes_on_under_another_key_with_that_keys_secret_o
     assert_eq!(gateway.secrets("linear"), secrets.into());
 }
 
+/// What is set meanwhile is the secret of the key that the connection sends, whatever the move was to make of it.
+#[test]
+fn a_secret_that_is_set_after_a_move_that_deleted_nothing_is_kept_under_its_own_key() {
+    let desk = Desk::new();
+    desk.add_linear([]).expect(0);
+    let other = "another-secret-0123456789";
+    let to_other = ["--upstream-secret-key", "other", "--upstream-secret", other, "--force"];
+    desk.gateway.fault("DELETE", "linear", Fault::DropBefore, 1);
+    desk.add("linear", MOVE.into_iter().chain(to_other)).expect(6);
+    let journal = desk.file("gateway-connection-journal-linear.json");
+    assert!(journal.exists());
+    let set = || desk.set("linear", ["--upstream-secret", "a-new-secret-9876543210"]);
+    let line = format!("journal removed: {}", journal.display());
+    let planned = set().args(["--dry-run"]).expect(0);
+    assert!(planned.stdout.contains(&line) && journal.exists(), "{}", planned.stdout);
+    set().expect(0);
+    assert!(!journal.exists());
+    // The move keeps it, under its key alone.
+    let without_force = to_other.into_iter().take(4);
+    let refused = desk.add("linear", MOVE.into_iter().chain(without_force)).expect(1);
+    let says = "would be lost: access_token\n";
+    assert!(refused.stderr.contains(says), "{}", refused.stderr);
+    desk.add("linear", MOVE).expect(0);
+    let secrets = [("access_token".to_owned(), "a-new-secret-9876543210".to_owned())];
+    assert_eq!(desk.gateway.secrets("linear"), secrets.into());
+}
+
 #[test]
 fn an_add_that_is_not_for_the_connection_says_what_the_service_is() {
     let desk = Desk::new();

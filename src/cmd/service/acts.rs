@@ -93,7 +93,7 @@ pub(super) struct ActContext<'a> {
 
 impl Look {
     /// Whether the journal's connection is still the old one, so that nothing was deleted yet.
-    fn untouched(&self) -> bool {
+    pub fn untouched(&self) -> bool {
         let (Some(now), Some(journal)) = (&self.existing, &self.journal) else {
             return false;
         };

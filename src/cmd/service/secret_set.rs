@@ -111,7 +111,12 @@ impl Set<'_> {
             (Some(existing), _) => {
                 let key = self.key_of(existing)?;
                 let own = key == existing.auth_secret_key;
-                [look.finish(&wanted, None)?, self.rotate(key, own)]
+                let mut rotate = self.rotate(key, own);
+                // Of a re-creation that deleted nothing: our file has the secret of this key now, not of the journal's.
+                if own && look.untouched() {
+                    rotate.list.push(Act::DropJournal);
+                }
+                [look.finish(&wanted, None)?, rotate]
             }
         };
         let [finish, rotate] = batches.map(|acts| acts.without_doubled(look.existing.as_ref()));
