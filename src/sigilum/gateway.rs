@@ -99,6 +99,8 @@ impl Gateway {
         let admin = Admin::new(target, http)?;
         let gone = match admin.try_get(id)? {
             Ok(connection) => return Ok(Ok((Self::Admin(Box::new(admin)), connection))),
+            // That a stranger has its port does not mean that the gateway is stopped.
+            Err(why @ http::HttpError::Listener(_)) => return Ok(Err(admin.gone("read the connection", &why))),
             Err(gone) => gone,
         };
         match cli::open(target) {

@@ -883,6 +883,13 @@ fn a_gateway_of_another_user_gets_neither_admin_token_nor_secret_unless_a_login_
         .expect(0);
     assert!(list.stderr.contains("another user of this machine"), "{}", list.stderr);
     assert_eq!(desk.gateway.seen().len(), 0);
+    // What it does not serve waits for nobody.
+    for words in [&["rotate-key", "native"][..], &["remove", "native", "--yes"]] {
+        let done = desk.run(["service"]).args(words).expect(0);
+        let note = "note: the Sigilum gateway was not reached; nothing here says that it serves this service";
+        assert!(done.stderr.contains(note), "{}", done.stderr);
+    }
+    assert_eq!(desk.gateway.seen().len(), 0);
     let log_in = desk.env.carry_out(&output);
     log_in.env("SIGILUM_SOURCE_HOME", &desk.checkout.root).expect(0);
     add().expect(0);

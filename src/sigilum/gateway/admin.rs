@@ -81,8 +81,7 @@ impl Admin {
         let what = "read the connection";
         let reply = match self.call(Method::GET, &["connections", id], None) {
             Ok(reply) => reply,
-            // That a stranger has its port does not mean that the gateway is stopped.
-            Err(why @ (HttpError::Url(_) | HttpError::Listener(_))) => return Err(self.gone(what, &why)),
+            Err(why @ HttpError::Url(_)) => return Err(self.gone(what, &why)),
             Err(gone) => return Ok(Err(gone)),
         };
         match reply.status {
