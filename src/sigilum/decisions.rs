@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::time::Instant;
 
 /// The most rows of use that are read: five pages.
-const MOST_ROWS: usize = 5 * PAGE;
+pub const MOST_ROWS: usize = 5 * PAGE;
 
 /// Why the API did not do what was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -113,7 +113,7 @@ impl Api<'_> {
     }
 
     /// `GET <api>/v1/namespaces/<namespace>/usage`: how the keys of a service, or of all, were used since a time (ISO
-    /// 8601). At most 1,000 rows.
+    /// 8601). At most [`MOST_ROWS`].
     pub fn usage(
         &self,
         token: &SecretString,

@@ -10,7 +10,7 @@ use crate::hook::notice::{self, DASHBOARD};
 use crate::mode::Mode;
 use crate::request::{AuthorizationRequest, Decision, seconds};
 use crate::sigilum::api::ApiError;
-use crate::sigilum::decisions::{Refusal, Usage};
+use crate::sigilum::decisions::{MOST_ROWS, Refusal, Usage};
 use crate::sigilum::http::HttpError;
 use crate::time;
 use std::collections::BTreeMap;
@@ -192,12 +192,23 @@ impl Site {
             .next(self.command(&format!("authz revoke {id}")))
     }
 
+    /// Of one service, or of all: then those that are their service's only one, as no other one makes room alone.
     fn not_used_longest(&self, service: Option<&str>) -> Vec<(String, String)> {
-        let approved = self.requests("approved", service).unwrap_or_default().requests;
+        let approved = self.requests("approved", service).unwrap_or_default();
         let api = self.api();
-        let Ok(rows) = api.usage(self.token(), service, "1970-01-01T00:00:00.000Z", self.deadline()) else {
+        let rows = api.usage(self.token(), service, "1970-01-01T00:00:00.000Z", self.deadline());
+        // A key beyond the rows that are asked for was used, perhaps.
+        let Some(rows) = rows.ok().filter(|rows| rows.len() < MOST_ROWS) else {
             return Vec::new();
         };
+        if service.is_none() && !approved.is_all() {
+            return Vec::new();
+        }
+        let mut approved = approved.requests;
+        if service.is_none() {
+            let services: Vec<_> = approved.iter().map(|request| request.service.clone()).collect();
+            approved.retain(|request| services.iter().filter(|other| **other == request.service).count() == 1);
+        }
         let mut last: BTreeMap<(String, String), i64> = BTreeMap::new();
         for row in rows {
             let Usage {

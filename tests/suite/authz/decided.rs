@@ -449,6 +449,39 @@ fn no_room_for_another_agent_names_the_approvals_that_were_not_used() {
     world.authz(&format!("approve {} --yes", id(1))).expect(0);
 }
 
+/// A service that has another approved agent stays connected without this one.
+#[test]
+fn no_room_for_another_service_names_approvals_that_are_the_only_one_of_theirs() {
+    let world = World::new();
+    world.request(1, "web");
+    for (number, service) in [(4, "mail"), (5, "mail"), (6, "files")] {
+        world.request(number, service);
+        world.api.change(&id(number), "status", "approved");
+    }
+    world.api.used("files", &key(6), 1, 0, now() - 86_400 * 3);
+    let full = || {
+        let refused = Fault::Status(403, "SERVICE_LIMIT_REACHED");
+        world.api.next_faults([Fault::None, refused]);
+        world.authz(&format!("approve {} --yes", id(1))).expect(1)
+    };
+    let said = full();
+    let named = format!("not used for the longest time: {} (last used 3 d ago)\n", id(6));
+    assert!(said.stderr.contains(&named), "{}", said.stderr);
+    let next = format!("sigilum-authz-notify authz revoke {}", id(6));
+    assert_eq!(said.step(), next);
+    // Of two of one service none makes room alone; nor is one unused whose use may be beyond what was read.
+    world.api.change(&id(6), "status", "revoked");
+    let of_none = full();
+    world.api.change(&id(6), "status", "approved");
+    for _ in 0..1_000 {
+        world.api.used("files", &key(7), 1, 0, now());
+    }
+    for said in [of_none, full()] {
+        assert!(!said.stderr.contains("longest"), "{}", said.stderr);
+        assert_eq!(said.step(), "sigilum-authz-notify authz list --status approved");
+    }
+}
+
 #[test]
 fn what_is_partly_done_is_told_exactly() {
     let world = World::with_three();
