@@ -33,7 +33,13 @@ pub fn run(args: &AuthzLogArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCo
     };
     remote::refuse(&place, env, "list the decisions", words)?;
     let log = DecisionLog::of(&place);
-    let (mut decisions, mut unreadable) = log.read_all()?;
+    let named = args.owner.namespace.as_deref();
+    let read = || -> Result<_> {
+        let (mut decisions, unreadable) = log.read_all()?;
+        decisions.retain(|entry| named.is_none_or(|named| entry.intent.namespace == named));
+        Ok((decisions, unreadable))
+    };
+    let (mut decisions, mut unreadable) = read()?;
     if decisions.iter().any(|entry| entry.result.is_none()) {
         match Site::open(&args.owner, env) {
             Ok(site) => site.settle_open(),
@@ -41,7 +47,7 @@ pub fn run(args: &AuthzLogArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCo
                 "a decision that a killed run left open is still not known: {error}"
             )),
         }
-        (decisions, unreadable) = log.read_all()?;
+        (decisions, unreadable) = read()?;
     }
     let code = match unreadable.is_empty() {
         true => ExitCode::Ok,
@@ -60,18 +66,30 @@ pub fn run(args: &AuthzLogArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCo
         return Ok(code);
     }
     if decisions.is_empty() {
+        let of_one = named.map_or_else(String::new, |named| format!(" in namespace {}", text::shown(named)));
         let what = match unreadable.is_empty() {
-            true => "No decisions were made here.",
-            false => "No decision can be read.",
+            true => format!("No decisions were made here{of_one}."),
+            false => format!("No decision{of_one} can be read."),
         };
         write_line(out, what)?;
         return Ok(code);
     }
-    let rows: Vec<Vec<String>> = decisions.iter().map(row).collect();
-    let headers = ["AT", "BY", "HOW", "DECISION", "ID", "SERVICE", "KEY", "RESULT"];
-    output::table(out, &headers, &rows)
-        .or_fail(ExitCode::Failure, || "could not write to standard output".to_owned())?;
+    table(&decisions, out)?;
     Ok(code)
+}
+
+/// A row a decision, with its namespace where there are several.
+fn table(decisions: &[Entry], out: &mut dyn Write) -> Result<()> {
+    let mut headers = vec!["AT", "BY", "HOW", "DECISION", "ID", "SERVICE", "KEY", "RESULT"];
+    let mut rows: Vec<Vec<String>> = decisions.iter().map(row).collect();
+    let namespaces = decisions.iter().map(|entry| &entry.intent.namespace);
+    if namespaces.clone().any(|other| *other != decisions[0].intent.namespace) {
+        headers.insert(1, "NAMESPACE");
+        for (row, namespace) in rows.iter_mut().zip(namespaces) {
+            row.insert(1, text::cell(Some(namespace)));
+        }
+    }
+    output::table(out, &headers, &rows).or_fail(ExitCode::Failure, || "could not write to standard output".to_owned())
 }
 
 /// Says of each file how many of its lines cannot be read, and shows the way to the first of them.

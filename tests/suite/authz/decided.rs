@@ -69,6 +69,32 @@ fn each_decision_is_sent_once_and_logged() {
     assert!(!format!("{log:?}{table}{}{}", one.stdout, one.stderr).contains(&token));
 }
 
+#[test]
+fn the_log_is_that_of_every_namespace_or_of_the_one_that_is_named() {
+    let world = World::with_three();
+    world.authz(&format!("approve {} --yes", id(1))).expect(0);
+    let of_alice = world.authz("log").expect(0).stdout;
+    assert!(!of_alice.contains("NAMESPACE"), "{of_alice}");
+    let file = world.env.sigilum("decisions.jsonl");
+    let log = std::fs::read_to_string(&file).unwrap();
+    let intent = world.log()[0]["intent"].as_str().unwrap().to_owned();
+    let of_bob = log.replace(&intent, &"0".repeat(16)).replace("\"alice\"", "\"bob\"");
+    std::fs::write(&file, log + &of_bob).unwrap();
+    let both = world.authz("log").expect(0).stdout;
+    let namespaces: Vec<&str> = both
+        .lines()
+        .map(|line| line.split_whitespace().nth(1).unwrap())
+        .collect();
+    assert_eq!(namespaces, ["NAMESPACE", "alice", "bob"], "{both}");
+    assert_eq!(world.authz("log --namespace alice").expect(0).stdout, of_alice);
+    let json = world.authz("log --json --namespace bob").expect(0).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["decisions"].as_array().unwrap().len(), 1, "{json}");
+    assert_eq!(json["decisions"][0]["namespace"], "bob");
+    let none = world.authz("log --namespace carol").expect(0).stdout;
+    assert_eq!(none, "No decisions were made here in namespace carol.\n");
+}
+
 /// As every command that writes, one that decides makes private again what others may read.
 #[test]
 fn what_others_may_read_is_private_again() {
