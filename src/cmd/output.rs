@@ -63,8 +63,12 @@ pub fn warn(text: impl std::fmt::Display) {
 
 /// Tells the person something besides the result, on standard error. A command of ours at its end is a step too.
 pub fn note(text: impl std::fmt::Display) {
-    let told = with_flags(text.to_string(), ": sigilum-authz-notify ");
-    beside(&format!("note: {told}\n"));
+    beside(&format!("note: {}\n", noted(text)));
+}
+
+/// A note as it is told: its step is for the home that the command was called for.
+pub fn noted(text: impl std::fmt::Display) -> String {
+    with_flags(text.to_string(), ": sigilum-authz-notify ")
 }
 
 /// A text whose step, which begins with or behind `sign`, is for the home that the command was called for.

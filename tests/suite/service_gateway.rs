@@ -917,8 +917,16 @@ fn a_note_names_a_command_for_the_same_home_and_gateway() {
         home.to_str().unwrap(),
         "--source-home",
         desk.checkout.root.to_str().unwrap(),
+        "--json",
     ];
-    let told = desk.env.run(args).expect(0).stderr;
+    let added = desk.env.run(args).expect(0);
+    // As JSON has it too.
+    let notes = json(&added)["notes"].clone();
+    let told = added.stderr;
+    for note in notes.as_array().unwrap() {
+        let line = format!("note: {}", note.as_str().unwrap());
+        assert!(told.lines().any(|told| told == line), "{line} in\n{told}");
+    }
     let note = told
         .lines()
         .find(|line| line.contains("set the real one with"))

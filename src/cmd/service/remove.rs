@@ -23,6 +23,7 @@ struct Report {
     removed_files: Vec<PathBuf>,
     /// How many requests went with the service's row; `null`: the row was to be kept.
     deleted_requests: Option<usize>,
+    #[serde(serialize_with = "report::as_told")]
     notes: Vec<String>,
 }
 

@@ -8,7 +8,7 @@ use crate::sigilum::gateway::{Connection, KeyDelivery, Wanted, same_url};
 use crate::sigilum::local_db::{ApiKey, Change, Slot};
 use crate::sigilum::secrets::mask;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::io::Write;
 use std::path::PathBuf;
@@ -37,6 +37,7 @@ pub(super) struct AddReport {
     pub other_keys_revoked: bool,
     /// `null` in native mode.
     pub gateway: Option<GatewayReport>,
+    #[serde(serialize_with = "as_told")]
     pub notes: Vec<String>,
 }
 
@@ -238,6 +239,11 @@ pub(super) trait Report: Serialize {
     fn title(&self) -> String;
     /// The rest.
     fn rows(&self) -> Vec<Vec<String>>;
+}
+
+/// Notes in JSON, in the words of those that people read.
+pub(super) fn as_told<S: Serializer>(notes: &[String], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(notes.iter().map(output::noted))
 }
 
 /// Prints it.

@@ -38,6 +38,7 @@ struct Report {
     finish: Option<String>,
     /// Whether the Sigilum gateway has taken the new key; `null`: the service has no connection there.
     service_key_delivered: Option<bool>,
+    #[serde(serialize_with = "report::as_told")]
     notes: Vec<String>,
 }
 

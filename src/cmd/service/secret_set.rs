@@ -21,6 +21,7 @@ struct Report {
     namespace: String,
     service_slug: String,
     gateway: GatewayReport,
+    #[serde(serialize_with = "report::as_told")]
     notes: Vec<String>,
 }
 
