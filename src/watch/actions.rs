@@ -144,6 +144,14 @@ impl ActionContext<'_> {
             fs::create_private_dir(folder)?;
         }
         store::refuse_foreign(&owner.token_file)?;
+        let namespace = &owner.namespace.value;
+        store::refuse_anothers(&owner.token_file, namespace, self.place, self.seconds()).map_err(|error| {
+            let log_in = owner.mode.value.login_command(namespace);
+            error.next(format!(
+                "{log_in}{} --token-file <a file of its own>",
+                self.snapshot.flags
+            ))
+        })?;
         store::write(lock, &owner.token_file, token, false)?;
         Ok(Outcome::Done {
             obtained: Some(snapshot::id(token)),

@@ -490,6 +490,35 @@ fn it_signs_only_with_a_secret_that_verifies_what_it_replaces() {
     }
 }
 
+/// Two logins with one token file, and the other one's token is in force.
+#[test]
+fn the_token_of_another_namespace_in_a_shared_file_is_kept() {
+    let env = TestEnv::new();
+    let file = env.sigilum("shared.jwt");
+    let log_in = |namespace: &str| {
+        let login = ["auth", "login", "--mode", "oss-local", "--print-token", "false"];
+        let run = env.run(login).args(["--namespace", namespace, "--force"]);
+        run.args(["--token-file".as_ref(), file.as_os_str()]).expect(0)
+    };
+    log_in("alice");
+    log_in("bob");
+    env.run(["auth", "switch", "alice"]).expect(0);
+    let bobs = std::fs::read_to_string(&file).unwrap();
+    let watcher = env.watch();
+    watcher.wait_for("it holds the token of another namespace, bob");
+    watcher.wait_for(
+        "next: sigilum-authz-notify auth login --mode oss-local --namespace alice --token-file <a file of its own>",
+    );
+    a_while();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), bobs);
+    // One that has expired is no loss.
+    std::fs::write(&file, token(&env.secret(), "bob", 7_200, 3_600)).unwrap();
+    assert!(wait_until(|| {
+        let text = std::fs::read_to_string(&file).unwrap();
+        claims::inspect(&text.trim().into()).is_ok_and(|says| says.namespace == "alice")
+    }));
+}
+
 #[test]
 fn the_namespace_is_the_recorded_one_whatever_the_environment_says() {
     let env = home();

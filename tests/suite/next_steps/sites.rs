@@ -622,6 +622,11 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "watch::actions",
+        r#"format!("{log_in}{} --token-file"#,
+        Test("the_token_of_another_namespace_in_a_shared_file_is_kept"),
+    ),
+    Site(
+        "watch::actions",
         "owner.mode.value.login_command",
         Case("a renewal without the API's secret"),
     ),
