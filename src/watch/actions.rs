@@ -186,14 +186,29 @@ impl ActionContext<'_> {
         })
     }
 
-    /// A token from the local database, where there is none to go by. Nothing is made for it but the token: neither a
-    /// secret nor a database.
+    /// A token from the local database, where there is none to go by, as the record names it; the environment may have
+    /// the secret that nothing keeps. Nothing is made for it but the token: neither a secret nor a database.
     fn issue(&self, owner: &Owner) -> Result<SecretString> {
+        let owner = &renewal::by_record(owner, self.place);
         let api = LocalApi::find(owner, self.place)?;
-        let Some(secret) = api.secret(self.env)?.filter(|_| api.database.exists()) else {
-            return Err(cannot_sign("the local API's secret or database is gone")
-                .next(owner.mode.value.login_command(&owner.namespace.value) + &self.snapshot.flags));
+        let secret = match api.secret(&Env::default())? {
+            None => api.secret(self.env)?,
+            kept => kept,
         };
+        let refuse = |why: &str| {
+            cannot_sign(why).next(owner.mode.value.login_command(&owner.namespace.value) + &self.snapshot.flags)
+        };
+        let Some(secret) = secret.filter(|_| api.database.exists()) else {
+            return Err(refuse("the local API's secret or database is gone"));
+        };
+        let verdict = self
+            .check(owner)
+            .within(SECRET_BUDGET)
+            .secret(&secret.value, self.seconds());
+        if let Verdict::Refused(why) = verdict {
+            let what = format!("the API refuses what the secret from {} signs", secret.origin);
+            return Err(refuse(&what).because(why));
+        }
         let ttl = settings::ttl_seconds(None, self.env, owner.recorded_life())?;
         api.issue(owner, &secret.value, ttl, self.seconds())
     }

@@ -59,15 +59,20 @@ pub(super) fn is_signed_here(owner: &Owner, place: &OpenClawHome, env: &Env, sto
 
 /// The secrets that the home's local API may sign with: that of the environment, and that of the record.
 pub(super) fn secrets(owner: &Owner, place: &OpenClawHome, env: &Env) -> [Result<Option<SecretString>>; 2] {
-    let of_record = Owner {
-        source_home: recorded(owner.record.as_ref().and_then(|record| record.source_home.clone())),
-        api_db: recorded(owner.record.as_ref().and_then(|record| record.api_db(place))),
-        ..owner.clone()
-    };
+    let of_record = by_record(owner, place);
     [(owner, env), (&of_record, &env.without(&LOCAL_API))].map(|(owner, env)| {
         let secret = LocalApi::find(owner, place).and_then(|api| api.secret(env));
         secret.map(|secret| secret.map(|secret| secret.value))
     })
+}
+
+/// The same owner, with the local API that the record names, whatever the environment does.
+pub(super) fn by_record(owner: &Owner, place: &OpenClawHome) -> Owner {
+    Owner {
+        source_home: recorded(owner.record.as_ref().and_then(|record| record.source_home.clone())),
+        api_db: recorded(owner.record.as_ref().and_then(|record| record.api_db(place))),
+        ..owner.clone()
+    }
 }
 
 fn recorded(path: Option<PathBuf>) -> Option<Sourced<PathBuf>> {

@@ -4,6 +4,7 @@ use crate::env;
 
 use env::TestEnv;
 use env::api::{Api, Fault};
+use env::local_api::{look, number};
 use env::watching::{CONFIG, Watcher, managed_token, replace, token, wait_until};
 use sigilum_authz_notify::token::claims;
 use std::os::unix::fs::MetadataExt;
@@ -488,6 +489,42 @@ fn it_signs_only_with_a_secret_that_verifies_what_it_replaces() {
         assert!(says.namespace.starts_with("probe-"), "{says:?}");
         assert_eq!(says.life(), Some(60));
     }
+}
+
+/// Nothing is left that a new one could be held against: the record decides, and the API has the last word.
+#[test]
+fn a_lost_token_is_signed_as_the_record_says_whatever_the_environment_does() {
+    let env = home();
+    let bobs = TestEnv::new();
+    bobs.run(["auth", "login", "--mode", "oss-local", "--namespace", "bob"])
+        .expect(0);
+    let database = bobs.sigilum("local-api.sqlite");
+    let watcher = Watcher::start(
+        env.run(["watch"])
+            .env("JWT_SECRET", "the secret of another API")
+            .env("SIGILUM_API_DB", &database),
+    );
+    let lost = env.stored().unwrap();
+    std::fs::remove_file(env.sigilum("owner-token-alice.jwt")).unwrap();
+    let made = env.wait_for_token_other_than(&lost);
+    assert!(claims::is_signed_by(&made.into(), &env.secret().into()));
+    watcher.wait_for("signing a new token");
+    let alices = "SELECT count(*) FROM users WHERE namespace = 'alice'";
+    assert_eq!(number(&look(&database), alices), 0);
+    drop(watcher);
+
+    let api = Api::start("the API's own");
+    env.login().args(["--api-url", &api.url(), "--no-check"]).expect(0);
+    std::fs::remove_file(env.sigilum("owner-token-alice.jwt")).unwrap();
+    let watcher = env.watch();
+    watcher.wait_for("the API refuses what the secret from");
+    a_while();
+    assert_eq!(env.stored(), None);
+    // Nothing but the environment has the API's own.
+    std::fs::remove_file(env.sigilum("jwt-secret")).unwrap();
+    drop(watcher);
+    let _watcher = Watcher::start(env.run(["watch"]).env("JWT_SECRET", "the API's own"));
+    assert!(wait_until(|| env.stored().is_some()));
 }
 
 /// Two logins with one token file, and the other one's token is in force.
