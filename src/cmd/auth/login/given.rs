@@ -77,7 +77,7 @@ pub(super) fn owner_and_token(
             "auth refresh issues a new token in oss-local mode and takes none",
         )
         .next(format!(
-            "store this one with: sigilum-authz-notify auth login --owner-token-stdin{}",
+            "store this one with: sigilum-authz-notify auth login --mode oss-local --owner-token-stdin{}",
             context::place_flags(&args.place)
         )));
     }
