@@ -54,6 +54,10 @@ pub(super) struct Shared {
     pub homes_served: usize,
     pub push: push::Options,
     pub seed: u64,
+    /// What there is to tell of each login beside the one that a broker's folder speaks for, by its namespace.
+    pub beside: BTreeMap<String, HomeStatus>,
+    /// That is not written down yet.
+    pub is_news: bool,
 }
 
 /// A home that is served.
@@ -82,7 +86,8 @@ pub(super) struct Home {
     planned: Plan,
     printed: Option<SecretString>,
     renewed_at: Option<String>,
-    status: Option<HomeStatus>,
+    /// As it was written: this home, and the logins beside it.
+    status: Option<Vec<HomeStatus>>,
     /// Who is told at once.
     poller: Option<Poller>,
     /// Why nobody can be told, as it was said.
@@ -167,7 +172,10 @@ impl Home {
     /// Whether it needs attention now.
     pub fn is_due(&self, now: Now) -> bool {
         let precaution = self.looked_at.is_none_or(|at| at + PRECAUTION_MS <= now.steady);
-        let written = self.status.as_ref().map(|status| &status.notify_error);
+        let written = self
+            .status
+            .as_ref()
+            .and_then(|homes| Some(&homes.first()?.notify_error));
         let is_news = written.is_some_and(|written| *written != self.notify_error());
         precaution || is_news || self.wait(now).is_some_and(|wait| wait <= 0)
     }
@@ -261,6 +269,8 @@ impl Home {
         let snapshot = self.look(id, shared);
         if self.beside().is_some() && snapshot.owner.is_none() && snapshot.unreadable.is_none() {
             self.had_token = false;
+            let namespace = self.beside().unwrap_or_default();
+            shared.is_news |= shared.beside.remove(namespace).is_some();
             return;
         }
         if !shared.rules.once && self.is_being_removed(&snapshot, begun) {

@@ -16,7 +16,7 @@ use crate::time;
 use crate::token::lifetime::DEFAULT_FRACTION;
 use crate::token::record;
 use crate::token::token_command::TokenCommand;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -212,6 +212,8 @@ impl Watcher {
             homes_served: places.len(),
             push: options.push,
             seed,
+            beside: BTreeMap::new(),
+            is_news: false,
         };
         let mut watcher = Self {
             homes: places
@@ -318,6 +320,11 @@ impl Watcher {
                 home.attend(id, &mut self.shared);
             }
             self.manager.as_mut().and_then(ServiceManager::ping);
+        }
+        if std::mem::take(&mut self.shared.is_news) {
+            let now = self.shared.clock.now();
+            let tells = self.homes.iter_mut().filter(|home| home.beside().is_none());
+            tells.for_each(|home| home.touched(now));
         }
     }
 

@@ -9,7 +9,8 @@ use crate::process::Process;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-const MAX_BYTES: u64 = 64 * 1024;
+/// Room for a broker that keeps a thousand logins.
+const MAX_BYTES: u64 = 1024 * 1024;
 
 /// The watcher of a home, as it last wrote down. Times are RFC 3339 in UTC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +34,7 @@ pub struct WatchStatus {
     /// Whether it takes approvals back when their time is over; one of version 0.1.0 does not.
     #[serde(default)]
     pub takes_back: bool,
-    /// This home; a list, so that one shape fits any number.
+    /// This home, and in a broker's folder each login beside the one that it speaks for.
     pub homes: Vec<HomeStatus>,
 }
 

@@ -518,6 +518,39 @@ fn a_config_that_a_login_made_goes_and_what_a_person_wrote_stays() {
     }
 }
 
+/// A login beside the one that the folder speaks for is renewed: it says so, and a longer time is no more than that.
+#[test]
+fn a_login_beside_it_is_told_of_as_renewed() {
+    let house = House::new();
+    house.env.write("state/.sigilum/jwt-secret", "the-secret");
+    let run = |words: &str| {
+        let run = house.env.run(words.split(' ')).args(["--namespace", "bob"]);
+        run.args(["--openclaw-home".as_ref(), house.state().as_os_str()])
+    };
+    let api = house.api.url();
+    run("auth login --mode oss-local --print-token false --write-openclaw false --ttl-seconds 3600")
+        .args(["--api-url", &api])
+        .expect(0);
+    let _broker = house.broker(&[]);
+    let renewal = || {
+        let status: Value = serde_json::from_str(&run("auth status --json").expect(0).stdout).unwrap();
+        let homes = status["watch"]["homes"].as_array().cloned().unwrap_or_default();
+        let bobs = homes.into_iter().find(|home| home["namespace"] == "bob");
+        bobs.map(|home| (home["renewed_by"].clone(), home["next_due_at"].is_string()))
+    };
+    wait_for("its status", || renewal() == Some((json!("secret"), true)));
+    let id = "claim-of-bobs-own";
+    house.api.add_claim("bob", json!({"service": "mail", "claim_id": id}));
+    run(&format!("authz approve {id} --yes --for 3h")).expect(0);
+    // One that is gone is told of no more.
+    run("authz revoke claim-of-bobs-own --yes").expect(0);
+    run("auth logout").expect(0);
+    let file = house.state().join(".sigilum/watch-status.json");
+    wait_for("it is gone", || {
+        !std::fs::read_to_string(&file).unwrap().contains("bob")
+    });
+}
+
 #[test]
 fn its_user_logs_in_beside_it_and_it_renews_what_it_has() {
     let house = House::new();

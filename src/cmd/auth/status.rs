@@ -170,8 +170,8 @@ pub fn watch_text(watch: Option<&WatchStatus>, token: Option<&TokenStatus>) -> S
     if let Some(hook) = token.and_then(|token| token.watched.as_deref()) {
         return format!("process {} runs for {hook} alone{nothing_renews}", watch.pid);
     }
-    let is_tokens = |home: &&HomeStatus| token.is_none_or(|token| home.is_of(&token.namespace));
-    let homes = watch.homes.iter().filter(is_tokens).map(|home| {
+    let is_tokens = |(at, home): &(usize, &HomeStatus)| token.map_or(*at == 0, |token| home.is_of(&token.namespace));
+    let homes = watch.homes.iter().enumerate().filter(is_tokens).map(|(_, home)| {
         let due = match (&home.next_due_at, &home.expires_at) {
             (Some(due), _) => format!(", next renewal {due}"),
             (None, Some(_)) => ", nothing renews this token".to_owned(),

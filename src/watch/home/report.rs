@@ -12,9 +12,10 @@ use crate::watch::renewal::{self, Renewal};
 use crate::watch::status::{self, HomeStatus, WatchStatus};
 
 impl Home {
-    /// Writes the watcher's status file, where something changed; not into a home that is not as it was `before`.
-    pub(super) fn write_status(&mut self, snapshot: &Snapshot, shared: &Shared, before: &Inventory) {
-        if self.watcher_lock.is_none() {
+    /// Writes the watcher's status file, where something changed; not into a home that is not as it was `before`. Of a
+    /// login beside it the home tells.
+    pub(super) fn write_status(&mut self, snapshot: &Snapshot, shared: &mut Shared, before: &Inventory) {
+        if self.watcher_lock.is_none() && self.beside().is_none() {
             return;
         }
         let owner = snapshot.owner.as_ref();
@@ -31,7 +32,13 @@ impl Home {
             last_error: self.memory.trouble().map(str::to_owned),
             notify_error: self.notify_error(),
         };
-        if self.status.as_ref() == Some(&home) {
+        if let Some(namespace) = self.beside() {
+            let known = shared.beside.insert(namespace.to_owned(), home.clone());
+            shared.is_news |= known.as_ref() != Some(&home);
+            return;
+        }
+        let homes: Vec<HomeStatus> = std::iter::once(home).chain(shared.beside.values().cloned()).collect();
+        if self.status.as_ref() == Some(&homes) {
             return;
         }
         let me = Process::me();
@@ -44,10 +51,10 @@ impl Home {
             updated_at: time::rfc3339(shared.clock.now().wall.div_euclid(1000)),
             homes_served: shared.homes_served,
             takes_back: true,
-            homes: vec![home.clone()],
+            homes: homes.clone(),
         };
         match status::write(&self.place, &status, before) {
-            Ok(is_there) => self.status = is_there.then_some(home),
+            Ok(is_there) => self.status = is_there.then_some(homes),
             // The disk is full, for example: what matters has failed before, and is told.
             Err(error) => tracing::debug!(home = %self.place.home.display(), "{}", one_line(error)),
         }
