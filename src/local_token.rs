@@ -187,6 +187,12 @@ impl LocalApi {
         !is_ready().unwrap_or(false)
     }
 
+    /// The e-mail of an owner whom the database has already, as far as it can be read.
+    pub fn known_email(&self, namespace: &str) -> Option<String> {
+        let owner = LocalDb::open_read_only(&self.database).ok()?.owner(namespace).ok()??;
+        Some(owner.email)
+    }
+
     /// Brings the database up, creates or finds the owner, and signs a token that lives `ttl` seconds from `now`.
     ///
     /// # Errors

@@ -739,6 +739,15 @@ fn a_remembered_login_needs_no_options_again() {
     assert_eq!(record["api_url"], "http://127.0.0.1:9999");
     assert_eq!(record["email"], "alice@example.org");
     assert_eq!(says(&stored_token(&env)).email.as_deref(), Some("alice@example.org"));
+    // Whom the database has is found, not changed: that is said, and the record says what the token does.
+    let told =
+        "note: the owner of alice is in the database with the e-mail alice@example.org, and keeps it: --email changes";
+    let output = env.run(local(&["--email", "other@example.org"])).expect(0);
+    assert_eq!(output.stderr.matches(told).count(), 1, "{}", output.stderr);
+    assert_eq!(json(env.sigilum("owner-alice.json"))["email"], "alice@example.org");
+    assert_eq!(says(&stored_token(&env)).email.as_deref(), Some("alice@example.org"));
+    let output = env.run(local(&["--email", "alice@example.org"])).expect(0);
+    assert!(!output.stderr.contains("keeps it"), "{}", output.stderr);
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::mode::Mode;
 use crate::openclaw::config;
 use crate::openclaw::entry::{Enable, Entry};
 use crate::origin::Origin;
-use crate::settings::{self, Owner};
+use crate::settings::{self, Owner, Sourced};
 use crate::sigilum::http;
 use crate::time;
 use crate::token::claims;
@@ -150,7 +150,23 @@ fn new_token(
     owner::agree_on_checkout(owner, place)?;
     let api = LocalApi::find(owner, place)?;
     let secret = api.secret_or_new(env)?;
+    keep_the_email(owner, &api);
     Ok(NewToken::Signed(api, secret))
+}
+
+/// An owner who is in the database keeps their e-mail: the token has it, and so has the record.
+fn keep_the_email(owner: &mut Owner, api: &LocalApi) {
+    let Some(kept) = api.known_email(&owner.namespace.value) else {
+        return;
+    };
+    let Sourced { value, origin } = &mut owner.email;
+    if matches!(origin, Origin::Flag(_) | Origin::Env(_)) && *value != kept {
+        output::note(format_args!(
+            "the owner of {} is in the database with the e-mail {kept}, and keeps it: {origin} changes nothing",
+            owner.namespace.value
+        ));
+    }
+    *value = kept;
 }
 
 fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) -> Result<Login> {
