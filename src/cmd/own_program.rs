@@ -26,11 +26,22 @@ pub fn lasting(place: &OpenClawHome) -> Result<PathBuf> {
 /// Sees to it that a program which is recorded as the home's copy is there, where this one goes away: the copy is made,
 /// or an older one replaced. Says what a person should know.
 pub fn keep(recorded: &Path, place: &OpenClawHome, lock: &OwnLock) -> Result<Option<String>> {
-    let own = path()?;
-    if program_copy::is_copy(recorded, place) && !program_copy::stays(&own, place) {
-        return program_copy::copy(&own, place, lock, false);
+    match is_to_copy(recorded, place) {
+        true => program_copy::copy(&path()?, place, lock, false),
+        false => Ok(None),
     }
-    Ok(None)
+}
+
+/// The files that [`keep`] would write.
+pub fn would_keep(recorded: &Path, place: &OpenClawHome) -> Result<Vec<PathBuf>> {
+    match is_to_copy(recorded, place) {
+        true => program_copy::would_write(&path()?, place),
+        false => Ok(Vec::new()),
+    }
+}
+
+fn is_to_copy(recorded: &Path, place: &OpenClawHome) -> bool {
+    program_copy::is_copy(recorded, place) && path().is_ok_and(|own| !program_copy::stays(&own, place))
 }
 
 /// Has a plugin's program replace an older copy, so that what runs without the plugin is no older than it. Says what a

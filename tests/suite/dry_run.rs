@@ -89,6 +89,12 @@ fn cases() -> Vec<Case> {
             ..CASE
         },
         Case {
+            name: "a secret that nobody keeps",
+            env: &[("JWT_SECRET", "0123456789abcdef0123456789abcdef")],
+            says: "Renewal:       none: nobody keeps the secret (from JWT_SECRET), so nothing would renew this token",
+            ..CASE
+        },
+        Case {
             name: "switched on",
             flags: ON,
             says: BOTH,

@@ -98,7 +98,12 @@ fn what_runs_from_a_place_that_goes_away_is_copied_and_the_copy_recorded() {
 fn a_login_from_there_makes_the_copy_and_a_purge_takes_it_away() {
     let env = TestEnv::new();
     let program = in_a_plugin(&env);
+    let plan = env.login_by(&program).args(["--dry-run"]).expect(0).stdout;
+    let told = |file: &Path| plan.contains(&format!("Program:       would make {}\n", file.display()));
+    assert!(told(&copy_of(&env)) && told(&env.sigilum("installed.json")), "{plan}");
     env.login_by(&program).expect(0);
+    let again = env.login_by(&program).args(["--dry-run"]).expect(0).stdout;
+    assert!(!again.contains("Program:"), "{again}");
     assert_eq!(
         json(&env.sigilum("hook.json"))["binary"].as_str().unwrap(),
         copy_of(&env).to_str().unwrap()

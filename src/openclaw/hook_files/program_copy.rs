@@ -3,11 +3,11 @@
 //! the copy is recorded.
 
 use super::folders::refuse_link;
-use super::manifest::{Installed, ProgramCopy, hash};
+use super::manifest::{Installed, ProgramCopy, hash, list_file};
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, Folder, OwnLock};
 use crate::home::OpenClawHome;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 /// No build of ours comes near this.
@@ -57,23 +57,38 @@ pub fn copy(program: &Path, place: &OpenClawHome, lock: &OwnLock, anyway: bool) 
     refuse_link(&dir, IS_LINK)?;
     let bytes = read(program)?;
     let mut installed = Installed::read(place)?;
-    if let Some(known) = installed
-        .program
-        .as_ref()
-        .filter(|known| !anyway && is_newer(&known.version, VERSION))
-    {
-        let there = fs::read_private(&file, MAX_BYTES).ok().flatten();
-        if there.is_some_and(|bytes| hash(&bytes) == known.sha256) {
-            return Ok(Some(format!(
-                "the copy of the program is of version {}, newer than this one, and stays: {}",
-                known.version,
-                file.display()
-            )));
-        }
+    if let Some(known) = newer(&installed, place).filter(|_| !anyway) {
+        return Ok(Some(format!(
+            "the copy of the program is of version {}, newer than this one, and stays: {}",
+            known.version,
+            file.display()
+        )));
     }
     fs::create_private_dir(&dir)?;
     let written = write(&bytes, &mut installed, place, lock)?;
     Ok(written.then(|| format!("the program was copied to where it stays: {}", file.display())))
+}
+
+/// A copy of a newer version, as it was written.
+fn newer<'a>(installed: &'a Installed, place: &OpenClawHome) -> Option<&'a ProgramCopy> {
+    let known = installed.program.as_ref()?;
+    let is_there = || hash_of_copy(place).as_ref() == Some(&known.sha256);
+    (is_newer(&known.version, VERSION) && is_there()).then_some(known)
+}
+
+fn hash_of_copy(place: &OpenClawHome) -> Option<String> {
+    let bytes = fs::read_private(&place.program_copy(), MAX_BYTES).ok()??;
+    Some(hash(&bytes))
+}
+
+/// The files that [`copy`] would write, unless it is asked for one `anyway`.
+pub fn would_write(program: &Path, place: &OpenClawHome) -> Result<Vec<PathBuf>> {
+    let installed = Installed::read(place)?;
+    let is_there = hash_of_copy(place) == Some(hash(&read(program)?));
+    Ok(match is_there || newer(&installed, place).is_some() {
+        true => Vec::new(),
+        false => vec![place.program_copy(), list_file(place)],
+    })
 }
 
 /// Replaces the copy in a home by a program of this version, without being asked: only one that our record names, that is

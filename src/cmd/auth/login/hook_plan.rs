@@ -9,6 +9,7 @@ use crate::fs::OwnLock;
 use crate::home::OpenClawHome;
 use crate::hook_record;
 use crate::openclaw::entry::{Enable, Entry};
+use std::path::PathBuf;
 
 /// The plan of one login. Nothing is written before [`HookPlan::write`].
 pub(super) struct HookPlan {
@@ -113,6 +114,12 @@ impl HookPlan {
         choice.record.token_in_config = settled.token_in_config;
         choice.note_binary(place);
         Ok(Some(choice))
+    }
+
+    /// What the login would write beside the hook's record: the copy of a program that goes away.
+    pub fn program(&self, place: &OpenClawHome) -> Result<Vec<PathBuf>> {
+        let binary = self.record(place)?.and_then(|choice| choice.record.binary);
+        binary.map_or_else(|| Ok(Vec::new()), |binary| own_program::would_keep(&binary, place))
     }
 
     /// The text of the hook's record after the login; `None` where it is not written.

@@ -83,6 +83,9 @@ impl Login {
         }
         let record = place.record_file(&self.owner.namespace.value);
         planned.holding("Record", &record, &record::text(&record, self.record())?);
+        for file in self.hook.program(place)? {
+            planned.file("Program", &file, true);
+        }
         if let Some(text) = self.hook.text(place)? {
             planned.holding("Hook's record", &place.hook_record_file(), &text);
         }
@@ -110,6 +113,15 @@ impl Login {
                     planned.file("Secret", &api.secret_file, true);
                 }
                 planned.file("Database", &api.database, api.changes_database(&self.owner));
+                if !api.keeps(secret) {
+                    let origin = &secret.origin;
+                    planned.line(
+                        "Renewal",
+                        format_args!(
+                            "none: nobody keeps the secret (from {origin}), so nothing would renew this token"
+                        ),
+                    );
+                }
             }
         }
     }
