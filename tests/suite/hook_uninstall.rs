@@ -353,6 +353,8 @@ fn a_purge_beside_a_broken_config_takes_the_secrets_away() {
         r#"{"plugins": {"load": "x"}}"#,
         r#"{"plugins": {"load": {"paths": "x"}}}"#,
         r#"{"plugins": {"entries": []}}"#,
+        r#"{"hooks": {"internal": {"entries": {"sigilum-authz-notify": {"enabled": "yes"}}}}}"#,
+        r#"{"hooks": {"internal": {"entries": {"sigilum-authz-notify": {"env": {"SIGILUM_OWNER_TOKEN": 1}}}}}}"#,
     ] {
         takes_the_secrets_away_beside(broken);
     }

@@ -58,7 +58,8 @@ impl Secrets {
         }
         let stored = |path: &PathBuf| store::read(path).ok().flatten();
         found.tokens = found.token_files.iter().filter_map(stored).collect();
-        found.in_entry = found.add_config(place)? || was_installed;
+        // An entry with wrong shapes hides its token, and keeps no other one.
+        found.in_entry = found.add_config(place).unwrap_or_default() || was_installed;
         Ok(found)
     }
 
