@@ -303,6 +303,48 @@ fn purge_leaves_what_serves_others_and_what_is_no_unit_of_ours() {
     }
 }
 
+/// The other homes are renewed by it.
+#[test]
+fn purge_leaves_the_program_of_a_service_for_other_homes() {
+    let manager = Manager::new("nothing");
+    let env = &manager.env;
+    let other = env.home().join("other");
+    fs::create_dir(&other).unwrap();
+    env.login().expect(0);
+    env.run(["hook", "install", "--copy-binary"]).expect(0);
+    let copy = env.sigilum("bin/sigilum-authz-notify");
+    let homes = [
+        "--openclaw-home".into(),
+        env.openclaw(),
+        "--openclaw-home".into(),
+        other,
+    ];
+    env.run_program(&copy, ["watch", "--install-unit"])
+        .args(homes)
+        .env("PATH", &manager.path)
+        .expect(0);
+    let unit = fs::read_to_string(unit_of(env)).unwrap();
+    assert!(unit.contains(copy.to_str().unwrap()), "{unit}");
+    let output = manager.run("hook uninstall --purge").expect(0);
+    let stays = format!(
+        "  {} stays, as a service runs it: {}\n",
+        copy.display(),
+        unit_of(env).display()
+    );
+    assert!(output.stdout.contains(&stays), "{output:#?}");
+    assert!(!output.stdout.contains("next: "), "{output:#?}");
+    let left: Vec<_> = fs::read_dir(env.sigilum(""))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    assert_eq!(left, [copy.parent().unwrap()]);
+    assert!(copy.is_file());
+    // With the service the program goes.
+    manager.run("watch --remove-unit").expect(0);
+    manager.run("hook uninstall --purge").expect(0);
+    assert!(!env.sigilum("").exists());
+}
+
 /// One unit serves all homes: a second one joins it, and takes it from nobody.
 #[test]
 fn a_unit_that_serves_another_home_is_not_replaced() {

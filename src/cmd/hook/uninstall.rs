@@ -121,10 +121,10 @@ fn take_files_away(kind: Kind, force: bool, place: &OpenClawHome, lock: &OwnLock
     Ok(anything)
 }
 
-/// Removes the home's copy of the program, unless the home stays and a service runs it; says whether there was one.
-fn take_copy_away(purge: bool, place: &OpenClawHome, env: &Env, lock: &OwnLock, out: &mut dyn Write) -> Result<bool> {
+/// Removes the home's copy of the program, unless a service runs it; says whether there was one.
+fn take_copy_away(place: &OpenClawHome, env: &Env, lock: &OwnLock, out: &mut dyn Write) -> Result<bool> {
     let copy = place.program_copy();
-    if let Some(unit) = unit::of_copy(place, env).filter(|_| !purge && copy.exists()) {
+    if let Some(unit) = unit::of_copy(place, env).filter(|_| copy.exists()) {
         write_line(
             out,
             format_args!("  {} stays, as a service runs it: {}", copy.display(), unit.display()),
@@ -280,7 +280,7 @@ impl<'a> Removal<'a> {
         for kind in Kind::ALL {
             nothing &= !did(take_files_away(kind, args.force, place, lock, out))?;
         }
-        nothing &= !did(take_copy_away(args.purge, place, env, lock, out))?;
+        nothing &= !did(take_copy_away(place, env, lock, out))?;
         if let Some(plugin) = &self.openclaws_plugin {
             tell_of_openclaws(plugin, called, out)?;
         } else if nothing {

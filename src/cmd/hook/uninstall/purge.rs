@@ -152,6 +152,8 @@ pub(super) fn remove(place: &OpenClawHome, secrets: &Secrets, failed: &mut Faile
     let is_kept = |name: &str| match name {
         "lock" | "made-home" => true,
         "installed.json" => !failed.0.is_empty(),
+        // A service for other homes runs what is still in it.
+        "bin" => place.program_copy().exists(),
         _ => false,
     };
     names.retain(|name| !is_kept(name));
