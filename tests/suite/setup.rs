@@ -430,3 +430,27 @@ fn a_mistyped_token_is_asked_for_again() {
     terminal.end();
     assert_eq!(env.stored().as_ref(), Some(&token));
 }
+
+/// Whose token is stored, and whom the hook speaks for, need not be the same.
+#[test]
+fn whoever_is_named_is_whom_the_hook_speaks_for() {
+    let env = home();
+    let flags = |namespace| format!("--mode oss-local --namespace {namespace} --as plugin --unit false --yes");
+    for namespace in ["bob", "alice"] {
+        setup(&env, &flags(namespace)).expect(0);
+        assert_eq!(hook_record(&env)["namespace"], namespace);
+    }
+    let output = setup(&env, &flags("bob")).expect(0);
+    let install = "sigilum-authz-notify hook install --as plugin --namespace bob";
+    assert_eq!(steps(&output.stdout), [install, "sigilum-authz-notify doctor"]);
+    assert_eq!(hook_record(&env)["namespace"], "bob");
+
+    // As an answer too.
+    let mut terminal = setup(&env, "--mode oss-local --as plugin --unit false").on_terminal(true);
+    for answer in ["", "", "alice", "", "", "y", "y"] {
+        terminal.wait_for(": ");
+        terminal.types(&format!("{answer}\n"));
+    }
+    terminal.end();
+    assert_eq!(hook_record(&env)["namespace"], "alice");
+}

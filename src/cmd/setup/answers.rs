@@ -32,6 +32,8 @@ const WITHOUT_PLUGIN: &str = "2026.5.4";
 pub struct Answers {
     /// `None`: the token that is stored stays.
     pub login: Option<Login>,
+    /// Whom the hook is to speak for without a login, where it does not yet.
+    pub namespace: Option<String>,
     pub kind: Kind,
     /// Nobody said so, nothing is installed, and OpenClaw cannot be asked what it loads.
     pub kind_is_guess: bool,
@@ -94,8 +96,8 @@ impl Answers {
         if !asking.asks && broker.is_none() {
             collector.refuse_what_is_missing()?;
         }
-        let login = match &broker {
-            Some(_) => None,
+        let (login, namespace) = match &broker {
+            Some(_) => (None, args.owner.namespace.clone()),
             None => collector.login()?,
         };
         let installed = choice::installed(place)?;
@@ -113,6 +115,7 @@ impl Answers {
         let is_guess = args.kind.is_none() && installed.is_none() && openclaw.version.is_none();
         Ok(Self {
             login,
+            namespace: namespace.filter(|chosen| collector.record.namespace.as_ref() != Some(chosen)),
             kind,
             kind_is_guess: is_guess && kind == Kind::Hook,
             deciders,
@@ -186,7 +189,8 @@ impl Collector<'_> {
         self.args.owner.mode.or_else(|| Some(recorded()?.value))
     }
 
-    fn login(&self) -> Result<Option<Login>> {
+    /// The login that is to be made; or else whose stored token stays.
+    fn login(&self) -> Result<(Option<Login>, Option<String>)> {
         let mode = self.mode()?;
         let owner = self.owner(Some(mode), None);
         let api_url = self.api_url(mode, owner.as_ref())?;
@@ -229,10 +233,11 @@ impl Collector<'_> {
     }
 
     /// With a token of the hosted Sigilum: given, stored and still good, or asked for.
-    fn managed(&self, api_url: String, owner: Option<&Owner>) -> Result<Option<Login>> {
+    fn managed(&self, api_url: String, owner: Option<&Owner>) -> Result<(Option<Login>, Option<String>)> {
         let given = self.is_given();
-        if !given && self.keeps(owner, &api_url)? {
-            return Ok(None);
+        let kept = if given { None } else { self.keeps(owner, &api_url)? };
+        if kept.is_some() {
+            return Ok((None, kept));
         }
         let mut login = Login {
             mode: Mode::Managed,
@@ -244,7 +249,7 @@ impl Collector<'_> {
         if self.args.owner_token_stdin || !given {
             login.token = Some(self.token()?);
         }
-        Ok(Some(login))
+        Ok((Some(login), None))
     }
 
     /// The token that a person hands over; one that was mistyped is asked for again.
@@ -267,22 +272,23 @@ impl Collector<'_> {
         }
     }
 
-    /// Whether the stored token of the hosted Sigilum stays.
-    fn keeps(&self, owner: Option<&Owner>, api_url: &str) -> Result<bool> {
+    /// Whose stored token of the hosted Sigilum stays, where one does.
+    fn keeps(&self, owner: Option<&Owner>, api_url: &str) -> Result<Option<String>> {
         let Some((owner, expiry)) = owner.and_then(|owner| Some((owner, good_until(owner, api_url)?))) else {
-            return Ok(false);
+            return Ok(None);
         };
         let namespace = &owner.namespace.value;
-        self.asking.answer(&Question {
+        let keeps = self.asking.answer(&Question {
             text: &format!("Keep the stored owner token of {namespace}, which expires {expiry}?"),
             flag: "--owner-token-stdin",
             default: Some(spelled(true)),
             parse: &yes_or_no,
-        })
+        })?;
+        Ok(keeps.then(|| namespace.clone()))
     }
 
     /// With a token that is signed here.
-    fn local(&self, api_url: String, owner: Option<&Owner>) -> Result<Option<Login>> {
+    fn local(&self, api_url: String, owner: Option<&Owner>) -> Result<(Option<Login>, Option<String>)> {
         let source_home = self.checkout(owner)?;
         let namespace = self.namespace(owner)?;
         let known = self.owner(Some(Mode::OssLocal), Some(&namespace));
@@ -290,15 +296,16 @@ impl Collector<'_> {
         if let Some(owner) = known.as_ref().filter(|owner| same_checkout(owner))
             && good_until(owner, &api_url).is_some()
         {
-            return Ok(None);
+            return Ok((None, Some(namespace)));
         }
-        Ok(Some(Login {
+        let login = Login {
             mode: Mode::OssLocal,
             namespace: Some(namespace),
             api_url,
             source_home,
             token: None,
-        }))
+        };
+        Ok((Some(login), None))
     }
 
     /// The checkout that the local API runs from. One around the working directory is offered, where no agent writes.

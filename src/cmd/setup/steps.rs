@@ -147,6 +147,9 @@ fn install(answers: &Answers, args: &SetupArgs, place: &OpenClawHome) -> Result<
     if let Some(broker) = answers.broker.as_ref().filter(|broker| broker.uid.is_none()) {
         step.path("--broker", Some(&broker.socket))?;
     }
+    if let Some(namespace) = &answers.namespace {
+        step.flag("--namespace", namespace);
+    }
     if let Some(deciders) = &answers.deciders {
         step.flag("--deciders", deciders);
     }
