@@ -303,6 +303,37 @@ fn purge_leaves_what_serves_others_and_what_is_no_unit_of_ours() {
     }
 }
 
+#[test]
+fn setup_removes_no_service_of_other_homes() {
+    let manager = Manager::new("nothing");
+    let env = &manager.env;
+    let other = env.home().join("other");
+    fs::create_dir(&other).unwrap();
+    env.login().expect(0);
+    let install = |homes: &[&PathBuf]| {
+        let homes = homes
+            .iter()
+            .flat_map(|home| ["--openclaw-home".into(), home.as_os_str().to_owned()]);
+        manager.run("watch --install-unit").args(homes).expect(0);
+    };
+    let setup = || manager.run("setup --as hook --unit false --yes").output();
+    install(&[&env.openclaw(), &other]);
+    let output = setup();
+    let stays = format!(
+        "note: the service stays, as it is for other homes too: {}\n",
+        unit_of(env).display()
+    );
+    assert!(output.stderr.contains(&stays), "{output:#?}");
+    assert!(!output.stdout.contains("--remove-unit"), "{output:#?}");
+    assert!(unit_of(env).exists());
+    // One of this home alone goes.
+    manager.run("watch --remove-unit").expect(0);
+    install(&[&env.openclaw()]);
+    let output = setup();
+    assert!(output.stdout.contains("watch --remove-unit"), "{output:#?}");
+    assert!(!unit_of(env).exists());
+}
+
 /// The other homes are renewed by it.
 #[test]
 fn purge_leaves_the_program_of_a_service_for_other_homes() {

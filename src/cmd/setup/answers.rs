@@ -108,8 +108,7 @@ impl Answers {
         };
         let notify = collector.notify()?;
         let unit = match &broker {
-            Some(_) if unit::of_home(place, env).is_some() => Unit::Remove,
-            Some(_) => Unit::None,
+            Some(_) => collector.no_unit(),
             None => collector.unit(kind, login.as_ref())?,
         };
         let is_guess = args.kind.is_none() && installed.is_none() && openclaw.version.is_none();
@@ -442,11 +441,25 @@ impl Collector<'_> {
                 parse: &yes_or_no,
             })?,
         };
-        Ok(match (wanted, is_there) {
-            (true, _) => Unit::Install,
-            (false, true) => Unit::Remove,
-            (false, false) => Unit::None,
+        Ok(match wanted {
+            true => Unit::Install,
+            false => self.no_unit(),
         })
+    }
+
+    /// Where no service is wanted: one that serves other homes too stays.
+    fn no_unit(&self) -> Unit {
+        match unit::of_home(self.place, self.env) {
+            Some((_, true)) => Unit::Remove,
+            Some((unit, false)) => {
+                output::note(format_args!(
+                    "the service stays, as it is for other homes too: {}",
+                    unit.display()
+                ));
+                Unit::None
+            }
+            None => Unit::None,
+        }
     }
 }
 
