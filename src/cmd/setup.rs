@@ -54,7 +54,7 @@ pub fn run(args: &SetupArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
             write_line(out, format_args!("   {line}"))?;
         }
         if let Some(dry_run) = step.dry_run()? {
-            super::run(dry_run, env, out)?;
+            super::run(dry_run, env, out).map_err(|error| error.told(|next| step.told(next)))?;
         }
     }
     if !agreed(args, asks)? {
@@ -63,13 +63,15 @@ pub fn run(args: &SetupArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
     let mut code = ExitCode::Ok;
     for (number, step) in steps.iter().enumerate() {
         write_line(out, format_args!("\n$ {}", step.command()))?;
-        code = super::run(step.cli()?, &step.env(env), out).inspect_err(|_| match number {
-            0 => {}
-            1 => output::note("the first step is done; setup can be run again"),
-            _ => output::note(format_args!(
-                "the first {number} steps are done; setup can be run again"
-            )),
-        })?;
+        code = super::run(step.cli()?, &step.env(env), out)
+            .inspect_err(|_| match number {
+                0 => {}
+                1 => output::note("the first step is done; setup can be run again"),
+                _ => output::note(format_args!(
+                    "the first {number} steps are done; setup can be run again"
+                )),
+            })
+            .map_err(|error| error.told(|next| step.told(next)))?;
     }
     Ok(code)
 }

@@ -454,3 +454,29 @@ fn whoever_is_named_is_whom_the_hook_speaks_for() {
     terminal.end();
     assert_eq!(hook_record(&env)["namespace"], "alice");
 }
+
+/// What `setup` has no flag for is a flag of the step that failed.
+#[test]
+fn a_step_that_needs_force_is_told_as_its_own_command() {
+    let flags = "--mode oss-local --namespace alice --as hook --unit false --yes";
+    let install = "sigilum-authz-notify hook install --as hook --force";
+    let off = home();
+    off.write_config("{hooks: {internal: {enabled: false, entries: {a: {enabled: true}}}}}");
+    let changed = home();
+    setup(&changed, flags).output();
+    changed.write(".openclaw/hooks/sigilum-authz-notify/handler.js", "// mine\n");
+    for (env, code, next) in [
+        (off, 3, install.to_owned()),
+        (
+            changed,
+            1,
+            format!("look at them, then run the command again: {install}; the changed files are kept"),
+        ),
+    ] {
+        let output = setup(&env, flags).expect(code);
+        assert!(output.stderr.ends_with(&format!("\n  next: {next}\n")), "{output:#?}");
+        env.carry_out(&output).expect(0);
+        let again = setup(&env, flags).output();
+        assert!(again.stdout.contains("\n$ sigilum-authz-notify doctor\n"), "{again:#?}");
+    }
+}

@@ -60,6 +60,17 @@ impl Step {
         words.collect::<Vec<_>>().join(" ")
     }
 
+    /// A next step of its own for whoever typed `setup`, which has no `--force`.
+    pub fn told(&self, next: &str) -> String {
+        let forced = format!("{} --force", self.command());
+        next.replace(", add --force", &format!(": {forced}"))
+            .replace("add --force", &forced)
+            .replace(" with --force", &format!(": {forced}"))
+            .replace(" --force, ", " --force; ")
+            // A step before may have written something.
+            .replace("; nothing was written", "")
+    }
+
     /// The environment that it is run in.
     pub fn env(&self, env: &Env) -> Env {
         let config = self.config.clone().map(|path| (CONFIG, path.into_os_string()));
