@@ -537,6 +537,34 @@ fn purge_knows_every_file_of_ours() {
     assert!(!env.sigilum("").exists(), "{:?}", tree(&env.sigilum("")));
 }
 
+/// Nothing else says where the token is.
+#[test]
+fn an_uninstall_keeps_what_was_chosen_beside_a_broker() {
+    let env = TestEnv::new();
+    let chosen = json!({
+        "namespace": "alice",
+        "broker": {"socket": env.home().join("socket"), "uid": 4321},
+        "senders": ["irc:alice!~alice@host"],
+    });
+    env.write(".openclaw/.sigilum/hook.json", chosen.to_string());
+    let record = || serde_json::from_slice::<Value>(&std::fs::read(env.sigilum("hook.json")).unwrap()).unwrap();
+    env.run(["hook", "install"]).expect(0);
+    let installed = record();
+    let output = env.run(["hook", "uninstall"]).expect(0);
+    assert!(
+        output
+            .stdout
+            .contains("/hook.json stays, it names the broker; --purge removes it\n"),
+        "{}",
+        output.stdout
+    );
+    assert_eq!(record(), installed);
+    env.run(["hook", "install"]).expect(0);
+    assert_eq!(record(), installed);
+    env.run(["hook", "uninstall", "--purge"]).expect(0);
+    assert!(!env.sigilum("").exists());
+}
+
 #[test]
 fn purge_says_that_the_keys_of_services_stay() {
     let env = TestEnv::new();

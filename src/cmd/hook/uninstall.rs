@@ -13,6 +13,7 @@ use crate::env::Env;
 use crate::error::{Called, Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
+use crate::hook_record;
 use crate::openclaw::config::{self, Ask, EditOptions, EditOutcome};
 use crate::openclaw::entry;
 use crate::openclaw::hook_files::{self, Done, Kind, program_copy};
@@ -67,10 +68,7 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     }
     let mut failed = Failed::default();
     let did = removal.take_all_out(&others, secrets.in_entry, (env, &called), &mut failed, out)?;
-    // What was chosen for the hook of a login outlives it, as the login does.
-    if record::written_last(&place.sigilum_dir())?.is_none() {
-        fs::remove(&place.hook_record_file())?;
-    }
+    forget_choices(args.purge, &place, out)?;
     resident::clear(&place);
     if args.purge {
         context::warn_of_timed_approvals(&place, None);
@@ -84,6 +82,22 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
         tell_of_restart(restart.as_deref(), &called, out)?;
     }
     Ok(ExitCode::Ok)
+}
+
+/// What was chosen for the hook of a login outlives it, as the login does; with a broker, what only the record says.
+fn forget_choices(purge: bool, place: &OpenClawHome, out: &mut dyn Write) -> Result<()> {
+    if record::written_last(&place.sigilum_dir())?.is_some() {
+        return Ok(());
+    }
+    let file = place.hook_record_file();
+    let chosen = hook_record::read(&file).ok().flatten().filter(|_| !purge);
+    match chosen.and_then(|chosen| chosen.broker) {
+        Some(_) => write_line(
+            out,
+            format_args!("  {} stays, it names the broker; --purge removes it", file.display()),
+        ),
+        None => fs::remove(&file).map(drop),
+    }
 }
 
 /// What a gateway that runs needs before it lets go of what is taken away here.
