@@ -473,7 +473,7 @@ fn a_dry_run_prints_the_patch_and_writes_nothing() {
             env.sigilum("owner-alice.json").display()
         ),
         format!("openclaw.json: would make {}", env.config().display()),
-        "enabled: false, as a login leaves it; to switch it on: sigilum-authz-notify hook install".to_owned(),
+        "the hook is off and holds no token; to switch it on: sigilum-authz-notify hook install".to_owned(),
     ] {
         assert!(plan.contains(&part), "{part}\n{plan}");
     }

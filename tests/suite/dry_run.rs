@@ -85,7 +85,13 @@ fn cases() -> Vec<Case> {
     vec![
         Case {
             name: "plain",
-            says: "enabled: false, as a login leaves it",
+            says: "the hook is off and holds no token; to switch it on: sigilum-authz-notify hook install",
+            ..CASE
+        },
+        Case {
+            name: "beside the plugin",
+            set_up: |env| drop(env.run(["hook", "install", "--as", "plugin"]).expect(0)),
+            says: "the plugin is on, and reads the token's file",
             ..CASE
         },
         Case {

@@ -446,7 +446,7 @@ fn dry_run(login: &Login, args: &LoginArgs, place: &OpenClawHome, out: &mut dyn 
         }
     }
     if !args.json {
-        output::write_lines(out, &login.planned(edited.as_ref(), place)?)?;
+        output::write_lines(out, &login.planned(args, edited.as_ref(), place)?)?;
         return Ok(ExitCode::Ok);
     }
     match (&edited, &login.config_skipped) {

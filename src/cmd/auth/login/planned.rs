@@ -1,6 +1,7 @@
 //! What a dry run says: each file and folder that the login would make or change, and those that would stay.
 
-use super::{Login, NewToken, stored};
+use super::{Login, NewToken, report, stored};
+use crate::cli::LoginArgs;
 use crate::cmd::hook_entry::EntryDone;
 use crate::error::Result;
 use crate::fs;
@@ -67,7 +68,12 @@ impl Login {
     }
 
     /// What a dry run says; `edited` is what became of a try to edit openclaw.json.
-    pub(super) fn planned(&self, edited: Option<&EntryDone>, place: &OpenClawHome) -> Result<Vec<String>> {
+    pub(super) fn planned(
+        &self,
+        args: &LoginArgs,
+        edited: Option<&EntryDone>,
+        place: &OpenClawHome,
+    ) -> Result<Vec<String>> {
         let mut planned = Planned {
             lines: Vec::new(),
             folders: BTreeSet::new(),
@@ -92,7 +98,7 @@ impl Login {
         if let Some(text) = self.hook.would_speak(&self.owner.namespace.value) {
             planned.line("Hook", text);
         }
-        self.plan_config(&mut planned, edited, place);
+        self.plan_config(&mut planned, edited, (args, place));
         let title = "Nothing is written. A login".to_owned();
         let folder = |folder: &Path| format!("{:<15}would make {}", "Folder:", folder.display());
         let folders: Vec<String> = planned.new_folders().into_iter().map(folder).collect();
@@ -126,7 +132,12 @@ impl Login {
         }
     }
 
-    fn plan_config(&self, planned: &mut Planned, edited: Option<&EntryDone>, place: &OpenClawHome) {
+    fn plan_config(
+        &self,
+        planned: &mut Planned,
+        edited: Option<&EntryDone>,
+        (args, place): (&LoginArgs, &OpenClawHome),
+    ) {
         const CONFIG: &str = "openclaw.json";
         let Some(done) = edited else {
             let reason = self.config_skipped.as_deref().unwrap_or_default();
@@ -151,9 +162,9 @@ impl Login {
         planned.line(
             "",
             match (done.hook_is_off, done.holds_token) {
-                (true, _) => "enabled: false, as a login leaves it; to switch it on: sigilum-authz-notify hook install",
-                (false, true) => "the token would stand in the token file and in openclaw.json",
-                (false, false) => "the token would stand in the token file alone",
+                (true, _) => report::hook_is_off(args, place),
+                (false, true) => "the token would stand in the token file and in openclaw.json".to_owned(),
+                (false, false) => "the token would stand in the token file alone".to_owned(),
             },
         );
     }

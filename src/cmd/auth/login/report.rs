@@ -102,7 +102,7 @@ fn signed_by(login: &Login) -> Vec<String> {
 }
 
 /// What a switched-off entry means: the plugin needs none.
-fn hook_is_off(args: &LoginArgs, place: &OpenClawHome) -> String {
+pub(super) fn hook_is_off(args: &LoginArgs, place: &OpenClawHome) -> String {
     let switch_on = |what, install| {
         let flags = context::place_flags(&args.place);
         format!("the {what}; to switch it on: sigilum-authz-notify {install}{flags}")
