@@ -109,6 +109,12 @@ fn status_knows_it_and_an_install_makes_no_second_copy() {
         );
         assert_eq!(std::fs::read(env.config()).unwrap(), before, "{age:?}");
         assert!(!env.sigilum("plugin").exists() && !env.sigilum("installed.json").exists());
+        let plan = env
+            .run(["setup", "--as", "plugin", "--unit", "false", "--yes"])
+            .output()
+            .stdout;
+        let folder = format!("writes {}\n", env.sigilum("plugin").display());
+        assert!(!plan.contains(&folder), "{plan}");
         let record: Value = serde_json::from_slice(&std::fs::read(env.sigilum("hook.json")).unwrap()).unwrap();
         assert_eq!(record["deciders"], json!(["matrix:@alice:localhost"]));
     }

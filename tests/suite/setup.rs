@@ -480,3 +480,16 @@ fn a_step_that_needs_force_is_told_as_its_own_command() {
         assert!(again.stdout.contains("\n$ sigilum-authz-notify doctor\n"), "{again:#?}");
     }
 }
+
+#[test]
+fn the_plan_names_no_config_that_is_not_written() {
+    for mode in ["0", "1"] {
+        let env = home();
+        let flags = "--mode oss-local --namespace alice --as hook --unit false --yes";
+        let shown = setup(&env, flags).env("OPENCLAW_NIX_MODE", mode).output().stdout;
+        let plan = shown.split("\n$ ").next().unwrap();
+        let writes = |path: &Path| plan.contains(&format!("writes {}\n", path.display()));
+        assert!(writes(&env.sigilum("hook.json")), "{plan}");
+        assert_eq!(writes(&env.config()), mode == "0", "{plan}");
+    }
+}

@@ -9,6 +9,7 @@ use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::{self, OpenClawHome};
 use crate::mode::Mode;
+use crate::openclaw::hook_files;
 use crate::settings;
 use secrecy::SecretString;
 use std::path::{Path, PathBuf};
@@ -168,8 +169,10 @@ fn install(answers: &Answers, args: &SetupArgs, place: &OpenClawHome) -> Result<
         step.flag("--notify", target);
     }
     of_place(&mut step, args)?;
-    let writes = [kind.dir(place), place.hook_record_file(), place.config.clone()];
-    step.writes = writes.iter().map(|path| format!("writes {}", path.display())).collect();
+    let folder = (!hook_files::look(place, kind)?.by_openclaw).then(|| kind.dir(place));
+    let config = place.read_only.is_none().then(|| place.config.clone());
+    let writes = [folder, Some(place.hook_record_file()), config].into_iter().flatten();
+    step.writes = writes.map(|path| format!("writes {}", path.display())).collect();
     if answers.kind_is_guess {
         let why = "OpenClaw's version is not known, so it is the hook, which every version loads; for the plugin: --as plugin";
         step.writes.insert(0, why.to_owned());
