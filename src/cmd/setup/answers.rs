@@ -1,5 +1,7 @@
 //! What `setup` has to know: from a flag, from a person, or as it is already.
 
+mod service;
+
 use super::question::{Asking, NONE, Question, TRIES, spelled, yes_or_no};
 use crate::cli::SetupArgs;
 use crate::cmd::broker::remote::Remote;
@@ -9,7 +11,6 @@ use crate::cmd::doctor::openclaw::OpenClaw;
 use crate::cmd::hook::install_choices;
 use crate::cmd::output;
 use crate::cmd::secret;
-use crate::cmd::watch::unit;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::home::{self, OpenClawHome};
@@ -417,49 +418,6 @@ impl Collector<'_> {
             },
         })?;
         Ok((answer != recorded.unwrap_or_default()).then_some(answer))
-    }
-
-    fn unit(&self, kind: Kind, login: Option<&Login>) -> Result<Unit> {
-        let is_there = unit::of_home(self.place, self.env).is_some();
-        let mode = login.map(|login| login.mode).or_else(|| self.known_mode());
-        let renews = mode != Some(Mode::Managed) || self.args.token_command.is_some();
-        // The plugin's own program renews while the OpenClaw gateway runs.
-        let default = is_there || (renews && kind == Kind::Hook && unit::has_manager(self.env));
-        let text = match renews {
-            true => "Renew tokens by a service of yours, whether OpenClaw runs or not?",
-            false => {
-                "Run a service of yours, which without --token-command renews no token of the hosted Sigilum, and only \
-                 warns before one ends?"
-            }
-        };
-        let wanted = match self.args.unit {
-            Some(wanted) => wanted,
-            None => self.asking.answer(&Question {
-                text,
-                flag: "--unit true, or --unit false",
-                default: Some(spelled(default)),
-                parse: &yes_or_no,
-            })?,
-        };
-        Ok(match wanted {
-            true => Unit::Install,
-            false => self.no_unit(),
-        })
-    }
-
-    /// Where no service is wanted: one that serves other homes too stays.
-    fn no_unit(&self) -> Unit {
-        match unit::of_home(self.place, self.env) {
-            Some((_, true)) => Unit::Remove,
-            Some((unit, false)) => {
-                output::note(format_args!(
-                    "the service stays, as it is for other homes too: {}",
-                    unit.display()
-                ));
-                Unit::None
-            }
-            None => Unit::None,
-        }
     }
 }
 

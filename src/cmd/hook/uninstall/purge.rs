@@ -181,15 +181,7 @@ pub(super) fn remove(place: &OpenClawHome, secrets: &Secrets, failed: &mut Faile
         }
     }
     elsewhere.iter().for_each(output::warn);
-    for path in left {
-        let (shown, name) = (path.display(), path.file_name().unwrap_or_default().to_string_lossy());
-        let has_our_name = is_ours(name.trim_end_matches(".aside")) || FOLDERS.contains(&&*name);
-        let what = match has_our_name {
-            true => format!("is left\n  next: look at it, then remove it: {}", fs::removal(&path)),
-            false => "is not ours to remove".to_owned(),
-        };
-        write_line(out, format_args!("  {shown} {what}"))?;
-    }
+    tell_of_left(&left, out)?;
     let keys = Workspace::in_folder(&place.home);
     if keys.holds_secrets() {
         let note = "the keys of services stay, as agents and the Sigilum gateway use them";
@@ -199,6 +191,20 @@ pub(super) fn remove(place: &OpenClawHome, secrets: &Secrets, failed: &mut Faile
         ));
     }
     context::tell_of_copies(place, &secrets.config_files, &secrets.tokens, out)
+}
+
+/// Tells of what lies among our files and stays.
+fn tell_of_left(left: &[PathBuf], out: &mut dyn Write) -> Result<()> {
+    for path in left {
+        let (shown, name) = (path.display(), path.file_name().unwrap_or_default().to_string_lossy());
+        let has_our_name = is_ours(name.trim_end_matches(".aside")) || FOLDERS.contains(&&*name);
+        let what = match has_our_name {
+            true => format!("is left\n  next: look at it, then remove it: {}", fs::removal(path)),
+            false => "is not ours to remove".to_owned(),
+        };
+        write_line(out, format_args!("  {shown} {what}"))?;
+    }
+    Ok(())
 }
 
 /// Removes the tokens, secrets and records beside a config that cannot be edited.
