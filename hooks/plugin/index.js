@@ -31,7 +31,7 @@ export default definePluginEntry({
       start({ stateDir, logger, serviceHealth }) {
         const health = new Health(serviceHealth);
         const launch = () => pluginCommand(root, stateDir);
-        endChecks = checkHealth(health, launch);
+        endChecks = checkHealth(health, () => personsCommand(root, stateDir));
         const resident = new Resident({
           command() {
             const { program, flags } = launch();

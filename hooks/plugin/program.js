@@ -1,8 +1,8 @@
 // Which program the plugin starts, and how it is checked.
 import { spawn } from "node:child_process";
 import { lstatSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
-import { NAME, command, environment, homeOf, isTrusted, missing, record } from "./handler.js";
+import { basename, dirname, join, resolve } from "node:path";
+import { NAME, command, environment, homeOf, isTrusted, missing, trusted } from "./handler.js";
 
 const INSTALL = "hook install --as plugin";
 const PLATFORM = `${process.platform}-${process.arch}`;
@@ -43,12 +43,23 @@ export function pluginCommand(root, stateDir) {
   return command(root, homeOf(root) ?? stateDir, ownProgram(root));
 }
 
-/** The same for a command that a person types: it is told the config too, where a record names another than the home's. */
-export function personsCommand(root) {
-  const { program, flags } = pluginCommand(root);
-  const home = homeOf(root);
-  const { config, config_of: of } = home ? record(join(home, ".sigilum/hook.json")) : {};
-  return { program, flags: config && of === home ? [...flags, "--config", config] : flags };
+/**
+ * The same for a command that is told the config too, where a record names another than the home's: one that a person
+ * types, and `doctor`.
+ */
+export function personsCommand(root, stateDir) {
+  const { program, flags } = pluginCommand(root, stateDir);
+  const [, home] = flags;
+  const config = home && recordedConfig(home);
+  return { program, flags: config ? [...flags, "--config", config] : flags };
+}
+
+/** The config that a home's record names: from the home where it lies in it, else absolute, with the home that it is of. */
+function recordedConfig(home) {
+  const { config, config_of: of } = trusted(join(home, ".sigilum/hook.json"));
+  if (typeof config !== "string") return undefined;
+  const path = resolve(home, config);
+  return path.startsWith(`${home}/`) || of === home ? path : undefined;
 }
 
 /** What is missing, and how to get it; `home` is named, where one is given. */

@@ -102,10 +102,14 @@ export function command(dir, home, own) {
 
 /** The absolute paths in a record; none where it is not a regular file of ours or root's that they alone can write. */
 export function record(file) {
+  const paths = Object.entries(trusted(file));
+  return Object.fromEntries(paths.filter(([, path]) => typeof path === "string" && isAbsolute(path)));
+}
+
+/** All of a record, under the same condition. */
+export function trusted(file) {
   try {
-    if (!isTrusted(lstatSync(file))) return {};
-    const paths = Object.entries(JSON.parse(readFileSync(file, "utf8")));
-    return Object.fromEntries(paths.filter(([, path]) => typeof path === "string" && isAbsolute(path)));
+    return isTrusted(lstatSync(file)) ? (JSON.parse(readFileSync(file, "utf8")) ?? {}) : {};
   } catch {
     return {}; // none, or nothing that can be read
   }

@@ -68,12 +68,17 @@ test("the own program is a plain file in plain folders, which only this user and
 test("a person's command is told the config that the home's record names, not that of the home it was copied from", () => {
   const root = join(modules(), NAME);
   const binary = file(join(home, "recorded"));
-  for (const [of, flags] of [
-    [home, ["--openclaw-home", home, "--config", "/etc/openclaw.json"]],
-    ["/another/home", ["--openclaw-home", home]],
+  for (const [config, of, wanted] of [
+    ["/etc/openclaw.json", home, "/etc/openclaw.json"],
+    ["/etc/openclaw.json", "/another/home", undefined],
+    ["work.json", undefined, join(home, "work.json")],
+    ["../work.json", undefined, undefined],
+    [7, undefined, undefined],
   ]) {
-    file(join(home, ".sigilum/hook.json"), JSON.stringify({ binary, config: "/etc/openclaw.json", config_of: of }), 0o600);
+    file(join(home, ".sigilum/hook.json"), JSON.stringify({ binary, config, config_of: of }), 0o600);
+    const flags = ["--openclaw-home", home, ...(wanted ? ["--config", wanted] : [])];
     assert.deepEqual(personsCommand(root), { program: binary, flags });
+    assert.deepEqual(personsCommand("/nowhere", home), { program: binary, flags }, "by OpenClaw's idea of its home");
   }
 });
 

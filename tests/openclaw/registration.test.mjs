@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, test } from "node:test";
+import { afterEach, beforeEach, mock, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { until, WORK } from "./lib/process.mjs";
 
@@ -12,6 +12,7 @@ let dir;
 let home;
 let root; // where OpenClaw found the plugin
 let logged;
+let failed; // what the health was told
 let started; // registered services that were started
 
 beforeEach(() => {
@@ -33,6 +34,7 @@ import { appendFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 appendFileSync(${JSON.stringify(join(dir, "starts"))}, JSON.stringify({ pid: process.pid, args: process.argv.slice(2) }) + "\\n");
 const say = (line) => console.log(JSON.stringify(line));
+if (process.argv[2] === "doctor") say({ findings: [{ state: "fail", text: "bad shape of " + process.argv.slice(4).join(" ") }] }), process.exit();
 for await (const line of createInterface({ input: process.stdin })) {
   const { id, command, confirmed } = JSON.parse(line);
   appendFileSync(${JSON.stringify(join(dir, "lines"))}, line + "\\n");
@@ -48,6 +50,7 @@ for await (const line of createInterface({ input: process.stdin })) {
     { mode: 0o700 },
   );
   writeFileSync(join(root, "install.json"), JSON.stringify({ binary: program }), { mode: 0o600 });
+  failed = [];
   logged = [];
   started = [];
 });
@@ -61,11 +64,12 @@ async function register({ instance = "one", from = root, mode = "full" } = {}) {
   const { default: plugin } = await import(`${pathToFileURL(join(from, "index.js")).href}?${instance}`);
   const made = {};
   const logger = Object.fromEntries(["info", "warn", "error", "debug"].map((level) => [level, (line) => logged.push(line)]));
+  const serviceHealth = { reportFailure: ({ message }) => failed.push(message), clearFailure() {} };
   plugin.register({
     registrationMode: mode,
     rootDir: root,
     logger,
-    registerService: ({ start, stop }) => (made.service = { start: () => (started.push(made.service), start({ stateDir: join(dir, "moved"), logger })), stop }),
+    registerService: ({ start, stop }) => (made.service = { start: () => (started.push(made.service), start({ stateDir: join(dir, "moved"), logger, serviceHealth })), stop }),
     registerHook: (events, hook) => (made.hook = hook),
     registerCommand: (command) => (made.command = command),
     runtime: { agent: { session: { getSessionEntry: async ({ sessionKey }) => ({ chatType: sessionKey === "agent:main:main" ? "direct" : "group" }) } } },
@@ -90,6 +94,20 @@ test("registered twice, the first one's service and the second one's hook: they 
   assert.deepEqual(await says(second.hook), [`from ${pid}`]);
   assert.deepEqual(await says(first.hook), [`from ${pid}`]);
   assert.deepEqual(alive(), [pid]);
+});
+
+test("the health is that of the config which the home's record names", async () => {
+  writeFileSync(join(home, ".sigilum/hook.json"), '{"config":"work.json"}', { mode: 0o600 });
+  const { service } = await register();
+  mock.timers.enable({ apis: ["setTimeout"] });
+  try {
+    await service.start();
+    mock.timers.tick(5000);
+  } finally {
+    mock.timers.reset();
+  }
+  const told = await until("doctor's word", () => failed[0]);
+  assert.equal(told, `bad shape of --openclaw-home ${home} --config ${join(home, "work.json")}`);
 });
 
 test("another instance of the module finds the same child; one that only discovers registers the command alone", async () => {
