@@ -51,7 +51,7 @@ async function run(launch, missing) {
 /** The words, with the flags of this OpenClaw's home and config where that is not the account's default one. */
 export function placed(words, flags, home = join(userInfo().homedir, ".openclaw")) {
   if (words.length < 2 && !ALONE.includes(words[0])) return words;
-  if (["demo", "man", "completions", "help"].includes(words[0])) return words;
+  if (["broker", "demo", "man", "completions", "help"].includes(words[0])) return words;
   const added = [];
   for (let n = 0; n < flags.length; n += 2) {
     const [flag, path] = flags.slice(n, n + 2);

@@ -133,7 +133,7 @@ test("openclaw sigilum names home and config where they are not the default ones
     ["doctor", "doctor --openclaw-home /h/.openclaw --config /etc/openclaw.json"],
     ["watch --once", "watch --once --openclaw-home /h/.openclaw"],
     ["authz approve -- x", "authz approve --openclaw-home /h/.openclaw --config /etc/openclaw.json -- x"],
-    ...["", "auth", "--help", "--version", "demo", "man auth login", "completions bash", "help auth"].map((words) => [words, words]),
+    ...["", "auth", "--help", "--version", "demo", "man auth login", "completions bash", "help auth", "broker log"].map((words) => [words, words]),
   ]) {
     assert.equal(placed(words.split(" ").filter(Boolean), flags).join(" "), wanted);
   }
