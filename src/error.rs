@@ -240,15 +240,11 @@ fn parts<'a>(text: &'a str, separator: &'static str) -> impl Iterator<Item = &'a
         .map(move |end| &text[std::mem::replace(&mut start, end + separator.len())..end])
 }
 
-/// A shell's first word, and what follows its blank. A blank to fill in, `<the broker's user>`, is one word.
+/// A shell's first word, and what follows its blank.
 fn cut(command: &str) -> (&str, &str) {
     let (mut quoted, mut escaped) = (false, false);
-    let is_blank = command.starts_with('<');
-    let end = command.char_indices().find(|(at, c)| {
-        let is_end = match is_blank {
-            true => *c == ' ' && command[..*at].ends_with('>'),
-            false => *c == ' ' && !quoted && !escaped,
-        };
+    let end = command.char_indices().find(|(_, c)| {
+        let is_end = *c == ' ' && !quoted && !escaped;
         quoted ^= *c == '\'' && !escaped;
         escaped = *c == '\\' && !quoted && !escaped;
         is_end
@@ -413,8 +409,8 @@ mod tests {
                 "sudo -u broker sigilum-authz-notify auth login --namespace alice --api-url http://127.0.0.1:9",
             ),
             (
-                "sudo -u <the broker's user> sigilum-authz-notify authz reject --all --yes",
-                "sudo -u <the broker's user> sigilum-authz-notify authz reject --all --yes --namespace alice",
+                "sudo -u <broker-user> sigilum-authz-notify authz reject --all --yes",
+                "sudo -u <broker-user> sigilum-authz-notify authz reject --all --yes --namespace alice",
             ),
             (
                 "sudo -u broker sigilum-authz-notify doctor --fix --openclaw-home /x",
@@ -469,8 +465,8 @@ mod tests {
                 format!("it's b's: mv '/a: b; c && d' /e && {variable}'/o c/openclaw' doctor; it's openclaw's"),
             ),
             (
-                "sudo -u <the broker's user> openclaw doctor",
-                "sudo -u <the broker's user> '/o c/openclaw' doctor".to_owned(),
+                "sudo -u <broker-user> openclaw doctor",
+                "sudo -u <broker-user> '/o c/openclaw' doctor".to_owned(),
             ),
             (
                 r"sudo -u bob env -u OPENCLAW_HOME HOME='/an openclaw home, bob'\''s' openclaw doctor openclaw",

@@ -666,10 +666,10 @@ fn only_root_moves_and_only_between_two_users() {
     // What is not there is made, or named.
     fs::rename(&state, users.env.home().join("moved")).unwrap();
     let output = users.moves("adopt").expect(2);
-    let step = format!("install -d -m 700 -o <the broker's user> {}", state.display());
+    let step = format!("install -d -m 700 -o <broker-user> {}", state.display());
     assert!(output.stderr.contains(&step), "{}", output.stderr);
     let user = BROKER.to_string();
-    users.env.shell(&step.replace("<the broker's user>", &user)).expect(0);
+    users.env.shell(&step.replace("<broker-user>", &user)).expect(0);
     let made = users.moves("adopt").args(TYPED).expect(4);
     assert!(made.stderr.contains("could not find a login"), "{}", made.stderr);
     fs::rename(&home, users.env.home().join("moved home")).unwrap();
@@ -725,7 +725,7 @@ fn a_token_without_a_record_is_taken_over_for_the_namespace_that_is_typed() {
     let Some((users, token)) = logged_in() else { return };
     fs::remove_dir_all(users.env.openclaw().join(".sigilum")).unwrap();
     let untold = users.moves("adopt").args(TYPED).expect(4).stderr;
-    assert!(untold.contains("next: add --namespace <the owner's>"), "{untold}");
+    assert!(untold.contains("next: add --namespace <owner>"), "{untold}");
     users
         .moves("adopt")
         .args(TYPED)

@@ -345,7 +345,7 @@ fn its_unit_names_a_program_that_only_root_can_write() {
             .env
             .run_program(&copy, ["broker", "run", "--print-unit", "systemd"])
             .expect(2);
-        assert_eq!(refused.step(), "add --allow-uid <the OpenClaw gateway's user>");
+        assert_eq!(refused.step(), "add --allow-uid <openclaw-user>");
         chmod(&copy, 0o757);
     }
     for kind in ["systemd", "launchd"] {

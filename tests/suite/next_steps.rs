@@ -106,6 +106,19 @@ fn no_step_leaves_open_what_the_program_knows() {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
+/// Pasted into a shell, an apostrophe opens a quote.
+#[test]
+fn no_blank_to_fill_in_has_an_apostrophe() {
+    let is_in_blank = |c: char| c.is_ascii_alphanumeric() || " -'".contains(c);
+    for (module, code) in Source::read().modules() {
+        for (_, rest) in code.match_indices('<').map(|(at, _)| code[at..].split_at(1)) {
+            let blank = rest.split(|c| !is_in_blank(c)).next().unwrap_or_default();
+            let is_closed = rest[blank.len()..].starts_with('>') && blank.starts_with(|c: char| c != '\'');
+            assert!(!(is_closed && blank.contains('\'')), "{module}: <{blank}>");
+        }
+    }
+}
+
 /// Flags are added to a command up to there.
 #[test]
 fn words_behind_a_command_follow_a_semicolon() {

@@ -51,7 +51,7 @@ impl Homes {
         })?;
         let (state, broker) = folder(&state, |path| {
             let path = fs::quoted(path);
-            format!("make the broker's own, or name it: install -d -m 700 -o <the broker's user> {path}")
+            format!("make the broker's own, or name it: install -d -m 700 -o <broker-user> {path}")
         })?;
         if broker == 0 || broker == user {
             let what = format!(
@@ -63,7 +63,7 @@ impl Homes {
                 state.display()
             );
             return Err(Error::new(ExitCode::Usage, what).next(
-                "name the broker's own with --state, or make one: install -d -m 700 -o <the broker's user> <folder>",
+                "name the broker's own with --state, or make one: install -d -m 700 -o <broker-user> <folder>",
             ));
         }
         if user == 0 {
@@ -233,7 +233,7 @@ pub fn owner(place: &OpenClawHome, typed: OwnerQuery, other: &OpenClawHome) -> R
                 .is_some_and(|entry| entry.token().is_some())
             {
                 let what = format!("{what}: a token stands in openclaw.json alone, without a record");
-                return Err(Error::new(ExitCode::Token, what).next("add --namespace <the owner's>"));
+                return Err(Error::new(ExitCode::Token, what).next("add --namespace <owner>"));
             }
             let there = record::namespaces(&other.sigilum_dir())?;
             let there: Vec<String> = there.into_iter().collect();

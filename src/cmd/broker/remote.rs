@@ -143,12 +143,12 @@ impl Remote {
 
     /// The account that runs it, as far as that is known.
     pub fn account(&self) -> String {
-        self.uid.map_or_else(|| "<the broker's user>".to_owned(), fs::user_name)
+        self.uid.map_or_else(|| "<broker-user>".to_owned(), fs::user_name)
     }
 
     /// How a person runs this program as that account.
     pub fn run_as(&self) -> String {
-        let unknown = || "sudo -u <the broker's user> sigilum-authz-notify".to_owned();
+        let unknown = || "sudo -u <broker-user> sigilum-authz-notify".to_owned();
         self.uid.map_or_else(unknown, fs::run_as)
     }
 

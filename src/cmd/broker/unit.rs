@@ -73,7 +73,7 @@ fn words(kind: BrokerUnit, args: &BrokerRunArgs, socket: &str) -> Result<Vec<Str
     })?;
     if args.allow_uid.is_empty() && args.allow_gid.is_empty() {
         let what = "could not print the unit: nobody would be allowed to ask";
-        return Err(Error::new(ExitCode::Usage, what).next("add --allow-uid <the OpenClaw gateway's user>"));
+        return Err(Error::new(ExitCode::Usage, what).next("add --allow-uid <openclaw-user>"));
     }
     let socket = args.socket.clone().unwrap_or_else(|| PathBuf::from(socket));
     let mut words = vec![program.display().to_string(), "broker".to_owned(), "run".to_owned()];

@@ -818,7 +818,7 @@ fn a_command_goes_to_the_brokers_user_with_what_was_typed() {
     let step = show.expect(2).step().to_owned();
     assert_eq!(
         step,
-        "sudo -u <the broker's user> sigilum-authz-notify auth show --namespace eve"
+        "sudo -u <broker-user> sigilum-authz-notify auth show --namespace eve"
     );
 }
 
@@ -896,7 +896,7 @@ fn whoever_may_not_ask_may_after_the_step() {
     let state = house.state().display().to_string();
     let step = step
         .replace("<folder of the broker>", &state)
-        .replace("<the broker's user>", "nobody");
+        .replace("<broker-user>", "nobody");
     broker.stop();
     crate::env::three_users::sudo_of(&house.env, &binary);
     let run = house.env.shell(&format!("exec {step} --allow-uid 4321"));
