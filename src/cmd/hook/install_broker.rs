@@ -55,7 +55,7 @@ pub fn choose(args: &HookInstallArgs, env: &Env, place: &OpenClawHome) -> Result
         uid: found.uid,
         namespace: args.namespace.clone(),
     };
-    let notes = notes(&found, namespace.as_deref(), place);
+    let notes = notes(&found, namespace.as_deref(), place, env);
     Ok(Some(Broker {
         record,
         namespace,
@@ -76,7 +76,7 @@ fn recorded(args: &HookInstallArgs, place: &OpenClawHome) -> Result<Option<Broke
     }))
 }
 
-fn notes(found: &Connection, namespace: Option<&str>, place: &OpenClawHome) -> Vec<String> {
+fn notes(found: &Connection, namespace: Option<&str>, place: &OpenClawHome, env: &Env) -> Vec<String> {
     let user = fs::user_name(found.uid);
     let mut notes = Vec::new();
     let ours = place.anothers().unwrap_or_else(|| rustix::process::geteuid().as_raw());
@@ -99,10 +99,10 @@ fn notes(found: &Connection, namespace: Option<&str>, place: &OpenClawHome) -> V
     }
     let kept = record::namespaces(&place.sigilum_dir()).unwrap_or_default();
     notes.extend(kept.into_iter().filter(|name| place.token_file(name).exists()).map(|name| {
-        let flags = fs::quoted(&place.home);
+        let flags = place.flags(env);
         format!(
             "an owner token of {name} is still stored in this home, where agents can read it: sigilum-authz-notify auth logout \
-             --namespace {name} --openclaw-home {flags}"
+             --namespace {name}{flags}"
         )
     }));
     notes
