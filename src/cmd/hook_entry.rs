@@ -80,7 +80,9 @@ impl EntryEdit<'_> {
                 keep_length: ask.keep_length,
             };
             let planned = entry::wanted(ask.value, &wanted, &installs)?;
-            notes = planned.notes;
+            // Without an entry it was left out, and the plugin needs none.
+            let is_needless = !planned.has_entry && choice::plugin_runs(place) == Some(true);
+            notes = if is_needless { Vec::new() } else { planned.notes };
             holds_token = planned.holds_token;
             hook_is_off = entry::find(&planned.value)?.is_some_and(|entry| !entry.enabled && entry.token().is_none());
             Ok(planned.value)

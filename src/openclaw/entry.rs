@@ -184,7 +184,7 @@ pub fn wanted(config: &Value, want: &Wanted<'_>, installs: &Installs) -> Result<
     if want.enable == Enable::Preserve {
         let note = format!(
             "openclaw.json got no entry for the hook: with one, {}. To switch the hook on and keep the others: \
-             {HOOK} hook install",
+             {HOOK} hook install --as hook",
             changes.join("; ")
         );
         return planned(config.clone(), vec![note]);

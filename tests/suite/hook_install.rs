@@ -424,6 +424,38 @@ fn other_hooks_run_as_before_or_nothing_is_written() {
     assert_eq!(config(&env)["hooks"]["internal"]["enabled"], true);
 }
 
+/// A login leaves the entry out where it would change which other hooks run: that is told for this home, and not where
+/// the plugin runs, which needs none.
+#[test]
+fn an_entry_that_a_login_left_out_is_told_with_a_step_for_this_home() {
+    let env = TestEnv::new();
+    let home = env.home().join("x");
+    let config = env.write("x/openclaw.json", r#"{"hooks":{"internal":{"enabled":true}}}"#);
+    let place = ["--openclaw-home", home.to_str().unwrap()];
+    let step = format!(
+        "sigilum-authz-notify hook install --as hook {} {}\n",
+        place[0], place[1]
+    );
+    let tried = env.login().args(place).args(["--dry-run"]).expect(0).stderr;
+    let told = env.login().args(place).expect(0).stdout;
+    for said in [tried, told] {
+        assert!(
+            said.contains("got no entry for the hook") && said.contains(&step),
+            "{said}"
+        );
+    }
+    let entry = || {
+        let value: Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+        value.pointer("/hooks/internal/entries/sigilum-authz-notify").cloned()
+    };
+    env.run(["hook", "install", "--as", "plugin"]).args(place).expect(0);
+    let beside = env.login().args(place).expect(0);
+    assert!(!beside.stdout.contains("got no entry"), "{}", beside.stdout);
+    assert_eq!(entry(), None);
+    env.shell(step.trim()).expect(0);
+    assert_eq!(entry().unwrap()["enabled"], true);
+}
+
 #[test]
 fn a_config_that_must_not_be_written() {
     let env = TestEnv::new();

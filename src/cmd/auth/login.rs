@@ -440,7 +440,9 @@ fn dry_run(login: &Login, args: &LoginArgs, place: &OpenClawHome, out: &mut dyn 
         Some(_) => None,
     };
     if let Some(done) = &edited {
-        done.notes.iter().for_each(output::warn);
+        let called = context::called(&args.place);
+        let notes = done.notes.iter().map(|note| called.complete(note));
+        notes.for_each(output::warn);
         if let Some(why) = &done.outcome.not_written {
             output::warn(format_args!("openclaw.json would not be written: {why}"));
         }

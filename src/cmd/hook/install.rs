@@ -205,12 +205,12 @@ impl Job<'_> {
         for line in install_told::recorded(self.args, &self.choice.record) {
             write_line(out, text::one_line(&line))?;
         }
-        for note in files.notes.iter().chain(&edited.notes).chain(&self.notes) {
-            write_line(out, format!("note: {note}"))?;
-        }
-        context::tell_not_written(edited, self.place, out)?;
         let called = context::called(&self.args.place);
         let called = context::with_openclaw(called, Some(&self.choice.record), self.place, self.env);
+        for note in files.notes.iter().chain(&edited.notes).chain(&self.notes) {
+            write_line(out, format!("note: {}", called.complete(note)))?;
+        }
+        context::tell_not_written(edited, self.place, out)?;
         for need in self.needs(files, edited)? {
             write_line(out, format!("still needed: {}", called.complete(&need)))?;
         }

@@ -76,7 +76,8 @@ impl Done {
             lines.push(format!("               {}", hook_is_off(args, place)));
         }
         let notes = self.config.iter().flat_map(|done| &done.notes);
-        lines.extend(notes.map(|note| format!("               {note}")));
+        let called = context::called(&args.place);
+        lines.extend(notes.map(|note| format!("               {}", called.complete(note))));
         write_line(out, lines.join("\n"))?;
         outcome.map_or(Ok(()), |outcome| context::tell_not_written(outcome, place, out))
     }
