@@ -24,7 +24,8 @@ pub const ENV_PATH: [&str; 5] = ["hooks", "internal", "entries", HOOK, "env"];
 
 /// Where the owner token stands in the entry's `env`, while the hook is on.
 pub const TOKEN: &str = "SIGILUM_OWNER_TOKEN";
-const NAMESPACE: &str = "SIGILUM_NAMESPACE";
+/// The namespace that the hook speaks for, without which OpenClaw does not run it.
+pub const NAMESPACE: &str = "SIGILUM_NAMESPACE";
 const API_URL: &str = "SIGILUM_API_URL";
 const MODE: &str = "SIGILUM_MODE";
 const TOKEN_IN_CONFIG: &str = "SIGILUM_TOKEN_IN_CONFIG";

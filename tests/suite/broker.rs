@@ -48,13 +48,18 @@ impl House {
         let (env, api) = (TestEnv::new(), Api::start("the-secret"));
         let token = api.token(NS, 3600);
         let house = Self { env, api, token };
-        let record = json!({"mode": "oss-local", "api_url": house.api.url(), "email": "alice@local.sigilum"});
-        house.env.write("state/.sigilum/owner-alice.json", record.to_string());
+        house.env.write("state/.sigilum/owner-alice.json", house.record_of(NS));
         house.env.write("state/.sigilum/owner-token-alice.jwt", &house.token);
         house.env.write("state/.sigilum/jwt-secret", SECRET);
         house.env.write("run/.keep", "");
         house.api.add_claim(NS, json!({"service": "mail"}));
         house
+    }
+
+    /// The record of a login at its API.
+    pub fn record_of(&self, namespace: &str) -> String {
+        let email = format!("{namespace}@local.sigilum");
+        json!({"mode": "oss-local", "api_url": self.api.url(), "email": email}).to_string()
     }
 
     pub fn state(&self) -> PathBuf {

@@ -299,7 +299,7 @@ impl Job<'_> {
                 needs.push(self.login(Some(&owner.namespace.value), log_in));
             }
             Some(_) => {}
-            None if self.choice.record.broker.is_some() => {}
+            None if self.choice.record.broker.is_some() => needs.extend(self.namespace_of_broker()),
             None => needs.extend(self.plugin_owner()),
         }
         // What a config that must not be written needs is told in full already.
@@ -315,6 +315,12 @@ impl Job<'_> {
             needs.push("gateway.mode in openclaw.json, for the OpenClaw gateway to start: openclaw onboard".to_owned());
         }
         Ok(needs)
+    }
+
+    /// OpenClaw runs no hook whose entry names no namespace, and a broker without a token knows none.
+    fn namespace_of_broker(&self) -> Option<String> {
+        let is_open = self.kind == Kind::Hook && self.choice.record.namespace.is_none();
+        is_open.then(|| format!("the namespace, once the broker has a token: {HOOK} hook install --as hook"))
     }
 
     /// What is missing before OpenClaw runs what is installed. `unseen`: files of ours are new, and no change of the

@@ -63,11 +63,18 @@ pub fn choose(args: &HookInstallArgs, env: &Env, place: &OpenClawHome) -> Result
     }))
 }
 
-/// The one that an earlier install recorded, perhaps for another namespace.
+/// The one that an earlier install recorded, perhaps for another namespace. One that had no token then says whose it has.
 fn recorded(args: &HookInstallArgs, place: &OpenClawHome) -> Result<Option<Broker>> {
     let chosen = hook_record::read(&place.hook_record_file())?.unwrap_or_default();
-    Ok(chosen.broker.map(|broker| Broker {
-        namespace: args.namespace.clone().or(broker.namespace.clone()).or(chosen.namespace),
+    let told = || {
+        let remote = Remote::recorded(&chosen).filter(|_| place.anothers().is_none())?;
+        remote.reach().ok()?.hello.namespace
+    };
+    Ok(chosen.broker.clone().map(|broker| Broker {
+        namespace: (args.namespace.clone())
+            .or(broker.namespace.clone())
+            .or(chosen.namespace.clone())
+            .or_else(told),
         record: BrokerRecord {
             namespace: args.namespace.clone().or(broker.namespace),
             ..broker

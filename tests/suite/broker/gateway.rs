@@ -95,6 +95,58 @@ fn command(id: u64, text: &str) -> Value {
         "chatType": "direct", "senderIsOwner": true, "canAssertOwner": true, "gatewayClientScopes": null}})
 }
 
+/// OpenClaw runs no hook whose entry names no namespace: who logs in later installs it once more.
+#[test]
+fn a_hook_that_was_installed_before_the_broker_has_a_token_runs_after_the_step() {
+    let house = House::new();
+    for file in ["owner-alice.json", "owner-token-alice.jwt"] {
+        std::fs::rename(house.state().join(".sigilum").join(file), house.state().join(file)).unwrap();
+    }
+    let broker = house.broker(&[]);
+    let gateway = Gateway { env: TestEnv::new() };
+    let config = gateway.env.write("elsewhere/c.json", "{}");
+    let place = ["--config", config.to_str().unwrap()];
+    let install = || gateway.install(&house).args(["--as", "hook"]).args(place);
+    let installed = install().expect(0).stdout;
+    let step = format!(
+        "sigilum-authz-notify hook install --as hook --config {}",
+        config.display()
+    );
+    let need = format!("still needed: the namespace, once the broker has a token: {step}\n");
+    assert!(installed.contains(&need), "{installed}");
+    let again = gateway.env.run(["hook", "install", "--as", "hook"]).args(place);
+    let again = again.expect(0).stdout;
+    assert!(again.contains(&need), "{again}");
+
+    drop(broker);
+    for file in ["owner-alice.json", "owner-token-alice.jwt"] {
+        std::fs::rename(house.state().join(file), house.state().join(".sigilum").join(file)).unwrap();
+    }
+    let _broker = house.broker(&[]);
+    let doctor = || gateway.env.run(["doctor"]).args(place).output().stdout;
+    let told = doctor();
+    let text = "the hook's entry in openclaw.json names no namespace, so OpenClaw does not run it";
+    assert!(
+        told.contains(text) && told.contains(&format!(" next: {step}\n")),
+        "{told}"
+    );
+    let done = gateway.env.shell(&step).expect(0).stdout;
+    assert!(!done.contains("the namespace, once"), "{done}");
+    assert!(!doctor().contains(text), "{}", doctor());
+    let written: Value = serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+    let named = &written["hooks"]["internal"]["entries"]["sigilum-authz-notify"]["env"];
+    assert_eq!(named, &json!({"SIGILUM_NAMESPACE": NS}));
+
+    // What else is to be done is told for the same config.
+    gateway.env.write(".openclaw/.sigilum/owner-token-bob.jwt", "x");
+    gateway
+        .env
+        .write(".openclaw/.sigilum/owner-bob.json", house.record_of("bob"));
+    let installed = install().expect(0).stdout;
+    let logout = format!("auth logout --namespace bob --config {}\n", config.display());
+    assert!(installed.contains(&logout), "{installed}");
+}
+
 #[test]
 fn hook_and_commands_ask_the_broker_that_is_recorded() {
     let house = House::new();

@@ -3,7 +3,7 @@
 use crate::cmd::doctor::facts::Facts;
 use crate::cmd::doctor::finding::Finding;
 use crate::error::ExitCode;
-use crate::openclaw::entry::{Entry, Hooks, TOKEN};
+use crate::openclaw::entry::{Entry, Hooks, NAMESPACE, TOKEN};
 use crate::openclaw::hook_files::Kind;
 use crate::openclaw::substitution::is_reference;
 use crate::settings::{self, Owner};
@@ -19,7 +19,10 @@ pub(super) fn entry(name: &'static str, facts: &Facts) -> Vec<Finding> {
             Finding::warn(name, text, switch_on())
         }
         None => Finding::ok(name, "none"),
-        Some(entry) => match difference(entry, facts).or_else(|| of_no_login(entry, facts)) {
+        Some(entry) => match difference(entry, facts)
+            .or_else(|| of_no_login(entry, facts))
+            .or_else(|| of_no_namespace(entry, facts))
+        {
             Some((text, next)) => Finding::warn(name, text, next),
             None if !entry.enabled && hook_alone => {
                 Finding::warn(name, "the hook is off, so OpenClaw does not run it", switch_on())
@@ -64,6 +67,17 @@ fn of_no_login(entry: &Entry, facts: &Facts) -> Option<(String, String)> {
         String::new()
     };
     Some((text, facts.command(&format!("auth logout{named}"))))
+}
+
+/// The hook of a home whose broker had no token when it was installed.
+fn of_no_namespace(entry: &Entry, facts: &Facts) -> Option<(String, String)> {
+    facts.broker.as_ref()?;
+    let is_named = entry.env.get(NAMESPACE).is_some_and(|name| !name.trim().is_empty());
+    if is_named || !entry.enabled || !facts.is_installed(Kind::Hook) || facts.plugin_runs() {
+        return None;
+    }
+    let text = "the hook's entry in openclaw.json names no namespace, so OpenClaw does not run it";
+    Some((text.to_owned(), facts.command("hook install --as hook")))
 }
 
 /// Why no token may be put into the config, where none may.
