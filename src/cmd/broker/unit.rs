@@ -10,8 +10,10 @@ use clap::ValueEnum;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Where a program lies that is every user's.
+/// Where a program lies that is every user's, and root's.
 const FOLDER: &str = "/usr/local/bin";
+/// On a Mac the former may be Homebrew's, and so a user's: this one is root's alone.
+const FOLDER_OF_LAUNCHD: &str = "/Library/PrivilegedHelperTools";
 /// Where the unit's RuntimeDirectory is.
 const SOCKET: &str = "/run/sigilum-authz-notify/broker.sock";
 /// launchd makes no such folder: the one of the account.
@@ -45,12 +47,12 @@ pub fn print(kind: BrokerUnit, args: &BrokerRunArgs, out: &mut dyn Write) -> Res
 }
 
 /// The commands that make the program one that only root can change, in a folder of the system's.
-fn make_it_roots(program: &Path) -> String {
-    let to = Path::new(FOLDER).join(PROGRAM);
+fn make_it_roots(program: &Path, to: &Path) -> String {
     let is_there = to.canonicalize().is_ok_and(|there| there == program);
     let is_link = to.is_symlink();
     let is_it = is_there && !is_link;
-    let mut commands = fs::make_roots(Path::new(FOLDER), is_it.then_some(program));
+    let folder = to.parent().unwrap_or(to);
+    let mut commands = fs::make_roots(folder, is_it.then_some(program));
     if is_there && is_link {
         commands.push(format!("sudo rm {}", to.display()));
     }
@@ -64,10 +66,16 @@ fn make_it_roots(program: &Path) -> String {
 fn words(kind: BrokerUnit, args: &BrokerRunArgs, socket: &str) -> Result<Vec<String>> {
     let program = own_program::path()?;
     fs::refuse_program_not_of_root(&program).map_err(|error| {
+        let folder = match kind {
+            BrokerUnit::Launchd => FOLDER_OF_LAUNCHD,
+            _ => FOLDER,
+        };
+        let to = Path::new(folder).join(PROGRAM);
         let kind = kind.to_possible_value().map(|kind| kind.get_name().to_owned());
         error.next(format!(
-            "{} && {FOLDER}/{PROGRAM} broker run --print-unit {} <the same flags>",
-            make_it_roots(&program),
+            "{} && {} broker run --print-unit {} <the same flags>",
+            make_it_roots(&program, &to),
+            to.display(),
             kind.unwrap_or_default()
         ))
     })?;

@@ -1018,7 +1018,7 @@ pub const SITES: &[Site] = &[
     // broker
     Site(
         "cmd::broker::unit",
-        "format!(\"{} && {FOLDER}",
+        "format!(\"{} && {} broker run --print-unit",
         Test("where_the_systems_folder_is_not_roots_the_step_makes_it_so"),
     ),
     Site(
