@@ -518,6 +518,26 @@ fn a_signing_secret_that_another_login_may_use_stays() {
     assert!(told.contains(&says) && secret.exists(), "{told}");
 }
 
+/// Its record names the broker, which has the login no more.
+#[test]
+fn a_home_that_asks_a_broker_is_told_how_to_ask_it_no_more() {
+    let Some((users, _)) = logged_in() else { return };
+    users.moves("adopt").args(TYPED).expect(0);
+    let file = users.env.sigilum("hook.json");
+    let mut record: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    record["broker"] = json!({"socket": "/run/x/broker.sock", "uid": BROKER});
+    fs::write(&file, record.to_string()).unwrap();
+    let released = users.moves("release").expect(0).stdout;
+    let (_, step) = released.split_once("It asks the broker all the same, until: ").unwrap();
+    users.shell(step.trim()).expect(0);
+    let record: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(record.get("broker"), None);
+    users.gateway("auth status").expect(0);
+    let again = users.moves("adopt").args(TYPED).expect(0);
+    let back = users.moves("release").expect(0).stdout;
+    assert!(!back.contains("asks the broker"), "{again:?} {back}");
+}
+
 #[test]
 fn an_embedded_database_gets_a_new_signing_secret() {
     let Some(users) = ThreeUsers::new() else { return };

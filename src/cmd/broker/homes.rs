@@ -62,9 +62,8 @@ impl Homes {
                 },
                 state.display()
             );
-            return Err(Error::new(ExitCode::Usage, what).next(
-                "name the broker's own with --state, or make one: install -d -m 700 -o <broker-user> <folder>",
-            ));
+            return Err(Error::new(ExitCode::Usage, what)
+                .next("name the broker's own with --state, or make one: install -d -m 700 -o <broker-user> <folder>"));
         }
         if user == 0 {
             let what =
@@ -203,11 +202,15 @@ pub fn log_in(place: &OpenClawHome, namespace: Option<&str>) -> String {
     let recorded = hook_record::read(&place.hook_record_file()).ok().flatten();
     match recorded.is_some_and(|record| record.broker.is_some()) {
         true => {
-            let alone = as_its_user(place, "hook install --enable preserve --broker ''");
-            format!("{alone} && {login}")
+            format!("{} && {login}", without_broker(place))
         }
         false => login,
     }
+}
+
+/// The step after which a home asks no broker.
+pub fn without_broker(place: &OpenClawHome) -> String {
+    as_its_user(place, "hook install --enable preserve --broker ''")
 }
 
 fn as_its_user(place: &OpenClawHome, words: &str) -> String {

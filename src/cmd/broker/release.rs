@@ -63,5 +63,10 @@ fn release(args: &BrokerHomesArgs, homes: &Homes, out: &mut dyn Write) -> Result
             owner.namespace.value
         ),
     )?;
+    let asks = hook_record::read(&homes.home.hook_record_file())?.is_some_and(|record| record.broker.is_some());
+    if asks {
+        let alone = homes::without_broker(&homes.home);
+        write_line(out, format_args!("It asks the broker all the same, until: {alone}"))?;
+    }
     Ok(ExitCode::Ok)
 }
