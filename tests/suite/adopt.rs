@@ -539,6 +539,20 @@ fn a_home_that_asks_a_broker_is_told_how_to_ask_it_no_more() {
 }
 
 #[test]
+fn the_token_leaves_a_config_that_lies_in_the_home_under_another_name() {
+    let Some((users, token)) = logged_in() else { return };
+    let config = users.env.openclaw().join("work.json");
+    fs::rename(users.env.config(), &config).unwrap();
+    assert!(fs::read_to_string(&config).unwrap().contains(&token));
+    let file = users.env.sigilum("hook.json");
+    let mut record: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    record["config"] = json!("work.json");
+    fs::write(&file, record.to_string()).unwrap();
+    users.moves("adopt").args(TYPED).expect(0);
+    assert!(!fs::read_to_string(&config).unwrap().contains(&token));
+}
+
+#[test]
 fn an_embedded_database_gets_a_new_signing_secret() {
     let Some(users) = ThreeUsers::new() else { return };
     users.env.login().args(["--token-in-config", "false"]).expect(0);

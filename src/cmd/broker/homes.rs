@@ -187,7 +187,7 @@ fn without_links(path: &Path, left: u32) -> io::Result<Option<PathBuf>> {
 fn with_config(place: OpenClawHome, user: u32) -> OpenClawHome {
     let recorded = hook_record::read(&place.hook_record_file()).ok().flatten();
     let config = recorded
-        .and_then(|record| record.config)
+        .and_then(|record| record.config_for(&place.home))
         .filter(|config| fs::is_of(config, user));
     OpenClawHome {
         config: config.unwrap_or_else(|| place.config.clone()),
