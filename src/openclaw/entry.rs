@@ -323,6 +323,7 @@ pub(super) fn text_of(folder: &Path) -> String {
     folder.to_string_lossy().replace("${", "$${")
 }
 
-fn dotted(member: &str) -> String {
+/// A member of the entry, as `openclaw config` names it.
+pub fn dotted(member: &str) -> String {
     format!("{}.{member}", ENV_PATH[..4].join("."))
 }

@@ -607,6 +607,25 @@ fn config_and_entry() {
                 assert!(status.contains(says), "{status}");
             },
         },
+        // Whoever edits the config can name in a token whom they like: the hook's own login stays.
+        Row {
+            check: "entry",
+            state: "warn",
+            code: 4,
+            text: "openclaw.json holds an owner token that belongs to no login",
+            next: "openclaw config unset hooks.internal.entries.sigilum-authz-notify.env.SIGILUM_OWNER_TOKEN",
+            after: Gone,
+            set_up: |home| {
+                home.env.run(["hook", "install", "--token-in-config"]).expect(0);
+                home.remove(".sigilum/owner-token-alice.jwt");
+                let unset = "hooks.internal.entries.sigilum-authz-notify.env.SIGILUM_OWNER_TOKEN";
+                home.openclaw_makes(&format!("config unset {unset}"), |config| {
+                    env_of(config).as_object_mut().unwrap().remove("SIGILUM_OWNER_TOKEN");
+                });
+                let nobodys = home.api.token("x y", 3600);
+                home.edit_config(|config| env_of(config)["SIGILUM_OWNER_TOKEN"] = nobodys.into());
+            },
+        },
         Row {
             check: "config",
             state: "fail",

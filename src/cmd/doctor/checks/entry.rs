@@ -3,7 +3,7 @@
 use crate::cmd::doctor::facts::Facts;
 use crate::cmd::doctor::finding::Finding;
 use crate::error::ExitCode;
-use crate::openclaw::entry::{Entry, Hooks, NAMESPACE, TOKEN};
+use crate::openclaw::entry::{self, Entry, Hooks, NAMESPACE, TOKEN};
 use crate::openclaw::hook_files::Kind;
 use crate::openclaw::substitution::is_reference;
 use crate::settings::{self, Owner};
@@ -57,16 +57,17 @@ fn of_no_login(entry: &Entry, facts: &Facts) -> Option<(String, String)> {
     if is_label && facts.place.record_file(&whose).exists() {
         return None;
     }
-    let text = match is_label {
-        true => format!("openclaw.json holds an owner token of {whose}, and no login of {whose} is recorded"),
-        false => "openclaw.json holds an owner token that belongs to no login".to_owned(),
-    };
-    let named = if is_label {
-        format!(" --namespace {whose}")
-    } else {
-        String::new()
-    };
-    Some((text, facts.command(&format!("auth logout{named}"))))
+    Some(match is_label {
+        true => (
+            format!("openclaw.json holds an owner token of {whose}, and no login of {whose} is recorded"),
+            facts.command(&format!("auth logout --namespace {whose}")),
+        ),
+        // A logout can name nobody whose it is, and without a name it is the hook's own.
+        false => (
+            "openclaw.json holds an owner token that belongs to no login".to_owned(),
+            format!("openclaw config unset {}", entry::dotted(&format!("env.{TOKEN}"))),
+        ),
+    })
 }
 
 /// The hook of a home whose broker had no token when it was installed.
