@@ -763,6 +763,24 @@ fn config_and_entry() {
     ]);
 }
 
+/// Each step that names an index is for the list as the steps before it left it.
+#[test]
+fn steps_that_take_two_out_of_one_list_begin_with_the_last() {
+    let home = Home::new();
+    let folders = ["a", "b"].map(|name| home.env.openclaw().join("workspace").join(name));
+    folders
+        .iter()
+        .for_each(|folder| std::fs::create_dir_all(folder).unwrap());
+    home.edit_config(|config| config["plugins"] = json!({"load": {"paths": [folders[0], folders[1], "~/ours"]}}));
+    let found = home.findings().into_iter();
+    let steps: Vec<_> = found
+        .filter(|finding| finding["check"] == "config-loads-code")
+        .collect();
+    let steps: Vec<_> = steps.iter().map(|finding| finding["next"].as_str().unwrap()).collect();
+    let wanted = [1, 0].map(|index| format!("openclaw config unset 'plugins.load.paths[{index}]'"));
+    assert_eq!(steps, wanted);
+}
+
 /// A file of ours of an older version.
 fn age(home: &Home) {
     home.env.write(HANDLER, "older\n");

@@ -163,7 +163,9 @@ pub(super) fn loads_code(name: &'static str, facts: &Facts) -> Vec<Finding> {
     for at in ["plugins.load.paths", "hooks.internal.load.extraDirs"] {
         let pointer = format!("/{}", at.replace('.', "/"));
         let folders = config.and_then(|config| config.pointer(&pointer)?.as_array());
-        for (index, folder) in folders.into_iter().flatten().enumerate() {
+        let folders = folders.map(Vec::as_slice).unwrap_or_default();
+        // The last first: each step moves those behind it up.
+        for (index, folder) in folders.iter().enumerate().rev() {
             let Some(folder) = folder_of(folder, facts) else {
                 continue;
             };
