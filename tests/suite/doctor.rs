@@ -1899,6 +1899,47 @@ fn a_status_without_a_token_shows_what_else_is_found() {
         shown["findings"][0]["text"].as_str().unwrap().starts_with(says),
         "{shown}"
     );
+    let findings = shown["findings"].as_array().unwrap();
+    assert!(findings.iter().any(|finding| finding["check"] == "token"), "{shown}");
+    let told = run(&["hook", "status"]).stdout;
+    assert!(told.contains("Token:         not known, see the problems\n"), "{told}");
+}
+
+/// A script reads what is found as ever.
+#[test]
+fn a_status_shows_what_is_found_where_a_broker_or_a_record_tells_nothing() {
+    let home = Home::new();
+    let shown = |command: &str, code: i32, check: &str| {
+        let run = home.env.run([command, "status", "--json"]).env("PATH", home.path());
+        let told = run.expect(code);
+        let shown: Value = serde_json::from_str(&told.stdout).unwrap();
+        let found = shown["findings"].as_array().unwrap();
+        let is_told = |finding: &Value| finding["check"] == check && finding["state"] == "fail";
+        assert!(found.iter().any(is_told), "{command} {check}: {shown}");
+        shown
+    };
+    let nobody = json!({"socket": home.env.home().join("none.sock"), "uid": rustix::process::geteuid().as_raw()});
+    recorded(&home, &json!({"broker": nobody}));
+    for command in ["auth", "hook"] {
+        shown(command, 6, "broker");
+    }
+    let hook = home.env.sigilum("hook.json");
+    let whole = std::fs::read(&hook).unwrap();
+    home.env.write(".openclaw/.sigilum/hook.json", "{");
+    for command in ["auth", "hook"] {
+        shown(command, 1, "token");
+    }
+    home.env.write(".openclaw/.sigilum/hook.json", whole);
+    recorded(&home, &json!({"broker": null}));
+    home.env.write(".openclaw/.sigilum/installed.json", "{");
+    assert_eq!(shown("hook", 1, "hook")["hook"], Value::Null);
+    let told = home
+        .env
+        .run(["hook", "status"])
+        .env("PATH", home.path())
+        .expect(1)
+        .stdout;
+    assert!(told.contains("Hook:          not known, see the problems\n"), "{told}");
 }
 
 /// A login of bob's, whose hook it is not, with a token of these times.

@@ -11,7 +11,7 @@ use crate::cmd::doctor::finding::{self, Finding, State};
 use crate::cmd::doctor::token::TokenStatus;
 use crate::cmd::output::{self, write_json, write_lines};
 use crate::env::Env;
-use crate::error::{ExitCode, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::owner_token;
 use crate::watch::status::{HomeStatus, WatchStatus};
@@ -30,32 +30,46 @@ struct Status<'a, T> {
 /// Runs the command.
 pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.show.place, env)?;
-    if let Some(remote) = Remote::of_person(&place, env, args.show.namespace.as_deref())? {
-        let (status, uid) = remote.status()?;
-        let mut facts = Facts::collect(&args.show, env, &place, View::AuthStatus);
-        let lines = broker_lines(&remote, &status, uid);
-        let has_token = status.token;
-        let shown = json!({"broker": {"socket": remote.socket, "uid": uid}, "status": status});
-        facts.broker = Some((remote, Ok((status, uid))));
-        let findings = checks::findings(&facts, View::AuthStatus);
-        let code = show(shown, lines, &findings, args.output.json, out)?;
-        return Ok(if has_token { code } else { ExitCode::Token });
-    }
-    let facts = Facts::collect(&args.show, env, &place, View::AuthStatus);
-    let mut findings = checks::findings(&facts, View::AuthStatus);
-    match facts.token {
-        Ok(token) => show(&token, lines(&token), &findings, args.output.json, out),
-        Err(mut error) => {
-            error.code = match finding::exit_code(&findings) {
-                ExitCode::Ok => error.code,
-                worst => worst,
-            };
-            // The error tells of that itself.
-            findings.retain(|finding| finding.text != error.text());
-            show(json!({}), Vec::new(), &findings, args.output.json, out)?;
-            Err(error)
+    let remote = Remote::of_person(&place, env, args.show.namespace.as_deref());
+    let mut facts = Facts::collect(&args.show, env, &place, View::AuthStatus);
+    let asked = remote.map(|remote| {
+        facts.broker = remote.map(|remote| {
+            let status = remote.status();
+            (remote, status)
+        });
+    });
+    let findings = checks::findings(&facts, View::AuthStatus);
+    let json = args.output.json;
+    match (asked, facts.broker, facts.token) {
+        (Err(error), ..) | (_, Some((_, Err(error))), _) | (_, None, Err(error)) => fail(error, &findings, json, out),
+        (_, Some((remote, Ok((status, uid)))), _) => {
+            let shown = json!({"broker": {"socket": remote.socket, "uid": uid}, "status": status});
+            let code = show(shown, broker_lines(&remote, &status, uid), &findings, json, out)?;
+            Ok(if status.token { code } else { ExitCode::Token })
         }
+        (_, None, Ok(token)) => show(&token, lines(&token), &findings, json, out),
     }
+}
+
+/// Shows what is found where whose the token is, or the broker's, cannot be told, and ends with the error.
+fn fail(mut error: Error, findings: &[Finding], json: bool, out: &mut dyn Write) -> Result<ExitCode> {
+    error.code = match finding::exit_code(findings) {
+        ExitCode::Ok => error.code,
+        worst => worst,
+    };
+    match json {
+        true => write_json(
+            out,
+            &Status {
+                shown: json!({}),
+                findings,
+            },
+        )?,
+        false => write_lines(out, &warnings(findings))?,
+    }
+    // The error tells of that itself.
+    tell_faults(findings.iter().filter(|finding| finding.text != error.text()));
+    Err(error)
 }
 
 /// Writes what is shown, as an object of JSON or in lines, with the findings.
@@ -66,19 +80,23 @@ fn show(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<ExitCode> {
-    let is_fault = |finding: &&Finding| finding.state == State::Fail;
     if json {
         write_json(out, &Status { shown, findings })?;
     } else {
-        lines.extend(finding::problem_lines(
-            findings.iter().filter(|finding| !is_fault(finding)),
-        ));
+        lines.extend(warnings(findings));
         write_lines(out, &lines)?;
     }
-    for fault in findings.iter().filter(is_fault) {
-        output::warn(fault.lines("").join("\n  "));
-    }
+    tell_faults(findings);
     Ok(finding::exit_code(findings))
+}
+
+fn warnings(findings: &[Finding]) -> Vec<String> {
+    finding::problem_lines(findings.iter().filter(|finding| finding.state != State::Fail))
+}
+
+fn tell_faults<'a>(findings: impl IntoIterator<Item = &'a Finding>) {
+    let faults = findings.into_iter().filter(|finding| finding.state == State::Fail);
+    faults.for_each(|fault| output::warn(fault.lines("").join("\n  ")));
 }
 
 /// The broker's token, line by line.

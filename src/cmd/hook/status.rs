@@ -31,7 +31,8 @@ struct Status {
     version: &'static str,
     openclaw_home: PathBuf,
     config: PathBuf,
-    hook: Found,
+    /// `null` where that cannot be told.
+    hook: Option<Found>,
     plugin: PluginStatus,
     /// Whether the config tells if there is an entry.
     #[serde(skip)]
@@ -43,8 +44,11 @@ struct Status {
     /// The broker that is asked; absent where none is recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     broker: Option<BrokerStatus>,
-    /// `null` where no namespace is known.
+    /// `null` where no namespace is known, or whose the token is cannot be told.
     token: Option<TokenStatus>,
+    /// Why there is none.
+    #[serde(skip)]
+    no_token: &'static str,
     /// Who is told at once of requests; `null` where the record of that cannot be read.
     notify: Option<NotifyStatus>,
     watch: Option<WatchStatus>,
@@ -60,8 +64,9 @@ struct Status {
 
 #[derive(Serialize)]
 struct PluginStatus {
+    /// Absent where that cannot be told.
     #[serde(flatten)]
-    files: Found,
+    files: Option<Found>,
     /// Whether the config tells if there is an entry.
     #[serde(skip)]
     known: bool,
@@ -123,7 +128,7 @@ struct Selected {
 pub fn run(args: &HookStatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.show.place, env)?;
     let facts = Facts::collect(&args.show, env, &place, View::HookStatus);
-    let status = Status::of(facts)?;
+    let status = Status::of(facts);
     if args.output.json {
         write_json(out, &status)?;
     } else {
@@ -133,7 +138,7 @@ pub fn run(args: &HookStatusArgs, env: &Env, out: &mut dyn Write) -> Result<Exit
 }
 
 impl Status {
-    fn of(facts: Facts) -> Result<Self> {
+    fn of(facts: Facts) -> Self {
         let findings = checks::findings(&facts, View::HookStatus);
         let problems = findings.iter().filter(|finding| finding.is_problem());
         let token_in_config = facts.chosen.as_ref().ok().and_then(|chosen| chosen.token_in_config);
@@ -150,13 +155,13 @@ impl Status {
         });
         let state = facts.plugin_state.ok();
         let config_known = facts.config.is_ok();
-        Ok(Self {
+        Self {
             version: env!("CARGO_PKG_VERSION"),
             openclaw_home: facts.place.home.clone(),
             config: facts.place.config.clone(),
-            hook: facts.hook?,
+            hook: facts.hook.ok(),
             plugin: PluginStatus {
-                files: facts.plugin?,
+                files: facts.plugin.ok(),
                 known: config_known && state.is_some(),
                 enabled: state.as_ref().and_then(|state| state.entry),
                 in_load_paths: state.as_ref().is_some_and(|state| state.found),
@@ -165,6 +170,10 @@ impl Status {
             entry_known,
             entry,
             selected: facts.selection.ok().filter(|_| config_known).map(Selected::of),
+            no_token: match &facts.token {
+                Err(error) if error.code != ExitCode::Token => UNKNOWN,
+                _ => "none, no namespace is known",
+            },
             token: facts.token.ok().filter(|_| facts.broker.is_none()),
             broker: facts.broker.as_ref().map(BrokerStatus::of),
             notify,
@@ -174,19 +183,19 @@ impl Status {
             openclaw: facts.openclaw,
             problems: problems.map(|problem| problem.text.clone()).collect(),
             findings,
-        })
+        }
     }
 
     fn lines(&self) -> Vec<String> {
         let mut lines = vec![
             format!("Program:       version {}", self.version),
             format!("OpenClaw home: {}", self.openclaw_home.display()),
-            format!("Hook:          {}", files_text(&self.hook)),
+            format!("Hook:          {}", files_text(self.hook.as_ref())),
         ];
         lines.extend(
             self.hook
-                .binary
                 .as_ref()
+                .and_then(|hook| hook.binary.as_ref())
                 .map(|binary| format!("  runs:        {}", binary.display())),
         );
         lines.push(format!(
@@ -209,7 +218,7 @@ impl Status {
             _ if self.broker.is_some() => lines.extend(self.broker.iter().flat_map(|broker| broker.lines.clone())),
             Some(token) => lines.extend(auth_status::lines(token)),
             None => lines.extend([
-                "Token:         none, no namespace is known".to_owned(),
+                format!("Token:         {}", self.no_token),
                 format!("Watcher:       {}", auth_status::watch_text(self.watch.as_ref(), None)),
             ]),
         }
@@ -229,7 +238,12 @@ fn if_known(known: bool, text: &'static str) -> &'static str {
         "unknown, as the config cannot be read"
     }
 }
-fn files_text(found: &Found) -> String {
+
+/// What is said of what cannot be told.
+const UNKNOWN: &str = "not known, see the problems";
+
+fn files_text(found: Option<&Found>) -> String {
+    let Some(found) = found else { return UNKNOWN.to_owned() };
     let version = found
         .version
         .as_ref()
@@ -262,10 +276,11 @@ impl PluginStatus {
             (Some(true), true, None) => "on".to_owned(),
             (Some(true), true, Some(why)) => format!("on, but {why}"),
         };
-        if self.files.state == "absent" && self.enabled.is_none() {
+        let files = self.files.as_ref();
+        if files.is_some_and(|files| files.state == "absent") && self.enabled.is_none() {
             return "absent".to_owned();
         }
-        format!("{}; {state}", files_text(&self.files))
+        format!("{}; {state}", files_text(files))
     }
 }
 
