@@ -236,15 +236,20 @@ pub fn installers_login_command(owner: &Owner, place: &OpenClawHome, flags: &str
 /// What makes or takes a new token of an owner, and changes nothing else: where the secret is kept that signs it, a
 /// refresh, else the login.
 pub fn renew_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> String {
-    let is_local = |record: &Record| [record.mode, owner.mode.value] == [Mode::OssLocal; 2];
-    let is_kept = || LocalApi::find(owner, place).is_ok_and(|api| matches!(api.secret(&Env::default()), Ok(Some(_))));
-    match owner.record.as_ref().is_some_and(is_local) && is_kept() {
+    match is_signed_here(owner, place) {
         true => format!(
             "sigilum-authz-notify auth refresh --namespace {}{flags}",
             owner.namespace.value
         ),
         false => first_login_command(owner, place, flags),
     }
+}
+
+/// Whether an owner is logged in to a local API whose secret is kept here, so that a refresh signs a token.
+pub fn is_signed_here(owner: &Owner, place: &OpenClawHome) -> bool {
+    let is_local = |record: &Record| [record.mode, owner.mode.value] == [Mode::OssLocal; 2];
+    let is_kept = || LocalApi::find(owner, place).is_ok_and(|api| matches!(api.secret(&Env::default()), Ok(Some(_))));
+    owner.record.as_ref().is_some_and(is_local) && is_kept()
 }
 
 /// Where nobody is logged in: the API that the entry names, where a login goes to another one. Whoever edits the config

@@ -1776,6 +1776,12 @@ fn the_sigilum_gateway_answers_or_its_url_is_wrong() {
         wrong.len() == 2 && wrong[1].contains("next: ") && !wrong[1].contains("start the Sigilum"),
         "{told}"
     );
+    // One that answers need not be started.
+    gateway.access("token", Some("the-gateways-own"), false);
+    let told = doctor(&gateway.url());
+    assert!(told.contains("wants an admin token"), "{told}");
+    let step = "next: set GATEWAY_ADMIN_TOKEN to the token that the gateway was started with\n";
+    assert!(told.contains(step), "{told}");
 }
 
 /// The step is a service command's: the login says so, and goes on to be the one that it was.

@@ -189,9 +189,11 @@ pub(super) fn gateway(name: &'static str, facts: &Facts) -> Vec<Finding> {
             Ok(count) => Finding::ok(name, format!("{url} answers, with {count} connections")),
             Err(error) => {
                 let start = || format!("start the Sigilum gateway, then: {}", facts.command("service list"));
-                // The URL is wrong, or somebody else has the port.
-                let knows = error.code == ExitCode::Usage || matches!(error.cause(), Some(HttpError::Listener(_)));
-                let next = error.step().filter(|_| knows).unwrap_or_else(start);
+                // Else it answers, the URL is wrong, or somebody else has the port.
+                let is_gone = error
+                    .cause::<HttpError>()
+                    .is_some_and(|why| !matches!(why, HttpError::Listener(_)));
+                let next = error.step().filter(|_| !is_gone).unwrap_or_else(start);
                 Finding::warn(name, format!("not checked: {}", error.text()), next)
             }
         },
