@@ -46,17 +46,20 @@ pub const BODY_CAP: usize = 1 << 20;
 pub const PROXY_VARIABLES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 /// And whom it goes to without one, and whose certificates it trusts.
 const OTHER_VARIABLES: [&str; 4] = ["no_proxy", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+/// The switch for plain http to other machines.
+const INSECURE: &str = "SIGILUM_ALLOW_INSECURE_HTTP";
 
 /// All of these: which way a request goes.
 pub fn way_variables() -> impl Iterator<Item = &'static str> {
     PROXY_VARIABLES.into_iter().chain(OTHER_VARIABLES)
 }
 
-/// A person's environment with the way to a server that is recorded, where one is.
+/// A person's environment with the way to a server that is recorded, where one is, and the switch for plain http.
 #[must_use]
 pub fn by_recorded_way(env: &Env, recorded: &Env) -> Env {
     let names: Vec<&str> = way_variables().collect();
-    let way: Vec<_> = recorded.pairs().filter(|(name, _)| names.contains(name)).collect();
+    let is_of_way = |name: &str| names.contains(&name) || name == INSECURE;
+    let way: Vec<_> = recorded.pairs().filter(|(name, _)| is_of_way(name)).collect();
     match way.is_empty() {
         true => env.clone(),
         false => Env::from_pairs(env.without(&names).pairs().chain(way)).recorded(),
@@ -86,7 +89,7 @@ impl Options {
     /// ones win, as in curl), and the root certificates.
     pub fn from_env(env: &Env) -> Self {
         Self {
-            insecure: env.is_on("SIGILUM_ALLOW_INSECURE_HTTP"),
+            insecure: env.is_on(INSECURE),
             connect_timeout: None,
             keeps_connection: false,
             proxy: PROXY_VARIABLES

@@ -1530,6 +1530,41 @@ fn by_the_environments_secret(home: &Home, api: &Api, life: &str) {
         .expect(0);
 }
 
+/// A watcher has not what stands in a shell, so it renews nothing; nor does a refresh without it.
+#[test]
+fn a_secret_that_this_shell_alone_has_renews_nothing() {
+    let home = Home::new();
+    let api = Api::start(JWT_SECRET);
+    let told = || {
+        let run = home.env.run(["doctor"]).env("PATH", home.path());
+        run.env("JWT_SECRET", JWT_SECRET).expect(7).stdout
+    };
+    let step = "next: start a watcher with the secret that the API has: export JWT_SECRET=<secret> && \
+                sigilum-authz-notify watch\n";
+    by_the_environments_secret(&home, &api, "3600");
+    let seen = told();
+    let says = "fail  local-api    the secret that signs tokens is not kept here, so nothing renews the token";
+    assert!(seen.contains(says) && seen.contains(step), "{seen}");
+
+    let (iat, exp) = (env::now() - 604_800, env::now() + 3600);
+    let near_its_end = api.token_with(json!({"namespace": "alice", "iat": iat, "exp": exp}));
+    home.env.write(".openclaw/.sigilum/owner-token-alice.jwt", near_its_end);
+    let (seen, next) = found(&home, "token");
+    assert!(seen[0].starts_with("warn alice: the token expires 20"), "{seen:?}");
+    assert!(
+        next.starts_with("name the Sigilum checkout that the API runs from: "),
+        "{next}"
+    );
+
+    let database = home.env.home().join("api.sqlite");
+    std::fs::copy(home.env.sigilum("local-api.sqlite"), &database).unwrap();
+    let login = home.env.login().args(["--api-url", &api.url(), "--api-db"]);
+    login.args([&database]).env("JWT_SECRET", JWT_SECRET).expect(0);
+    let seen = told();
+    let says = "fail  local-api    the secret that the local API signs with is this shell's alone";
+    assert!(seen.contains(says) && seen.contains(step), "{seen}");
+}
+
 /// The namespace that the hook speaks for.
 fn speaks_for(home: &Home) -> Value {
     let record = std::fs::read_to_string(home.env.sigilum("hook.json")).unwrap();
@@ -2221,6 +2256,35 @@ fn the_api_is_asked_the_way_that_the_hook_asks_it() {
         told.contains("what is named to be trusted holds no certificate in PEM form"),
         "{told}"
     );
+}
+
+/// What a shell allows is not allowed to the hook, and the other way round.
+#[test]
+fn plain_http_is_allowed_to_the_hook_where_that_is_recorded() {
+    const SWITCH: &str = "SIGILUM_ALLOW_INSECURE_HTTP";
+    const URL: &str = "http://192.0.2.1:9";
+    let home = Home::new();
+    let login = home.env.login().args(["--api-url", URL, "--no-check"]);
+    login.env(SWITCH, "1").expect(0);
+    let doctor = |switch: &str| {
+        let run = home.env.run(["doctor"]).env("PATH", home.path());
+        run.env(SWITCH, switch).output().stdout
+    };
+    let says = format!("the hook can ask no API, as {SWITCH} is not recorded for it: {URL}\n");
+    let step = "export SIGILUM_ALLOW_INSECURE_HTTP=1 && sigilum-authz-notify hook install --from-env";
+    let told = doctor("1");
+    assert!(
+        told.contains(&says) && told.contains(&format!("next: {step}\n")),
+        "{told}"
+    );
+    assert!(doctor("").contains("it is plain http to another machine"));
+    let ran = home.run_step(step);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for switch in ["1", ""] {
+        let told = doctor(switch);
+        assert!(!told.contains(&says) && !told.contains("is plain http"), "{told}");
+        assert!(told.contains(&format!("{URL}: not checked: ")), "{told}");
+    }
 }
 
 /// Adds to the hook's record, or takes out what is null.

@@ -127,7 +127,9 @@ impl TokenStatus {
         let now = time::now();
         let (hook, chosen) = settings::hook_namespace(place)?;
         let without_record = entry.flatten().filter(|_| hook.is_none());
-        let found = in_force(&owner, env, without_record, now)?;
+        // What is asked on the hook's behalf goes the way that the hook's requests go.
+        let hooks = http::by_recorded_way(env, &chosen.recorded_env());
+        let found = in_force(&owner, &hooks, without_record, now)?;
         let stored = owner.stored_token();
         let shown = match &found {
             Ok(found) => Some(found.token.clone()),
@@ -139,8 +141,6 @@ impl TokenStatus {
         let hook = hook.map(|namespace| namespace.value);
         let is_known = |origin: &Origin| owner.record.is_some() || *origin != Origin::Default || found.is_ok();
         let source = |no_token: &NoToken| no_token.source;
-        // What is asked on the hook's behalf goes the way that the hook's requests go.
-        let hooks = http::by_recorded_way(env, &chosen.recorded_env());
         let asked = found.as_ref().ok();
         let asked = asked.map(|found| ask(&owner, place, &hooks, &found.token));
         Ok(Self {

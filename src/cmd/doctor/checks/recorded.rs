@@ -4,6 +4,7 @@ use crate::cmd::doctor::facts::Facts;
 use crate::cmd::doctor::finding::Finding;
 use crate::error::ExitCode;
 use crate::hook_record::POLL_REQUESTS;
+use crate::openclaw::hook_files::Kind;
 use crate::sigilum::http::{self, HttpError};
 use crate::watch::status::WatchStatus;
 use rustix::fs::Access;
@@ -11,11 +12,12 @@ use rustix::fs::Access;
 /// What has the OpenClaw gateway start the plugin's program.
 const RESTART: &str = "openclaw gateway restart";
 
-/// The proxy and the certificates, by the code that uses them.
+/// The proxy and the certificates, by the code that uses them, and the switch for plain http.
 pub(super) fn network(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let Ok(chosen) = &facts.chosen else { return Vec::new() };
-    let (text, step) = match http::Options::from_env(&chosen.recorded_env()).check() {
-        Ok(()) => return Vec::new(),
+    let recorded = http::Options::from_env(&chosen.recorded_env());
+    let (text, step) = match recorded.check() {
+        Ok(()) => return plain_http(name, recorded.insecure, facts).into_iter().collect(),
         Err(why @ HttpError::BadRecordedProxy) => (format!("the hook can ask no API: {why}"), "--proxy <url>"),
         Err(_) => {
             let roots = chosen.roots();
@@ -26,6 +28,21 @@ pub(super) fn network(name: &'static str, facts: &Facts) -> Vec<Finding> {
     };
     let next = facts.command(&format!("hook install {step}"));
     vec![Finding::fail(name, ExitCode::Failure, text, next)]
+}
+
+/// An API that this shell may ask and the hook may not, as the switch for that is not recorded.
+fn plain_http(name: &'static str, insecure: bool, facts: &Facts) -> Option<Finding> {
+    let token = facts.token.as_ref().ok()?;
+    let is_hooks = token.hook_namespace.as_ref() == Some(&token.namespace);
+    let is_installed = Kind::ALL.into_iter().any(|kind| facts.is_installed(kind));
+    let url = &token.owner.api_url.value;
+    if !is_hooks || !is_installed || http::check_url(url, insecure).is_ok() {
+        return None;
+    }
+    let text = format!("the hook can ask no API, as SIGILUM_ALLOW_INSECURE_HTTP is not recorded for it: {url}");
+    let install = facts.command("hook install --from-env");
+    let next = format!("export SIGILUM_ALLOW_INSECURE_HTTP=1 && {install}");
+    Some(Finding::fail(name, ExitCode::Failure, text, next))
 }
 
 /// Whether whoever is recorded to be told at once can be.

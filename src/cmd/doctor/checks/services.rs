@@ -42,7 +42,10 @@ pub(super) fn local_api(name: &'static str, facts: &Facts) -> Vec<Finding> {
         let text = "the secret that signs the token is not kept here, and the watcher that runs has it";
         return vec![Finding::ok(name, text)];
     }
-    if api.embedded && matches!(secret, Ok(None)) {
+    // What this shell alone has is no watcher's.
+    let is_shells =
+        matches!(&secret, Ok(Some(secret)) if !token.is_renewed() && !token.signs_in_vain() && !api.keeps(secret));
+    if api.embedded && (is_shells || matches!(secret, Ok(None))) {
         return vec![signs_nothing(name, &api, token, log_in, facts)];
     }
     let mut found = Vec::new();
@@ -56,6 +59,11 @@ pub(super) fn local_api(name: &'static str, facts: &Facts) -> Vec<Finding> {
         found.push(Finding { next, ..fault });
     }
     match secret {
+        Ok(Some(_)) if is_shells => {
+            let text = "the secret that the local API signs with is this shell's alone, so nothing renews the token";
+            let next = renewed_with_the_secret(token, &log_in, facts);
+            found.push(Finding::fail(name, ExitCode::SecretOrDatabase, text, next));
+        }
         Ok(Some(secret)) => {
             if token.signs_in_vain() {
                 let text = format!(
@@ -82,16 +90,9 @@ pub(super) fn local_api(name: &'static str, facts: &Facts) -> Vec<Finding> {
 fn signs_nothing(name: &'static str, api: &LocalApi, token: &TokenStatus, log_in: String, facts: &Facts) -> Finding {
     let file = api.secret_file.display();
     let is_accepted = token.api_check.as_ref().is_some_and(|check| check.result == "accepted");
-    let watch = facts.watch.as_ref().filter(|watch| watch.running);
     let step = match is_accepted {
-        // One that OpenClaw starts anew at once, without the secret.
-        true if watch.is_some_and(|watch| is_plugins(watch, facts)) => {
-            format!("name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>")
-        }
-        // No watcher renews it.
-        true if token.watched.is_some() => name_the_checkout(&token.owner, facts),
         // A new secret would not be the API's.
-        true => watch_with_the_secret(facts),
+        true => renewed_with_the_secret(token, &log_in, facts),
         false => format!(
             "name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>; without one, add --force \
              instead, for a new secret and token"
@@ -109,9 +110,17 @@ fn signs_nothing(name: &'static str, api: &LocalApi, token: &TokenStatus, log_in
     }
 }
 
-/// What has a watcher renew a token whose secret only the API and a person have.
-fn watch_with_the_secret(facts: &Facts) -> String {
+/// What has a token renewed whose secret only the API and a person have.
+fn renewed_with_the_secret(token: &TokenStatus, log_in: &str, facts: &Facts) -> String {
     let runs = facts.watch.as_ref().filter(|watch| watch.running);
+    // One that OpenClaw starts anew at once, without the secret.
+    if runs.is_some_and(|watch| is_plugins(watch, facts)) {
+        return format!("name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>");
+    }
+    // No watcher renews it.
+    if token.watched.is_some() {
+        return name_the_checkout(&token.owner, facts);
+    }
     let stop = runs.map_or_else(String::new, |watch| format!("kill {}, then ", watch.pid));
     format!(
         "{stop}start a watcher with the secret that the API has: export JWT_SECRET=<secret> && {}",
