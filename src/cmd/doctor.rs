@@ -46,7 +46,8 @@ pub fn run(args: &DoctorArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     for error in &fixed.failed {
         // A check may have found what stands in the way.
         if !findings.iter().any(|finding| finding.text == error.text()) {
-            findings.push(Finding::fault_of("fix", error, facts.command("doctor --fix")));
+            let again = "see what stands in the way, then: sigilum-authz-notify doctor --fix";
+            findings.push(Finding::fault_of("fix", error, again).called(&facts.called));
         }
     }
     let report = Report {

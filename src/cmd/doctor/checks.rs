@@ -96,9 +96,5 @@ pub fn findings(facts: &Facts, view: View) -> Vec<Finding> {
         .filter(|check| facts.broker.is_none() || !OF_A_TOKEN.contains(&check.name))
         .filter(|check| !facts.place.is_a_brokers() || OF_A_BROKER.contains(&check.name));
     let found = shown.flat_map(|check| (check.find)(check.name, facts));
-    let for_this_home = |finding: Finding| Finding {
-        next: finding.next.map(|step| facts.called.complete(&step)),
-        ..finding
-    };
-    found.map(for_this_home).collect()
+    found.map(|finding| finding.called(&facts.called)).collect()
 }

@@ -1,6 +1,6 @@
 //! What a check found.
 
-use crate::error::{Error, ExitCode};
+use crate::error::{Called, Error, ExitCode};
 use serde::Serialize;
 
 /// How it stands.
@@ -84,6 +84,15 @@ impl Finding {
     pub fn fault_of(check: &'static str, error: &Error, next: impl Into<String>) -> Self {
         let next = error.step().unwrap_or_else(|| next.into());
         Self::fail(check, error.code, error.text(), next)
+    }
+
+    /// The same, whose step is for the home that the command was called for.
+    #[must_use]
+    pub fn called(self, called: &Called) -> Self {
+        Self {
+            next: self.next.map(|step| called.complete(&step)),
+            ..self
+        }
     }
 
     /// Whether there is anything to do.
