@@ -8,7 +8,7 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
-use crate::local_token::LocalApi;
+use crate::local_token::{LocalApi, SigningSecret};
 use crate::openclaw::config::{self, EditOptions};
 use crate::openclaw::entry;
 use crate::openclaw::lock::LockOptions;
@@ -191,26 +191,45 @@ impl ActionContext<'_> {
     fn issue(&self, owner: &Owner) -> Result<SecretString> {
         let owner = &renewal::by_record(owner, self.place);
         let api = LocalApi::find(owner, self.place)?;
-        let secret = match api.secret(&Env::default())? {
-            None => api.secret(self.env)?,
-            kept => kept,
-        };
-        let refuse = |why: &str| {
-            cannot_sign(why).next(owner.mode.value.login_command(&owner.namespace.value) + &self.snapshot.flags)
-        };
+        let secret = self.secret_of(&api, owner)?;
         let Some(secret) = secret.filter(|_| api.database.exists()) else {
-            return Err(refuse("the local API's secret or database is gone"));
+            let log_in = owner.mode.value.login_command(&owner.namespace.value) + &self.snapshot.flags;
+            return Err(cannot_sign("the local API's secret or database is gone").next(log_in));
         };
-        let verdict = self
-            .check(owner)
-            .within(SECRET_BUDGET)
-            .secret(&secret.value, self.seconds());
-        if let Verdict::Refused(why) = verdict {
-            let what = format!("the API refuses what the secret from {} signs", secret.origin);
-            return Err(refuse(&what).because(why));
-        }
         let ttl = settings::ttl_seconds(None, self.env, owner.recorded_life())?;
         api.issue(owner, &secret.value, ttl, self.seconds())
+    }
+
+    /// The secret to sign with, of the one that is kept and the one in the environment: the first that the API takes, else
+    /// the first that it does not refuse.
+    fn secret_of(&self, api: &LocalApi, owner: &Owner) -> Result<Option<SigningSecret>> {
+        let check = self.check(owner).within(SECRET_BUDGET);
+        let (mut not_asked, mut trouble) = (None, None);
+        for secret in [api.secret(&Env::default()), api.secret(self.env)] {
+            let secret = match secret {
+                Ok(Some(secret)) => secret,
+                Ok(None) => continue,
+                Err(error) => {
+                    trouble.get_or_insert(error);
+                    continue;
+                }
+            };
+            match check.secret(&secret.value, self.seconds()) {
+                Verdict::Accepted => return Ok(Some(secret)),
+                Verdict::Refused(why) => {
+                    let what = format!("the API refuses what the secret from {} signs", secret.origin);
+                    let error = cannot_sign(&what).because(why);
+                    trouble.get_or_insert(error.next(api.how_to_tell_the_secret()));
+                }
+                Verdict::NotChecked(_) | Verdict::Answered(_) => {
+                    not_asked.get_or_insert(secret);
+                }
+            }
+        }
+        match (not_asked, trouble) {
+            (None, Some(error)) => Err(error),
+            (secret, _) => Ok(secret),
+        }
     }
 
     fn check<'a>(&self, owner: &'a Owner) -> TokenCheck<'a> {

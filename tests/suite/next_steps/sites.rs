@@ -632,6 +632,11 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "watch::actions",
+        "api.how_to_tell_the_secret()",
+        Test("a_lost_token_is_signed_as_the_record_says_whatever_the_environment_does"),
+    ),
+    Site(
+        "watch::actions",
         "why.how_to_leave_it()",
         Test("a_watcher_that_no_edit_helps_says_what_does"),
     ),
