@@ -380,22 +380,16 @@ fn what_is_to_be_typed_names_the_home() {
     let all = chat.env.shell(command).env("HOME", &elsewhere).expect(0).stdout;
     assert!(all.contains("\ncl_00000013 "), "{all}");
     chat.env.write(".openclaw/.sigilum/hook.json", r#"{"senders": 7}"#);
-    let told = chat.asks("list");
-    let (_, command) = told.split_once("not set up right. Run in a terminal: ").unwrap();
-    assert!(command.ends_with(&flags), "{command}");
-    let status = chat.env.shell(command).env("HOME", &elsewhere).output();
-    assert!(
-        format!("{status:?}").contains("could not read the hook's record"),
-        "{status:?}"
-    );
+    // Nobody knows who may read: no path for anyone.
     for facts in [
+        json!({}),
         json!({"chatType": "group"}),
         json!({"sessionKey": "agent:main:telegram:group:-1"}),
     ] {
         let told = chat.asks_with("list", facts);
         assert_eq!(
             told,
-            "Sigilum: this is not set up right. Run in a terminal: sigilum-authz-notify hook status"
+            "Sigilum: this is not set up right. The operator must act; the OpenClaw gateway's log says why."
         );
     }
 }

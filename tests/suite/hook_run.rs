@@ -498,28 +498,23 @@ fn what_is_to_be_typed_acts_on_the_home_that_was_asked_about() {
     assert!(mail.contains("mail"), "{mail}");
     assert!(in_group[0].ends_with("authz list --service <service>"), "{in_group:?}");
 
-    // Where nothing can be asked: whatever is wrong, and whether that is seen before the home is made out or behind.
-    for (record, why) in [
-        (
-            json!({"namespace": NS, "senders": 7}),
-            "could not read the hook's record",
-        ),
-        (json!({"namespace": NS, "timeout_ms": 0}), "invalid time limit"),
-    ] {
-        chose(record);
-        let (_, command) = ask(json!({}))[0]
-            .split_once("Run: ")
-            .map(|(a, b)| (a.to_owned(), b.to_owned()))
-            .unwrap();
-        assert!(command.ends_with(&flags), "{command}");
-        let shown = person.env.shell(&command).output();
-        assert!(shown.code != 0 && shown.stderr.contains(why), "{shown:?}");
-        let in_group = ask(group());
-        assert_eq!(
-            in_group,
-            ["Sigilum: the hook is not set up right. The operator must act."]
-        );
-    }
+    // Where nothing can be asked. Of a record that cannot be read nobody knows who may read: no path for anyone.
+    let brief = ["Sigilum: the hook is not set up right. The operator must act."];
+    chose(json!({"namespace": NS, "senders": 7}));
+    assert_eq!(
+        (ask(json!({})), ask(group())),
+        (brief.map(str::to_owned).to_vec(), brief.map(str::to_owned).to_vec())
+    );
+    chose(json!({"namespace": NS, "timeout_ms": 0}));
+    let said = ask(json!({}));
+    let (_, command) = said[0].split_once("Run: ").unwrap();
+    assert!(command.ends_with(&flags), "{command}");
+    let shown = person.env.shell(command).output();
+    assert!(
+        shown.code != 0 && shown.stderr.contains("invalid time limit"),
+        "{shown:?}"
+    );
+    assert_eq!(ask(group()), brief);
     chose(json!({"namespace": NS, "timeout_ms": 0, "groups": "full"}));
     assert!(ask(group())[0].ends_with("Run: sigilum-authz-notify hook run --event command:new"));
     chose(json!({"namespace": NS, "groups": "full"}));
@@ -1249,21 +1244,25 @@ fn bad_input_is_the_callers_to_mend() {
 #[test]
 fn settings_that_are_wrong_are_told_to_the_operator() {
     let person = Person::new();
-    for (record, why) in [
-        (json!({"namespace": "No_Good!"}), "its namespace is not valid"),
-        (json!({"timeout_ms": 0}), "invalid time limit"),
+    const HOW: &str = "Requests that wait for approval cannot be shown. Run: sigilum-authz-notify hook run --event \
+                       command:new";
+    // Who reads what is not known of a record that cannot be read.
+    const BRIEF: &str = "The operator must act.";
+    for (record, step, why) in [
+        (json!({"namespace": "No_Good!"}), BRIEF, "its namespace is not valid"),
+        (json!({"timeout_ms": 0}), HOW, "invalid time limit"),
         (
             json!({"env": {"SIGILUM_HOOK_TIMEOUT_MS": "soon"}}),
+            HOW,
             "invalid time limit",
         ),
-        (json!({"senders": 7}), "could not read the hook's record, line 1"),
+        (json!({"senders": 7}), BRIEF, "could not read the hook's record, line 1"),
     ] {
         person.chose(record);
         let answer = person.ask(json!({}));
         assert_eq!(
             answer.message(),
-            "Sigilum: the hook is not set up right. Requests that wait for approval cannot be shown. Run: \
-             sigilum-authz-notify hook run --event command:new"
+            format!("Sigilum: the hook is not set up right. {step}")
         );
         assert!(answer.logs[0].contains(why), "{answer:?}");
     }

@@ -8,7 +8,6 @@ use crate::authz::decision_log::How;
 use crate::authz::short_id::{Typed, short};
 use crate::broker::deciding::{self, Deciding};
 use crate::cli::HookRunArgs;
-use crate::cmd::context;
 use crate::cmd::hook::answer::read_seen;
 use crate::cmd::hook::caller::Caller;
 use crate::error::{Error, ExitCode, Result};
@@ -54,9 +53,7 @@ pub struct Means<'a> {
 pub fn answer(command: &Command, means: &Means) -> ChatReply {
     let caller = match (means.caller)() {
         Ok(caller) => caller,
-        // A path of this machine is nothing for a group.
-        Err(error) if command.is_direct() => return not_set_up(&error, &context::place_flags(&means.args.place)),
-        Err(error) => return not_set_up(&error, ""),
+        Err(error) => return not_set_up(&error),
     };
     let over_the_socket = caller.over_the_socket();
     let sender = command.sender();
@@ -141,10 +138,10 @@ fn decider(sender: &str, over_the_socket: Option<Deciding>) -> String {
     }
 }
 
-fn not_set_up(error: &Error, flags: &str) -> ChatReply {
-    let text = format!("Sigilum: this is not set up right. Run in a terminal: sigilum-authz-notify hook status{flags}");
+/// Who is recorded to read is not known: nobody is told of this machine.
+fn not_set_up(error: &Error) -> ChatReply {
     ChatReply {
-        reply: Reply::text(text),
+        reply: Reply::text("Sigilum: this is not set up right. The operator must act; the OpenClaw gateway's log says why."),
         logs: vec![text::one_line(&error.to_string())],
     }
 }

@@ -89,23 +89,20 @@ pub fn for_gateway(
     if event.asks() == Asks::Nothing {
         return Outcome::default();
     }
-    let not_set_up = |audience: Option<Audience>, program: &str, flags: &str, error: Error| {
-        let form = audience.map(|audience| audience.form);
-        let flags = if is_owner(audience) { flags } else { "" };
-        let command = format!("{program} hook run --event command:new{flags}");
-        not_set_up(event, form, &command, &error).into()
-    };
     let caller = match caller() {
         Ok(caller) => caller,
+        // Who is recorded to read is not known: nobody is told of this machine.
         Err(error) => {
-            let audience = event.audience(&Readers::default());
-            return not_set_up(audience, PROGRAM, &context::place_flags(&args.place), error);
+            let form = event.audience(&Readers::default()).map(|_| Form::Brief);
+            return not_set_up(event, form, "", &error).into();
         }
     };
     let audience = event.audience(&caller.readers());
     answer(event, audience, args, &caller, &http(&caller)).unwrap_or_else(|error| {
+        let names_home = is_owner(audience);
         let flags = caller.place.flags(&caller.env);
-        not_set_up(audience, &caller.typed(PROGRAM), &flags, error)
+        let command = caller.typed(PROGRAM) + " hook run --event command:new" + if names_home { &flags } else { "" };
+        not_set_up(event, audience.map(|audience| audience.form), &command, &error).into()
     })
 }
 
