@@ -87,6 +87,9 @@ pub struct Asking {
     /// As [`HookRecord::dashboard`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dashboard: Option<String>,
+    /// A person reads it at a terminal: no request counts as shown to its owner by it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub by_hand: bool,
 }
 
 impl Asking {
@@ -98,6 +101,7 @@ impl Asking {
             groups: record.groups,
             deciders: record.deciders.clone(),
             dashboard: record.dashboard.clone(),
+            by_hand: false,
         }
     }
 

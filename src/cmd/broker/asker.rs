@@ -50,6 +50,7 @@ impl Asker for Guest {
         }
         let guest = caller::Guest {
             program: house.program(),
+            by_hand: asking.by_hand,
             deciding: match house.by_code {
                 true => Deciding::ByCode(self.seat.uid()),
                 false => Deciding::Nobody,

@@ -275,7 +275,7 @@ impl Remote {
         self.ask::<Printed>("list", json!(list), None).map(drop)
     }
 
-    /// What it answers an event of a direct chat, whoever is in it.
+    /// What it answers an event of a direct chat, for a person at a terminal.
     ///
     /// # Errors
     /// Where it cannot be asked.
@@ -283,6 +283,7 @@ impl Remote {
         event["id"] = json!(1);
         event["asking"] = json!(Asking {
             senders: None,
+            by_hand: true,
             ..self.asking.clone()
         });
         let answer = self.connect()?.ask(&event, Instant::now() + PATIENCE);

@@ -97,12 +97,14 @@ pub fn for_gateway(
             return not_set_up(event, form, "", &error).into();
         }
     };
+    let mut event = event.clone();
+    event.by_hand = caller.is_by_hand();
     let audience = event.audience(&caller.readers());
-    answer(event, audience, args, &caller, &http(&caller)).unwrap_or_else(|error| {
-        let names_home = is_owner(audience);
+    answer(&event, audience, args, &caller, &http(&caller)).unwrap_or_else(|error| {
+        let names_home = is_owner(audience) || caller.is_by_hand();
         let flags = caller.place.flags(&caller.env);
         let command = caller.typed(PROGRAM) + " hook run --event command:new" + if names_home { &flags } else { "" };
-        not_set_up(event, audience.map(|audience| audience.form), &command, &error).into()
+        not_set_up(&event, audience.map(|audience| audience.form), &command, &error).into()
     })
 }
 
@@ -130,7 +132,7 @@ fn answer(
 ) -> Result<Outcome> {
     let request = || {
         // A path of this machine is nothing for a group.
-        let names_home = is_owner(audience) || caller.is_person() || event.asks() == Asks::Startup;
+        let names_home = is_owner(audience) || caller.is_by_hand() || event.asks() == Asks::Startup;
         let mut request = HookRequest::new(args, caller, http, names_home)?;
         if is_owner(audience) && caller.decides_in_chat(event) {
             request.review = Review::Chat;
@@ -263,7 +265,7 @@ impl<'a> HookRequest<'a> {
         let described = notice.as_ref().map_or(0, |notice| notice.described);
         match notice {
             Some(notice) => answer.messages.push(notice.text),
-            None if self.caller.is_person() => {
+            None if self.caller.is_by_hand() => {
                 let nothing = format!("Nothing waits for approval in namespace {namespace}.");
                 answer.messages.push(nothing);
             }
@@ -311,7 +313,7 @@ impl<'a> HookRequest<'a> {
 
     /// The token's last day, where nothing renews it: whoever can is told while the notices still come.
     fn near_end(&self, audience: Audience) -> Option<String> {
-        let is_told = audience.is_owner || self.caller.is_person();
+        let is_told = audience.is_owner || self.caller.is_by_hand();
         let when = self.token.as_ref().ok().filter(|_| is_told)?.near_end(self.now())?;
         let namespace = &self.owner.namespace.value;
         let renewed = watch::status::renewed_by(watch::status::read(&self.caller.place).as_ref(), namespace).is_some();
@@ -362,7 +364,7 @@ impl<'a> HookRequest<'a> {
     /// What the owner must know of who listens in the API's place, also where the requests are read elsewhere.
     fn listener(&self, listener: &ListenerError, audience: Audience) -> Option<String> {
         let port = self.api.port_or_known_default()?;
-        let is_told = audience.is_owner || self.caller.is_person();
+        let is_told = audience.is_owner || self.caller.is_by_hand();
         is_told.then(|| notice::listener(&listener.who(), port, &self.log_in()))
     }
 
@@ -435,7 +437,7 @@ impl<'a> HookRequest<'a> {
     /// Silence would read as if nothing waited; but in a group nobody else need know.
     fn not_asked(&self, why: &str, log: String, audience: Audience) -> Answer {
         let mut answer = Answer::log(log);
-        if audience.is_owner || self.caller.is_person() {
+        if audience.is_owner || self.caller.is_by_hand() {
             answer.messages.push(notice::not_asked(why));
         }
         answer.messages.extend(self.near_end(audience));

@@ -75,6 +75,8 @@ enum Asks {
 pub struct Guest {
     /// How a command of ours begins that the broker's user runs.
     pub program: String,
+    /// It is a person at a terminal.
+    pub by_hand: bool,
     /// Whether they decide.
     pub deciding: Deciding,
 }
@@ -150,6 +152,15 @@ impl Caller {
     /// Whether a person asks, at a terminal.
     pub fn is_person(&self) -> bool {
         matches!(self.asks, Asks::Person)
+    }
+
+    /// Whether a person reads the answer at a terminal, this one's or that of whoever asks over a broker's socket.
+    pub fn is_by_hand(&self) -> bool {
+        match &self.asks {
+            Asks::Person => true,
+            Asks::Gateway => false,
+            Asks::Guest(guest) => guest.by_hand,
+        }
     }
 
     /// Whether somebody asks over a broker's socket.

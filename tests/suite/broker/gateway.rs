@@ -228,6 +228,33 @@ fn hook_and_commands_ask_the_broker_that_is_recorded() {
     assert_eq!(gateway.record().get("broker"), None);
 }
 
+/// Whoever runs it, an agent perhaps, keeps nothing from being told to the owner as new, or as decided since they looked.
+#[test]
+fn what_a_person_asks_of_a_broker_counts_as_shown_to_nobody() {
+    let house = House::new();
+    let _broker = house.broker(&[]);
+    let gateway = Gateway::new(&house, &[]);
+    let by_hand = || {
+        let run = gateway.env.run(["hook", "run", "--event", "command:new"]);
+        run.expect(0).stdout
+    };
+    for _ in 0..2 {
+        let said = by_hand();
+        assert!(said.contains("1) new: service \"mail\""), "{said}");
+    }
+    let seen = std::fs::read_to_string(house.state().join(".sigilum/seen.json")).unwrap();
+    assert!(!seen.contains("\"owner\"") && !seen.contains("\"shown\""), "{seen}");
+    assert!(message(&gateway.hook_run("direct")).contains("1) new: "));
+    let said = by_hand();
+    assert!(said.contains("1) service \"mail\""), "the owner has read it: {said}");
+    // What keeps the broker from asking is told, and that nothing waits.
+    house.api.fault(Fault::Status(500, "X"));
+    assert!(by_hand().contains("Sigilum could not be asked: "));
+    house.api.fault(Fault::None);
+    house.api.clear();
+    assert_eq!(by_hand(), "Nothing waits for approval in namespace alice.\n");
+}
+
 #[test]
 fn a_broker_that_is_gone_or_another_users_is_told_in_a_direct_chat_alone() {
     let house = House::new();
