@@ -15,7 +15,6 @@ const here = dirname(fileURLToPath(import.meta.url));
 // One object for the hook and the plugin in this gateway, and for each of their instances: one notice, one child.
 // `answered` holds the array of messages: OpenClaw gives a plugin a copy of the event, but the same array.
 export const shared = (globalThis[Symbol.for(NAME)] ??= { answered: new WeakSet(), resident: undefined });
-shared.told ??= new Set(); // who has read that the program is missing
 
 export default async function handler(event) {
   if (!EVENTS.has(`${event?.type}:${event?.action}`)) return;
@@ -36,25 +35,29 @@ export async function answer(event, ask, log, missing, home) {
   shared.answered.add(messages);
   try {
     const reply = await ask(question(event));
-    shared.told.clear();
     for (const line of strings(reply.logs)) log("info", line);
     messages.push(...strings(reply.messages));
   } catch (error) {
     const why = error?.code ?? error?.name ?? "unknown error";
     log("warn", why === "missing" ? missing : `no answer: ${why}; see: ${typed("hook status", home)}`);
     // Silence would read as "nothing waits"; but what the owner must mend is nothing for a group.
-    const lines = context?.sessionEntry?.chatType === "direct" ? problem(why, missing, context.senderId, home) : [];
+    const lines = isDirect(event) ? problem(why, missing, home) : [];
     messages.push(...lines);
     if (lines.length === 0) shared.answered.delete(messages); // nothing was said: the other of the two may
   }
 }
 
-function problem(why, missing, sender, home) {
-  const run = typed("hook status", home);
-  if (why !== "missing") return [`Sigilum could not be asked: no answer from ${NAME} (${inWords(why)}). Run: ${run}`];
-  const first = !shared.told.has(sender);
-  shared.told.add(sender);
-  return first ? [`Sigilum: ${missing}`] : [];
+/** Whether chat type and session key both say that nobody else reads it: the program's own rule (src/hook/event.rs). */
+function isDirect({ sessionKey, context }) {
+  const [agent, , ...rest] = `${sessionKey}`.split(":");
+  const kinds = ["direct", "dm", "group", "channel", "thread", "topic"];
+  const kind = rest.length === 1 ? rest[0] && "direct" : rest.slice(0, 3).find((part) => kinds.includes(part));
+  return context?.sessionEntry?.chatType === "direct" && agent === "agent" && ["direct", "dm"].includes(kind);
+}
+
+function problem(why, missing, home) {
+  if (why === "missing") return [`Sigilum: ${missing}`];
+  return [`Sigilum could not be asked: no answer from ${NAME} (${inWords(why)}). Run: ${typed("hook status", home)}`];
 }
 
 function inWords(why) {

@@ -28,7 +28,6 @@ beforeEach(async (t) => {
   writeFileSync(join(state, "openclaw.json"), "{}");
   handle = (await import(pathToFileURL(join(hook, "handler.js")).href)).default;
   delete globalThis[SHARED].resident;
-  globalThis[SHARED].told.clear();
   printed = "";
   for (const level of ["log", "warn", "error", "info"]) t.mock.method(console, level, (...text) => (printed += `${text.join(" ")}\n`));
 });
@@ -121,7 +120,6 @@ async function says(over) {
   return asked.messages;
 }
 const inGroup = () => ({ context: { ...event().context, sessionEntry: { chatType: "group" } } });
-const from = (senderId) => ({ context: { ...event().context, senderId } });
 
 test("the question goes by standard input, and nothing else leaves: no token, no setting, no variable", async () => {
   hostileEnvironment();
@@ -178,7 +176,6 @@ test("the program: of install.json, else of the home's hook.json, and of nothing
   // Each record alone, then what makes it count for nothing.
   for (const file of [installed(), kept()]) {
     const refused = async (what) => {
-      globalThis[SHARED].told.clear();
       assert.match((await says())[0], /is missing/, `${file} ${what}`);
     };
     const right = witness("recorded");
@@ -218,7 +215,7 @@ test("the program: of install.json, else of the home's hook.json, and of nothing
   assert.deepEqual(await says(), ["from recorded"]);
 });
 
-test("no program: said once to each who types /new in a direct chat, and how to get it; nothing in a group", async () => {
+test("no program: said to each who types /new in a direct chat, each time, and how to get it; nothing in a group", async () => {
   const log = () => printed.trim().split("\n");
   assert.deepEqual(await says(inGroup()), []);
   const [text, ...more] = await says();
@@ -230,14 +227,15 @@ test("no program: said once to each who types /new in a direct chat, and how to 
   execFileSync("/bin/sh", ["-c", text.split("then run: ")[1]], { env: { PATH: `${dir}:/usr/bin:/bin` } });
   assert.deepEqual(readFileSync(join(dir, "typed"), "utf8").trim().split("\n"), ["hook", "install", "--openclaw-home", state]);
   assert.doesNotMatch(text, /npm|crates/, "no package that nobody has published");
-  assert.deepEqual(await says(), []);
-  assert.equal((await says(from("bob!~bob@host"))).length, 1);
-  assert.equal(log().length, 4);
+  assert.deepEqual(await says(), [text], "silence would read as if nothing waited");
+  for (const sessionKey of [undefined, "agent:main:irc:group:#ops", "agent:main:irc:default:group:direct", "agent:main:", "global"])
+    assert.deepEqual(await says({ sessionKey }), [], sessionKey);
+  for (const sessionKey of ["agent:main:direct:alice", "agent:main:irc:default:dm:alice"])
+    assert.deepEqual(await says({ sessionKey }), [text], sessionKey);
+  assert.equal(log().length, 10);
   for (const line of log()) assert.match(line, /is missing.*hook install --openclaw-home '[^']*a person'\\''s state'$/);
   record(witness());
   assert.deepEqual(await says(), ["from witness"]);
-  rmSync(installed());
-  assert.equal((await says()).length, 1, "missing anew");
 });
 
 test("uninstalled under a gateway that goes on: silent", async () => {
