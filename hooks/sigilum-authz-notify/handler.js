@@ -35,6 +35,7 @@ export async function answer(event, ask, log, missing, home) {
   shared.answered.add(messages);
   try {
     const reply = await ask(question(event));
+    if (reply.error) throw { code: reply.error };
     for (const line of strings(reply.logs)) log("info", line);
     messages.push(...strings(reply.messages));
   } catch (error) {

@@ -238,6 +238,16 @@ test("no program: said to each who types /new in a direct chat, each time, and h
   assert.deepEqual(await says(), ["from witness"]);
 });
 
+test("a question that was turned away is told as one without an answer", async () => {
+  const turnedAway = { error: "16 events are being answered already", messages: [], logs: ["could not answer the event: 16 …"] };
+  record(program("busy", `cat >/dev/null; echo '${JSON.stringify(turnedAway)}'`));
+  const [text, ...more] = await says();
+  assert.deepEqual(more, []);
+  assert.match(text, /^Sigilum could not be asked: no answer from sigilum-authz-notify \(16 events are being answered already\)\. Run: /);
+  assert.match(printed, /no answer: 16 events are being answered already; see: /);
+  assert.deepEqual(await says(inGroup()), []);
+});
+
 test("uninstalled under a gateway that goes on: silent", async () => {
   record(witness());
   rmSync(join(hook, "handler.js"));

@@ -69,7 +69,8 @@ impl Said {
         let dashboard = notice::dashboard(record.dashboard.as_deref());
         let text = |text: &String| clean::relayed(text, dashboard, reply::MAX);
         Self {
-            error: said.error.as_deref().map(text::one_line),
+            // It comes into the chat too.
+            error: said.error.as_ref().map(|error| text(&text::one_line(error))),
             reply: said.reply.map(|reply| reply.relayed(dashboard)),
             messages: said.messages.iter().map(text).collect(),
             logs: said.logs.iter().map(|line| text::one_line(line)).collect(),
