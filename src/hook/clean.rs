@@ -169,7 +169,8 @@ fn calls_everybody(rest: &[char]) -> bool {
         return true;
     }
     let word: String = rest.iter().take_while(|c| is_word(**c)).collect();
-    let ends = !matches!(rest.get(word.chars().count()), Some('-' | '_'));
+    // Matrix looks for whole words, of which a `-` is no part.
+    let ends = rest.get(word.chars().count()) != Some(&'_');
     ends && ["channel", "all", "room"].contains(&word.to_lowercase().as_str())
 }
 
@@ -240,7 +241,7 @@ pub(super) mod tests {
             ("x@here.example.com", "x·here·example·com"),
             (
                 "x@hereford x@allison x@all-in x@all.in",
-                "x·hereford x@allison x@all-in x·all·in",
+                "x·hereford x@allison x·all-in x·all·in",
             ),
             ("x@room", "x·room"),
             // commands, paths, schemes, addresses, this machine

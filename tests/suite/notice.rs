@@ -151,14 +151,11 @@ const EVERYBODY: Rule = Rule {
 const ROOM: Rule = Rule {
     name: "a mention of the room, as a word",
     finds: |text, at| {
-        ["@room", "@channel", "@all"].iter().any(|word| {
-            starts_with(&text[at..], word)
-                && text
-                    .get(at + word.len())
-                    .is_none_or(|c| !is_word(Some(*c)) && *c != '-')
-        })
+        ["@room", "@channel", "@all"]
+            .iter()
+            .any(|word| starts_with(&text[at..], word) && !is_word(text.get(at + word.len()).copied()))
     },
-    examples: &["x@room", "x@all.", "x@Channel y"],
+    examples: &["x@room", "x@room-y", "x@all.", "x@Channel y"],
 };
 const TAG: Rule = Rule {
     name: "a hashtag, a channel, a cashtag",
