@@ -17,8 +17,9 @@ const LISTED: usize = 10;
 const WITH_BUTTONS: usize = 4;
 
 /// The answer to whom the owner did not record, or who is not alone with the bot. It tells nothing but how it is set up.
+/// No command: it would have to name all who decide, and others read this.
 pub const REFUSAL: &str = "Sigilum: requests are answered here in a direct chat, by whom the namespace's owner recorded \
-                           for it, in a terminal: sigilum-authz-notify hook install --as plugin --deciders <channel>:<sender id>";
+                           for it in a terminal, with --deciders of sigilum-authz-notify hook install.";
 
 /// What goes back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -329,8 +330,8 @@ pub fn not_deciding(may: May) -> Option<&'static str> {
     let May::Read(why) = may else { return None };
     Some(match why {
         NotDeciding::NotRecorded => {
-            "You may read here; who decides is recorded with: sigilum-authz-notify hook install --as plugin --deciders \
-             <channel>:<sender id>."
+            "You may read here; who decides is recorded in a terminal, with --deciders of sigilum-authz-notify hook \
+             install, which takes all of them anew."
         }
         NotDeciding::Channel => "On this channel anybody could take a sender's id, so it only lists.",
         NotDeciding::GatewayClient => {

@@ -133,8 +133,8 @@ fn record(home: &Home, fields: Value) {
     home.env.write(".openclaw/.sigilum/hook.json", record.to_string());
 }
 
-const REFUSAL: &str = "Sigilum: requests are answered here in a direct chat, by whom the namespace's owner recorded for it, \
-                       in a terminal: sigilum-authz-notify hook install --as plugin --deciders <channel>:<sender id>";
+const REFUSAL: &str = "Sigilum: requests are answered here in a direct chat, by whom the namespace's owner recorded for it \
+                       in a terminal, with --deciders of sigilum-authz-notify hook install.";
 
 #[test]
 fn a_request_is_listed_approved_and_taken_back() {
@@ -432,6 +432,8 @@ fn who_may_not_decide_is_refused() {
                     assert!(text.starts_with("Sigilum: nothing was decided. "), "{facts}: {text}");
                     let terminal = format!("In a terminal: sigilum-authz-notify authz {verb} ID");
                     assert!(text.contains(&terminal), "{facts}: {text}");
+                    // It would take the other deciders out.
+                    assert!(!text.contains("--deciders <"), "{facts}: {text}");
                 }
                 false => assert_eq!(text, REFUSAL, "{facts}"),
             }
