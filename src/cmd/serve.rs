@@ -17,7 +17,6 @@ use crate::cmd::hook::caller::Caller;
 use crate::env::Env;
 use crate::error::{ExitCode, Result};
 use crate::hook::event::MAX_BYTES;
-use crate::hook_record::HookRecord;
 use crate::sigilum::http::Http;
 use crate::watch;
 use crate::watch::log::LogFormat;
@@ -52,7 +51,7 @@ pub fn run(args: &ServeArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
         env: env.clone(),
         link: Link::new(sender.clone()),
     };
-    if gateway.broker().is_some() {
+    if gateway::record(&gateway.args.place, &gateway.env).is_some() {
         gateway.keep_the_link();
     }
     let server = Arc::new(EventServer::new(Box::new(gateway), Arc::default()));
@@ -74,11 +73,6 @@ struct Gateway {
 }
 
 impl Gateway {
-    /// The record, where it names a broker.
-    fn broker(&self) -> Option<HookRecord> {
-        gateway::record(&self.args.place, &self.env)
-    }
-
     fn keep_the_link(&self) {
         let (place, env) = (self.args.place.clone(), self.env.clone());
         self.link.keep(move || gateway::record(&place, &env));
@@ -95,13 +89,13 @@ impl Asker for Gateway {
     }
 
     fn other(&self, id: &Value, question: &Value, _http: &dyn Fn(&Caller) -> Arc<Http>) -> Option<Map<String, Value>> {
-        let record = self.broker()?;
+        let (record, flags) = gateway::record_and_flags(&self.args.place, &self.env)?;
         if gateway::asks_nothing(question) {
             return None;
         }
         self.keep_the_link();
         let answer = self.link.ask(&record, id, question);
-        Some(gateway::Said::of(answer, question, &record).members())
+        Some(gateway::Said::of(answer, question, &record, &flags).members())
     }
 
     fn passed_on(&self, line: &Value) {

@@ -25,10 +25,17 @@ pub(super) const NOT_RECORDED: &str = "no broker is recorded";
 /// The record of the home that the gateway's program is for, where it names a broker. One that cannot be read names none,
 /// nor does anything else then: the answer says what is wrong with it.
 pub fn record(args: &PlaceArgs, env: &Env) -> Option<HookRecord> {
+    record_and_flags(args, env).map(|(record, _)| record)
+}
+
+/// The same, with the flags of a command that a person types about that home.
+pub fn record_and_flags(args: &PlaceArgs, env: &Env) -> Option<(HookRecord, String)> {
     let home = env.path("HOME").map(|home| ("HOME", home.into_os_string()));
-    let place = home::find(args.openclaw_home.as_deref(), None, &Env::from_pairs(home)).ok()?;
+    let env = Env::from_pairs(home);
+    let mut place = home::find(args.openclaw_home.as_deref(), None, &env).ok()?;
     let record = hook_record::read(&place.hook_record_file()).ok()??;
-    record.broker.is_some().then_some(record)
+    place.config = record.config_for(&place.home).unwrap_or(place.config);
+    record.broker.is_some().then(|| (record, place.flags(&env)))
 }
 
 /// Asks once, over a connection of its own.
@@ -58,13 +65,13 @@ pub struct Said {
 }
 
 impl Said {
-    /// An answer, as it is fit for a chat and a log; or that there is none.
-    pub fn of(answer: Result<Value, String>, question: &Value, record: &HookRecord) -> Self {
+    /// An answer, as it is fit for a chat and a log; or that there is none. `flags` lead a command to the home.
+    pub fn of(answer: Result<Value, String>, question: &Value, record: &HookRecord, flags: &str) -> Self {
         let no_broker = |_| Trouble::NoBroker.to_string();
         let said = answer.and_then(|answer| serde_json::from_value(answer).map_err(no_broker));
         let said: Self = match said {
             Ok(said) => said,
-            Err(why) => return gone(&why, question, record),
+            Err(why) => return gone(&why, question, record, flags),
         };
         let dashboard = notice::dashboard(record.dashboard.as_deref());
         let text = |text: &String| clean::relayed(text, dashboard, reply::MAX);
@@ -112,11 +119,11 @@ pub fn asks_nothing(question: &Value) -> bool {
 
 /// The broker cannot be asked: one plain line for who would have read the whole notice; silence would read as if nothing
 /// waited.
-fn gone(why: &str, question: &Value, record: &HookRecord) -> Said {
+fn gone(why: &str, question: &Value, record: &HookRecord, flags: &str) -> Said {
     let why = text::one_line(why);
     let log = format!("could not ask the broker: {why}");
     let said = format!(
-        "{} What helps, in a terminal: sigilum-authz-notify doctor",
+        "{} What helps, in a terminal: sigilum-authz-notify doctor{flags}",
         notice::not_asked(&why)
     );
     let mut answer = Answer::log(&log);

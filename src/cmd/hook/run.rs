@@ -34,9 +34,10 @@ pub fn run(args: &HookRunArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCod
     }
     let question = read_event()?;
     let event = Event::from_value(&question);
-    if let Some(record) = gateway::record(&args.place, env).filter(|_| event.asks() != Asks::Nothing) {
+    let broker = gateway::record_and_flags(&args.place, env).filter(|_| event.asks() != Asks::Nothing);
+    if let Some((record, flags)) = broker {
         let answer = gateway::ask_once(&record, &question);
-        write_answer(&gateway::Said::of(answer, &question, &record), out)?;
+        write_answer(&gateway::Said::of(answer, &question, &record, &flags), out)?;
         return Ok(ExitCode::Ok);
     }
     let http = |caller: &Caller| Arc::new(Http::new(http::Options::from_env(&caller.env)));

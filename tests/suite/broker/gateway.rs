@@ -279,6 +279,19 @@ fn a_broker_that_is_gone_or_another_users_is_told_in_a_direct_chat_alone() {
     );
     let doctor = gateway.env.run(["doctor"]).output();
     assert!(doctor.stdout.contains("could not ask the broker"), "{doctor:?}");
+    // Of a home that is not the default one, so that the step looks at it.
+    let elsewhere = gateway.env.home().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let event = json!({"type": "command", "action": "new", "sessionKey": "agent:main:main", "chatType": "direct"});
+    let run = gateway
+        .env
+        .run(["hook", "run", "--openclaw-home"])
+        .args([gateway.env.openclaw()]);
+    let run = run.env("HOME", &elsewhere).stdin(event.to_string()).expect(0);
+    let answer: Value = serde_json::from_str(&run.stdout).unwrap();
+    let (_, step) = message(&answer).split_once("in a terminal: ").unwrap();
+    let doctor = gateway.env.shell(step).env("HOME", &elsewhere).output();
+    assert!(doctor.stdout.contains("could not ask the broker"), "{step}: {doctor:?}");
     // A commands's sender is told as well, a stranger is not.
     let mut serve = gateway.serve();
     let answer = serve.ask(&command(1, "list"));
