@@ -33,6 +33,25 @@ const EVERY: i64 = 900;
 #[derive(Serialize)]
 struct Report<'a> {
     requests: Vec<Line<'a>>,
+    /// How many there are at least, read or not.
+    total: u64,
+    /// How many of them are too long to be read.
+    too_long: u64,
+    /// No request is missing.
+    complete: bool,
+}
+
+impl<'a> Report<'a> {
+    /// Of what was found, by status.
+    fn of(requests: Vec<Line<'a>>, found: &[(&str, Pending)]) -> Self {
+        let all = || found.iter().map(|(_, requests)| requests);
+        Self {
+            requests,
+            total: all().map(|requests| requests.count().0).sum(),
+            too_long: all().map(|requests| requests.too_long).sum(),
+            complete: all().all(Pending::is_all),
+        }
+    }
 }
 
 /// One request. Times are RFC 3339.
@@ -42,6 +61,8 @@ struct Line<'a> {
     request: &'a AuthorizationRequest,
     /// Enough of the id to tell it from the others here.
     short_id: Option<&'a str>,
+    /// The owner has read it in a chat; only of pending ones.
+    shown: Option<bool>,
     /// An older request that was made again.
     again: bool,
     /// When a notice first had it; only of pending ones.
@@ -130,7 +151,7 @@ pub fn print(site: &Site, asked: &List, notes: &mut Vec<String>, out: &mut dyn W
         );
     }
     match asked.json {
-        true => write_json(out, &Report { requests: lines }),
+        true => write_json(out, &Report::of(lines, &found)),
         false if lines.is_empty() && found.iter().any(|(_, requests)| requests.too_long > 0) => write_line(
             out,
             format_args!("No request of namespace {} could be read.", site.namespace()),
@@ -192,6 +213,7 @@ fn lines_of<'a>(
         lines.push(Line {
             request,
             short_id: request.id().map(|id| short(id, ids)),
+            shown: pending.then_some(listed.shown),
             again: pending && listed.again,
             first_seen_at: pending.then(|| time::rfc3339(first_seen)),
             expires_at: expires.map(|at| time::rfc3339(at.max(now))),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 fn listed(world: &World, words: &str) -> Vec<Value> {
     let output = world.authz(&format!("list --json {words}")).expect(0);
     let json: Value = serde_json::from_str(&output.stdout).unwrap();
-    assert_eq!(json.as_object().unwrap().len(), 1, "{json}");
+    assert_eq!(json.as_object().unwrap().len(), 4, "{json}");
     json["requests"].as_array().unwrap().clone()
 }
 
@@ -43,6 +43,8 @@ fn requests_by_status_and_service() {
     // Nothing is decided, sent or written by looking.
     assert_eq!(world.api.posts(), [] as [&str; 0]);
     assert!(!world.env.sigilum("seen.json").exists());
+    let shown = |words: &str| listed(&world, words)[0]["shown"].clone();
+    assert_eq!((shown(""), shown("--status approved")), (json!(false), Value::Null));
     let table = world.authz("list").expect(0).stdout;
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines.len(), 4, "{table}");
@@ -112,6 +114,12 @@ fn long_requests_hide_no_others() {
     assert!(status.contains("accepted"), "{status}");
     // One that is too long by itself.
     world.api.change(&id(3), "subject", "x".repeat(1 << 20));
+    let json = world.authz("list --json").expect(0).stdout;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (&json["total"], &json["too_long"], &json["complete"]),
+        (&json!(22), &json!(1), &json!(false))
+    );
     let listed = world.authz("list").expect(0);
     let says = "note: 1 pending request is too long to be read (over 1 MiB); what is not answered within 24 h runs out";
     assert!(listed.stderr.contains(says), "{}", listed.stderr);
