@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::time::{Duration, Instant};
 
-/// A broker may take so long to answer: OpenClaw's side gives up after 5 s.
+/// A broker may take so long to say who it is and to answer: OpenClaw's side gives up after 5 s.
 pub(super) const ANSWER: Duration = Duration::from_millis(4500);
 /// The record is another one by now.
 pub(super) const NOT_RECORDED: &str = "no broker is recorded";
@@ -43,12 +43,13 @@ pub fn record_and_flags(args: &PlaceArgs, env: &Env) -> Option<(HookRecord, Stri
 /// # Errors
 /// Why there is no answer.
 pub fn ask_once(record: &HookRecord, question: &Value) -> Result<Value, String> {
+    let deadline = Instant::now() + ANSWER;
     let remote = Remote::recorded(record).ok_or(NOT_RECORDED)?;
-    let mut connection = remote.reach().map_err(|trouble| trouble.to_string())?;
+    let mut connection = remote.reach(deadline).map_err(|trouble| trouble.to_string())?;
     let mut question = question.clone();
     question["id"] = json!(1);
     question["asking"] = json!(remote.asking);
-    let answer = connection.ask(&question, Instant::now() + ANSWER);
+    let answer = connection.ask(&question, deadline);
     answer.map_err(|trouble| trouble.to_string())
 }
 

@@ -82,6 +82,7 @@ impl Link {
     /// # Errors
     /// Why there is no answer.
     pub fn ask(&self, record: &HookRecord, id: &Value, question: &Value) -> Result<Value, String> {
+        let deadline = Instant::now() + ANSWER;
         let remote = Remote::recorded(record).ok_or(NOT_RECORDED)?;
         let answer = {
             let mut state = self.state();
@@ -106,7 +107,7 @@ impl Link {
             answer
         };
         // Dropped where the connection ends.
-        let answer = answer.recv_timeout(ANSWER);
+        let answer = answer.recv_timeout(deadline.saturating_duration_since(Instant::now()));
         answer.map_err(|error| match error {
             RecvTimeoutError::Timeout => gone(io::ErrorKind::TimedOut),
             RecvTimeoutError::Disconnected => gone(io::ErrorKind::UnexpectedEof),

@@ -157,19 +157,20 @@ impl Remote {
     /// # Errors
     /// See [`client::connect`].
     pub fn connect(&self) -> Result<Connection> {
-        self.within(HELLO_TO_A_PERSON).map_err(|trouble| self.error(trouble))
+        self.until(Instant::now() + HELLO_TO_A_PERSON)
+            .map_err(|trouble| self.error(trouble))
     }
 
     /// As [`Remote::connect`], for the OpenClaw gateway, and with why not alone.
     ///
     /// # Errors
     /// See [`client::connect`].
-    pub fn reach(&self) -> Result<Connection, Trouble> {
-        self.within(HELLO)
+    pub fn reach(&self, deadline: Instant) -> Result<Connection, Trouble> {
+        self.until(deadline.min(Instant::now() + HELLO))
     }
 
-    fn within(&self, time: Duration) -> Result<Connection, Trouble> {
-        client::connect(&self.socket, self.uid, Instant::now() + time)
+    fn until(&self, deadline: Instant) -> Result<Connection, Trouble> {
+        client::connect(&self.socket, self.uid, deadline)
     }
 
     /// Why it was not asked, and what to do about it.
