@@ -5,7 +5,7 @@ use crate::home::OpenClawHome;
 use crate::sigilum::http;
 use crate::token::token_command::VARIABLE as TOKEN_COMMAND;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What the unit is to run.
 pub struct Unit {
@@ -142,14 +142,6 @@ pub fn homes(unit: &str) -> Option<Vec<PathBuf>> {
     Some(homes)
 }
 
-/// Whether the text of an installed unit has a watcher serve this home: `Some(true)`, and no other one.
-pub fn serves(unit: &str, home: &Path) -> Option<bool> {
-    match homes(unit) {
-        None => Some(false),
-        Some(homes) => homes.iter().any(|served| served == home).then_some(homes.len() == 1),
-    }
-}
-
 /// The command line of a unit's text: of systemd's, or the strings of launchd's.
 fn words(unit: &str) -> Vec<String> {
     if let Some(line) = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")) {
@@ -281,19 +273,17 @@ mod tests {
                 env: Env::default(),
             }
         };
-        for (homes, all, serves_it) in [
-            (&["/h/a b"][..], false, Some(true)),
-            (&["/h/a b", "/other"], false, Some(false)),
-            (&["/h/a b/c"], false, None),
-            (&["/h/a bc"], false, None),
-            (&[], true, Some(false)),
-            (&["/h/100% & \"$x\" \\"], false, None),
+        for (homes, all) in [
+            (&["/h/a b"][..], false),
+            (&["/h/a b", "/other"], false),
+            (&[], false),
+            (&[], true),
+            (&["/h/100% & \"$x\" \\"], false),
         ] {
             let unit = unit(homes, all);
             for text in [unit.systemd(), unit.launchd()] {
-                assert_eq!(serves(&text, Path::new("/h/a b")), serves_it, "{text}");
-                let named = super::homes(&text).unwrap_or_default();
-                assert_eq!(named, homes.iter().map(PathBuf::from).collect::<Vec<_>>(), "{text}");
+                let named = (!all).then(|| homes.iter().map(PathBuf::from).collect::<Vec<_>>());
+                assert_eq!(super::homes(&text), named, "{text}");
             }
         }
     }

@@ -429,6 +429,28 @@ fn a_unit_that_serves_another_home_is_not_replaced() {
     assert!(refused.ends_with(&step), "{refused}");
 }
 
+/// A unit for all of a person's homes serves none that lies elsewhere.
+#[test]
+fn a_unit_for_all_homes_serves_none_that_lies_elsewhere() {
+    let manager = Manager::new("nothing");
+    let env = &manager.env;
+    let other = env.home().join("other");
+    for home in [&env.openclaw(), &other] {
+        let log_in = env.login().args(["--openclaw-home".as_ref(), home.as_os_str()]);
+        log_in.expect(0);
+    }
+    manager.run("watch --install-unit --all").expect(0);
+    let watcher = |home: &PathBuf| manager.run("doctor --openclaw-home").args([home]).output().stdout;
+    let told = watcher(&env.openclaw());
+    assert!(told.contains("a service is installed, and no watcher runs: "), "{told}");
+    let told = watcher(&other);
+    assert!(told.contains("none runs: nothing renews the token"), "{told}");
+    let purge = manager.run("hook uninstall --purge --openclaw-home").args([&other]);
+    let told = purge.expect(0).stderr;
+    assert!(!told.contains("a service runs a watcher for this home"), "{told}");
+    assert!(unit_of(env).exists());
+}
+
 /// A service that lost its token command by being made anew would stop renewing, a week later.
 #[test]
 fn a_unit_that_is_made_anew_keeps_its_options_and_says_what_it_cannot_renew() {

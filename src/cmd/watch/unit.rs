@@ -133,20 +133,22 @@ fn unrenewed(place: &OpenClawHome, unit: &Unit, env: &Env) -> Option<String> {
     }
 }
 
+/// The homes that the text of a unit has a watcher serve now, and whether these are all of the person's.
+fn homes_of(unit: &str, env: &Env) -> Result<(Vec<PathBuf>, bool)> {
+    if let Some(homes) = service_unit::homes(unit) {
+        return Ok((homes, false));
+    }
+    let all = Homes::AllIn {
+        folder: home::person_home(env)?,
+        read_only: None,
+    };
+    Ok((all.places().into_iter().map(|place| place.home).collect(), true))
+}
+
 /// A unit that serves other homes too is not replaced by one that does not.
 fn refuse_to_leave_homes(old: &str, unit: &Unit, env: &Env) -> Result<()> {
     let served = |home: &PathBuf| unit.places.iter().any(|place| manager::is_same(&place.home, home));
-    let (homes, is_all) = match service_unit::homes(old) {
-        Some(homes) => (homes, false),
-        None => {
-            let folder = home::person_home(env)?;
-            let all = Homes::AllIn {
-                folder,
-                read_only: None,
-            };
-            (all.places().into_iter().map(|place| place.home).collect(), true)
-        }
-    };
+    let (homes, is_all) = homes_of(old, env)?;
     let mut left = homes.iter().filter(|home| home.is_dir() && !served(home)).peekable();
     let Some(first) = left.peek() else { return Ok(()) };
     let what = format!(
@@ -221,8 +223,9 @@ fn note(place: &OpenClawHome, unit: &Path, is_there: bool) -> Result<()> {
 pub fn of_home(place: &OpenClawHome, env: &Env) -> Option<(PathBuf, bool)> {
     let serving = |path: PathBuf| {
         let text = fs::read_capped(&path, SIZE_CAP).ok()??;
-        let alone = service_unit::serves(&String::from_utf8(text).ok()?, &place.home)?;
-        Some((path, alone))
+        let (homes, is_all) = homes_of(&String::from_utf8(text).ok()?, env).ok()?;
+        let is_served = homes.iter().any(|home| manager::is_same(home, &place.home));
+        is_served.then_some((path, !is_all && homes.len() == 1))
     };
     recorded(place).and_then(serving).or_else(|| serving(path(env).ok()?))
 }
