@@ -151,7 +151,8 @@ impl Called {
         let takes = |flag: &str| match program {
             "sigilum-authz-notify" => match flag {
                 "--openclaw-home" | "--config" if is_anothers => false,
-                "--openclaw-home" => true,
+                // Those are all of a person's.
+                "--openclaw-home" => !(name == "watch" && command.contains(" --all")),
                 "--config" => name != "watch",
                 "--gateway-admin-url" | "--gateway-data-dir" => name == "service",
                 "--api-url" | "--token-file" => logs_in,

@@ -420,13 +420,59 @@ fn a_unit_that_serves_another_home_is_not_replaced() {
     // All of a person's are found anew.
     manager.run("watch --install-unit --all").expect(0);
     fs::create_dir(&other).unwrap();
-    let refused = install().expect(2).stderr;
+    let refused = install().expect(2);
     let step = format!(
-        "next: sigilum-authz-notify watch --remove-unit --openclaw-home '{home}' && sigilum-authz-notify watch \
-         --install-unit --openclaw-home '{home}'; the other homes are not served then\n",
-        home = other.display()
+        "sigilum-authz-notify watch --remove-unit --all && sigilum-authz-notify watch --install-unit --openclaw-home \
+         '{}'; the other homes are not served then",
+        other.display()
     );
-    assert!(refused.ends_with(&step), "{refused}");
+    assert_eq!(refused.step(), step);
+    env.carry_out(&refused).expect(0);
+    assert!(fs::read_to_string(unit_of(env)).unwrap().contains("an other"));
+    let refused = manager.run("watch --install-unit --all").expect(2);
+    env.carry_out(&refused).expect(0);
+    assert!(fs::read_to_string(unit_of(env)).unwrap().contains(" watch --all"));
+}
+
+/// `--remove-unit` takes no service from a home that it is not about, and is known in all homes that were served.
+#[test]
+fn a_unit_that_serves_another_home_is_not_removed() {
+    let manager = Manager::new("nothing");
+    let env = &manager.env;
+    let other = env.home().join("an other");
+    for home in [&env.openclaw(), &other] {
+        let log_in = env.login().args(["--openclaw-home".as_ref(), home.as_os_str()]);
+        log_in.expect(0);
+    }
+    let others_record = || fs::read_to_string(other.join(".sigilum/hook.json")).unwrap();
+    let remove = || manager.run("watch --remove-unit --openclaw-home").args([&other]);
+    let ours = format!("--openclaw-home {}", env.openclaw().display());
+    for (flags, named) in [("", ours.as_str()), (" --all", "--all")] {
+        manager.run(&format!("watch --install-unit{flags}")).expect(0);
+        manager.told();
+        let refused = remove().expect(2);
+        let says = format!(
+            "error: could not remove the unit, it serves another home: {}\n",
+            env.openclaw().display()
+        );
+        assert!(refused.stderr.starts_with(&says), "{}", refused.stderr);
+        assert_eq!(
+            refused.step(),
+            format!("sigilum-authz-notify watch --remove-unit {named}")
+        );
+        assert!(unit_of(env).exists() && manager.told().is_empty());
+        assert_eq!(manager.recorded(), json!(unit_of(env)));
+        env.carry_out(&refused).expect(0);
+        assert!(!unit_of(env).exists());
+        assert_eq!(manager.recorded(), Value::Null);
+    }
+    // One that serves both goes, and neither names it any more.
+    let install = manager.run("watch --install-unit --openclaw-home");
+    let both = [env.openclaw(), "--openclaw-home".into(), other.clone()];
+    install.args(both).expect(0);
+    assert!(others_record().contains("\"unit\""));
+    manager.run("watch --remove-unit").expect(0);
+    assert!(!unit_of(env).exists() && !others_record().contains("\"unit\""));
 }
 
 /// A unit for all of a person's homes serves none that lies elsewhere.

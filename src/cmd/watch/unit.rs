@@ -99,7 +99,8 @@ pub fn install(mut unit: Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCod
 fn tell_of_options(kept: &[&str], unit: &Unit, env: &Env, out: &mut dyn Write) -> Result<()> {
     if !kept.is_empty() {
         let kept = kept.join(", ");
-        let remove = "sigilum-authz-notify watch --remove-unit";
+        let homes: Vec<PathBuf> = unit.places.iter().map(|place| place.home.clone()).collect();
+        let remove = how_to_remove(&homes, unit.words.iter().any(|word| word == "--all"));
         write_line(
             out,
             format_args!("  kept from before: {kept}; to drop them, first: {remove}"),
@@ -162,7 +163,8 @@ fn refuse_to_leave_homes(old: &str, unit: &Unit, env: &Env) -> Result<()> {
     let error = Error::new(ExitCode::Usage, what);
     Err(match is_all || typed.contains(&"--all") {
         true => error.next(format!(
-            "sigilum-authz-notify watch --remove-unit && {}; the other homes are not served then",
+            "{} && {}; the other homes are not served then",
+            how_to_remove(&homes, is_all),
             shell_words::join(install.into_iter().chain(typed))
         )),
         false => error.next(format!(
@@ -239,21 +241,40 @@ fn recorded(place: &OpenClawHome) -> Option<PathBuf> {
     (unit.file_name() == Some(file_name().as_ref())).then_some(unit)
 }
 
-/// Stops and removes the unit: that of this environment, or the one that the home's record names.
+/// Stops and removes the unit that serves one of these homes, and says so in the records of all that it serves.
+///
+/// # Errors
+/// [`ExitCode::Usage`] where the unit of this environment serves other homes alone.
 pub fn remove(places: &[OpenClawHome], env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
-    let path = path(env)?;
     let named = places.iter().find_map(|place| Some(of_home(place, env)?.0));
-    let path = match fs::read_capped(&path, SIZE_CAP)? {
-        Some(_) => path,
-        None => named.unwrap_or(path),
+    let serves_one = named.is_some();
+    let path = named.map_or_else(|| path(env), Ok)?;
+    let (homes, is_all) = match fs::read_capped(&path, SIZE_CAP)? {
+        Some(text) => homes_of(&String::from_utf8_lossy(&text), env)?,
+        None => Default::default(),
     };
+    if let Some(first) = homes.first().filter(|_| !serves_one) {
+        let what = format!("could not remove the unit, it serves another home: {}", first.display());
+        return Err(Error::new(ExitCode::Usage, what).next(how_to_remove(&homes, is_all)));
+    }
     if !take_out(&path, env, out)? {
         write_line(out, format_args!("There is no unit: {}", path.display()))?;
     }
-    for place in places {
+    let served: Vec<OpenClawHome> = homes.into_iter().map(OpenClawHome::at).collect();
+    for place in places.iter().chain(&served) {
         note(place, &path, false)?;
     }
     Ok(ExitCode::Ok)
+}
+
+/// What removes a unit that serves these homes.
+fn how_to_remove(homes: &[PathBuf], is_all: bool) -> String {
+    let flags = match homes.first() {
+        _ if is_all => " --all".to_owned(),
+        Some(first) => format!(" --openclaw-home {}", fs::quoted(first)),
+        None => String::new(),
+    };
+    format!("sigilum-authz-notify watch --remove-unit{flags}")
 }
 
 /// Stops a unit and removes its file; `false` where there is none.

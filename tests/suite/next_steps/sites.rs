@@ -412,8 +412,13 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::watch::unit",
-        r#"format!("sigilum-authz-notify watch --remove-unit"#,
+        r#"format!("{} && {}; the other"#,
         Test("a_unit_that_serves_another_home_is_not_replaced"),
+    ),
+    Site(
+        "cmd::watch::unit",
+        "how_to_remove(",
+        Test("a_unit_that_serves_another_home_is_not_removed"),
     ),
     Site(
         "cmd::watch::unit",
