@@ -79,16 +79,20 @@ fn of_one(error: Error, place: &OpenClawHome, args: &WatchArgs) -> Error {
     }))
 }
 
-/// A broker renews its own tokens, and a home beside one has none.
+/// A broker renews its own tokens, and a home beside one has none. What is not known for a broken record is said too,
+/// before there is a unit that the record cannot name.
 fn refuse_beside_a_broker(args: &WatchArgs, places: &[OpenClawHome]) -> Result<()> {
-    let Some(place) = places.iter().find(|place| check::is_of_broker(place)) else {
-        return Ok(());
+    let refused = |place: &OpenClawHome| {
+        if !check::is_of_broker(place)? {
+            return Ok(());
+        }
+        let home = place.home.display();
+        let what =
+            format!("could not make a unit: a broker has the token and renews it, so nothing is to be watched: {home}");
+        Err(Error::new(ExitCode::Usage, what).next("sigilum-authz-notify doctor"))
     };
-    let home = place.home.display();
-    let what =
-        format!("could not make a unit: a broker has the token and renews it, so nothing is to be watched: {home}");
-    let error = Error::new(ExitCode::Usage, what).next("sigilum-authz-notify doctor");
-    Err(of_one(error, place, args))
+    let mut places = places.iter();
+    places.try_for_each(|place| refused(place).map_err(|error| of_one(error, place, args)))
 }
 
 /// Refuses flags that the command would refuse, and changes nothing.

@@ -434,6 +434,33 @@ fn a_unit_that_serves_another_home_is_not_replaced() {
     assert!(fs::read_to_string(unit_of(env)).unwrap().contains(" watch --all"));
 }
 
+/// A broken record of the hook may name a broker: nothing is written before that is known.
+#[test]
+fn beside_a_broken_record_no_unit_is_written() {
+    let manager = Manager::new("nothing");
+    let env = &manager.env;
+    env.login().expect(0);
+    env.write(".openclaw/.sigilum/hook.json", "{");
+    for args in ["watch --install-unit", "watch --check"] {
+        let told = manager.run(args).expect(1);
+        assert!(
+            told.stderr.contains("could not read the hook's record, line 1"),
+            "{}",
+            told.stderr
+        );
+        assert!(
+            told.step().contains(" && sigilum-authz-notify hook install"),
+            "{}",
+            told.stderr
+        );
+    }
+    assert!(!unit_of(env).exists() && manager.told().is_empty());
+    let told = manager.run("watch --install-unit").expect(1);
+    env.carry_out(&told).expect(0);
+    manager.run("watch --install-unit").expect(0);
+    assert_eq!(manager.recorded(), json!(unit_of(env)));
+}
+
 /// `--remove-unit` takes no service from a home that it is not about, and is known in all homes that were served.
 #[test]
 fn a_unit_that_serves_another_home_is_not_removed() {

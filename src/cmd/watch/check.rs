@@ -26,7 +26,7 @@ const GRACE: i64 = 600;
 /// token has expired, or was to be renewed long ago.
 pub fn run(args: &WatchArgs, places: &[OpenClawHome], env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     for place in places {
-        if let Some(socket) = broker_of(place) {
+        if let Some(socket) = broker_of(place).map_err(|error| of_one(error, place, args))? {
             let (socket, home) = (socket.display(), place.home.display());
             write_line(
                 out,
@@ -51,14 +51,17 @@ pub fn run(args: &WatchArgs, places: &[OpenClawHome], env: &Env, out: &mut dyn W
 }
 
 /// The socket of the broker that a home asks.
-pub fn broker_of(place: &OpenClawHome) -> Option<PathBuf> {
-    let record = hook_record::read(&place.hook_record_file()).ok()??;
-    Some(record.broker?.socket)
+fn broker_of(place: &OpenClawHome) -> Result<Option<PathBuf>> {
+    let record = hook_record::read(&place.hook_record_file())?;
+    Ok(record.and_then(|record| Some(record.broker?.socket)))
 }
 
 /// Whether a broker has the token of a home.
-pub fn is_of_broker(place: &OpenClawHome) -> bool {
-    place.is_a_brokers() || broker_of(place).is_some()
+///
+/// # Errors
+/// Where the hook's record, which says so, cannot be read.
+pub fn is_of_broker(place: &OpenClawHome) -> Result<bool> {
+    Ok(place.is_a_brokers() || broker_of(place)?.is_some())
 }
 
 /// What starts a watcher of the homes that were asked about: of those that have none, and of those that the installed
@@ -67,7 +70,7 @@ fn how_to_watch(args: &WatchArgs, unwatched: &OpenClawHome, places: &[OpenClawHo
     let installs = unit::has_manager(env);
     let is_free = |place: &&OpenClawHome| {
         let is_units = || installs && unit::of_home(place, env).is_some();
-        !is_of_broker(place) && (!is_watched(place) || is_units())
+        matches!(is_of_broker(place), Ok(false)) && (!is_watched(place) || is_units())
     };
     let free: Vec<&OpenClawHome> = places.iter().filter(is_free).collect();
     let flag = |place: &&OpenClawHome| format!(" --openclaw-home {}", fs::quoted(&place.home));
