@@ -142,12 +142,31 @@ pub fn homes(unit: &str) -> Option<Vec<PathBuf>> {
     Some(homes)
 }
 
-/// The command line of a unit's text: of systemd's, or the strings of launchd's.
+/// The command of a unit's text as it is typed, after the variables that the unit gives it.
+pub fn command(unit: &str) -> String {
+    let given: Vec<&str> = PASSED_ON.into_iter().chain(lasting()).collect();
+    let variables = variables(unit).into_iter();
+    let variables = variables.filter(|(name, _)| given.contains(&name.as_str()));
+    let variables = variables.map(|(name, value)| variable(&name, &value));
+    let command = shell_words::join(words(unit));
+    variables.chain([command]).collect::<Vec<_>>().join(" ")
+}
+
+/// A variable of a unit as it is typed before a command. A proxy's password is not shown.
+pub fn variable(name: &str, value: &str) -> String {
+    match name.to_ascii_lowercase().ends_with("_proxy") && value.contains('@') {
+        true => format!("{name}=<as in the unit>"),
+        false => format!("{name}={}", shell_words::quote(value)),
+    }
+}
+
+/// The command line of a unit's text: of systemd's, or launchd's first array.
 fn words(unit: &str) -> Vec<String> {
     if let Some(line) = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")) {
         return systemd_words(line, true);
     }
-    let lines = unit.lines().map(str::trim);
+    let lines = unit.lines().map(str::trim).skip_while(|line| *line != "<array>");
+    let lines = lines.take_while(|line| *line != "</array>");
     let strings = lines.filter_map(|line| line.strip_prefix("<string>")?.strip_suffix("</string>"));
     strings.map(plain_text).collect()
 }
@@ -315,6 +334,11 @@ mod tests {
             assert_eq!(new.words[4..], old.words[2..4]);
             assert_eq!(new.env.var("HTTPS_PROXY"), old.env.var("HTTPS_PROXY"));
             assert_eq!(new.env.var("OPENCLAW_NIX_MODE"), None);
+            assert_eq!(
+                command(&text(&old)),
+                "HTTPS_PROXY=<as in the unit> OPENCLAW_NIX_MODE=1 /bin/x watch --token-command \
+                 'pass show '\\''a b'\\'' $HOME 100%' --notify irc:bob"
+            );
 
             let mut given = unit(&["--token-command", "other"], &[]);
             assert!(given.keep(&text(&by_variable)).is_empty());

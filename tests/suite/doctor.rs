@@ -1770,19 +1770,34 @@ fn a_service_that_does_not_run_is_started_by_what_there_is() {
     }
     let home = Home::new();
     home.program("systemctl", "exit 1");
-    home.env
-        .run(["watch", "--install-unit"])
-        .env("PATH", home.path())
-        .expect(0);
+    let install = home.env.run(["watch", "--install-unit", "--notify", "irc:bob"]);
+    let install = install.env("HTTPS_PROXY", "http://u:pass@127.0.0.1:9");
+    install.env("PATH", home.path()).expect(0);
+    let openclaw = home.env.home().join("bin/openclaw");
+    recorded(&home, &json!({"notify": "telegram:1", "openclaw": openclaw}));
     let (told, next) = found(&home, "watcher");
     assert!(
         told[0].starts_with("warn a service is installed, and no watcher runs: "),
         "{told:?}"
     );
-    let by_hand =
-        "sigilum-authz-notify watch; it runs until it is stopped, so have whatever starts programs here start it";
-    assert_eq!(next, by_hand);
+    // As the service would: with the unit's own words and variables, but for a password.
+    let flags = format!(
+        " watch --openclaw-home {} --notify irc:bob; it runs until it is stopped, ",
+        home.env.openclaw().display()
+    );
+    assert!(
+        next.starts_with("HTTPS_PROXY=<as in the unit> /") && next.contains(&flags),
+        "{next}"
+    );
+    let nobody = found(&home, "notify");
+    assert!(nobody.0[0].contains("nothing watches this home"), "{nobody:?}");
+    assert_eq!(nobody.1, next);
     home.program("systemctl", "exit 0");
+    assert!(
+        found(&home, "notify")
+            .1
+            .starts_with("systemctl --user daemon-reload && ")
+    );
     let (_, next) = found(&home, "watcher");
     assert!(
         next.starts_with("systemctl --user daemon-reload && systemctl --user enable "),
@@ -2330,8 +2345,8 @@ fn a_watcher_of_another_program() {
     let told = wait_until(|| finds("ok", ", next renewal 20"));
     std::fs::remove_file(&copy).unwrap();
     let replaced = !cfg!(target_os = "linux") || finds("warn", "runs a program that was replaced since");
-    let found = home.findings();
-    let step = found.iter().find(|finding| finding["check"] == "watcher").unwrap()["next"].as_str();
+    let findings = home.findings();
+    let step = findings.iter().find(|finding| finding["check"] == "watcher").unwrap()["next"].as_str();
     let step = step.unwrap_or_default().to_owned();
     let status = std::fs::read(home.env.sigilum("watch-status.json")).unwrap();
     // What the step says: the old one ends, and the unit is there for the new one.
@@ -2366,6 +2381,21 @@ fn a_watcher_of_another_program() {
         "{:#?}",
         home.findings()
     );
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    // A service that serves other homes too goes on with them.
+    let (ours, other) = (home.env.openclaw(), home.env.home().join(".openclaw-other"));
+    std::fs::create_dir(&other).unwrap();
+    let both = format!("--openclaw-home {} --openclaw-home {}", other.display(), ours.display());
+    for flags in [both.as_str(), "--all"] {
+        let install = home.env.run(["watch", "--install-unit"]).args(flags.split(' '));
+        install.expect(0);
+        let (_, next) = found(&home, "watcher");
+        let step = format!("start it anew: sigilum-authz-notify watch --install-unit {flags}");
+        assert!(next.ends_with(&step), "{next}");
+        assert_eq!(home.run_step(&next).code, 0, "{next}");
+    }
 }
 
 #[test]

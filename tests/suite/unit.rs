@@ -554,6 +554,26 @@ fn a_unit_that_is_made_anew_keeps_its_options_and_says_what_it_cannot_renew() {
     assert!(install(&[]).contains(unrenewed));
     assert!(!unit().contains("--notify"));
 
+    // The same where it is taken out first, for a home that it cannot serve beside the others.
+    let elsewhere = env.home().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let all = env.run(["watch", "--install-unit", "--all"]).args(command);
+    all.env("SSL_CERT_DIR", "/a b").expect(0);
+    let refused = env
+        .run(["watch", "--install-unit", "--openclaw-home"])
+        .args([&elsewhere])
+        .expect(2);
+    let step = format!(
+        "sigilum-authz-notify watch --remove-unit --all && SSL_CERT_DIR='/a b' sigilum-authz-notify watch \
+         --install-unit --openclaw-home {} --token-command '/bin/cat /nowhere' --notify irc:bob; the other homes are not \
+         served then",
+        elsewhere.display()
+    );
+    assert_eq!(refused.step(), step);
+    env.carry_out(&refused).expect(0);
+    let kept = ["/bin/cat /nowhere", "irc:bob", "SSL_CERT_DIR=/a b"];
+    assert!(kept.iter().all(|kept| unit().contains(kept)), "{}", unit());
+
     // Signed with a secret that the service does not have.
     let env = TestEnv::new();
     env.login()

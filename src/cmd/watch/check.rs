@@ -68,6 +68,9 @@ pub fn is_of_broker(place: &OpenClawHome) -> Result<bool> {
 /// unit serves, which is replaced. No second one serves a home, and none that of a broker.
 fn how_to_watch(args: &WatchArgs, unwatched: &OpenClawHome, places: &[OpenClawHome], env: &Env) -> String {
     let installs = unit::has_manager(env);
+    if installs && places.len() == 1 && !args.all {
+        return unit::how_to_install(unwatched, env, "");
+    }
     let is_free = |place: &&OpenClawHome| {
         let is_units = || installs && unit::of_home(place, env).is_some();
         matches!(is_of_broker(place), Ok(false)) && (!is_watched(place) || is_units())

@@ -36,9 +36,33 @@ pub fn has_manager(env: &Env) -> bool {
 
 /// What runs it where there is no service manager that this program knows.
 pub fn in_foreground(flags: &str) -> String {
-    format!(
-        "sigilum-authz-notify watch{flags}; it runs until it is stopped, so have whatever starts programs here start it"
-    )
+    until_stopped(&format!("sigilum-authz-notify watch{flags}"))
+}
+
+fn until_stopped(command: &str) -> String {
+    format!("{command}; it runs until it is stopped, so have whatever starts programs here start it")
+}
+
+/// What has a service watch a home, with these flags besides: one that is there goes on with the homes that it serves.
+pub fn how_to_install(place: &OpenClawHome, env: &Env, more: &str) -> String {
+    let text = path(env).ok().and_then(|path| fs::read_capped(&path, SIZE_CAP).ok()?);
+    let served = text.and_then(|text| homes_of(&String::from_utf8_lossy(&text), env).ok());
+    let (homes, is_all) = served.unwrap_or_default();
+    let is_this = |home: &PathBuf| manager::is_same(home, &place.home);
+    let flag = |home: &PathBuf| format!(" --openclaw-home {}", fs::quoted(home));
+    let others: String = homes
+        .iter()
+        .filter(|home| home.is_dir() && !is_this(home))
+        .map(flag)
+        .collect();
+    let flags = match is_all {
+        true if homes.iter().any(is_this) => " --all".to_owned(),
+        // No service serves both all of a person's and one elsewhere.
+        true => return in_foreground(&(flag(&place.home) + more)),
+        false if others.is_empty() => others,
+        false => others + &flag(&place.home),
+    };
+    format!("sigilum-authz-notify watch --install-unit{flags}{more}")
 }
 
 /// Writes the unit to where this machine's service manager looks, notes it in the homes' records, and starts it; where
@@ -49,8 +73,8 @@ pub fn install(mut unit: Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCod
     let mut kept = Vec::new();
     if let Some(old) = &before {
         let old = String::from_utf8_lossy(old);
-        refuse_to_leave_homes(&old, &unit, env)?;
         kept = unit.keep(&old);
+        refuse_to_leave_homes(&old, &unit, &kept, env)?;
     }
     let unit = &unit;
     let text = text(KIND, unit);
@@ -73,7 +97,7 @@ pub fn install(mut unit: Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCod
         true => write_line(out, "  it runs, and starts with every session of yours")?,
         false if !has_manager(env) => {
             write_line(out, "  there is no service manager here that would start it")?;
-            write_line(out, format_args!("  next: {}", in_the_foreground(unit)))?;
+            write_line(out, format_args!("  next: {}", in_the_foreground(unit, &kept)))?;
         }
         false => {
             write_line(out, format_args!("  next: {}", start(before.is_some(), &path)))?;
@@ -81,7 +105,7 @@ pub fn install(mut unit: Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCod
                 out,
                 format_args!(
                     "  where that cannot be asked, as in a container: {}",
-                    in_the_foreground(unit)
+                    in_the_foreground(unit, &kept)
                 ),
             )?;
         }
@@ -147,7 +171,7 @@ fn homes_of(unit: &str, env: &Env) -> Result<(Vec<PathBuf>, bool)> {
 }
 
 /// A unit that serves other homes too is not replaced by one that does not.
-fn refuse_to_leave_homes(old: &str, unit: &Unit, env: &Env) -> Result<()> {
+fn refuse_to_leave_homes(old: &str, unit: &Unit, kept: &[&str], env: &Env) -> Result<()> {
     let served = |home: &PathBuf| unit.places.iter().any(|place| manager::is_same(&place.home, home));
     let (homes, is_all) = homes_of(old, env)?;
     let mut left = homes.iter().filter(|home| home.is_dir() && !served(home)).peekable();
@@ -163,8 +187,9 @@ fn refuse_to_leave_homes(old: &str, unit: &Unit, env: &Env) -> Result<()> {
     let error = Error::new(ExitCode::Usage, what);
     Err(match is_all || typed.contains(&"--all") {
         true => error.next(format!(
-            "{} && {}; the other homes are not served then",
+            "{} && {}{}; the other homes are not served then",
             how_to_remove(&homes, is_all),
+            variables(unit, kept),
             shell_words::join(install.into_iter().chain(typed))
         )),
         false => error.next(format!(
@@ -330,7 +355,10 @@ pub fn path(env: &Env) -> Result<PathBuf> {
 pub fn how_to_start(unit: &Path, env: &Env) -> String {
     match (Manager { env, unit }).answers() {
         true => start(true, unit),
-        false => in_foreground(""),
+        false => {
+            let text = fs::read_capped(unit, SIZE_CAP).ok().flatten().unwrap_or_default();
+            until_stopped(&service_unit::command(&String::from_utf8_lossy(&text)))
+        }
     }
 }
 
@@ -356,9 +384,16 @@ fn start(was_there: bool, path: &Path) -> String {
     }
 }
 
-/// The unit's own command, as it is typed.
-fn in_the_foreground(unit: &Unit) -> String {
-    shell_words::join(&unit.words)
+/// The unit's own command, as it is typed where its other variables are set.
+fn in_the_foreground(unit: &Unit, kept: &[&str]) -> String {
+    variables(unit, kept) + &shell_words::join(&unit.words)
+}
+
+/// The variables among what a unit keeps from before, which this shell does not have, as they are typed before a command.
+fn variables(unit: &Unit, kept: &[&str]) -> String {
+    let kept = kept.iter().filter_map(|name| Some((name, unit.env.var(name)?)));
+    kept.map(|(name, value)| service_unit::variable(name, value) + " ")
+        .collect()
 }
 
 fn stop() -> String {

@@ -214,7 +214,7 @@ pub(super) fn watcher(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let start = || match facts.place.is_a_brokers() {
         true => "start the broker again, which renews it: docs/broker.md".to_owned(),
         false => {
-            let install = facts.command("watch --install-unit");
+            let install = unit::how_to_install(facts.place, facts.env, "");
             // A watcher goes by the record of a login.
             let token = facts.token.as_ref().ok().filter(|token| token.owner.record.is_none());
             let log_in = token.map(|token| context::installers_login_command(&token.owner, facts.place, "") + " && ");
@@ -296,7 +296,10 @@ fn by_hand(facts: &Facts) -> Option<String> {
     let expiry = token.expiry.as_ref().filter(|_| is_hosted && !has_command)?;
     let renewed = match facts.place.is_a_brokers() {
         true => format!("{} in the environment of the broker's unit", token_command::VARIABLE),
-        false => facts.command("watch --install-unit --token-command <command>"),
+        false => {
+            let install = unit::how_to_install(facts.place, facts.env, " --token-command <command>");
+            facts.called.complete(&install)
+        }
     };
     Some(format!(
         "nothing renews this token, which expires {expiry}: log in again before then, or give a watcher a command that \
@@ -332,10 +335,13 @@ fn another_program(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Op
     };
     let next = match is_plugins(watch, facts) {
         true => RESTART.to_owned(),
+        false if facts.place.is_a_brokers() => {
+            format!("kill {}, then start the broker again: docs/broker.md", watch.pid)
+        }
         false => format!(
             "kill {}, then start it anew: {}",
             watch.pid,
-            facts.command("watch --install-unit")
+            unit::how_to_install(facts.place, facts.env, "")
         ),
     };
     let what = format!("the watcher, process {}, {old}", watch.pid);
