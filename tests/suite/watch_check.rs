@@ -198,6 +198,29 @@ fn a_look_at_a_home_that_is_not_there_fails() {
     env.run(["watch", "--once"]).expect(0);
 }
 
+/// Of all of a person's homes those count where somebody is logged in.
+#[test]
+fn a_home_without_a_login_is_passed_over_among_all() {
+    let env = TestEnv::new();
+    let other = env.home().join(".openclaw-other");
+    env.login()
+        .args(["--openclaw-home".as_ref(), other.as_os_str()])
+        .expect(0);
+    let none = env.run(["watch", "--check", "--all"]).expect(1);
+    assert!(none.stderr.contains("no watcher serves this home: "), "{}", none.stderr);
+    let mut watcher = Watcher::start(env.run(["watch", "--all"]));
+    assert!(wait_until(|| env.run(["watch", "--check", "--all"]).output().code == 0));
+    let told = env.run(["watch", "--check", "--all"]).expect(0).stdout;
+    assert_eq!(watcher.stop(), 0);
+    let passed = format!(
+        "nobody is logged in, nothing to watch: {}\nwatched, next renewal ",
+        env.openclaw().display()
+    );
+    assert!(told.starts_with(&passed), "{told}");
+    // One that is asked about by its name is to be watched.
+    env.run(["watch", "--check"]).expect(1);
+}
+
 /// Of several homes the step names the one that it is for; a watcher is started for all that were asked about.
 #[test]
 fn of_several_homes_each_step_names_its_own() {

@@ -11,6 +11,7 @@ use crate::fs;
 use crate::home::OpenClawHome;
 use crate::hook_record;
 use crate::request;
+use crate::settings;
 use crate::time;
 use crate::watch::status::{self, HomeStatus, WatchStatus};
 use std::io::Write;
@@ -36,6 +37,11 @@ pub fn run(args: &WatchArgs, places: &[OpenClawHome], env: &Env, out: &mut dyn W
         }
         let Some(watch) = status::read(place).filter(|_| is_watched(place)) else {
             let home = place.home.display();
+            // A watcher of all homes waits there for the first login.
+            if args.all && !is_logged_in(place).map_err(|error| of_one(error, place, args))? {
+                write_line(out, format_args!("nobody is logged in, nothing to watch: {home}"))?;
+                continue;
+            }
             if place.is_a_brokers() {
                 let what = format!("no broker answers from this folder, or it has no token yet: {home}");
                 let error = Error::new(ExitCode::Failure, what).next("sigilum-authz-notify doctor");
@@ -92,6 +98,12 @@ fn how_to_watch(args: &WatchArgs, unwatched: &OpenClawHome, places: &[OpenClawHo
 /// The lock tells it also from another pid namespace, where its process number means nothing.
 fn is_watched(place: &OpenClawHome) -> bool {
     fs::FileLock::is_held(&place.watch_lock_file())
+}
+
+/// Whether there is a login that a watcher would serve.
+fn is_logged_in(place: &OpenClawHome) -> Result<bool> {
+    let (namespace, _) = settings::hook_namespace(place)?;
+    Ok(namespace.is_some_and(|namespace| place.record_file(&namespace.value).exists()))
 }
 
 /// What is to be done next.
