@@ -138,6 +138,22 @@ fn what_is_overdue_is_told_with_its_own_exit_code() {
         let said = output.stdout + &output.stderr;
         assert!(said.contains(says), "{due:?} {expires:?}: {said}");
     }
+    // Neither is known of a token that is not there.
+    of(None, None, Some("the token file is gone"));
+    let file = env.sigilum("owner-token-alice.jwt");
+    let token = std::fs::read(&file).unwrap();
+    let spoil: [fn(&std::path::Path); 2] = [
+        |file| std::fs::write(file, "no token").unwrap(),
+        |file| std::fs::remove_file(file).unwrap(),
+    ];
+    for spoil in spoil {
+        spoil(&file);
+        let output = env.run(["watch", "--check"]).expect(4);
+        let says = "error: the owner token of alice is gone, or is none: ";
+        assert!(output.stderr.starts_with(says), "{}", output.stderr);
+        assert_eq!(output.step(), "sigilum-authz-notify auth status");
+    }
+    std::fs::write(&file, token).unwrap();
     of(Some(-3_600), Some(-7_200), None);
     let id = "cl_0000000100000000000000001";
     let api = Api::start(&env.secret());

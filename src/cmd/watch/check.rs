@@ -11,8 +11,9 @@ use crate::fs;
 use crate::home::OpenClawHome;
 use crate::hook_record;
 use crate::request;
-use crate::settings;
+use crate::settings::{self, OwnerQuery};
 use crate::time;
+use crate::token::claims;
 use crate::watch::status::{self, HomeStatus, WatchStatus};
 use std::io::Write;
 use std::path::PathBuf;
@@ -129,6 +130,13 @@ fn check(watch: &WatchStatus, place: &OpenClawHome) -> Result<String> {
     Ok(next.transpose()?.unwrap_or_default())
 }
 
+/// Whether the token file of a home holds a token: one without an end says nothing of itself in the status.
+fn has_token(place: &OpenClawHome) -> bool {
+    let owner = settings::owner(&OwnerQuery::default(), &Env::default(), place);
+    let stored = owner.and_then(|owner| owner.stored_token());
+    matches!(stored, Ok(Some(token)) if claims::inspect(&token).is_ok())
+}
+
 /// When the token of a home is renewed, or expires.
 fn token(status: &HomeStatus, place: &OpenClawHome, now: i64) -> Result<String> {
     let seconds = |text: &Option<String>| text.as_deref().and_then(request::seconds);
@@ -152,6 +160,9 @@ fn token(status: &HomeStatus, place: &OpenClawHome, now: i64) -> Result<String> 
         )),
         (Some(due), _) => Ok(format!("next renewal {}", time::rfc3339(due))),
         (None, Some(expiry)) => Ok(format!("nothing to renew, the token expires {}", time::rfc3339(expiry))),
+        (None, None) if status.namespace.is_some() && !has_token(place) => {
+            overdue(format!("the owner token of {whose} is gone, or is none"))
+        }
         (None, None) => Ok("nothing to renew".to_owned()),
     }
 }
