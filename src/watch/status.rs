@@ -3,7 +3,7 @@
 
 pub use super::renewal::Renewal;
 use crate::error::{ExitCode, OrFail, Result};
-use crate::fs::{self, Inventory};
+use crate::fs::{self, FileLock, Inventory};
 use crate::home::OpenClawHome;
 use crate::process::Process;
 use serde::{Deserialize, Serialize};
@@ -77,6 +77,23 @@ pub struct HomeStatus {
     pub notify_error: Option<String>,
 }
 
+impl WatchStatus {
+    fn process(&self) -> Process {
+        Process {
+            pid: self.pid,
+            starttime: self.pid_starttime,
+        }
+    }
+
+    /// What ends it: a command, where its number means anything here.
+    pub fn how_to_end(&self) -> String {
+        match self.process().is_gone() {
+            true => "end it where it runs, as in another container".to_owned(),
+            false => format!("kill {}", self.pid),
+        }
+    }
+}
+
 impl HomeStatus {
     /// Whether it may tell of the token of this namespace.
     pub fn is_of(&self, namespace: &str) -> bool {
@@ -88,7 +105,8 @@ impl HomeStatus {
 pub fn read(place: &OpenClawHome) -> Option<WatchStatus> {
     let bytes = fs::read_private(&place.watch_status_file(), MAX_BYTES).ok()??;
     let mut status: WatchStatus = serde_json::from_slice(&bytes).ok()?;
-    status.running = !status.process().is_gone();
+    // In another container its number is another process's, or nobody's, and its lock tells of it all the same.
+    status.running = !status.process().is_gone() || FileLock::is_held(&place.watch_lock_file());
     Some(status)
 }
 
@@ -182,6 +200,11 @@ mod tests {
         assert!(write(&place, &status, &beside(&place)).unwrap());
         let read_again = read(&place).unwrap();
         assert!(!read_again.running && !renews(&read_again, "alice"));
+        let lock = FileLock::try_acquire(&place.watch_lock_file(), None).unwrap();
+        let elsewhere = read(&place).unwrap();
+        assert!(elsewhere.running && !elsewhere.how_to_end().contains("kill"));
+        drop(lock);
+        assert!(!read(&place).unwrap().running);
         remove(&place);
         assert_eq!(read(&place), None);
     }

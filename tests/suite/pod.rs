@@ -166,6 +166,13 @@ fn a_pod_installs_watches_and_is_probed() {
     let watcher = Watcher::start(pod.run("watch"));
     let probe = pod.run("watch --check").expect(0);
     assert!(probe.stdout.starts_with("watched, next renewal "), "{}", probe.stdout);
+    let told = pod.run("doctor").output().stdout;
+    let lines = told.lines().filter(|line| line.contains("  watcher  "));
+    assert!(
+        lines.clone().count() > 0 && lines.clone().all(|line| line.starts_with("ok ")),
+        "{told}"
+    );
+    assert!(!told.contains(" is gone"), "{told}");
     watcher.signal(Signal::KILL);
     drop(watcher);
     assert!(

@@ -482,7 +482,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::hook::uninstall::purge",
-        "kill",
+        "{}; or stop its service",
         Case("a watcher of a home that goes"),
     ),
     Site(

@@ -121,7 +121,7 @@ fn renewed_with_the_secret(token: &TokenStatus, log_in: &str, facts: &Facts) -> 
     if token.watched.is_some() {
         return name_the_checkout(&token.owner, facts);
     }
-    let stop = runs.map_or_else(String::new, |watch| format!("kill {}, then ", watch.pid));
+    let stop = runs.map_or_else(String::new, |watch| watch.how_to_end() + ", then ");
     format!(
         "{stop}start a watcher with the secret that the API has: export JWT_SECRET=<secret> && {}",
         facts.command("watch")
@@ -336,11 +336,11 @@ fn another_program(name: &'static str, watch: &WatchStatus, facts: &Facts) -> Op
     let next = match is_plugins(watch, facts) {
         true => RESTART.to_owned(),
         false if facts.place.is_a_brokers() => {
-            format!("kill {}, then start the broker again: docs/broker.md", watch.pid)
+            format!("{}, then start the broker again: docs/broker.md", watch.how_to_end())
         }
         false => format!(
-            "kill {}, then start it anew: {}",
-            watch.pid,
+            "{}, then start it anew: {}",
+            watch.how_to_end(),
             unit::how_to_install(facts.place, facts.env, "")
         ),
     };

@@ -96,8 +96,9 @@ pub(super) fn end_the_watcher(place: &OpenClawHome, called: &Called, env: &Env, 
     let of_a_unit = unit::of_home(place, env).is_some();
     if let Some(watch) = status::read(place).filter(|watch| watch.running && !of_a_unit && !is_resident(watch.pid)) {
         output::warn(format_args!(
-            "a watcher still serves this home: process {}\n  next: kill {0}; or stop its service",
-            watch.pid
+            "a watcher still serves this home: process {}\n  next: {}; or stop its service",
+            watch.pid,
+            watch.how_to_end()
         ));
     }
     if let Some(resident) = resident {
