@@ -209,8 +209,21 @@ fn a_unit_that_the_manager_has_from_elsewhere_is_left_alone() {
     manager.told();
     let run = |args| manager.run(args).env("XDG_CONFIG_HOME", &elsewhere);
     let output = run("watch --install-unit").expect(0);
-    assert!(output.stdout.contains("next: systemctl --user"), "{}", output.stdout);
+    let why = "  the service manager has another unit of this name, or looks for units elsewhere\n  next: /";
+    assert!(output.stdout.contains(why), "{}", output.stdout);
     assert_eq!(manager.told(), ["daemon-reload"]);
+    // Nor is it restarted for a home of the other one.
+    manager.env.login().expect(0);
+    let told = run("doctor").output().stdout;
+    assert!(told.contains("a service is installed, and no watcher runs: "), "{told}");
+    assert!(
+        told.contains("it runs until it is stopped") && !told.contains("systemctl"),
+        "{told}"
+    );
+    manager.told();
+    let mut watcher = Watcher::start(manager.env.shell(&format!("exec {}", output.step())));
+    manager.env.run(["watch", "--check"]).expect(0);
+    assert_eq!(watcher.stop(), 0);
     let output = run("watch --remove-unit").expect(0);
     assert!(output.stdout.contains("Unit removed: "), "{}", output.stdout);
     assert_eq!(manager.told(), ["daemon-reload"]);

@@ -41,16 +41,19 @@ pub(super) struct Manager<'a> {
 }
 
 impl Manager<'_> {
-    /// Starts the unit, now and with every session, and a running one anew. `false`: the manager cannot be asked, or
-    /// has another file under that name.
+    /// Starts the unit, now and with every session, and a running one anew. `None`: the manager cannot be asked;
+    /// `Some(false)`: it has another file under that name, or looks for units elsewhere.
     ///
     /// # Errors
     /// [`ExitCode::Failure`] where it does not come up.
-    pub fn start(&self) -> Result<bool> {
+    pub fn start(&self) -> Result<Option<bool>> {
         let started = match KIND {
             UnitKind::Systemd => {
-                if self.asked(&["daemon-reload"]).is_none() || !self.has_loaded() {
-                    return Ok(false);
+                let loaded = self.asked(&["daemon-reload"]).and_then(|_| self.loaded());
+                match loaded {
+                    None => return Ok(None),
+                    Some(Some(loaded)) if is_same(&loaded, self.unit) => {}
+                    Some(_) => return Ok(Some(false)),
                 }
                 ["enable", "restart"]
                     .iter()
@@ -59,11 +62,11 @@ impl Manager<'_> {
             UnitKind::Launchd => {
                 self.stop();
                 let unit = self.unit.to_string_lossy();
-                return Ok(self.asked(&["bootstrap", &domain(), &unit]).is_some());
+                return Ok(self.asked(&["bootstrap", &domain(), &unit]).map(|_| true));
             }
         };
         if started {
-            return Ok(true);
+            return Ok(Some(true));
         }
         let what = format!("could not start the service: {}", self.unit.display());
         Err(Error::new(ExitCode::Failure, what).next(format!("journalctl --user --unit {SYSTEMD_UNIT} --lines 20")))
@@ -89,15 +92,10 @@ impl Manager<'_> {
         }
     }
 
-    /// Whether there is one that can be asked.
-    pub fn answers(&self) -> bool {
-        self.loaded().is_some()
-    }
-
-    fn has_loaded(&self) -> bool {
-        self.loaded()
-            .flatten()
-            .is_some_and(|loaded| is_same(&loaded, self.unit))
+    /// Whether there is one that can be asked, and has no other file under our name.
+    pub fn can_start(&self) -> bool {
+        let loaded = self.loaded();
+        loaded.is_some_and(|loaded| loaded.is_none_or(|loaded| is_same(&loaded, self.unit)))
     }
 
     /// The file that it has loaded under our name, where there is one; `None` where it cannot be asked.

@@ -93,13 +93,10 @@ pub fn install(mut unit: Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCod
     write_line(out, format_args!("Unit {done} {}", path.display()))?;
     tell_of_options(&kept, unit, env, out)?;
     let manager = Manager { env, unit: &path };
-    match manager.start()? {
-        true => write_line(out, "  it runs, and starts with every session of yours")?,
-        false if !has_manager(env) => {
-            write_line(out, "  there is no service manager here that would start it")?;
-            write_line(out, format_args!("  next: {}", in_the_foreground(unit, &kept)))?;
-        }
-        false => {
+    let started = manager.start()?;
+    match started {
+        Some(true) => write_line(out, "  it runs, and starts with every session of yours")?,
+        None if has_manager(env) => {
             write_line(out, format_args!("  next: {}", start(before.is_some(), &path)))?;
             write_line(
                 out,
@@ -108,6 +105,14 @@ pub fn install(mut unit: Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCod
                     in_the_foreground(unit, &kept)
                 ),
             )?;
+        }
+        _ => {
+            let why = match started {
+                Some(_) => "the service manager has another unit of this name, or looks for units elsewhere",
+                None => "there is no service manager here that would start it",
+            };
+            write_line(out, format_args!("  {why}"))?;
+            write_line(out, format_args!("  next: {}", in_the_foreground(unit, &kept)))?;
         }
     }
     if KIND == UnitKind::Systemd && !lingers() {
@@ -353,7 +358,7 @@ pub fn path(env: &Env) -> Result<PathBuf> {
 
 /// How an installed unit's watcher is started, by hand where no service manager can be asked, as in a container.
 pub fn how_to_start(unit: &Path, env: &Env) -> String {
-    match (Manager { env, unit }).answers() {
+    match (Manager { env, unit }).can_start() {
         true => start(true, unit),
         false => {
             let text = fs::read_capped(unit, SIZE_CAP).ok().flatten().unwrap_or_default();
