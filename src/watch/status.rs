@@ -38,16 +38,6 @@ pub struct WatchStatus {
     pub homes: Vec<HomeStatus>,
 }
 
-impl WatchStatus {
-    /// The watcher's process; in another container its number means nothing.
-    pub fn process(&self) -> Process {
-        Process {
-            pid: self.pid,
-            starttime: self.pid_starttime,
-        }
-    }
-}
-
 /// One home, as its watcher sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HomeStatus {

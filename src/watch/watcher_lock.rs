@@ -30,26 +30,22 @@ impl WatcherLock {
             ExitCode::AnotherWatcher,
             format!("could not watch, {who} serves this home: {home}"),
         );
-        Err(match (is_held_by_plugin(place), process(place)) {
-            (true, _) => error.next(format!(
+        if is_held_by_plugin(place) {
+            return Err(error.next(format!(
                 "leave the home to it; how it stands: sigilum-authz-notify auth status{flags}"
-            )),
-            (false, Some(pid)) => error.next(format!("kill {pid}; or leave the home to it")),
-            (false, None) => error.next("end it where it runs; or leave the home to it"),
-        })
+            )));
+        }
+        // Its number alone may be that of another process here, where it runs in another container.
+        let holder = FileLock::holder(&path);
+        let watch = status::read(place).filter(|watch| Some(watch.pid) == holder);
+        let end = watch.map_or_else(|| "end it where it runs".to_owned(), |watch| watch.how_to_end());
+        Err(error.next(format!("{end}; or leave the home to it")))
     }
 
     /// Whether it still keeps others out: a lock on a file that was removed with its folder does not.
     pub fn holds(&self, place: &OpenClawHome) -> bool {
         self.0.has_name(&place.watch_lock_file())
     }
-}
-
-/// The process that has it, where it is sure that we can see it: one in another container has a number of its own there.
-fn process(place: &OpenClawHome) -> Option<u32> {
-    let holder = FileLock::holder(&place.watch_lock_file())?;
-    status::read(place).filter(|status| status.pid == holder && !status.process().is_gone())?;
-    Some(holder)
 }
 
 /// Who has the lock that was not to be had.

@@ -358,17 +358,11 @@ fn its_unit_names_a_program_that_only_root_can_write() {
         assert_eq!(refused.code, 1);
         assert!(refused.stderr.contains("others than root can change it"), "{refused:?}");
         if rustix::process::geteuid().is_root() {
-            // Into a folder of ours, and not into the system's: of root's own, where the other may be Homebrew's.
-            let folder = match kind {
-                "systemd" => "/usr/local/bin",
-                _ => "/Library/PrivilegedHelperTools",
-            };
-            assert!(
-                kind == "systemd" || !refused.step().contains("/usr/local"),
-                "{refused:?}"
-            );
-            let step = refused.step().replace(folder, house.env.home().to_str().unwrap());
-            let step = step
+            // Into a folder of ours, and not into the system's.
+            let step = refused
+                .step()
+                .replace("/usr/local/bin", house.env.home().to_str().unwrap())
+                .replace(OF_LAUNCHD, house.env.home().to_str().unwrap())
                 .replace("sudo ", "")
                 .replace("<the same flags>", "--allow-uid openclaw");
             let unit = house.env.shell(&step).expect(0).stdout;
@@ -378,6 +372,9 @@ fn its_unit_names_a_program_that_only_root_can_write() {
     }
     assert!(print("sysusers").stdout.contains("u sigilum-authz-notify - "));
 }
+
+/// Where the former is not root's alone, as Homebrew's is not.
+const OF_LAUNCHD: &str = "/Library/PrivilegedHelperTools";
 
 /// The system's folder is this one there.
 fn in_the_systems_folder(run: env::Run, folder: &std::path::Path) -> env::Run {
@@ -418,10 +415,16 @@ fn where_the_systems_folder_is_not_roots_the_step_makes_it_so() {
         if is_link {
             std::os::unix::fs::symlink(&theirs, &in_folder).unwrap();
         }
-        let print = house
-            .env
-            .run_program(program, ["broker", "run", "--print-unit", "systemd"]);
-        let refused = in_the_systems_folder(print.args(["--allow-uid", "openclaw"]), &folder).expect(1);
+        let print = |kind| {
+            let print = house.env.run_program(program, ["broker", "run", "--print-unit", kind]);
+            in_the_systems_folder(print.args(["--allow-uid", "openclaw"]), &folder).expect(1)
+        };
+        let of_launchd = print("launchd");
+        assert!(
+            of_launchd.step().contains(OF_LAUNCHD) && !of_launchd.step().contains("chown root /usr/local"),
+            "{of_launchd:#?}"
+        );
+        let refused = print("systemd");
         assert_eq!(
             refused.step().contains("sudo chown root /usr/local/bin "),
             !is_link,

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// The variable that names a socket, in a person's environment.
 pub const VARIABLE: &str = "SIGILUM_BROKER";
 /// How long a broker may take to say who it is: to the OpenClaw gateway, and to a person, whom others may crowd out.
-const HELLO: Duration = Duration::from_secs(2);
+pub const HELLO: Duration = Duration::from_secs(2);
 const HELLO_TO_A_PERSON: Duration = Duration::from_secs(10);
 /// How long it may take to answer a person: it asks the API, for 30 s at the most.
 const PATIENCE: Duration = Duration::from_secs(40);

@@ -66,8 +66,9 @@ fn make_it_roots(program: &Path, to: &Path) -> String {
 fn words(kind: BrokerUnit, args: &BrokerRunArgs, socket: &str) -> Result<Vec<String>> {
     let program = own_program::path()?;
     fs::refuse_program_not_of_root(&program).map_err(|error| {
+        let is_anothers = || Path::new(FOLDER).exists() && fs::refuse_program_not_of_root(Path::new(FOLDER)).is_err();
         let folder = match kind {
-            BrokerUnit::Launchd => FOLDER_OF_LAUNCHD,
+            BrokerUnit::Launchd if is_anothers() => FOLDER_OF_LAUNCHD,
             _ => FOLDER,
         };
         let to = Path::new(folder).join(PROGRAM);

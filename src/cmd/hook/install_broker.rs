@@ -3,7 +3,7 @@
 use crate::broker::client::Connection;
 use crate::broker::protocol::Asking;
 use crate::cli::HookInstallArgs;
-use crate::cmd::broker::remote::Remote;
+use crate::cmd::broker::remote::{HELLO, Remote};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
@@ -12,6 +12,7 @@ use crate::hook_record::{self, BrokerRecord};
 use crate::origin::Origin;
 use crate::token::record;
 use std::path::Path;
+use std::time::Instant;
 
 /// The broker of a home, as an install leaves it.
 pub struct Broker {
@@ -41,14 +42,7 @@ pub fn choose(args: &HookInstallArgs, env: &Env, place: &OpenClawHome) -> Result
         asking: Asking::default(),
     };
     let found = remote.connect()?;
-    if let Some(named) = &args.namespace
-        && !found.hello.namespaces.contains(named)
-    {
-        let what = format!("could not use the broker, it has no token of namespace {named}");
-        let login = format!("auth login --namespace {}", shell_words::quote(named));
-        let next = format!("{} {login}", fs::run_as(found.uid));
-        return Err(Error::new(ExitCode::Token, what).next(next));
-    }
+    refuse_unknown(args, &found)?;
     let namespace = args.namespace.clone().or(found.hello.namespace.clone());
     let record = BrokerRecord {
         socket: remote.socket,
@@ -63,13 +57,29 @@ pub fn choose(args: &HookInstallArgs, env: &Env, place: &OpenClawHome) -> Result
     }))
 }
 
+/// Refuses a namespace that was named and that the broker has no token of.
+fn refuse_unknown(args: &HookInstallArgs, found: &Connection) -> Result<()> {
+    let Some(named) = &args.namespace else { return Ok(()) };
+    if found.hello.namespaces.contains(named) {
+        return Ok(());
+    }
+    let what = format!("could not use the broker, it has no token of namespace {named}");
+    let login = format!("auth login --namespace {}", shell_words::quote(named));
+    let next = format!("{} {login}", fs::run_as(found.uid));
+    Err(Error::new(ExitCode::Token, what).next(next))
+}
+
 /// The one that an earlier install recorded, perhaps for another namespace. One that had no token then says whose it has.
 fn recorded(args: &HookInstallArgs, place: &OpenClawHome) -> Result<Option<Broker>> {
     let chosen = hook_record::read(&place.hook_record_file())?.unwrap_or_default();
-    let told = || {
-        let remote = Remote::recorded(&chosen).filter(|_| place.anothers().is_none())?;
-        remote.reach().ok()?.hello.namespace
-    };
+    // Whoever asks it as root in another user's home asks what that user wrote.
+    let remote = Remote::recorded(&chosen).filter(|_| place.anothers().is_none());
+    let known = chosen.broker.as_ref().and_then(|broker| broker.namespace.as_ref());
+    let is_told = args.namespace.is_none() && known.or(chosen.namespace.as_ref()).is_some();
+    let found = remote.filter(|_| !is_told);
+    let found = found.and_then(|remote| remote.reach(Instant::now() + HELLO).ok());
+    found.as_ref().map_or(Ok(()), |found| refuse_unknown(args, found))?;
+    let told = || found.and_then(|found| found.hello.namespace);
     Ok(chosen.broker.clone().map(|broker| Broker {
         namespace: (args.namespace.clone())
             .or(broker.namespace.clone())

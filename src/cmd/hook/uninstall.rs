@@ -90,11 +90,15 @@ fn forget_choices(purge: bool, place: &OpenClawHome, out: &mut dyn Write) -> Res
         return Ok(());
     }
     let file = place.hook_record_file();
-    let chosen = hook_record::read(&file).ok().flatten().filter(|_| !purge);
-    match chosen.and_then(|chosen| chosen.broker) {
-        Some(_) => write_line(
+    let why = match hook_record::read(&file) {
+        _ if purge => None,
+        Ok(chosen) => chosen.and_then(|chosen| chosen.broker).map(|_| "it names the broker"),
+        Err(_) => Some("it cannot be read, and may name a broker"),
+    };
+    match why {
+        Some(why) => write_line(
             out,
-            format_args!("  {} stays, it names the broker; --purge removes it", file.display()),
+            format_args!("  {} stays, {why}; --purge removes it", file.display()),
         ),
         None => fs::remove(&file).map(drop),
     }

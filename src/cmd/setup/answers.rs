@@ -112,10 +112,13 @@ impl Answers {
             Some(_) => collector.no_unit(),
             None => collector.unit(kind, login.as_ref())?,
         };
+        // A broker that is new here is told, whatever the record says.
+        let is_new = broker.as_ref().is_some_and(|broker| broker.uid.is_none());
+        let is_recorded = |chosen: &String| !is_new && collector.record.namespace.as_ref() == Some(chosen);
         let is_guess = args.kind.is_none() && installed.is_none() && openclaw.version.is_none();
         Ok(Self {
             login,
-            namespace: namespace.filter(|chosen| collector.record.namespace.as_ref() != Some(chosen)),
+            namespace: namespace.filter(|chosen| !is_recorded(chosen)),
             kind,
             kind_is_guess: is_guess && kind == Kind::Hook,
             deciders,

@@ -646,11 +646,10 @@ pub const SITES: &[Site] = &[
         Test("a_watcher_that_no_edit_helps_says_what_does"),
     ),
     Site("watch::log", r#""export RUST_LOG=info"#, Case("a filter that is none")),
-    Site("watch::watcher_lock", r#"format!("kill"#, Case("another watcher")),
     Site(
         "watch::watcher_lock",
-        r#""end it where"#,
-        Test("whatever_has_the_watchers_lock_without_a_name_is_waited_out"),
+        r#"format!("{end}; or leave"#,
+        Case("another watcher"),
     ),
     Site(
         "watch::watcher_lock",

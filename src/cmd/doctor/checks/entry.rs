@@ -72,9 +72,13 @@ fn of_no_login(entry: &Entry, facts: &Facts) -> Option<(String, String)> {
 
 /// The hook of a home whose broker had no token when it was installed.
 fn of_no_namespace(entry: &Entry, facts: &Facts) -> Option<(String, String)> {
-    facts.broker.as_ref()?;
+    // Without a token, or an answer, it can name none: its own check tells of that.
+    let (_, Ok((status, _))) = facts.broker.as_ref()? else {
+        return None;
+    };
     let is_named = entry.env.get(NAMESPACE).is_some_and(|name| !name.trim().is_empty());
-    if is_named || !entry.enabled || !facts.is_installed(Kind::Hook) || facts.plugin_runs() {
+    if status.why_not.is_some() || is_named || !entry.enabled || !facts.is_installed(Kind::Hook) || facts.plugin_runs()
+    {
         return None;
     }
     let text = "the hook's entry in openclaw.json names no namespace, so OpenClaw does not run it";

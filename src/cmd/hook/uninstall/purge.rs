@@ -152,8 +152,8 @@ pub(super) fn remove(place: &OpenClawHome, secrets: &Secrets, failed: &mut Faile
     let approvals_unknown = timed::read(place).is_err();
     let is_kept = |name: &str| match name {
         "lock" | "made-home" => true,
-        "installed.json" => !failed.0.is_empty(),
-        // A service for other homes runs what is still in it.
+        // A service for other homes runs the copy that is still there.
+        "installed.json" => !failed.0.is_empty() || place.program_copy().exists(),
         "bin" => place.program_copy().exists(),
         _ => false,
     };
