@@ -1,13 +1,12 @@
 //! A stranger's text, made safe. Every field of a request was chosen by a stranger, and a chat makes more of a text than
-//! text: links, mentions, commands, colours. So a field keeps its letters, its digits, `-` and single spaces, and
+//! text: links, mentions, commands, colours. So a field keeps its letters, its digits, `_`, `-` and single spaces, and
 //!
-//! - a `_` between two letters or digits: no emphasis;
 //! - a `.` at the end or before a space, a `:` before a space: no domain, no address, no scheme;
 //! - a `/` after a letter or digit: no command;
 //! - an `@` inside a word, unless a word for everybody follows: no mention.
 //!
 //! All else becomes `·`, and so does the `h` of `localhost`, which some chats link. A key keeps base64's signs besides (a
-//! `+` where it begins no telephone number; a `_` that would be emphasis as its wide twin, `＿`), and no space.
+//! `+` where it begins no telephone number), and no space.
 //! `tests/suite/notice.rs` has what each chat makes links of.
 //!
 //! A *letter* is one of the scripts that are written left to right with one character a letter: Latin, Greek,
@@ -19,9 +18,6 @@ use std::net::IpAddr;
 
 /// What all else becomes.
 const DOT: char = '·';
-
-/// What a key's `_` becomes where it would be emphasis: `_Ab` is a key's own, and must be read whole.
-const WIDE: char = '＿';
 
 /// How every Ed25519 key begins in base64, where it is written as a SubjectPublicKeyInfo (RFC 8410): 12 bytes, before the
 /// 43 characters that are its own.
@@ -65,19 +61,7 @@ pub fn whole_key(key: &str) -> String {
 }
 
 fn with_signs_of_keys(text: &str, max: usize) -> String {
-    // Wide until all that stands around it is known.
-    let wide = text.chars().take(max + 1).map(|c| match c {
-        '_' => WIDE,
-        WIDE => DOT,
-        other => other,
-    });
-    let apart = with_signs(&wide.collect::<String>(), max, "+=＿").replace(['.', ':', '@', ' '], "·");
-    let chars: Vec<char> = apart.chars().collect();
-    let sign = |at: usize| match chars[at] {
-        WIDE if is_inside(&chars, at) => '_',
-        other => other,
-    };
-    (0..chars.len()).map(sign).collect()
+    with_signs(text, max, "+=").replace(['.', ':', '@', ' '], "·")
 }
 
 /// Without each `+` that makes a telephone number of what follows: four digits or more before the next letter.
@@ -126,12 +110,6 @@ fn with_signs(text: &str, max: usize, signs: &str) -> String {
             }
         }
     }
-    // Before what looks behind itself for one.
-    for at in 0..chars.len() {
-        if chars[at] == '_' && !is_inside(&chars, at) {
-            chars[at] = DOT;
-        }
-    }
     // Last, when it is known what stands around it.
     for at in 0..chars.len() {
         if !is_harmless(&chars, at) {
@@ -163,11 +141,6 @@ pub fn relayed(text: &str, dashboard: &str, max: usize) -> String {
     (0..chars.len())
         .map(|at| if calls(at) { DOT } else { chars[at] })
         .collect()
-}
-
-/// Whether letters or digits stand around it: there `_` is no emphasis, in Markdown (CommonMark 6.2) or in any chat.
-fn is_inside(chars: &[char], at: usize) -> bool {
-    at > 0 && is_word(chars[at - 1]) && chars.get(at + 1).is_some_and(|c| is_word(*c))
 }
 
 /// Whether no chat makes anything of this character, where it stands.
@@ -270,11 +243,9 @@ pub(super) mod tests {
                 "x@hereford x@allison x@all-in x@all.in",
                 "x·hereford x@allison x·all-in x·all·in",
             ),
-            ("x@room x@room-y x@room_y", "x·room x·room-y x@room_y"),
-            ("x@room_ x@all__y", "x·room· x·all··y"),
-            ("_payments_ a_b a__b", "·payments· a_b a··b"),
+            ("x@room", "x·room"),
             // commands, paths, schemes, addresses, this machine
-            ("/approve a/b /c x-/d _/e", "·approve a/b ·c x-·d ··e"),
+            ("/approve a/b /c x-/d _/e", "·approve a/b ·c x-·d _·e"),
             ("https://sigilum.id/x mailto:a@b", "https···sigilum·id/x mailto·a@b"),
             ("10.0.0.7:80 12:30", "10·0·0·7·80 12·30"),
             ("localhost xLocalHosts", "local·ost xLocal·osts"),
@@ -327,15 +298,13 @@ pub(super) mod tests {
                 "Gb9ECWmE..4rXAxZuE",
             ),
             ("MCowBQYDK2VwAyEAAAAAAAAAAAAAAAAA", "MCowBQYD..AAAAAAAA"),
-            ("Gb9+CWm/AAAAAAAAAAAA-_4r/Ax+", "Gb9+CWm/..-＿4r/Ax+"),
-            ("ed25519:Gb9+C=_-", "Gb9+C=＿-"),
-            ("_b9_CWm_AAAAAAAAAAAA_A4r__x_", "＿b9_CWm＿..＿A4r＿＿x＿"),
-            ("a＿b", "a·b"),
+            ("Gb9+CWm/AAAAAAAAAAAA-_4r/Ax+", "Gb9+CWm/..-_4r/Ax+"),
+            ("ed25519:Gb9+C=_-", "Gb9+C=_-"),
             // What a chat would take for a command.
             ("/approveAAAAAAAAAA+/reject", "·approve..+·reject"),
             ("x:a.b@c:dAAAAAAAAAAAA", "x·a·b·c·..AAAAAAAA"),
             // Keys of another kind are others.
-            ("rsa:Gb9+C=_-", "rsa·Gb9+C=＿-"),
+            ("rsa:Gb9+C=_-", "rsa·Gb9+C=_-"),
             (
                 "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7\nlshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n",
                 "Gb9ECWmE..4rXAxZuE",
@@ -416,7 +385,7 @@ pub(super) mod tests {
         text.chars().all(|c| allowed(c) && !hidden(c))
             && !text.contains("  ")
             && !text.to_lowercase().contains("localhost")
-            && text.match_indices(['.', ':', '/', '@', '_']).all(fine)
+            && text.match_indices(['.', ':', '/', '@']).all(fine)
     }
 
     proptest! {

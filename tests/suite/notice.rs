@@ -163,14 +163,10 @@ const TAG: Rule = Rule {
     examples: &["#ops", "a#b", "$USD", "&local"],
 };
 const MARKUP: Rule = Rule {
-    name: "what stands in brackets, or is emphasis",
-    finds: |text, at| {
-        let is_between = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-        let is_inside = is_between(before(text, at)) && is_between(after(text, at));
-        "<[`*~|".contains(text[at]) || text[at] == '_' && !is_inside
-    },
+    name: "what stands in brackets",
+    finds: |text, at| "<[`*~|".contains(text[at]),
     examples: &[
-        "<@U012>", "<!here>", "<#C1>", "</x:1>", "<t:1>", "[x](y)", "**b**", "~~s~~", "||s||", "_a b_", "__u__", "x-_a",
+        "<@U012>", "<!here>", "<#C1>", "</x:1>", "<t:1>", "[x](y)", "**b**", "~~s~~", "||s||",
     ],
 };
 const INVITE: Rule = Rule {
