@@ -632,7 +632,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "watch::actions",
-        "owner.mode.value.login_command",
+        "log_in));",
         Case("a renewal without the API's secret"),
     ),
     Site(
