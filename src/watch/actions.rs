@@ -12,6 +12,7 @@ use crate::local_token::{LocalApi, SigningSecret};
 use crate::openclaw::config::{self, EditOptions};
 use crate::openclaw::entry;
 use crate::openclaw::lock::LockOptions;
+use crate::origin::Origin;
 use crate::settings::{self, Owner};
 use crate::token::claims::{self, Claims};
 use crate::token::token_command::HOW_TO_TRY;
@@ -191,44 +192,43 @@ impl ActionContext<'_> {
     fn issue(&self, owner: &Owner) -> Result<SecretString> {
         let owner = &renewal::by_record(owner, self.place);
         let api = LocalApi::find(owner, self.place)?;
-        let secret = self.secret_of(&api, owner)?;
-        let Some(secret) = secret.filter(|_| api.database.exists()) else {
-            let log_in = owner.mode.value.login_command(&owner.namespace.value) + &self.snapshot.flags;
-            return Err(cannot_sign("the local API's secret or database is gone").next(log_in));
+        let log_in = owner.mode.value.login_command(&owner.namespace.value) + &self.snapshot.flags;
+        let secret = match api.database.exists() {
+            true => self.secret_of(&api, owner, &log_in)?,
+            false => None,
         };
+        let secret = secret.ok_or_else(|| cannot_sign("the local API's secret or database is gone").next(log_in))?;
         let ttl = settings::ttl_seconds(None, self.env, owner.recorded_life())?;
         api.issue(owner, &secret.value, ttl, self.seconds())
     }
 
-    /// The secret to sign with, of the one that is kept and the one in the environment: the first that the API takes, else
-    /// the first that it does not refuse.
-    fn secret_of(&self, api: &LocalApi, owner: &Owner) -> Result<Option<SigningSecret>> {
+    /// The secret to sign with: the one that is kept, and where the API refuses that, the environment's if it takes it;
+    /// where none is kept, the environment's, unless the API refuses it.
+    fn secret_of(&self, api: &LocalApi, owner: &Owner, log_in: &str) -> Result<Option<SigningSecret>> {
         let check = self.check(owner).within(SECRET_BUDGET);
-        let (mut not_asked, mut trouble) = (None, None);
-        for secret in [api.secret(&Env::default()), api.secret(self.env)] {
-            let secret = match secret {
-                Ok(Some(secret)) => secret,
-                Ok(None) => continue,
-                Err(error) => {
-                    trouble.get_or_insert(error);
-                    continue;
-                }
-            };
-            match check.secret(&secret.value, self.seconds()) {
-                Verdict::Accepted => return Ok(Some(secret)),
-                Verdict::Refused(why) => {
-                    let what = format!("the API refuses what the secret from {} signs", secret.origin);
-                    let error = cannot_sign(&what).because(why);
-                    trouble.get_or_insert(error.next(api.how_to_tell_the_secret()));
-                }
-                Verdict::NotChecked(_) | Verdict::Answered(_) => {
-                    not_asked.get_or_insert(secret);
-                }
+        let verdict = |secret: &SigningSecret| check.secret(&secret.value, self.seconds());
+        let unless_refused = |secret: SigningSecret| match verdict(&secret) {
+            Verdict::Refused(why) => {
+                let what = format!("the API refuses what the secret from {} signs", secret.origin);
+                let step = format!("export JWT_SECRET=<secret> && {log_in}");
+                Err(cannot_sign(&what).because(why).next(step))
             }
-        }
-        match (not_asked, trouble) {
-            (None, Some(error)) => Err(error),
-            (secret, _) => Ok(secret),
+            _ => Ok(Some(secret)),
+        };
+        let others = || api.secret(self.env);
+        let trouble = match api.secret(&Env::default()) {
+            Ok(None) => return others()?.map_or(Ok(None), unless_refused),
+            Ok(Some(kept)) => match unless_refused(kept) {
+                Err(error) => error,
+                kept => return kept,
+            },
+            Err(error) => error,
+        };
+        match others() {
+            Ok(Some(other)) if matches!(other.origin, Origin::Env(_)) && verdict(&other) == Verdict::Accepted => {
+                Ok(Some(other))
+            }
+            _ => Err(trouble),
         }
     }
 

@@ -4,6 +4,7 @@ use crate::env;
 
 use env::TestEnv;
 use env::api::{Api, Fault};
+use env::command_of;
 use env::local_api::{look, number};
 use env::watching::{CONFIG, Watcher, managed_token, replace, token, wait_until};
 use sigilum_authz_notify::token::claims;
@@ -513,9 +514,9 @@ fn a_lost_token_is_signed_as_the_record_says_whatever_the_environment_does() {
     assert_eq!(number(&look(&database), alices), 0);
     drop(watcher);
 
-    let api = Api::start("the API's own");
+    const OWN: &str = "of-the-API-itself";
+    let api = Api::start(OWN);
     env.login().args(["--api-url", &api.url(), "--no-check"]).expect(0);
-    std::fs::remove_file(env.sigilum("owner-token-alice.jwt")).unwrap();
     // An API that does not answer in time says nothing: one more token is lost then.
     let lose_until = |is_so: &dyn Fn() -> bool| {
         wait_until(|| {
@@ -526,13 +527,24 @@ fn a_lost_token_is_signed_as_the_record_says_whatever_the_environment_does() {
             is_so
         })
     };
+    let is_own = || {
+        let stored = env.stored();
+        stored.is_some_and(|token| claims::is_signed_by(&token.into(), &OWN.into()))
+    };
+    let refuses = "the API refuses what the secret from";
     let watcher = env.watch();
-    assert!(lose_until(&|| watcher.count("the API refuses what the secret from") > 0));
+    assert!(lose_until(&|| watcher.count(refuses) > 0));
+    let log = watcher.log();
     drop(watcher);
-    // Nothing but the environment has the API's own.
-    let _watcher = Watcher::start(env.run(["watch"]).env("JWT_SECRET", "the API's own"));
-    let is_own = |token: String| claims::is_signed_by(&token.into(), &"the API's own".into());
-    assert!(lose_until(&|| env.stored().is_some_and(is_own)));
+    // The environment has the API's own.
+    let watcher = Watcher::start(env.run(["watch"]).env("JWT_SECRET", OWN));
+    assert!(lose_until(&is_own));
+    drop(watcher);
+    let refused = log.iter().find(|line| line.contains(refuses)).unwrap();
+    let (_, step) = refused.split_once("next: ").unwrap();
+    std::fs::remove_file(env.sigilum("owner-token-alice.jwt")).unwrap();
+    env.shell(&command_of(step).replace("<secret>", OWN)).expect(0);
+    assert!(is_own());
 }
 
 /// Two logins with one token file, and the other one's token is in force.

@@ -632,12 +632,12 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "watch::actions",
-        "log_in));",
+        "log_in))?",
         Case("a renewal without the API's secret"),
     ),
     Site(
         "watch::actions",
-        "api.how_to_tell_the_secret()",
+        "step))",
         Test("a_lost_token_is_signed_as_the_record_says_whatever_the_environment_does"),
     ),
     Site(
