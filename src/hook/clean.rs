@@ -168,10 +168,10 @@ fn calls_everybody(rest: &[char]) -> bool {
     if ["everyone", "here"].iter().any(|word| begins_with(rest, word)) {
         return true;
     }
-    let word: String = rest.iter().take_while(|c| is_word(**c)).collect();
-    // Matrix looks for whole words, of which a `-` is no part.
-    let ends = rest.get(word.chars().count()) != Some(&'_');
-    ends && ["channel", "all", "room"].contains(&word.to_lowercase().as_str())
+    // Matrix looks for whole words, of ASCII alone in its web client: neither `-` nor `é` is a part of one.
+    let of_word = |c: &&char| c.is_ascii_alphanumeric() || **c == '_';
+    let word: String = rest.iter().take_while(of_word).collect();
+    ["channel", "all", "room"].contains(&word.to_lowercase().as_str())
 }
 
 fn is_word(c: char) -> bool {
@@ -243,7 +243,7 @@ pub(super) mod tests {
                 "x@hereford x@allison x@all-in x@all.in",
                 "x·hereford x@allison x·all-in x·all·in",
             ),
-            ("x@room", "x·room"),
+            ("x@room é@roomé x@roomy", "x·room é·roomé x@roomy"),
             // commands, paths, schemes, addresses, this machine
             ("/approve a/b /c x-/d _/e", "·approve a/b ·c x-·d _·e"),
             ("https://sigilum.id/x mailto:a@b", "https···sigilum·id/x mailto·a@b"),

@@ -153,9 +153,9 @@ const ROOM: Rule = Rule {
     finds: |text, at| {
         ["@room", "@channel", "@all"]
             .iter()
-            .any(|word| starts_with(&text[at..], word) && !is_word(text.get(at + word.len()).copied()))
+            .any(|word| starts_with(&text[at..], word) && !is_ascii_word(text.get(at + word.len())))
     },
-    examples: &["x@room", "x@room-y", "x@all.", "x@Channel y"],
+    examples: &["x@room", "x@room-y", "é@roomé", "x@all.", "x@Channel y"],
 };
 const TAG: Rule = Rule {
     name: "a hashtag, a channel, a cashtag",
@@ -224,6 +224,10 @@ fn after(text: &[char], at: usize) -> Option<char> {
 
 fn is_word(c: Option<char>) -> bool {
     c.is_some_and(|c| c.is_alphanumeric() || c == '_')
+}
+
+fn is_ascii_word(c: Option<&char>) -> bool {
+    c.is_some_and(|c| c.is_ascii_alphanumeric() || *c == '_')
 }
 
 fn is_letter(c: Option<char>) -> bool {

@@ -547,6 +547,27 @@ fn a_lost_token_is_signed_as_the_record_says_whatever_the_environment_does() {
     assert!(is_own());
 }
 
+/// Where nothing keeps the secret, and nobody can be asked, what the config holds says which is the right one.
+#[test]
+fn a_lost_token_is_not_signed_by_another_secret_than_the_one_in_the_config() {
+    const OWN: &str = "0123456789abcdef0123456789abcdef";
+    let env = TestEnv::new();
+    let login = env.login().args(["--enable-authz-notify", "true"]);
+    login.env("JWT_SECRET", OWN).expect(0);
+    let token = env.stored().unwrap();
+    std::fs::remove_file(env.sigilum("owner-token-alice.jwt")).unwrap();
+    let once = |secret: &str| env.run(["watch", "--once"]).env("JWT_SECRET", secret);
+    let refused = once("another-0123456789abcdef01234567").expect(7);
+    let why = "the secret from JWT_SECRET did not sign the token in openclaw.json";
+    assert!(refused.stderr.contains(why), "{refused:#?}");
+    assert!(env.stored().is_none() && std::fs::read_to_string(env.config()).unwrap().contains(&token));
+    let step = command_of(refused.step()).replace("<secret>", OWN);
+    env.shell(&step).expect(0);
+    std::fs::remove_file(env.sigilum("owner-token-alice.jwt")).unwrap();
+    once(OWN).expect(0);
+    assert!(claims::is_signed_by(&env.stored().unwrap().into(), &OWN.into()));
+}
+
 /// Two logins with one token file, and the other one's token is in force.
 #[test]
 fn the_token_of_another_namespace_in_a_shared_file_is_kept() {

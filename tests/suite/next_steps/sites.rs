@@ -637,7 +637,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "watch::actions",
-        "step))",
+        "step()))",
         Test("a_lost_token_is_signed_as_the_record_says_whatever_the_environment_does"),
     ),
     Site(
