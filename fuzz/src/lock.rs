@@ -39,7 +39,10 @@ pub fn check(input: &[u8]) {
             let expected = if life == Life::Dead || reused {
                 Verdict::Reclaim
             } else {
-                Verdict::Wait(Busy::Process(number as u32))
+                Verdict::Wait(Busy::Process {
+                    pid: number as u32,
+                    is_certain: matches!((life, then), (Life::Alive { starttime: Some(_) }, Some(_))),
+                })
             };
             assert_eq!(verdict, expected);
         }

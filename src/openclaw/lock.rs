@@ -195,7 +195,12 @@ impl Pause {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Busy {
     /// A living process holds it.
-    Process(u32),
+    Process {
+        /// Its number.
+        pid: u32,
+        /// The lock has its start time too: no other process took the number since.
+        is_certain: bool,
+    },
     /// It names no process, and is not old enough to be taken over.
     Nameless,
     /// What is there says nothing that can be understood. OpenClaw never takes over such a lock.
@@ -244,7 +249,10 @@ pub fn judge(bytes: &[u8], now: SystemTime, life: &dyn Fn(u32) -> Life) -> Verdi
                 // Another process has the number by now.
                 (Life::Alive { starttime: Some(now) }, Some(then)) if now != then => Verdict::Reclaim,
                 // However old: a living owner is waited for.
-                _ => Verdict::Wait(Busy::Process(pid)),
+                (Life::Alive { starttime: now }, then) => Verdict::Wait(Busy::Process {
+                    pid,
+                    is_certain: now.is_some() && now == then,
+                }),
             }
         }
         None => {
@@ -357,7 +365,7 @@ fn publish(temp: Temp<'_>, name: &str) -> io::Result<()> {
 /// What is waited for, for a person.
 fn waited_for(folder: &Folder, name: &str, why: &Busy) -> String {
     let who = match why {
-        Busy::Process(pid) => format!(", which process {pid} holds"),
+        Busy::Process { pid, .. } => format!(", which process {pid} holds"),
         Busy::OurGuard(pid) => format!(", which another sigilum-authz-notify (process {pid}) takes over"),
         Busy::Nameless | Busy::Unreadable(_) | Busy::ForeignGuard { .. } => String::new(),
     };
@@ -375,10 +383,18 @@ fn held(folder: &Folder, name: &str, why: &Busy) -> Error {
         )
     };
     match why {
-        Busy::Process(pid) => error(&format!("process {pid} holds it"), &lock).next(format!(
-            "wait for it to end, and run the command again; what it is: ps -p {pid}; if that is no OpenClaw: rm {}",
-            fs::quoted(&lock)
-        )),
+        Busy::Process { pid, is_certain } => {
+            let remove = match is_certain {
+                true => String::new(),
+                false => format!(
+                    "; if that is neither OpenClaw nor sigilum-authz-notify, and no other container has this home: rm {}",
+                    fs::quoted(&lock)
+                ),
+            };
+            error(&format!("process {pid} holds it"), &lock).next(format!(
+                "wait for it to end, and run the command again; what it is: ps -p {pid}{remove}"
+            ))
+        }
         Busy::Nameless => error("somebody who is not named holds it", &lock).next("run the command again in 30 s"),
         Busy::Unreadable(reason) => error(&format!("nobody can tell who holds it ({reason})"), &lock).next(format!(
             "if no OpenClaw command is running: rm -r {}",

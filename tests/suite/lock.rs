@@ -92,11 +92,12 @@ fn every_content_is_judged_as_openclaw_does() {
     let at = |seconds: i64| format!(r#""createdAt":"{}""#, jiff::Timestamp::from_second(seconds).unwrap());
     let (new, old, ancient) = (at(999_999_990), at(999_999_969), at(1));
     let garbage = Verdict::Wait(Busy::Unreadable(String::new()));
-    let alive = |pid| Verdict::Wait(Busy::Process(pid));
+    let held = |pid, is_certain| Verdict::Wait(Busy::Process { pid, is_certain });
+    let alive = |pid| held(pid, false);
     let table = [
         // A live owner is waited for, however old the lock.
-        (format!(r#"{{"pid":100,{new},"starttime":7}}"#), alive(RUNNING)),
-        (format!(r#"{{"pid":100,{ancient},"starttime":7}}"#), alive(RUNNING)),
+        (format!(r#"{{"pid":100,{new},"starttime":7}}"#), held(RUNNING, true)),
+        (format!(r#"{{"pid":100,{ancient},"starttime":7}}"#), held(RUNNING, true)),
         (format!(r#"{{"pid":100,{ancient}}}"#), alive(RUNNING)),
         (r#"{"pid":100}"#.to_owned(), alive(RUNNING)),
         // Nobody can tell when it started: it counts as the owner.
@@ -236,7 +237,8 @@ fn a_busy_lock_is_free_once_its_holder_is_done() {
     home.plant(&format!(r#"{{"pid":{}}}"#, holder.id()));
     let told = acquire(&home.config(), &QUICK).unwrap_err().to_string();
     let step = format!(
-        "wait for it to end, and run the command again; what it is: ps -p {}; if that is no OpenClaw: rm {}",
+        "wait for it to end, and run the command again; what it is: ps -p {}; if that is neither OpenClaw nor \
+         sigilum-authz-notify, and no other container has this home: rm {}",
         holder.id(),
         home.lock().display()
     );
@@ -258,7 +260,17 @@ fn a_busy_lock_is_free_once_its_holder_is_done() {
     home.plant(&format!(r#"{{"createdAt":"{}"}}"#, iso(Duration::from_secs(31))));
     acquire(&home.config(), &QUICK).unwrap();
 
+    // A run of ours that is certainly at it: nobody is told to remove its lock.
     let me = Process::me();
+    let ours = acquire(&home.config(), &QUICK).unwrap();
+    let told = acquire(&home.config(), &QUICK).unwrap_err().to_string();
+    let step = format!(
+        "next: wait for it to end, and run the command again; what it is: ps -p {}",
+        me.pid
+    );
+    assert!(me.starttime.is_none() || told.ends_with(&step), "{told}");
+    drop(ours);
+
     home.plant_guard(me.pid, me.starttime, pid_namespace());
     let told = acquire(&home.config(), &QUICK).unwrap_err().to_string();
     assert!(told.ends_with("next: run the command again"), "{told}");

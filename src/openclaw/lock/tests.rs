@@ -26,7 +26,10 @@ fn put(lock: &Path, text: &str) {
 #[test]
 fn a_lock_that_changes_while_we_look() {
     type Meanwhile = fn(&Path);
-    let alive = Busy::Process(1);
+    let alive = Busy::Process {
+        pid: 1,
+        is_certain: false,
+    };
     let cases: [(&str, Meanwhile, End, bool); 10] = [
         ("nothing", |_| (), End::Ours, false),
         (
@@ -117,7 +120,13 @@ fn a_lock_that_changes_while_we_look() {
 #[test]
 fn a_lock_that_appears_while_we_publish_ours() {
     for (content, busy) in [
-        (r#"{"pid":1}"#.to_owned(), Busy::Process(1)),
+        (
+            r#"{"pid":1}"#.to_owned(),
+            Busy::Process {
+                pid: 1,
+                is_certain: false,
+            },
+        ),
         (dead(5), Busy::Nameless),
         (String::new(), Busy::Unreadable("it is empty".to_owned())),
     ] {
