@@ -250,10 +250,14 @@ fn unwritable(place: &OpenClawHome, error: &Error) -> Option<String> {
     let kind = error.io_kind().filter(|_| error.code == ExitCode::Config)?;
     let is_link = std::fs::symlink_metadata(&place.config).is_ok_and(|meta| meta.is_symlink());
     let real = std::fs::canonicalize(&place.config).ok();
-    // A file that it includes, named in the error.
     let told = error.text();
-    let names = |path: &Path| told.contains(&*path.to_string_lossy());
-    let is_included = real.as_deref().is_some_and(|real| !names(real)) && !names(&place.config);
+    let file = told.strip_prefix(NOT_WRITTEN);
+    let is = |path: &Path| {
+        let rest = file.and_then(|file| file.strip_prefix(&*path.to_string_lossy()));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(": "))
+    };
+    // Another file than the config: one that it includes.
+    let file = file.filter(|_| !is(&place.config) && real.as_deref().is_some_and(|real| !is(real)));
     match (kind, real.filter(|_| is_link)) {
         (
             ErrorKind::ResourceBusy
@@ -261,10 +265,7 @@ fn unwritable(place: &OpenClawHome, error: &Error) -> Option<String> {
             | ErrorKind::PermissionDenied
             | ErrorKind::ReadOnlyFilesystem,
             _,
-        ) if is_included => {
-            let file = told.strip_prefix(NOT_WRITTEN).unwrap_or(&told);
-            Some(format!("a file that it includes cannot be written: {file}"))
-        }
+        ) if file.is_some() => file.map(|file| format!("a file that it includes cannot be written: {file}")),
         (ErrorKind::ResourceBusy | ErrorKind::CrossesDevices, _) => {
             Some("it is a mount of its own; mount its folder instead of the file".to_owned())
         }

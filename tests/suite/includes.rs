@@ -681,7 +681,7 @@ fn a_link_into_a_read_only_store() {
     assert_eq!(fs::read_to_string(&store).unwrap(), r#"{"gateway": {"mode": "local"}}"#);
 }
 
-/// Another user's folder beside a config that can be written.
+/// Another user's folder, whose name begins as the config's, beside a config that can be written.
 #[test]
 fn an_included_file_that_cannot_be_written_is_named() {
     if !rustix::process::geteuid().is_root() {
@@ -691,8 +691,9 @@ fn an_included_file_that_cannot_be_written_is_named() {
     let env = TestEnv::new();
     let binary = env.home().join("binary");
     crate::env::copy_binary(&binary);
-    let config = env.write_config(r#"{"gateway": {"mode": "local"}, "hooks": {"$include": "./conf.d/hooks.json5"}}"#);
-    let hooks = env.write(".openclaw/conf.d/hooks.json5", "{}");
+    let config =
+        env.write_config(r#"{"gateway": {"mode": "local"}, "hooks": {"$include": "./openclaw.json.d/hooks.json5"}}"#);
+    let hooks = env.write(".openclaw/openclaw.json.d/hooks.json5", "{}");
     for (path, bits) in [(env.home(), 0o755), (hooks.parent().unwrap(), 0o555), (&hooks, 0o444)] {
         fs::set_permissions(path, fs::Permissions::from_mode(bits)).unwrap();
     }
