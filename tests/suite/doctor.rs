@@ -1542,9 +1542,12 @@ fn a_secret_that_this_shell_alone_has_renews_nothing() {
     let step = "next: start a watcher with the secret that the API has: export JWT_SECRET=<secret> && \
                 sigilum-authz-notify watch\n";
     by_the_environments_secret(&home, &api, "3600");
-    let seen = told();
-    let says = "fail  local-api    the secret that signs tokens is not kept here, so nothing renews the token";
-    assert!(seen.contains(says) && seen.contains(step), "{seen}");
+    let says = "fail  local-api    the secret that the local API signs with is this shell's alone";
+    for fault in [Fault::Status(500, "INTERNAL"), Fault::None] {
+        api.fault(fault);
+        let seen = told();
+        assert!(seen.contains(says) && seen.contains(step), "{seen}");
+    }
 
     let (iat, exp) = (env::now() - 604_800, env::now() + 3600);
     let near_its_end = api.token_with(json!({"namespace": "alice", "iat": iat, "exp": exp}));
@@ -1561,7 +1564,6 @@ fn a_secret_that_this_shell_alone_has_renews_nothing() {
     let login = home.env.login().args(["--api-url", &api.url(), "--api-db"]);
     login.args([&database]).env("JWT_SECRET", JWT_SECRET).expect(0);
     let seen = told();
-    let says = "fail  local-api    the secret that the local API signs with is this shell's alone";
     assert!(seen.contains(says) && seen.contains(step), "{seen}");
 }
 

@@ -45,7 +45,7 @@ pub(super) fn local_api(name: &'static str, facts: &Facts) -> Vec<Finding> {
     // What this shell alone has is no watcher's.
     let is_shells =
         matches!(&secret, Ok(Some(secret)) if !token.is_renewed() && !token.signs_in_vain() && !api.keeps(secret));
-    if api.embedded && (is_shells || matches!(secret, Ok(None))) {
+    if api.embedded && matches!(secret, Ok(None)) {
         return vec![signs_nothing(name, &api, token, log_in, facts)];
     }
     let mut found = Vec::new();
