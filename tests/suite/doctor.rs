@@ -2295,6 +2295,20 @@ fn plain_http_is_allowed_to_the_hook_where_that_is_recorded() {
         "{told}"
     );
     assert!(doctor("").contains("it is plain http to another machine"));
+    // What this shell names is not what the hook asks.
+    let run = home.env.run(["doctor"]).env("PATH", home.path()).env(SWITCH, "1");
+    let told = run.env("SIGILUM_API_URL", "http://192.0.2.2:9").output().stdout;
+    assert!(!told.contains("the hook can ask no API"), "{told}");
+    // What else is recorded would be taken back.
+    recorded(&home, &json!({"env": {"HTTPS_PROXY": "http://127.0.0.1:9"}}));
+    let file = home.env.sigilum("hook.json");
+    let first = format!("next: set HTTPS_PROXY as in {}, since ", file.display());
+    let told = doctor("1");
+    assert!(
+        told.contains(&first) && told.contains(&format!("; then: {step}\n")),
+        "{told}"
+    );
+    recorded(&home, &json!({"env": null}));
     let ran = home.run_step(step);
     assert_eq!(ran.code, 0, "{ran:?}");
     for switch in ["1", ""] {

@@ -4,8 +4,11 @@ use crate::cmd::doctor::facts::Facts;
 use crate::cmd::doctor::finding::Finding;
 use crate::cmd::watch::unit;
 use crate::error::ExitCode;
+use crate::fs;
 use crate::hook_record::POLL_REQUESTS;
 use crate::openclaw::hook_files::Kind;
+use crate::origin::Origin;
+use crate::settings::Sourced;
 use crate::sigilum::http::{self, HttpError};
 use crate::watch::status::WatchStatus;
 use rustix::fs::Access;
@@ -36,13 +39,24 @@ fn plain_http(name: &'static str, insecure: bool, facts: &Facts) -> Option<Findi
     let token = facts.token.as_ref().ok()?;
     let is_hooks = token.hook_namespace.as_ref() == Some(&token.namespace);
     let is_installed = Kind::ALL.into_iter().any(|kind| facts.is_installed(kind));
-    let url = &token.owner.api_url.value;
+    let Sourced { value: url, origin } = &token.owner.api_url;
+    // What this shell names is not the hook's.
+    let is_hooks = is_hooks && matches!(origin, Origin::Record | Origin::Entry);
     if !is_hooks || !is_installed || http::check_url(url, insecure).is_ok() {
         return None;
     }
     let text = format!("the hook can ask no API, as SIGILUM_ALLOW_INSECURE_HTTP is not recorded for it: {url}");
+    let others: Vec<&str> = facts.chosen.as_ref().ok()?.env.keys().map(String::as_str).collect();
+    let first = match others.is_empty() {
+        true => String::new(),
+        false => format!(
+            "set {} as in {}, since what is not set is taken back; then: ",
+            others.join(", "),
+            fs::quoted(&facts.place.hook_record_file())
+        ),
+    };
     let install = facts.command("hook install --from-env");
-    let next = format!("export SIGILUM_ALLOW_INSECURE_HTTP=1 && {install}");
+    let next = format!("{first}export SIGILUM_ALLOW_INSECURE_HTTP=1 && {install}");
     Some(Finding::fail(name, ExitCode::Failure, text, next))
 }
 
