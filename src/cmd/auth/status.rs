@@ -33,8 +33,12 @@ pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     let remote = Remote::of_person(&place, env, args.show.namespace.as_deref());
     let mut facts = Facts::collect(&args.show, env, &place, View::AuthStatus);
     let asked = remote.map(|remote| {
+        let recorded = facts.broker.take();
         facts.broker = remote.map(|remote| {
-            let status = remote.status();
+            // The recorded one was asked already.
+            let is_same = |known: &Remote| known.socket == remote.socket && known.asking == remote.asking;
+            let known = recorded.filter(|(known, _)| is_same(known));
+            let status = known.map_or_else(|| remote.status(), |(_, status)| status);
             (remote, status)
         });
     });

@@ -369,6 +369,23 @@ fn false_broker(house: &House, answer: impl Fn(&Value) -> Vec<Value> + Send + Sy
 }
 
 #[test]
+fn auth_status_asks_a_broker_once() {
+    let house = House::new();
+    let broker = house.broker(&[]);
+    let gateway = Gateway::new(&house, &[]);
+    broker.stop();
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let asks = asked.clone();
+    false_broker(&house, move |question| {
+        asks.lock().unwrap().push(question["status"].is_object());
+        let status = json!({"namespace": NS, "mode": "oss-local", "api": "x", "token": false, "why_not": "y"});
+        vec![json!({"id": null, "status": status})]
+    });
+    gateway.env.run(["auth", "status"]).expect(4);
+    assert_eq!(*asked.lock().unwrap(), [true]);
+}
+
+#[test]
 fn what_a_broken_broker_says_moves_no_terminal_and_is_no_link() {
     let house = House::new();
     let broker = house.broker(&[]);
