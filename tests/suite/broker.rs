@@ -565,6 +565,22 @@ fn a_login_beside_it_is_told_of_as_renewed() {
     });
 }
 
+/// Nothing of ours is installed in a broker's folder; what cannot be read there is said all the same.
+#[test]
+fn hook_status_of_its_folder_ends_with_what_cannot_be_read() {
+    let house = House::new();
+    let _broker = house.broker(&[]);
+    let run = || house.env.run(["hook", "status", "--openclaw-home"]);
+    let status = || run().args([house.state()]);
+    status().expect(0);
+    house.env.write("state/.sigilum/installed.json", "{");
+    let output = status().output();
+    assert!(
+        output.code != 0 && output.stderr.contains("installed.json"),
+        "{output:?}"
+    );
+}
+
 #[test]
 fn its_user_logs_in_beside_it_and_it_renews_what_it_has() {
     let house = House::new();

@@ -128,7 +128,7 @@ struct Selected {
 pub fn run(args: &HookStatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     let place = place(&args.show.place, env)?;
     let facts = Facts::collect(&args.show, env, &place, View::HookStatus);
-    let status = Status::of(facts);
+    let status = Status::of(facts)?;
     if args.output.json {
         write_json(out, &status)?;
     } else {
@@ -138,7 +138,7 @@ pub fn run(args: &HookStatusArgs, env: &Env, out: &mut dyn Write) -> Result<Exit
 }
 
 impl Status {
-    fn of(facts: Facts) -> Self {
+    fn of(facts: Facts) -> Result<Self> {
         let findings = checks::findings(&facts, View::HookStatus);
         let problems = findings.iter().filter(|finding| finding.is_problem());
         let token_in_config = facts.chosen.as_ref().ok().and_then(|chosen| chosen.token_in_config);
@@ -155,13 +155,19 @@ impl Status {
         });
         let state = facts.plugin_state.ok();
         let config_known = facts.config.is_ok();
-        Self {
+        let is_a_brokers = facts.place.is_a_brokers();
+        // No check of a broker's folder tells of these.
+        let told = |files: Result<Found>| match files {
+            Err(error) if is_a_brokers => Err(error),
+            files => Ok(files.ok()),
+        };
+        Ok(Self {
             version: env!("CARGO_PKG_VERSION"),
             openclaw_home: facts.place.home.clone(),
             config: facts.place.config.clone(),
-            hook: facts.hook.ok(),
+            hook: told(facts.hook)?,
             plugin: PluginStatus {
-                files: facts.plugin.ok(),
+                files: told(facts.plugin)?,
                 known: config_known && state.is_some(),
                 enabled: state.as_ref().and_then(|state| state.entry),
                 in_load_paths: state.as_ref().is_some_and(|state| state.found),
@@ -183,7 +189,7 @@ impl Status {
             openclaw: facts.openclaw,
             problems: problems.map(|problem| problem.text.clone()).collect(),
             findings,
-        }
+        })
     }
 
     fn lines(&self) -> Vec<String> {
