@@ -727,3 +727,25 @@ fn a_file_that_two_names_include_is_not_changed() {
         );
     }
 }
+
+/// Who can replace the file decides what the gateway loads: nothing of ours goes there, and what it needs is told.
+#[test]
+fn an_included_file_where_others_could_replace_it_is_not_written() {
+    let env = home(&[("openclaw.json", r#"{"hooks": {"$include": "./open/hooks.json5"}}"#)]);
+    let hooks = env.write(".openclaw/open/hooks.json5", "{}");
+    fs::set_permissions(hooks.parent().unwrap(), fs::Permissions::from_mode(0o777)).unwrap();
+    let output = env.login().args(ON).expect(0);
+    assert!(
+        output.stderr.contains("openclaw.json still needs a change: could not"),
+        "{}",
+        output.stderr
+    );
+    assert!(
+        serde_json::to_string(&patch(&output))
+            .unwrap()
+            .contains("SIGILUM_NAMESPACE")
+    );
+    assert_eq!(fs::read_to_string(&hooks).unwrap(), "{}");
+    env.login().args(ON).env("SIGILUM_TRUST_HOME", "1").expect(0);
+    assert!(fs::read_to_string(&hooks).unwrap().contains("SIGILUM_NAMESPACE"));
+}

@@ -251,10 +251,19 @@ impl Plan {
         if let Err(why) = sources.put(wanted) {
             return Ok(Err(why));
         }
+        let changed = || {
+            let files = seen.files.iter().zip(&sources.values);
+            files.filter(|(file, value)| *value != file.document.value())
+        };
         // A file that is included by two names is there twice, and one was changed.
-        let mut changed = seen.files.iter().zip(&sources.values);
-        if changed.any(|(file, value)| value != file.document.value() && seen.has_twice(file)) {
+        if changed().any(|(file, _)| seen.has_twice(file)) {
             return Ok(Err(SEVERAL.to_owned()));
+        }
+        let main = &seen.files[0].target.path;
+        let included =
+            changed().filter_map(|(file, _)| file.target.path.parent().filter(|_| file.target.path != *main));
+        if let Some(Err(error)) = included.map(fs::refuse_open_to_others).find(Result::is_err) {
+            return Ok(Err(error.text()));
         }
         // Also a token that was there already: nothing that we write lets others read one.
         let token = token(wanted);
