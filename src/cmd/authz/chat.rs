@@ -8,15 +8,11 @@ use crate::authz::decision_log::How;
 use crate::authz::short_id::{Typed, short};
 use crate::broker::deciding::{self, Deciding};
 use crate::cli::HookRunArgs;
-use crate::cmd::hook::answer::{Outcome, read_seen};
+use crate::cmd::hook::answer::read_seen;
 use crate::cmd::hook::caller::Caller;
 use crate::error::{Error, ExitCode, Result};
-use crate::fs::Inventory;
-use crate::home::OpenClawHome;
-use crate::hook::answer::Answer;
 use crate::hook::command::{Asked, Command, DecisionAsked, May, NotDeciding, channel_of};
 use crate::hook::reply::{self, Reply};
-use crate::hook::seen::Answered;
 use crate::hook::shown::Shown;
 use crate::request::{AuthorizationRequest, Decision};
 use crate::sigilum::decisions::Refusal;
@@ -31,12 +27,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Of a sender so many characters are logged.
 const NAMED: usize = 100;
 
-/// What goes back, and what to log and to remember of it.
+/// What goes back, and lines for the log of the OpenClaw gateway.
 pub struct ChatReply {
     /// For the chat.
     pub reply: Reply,
-    /// Lines for the log of the OpenClaw gateway, and what was shown.
-    pub outcome: Outcome,
+    /// For the log, each one line.
+    pub logs: Vec<String>,
 }
 
 /// What a command is answered with.
@@ -76,18 +72,18 @@ pub fn answer(command: &Command, means: &Means) -> ChatReply {
     };
     let refused = || {
         let sender: String = sender.chars().take(NAMED).collect();
-        Outcome::from(Answer::log(format!("refused a /sigilum {verb} of {sender}")))
+        vec![text::one_line(&format!("refused a /sigilum {verb} of {sender}"))]
     };
-    let (reply, outcome) = match (&asked, may) {
+    let (reply, logs) = match (&asked, may) {
         (_, May::Nothing) => (Reply::text(reply::REFUSAL), refused()),
-        (Asked::Help, _) => (reply::help(may), Outcome::default()),
-        (Asked::Unclear, _) => (reply::unclear(may), Outcome::default()),
+        (Asked::Help, _) => (reply::help(may), Vec::new()),
+        (Asked::Unclear, _) => (reply::unclear(may), Vec::new()),
         (Asked::Decide(..), May::Read(NotDeciding::Settings)) => (not_vouched(&differs.unwrap_or_default()), refused()),
         (Asked::Decide(asking), May::Read(_)) => (elsewhere(asking, may, &caller), refused()),
         _ => {
             let by = decider(&sender, over_the_socket);
             let site = Site::in_chat(&caller, means.args, (means.http)(&caller), &by);
-            let mut outcome = Outcome::default();
+            let mut logs = Vec::new();
             let told = site.and_then(|site| {
                 let (sender, shown) = (sender.as_str(), means.shown);
                 let room = Room {
@@ -98,12 +94,12 @@ pub fn answer(command: &Command, means: &Means) -> ChatReply {
                     confirm: means.confirm,
                     unvouched: &unvouched,
                 };
-                room.answer(&asked, &mut outcome)
+                room.answer(&asked, &mut logs)
             });
-            (told.unwrap_or_else(|error| failed(&error, &caller)), outcome)
+            (told.unwrap_or_else(|error| failed(&error, &caller)), logs)
         }
     };
-    ChatReply { reply, outcome }
+    ChatReply { reply, logs }
 }
 
 /// What the sender may do here; and where the channel's settings alone keep them from deciding, why.
@@ -148,7 +144,7 @@ fn not_set_up(error: &Error) -> ChatReply {
         reply: Reply::text(
             "Sigilum: this is not set up right. The operator must act; the OpenClaw gateway's log says why.",
         ),
-        outcome: Answer::log(error.to_string()).into(),
+        logs: vec![text::one_line(&error.to_string())],
     }
 }
 
@@ -179,15 +175,15 @@ struct Room<'a> {
 }
 
 impl Room<'_> {
-    fn answer(&self, asked: &Asked, outcome: &mut Outcome) -> Result<Reply> {
+    fn answer(&self, asked: &Asked, logs: &mut Vec<String>) -> Result<Reply> {
         match asked {
-            Asked::List => self.list(outcome),
+            Asked::List => self.list(),
             Asked::Show(word) => {
                 self.site.settle_open();
                 let request = target::one(&self.site, word)?;
                 self.show(&request, "")
             }
-            Asked::Decide(asking) => self.decide(asking, &mut outcome.answer.logs),
+            Asked::Decide(asking) => self.decide(asking, logs),
             Asked::Status => self.status(),
             Asked::Help => Ok(reply::help(self.may)),
             Asked::Unclear => Ok(reply::unclear(self.may)),
@@ -198,12 +194,10 @@ impl Room<'_> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn list(&self, outcome: &mut Outcome) -> Result<Reply> {
+    fn list(&self) -> Result<Reply> {
         let site = &self.site;
-        let file = site.place.seen_file();
-        let before = Arc::new(Inventory::beside(&file, OpenClawHome::stays));
         let pending = site.requests("pending", None).map_err(|error| site.not_asked(error))?;
-        let seen = read_seen(&file);
+        let seen = read_seen(&site.place.seen_file());
         let whose = format!("{} at {}", site.namespace(), site.origin());
         let now_ms = time::now_ms();
         let listed = seen.list(&whose, &pending, now_ms);
@@ -220,20 +214,6 @@ impl Room<'_> {
         for listed in &listed[..described] {
             shown.remember(self.sender, listed.request);
         }
-        drop(shown);
-        // A client of the gateway may be an agent, which could keep a request from being told as a new one.
-        let is_owner = self.may != May::Read(NotDeciding::GatewayClient);
-        let ids = listed[..described].iter().filter_map(|listed| listed.request.id());
-        let shown = ids.filter(|_| is_owner).map(str::to_owned).collect();
-        let answered = Answered {
-            whose,
-            now: now_ms,
-            shown,
-            // It does not tell what became of others since.
-            by_owner: false,
-            pending,
-        };
-        outcome.set_memory(file, before, answered);
         Ok(reply)
     }
 

@@ -61,7 +61,7 @@ struct Line<'a> {
     request: &'a AuthorizationRequest,
     /// Enough of the id to tell it from the others here.
     short_id: Option<&'a str>,
-    /// The owner has read it in a chat; only of pending ones.
+    /// The owner has read it in a notice; only of pending ones.
     shown: Option<bool>,
     /// An older request that was made again.
     again: bool,

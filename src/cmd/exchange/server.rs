@@ -197,9 +197,13 @@ impl EventServer {
                         confirm: &|| self.chat.confirm(&id, ask),
                     },
                 );
+                let logs = Answer {
+                    messages: Vec::new(),
+                    logs: told.logs,
+                };
                 Reply {
                     reply: Some(told.reply),
-                    ..Reply::of(id.clone(), told.outcome)
+                    ..Reply::of(id.clone(), logs.into())
                 }
             }
         }

@@ -56,11 +56,6 @@ impl Outcome {
         }
     }
 
-    /// What is to be remembered of it in this file, which had this beside it when it was asked for.
-    pub fn set_memory(&mut self, file: PathBuf, before: Arc<Inventory>, answered: Answered) {
-        self.memory = Some(Box::new(Memory { file, before, answered }));
-    }
-
     /// The requests that their owner was shown by it.
     pub fn shown(&self) -> impl Iterator<Item = &AuthorizationRequest> {
         let answered = self.memory.iter().map(|memory| &memory.answered);
@@ -293,9 +288,14 @@ impl<'a> HookRequest<'a> {
             by_owner: audience.is_owner,
             pending,
         };
-        let mut outcome = Outcome::from(answer);
-        outcome.set_memory(file, self.before.clone(), answered);
-        outcome
+        Outcome {
+            answer,
+            memory: Some(Box::new(Memory {
+                file,
+                before: self.before.clone(),
+                answered,
+            })),
+        }
     }
 
     /// What became of requests since the owner last looked, as far as somebody asked the API meanwhile.
