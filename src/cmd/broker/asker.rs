@@ -13,7 +13,6 @@ use crate::error::{Error, ExitCode, Result};
 use crate::owner_token;
 use crate::sigilum::http::Http;
 use crate::time;
-use crate::token::record;
 use crate::watch::status;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,17 +36,6 @@ impl Asker for Guest {
         let house = &self.house;
         let unreadable = |why| Error::new(ExitCode::Usage, format!("could not read the question: {why}"));
         let asking = Asking::in_question(question).map_err(unreadable)?;
-        if let Some(namespace) = &asking.namespace {
-            let known = record::namespaces(&house.place.sigilum_dir())?;
-            if !known.contains(namespace) {
-                let what = format!("could not ask for namespace {namespace:?}: the broker has no token of it");
-                let login = format!(
-                    "sigilum-authz-notify auth login --namespace {}",
-                    shell_words::quote(namespace)
-                );
-                return Err(Error::new(ExitCode::Token, what).next(login));
-            }
-        }
         let guest = caller::Guest {
             program: house.program(),
             by_hand: asking.by_hand,

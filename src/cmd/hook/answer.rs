@@ -5,7 +5,7 @@ use crate::cmd::context;
 use crate::cmd::hook::caller::Caller;
 use crate::cmd::own_program::PROGRAM;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, Inventory};
 use crate::home::OpenClawHome;
 use crate::hook::answer::{Answer, not_set_up};
@@ -103,7 +103,11 @@ pub fn for_gateway(
     answer(&event, audience, args, &caller, &http(&caller)).unwrap_or_else(|error| {
         let names_home = is_owner(audience) || caller.is_by_hand();
         let flags = caller.place.flags(&caller.env);
-        let command = caller.typed(PROGRAM) + " hook run --event command:new" + if names_home { &flags } else { "" };
+        let show = format!("{PROGRAM} hook run --event command:new");
+        let show = show + if names_home { &flags } else { "" };
+        // The broker's user would ask for another namespace than this one.
+        let log_in = caller.is_guest() && names_home && error.code == ExitCode::Token;
+        let command = caller.typed(&error.step().filter(|_| log_in).unwrap_or(show));
         not_set_up(&event, audience.map(|audience| audience.form), &command, &error).into()
     })
 }

@@ -19,6 +19,7 @@ use crate::hook_record::{Groups, HookRecord};
 use crate::openclaw::entry::Entry;
 use crate::origin::Origin;
 use crate::settings::{self, Owner, OwnerQuery, Sourced};
+use crate::token::record;
 use clap::ValueEnum;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -251,6 +252,17 @@ impl Caller {
     /// The namespace owner in force: what flags say, and a person's environment; else the records; in a home without any
     /// the entry.
     pub fn owner(&self, args: &HookRunArgs, entry: Option<&Entry>) -> Result<Owner> {
+        if let Some(namespace) = args.owner.namespace.as_ref().filter(|_| self.is_guest()) {
+            let known = record::namespaces(&self.place.sigilum_dir())?;
+            if !known.contains(namespace) {
+                let what = format!("could not ask for namespace {namespace:?}: the broker has no token of it");
+                let login = format!(
+                    "sigilum-authz-notify auth login --namespace {}",
+                    shell_words::quote(namespace)
+                );
+                return Err(Error::new(ExitCode::Token, what).next(login));
+            }
+        }
         let entry_env = || Ok(entry.map(|entry| entry.env.clone()));
         let query = OwnerQuery {
             entry_env: Some(&entry_env),

@@ -255,6 +255,38 @@ fn what_a_person_asks_of_a_broker_counts_as_shown_to_nobody() {
     assert_eq!(by_hand(), "Nothing waits for approval in namespace alice.\n");
 }
 
+/// Who reads is known from the question: the owner and a person get the step.
+#[test]
+fn a_token_that_the_broker_has_no_more_is_told_with_its_step_to_who_may_read() {
+    let house = House::new();
+    let _broker = house.broker(&[]);
+    let gateway = Gateway::new(&house, &["--namespace", NS]);
+    for file in ["owner-alice.json", "owner-token-alice.jwt"] {
+        std::fs::remove_file(house.state().join(".sigilum").join(file)).unwrap();
+    }
+    let full = format!(
+        "Sigilum: there is no owner token. Requests that wait for approval cannot be shown. Run: sudo -u {} \
+         sigilum-authz-notify auth login --namespace alice",
+        me()
+    );
+    const BRIEF: &str = "Sigilum: there is no owner token. The operator must act.";
+    assert_eq!(message(&gateway.hook_run("direct")), full);
+    assert_eq!(message(&gateway.hook_run("group")), BRIEF);
+    let by_hand = || {
+        gateway
+            .env
+            .run(["hook", "run", "--event", "command:new"])
+            .expect(0)
+            .stdout
+    };
+    assert_eq!(by_hand(), full.clone() + "\n");
+    let mut record = gateway.record();
+    record["senders"] = json!(["telegram:1"]);
+    gateway.env.write(".openclaw/.sigilum/hook.json", record.to_string());
+    assert_eq!(message(&gateway.hook_run("direct")), BRIEF, "a stranger");
+    assert_eq!(by_hand(), full + "\n");
+}
+
 #[test]
 fn a_broker_that_is_gone_or_another_users_is_told_in_a_direct_chat_alone() {
     let house = House::new();

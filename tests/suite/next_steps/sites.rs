@@ -1132,7 +1132,7 @@ pub const SITES: &[Site] = &[
         Test("nothing_is_set_up_or_unlocked_without_a_terminal"),
     ),
     Site(
-        "cmd::broker::asker",
+        "cmd::hook::caller",
         "login)",
         Test("a_step_of_the_brokers_works_as_its_user"),
     ),
