@@ -40,6 +40,9 @@ fn requests_by_status_and_service() {
         let expected: Vec<String> = expected.iter().map(|number| id(*number)).collect();
         assert_eq!(ids(&world, words), expected, "{words}");
     }
+    let json = world.authz("list --json --service mail").expect(0).stdout;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["total"], &json["complete"]), (&json!(2), &json!(true)));
     // Nothing is decided, sent or written by looking.
     assert_eq!(world.api.posts(), [] as [&str; 0]);
     assert!(!world.env.sigilum("seen.json").exists());
