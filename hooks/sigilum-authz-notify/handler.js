@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 export const NAME = "sigilum-authz-notify";
 export const DEADLINE_MS = 5000; // for an answer; the program's own budget is shorter
 const MAX_ANSWER = 64 * 1024;
+const MISSING = `the program ${NAME} is missing, so requests that wait for approval cannot be shown.`;
 const EVENTS = new Set(["command:new", "command:reset", "gateway:startup"]);
 const here = dirname(fileURLToPath(import.meta.url));
 // One object for the hook and the plugin in this gateway, and for each of their instances: one notice, one child.
@@ -26,11 +27,11 @@ export default async function handler(event) {
 }
 
 /**
- * Asks about an event, once in this gateway, and puts what comes back into the chat and the log. `missing` is what to say
+ * Asks about an event, once in this gateway, and puts what comes back into the chat and the log. `missing` is what to log
  * where there is no program, `home` whose hook it is. Never throws.
  */
 export async function answer(event, ask, log, missing, home) {
-  const { messages, context } = event;
+  const { messages } = event;
   if (!Array.isArray(messages) || shared.answered.has(messages)) return;
   shared.answered.add(messages);
   try {
@@ -42,13 +43,13 @@ export async function answer(event, ask, log, missing, home) {
     const why = error?.code ?? error?.name ?? "unknown error";
     log("warn", why === "missing" ? missing : `no answer: ${why}; see: ${typed("hook status", home)}`);
     // Silence would read as "nothing waits"; but what the owner must mend is nothing for a group.
-    const lines = isDirect(event) ? problem(why, missing, home) : [];
+    const lines = isDirect(event) ? problem(why) : [];
     messages.push(...lines);
     if (lines.length === 0) shared.answered.delete(messages); // nothing was said: the other of the two may
   }
 }
 
-/** Whether chat type and session key both say that nobody else reads it: the program's own rule (src/hook/event.rs). */
+/** Whether chat type and session key both say that nobody else reads it, as src/hook/event.rs has it. */
 function isDirect({ sessionKey, context }) {
   const [agent, , ...rest] = `${sessionKey}`.split(":");
   const kinds = ["direct", "dm", "group", "channel", "thread", "topic"];
@@ -56,9 +57,11 @@ function isDirect({ sessionKey, context }) {
   return context?.sessionEntry?.chatType === "direct" && agent === "agent" && ["direct", "dm"].includes(kind);
 }
 
-function problem(why, missing, home) {
-  if (why === "missing") return [`Sigilum: ${missing}`];
-  return [`Sigilum could not be asked: no answer from ${NAME} (${inWords(why)}). Run: ${typed("hook status", home)}`];
+/** Who is recorded to read, the program alone knows: a stranger perhaps, who learns nothing of this machine. */
+function problem(why) {
+  const how = "The operator must act; the OpenClaw gateway's log says how.";
+  if (why === "missing") return [`Sigilum: ${MISSING} ${how}`];
+  return [`Sigilum could not be asked: no answer from ${NAME} (${inWords(why)}). ${how}`];
 }
 
 function inWords(why) {
@@ -71,7 +74,7 @@ function inWords(why) {
 export function missing(install, home) {
   const run = typed(install, home);
   const get = `If you do not have it, build it from its source (cargo install --locked --path .); then run: ${run}`;
-  return `the program ${NAME} is missing, so requests that wait for approval cannot be shown. ${get}`;
+  return `${MISSING} ${get}`;
 }
 
 /** A command of ours, as a person types it in a terminal: for another home than the default one it names that. */

@@ -24,7 +24,7 @@ test("the hook pack, installed by OpenClaw: says once that its program is missin
   await world.boot();
   const alice = await world.person("alice");
   const { text } = await alice.ask("ocbot", "/new");
-  assert.match(text, /^Sigilum: the program sigilum-authz-notify is missing.*run: sigilum-authz-notify hook install( --openclaw-home '.*')?$/);
+  assert.match(text, /^Sigilum: the program sigilum-authz-notify is missing.* The operator must act; [^/]*$/);
   assert.match((await alice.ask("ocbot", "/new")).text, /New session started/);
   world.record(BINARY);
   await fullNotice(world, alice);
@@ -40,7 +40,7 @@ test("the plugin, linked by OpenClaw: the same, and it shows in OpenClaw's healt
   await world.boot();
   const bob = await world.person("bob");
   const { text } = await bob.ask("ocbot", "/new");
-  assert.match(text, /^Sigilum: the program sigilum-authz-notify is missing.*run: sigilum-authz-notify hook install --as plugin( --openclaw-home '.*')?$/);
+  assert.match(text, /^Sigilum: the program sigilum-authz-notify is missing.* The operator must act; [^/]*$/);
   assert.match((await bob.ask("ocbot", "/new")).text, /New session started/);
   const health = await world.openclawJson("health");
   const failed = health.plugins.errors.find(({ id }) => id === PLUGIN);
