@@ -1,6 +1,10 @@
 //! `watch --print-unit`, `--install-unit`, `--remove-unit`: the watcher as a service of the person's own.
 
-use super::manager::{self, KIND, LABEL, Manager, SYSTEMD_UNIT};
+mod steps;
+
+pub use steps::{how_to_install, how_to_start, in_foreground};
+
+use super::manager::{self, KIND, Manager, SYSTEMD_UNIT};
 use crate::cli::{UnitKind, WatchArgs};
 use crate::cmd::output::write_line;
 use crate::cmd::own_program;
@@ -18,6 +22,7 @@ use crate::watch::service_unit::{self, Unit};
 use crate::watch::status::Renewal;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use steps::{how_to_remove, in_the_foreground, start, stop, variables};
 
 const LAUNCHD_AGENT: &str = "sigilum-authz-notify.plist";
 /// A unit is a few kilobytes.
@@ -32,37 +37,6 @@ pub fn print(kind: UnitKind, unit: &Unit, out: &mut dyn Write) -> Result<ExitCod
 /// Whether there is a service manager that this program knows.
 pub fn has_manager(env: &Env) -> bool {
     manager::program(env).is_some()
-}
-
-/// What runs it where there is no service manager that this program knows.
-pub fn in_foreground(flags: &str) -> String {
-    until_stopped(&format!("sigilum-authz-notify watch{flags}"))
-}
-
-fn until_stopped(command: &str) -> String {
-    format!("{command}; it runs until it is stopped, so have whatever starts programs here start it")
-}
-
-/// What has a service watch a home, with these flags besides: one that is there goes on with the homes that it serves.
-pub fn how_to_install(place: &OpenClawHome, env: &Env, more: &str) -> String {
-    let text = path(env).ok().and_then(|path| fs::read_capped(&path, SIZE_CAP).ok()?);
-    let served = text.and_then(|text| homes_of(&String::from_utf8_lossy(&text), env).ok());
-    let (homes, is_all) = served.unwrap_or_default();
-    let is_this = |home: &PathBuf| manager::is_same(home, &place.home);
-    let flag = |home: &PathBuf| format!(" --openclaw-home {}", fs::quoted(home));
-    let others: String = homes
-        .iter()
-        .filter(|home| home.is_dir() && !is_this(home))
-        .map(flag)
-        .collect();
-    let flags = match is_all {
-        true if homes.iter().any(is_this) => " --all".to_owned(),
-        // No service serves both all of a person's and one elsewhere.
-        true => return in_foreground(&(flag(&place.home) + more)),
-        false if others.is_empty() => others,
-        false => others + &flag(&place.home),
-    };
-    format!("sigilum-authz-notify watch --install-unit{flags}{more}")
 }
 
 /// Writes the unit to where this machine's service manager looks, notes it in the homes' records, and starts it; where
@@ -297,16 +271,6 @@ pub fn remove(places: &[OpenClawHome], env: &Env, out: &mut dyn Write) -> Result
     Ok(ExitCode::Ok)
 }
 
-/// What removes a unit that serves these homes.
-fn how_to_remove(homes: &[PathBuf], is_all: bool) -> String {
-    let flags = match homes.first() {
-        _ if is_all => " --all".to_owned(),
-        Some(first) => format!(" --openclaw-home {}", fs::quoted(first)),
-        None => String::new(),
-    };
-    format!("sigilum-authz-notify watch --remove-unit{flags}")
-}
-
 /// Stops a unit and removes its file; `false` where there is none.
 pub fn take_out(path: &Path, env: &Env, out: &mut dyn Write) -> Result<bool> {
     if fs::read_capped(path, SIZE_CAP)?.is_none() {
@@ -354,58 +318,6 @@ pub fn path(env: &Env) -> Result<PathBuf> {
         (UnitKind::Systemd, Some(config)) => config.join("systemd/user").join(SYSTEMD_UNIT),
         (UnitKind::Systemd, None) => person()?.join(".config/systemd/user").join(SYSTEMD_UNIT),
     })
-}
-
-/// How an installed unit's watcher is started, by hand where no service manager can be asked, as in a container.
-pub fn how_to_start(unit: &Path, env: &Env) -> String {
-    match (Manager { env, unit }).can_start() {
-        true => start(true, unit),
-        false => {
-            let text = fs::read_capped(unit, SIZE_CAP).ok().flatten().unwrap_or_default();
-            until_stopped(&service_unit::command(&String::from_utf8_lossy(&text)))
-        }
-    }
-}
-
-fn start(was_there: bool, path: &Path) -> String {
-    match KIND {
-        UnitKind::Systemd => {
-            let systemctl = [
-                "daemon-reload",
-                &format!("enable {SYSTEMD_UNIT}"),
-                &format!("restart {SYSTEMD_UNIT}"),
-            ]
-            .map(|what| format!("systemctl --user {what}"));
-            systemctl.join(" && ")
-        }
-        UnitKind::Launchd => {
-            let before = if was_there {
-                format!("{}; ", stop())
-            } else {
-                String::new()
-            };
-            format!("{before}launchctl bootstrap gui/$(id -u) {}", fs::quoted(path))
-        }
-    }
-}
-
-/// The unit's own command, as it is typed where its other variables are set.
-fn in_the_foreground(unit: &Unit, kept: &[&str]) -> String {
-    variables(unit, kept) + &shell_words::join(&unit.words)
-}
-
-/// The variables among what a unit keeps from before, which this shell does not have, as they are typed before a command.
-fn variables(unit: &Unit, kept: &[&str]) -> String {
-    let kept = kept.iter().filter_map(|name| Some((name, unit.env.var(name)?)));
-    kept.map(|(name, value)| service_unit::variable(name, value) + " ")
-        .collect()
-}
-
-fn stop() -> String {
-    match KIND {
-        UnitKind::Systemd => format!("systemctl --user stop {SYSTEMD_UNIT}; systemctl --user daemon-reload"),
-        UnitKind::Launchd => format!("launchctl bootout gui/$(id -u)/{LABEL}"),
-    }
 }
 
 /// The watcher with the options given, for the homes that there are.

@@ -1,0 +1,103 @@
+//! What a person is told to do about a unit: the commands that are printed.
+
+use super::super::manager::{self, KIND, LABEL, Manager, SYSTEMD_UNIT};
+use super::{SIZE_CAP, homes_of, path};
+use crate::cli::UnitKind;
+use crate::env::Env;
+use crate::fs;
+use crate::home::OpenClawHome;
+use crate::watch::service_unit::{self, Unit};
+use std::path::{Path, PathBuf};
+
+/// What runs it where there is no service manager that this program knows.
+pub fn in_foreground(flags: &str) -> String {
+    until_stopped(&format!("sigilum-authz-notify watch{flags}"))
+}
+
+fn until_stopped(command: &str) -> String {
+    format!("{command}; it runs until it is stopped, so have whatever starts programs here start it")
+}
+
+/// What has a service watch a home, with these flags besides: one that is there goes on with the homes that it serves.
+pub fn how_to_install(place: &OpenClawHome, env: &Env, more: &str) -> String {
+    let text = path(env).ok().and_then(|path| fs::read_capped(&path, SIZE_CAP).ok()?);
+    let served = text.and_then(|text| homes_of(&String::from_utf8_lossy(&text), env).ok());
+    let (homes, is_all) = served.unwrap_or_default();
+    let is_this = |home: &PathBuf| manager::is_same(home, &place.home);
+    let flag = |home: &PathBuf| format!(" --openclaw-home {}", fs::quoted(home));
+    let others: String = homes
+        .iter()
+        .filter(|home| home.is_dir() && !is_this(home))
+        .map(flag)
+        .collect();
+    let flags = match is_all {
+        true if homes.iter().any(is_this) => " --all".to_owned(),
+        // No service serves both all of a person's and one elsewhere.
+        true => return in_foreground(&(flag(&place.home) + more)),
+        false if others.is_empty() => others,
+        false => others + &flag(&place.home),
+    };
+    format!("sigilum-authz-notify watch --install-unit{flags}{more}")
+}
+
+/// What removes a unit that serves these homes.
+pub(super) fn how_to_remove(homes: &[PathBuf], is_all: bool) -> String {
+    let flags = match homes.first() {
+        _ if is_all => " --all".to_owned(),
+        Some(first) => format!(" --openclaw-home {}", fs::quoted(first)),
+        None => String::new(),
+    };
+    format!("sigilum-authz-notify watch --remove-unit{flags}")
+}
+
+/// How an installed unit's watcher is started, by hand where no service manager can be asked, as in a container.
+pub fn how_to_start(unit: &Path, env: &Env) -> String {
+    match (Manager { env, unit }).can_start() {
+        true => start(true, unit),
+        false => {
+            let text = fs::read_capped(unit, SIZE_CAP).ok().flatten().unwrap_or_default();
+            until_stopped(&service_unit::command(&String::from_utf8_lossy(&text)))
+        }
+    }
+}
+
+pub(super) fn start(was_there: bool, path: &Path) -> String {
+    match KIND {
+        UnitKind::Systemd => {
+            let systemctl = [
+                "daemon-reload",
+                &format!("enable {SYSTEMD_UNIT}"),
+                &format!("restart {SYSTEMD_UNIT}"),
+            ]
+            .map(|what| format!("systemctl --user {what}"));
+            systemctl.join(" && ")
+        }
+        UnitKind::Launchd => {
+            let before = if was_there {
+                format!("{}; ", stop())
+            } else {
+                String::new()
+            };
+            format!("{before}launchctl bootstrap gui/$(id -u) {}", fs::quoted(path))
+        }
+    }
+}
+
+pub(super) fn stop() -> String {
+    match KIND {
+        UnitKind::Systemd => format!("systemctl --user stop {SYSTEMD_UNIT}; systemctl --user daemon-reload"),
+        UnitKind::Launchd => format!("launchctl bootout gui/$(id -u)/{LABEL}"),
+    }
+}
+
+/// The unit's own command, as it is typed where its other variables are set.
+pub(super) fn in_the_foreground(unit: &Unit, kept: &[&str]) -> String {
+    variables(unit, kept) + &shell_words::join(&unit.words)
+}
+
+/// The variables among what a unit keeps from before, which this shell does not have, as they are typed before a command.
+pub(super) fn variables(unit: &Unit, kept: &[&str]) -> String {
+    let kept = kept.iter().filter_map(|name| Some((name, unit.env.var(name)?)));
+    kept.map(|(name, value)| service_unit::variable(name, value) + " ")
+        .collect()
+}
