@@ -67,26 +67,26 @@ pub(super) fn notify(name: &'static str, facts: &Facts) -> Vec<Finding> {
         return Vec::new();
     }
     let because = |why: &str, next: String| Finding::warn(name, format!("nobody is told at once: {why}"), next);
-    let plugin = |other: String| match facts.plugin_runs() {
+    let plugin = |other: &dyn Fn() -> String| match facts.plugin_runs() {
         true => RESTART.to_owned(),
-        false => other,
+        false => other(),
     };
     if facts.broker.is_some() {
         // Another user may look here without writing: then the program could not say that it runs.
         let is_known = rustix::fs::access(facts.place.sigilum_dir(), Access::WRITE_OK).is_ok();
         let is_missing = is_known && facts.resident.is_none();
         let why = "beside a broker the plugin's program does that, and none runs";
-        let found = is_missing.then(|| because(why, plugin(facts.command("hook install --as plugin"))));
+        let found = is_missing.then(|| because(why, plugin(&|| facts.command("hook install --as plugin"))));
         return found.into_iter().collect();
     }
     let mut found = Vec::new();
     let watch = facts.watch.as_ref().filter(|watch| watch.running);
     if watch.is_none() {
-        let start = match unit::of_home(facts.place, facts.env) {
+        let start = || match unit::of_home(facts.place, facts.env) {
             Some((unit, _)) => unit::how_to_start(&unit, facts.env),
             None => unit::how_to_install(facts.place, facts.env, ""),
         };
-        found.push(because("nothing watches this home", plugin(start)));
+        found.push(because("nothing watches this home", plugin(&start)));
     }
     let is_plugins = |watch: &WatchStatus| facts.resident.as_ref().is_some_and(|it| it.pid == watch.pid);
     let by_plugin = watch.map_or_else(|| facts.plugin_runs(), is_plugins);
