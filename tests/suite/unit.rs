@@ -228,6 +228,14 @@ fn a_unit_that_the_manager_has_from_elsewhere_is_left_alone() {
     assert!(output.stdout.contains("Unit removed: "), "{}", output.stdout);
     assert_eq!(manager.told(), ["daemon-reload"]);
     assert!(unit_of(&manager.env).exists());
+    // Nor is one started that it does not find.
+    manager.run("watch --remove-unit").expect(0);
+    assert!(run("watch --install-unit").expect(0).stdout.contains(why));
+    let told = run("doctor").output().stdout;
+    assert!(
+        told.contains("it runs until it is stopped") && !told.contains("systemctl"),
+        "{told}"
+    );
 }
 
 #[test]

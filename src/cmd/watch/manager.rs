@@ -4,6 +4,7 @@
 use crate::cli::UnitKind;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
+use crate::home;
 use crate::process::child::{Program, find_on_path};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -92,10 +93,18 @@ impl Manager<'_> {
         }
     }
 
-    /// Whether there is one that can be asked, and has no other file under our name.
+    /// Whether there is one that can be asked and that finds this file: one that has none under our name looks where
+    /// systemd's own default is.
     pub fn can_start(&self) -> bool {
-        let loaded = self.loaded();
-        loaded.is_some_and(|loaded| loaded.is_none_or(|loaded| is_same(&loaded, self.unit)))
+        let is_default = || {
+            let folder = home::person_home(self.env).map(|home| home.join(".config/systemd/user"));
+            KIND == UnitKind::Launchd || folder.is_ok_and(|folder| is_same(&folder.join(SYSTEMD_UNIT), self.unit))
+        };
+        match self.loaded() {
+            Some(Some(loaded)) => is_same(&loaded, self.unit),
+            Some(None) => is_default(),
+            None => false,
+        }
     }
 
     /// The file that it has loaded under our name, where there is one; `None` where it cannot be asked.
