@@ -10,6 +10,7 @@ use crate::cmd::output;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::home::{self, OpenClawHome};
+use crate::hook_record;
 use crate::token::token_command::{TokenCommand, VARIABLE};
 use crate::watch::{self, Homes, Options};
 use std::io::Write;
@@ -79,11 +80,25 @@ fn of_one(error: Error, place: &OpenClawHome, args: &WatchArgs) -> Error {
     }))
 }
 
+/// The socket of the broker that a home asks.
+fn broker_of(place: &OpenClawHome) -> Result<Option<PathBuf>> {
+    let record = hook_record::read(&place.hook_record_file())?;
+    Ok(record.and_then(|record| Some(record.broker?.socket)))
+}
+
+/// Whether a broker has the token of a home.
+///
+/// # Errors
+/// Where the hook's record, which says so, cannot be read.
+fn is_of_broker(place: &OpenClawHome) -> Result<bool> {
+    Ok(place.is_a_brokers() || broker_of(place)?.is_some())
+}
+
 /// A broker renews its own tokens, and a home beside one has none. What is not known for a broken record is said too,
 /// before there is a unit that the record cannot name.
 fn refuse_beside_a_broker(args: &WatchArgs, places: &[OpenClawHome]) -> Result<()> {
     let refused = |place: &OpenClawHome| {
-        if !check::is_of_broker(place)? {
+        if !is_of_broker(place)? {
             return Ok(());
         }
         let home = place.home.display();

@@ -4,7 +4,7 @@ use crate::env::{self, TestEnv};
 
 use env::api::Api;
 use env::command_of;
-use env::watching::{Watcher, wait_until};
+use env::watching::{Watcher, managed_token, wait_until};
 use serde_json::{Value, json};
 use sigilum_authz_notify::fs::FileLock;
 use sigilum_authz_notify::time::rfc3339;
@@ -142,8 +142,9 @@ fn what_is_overdue_is_told_with_its_own_exit_code() {
     of(None, None, Some("the token file is gone"));
     let file = env.sigilum("owner-token-alice.jwt");
     let token = std::fs::read(&file).unwrap();
-    let spoil: [fn(&std::path::Path); 2] = [
+    let spoil: [fn(&std::path::Path); 3] = [
         |file| std::fs::write(file, "no token").unwrap(),
+        |file| std::fs::write(file, managed_token("bob", 5_000)).unwrap(),
         |file| std::fs::remove_file(file).unwrap(),
     ];
     for spoil in spoil {
@@ -154,6 +155,10 @@ fn what_is_overdue_is_told_with_its_own_exit_code() {
         assert_eq!(output.step(), "sigilum-authz-notify auth status");
     }
     std::fs::write(&file, token).unwrap();
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o602)).unwrap();
+    let output = env.run(["watch", "--check"]).output();
+    assert!(output.stderr.contains("others may write to it"), "{}", output.stderr);
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).unwrap();
     of(Some(-3_600), Some(-7_200), None);
     let id = "cl_0000000100000000000000001";
     let api = Api::start(&env.secret());
@@ -235,6 +240,22 @@ fn a_home_without_a_login_is_passed_over_among_all() {
     assert!(told.starts_with(&passed), "{told}");
     // One that is asked about by its name is to be watched.
     env.run(["watch", "--check"]).expect(1);
+    // An approval that a logout left is not passed over.
+    env.login().expect(0);
+    let api = Api::start(&env.secret());
+    let id = "cl_0000000100000000000000001";
+    let approved = json!({"claim_id": id, "service": "mail", "status": "approved"});
+    api.add_claim("alice", approved);
+    env.login().args(["--api-url", &api.url()]).expect(0);
+    env.run(["auth", "logout"]).expect(0);
+    let approval = json!({"claim_id": id, "namespace": "alice", "api": api.url(), "until": 1});
+    let list = json!({"approvals": [approval]});
+    env.write(".openclaw/.sigilum/approvals.json", list.to_string());
+    let told = env.run(["watch", "--check", "--all"]).expect(1);
+    let says = format!("error: the approval of {id} was to be taken back ");
+    assert!(told.stderr.starts_with(&says), "{}", told.stderr);
+    env.carry_out(&told).at_a_terminal("y\n");
+    assert_eq!(api.claim(id).unwrap()["status"], "revoked");
 }
 
 /// Of several homes the step names the one that it is for; a watcher is started for all that were asked about.

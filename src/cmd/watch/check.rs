@@ -1,22 +1,21 @@
 //! `watch --check`: whether the watcher of each home lives and nothing of it is overdue. A probe: it asks nobody, and
 //! changes nothing.
 
-use super::{of_one, unit};
-use crate::authz::timed;
+use super::{broker_of, is_of_broker, of_one, unit};
+use crate::authz::timed::{self, TimedApproval};
 use crate::cli::WatchArgs;
+use crate::cmd::context;
 use crate::cmd::output::write_line;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
-use crate::hook_record;
 use crate::request;
 use crate::settings::{self, OwnerQuery};
 use crate::time;
 use crate::token::claims;
 use crate::watch::status::{self, HomeStatus, WatchStatus};
 use std::io::Write;
-use std::path::PathBuf;
 
 /// What fails is tried again after five minutes at most: what is due for longer is overdue. Seconds.
 const GRACE: i64 = 600;
@@ -38,15 +37,16 @@ pub fn run(args: &WatchArgs, places: &[OpenClawHome], env: &Env, out: &mut dyn W
         }
         let Some(watch) = status::read(place).filter(|_| is_watched(place)) else {
             let home = place.home.display();
-            // A watcher of all homes waits there for the first login.
-            if args.all && !is_logged_in(place).map_err(|error| of_one(error, place, args))? {
-                write_line(out, format_args!("nobody is logged in, nothing to watch: {home}"))?;
-                continue;
-            }
             if place.is_a_brokers() {
                 let what = format!("no broker answers from this folder, or it has no token yet: {home}");
                 let error = Error::new(ExitCode::Failure, what).next("sigilum-authz-notify doctor");
                 return Err(of_one(error, place, args));
+            }
+            // A watcher of all homes waits there for the first login.
+            if args.all && !is_logged_in(place).map_err(|error| of_one(error, place, args))? {
+                approvals(place, true).map_err(|error| of_one(error, place, args))?;
+                write_line(out, format_args!("nobody is logged in, nothing to watch: {home}"))?;
+                continue;
             }
             let what = format!("no watcher serves this home: {home}");
             return Err(Error::new(ExitCode::Failure, what).next(how_to_watch(args, place, places, env)));
@@ -55,20 +55,6 @@ pub fn run(args: &WatchArgs, places: &[OpenClawHome], env: &Env, out: &mut dyn W
         write_line(out, format_args!("watched, {next}: {}", place.home.display()))?;
     }
     Ok(ExitCode::Ok)
-}
-
-/// The socket of the broker that a home asks.
-fn broker_of(place: &OpenClawHome) -> Result<Option<PathBuf>> {
-    let record = hook_record::read(&place.hook_record_file())?;
-    Ok(record.and_then(|record| Some(record.broker?.socket)))
-}
-
-/// Whether a broker has the token of a home.
-///
-/// # Errors
-/// Where the hook's record, which says so, cannot be read.
-pub fn is_of_broker(place: &OpenClawHome) -> Result<bool> {
-    Ok(place.is_a_brokers() || broker_of(place)?.is_some())
 }
 
 /// What starts a watcher of the homes that were asked about: of those that have none, and of those that the installed
@@ -109,6 +95,14 @@ fn is_logged_in(place: &OpenClawHome) -> Result<bool> {
 
 /// What is to be done next.
 fn check(watch: &WatchStatus, place: &OpenClawHome) -> Result<String> {
+    approvals(place, false)?;
+    // A login beside the one that a broker's folder speaks for may be given up.
+    let next = watch.homes.first().map(|status| token(status, place, time::now()));
+    Ok(next.transpose()?.unwrap_or_default())
+}
+
+/// Whether each approval was taken back when its time was over. Without a login that is the first thing to do.
+fn approvals(place: &OpenClawHome, logs_in: bool) -> Result<()> {
     let home = place.home.display();
     let now = time::now();
     let mut approvals = timed::read(place)?.into_iter();
@@ -123,18 +117,42 @@ fn check(watch: &WatchStatus, place: &OpenClawHome) -> Result<String> {
             shell_words::quote(&approval.claim_id),
             shell_words::quote(&approval.namespace)
         );
+        let step = match logs_in {
+            true => log_in(&approval, place)? + " && " + &step,
+            false => step,
+        };
         return Err(Error::new(ExitCode::Failure, what).next(step));
     }
-    // A login beside the one that a broker's folder speaks for may be given up.
-    let next = watch.homes.first().map(|status| token(status, place, now));
-    Ok(next.transpose()?.unwrap_or_default())
+    Ok(())
 }
 
-/// Whether the token file of a home holds a token: one without an end says nothing of itself in the status.
-fn has_token(place: &OpenClawHome) -> bool {
-    let owner = settings::owner(&OwnerQuery::default(), &Env::default(), place);
-    let stored = owner.and_then(|owner| owner.stored_token());
-    matches!(stored, Ok(Some(token)) if claims::inspect(&token).is_ok())
+/// What leads to the API of an approval again.
+fn log_in(approval: &TimedApproval, place: &OpenClawHome) -> Result<String> {
+    let query = OwnerQuery {
+        namespace: Some(&approval.namespace),
+        api_url: Some(&approval.api),
+        ..OwnerQuery::default()
+    };
+    let owner = settings::owner(&query, &Env::default(), place)?;
+    let api = context::flag("--api-url", Some(&approval.api));
+    Ok(context::first_login_command(&owner, place, &api))
+}
+
+/// Whether the token file of a home holds a token of its namespace: one without an end says nothing of itself in the
+/// status.
+fn has_token(namespace: &str, place: &OpenClawHome) -> Result<bool> {
+    let query = OwnerQuery {
+        namespace: Some(namespace),
+        ..OwnerQuery::default()
+    };
+    let owner = settings::owner(&query, &Env::default(), place)?;
+    let token = match owner.stored_token() {
+        // No text at all.
+        Err(error) if error.code == ExitCode::Token => None,
+        read => read?,
+    };
+    let claims = token.and_then(|token| claims::inspect(&token).ok());
+    Ok(claims.is_some_and(|claims| claims.namespace == namespace))
 }
 
 /// When the token of a home is renewed, or expires.
@@ -160,7 +178,7 @@ fn token(status: &HomeStatus, place: &OpenClawHome, now: i64) -> Result<String> 
         )),
         (Some(due), _) => Ok(format!("next renewal {}", time::rfc3339(due))),
         (None, Some(expiry)) => Ok(format!("nothing to renew, the token expires {}", time::rfc3339(expiry))),
-        (None, None) if status.namespace.is_some() && !has_token(place) => {
+        (None, None) if status.namespace.is_some() && !has_token(whose, place)? => {
             overdue(format!("the owner token of {whose} is gone, or is none"))
         }
         (None, None) => Ok("nothing to renew".to_owned()),
