@@ -37,6 +37,9 @@ const KEPT: [&str; 5] = [
     "--log-format",
 ];
 
+/// Stands for a value of a unit that is not shown.
+pub const HIDDEN: &str = "<as in the unit>";
+
 /// Those that are passed on too, and that a unit keeps where they are not set as it is made anew.
 fn lasting() -> impl Iterator<Item = &'static str> {
     std::iter::once(TOKEN_COMMAND).chain(http::way_variables())
@@ -118,6 +121,16 @@ impl Unit {
         kept
     }
 
+    /// Its command as it is typed, and what it `kept` from before, which this shell does not have: variables to be set
+    /// first, and words. What may be a secret was not typed now, and is not shown.
+    pub fn typed(&self, kept: &[&str]) -> (Vec<String>, Vec<String>) {
+        let kept_variables = kept
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), self.env.var(name)?.to_owned())));
+        let hides = kept.contains(&"--token-command");
+        typed(kept_variables, self.words.clone(), hides)
+    }
+
     fn variables(&self) -> BTreeMap<&'static str, String> {
         PASSED_ON
             .into_iter()
@@ -147,17 +160,31 @@ pub fn command(unit: &str) -> String {
     let given: Vec<&str> = PASSED_ON.into_iter().chain(lasting()).collect();
     let variables = variables(unit).into_iter();
     let variables = variables.filter(|(name, _)| given.contains(&name.as_str()));
-    let variables = variables.map(|(name, value)| variable(&name, &value));
-    let command = shell_words::join(words(unit));
-    variables.chain([command]).collect::<Vec<_>>().join(" ")
+    let (mut all, words) = typed(variables, words(unit), true);
+    all.push(shell_words::join(words));
+    all.join(" ")
 }
 
-/// A variable of a unit as it is typed before a command. A proxy's password is not shown.
-pub fn variable(name: &str, value: &str) -> String {
-    match name.to_ascii_lowercase().ends_with("_proxy") && value.contains('@') {
-        true => format!("{name}=<as in the unit>"),
-        false => format!("{name}={}", shell_words::quote(value)),
-    }
+/// Variables and words as they are typed. A proxy's password is not shown, nor a token command, which is a variable then.
+fn typed(
+    variables: impl Iterator<Item = (String, String)>,
+    mut words: Vec<String>,
+    hides_token_command: bool,
+) -> (Vec<String>, Vec<String>) {
+    let at = words.iter().position(|word| word == "--token-command");
+    let at = at.filter(|_| hides_token_command);
+    let hidden = at.map(|at| {
+        drop(words.drain(at..words.len().min(at + 2)));
+        (TOKEN_COMMAND.to_owned(), String::new())
+    });
+    let variable = |(name, value): (String, String)| {
+        let is_proxy = name.to_ascii_lowercase().ends_with("_proxy");
+        match name == TOKEN_COMMAND || (is_proxy && value.contains('@')) {
+            true => format!("{name}={HIDDEN}"),
+            false => format!("{name}={}", shell_words::quote(&value)),
+        }
+    };
+    (variables.chain(hidden).map(variable).collect(), words)
 }
 
 /// The command line of a unit's text: of systemd's, or launchd's first array.
@@ -336,9 +363,14 @@ mod tests {
             assert_eq!(new.env.var("OPENCLAW_NIX_MODE"), None);
             assert_eq!(
                 command(&text(&old)),
-                "HTTPS_PROXY=<as in the unit> OPENCLAW_NIX_MODE=1 /bin/x watch --token-command \
-                 'pass show '\\''a b'\\'' $HOME 100%' --notify irc:bob"
+                "HTTPS_PROXY=<as in the unit> OPENCLAW_NIX_MODE=1 SIGILUM_OWNER_TOKEN_COMMAND=<as in the unit> /bin/x \
+                 watch --notify irc:bob"
             );
+            let hidden = ["SIGILUM_OWNER_TOKEN_COMMAND=<as in the unit>"];
+            assert_eq!(command(&text(&by_variable)), format!("{} /bin/x watch", hidden[0]));
+            let (variables, words) = new.typed(&["--token-command"]);
+            assert_eq!((&variables[..], words.len()), (&hidden.map(str::to_owned)[..], 4));
+            assert_eq!(old.typed(&[]), (vec![], old.words.clone()));
 
             let mut given = unit(&["--token-command", "other"], &[]);
             assert!(given.keep(&text(&by_variable)).is_empty());

@@ -1773,6 +1773,7 @@ fn a_service_that_does_not_run_is_started_by_what_there_is() {
     let home = Home::new();
     home.program("systemctl", "exit 1");
     let install = home.env.run(["watch", "--install-unit", "--notify", "irc:bob"]);
+    let install = install.args(["--token-command", "/bin/echo secret"]);
     let install = install.env("HTTPS_PROXY", "http://u:pass@127.0.0.1:9");
     install.env("PATH", home.path()).expect(0);
     let openclaw = home.env.home().join("bin/openclaw");
@@ -1782,13 +1783,14 @@ fn a_service_that_does_not_run_is_started_by_what_there_is() {
         told[0].starts_with("warn a service is installed, and no watcher runs: "),
         "{told:?}"
     );
-    // As the service would: with the unit's own words and variables, but for a password.
+    // As the service would: with the unit's own words and variables, but for what may be a secret.
     let flags = format!(
         " watch --openclaw-home {} --notify irc:bob; it runs until it is stopped, ",
         home.env.openclaw().display()
     );
     assert!(
-        next.starts_with("HTTPS_PROXY=<as in the unit> /") && next.contains(&flags),
+        next.starts_with("HTTPS_PROXY=<as in the unit> SIGILUM_OWNER_TOKEN_COMMAND=<as in the unit> /")
+            && next.contains(&flags),
         "{next}"
     );
     let nobody = found(&home, "notify");

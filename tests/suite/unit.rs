@@ -581,20 +581,31 @@ fn a_unit_that_is_made_anew_keeps_its_options_and_says_what_it_cannot_renew() {
     let elsewhere = env.home().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     let all = env.run(["watch", "--install-unit", "--all"]).args(command);
-    all.env("SSL_CERT_DIR", "/a b").expect(0);
+    let proxy = "http://u:secret@proxy";
+    all.env("SSL_CERT_DIR", "/a b").env("ALL_PROXY", proxy).expect(0);
     let refused = env
         .run(["watch", "--install-unit", "--openclaw-home"])
         .args([&elsewhere])
         .expect(2);
     let step = format!(
-        "sigilum-authz-notify watch --remove-unit --all && SSL_CERT_DIR='/a b' sigilum-authz-notify watch \
-         --install-unit --openclaw-home {} --token-command '/bin/cat /nowhere' --notify irc:bob; the other homes are not \
-         served then",
+        "first fill in from {}: export ALL_PROXY=<as in the unit> SSL_CERT_DIR='/a b' \
+         SIGILUM_OWNER_TOKEN_COMMAND=<as in the unit> && sigilum-authz-notify watch --remove-unit --all && \
+         sigilum-authz-notify watch --install-unit --openclaw-home {} --notify irc:bob; the other homes are not served \
+         then",
+        unit_of(&env).display(),
         elsewhere.display()
     );
     assert_eq!(refused.step(), step);
-    env.carry_out(&refused).expect(0);
-    let kept = ["/bin/cat /nowhere", "irc:bob", "SSL_CERT_DIR=/a b"];
+    // As long as that is not filled in, nothing is done.
+    assert_ne!(env.carry_out(&refused).output().code, 0);
+    assert!(unit().contains(" watch --all"));
+    let filled = env::command_of(&step).replacen("<as in the unit>", proxy, 1).replacen(
+        "<as in the unit>",
+        "'/bin/cat /nowhere'",
+        1,
+    );
+    env.shell(&filled).expect(0);
+    let kept = ["/bin/cat /nowhere", "irc:bob", "SSL_CERT_DIR=/a b", proxy];
     assert!(kept.iter().all(|kept| unit().contains(kept)), "{}", unit());
 
     // Signed with a secret that the service does not have.

@@ -22,7 +22,7 @@ use crate::watch::service_unit::{self, Unit};
 use crate::watch::status::Renewal;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use steps::{how_to_remove, in_the_foreground, start, stop, variables};
+use steps::{how_to_remove, in_the_foreground, start, stop};
 
 const LAUNCHD_AGENT: &str = "sigilum-authz-notify.plist";
 /// A unit is a few kilobytes.
@@ -48,7 +48,7 @@ pub fn install(mut unit: Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCod
     if let Some(old) = &before {
         let old = String::from_utf8_lossy(old);
         kept = unit.keep(&old);
-        refuse_to_leave_homes(&old, &unit, &kept, env)?;
+        refuse_to_leave_homes(&old, &path, &unit, &kept, env)?;
     }
     let unit = &unit;
     let text = text(KIND, unit);
@@ -150,7 +150,7 @@ fn homes_of(unit: &str, env: &Env) -> Result<(Vec<PathBuf>, bool)> {
 }
 
 /// A unit that serves other homes too is not replaced by one that does not.
-fn refuse_to_leave_homes(old: &str, unit: &Unit, kept: &[&str], env: &Env) -> Result<()> {
+fn refuse_to_leave_homes(old: &str, path: &Path, unit: &Unit, kept: &[&str], env: &Env) -> Result<()> {
     let served = |home: &PathBuf| unit.places.iter().any(|place| manager::is_same(&place.home, home));
     let (homes, is_all) = homes_of(old, env)?;
     let mut left = homes.iter().filter(|home| home.is_dir() && !served(home)).peekable();
@@ -159,16 +159,16 @@ fn refuse_to_leave_homes(old: &str, unit: &Unit, kept: &[&str], env: &Env) -> Re
         "could not replace the unit, it serves another home: {}",
         first.display()
     );
-    let typed: Vec<&str> = unit.words.iter().skip(2).map(String::as_str).collect();
+    let (variables, words) = unit.typed(kept);
+    let typed: Vec<&str> = words.iter().skip(2).map(String::as_str).collect();
     let left: Vec<String> = left.map(|home| home.display().to_string()).collect();
     let left = left.iter().flat_map(|home| ["--openclaw-home", home]);
     let install = ["sigilum-authz-notify", "watch", "--install-unit"];
     let error = Error::new(ExitCode::Usage, what);
     Err(match is_all || typed.contains(&"--all") {
         true => error.next(format!(
-            "{} && {}{}; the other homes are not served then",
-            how_to_remove(&homes, is_all),
-            variables(unit, kept),
+            "{} && {}; the other homes are not served then",
+            steps::before_removal(&variables, path) + &how_to_remove(&homes, is_all),
             shell_words::join(install.into_iter().chain(typed))
         )),
         false => error.next(format!(

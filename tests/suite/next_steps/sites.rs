@@ -412,7 +412,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::watch::unit",
-        r#"format!("{} && {}{}; the other"#,
+        r#"format!("{} && {}; the other"#,
         Test("a_unit_that_serves_another_home_is_not_replaced"),
     ),
     Site(

@@ -6,7 +6,7 @@ use crate::cli::UnitKind;
 use crate::env::Env;
 use crate::fs;
 use crate::home::OpenClawHome;
-use crate::watch::service_unit::{self, Unit};
+use crate::watch::service_unit::{self, HIDDEN, Unit};
 use std::path::{Path, PathBuf};
 
 /// What runs it where there is no service manager that this program knows.
@@ -48,6 +48,18 @@ pub(super) fn how_to_remove(homes: &[PathBuf], is_all: bool) -> String {
         None => String::new(),
     };
     format!("sigilum-authz-notify watch --remove-unit{flags}")
+}
+
+/// Variables of a unit, set before it goes: nothing else has those that are not shown.
+pub(super) fn before_removal(variables: &[String], unit: &Path) -> String {
+    if variables.is_empty() {
+        return String::new();
+    }
+    let export = format!("export {} && ", variables.join(" "));
+    match export.contains(HIDDEN) {
+        true => format!("first fill in from {}: {export}", fs::quoted(unit)),
+        false => export,
+    }
 }
 
 /// How an installed unit's watcher is started, by hand where no service manager can be asked, as in a container.
@@ -92,12 +104,7 @@ pub(super) fn stop() -> String {
 
 /// The unit's own command, as it is typed where its other variables are set.
 pub(super) fn in_the_foreground(unit: &Unit, kept: &[&str]) -> String {
-    variables(unit, kept) + &shell_words::join(&unit.words)
-}
-
-/// The variables among what a unit keeps from before, which this shell does not have, as they are typed before a command.
-pub(super) fn variables(unit: &Unit, kept: &[&str]) -> String {
-    let kept = kept.iter().filter_map(|name| Some((name, unit.env.var(name)?)));
-    kept.map(|(name, value)| service_unit::variable(name, value) + " ")
-        .collect()
+    let (mut all, words) = unit.typed(kept);
+    all.push(shell_words::join(words));
+    all.join(" ")
 }
