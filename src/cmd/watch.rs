@@ -14,7 +14,7 @@ use crate::hook_record;
 use crate::token::token_command::{TokenCommand, VARIABLE};
 use crate::watch::{self, Homes, Options};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub fn run(args: &WatchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
@@ -71,11 +71,16 @@ fn refuse_a_home_that_is_not_there(args: &WatchArgs, env: &Env, homes: &Homes) -
 
 /// The error of a home, whose step is for that one where the command line names several.
 fn of_one(error: Error, place: &OpenClawHome, args: &WatchArgs) -> Error {
-    if !args.all && args.openclaw_home.len() < 2 {
-        return error;
+    match !args.all && args.openclaw_home.len() < 2 {
+        true => error,
+        false => of_this(error, &place.home),
     }
+}
+
+/// An error whose step is for this home.
+fn of_this(error: Error, home: &Path) -> Error {
     error.called(&context::called(&PlaceArgs {
-        openclaw_home: Some(place.home.clone()),
+        openclaw_home: Some(home.to_owned()),
         config: None,
     }))
 }

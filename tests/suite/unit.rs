@@ -519,10 +519,25 @@ fn a_unit_that_serves_another_home_is_not_removed() {
     // One that serves both goes, and neither names it any more.
     let install = manager.run("watch --install-unit --openclaw-home");
     let both = [env.openclaw(), "--openclaw-home".into(), other.clone()];
-    install.args(both).expect(0);
+    install.args(&both).expect(0);
     assert!(others_record().contains("\"unit\""));
     manager.run("watch --remove-unit").expect(0);
     assert!(!unit_of(env).exists() && !others_record().contains("\"unit\""));
+    // Also where a record cannot be read, with a step for that home.
+    manager
+        .run("watch --install-unit --openclaw-home")
+        .args(&both)
+        .expect(0);
+    fs::write(other.join(".sigilum/hook.json"), "{").unwrap();
+    let told = manager.run("watch --remove-unit").expect(0);
+    assert!(
+        told.stderr
+            .starts_with("warning: could not read the hook's record, line 1")
+    );
+    assert!(!unit_of(env).exists() && manager.recorded() == Value::Null);
+    env.carry_out(&told).expect(0);
+    assert!(serde_json::from_str::<Value>(&others_record()).is_ok());
+    assert!(env.sigilum("hook.json").exists());
 }
 
 /// A unit for all of a person's homes serves none that lies elsewhere.

@@ -5,8 +5,9 @@ mod steps;
 pub use steps::{how_to_install, how_to_start, in_foreground};
 
 use super::manager::{self, KIND, Manager, SYSTEMD_UNIT};
+use super::of_this;
 use crate::cli::{UnitKind, WatchArgs};
-use crate::cmd::output::write_line;
+use crate::cmd::output::{self, write_line};
 use crate::cmd::own_program;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
@@ -20,6 +21,7 @@ use crate::watch::Homes;
 use crate::watch::log::LogFormat;
 use crate::watch::service_unit::{self, Unit};
 use crate::watch::status::Renewal;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use steps::{how_to_remove, in_the_foreground, start, stop};
@@ -264,9 +266,12 @@ pub fn remove(places: &[OpenClawHome], env: &Env, out: &mut dyn Write) -> Result
     if !take_out(&path, env, out)? {
         write_line(out, format_args!("There is no unit: {}", path.display()))?;
     }
-    let served: Vec<OpenClawHome> = homes.into_iter().map(OpenClawHome::at).collect();
-    for place in places.iter().chain(&served) {
-        note(place, &path, false)?;
+    // It is gone, whatever a home's record says.
+    let named = places.iter().map(|place| place.home.clone());
+    for home in named.chain(homes).collect::<BTreeSet<_>>() {
+        if let Err(error) = note(&OpenClawHome::at(home.clone()), &path, false) {
+            output::warn(of_this(error, &home));
+        }
     }
     Ok(ExitCode::Ok)
 }
