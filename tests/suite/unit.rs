@@ -540,6 +540,48 @@ fn a_unit_that_serves_another_home_is_not_removed() {
     assert!(env.sigilum("hook.json").exists());
 }
 
+/// A home that a broker serves by now, or whose record is broken, keeps no service from the others.
+#[test]
+fn a_unit_is_installed_again_without_homes_that_cannot_be_served() {
+    let manager = Manager::new("nothing");
+    let env = &manager.env;
+    let other = env.home().join(".openclaw-other");
+    for home in [&env.openclaw(), &other] {
+        let log_in = env.login().args(["--openclaw-home".as_ref(), home.as_os_str()]);
+        log_in.expect(0);
+    }
+    let ours = format!("--openclaw-home {}", env.openclaw().display());
+    let both = format!("{ours} --openclaw-home {}", other.display());
+    let record = other.join(".sigilum/hook.json");
+    let well = fs::read(&record).unwrap();
+    for (flags, step) in [(both.as_str(), String::new()), ("--all", format!(" {ours}"))] {
+        for (text, warns) in [
+            (r#"{"broker":{"socket":"/run/broker.sock","uid":1}}"#, false),
+            ("{", true),
+        ] {
+            fs::write(&record, &well).unwrap();
+            manager.run(&format!("watch --install-unit {flags}")).expect(0);
+            fs::write(&record, text).unwrap();
+            let told = manager.run("watch --check").expect(1);
+            assert_eq!(told.step(), format!("sigilum-authz-notify watch --install-unit{step}"));
+            let again = env.carry_out(&told).expect(0).stderr;
+            assert_eq!(
+                again.contains("warning: could not read the hook's record"),
+                warns,
+                "{again}"
+            );
+            assert_eq!(
+                again.contains(&format!("--openclaw-home {}", other.display())),
+                warns,
+                "{again}"
+            );
+            let unit = fs::read_to_string(unit_of(env)).unwrap();
+            assert!(unit.contains(&format!(" watch {ours}\n")), "{unit}");
+            manager.run("watch --remove-unit").expect(0);
+        }
+    }
+}
+
 /// A unit for all of a person's homes serves none that lies elsewhere.
 #[test]
 fn a_unit_for_all_homes_serves_none_that_lies_elsewhere() {

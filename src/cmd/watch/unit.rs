@@ -5,7 +5,7 @@ mod steps;
 pub use steps::{how_to_install, how_to_start, in_foreground};
 
 use super::manager::{self, KIND, Manager, SYSTEMD_UNIT};
-use super::of_this;
+use super::{is_of_broker, of_this};
 use crate::cli::{UnitKind, WatchArgs};
 use crate::cmd::output::{self, write_line};
 use crate::cmd::own_program;
@@ -151,11 +151,26 @@ fn homes_of(unit: &str, env: &Env) -> Result<(Vec<PathBuf>, bool)> {
     Ok((all.places().into_iter().map(|place| place.home).collect(), true))
 }
 
+/// Whether a unit can be made for a home: for none that is gone, or that a broker serves by now.
+///
+/// # Errors
+/// Where the hook's record, which says so, cannot be read.
+fn is_watchable(home: &Path) -> Result<bool> {
+    Ok(home.is_dir() && !is_of_broker(&OpenClawHome::at(home.to_owned()))?)
+}
+
 /// A unit that serves other homes too is not replaced by one that does not.
 fn refuse_to_leave_homes(old: &str, path: &Path, unit: &Unit, kept: &[&str], env: &Env) -> Result<()> {
     let served = |home: &PathBuf| unit.places.iter().any(|place| manager::is_same(&place.home, home));
     let (homes, is_all) = homes_of(old, env)?;
-    let mut left = homes.iter().filter(|home| home.is_dir() && !served(home)).peekable();
+    // One with a broken record cannot be named again: its own step is told beside.
+    let is_left = |home: &&PathBuf| {
+        is_watchable(home).unwrap_or_else(|error| {
+            output::warn(of_this(error, home));
+            false
+        })
+    };
+    let mut left = homes.iter().filter(|home| !served(home)).filter(is_left).peekable();
     let Some(first) = left.peek() else { return Ok(()) };
     let what = format!(
         "could not replace the unit, it serves another home: {}",

@@ -1,7 +1,7 @@
 //! What a person is told to do about a unit: the commands that are printed.
 
 use super::super::manager::{self, KIND, LABEL, Manager, SYSTEMD_UNIT};
-use super::{SIZE_CAP, homes_of, path};
+use super::{SIZE_CAP, homes_of, is_watchable, path};
 use crate::cli::UnitKind;
 use crate::env::Env;
 use crate::fs;
@@ -25,17 +25,17 @@ pub fn how_to_install(place: &OpenClawHome, env: &Env, more: &str) -> String {
     let (homes, is_all) = served.unwrap_or_default();
     let is_this = |home: &PathBuf| manager::is_same(home, &place.home);
     let flag = |home: &PathBuf| format!(" --openclaw-home {}", fs::quoted(home));
-    let others: String = homes
-        .iter()
-        .filter(|home| home.is_dir() && !is_this(home))
+    let others = || homes.iter().filter(|home| !is_this(home));
+    let watched: String = others()
+        .filter(|home| matches!(is_watchable(home), Ok(true)))
         .map(flag)
         .collect();
     let flags = match is_all {
-        true if homes.iter().any(is_this) => " --all".to_owned(),
         // No service serves both all of a person's and one elsewhere.
-        true => return in_foreground(&(flag(&place.home) + more)),
-        false if others.is_empty() => others,
-        false => others + &flag(&place.home),
+        true if !homes.iter().any(is_this) => return in_foreground(&(flag(&place.home) + more)),
+        true if others().all(|home| matches!(is_watchable(home), Ok(true))) => " --all".to_owned(),
+        _ if watched.is_empty() && !is_all => watched,
+        _ => watched + &flag(&place.home),
     };
     format!("sigilum-authz-notify watch --install-unit{flags}{more}")
 }
