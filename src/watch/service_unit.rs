@@ -187,8 +187,17 @@ fn typed(
     (variables.chain(hidden).map(variable).collect(), words)
 }
 
-/// The command line of a unit's text: of systemd's, or launchd's first array.
+/// The command line of a unit's text, each flag apart from its value.
 fn words(unit: &str) -> Vec<String> {
+    let apart = |word: String| match word.split_once('=') {
+        Some((flag, value)) if flag.starts_with("--") => vec![flag.to_owned(), value.to_owned()],
+        _ => vec![word],
+    };
+    command_line(unit).into_iter().flat_map(apart).collect()
+}
+
+/// Of systemd's, or launchd's first array.
+fn command_line(unit: &str) -> Vec<String> {
     if let Some(line) = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")) {
         return systemd_words(line, true);
     }
@@ -332,6 +341,9 @@ mod tests {
                 assert_eq!(super::homes(&text), named, "{text}");
             }
         }
+        let by_hand = "ExecStart=/bin/x watch --openclaw-home=/h/b --openclaw-home /other\n";
+        let named = ["/h/b", "/other"].map(PathBuf::from);
+        assert_eq!(super::homes(by_hand).as_deref(), Some(&named[..]));
     }
 
     #[test]
