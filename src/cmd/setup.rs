@@ -27,6 +27,7 @@ pub fn run(args: &SetupArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
     place.refuse_a_brokers("set up")?;
     let broker = Remote::of_person(&place, env, args.owner.namespace.as_deref())?;
     let config = config::read(&place)?;
+    config.iter().try_for_each(config::Config::check)?;
     let openclaw = OpenClaw::find_and_ask(env, config.as_ref().map(|config| &config.value), &place);
     write_line(out, format_args!("OpenClaw: {}", about(&openclaw)))?;
     write_line(out, format_args!("its home: {}", place.home.display()))?;

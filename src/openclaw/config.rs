@@ -15,7 +15,8 @@ mod seen;
 
 use super::entry::{HOOK, TOKEN};
 use super::lock::{self, LockOptions};
-use super::shape::CORRECT_IT;
+use super::plugin;
+use super::shape::{self, CORRECT_IT};
 use super::undo::Undo;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
@@ -62,7 +63,9 @@ impl Config {
                 let what = format!("could not use the config, OpenClaw refuses all of it: {why}");
                 Err(Error::new(ExitCode::Config, what).next(CORRECT_IT))
             }
-            None => Ok(()),
+            // The hook's part is refused wherever it is read.
+            None => shape::object(&self.value, &["gateway"])
+                .and_then(|_| plugin::find(&self.value, Path::new("")).map(drop)),
         }
     }
 }

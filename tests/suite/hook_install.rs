@@ -732,3 +732,27 @@ fn without_a_login_the_stored_token_is_not_given_to_the_entrys_api() {
         assert!(elsewhere.seen().is_empty(), "{held:?} {more:?}: {:?}", elsewhere.seen());
     }
 }
+
+/// What OpenClaw refuses beside the hook's part of the config.
+#[test]
+fn a_config_that_openclaw_refuses_is_refused_before_anything_changes() {
+    for text in [
+        r#"{"gateway":{"mode":"local"},"plugins":"x"}"#,
+        r#"{"gateway":{"mode":"local"},"plugins":{"entries":{"sigilum-authz-notify":"x"}}}"#,
+        r#"{"gateway":"x"}"#,
+    ] {
+        let env = TestEnv::new();
+        env.write_config(text);
+        let install = |kind| env.run(["hook", "install", "--as", kind]);
+        let setup = ["setup", "--yes", "--mode", "oss-local", "--namespace", "alice"];
+        for command in [env.login(), install("hook"), install("plugin"), env.run(setup)] {
+            let refused = command.env("SIGILUM_NAMESPACE", "alice").expect(3).stderr;
+            assert!(refused.contains("is text, OpenClaw wants an object"), "{refused}");
+            assert!(refused.contains("openclaw config validate"), "{refused}");
+            assert_eq!(std::fs::read_to_string(env.config()).unwrap(), text);
+            assert!(!env.sigilum("").exists(), "{refused}");
+        }
+        let told = env.run(["doctor"]).expect(3).stdout;
+        assert_eq!(told.matches("OpenClaw wants an object").count(), 1, "{told}");
+    }
+}

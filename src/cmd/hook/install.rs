@@ -62,7 +62,7 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
         binary,
         owner,
         token: None,
-        choice: Choice::of(&place, context::entry(&place)?.as_ref())?,
+        choice: Choice::of(&place, context::entry_to_set_up(&place)?.as_ref())?,
         by_openclaw: match kind {
             Kind::Plugin => Some(hook_files::look(&place, kind)?).filter(|found| found.by_openclaw),
             Kind::Hook => None,

@@ -441,11 +441,6 @@ pub const SITES: &[Site] = &[
         Test("a_service_that_does_not_come_up_is_an_error_with_its_log"),
     ),
     Site(
-        "cmd::doctor::checks::config",
-        "name, &refused, validate)",
-        Test("config_and_entry"),
-    ),
-    Site(
         "openclaw::config",
         "CORRECT_IT",
         Case("a config that includes elsewhere what is not there"),

@@ -36,15 +36,15 @@ fn itself(name: &'static str, facts: &Facts) -> Vec<Finding> {
         }
         Ok(Some(config)) => config,
     };
-    if let Err(refused) = config.check() {
-        return vec![Finding::fault_of(name, &refused, validate)];
-    }
-    let wrong = [facts.entry.as_ref().err(), facts.plugin_state.as_ref().err()];
-    let wrong: Vec<Finding> = wrong
-        .into_iter()
-        .flatten()
-        .map(|error| Finding::fault_of(name, error, validate))
-        .collect();
+    let refused = config.check().err();
+    let wrong = [
+        facts.entry.as_ref().err(),
+        refused.as_ref(),
+        facts.plugin_state.as_ref().err(),
+    ];
+    let wrong = wrong.into_iter().flatten();
+    let mut wrong: Vec<Finding> = wrong.map(|error| Finding::fault_of(name, error, validate)).collect();
+    wrong.dedup_by_key(|finding| finding.text.clone());
     if !wrong.is_empty() {
         return wrong;
     }
