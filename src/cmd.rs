@@ -124,7 +124,7 @@ fn run_command(command: Command, env: &Env, out: &mut dyn Write) -> Result<ExitC
         Command::Auth(AuthCommand::Show(args)) => auth::show::run(&args, env, out),
         Command::Auth(AuthCommand::Status(args)) => auth::status::run(&args, env, out),
         Command::Auth(AuthCommand::Switch(args)) => auth::switch::run(&args, env, out),
-        Command::Auth(AuthCommand::Logout(args)) => auth::logout::run(&args, env, out),
+        Command::Auth(AuthCommand::Logout(args)) => output::to_the_end(out, |out| auth::logout::run(&args, env, out)),
         Command::Authz(AuthzCommand::List(args)) => authz::list::run(&args, env, out),
         Command::Authz(AuthzCommand::Show(args)) => authz::show::run(&args, env, out),
         Command::Authz(AuthzCommand::Approve(args)) => authz::decide::approve(&args, env, out),
@@ -140,7 +140,9 @@ fn run_command(command: Command, env: &Env, out: &mut dyn Write) -> Result<ExitC
         Command::Service(ServiceCommand::Remove(args)) => service::remove::run(&args, env, out),
         Command::Hook(HookCommand::Run(args)) => hook::run::run(&args, env, out),
         Command::Hook(HookCommand::Install(args)) => hook::install::run(&args, env, out),
-        Command::Hook(HookCommand::Uninstall(args)) => hook::uninstall::run(&args, env, out),
+        Command::Hook(HookCommand::Uninstall(args)) => {
+            output::to_the_end(out, |out| hook::uninstall::run(&args, env, out))
+        }
         Command::Hook(HookCommand::Status(args)) => hook::status::run(&args, env, out),
         Command::Watch(args) => watch::run(&args, env, out),
         Command::Serve(args) => serve::run(&args, env, out),

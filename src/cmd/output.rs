@@ -18,6 +18,9 @@ static QUIET: AtomicBool = AtomicBool::new(false);
 /// No column of a table gets narrower than this.
 const LEAST: usize = 8;
 
+/// Nobody takes the result, or there is no room for it.
+const NO_STDOUT: &str = "could not write to standard output";
+
 /// What the command was told of the home, looked up once a warning has a step.
 type Lookup = Box<dyn Fn() -> Called + Send + Sync>;
 static CALLED: OnceLock<Lookup> = OnceLock::new();
@@ -47,8 +50,39 @@ pub fn tell_everything() {
 /// Writes a line of the result.
 pub fn write_line(out: &mut dyn Write, text: impl std::fmt::Display) -> Result<()> {
     let text = text.to_string();
-    writeln!(out, "{}", colour::for_stdout(&text))
-        .or_fail(ExitCode::Failure, || "could not write to standard output".to_owned())
+    writeln!(out, "{}", colour::for_stdout(&text)).or_fail(ExitCode::Failure, || NO_STDOUT.to_owned())
+}
+
+/// Runs what is to be done to its end, whether anybody reads the result or not, and only then fails for that.
+///
+/// # Errors
+/// What it fails with itself; or else [`ExitCode::Failure`] where the result could not be written.
+pub fn to_the_end(out: &mut dyn Write, run: impl FnOnce(&mut dyn Write) -> Result<ExitCode>) -> Result<ExitCode> {
+    let mut kept = Kept { out, failed: None };
+    let code = run(&mut kept)?;
+    match kept.failed {
+        Some(error) => Err(Error::new(ExitCode::Failure, NO_STDOUT).because(error)),
+        None => Ok(code),
+    }
+}
+
+/// A result, and why it could not be written: what comes after that is lost.
+struct Kept<'a> {
+    out: &'a mut dyn Write,
+    failed: Option<io::Error>,
+}
+
+impl Write for Kept<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.failed.is_none() {
+            self.failed = self.out.write_all(bytes).err();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Writes lines of the result, each of which stays one: texts of others may stand in them.

@@ -909,3 +909,20 @@ fn what_stays_as_somebody_changed_it_leaves_no_folder_when_forced() {
     env.run(["hook", "uninstall", "--force"]).expect(0);
     assert!(!hooks.exists());
 }
+
+#[test]
+fn a_reader_that_goes_away_keeps_nothing_from_being_removed() {
+    let env = TestEnv::new();
+    env.write_config("{}");
+    log_in(&env, &[]);
+    env.run(["hook", "install", "--token-in-config"]).expect(0);
+    env.run(["hook", "install", "--as", "plugin"]).expect(0);
+    let mut command = env.run(["hook", "uninstall", "--purge"]).into_command();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = command.stdout(writer).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert!(!env.sigilum("").exists());
+    assert_eq!(std::fs::read_to_string(env.config()).unwrap(), "{}");
+}
