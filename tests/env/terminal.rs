@@ -75,7 +75,12 @@ impl Run {
 
 impl Terminal {
     pub fn types(&mut self, text: &str) {
-        self.screen.write_all(text.as_bytes()).unwrap();
+        self.types_bytes(text.as_bytes());
+    }
+
+    /// The same of what may be no text.
+    pub fn types_bytes(&mut self, bytes: &[u8]) {
+        self.screen.write_all(bytes).unwrap();
     }
 
     /// The same, until the command has read it: a terminal passes on what is typed in its own time, and shows it or not as

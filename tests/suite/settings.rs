@@ -184,6 +184,20 @@ fn where_the_account_has_no_name_of_a_namespace_a_person_is_asked_all_the_same()
     }
 }
 
+/// A terminal of another encoding; and one whose Backspace takes a byte of a character.
+#[test]
+fn an_answer_that_is_no_text_is_asked_for_again() {
+    let env = TestEnv::new();
+    let login = env.run(["auth", "login", "--mode", "oss-local"]).env("USER", "");
+    let mut terminal = login.on_terminal(false);
+    terminal.types_bytes(b"johnd\xe9\njohnd\xc3\njohndee\n");
+    let output = terminal.end();
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let told = output.stderr.matches("that is no text in UTF-8, type it again").count();
+    assert_eq!(told, 2, "{}", output.stderr);
+    assert!(env.sigilum("owner-token-johndee.jwt").exists());
+}
+
 #[test]
 fn a_guessed_namespace_is_asked_for_at_a_terminal_and_told_elsewhere() {
     let entry = r#"{"hooks": {"internal": {"entries": {"sigilum-authz-notify": {"enabled": false,
