@@ -351,6 +351,9 @@ fn what_a_paste_or_a_file_leaves_around_a_secret_is_left_out_and_told() {
             "{words}: {}",
             output.stderr
         );
+        // Another source would be refused too.
+        let in_one_line = output.stderr.contains("next: give it in one line");
+        assert_eq!(in_one_line, words == "a line break", "{words}: {}", output.stderr);
     }
 }
 

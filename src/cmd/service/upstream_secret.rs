@@ -16,6 +16,9 @@ const SECRET_CAP: u64 = 64 * 1024;
 /// Quotes that people and programs put around a text.
 const QUOTES: [(char, char); 5] = [('"', '"'), ('\'', '\''), ('`', '`'), ('“', '”'), ('‘', '’')];
 
+/// Why a text of several lines is no secret.
+const CONTROL: &str = "it holds a line break or another control character, which no header can carry";
+
 /// The secret that a person gave, from at most one source.
 ///
 /// # Errors
@@ -55,7 +58,11 @@ pub(super) fn asked() -> Result<SecretString> {
 }
 
 fn told_alone(bytes: &[u8]) -> Result<SecretString> {
-    let (secret, left_out) = alone(bytes).map_err(bad_secret)?;
+    let (secret, left_out) = alone(bytes).map_err(|why| match why {
+        // Other sources refuse it too.
+        CONTROL => bad_secret(why).next("give it in one line, without control characters"),
+        why => bad_secret(why),
+    })?;
     if !left_out.is_empty() {
         output::note(format_args!("left out of the upstream secret: {}", left_out.join(", ")));
     }
@@ -94,7 +101,7 @@ fn alone(bytes: &[u8]) -> std::result::Result<(SecretString, Vec<&'static str>),
         return Err(why);
     }
     if text.chars().any(char::is_control) {
-        return Err("it holds a line break or another control character, which no header can carry");
+        return Err(CONTROL);
     }
     if text.chars().any(|c| c.is_whitespace() && c != ' ') {
         return Err("it holds a blank of a kind that no secret has, as text from a web page does");

@@ -767,6 +767,11 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::service::upstream_secret",
+        r#""give it in one line"#,
+        Test("what_a_paste_or_a_file_leaves_around_a_secret_is_left_out_and_told"),
+    ),
+    Site(
+        "cmd::service::upstream_secret",
         r#""give it with"#,
         Case("an empty secret"),
     ),
