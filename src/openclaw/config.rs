@@ -342,6 +342,11 @@ pub fn undo_record(place: &OpenClawHome) -> Result<Undo> {
     record::load(place).map(|(undo, _)| undo)
 }
 
+/// That the undo record says nothing any more, where that is so.
+pub fn damaged_undo_record(place: &OpenClawHome) -> Option<String> {
+    record::load(place).ok()?.1
+}
+
 /// The other configs of a home, those in it and those elsewhere: files that bear our edits, still name us, and are no part
 /// of its config in force. Of a slip, or of an `OPENCLAW_CONFIG_PATH` of another time. One that cannot be read may name us.
 ///

@@ -456,3 +456,30 @@ fn an_install_says_that_the_record_is_damaged_and_not_that_there_is_no_token() {
         assert!(told.contains(" auth login"), "{told}");
     }
 }
+
+#[test]
+fn a_damaged_record_of_edits_is_told_with_a_step_that_helps() {
+    for junk in ["garbage{", "[]", "{}"] {
+        let env = installed();
+        env.write(".openclaw/.sigilum/undo.json", junk);
+        let told = |env: &TestEnv| doctor(env).into_iter().find(|(_, text, _)| text.contains("undo.json"));
+        let (check, _, next) = told(&env).unwrap();
+        let (out, again) = next.split_once("; then: ").unwrap();
+        assert_eq!(
+            (check.as_str(), out, again),
+            (
+                "files",
+                "sigilum-authz-notify hook uninstall",
+                "sigilum-authz-notify hook install --as hook"
+            )
+        );
+        let output = env.run(["hook", "uninstall"]).expect(0);
+        assert!(output.stdout.contains("says nothing any more"), "{}", output.stdout);
+        assert!(!output.stdout.contains("begun"), "{}", output.stdout);
+        assert!(!env.sigilum("undo.json").exists(), "{junk}");
+        let config = std::fs::read_to_string(env.config()).unwrap();
+        assert!(!config.contains("sigilum"), "{config}");
+        env.run(["hook", "install", "--as", "hook"]).expect(0);
+        assert_eq!(told(&env), None);
+    }
+}

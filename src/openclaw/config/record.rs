@@ -27,8 +27,10 @@ pub(super) fn load(place: &OpenClawHome) -> Result<(Undo, Option<String>)> {
         }
         Err(why) => {
             let path = path.display();
-            let note =
-                format!("the record of earlier edits says nothing any more, a new one was begun: {path} ({why})");
+            let note = format!(
+                "the record of earlier edits says nothing any more, so what stood in openclaw.json before is not known: \
+                 {path} ({why})"
+            );
             (Undo::default(), Some(note))
         }
     })

@@ -1194,7 +1194,7 @@ pub const WHOLE: &[(&str, usize)] = &[
     ("cmd::doctor::checks::broker", 6),
     ("cmd::doctor::checks::entry", 5),
     ("cmd::doctor::checks::files", 19),
-    ("cmd::doctor::checks::home", 19),
+    ("cmd::doctor::checks::home", 20),
     ("cmd::doctor::checks::recorded", 3),
     ("cmd::doctor::checks::services", 19),
     ("cmd::doctor::checks::token", 8),

@@ -11,6 +11,7 @@ use crate::fs;
 use crate::home::OpenClawHome;
 use crate::hook_record::{self, HookRecord};
 use crate::mode::Mode;
+use crate::openclaw::config;
 use crate::openclaw::hook_files::Kind;
 use crate::openclaw::{lock, workspace};
 use crate::token::{record, store};
@@ -123,6 +124,13 @@ pub(super) fn files(name: &'static str, facts: &Facts) -> Vec<Finding> {
         let next = error.step().unwrap_or_else(|| fs::removal(&path));
         found.push(Finding::fail(name, ExitCode::Failure, text, next));
     }
+    found.extend(config::damaged_undo_record(facts.place).map(|text| {
+        let kind = Kind::ALL.into_iter().find(|kind| facts.is_installed(*kind));
+        let again = kind.map(|kind| format!("; then: {}", facts.command(install(kind, facts))));
+        // To remove it would have the next edit take what is ours for what stood there before.
+        let next = facts.command("hook uninstall") + &again.unwrap_or_default();
+        Finding::warn(name, text, next)
+    }));
     if found.is_empty() {
         found.push(Finding::ok(name, "no file of ours can be read by others"));
     }
