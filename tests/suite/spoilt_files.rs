@@ -483,3 +483,28 @@ fn a_damaged_record_of_edits_is_told_with_a_step_that_helps() {
         assert_eq!(told(&env), None);
     }
 }
+
+#[test]
+fn a_damaged_list_is_told_once_and_in_words() {
+    for junk in [
+        "garbage{",
+        "[]",
+        "{}",
+        "null",
+        r#"{"hook": []}"#,
+        r#"{"hook": {"files": {}}}"#,
+    ] {
+        let env = installed();
+        let list = env.write(".openclaw/.sigilum/installed.json", junk);
+        let told = format!(
+            "could not read the list of installed files: {}: it is damaged",
+            list.display()
+        );
+        let mut found = doctor(&env);
+        found.retain(|(_, text, _)| text.contains("installed.json"));
+        let step = format!("remove it, and run the command again: rm {}", list.display());
+        assert_eq!(found, [("hook".to_owned(), told.clone(), step)], "{junk}");
+        let refused = env.run(["hook", "uninstall"]).expect(1).stderr;
+        assert!(refused.contains(&told), "{junk}: {refused}");
+    }
+}

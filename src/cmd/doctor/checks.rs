@@ -96,5 +96,8 @@ pub fn findings(facts: &Facts, view: View) -> Vec<Finding> {
         .filter(|check| facts.broker.is_none() || !OF_A_TOKEN.contains(&check.name))
         .filter(|check| !facts.place.is_a_brokers() || OF_A_BROKER.contains(&check.name));
     let found = shown.flat_map(|check| (check.find)(check.name, facts));
-    found.map(|finding| finding.called(&facts.called)).collect()
+    let mut found: Vec<Finding> = found.map(|finding| finding.called(&facts.called)).collect();
+    // What the hook and the plugin have in common is told once.
+    found.dedup_by(|next, first| next.is_problem() && next.text == first.text);
+    found
 }

@@ -5,6 +5,7 @@ use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -64,9 +65,12 @@ impl Installed {
         let Some(bytes) = fs::read_private(&path, MAX_BYTES)? else {
             return Ok(Self::default());
         };
-        let fault = match serde_json::from_slice::<Self>(&bytes) {
-            Err(damaged) => damaged.into(),
-            Ok(mut installed) => {
+        // Serde takes an array for a struct too.
+        let object = serde_json::from_slice::<Map<String, Value>>(&bytes);
+        let parsed = object.and_then(|object| serde_json::from_value(Value::Object(object)));
+        let fault = match parsed.ok().filter(|installed: &Self| !installed.is_empty()) {
+            None => anyhow::anyhow!("it is damaged"),
+            Some(mut installed) => {
                 let mut odd = Kind::ALL.into_iter();
                 match odd.find_map(|kind| installed.of(kind).as_ref()?.odd_path(kind)) {
                     None => return Ok(installed),
@@ -79,9 +83,14 @@ impl Installed {
         Err(Error::new(ExitCode::Failure, what).because(fault).next(step))
     }
 
+    /// Lists nothing: such a list is never written.
+    fn is_empty(&self) -> bool {
+        self.hook.is_none() && self.plugin.is_none() && self.program.is_none()
+    }
+
     pub(super) fn write(&self, place: &OpenClawHome, lock: &OwnLock) -> Result<()> {
         let path = list_file(place);
-        if self.hook.is_none() && self.plugin.is_none() && self.program.is_none() {
+        if self.is_empty() {
             fs::remove(&path)?;
             return Ok(());
         }
