@@ -508,3 +508,27 @@ fn a_damaged_list_is_told_once_and_in_words() {
         assert!(refused.contains(&told), "{junk}: {refused}");
     }
 }
+
+#[test]
+fn a_file_in_the_place_of_the_plugins_folder_is_told_with_a_step_that_helps() {
+    let setup = ["setup", "--yes", "--as", "plugin"];
+    for command in [&["hook", "install", "--as", "plugin"][..], &setup] {
+        let env = TestEnv::new();
+        env.write_config("{}");
+        env.login().expect(0);
+        let config = std::fs::read(env.config()).unwrap();
+        let path = env.write(".openclaw/.sigilum/plugin", "mine");
+        let refused = env.run(command).expect(1);
+        let told = format!("could not use the folder: {}: it is no folder", path.display());
+        assert!(refused.stderr.contains(&told), "{}", refused.stderr);
+        assert_eq!(std::fs::read(env.config()).unwrap(), config);
+        assert!(doctor(&env).iter().any(|(_, text, _)| *text == told));
+        carry_out(&refused);
+        env.run(command).output();
+        assert!(path.is_dir());
+        std::fs::remove_dir_all(&path).unwrap();
+        env.write(".openclaw/.sigilum/plugin", "mine");
+        env.run(["hook", "uninstall", "--purge"]).expect(1);
+        assert!(!env.sigilum("owner-token-alice.jwt").exists());
+    }
+}

@@ -44,6 +44,7 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
         // What cannot be looked at is told by what comes next.
         None => choice::installed(&place).ok().flatten().unwrap_or(Kind::Hook),
     };
+    hook_files::refuse_strange_folders(&place, kind)?;
     let binary = match args.copy_binary {
         true => place.program_copy(),
         false => own_program::lasting(&place)?,
@@ -85,12 +86,13 @@ pub fn run(args: &HookInstallArgs, env: &Env, out: &mut dyn Write) -> Result<Exi
 /// Why the plugin's install puts no token into openclaw.json.
 const NO_ENTRY: &str = "openclaw.json gets no token, the plugin reads the token's file: the hook's entry is not on";
 
-/// Refuses flags that the command would refuse, and changes nothing.
+/// Refuses flags and folders that the command would refuse, and changes nothing.
 ///
 /// # Errors
-/// [`ExitCode::Usage`] for a value that cannot be used.
+/// [`ExitCode::Usage`] for a value that cannot be used; [`ExitCode::Failure`] where a folder is a link or a file.
 pub fn check(args: &HookInstallArgs, env: &Env) -> Result<()> {
     let place = home::find(args.place.openclaw_home.as_deref(), args.place.config.as_deref(), env)?;
+    hook_files::refuse_strange_folders(&place, args.kind.unwrap_or(Kind::Hook))?;
     let mut record = hook_record::read(&place.hook_record_file())?.unwrap_or_default();
     install_choices::choose(&mut record, args, &place, env).map(drop)
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::Metadata;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -188,7 +189,11 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     if path.symlink_metadata().is_ok_and(|meta| !may_be_ours(&meta)) {
         return Ok(Some(Vec::new()));
     }
-    fs::read_capped(path, MAX_BYTES)
+    match fs::read_capped(path, MAX_BYTES) {
+        // The folder is none, which who writes there refuses.
+        Err(error) if error.io_kind() == Some(ErrorKind::NotADirectory) => Ok(None),
+        read => read,
+    }
 }
 
 fn may_be_ours(meta: &Metadata) -> bool {
