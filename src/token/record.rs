@@ -176,6 +176,18 @@ pub fn anew(path: &Path) -> String {
     fs::remake(path, &log_in_again(path, &text, false))
 }
 
+/// What is not known where a record is there and cannot be read: a login may have been told another token file.
+pub fn unknown_token_file(path: &Path) -> Option<String> {
+    read_to_move(path).err()?;
+    Some(format!(
+        "the login's record cannot be read, so {UNKNOWN_FILE}: {}",
+        path.display()
+    ))
+}
+
+/// The token is good until it expires, and perhaps in no file of the home.
+const UNKNOWN_FILE: &str = "the token file that was recorded is not known, and one may be left";
+
 /// The namespace that a record's file is named after.
 fn namespace_of(path: &Path) -> &str {
     let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
@@ -195,7 +207,7 @@ fn log_in_again(path: &Path, damaged: &[u8], believed: bool) -> String {
     let is_url = |url: &String| url.starts_with("http") && url.bytes().all(|byte| byte.is_ascii_graphic());
     let api = member(&text, "api_url").filter(is_url);
     let flag = |name: &str, value: &str| format!(" {name} {}", fs::quoted(value.as_ref()));
-    match api {
+    let step = match api {
         Some(api) if believed => {
             let paths = [
                 ("--source-home", "source_home"),
@@ -209,6 +221,10 @@ fn log_in_again(path: &Path, damaged: &[u8], believed: bool) -> String {
         }
         Some(api) => format!("{log_in} --api-url {API}; the file names {api}, which others may have written"),
         None => format!("{log_in} --api-url {API}"),
+    };
+    match believed && member(&text, "token_file").is_some() {
+        true => step,
+        false => format!("{step}; {UNKNOWN_FILE}"),
     }
 }
 

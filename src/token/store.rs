@@ -62,10 +62,7 @@ pub fn refuse_foreign(path: &Path) -> Result<()> {
     let is_ours = named_as_ours
         || match fs::read_capped(path, MAX_BYTES as u64) {
             Ok(None) => true,
-            Ok(Some(bytes)) => {
-                let text = String::from_utf8_lossy(&bytes);
-                text.trim().is_empty() || claims::inspect(&text.trim().into()).is_ok()
-            }
+            Ok(Some(bytes)) => bytes.trim_ascii().is_empty() || is_token(&bytes),
             Err(_) => false,
         };
     if is_ours {
@@ -79,6 +76,16 @@ pub fn refuse_foreign(path: &Path) -> Result<()> {
         ),
     )
     .next("name another file with --token-file, or go on all the same with --force"))
+}
+
+fn is_token(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    claims::inspect(&text.trim().into()).is_ok()
+}
+
+/// Whether a file holds an owner token and nothing else, whoever wrote it.
+pub fn holds_token(path: &Path) -> bool {
+    matches!(fs::read_capped(path, MAX_BYTES as u64), Ok(Some(bytes)) if is_token(&bytes))
 }
 
 /// Whose token is in a token file, where it is another namespace's: two logins were given the same file. In the file of its

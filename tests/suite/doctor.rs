@@ -437,7 +437,7 @@ fn home_and_files() {
             text: "somebody else may have written this file, others may write to it (mode 0622): ~/.openclaw/.sigilum/owner-alice.json",
             next: "look at it, then make it anew: rm ~/.openclaw/.sigilum/owner-alice.json && sigilum-authz-notify auth \
                    login --mode oss-local --namespace alice --api-url <the API of before>; the file names <api>, which \
-                   others may have written",
+                   others may have written; the token file that was recorded is not known, and one may be left",
             after: Fill("<the API of before>", "<api>"),
             set_up: |home| home.chmod(".sigilum/owner-alice.json", 0o622),
         },

@@ -203,8 +203,61 @@ fn the_login_in_place_of_a_damaged_record_is_of_the_homes_kind() {
     let show = ["auth", "show", "--namespace", "alice"];
     let damaged = env.run(show).output();
     let step = damaged.step().replace("<the API of before>", "http://127.0.0.1:8787");
-    env.shell(&step).stdin("").expect(0);
+    env.shell(env::command_of(&step)).stdin("").expect(0);
     env.run(show).expect(0);
+}
+
+/// The token stays in force, in a file that nothing names any more.
+#[test]
+fn a_record_that_cannot_be_read_may_have_named_another_token_file() {
+    let unknown = "the token file that was recorded is not known, and one may be left";
+    let file = |env: &TestEnv| env.home().join("tok.jwt");
+    let spoilt: [fn(&std::path::Path); 4] = [
+        |record| std::fs::write(record, "{").unwrap(),
+        |record| std::fs::write(record, "[]").unwrap(),
+        |record| std::fs::write(record, "{}").unwrap(),
+        |record| std::fs::set_permissions(record, Permissions::from_mode(0o666)).unwrap(),
+    ];
+    for spoil in spoilt {
+        for words in [&["auth", "logout"][..], &["hook", "uninstall", "--purge"]] {
+            let env = TestEnv::new();
+            env.login()
+                .args(["--token-file".as_ref(), file(&env).as_os_str()])
+                .expect(0);
+            spoil(&env.sigilum("owner-alice.json"));
+            for look in [&["auth", "status"][..], &["doctor"]] {
+                let told = env.run(look).output();
+                assert!((told.stdout + &told.stderr).contains(unknown), "{look:?}");
+            }
+            let told = env.run(words).expect(0).stderr;
+            assert!(told.contains(unknown), "{words:?}: {told}");
+            assert!(!env.sigilum("owner-alice.json").exists());
+        }
+    }
+    // What is recorded is known, and goes.
+    let env = TestEnv::new();
+    env.login()
+        .args(["--token-file".as_ref(), file(&env).as_os_str()])
+        .expect(0);
+    let told = env.run(["auth", "logout"]).expect(0).stderr;
+    assert!(!told.contains(unknown) && !file(&env).exists(), "{told}");
+}
+
+/// Whatever its name, and whether or not a record names it still.
+#[test]
+fn purge_removes_each_owner_token_among_our_files() {
+    for is_spoilt in [false, true] {
+        let env = TestEnv::new();
+        let (file, note) = (env.sigilum("my.jwt"), env.sigilum("note.txt"));
+        env.login().args(["--token-file".as_ref(), file.as_os_str()]).expect(0);
+        std::fs::write(&note, "mine").unwrap();
+        if is_spoilt {
+            std::fs::write(env.sigilum("owner-alice.json"), "{").unwrap();
+        }
+        let told = env.run(["hook", "uninstall", "--purge"]).expect(0).stdout;
+        assert!(told.contains(&format!("Removed {}\n", file.display())), "{told}");
+        assert!(!file.exists() && note.exists(), "{told}");
+    }
 }
 
 #[test]

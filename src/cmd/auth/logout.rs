@@ -19,7 +19,7 @@ use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
@@ -41,7 +41,7 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     let lock = fs::lock_sigilum(&place)?;
     let (tokens, anothers) = without_anothers(tokens, namespace, &place);
     let files = [tokens, vec![place.record_file(namespace)]].concat();
-    let elsewhere: Vec<_> = files.iter().filter_map(|file| fs::stays(file)).collect();
+    let elsewhere = left_elsewhere(args, &files, &place.record_file(namespace));
     let tokens = held_tokens(&files, &place);
     let removed = RefCell::new(Vec::new());
     let remove = || {
@@ -80,6 +80,13 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         told => told?,
     }
     Ok(ExitCode::Ok)
+}
+
+/// What is told of tokens that may stay, before the files go.
+fn left_elsewhere(args: &LogoutArgs, files: &[PathBuf], record: &Path) -> Vec<String> {
+    // One that is named now is taken for the recorded one.
+    let unknown = record::unknown_token_file(record).filter(|_| args.show.token_file.is_none());
+    files.iter().filter_map(|file| fs::stays(file)).chain(unknown).collect()
 }
 
 /// Whether a token came out of openclaw.json, or perhaps did not: that is told, and is an error where it can be read.

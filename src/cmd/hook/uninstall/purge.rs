@@ -31,8 +31,10 @@ pub(super) struct Secrets {
     pub(super) in_entry: bool,
     /// The config and what it includes.
     config_files: Vec<PathBuf>,
-    /// Token files that a record names, wherever they are.
+    /// Token files that a record names, wherever they are, and those among our files.
     token_files: BTreeSet<PathBuf>,
+    /// What is not known of them, as a record cannot be read.
+    unknown: Vec<String>,
 }
 
 impl Secrets {
@@ -52,10 +54,15 @@ impl Secrets {
         }
         for namespace in record::namespaces(&place.sigilum_dir())? {
             found.token_files.insert(place.token_file(&namespace));
-            if let Ok(Some(record)) = record::read(&place.record_file(&namespace)) {
+            let file = place.record_file(&namespace);
+            if let Ok(Some(record)) = record::read(&file) {
                 found.token_files.insert(record.token_file(place, &namespace));
             }
+            found.unknown.extend(record::unknown_token_file(&file));
         }
+        let files = std::fs::read_dir(place.sigilum_dir()).into_iter().flatten().flatten();
+        let files = files.map(|file| file.path()).filter(|file| store::holds_token(file));
+        found.token_files.extend(files);
         let stored = |path: &PathBuf| store::read(path).ok().flatten();
         found.tokens = found.token_files.iter().filter_map(stored).collect();
         // An entry with wrong shapes hides its token, and keeps no other one.
@@ -161,9 +168,10 @@ pub(super) fn remove(place: &OpenClawHome, secrets: &Secrets, failed: &mut Faile
     for name in names {
         let path = dir.join(&name);
         let is_file = path.symlink_metadata().is_ok_and(|meta| !meta.is_dir());
-        if is_ours(&name) && is_file && !(approvals_unknown && path == place.timed_approvals_file()) {
+        let is_token = secrets.token_files.contains(&path);
+        if (is_ours(&name) || is_token) && is_file && !(approvals_unknown && path == place.timed_approvals_file()) {
             let removed = fs::remove(&path);
-            if name.starts_with("owner-") {
+            if name.starts_with("owner-") || is_token {
                 removed?;
             } else if failed.note(removed).is_none() {
                 continue;
@@ -181,7 +189,7 @@ pub(super) fn remove(place: &OpenClawHome, secrets: &Secrets, failed: &mut Faile
             write_line(out, format_args!("Removed {}", path.display()))?;
         }
     }
-    elsewhere.iter().for_each(output::warn);
+    elsewhere.iter().chain(&secrets.unknown).for_each(output::warn);
     tell_of_left(&left, out)?;
     let keys = Workspace::in_folder(&place.home);
     if keys.holds_secrets() {
@@ -232,11 +240,11 @@ fn remove_secrets(place: &OpenClawHome, lock: &OwnLock, secrets: &Secrets, out: 
         .collect();
     // Records first: without one a watcher makes no new token.
     files.sort_by_key(|file| (file.extension().is_none_or(|end| end != "json"), file.clone()));
-    let elsewhere = secrets.token_files.iter().filter(|file| !file.starts_with(&dir));
-    for file in files.iter().chain(elsewhere) {
+    for file in files.iter().chain(&secrets.token_files) {
         if fs::remove(file)? {
             write_line(out, format_args!("Removed {}", file.display()))?;
         }
     }
+    secrets.unknown.iter().for_each(output::warn);
     config::scrub_undo_record(place, lock, &|text| claims::inspect(&text.to_owned().into()).is_ok())
 }
