@@ -293,16 +293,16 @@ pub fn install_anew(path: &Path) -> String {
         .and_then(|bytes| socket_in(&String::from_utf8_lossy(&bytes)));
     match socket {
         Some(socket) => format!(
-            "{remove} && sigilum-authz-notify hook install --broker {}; give --senders, --deciders, --notify, --proxy, \
-             --ca-file and --from-env again, which are lost with it",
+            "{remove} && sigilum-authz-notify hook install --broker {}; give {LOST}",
             fs::quoted(&socket)
         ),
-        None => format!(
-            "{remove} && sigilum-authz-notify hook install; give --broker, --senders, --deciders, --notify, --proxy, \
-             --ca-file and --from-env again, which are lost with it"
-        ),
+        None => format!("{remove} && sigilum-authz-notify hook install; give --broker, {LOST}"),
     }
 }
+
+/// What is chosen nowhere else.
+const LOST: &str = "--namespace, --senders, --deciders, --groups, --notify, --poll-requests, --dashboard, \
+                    --token-in-config, --proxy, --ca-file and --from-env again, which are lost with it";
 
 /// The broker's socket, as a text names it that is no record any more.
 fn socket_in(text: &str) -> Option<PathBuf> {

@@ -132,8 +132,8 @@ impl Choice {
 
     /// The namespace that was taken over from the entry, where one was.
     pub fn adopted_namespace(&self) -> Option<&str> {
-        let adopts = !self.adopted.is_empty();
-        self.record.namespace.as_deref().filter(|_| adopts)
+        let adopts = |name: &&str| self.adopted.contains(&format!("namespace {name}"));
+        self.record.namespace.as_deref().filter(adopts)
     }
 
     /// Whether who reads the notice was taken over.

@@ -2002,6 +2002,34 @@ fn a_status_shows_what_is_found_where_a_broker_or_a_record_tells_nothing() {
     assert!(told.contains("Hook:          not known, see the problems\n"), "{told}");
 }
 
+/// What cannot be read is told once, and says nothing of what else there is.
+#[test]
+fn beside_a_record_that_cannot_be_read_nothing_is_as_recorded() {
+    for file in ["hook.json", "owner-alice.json"] {
+        let home = Home::new();
+        home.env.write(format!(".openclaw/.sigilum/{file}"), "{");
+        let told = home.env.run(["doctor"]).env("PATH", home.path()).output().stdout;
+        for check in ["entry", "watcher"] {
+            let line = told
+                .lines()
+                .find(|line| line.split_whitespace().nth(1) == Some(check))
+                .unwrap();
+            assert!(line.contains("not checked"), "{file}: {line}");
+        }
+        if file == "hook.json" {
+            for flag in [
+                "--namespace",
+                "--groups",
+                "--poll-requests",
+                "--dashboard",
+                "--token-in-config",
+            ] {
+                assert!(told.contains(flag), "{flag}: {told}");
+            }
+        }
+    }
+}
+
 /// A login of bob's, whose hook it is not, with a token of these times.
 fn of_bob(home: &Home, times: &Value) {
     let login = ["auth", "login", "--mode", "oss-local", "--namespace", "bob"];

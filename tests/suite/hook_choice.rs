@@ -419,6 +419,15 @@ fn what_version_0_1_0_kept_in_the_entry_is_taken_over_once_and_shown() {
             let told = format!("from openclaw.json, once, into .sigilum/hook.json: {told}\n");
             assert!(output.stdout.to_lowercase().contains("taken over"), "{}", output.stdout);
             assert!(output.stdout.contains(&told), "{told}: {}", output.stdout);
+            let from = match told.contains("namespace alice") {
+                true => "namespace: alice (from the hook's entry, taken over)\n",
+                false => "namespace: bob (from the newest record)\n",
+            };
+            assert!(
+                command.starts_with("auth") || output.stdout.contains(from),
+                "{}",
+                output.stdout
+            );
             let mut now = record(&env);
             now.as_object_mut().unwrap().remove("binary");
             let decided = now.get("token_in_config").is_some() && recorded.get("token_in_config").is_none();

@@ -8,7 +8,7 @@ use crate::cmd::broker::remote::Remote;
 use crate::cmd::context;
 use crate::cmd::resident::{self, Resident};
 use crate::env::Env;
-use crate::error::{Called, Result};
+use crate::error::{Called, Error, ExitCode, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
 use crate::hook_record::HookRecord;
@@ -141,6 +141,13 @@ impl<'a> Facts<'a> {
         let others = std::mem::take(&mut token.stored).into_iter();
         let others = others.filter(|stored| stored.namespace != hook);
         self.others = others.map(|stored| Other::of(stored, self.place, self.env)).collect();
+    }
+
+    /// Why it is not known who is logged in, where a record cannot be read; with a broker only the hook's counts.
+    pub fn unread(&self) -> Option<&Error> {
+        let token = self.token.as_ref().err().filter(|_| self.broker.is_none());
+        let why = self.chosen.as_ref().err().or(token)?;
+        (why.code == ExitCode::Failure).then_some(why)
     }
 
     /// What the config says; `{}` where there is none or it cannot be read.

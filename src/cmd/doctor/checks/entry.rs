@@ -24,6 +24,9 @@ pub(super) fn entry(name: &'static str, facts: &Facts) -> Vec<Finding> {
             .or_else(|| of_no_namespace(entry, facts))
         {
             Some((text, next)) => Finding::warn(name, text, next),
+            None if entry.enabled && facts.unread().is_some() => {
+                Finding::ok(name, "on; not checked against the record, which cannot be read")
+            }
             None if !entry.enabled && hook_alone => {
                 Finding::warn(name, "the hook is off, so OpenClaw does not run it", switch_on())
             }
