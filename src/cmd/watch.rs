@@ -35,7 +35,13 @@ pub fn run(args: &WatchArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode>
         unit::keep_program(&unit)?;
         return match args.print_unit {
             Some(kind) => unit::print(kind, &unit, out),
-            None => unit::install(unit, env, out),
+            None => {
+                // The install may make the home.
+                let waits = check::what_waits(args, &options.homes.places(), env);
+                let code = unit::install(unit, env, out)?;
+                output::write_lines(out, &waits)?;
+                Ok(code)
+            }
         };
     }
     watch::log::to_stderr(args.log_format, env)?;

@@ -17,6 +17,7 @@ fn status(env: &TestEnv) -> Value {
 #[test]
 fn a_probe_tells_a_watcher_that_lives_from_none() {
     let env = TestEnv::new();
+    env.login().expect(0);
     // Where there is no service manager, the step is not to install a unit.
     let output = env.run(["watch", "--check"]).env("PATH", "/nowhere").expect(1);
     let step = "next: sigilum-authz-notify watch; it runs until it is stopped, so have whatever starts programs here start it\n";
@@ -31,9 +32,6 @@ fn a_probe_tells_a_watcher_that_lives_from_none() {
         );
         assert_eq!((output.stdout.as_str(), output.stderr), ("", wanted), "{why}");
     };
-    none("an empty home");
-    assert!(!env.openclaw().exists());
-    env.login().expect(0);
     none("nobody ever watched");
     let mut watcher = env.watch();
     let output = env.run(["watch", "--check"]).expect(0);
@@ -67,6 +65,30 @@ esac"#;
         env.shell(&format!("kill {pid}")).expect(0);
         assert!(lives);
     }
+}
+
+/// A service would wait there, and the next look would say the same.
+#[test]
+fn where_nobody_is_logged_in_the_probes_step_is_the_login() {
+    let env = TestEnv::new();
+    let path = env.manager("exit 0");
+    let check = || env.run(["watch", "--check"]).env("PATH", &path).expect(1);
+    assert_eq!(check().step(), "openclaw onboard");
+    assert!(!env.openclaw().exists());
+    let install = || env.run(["watch", "--install-unit"]).env("PATH", &path).output().stdout;
+    let told = install();
+    let waits = |why: &str| format!("  nothing to watch yet, {why}, {}; first: ", env.openclaw().display());
+    assert!(
+        told.contains(&(waits("there is no such home") + "openclaw onboard\n")),
+        "{told}"
+    );
+    env.write_config("{}");
+    let step = check().step().to_owned();
+    assert!(step.starts_with("sigilum-authz-notify auth login "), "{step}");
+    assert!(install().contains(&(waits("nobody is logged in") + &step + "\n")));
+    env.login().expect(0);
+    assert!(check().step().starts_with("sigilum-authz-notify watch --install-unit"));
+    assert!(!install().contains("nothing to watch"));
 }
 
 #[test]

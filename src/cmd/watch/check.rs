@@ -3,9 +3,9 @@
 
 use super::{broker_of, is_of_broker, of_one, unit};
 use crate::authz::timed::{self, TimedApproval};
-use crate::cli::WatchArgs;
-use crate::cmd::context;
+use crate::cli::{PlaceArgs, WatchArgs};
 use crate::cmd::output::write_line;
+use crate::cmd::{context, owner};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
@@ -48,8 +48,11 @@ pub fn run(args: &WatchArgs, places: &[OpenClawHome], env: &Env, out: &mut dyn W
                 write_line(out, format_args!("nobody is logged in, nothing to watch: {home}"))?;
                 continue;
             }
-            let what = format!("no watcher serves this home: {home}");
-            return Err(Error::new(ExitCode::Failure, what).next(how_to_watch(args, place, places, env)));
+            let error = Error::new(ExitCode::Failure, format!("no watcher serves this home: {home}"));
+            return Err(match how_to_begin(place, env) {
+                Some((_, first)) => of_one(error.next(first), place, args),
+                None => error.next(how_to_watch(args, place, places, env)),
+            });
         };
         let next = check(&watch, place).map_err(|error| of_one(error, place, args))?;
         write_line(out, format_args!("watched, {next}: {}", place.home.display()))?;
@@ -80,6 +83,38 @@ fn how_to_watch(args: &WatchArgs, unwatched: &OpenClawHome, places: &[OpenClawHo
         true => format!("sigilum-authz-notify watch --install-unit{flags}"),
         false => unit::in_foreground(&flags),
     }
+}
+
+/// Why there is nothing to watch in a home yet, and what comes first there.
+fn how_to_begin(place: &OpenClawHome, env: &Env) -> Option<(&'static str, String)> {
+    if !place.home.is_dir() {
+        return Some(("there is no such home", "openclaw onboard".to_owned()));
+    }
+    if is_logged_in(place).unwrap_or(true) {
+        return None;
+    }
+    let step = match owner::known(OwnerQuery::default(), env, place, String::new) {
+        Ok(owner) if owner.token_file.exists() => context::installers_login_command(&owner, place, ""),
+        Ok(owner) => context::first_login_command(&owner, place, ""),
+        Err(error) => error
+            .step()
+            .unwrap_or_else(|| "sigilum-authz-notify auth login".to_owned()),
+    };
+    Some(("nobody is logged in", step))
+}
+
+/// In which homes there is nothing to watch yet, for who installs a service that waits for that.
+pub fn what_waits(args: &WatchArgs, places: &[OpenClawHome], env: &Env) -> Vec<String> {
+    let waits = places.iter().filter_map(|place| {
+        let (why, first) = how_to_begin(place, env)?;
+        let called = context::called(&PlaceArgs {
+            openclaw_home: (args.all || !args.openclaw_home.is_empty()).then(|| place.home.clone()),
+            config: None,
+        });
+        let (home, first) = (place.home.display(), called.complete(&first));
+        Some(format!("  nothing to watch yet, {why}, {home}; first: {first}"))
+    });
+    waits.collect()
 }
 
 /// The lock tells it also from another pid namespace, where its process number means nothing.

@@ -377,6 +377,11 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::watch::check",
+        "first)",
+        Test("where_nobody_is_logged_in_the_probes_step_is_the_login"),
+    ),
+    Site(
+        "cmd::watch::check",
         "how_to_watch(args",
         Test("a_probe_tells_a_watcher_that_lives_from_none"),
     ),
