@@ -16,7 +16,9 @@ use crate::openclaw::entry::{self, Entry};
 use crate::origin::Origin;
 use crate::process::child::find_on_path;
 use crate::settings::{self, Owner, OwnerQuery};
+use crate::time;
 use crate::token::record::{self, Record};
+use crate::token::store;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -206,10 +208,19 @@ fn login_of(owner: &Owner, namespace: Option<&str>, place: &OpenClawHome, flags:
         _ => String::new(),
     };
     format!(
-        "{}{same_api}{}{flags}",
+        "{}{same_api}{}{}{flags}",
         mode.login_command_of(namespace),
-        owner.life_flag()
+        owner.life_flag(),
+        own_file(owner, place)
     )
+}
+
+/// The flag that gives an owner a token file of its own, where the present one holds the token of another namespace.
+fn own_file(owner: &Owner, place: &OpenClawHome) -> String {
+    let namespace = &owner.namespace.value;
+    let is_taken = store::refuse_anothers(&owner.token_file, namespace, place, time::now()).is_err();
+    let file = is_taken.then(|| fs::quoted(&place.token_file(namespace)));
+    file.map_or_else(String::new, |file| format!(" --token-file {file}"))
 }
 
 /// The same in a home where perhaps nobody is logged in: a namespace that is a guess is left out. The hook goes on to
@@ -236,7 +247,7 @@ pub fn installers_login_command(owner: &Owner, place: &OpenClawHome, flags: &str
 /// What makes or takes a new token of an owner, and changes nothing else: where the secret is kept that signs it, a
 /// refresh, else the login.
 pub fn renew_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> String {
-    match is_signed_here(owner, place) {
+    match is_signed_here(owner, place) && own_file(owner, place).is_empty() {
         true => format!(
             "sigilum-authz-notify auth refresh --namespace {}{flags}",
             owner.namespace.value

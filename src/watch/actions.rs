@@ -62,7 +62,10 @@ impl ActionContext<'_> {
                     false => Outcome::Changed,
                 })
             }
-            (Action::Renew { by: By::Signing, .. }, Some(owner), _) => self.store(owner, &self.sign(owner)?, lock),
+            (Action::Renew { by: By::Signing, .. }, Some(owner), _) => {
+                self.refuse_anothers(owner)?;
+                self.store(owner, &self.sign(owner)?, lock)
+            }
             (Action::Renew { by: By::Command, .. }, Some(owner), Some(token)) => {
                 let namespace = Some(owner.namespace.value.as_str());
                 source::check(token, namespace, "the token command", self.seconds())
@@ -145,6 +148,15 @@ impl ActionContext<'_> {
             fs::create_private_dir(folder)?;
         }
         store::refuse_foreign(&owner.token_file)?;
+        self.refuse_anothers(owner)?;
+        store::write(lock, &owner.token_file, token, false)?;
+        Ok(Outcome::Done {
+            obtained: Some(snapshot::id(token)),
+        })
+    }
+
+    /// Another namespace's token in the same file is not replaced.
+    fn refuse_anothers(&self, owner: &Owner) -> Result<()> {
         let namespace = &owner.namespace.value;
         store::refuse_anothers(&owner.token_file, namespace, self.place, self.seconds()).map_err(|error| {
             let log_in = owner.mode.value.login_command(namespace);
@@ -152,10 +164,6 @@ impl ActionContext<'_> {
                 "{log_in}{} --token-file <a file of its own>",
                 self.snapshot.flags
             ))
-        })?;
-        store::write(lock, &owner.token_file, token, false)?;
-        Ok(Outcome::Done {
-            obtained: Some(snapshot::id(token)),
         })
     }
 
@@ -199,6 +207,7 @@ impl ActionContext<'_> {
         };
         let secret = secret.ok_or_else(|| cannot_sign("the local API's secret or database is gone").next(log_in))?;
         let ttl = settings::ttl_seconds(None, self.env, owner.recorded_life())?;
+        tracing::info!(home = %self.place.home.display(), "signing a new token");
         api.issue(owner, &secret.value, ttl, self.seconds())
     }
 

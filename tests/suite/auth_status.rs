@@ -599,6 +599,22 @@ fn a_token_file_with_the_token_of_another_namespace_is_kept() {
     log_in("bob").args(["--force"]).expect(0);
     assert_eq!(whose(), "bob");
 
+    // Each step for alice leads to a file of hers.
+    let switch = env.run(["auth", "switch", "alice"]).expect(0);
+    let own = format!(" --token-file {}", env.sigilum("owner-token-alice.jwt").display());
+    for told in [
+        &switch,
+        &env.run(["auth", "status"]).output(),
+        &env.run(["doctor"]).output(),
+    ] {
+        assert!(format!("{}{}", told.stdout, told.stderr).contains(&own), "{told:?}");
+    }
+    env.shell(switch.step()).expect(0);
+    assert_eq!((env.run(["auth", "show"]).expect(0).code, whose().as_str()), (0, "bob"));
+    std::fs::remove_file(env.sigilum("owner-token-alice.jwt")).unwrap();
+    log_in("alice").args(["--force"]).expect(0);
+    log_in("bob").args(["--force"]).expect(0);
+
     let out = env.run(["auth", "logout", "--namespace", "alice"]).expect(0).stdout;
     let left = format!(
         "{} holds a token of another namespace, bob: left alone\n",

@@ -588,6 +588,7 @@ fn the_token_of_another_namespace_in_a_shared_file_is_kept() {
         "next: sigilum-authz-notify auth login --mode oss-local --namespace alice --token-file <a file of its own>",
     );
     a_while();
+    assert_eq!(watcher.count("signing a new token"), 0);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), bobs);
     // One that has expired is no loss.
     drop(watcher);

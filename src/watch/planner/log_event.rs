@@ -87,12 +87,13 @@ impl LogEvent {
     /// The token file is gone or holds no token. `by`: how a new one is got, if it can be.
     pub(super) fn token_lost(by: Option<By>, flags: &str) -> Self {
         let remedy = match by {
-            Some(By::Signing) => "signing a new token".to_owned(),
-            Some(By::Command) => "asking the token command for a new token".to_owned(),
-            None => format!("log in again: sigilum-authz-notify auth login{flags}"),
+            // Whoever signs says so, or why not.
+            Some(By::Signing) => String::new(),
+            Some(By::Command) => "; asking the token command for a new token".to_owned(),
+            None => format!("; log in again: sigilum-authz-notify auth login{flags}"),
         };
         Self::warning(format!(
-            "the token file is gone or holds no owner token of this namespace; {remedy}"
+            "the token file is gone or holds no owner token of this namespace{remedy}"
         ))
     }
 
