@@ -3,6 +3,7 @@
 use crate::error::{Error, ExitCode, OrFail, Result};
 use crate::fs::{self, OwnLock};
 use crate::home::OpenClawHome;
+use crate::hook_record::{self, HookRecord};
 use crate::mode::Mode;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -200,10 +201,17 @@ fn namespace_of(path: &Path) -> &str {
 fn log_in_again(path: &Path, damaged: &[u8], believed: bool) -> String {
     let text = String::from_utf8_lossy(damaged);
     let home = path.parent().and_then(Path::parent).unwrap_or(Path::new(""));
-    let signs = || OpenClawHome::at(home.to_owned()).jwt_secret_file().exists();
+    let place = OpenClawHome::at(home.to_owned());
+    let signs = || place.jwt_secret_file().exists();
     let is_local = text.contains(Mode::OssLocal.as_str()) || (!text.contains(Mode::Managed.as_str()) && signs());
     let mode = if is_local { Mode::OssLocal } else { Mode::Managed };
-    let log_in = mode.login_command(namespace_of(path));
+    let hook = hook_record::read(&place.hook_record_file()).ok().flatten();
+    let is_others = |hook: HookRecord| hook.namespace.is_some_and(|hook| hook != namespace_of(path));
+    let keeps_hook = match hook.is_some_and(is_others) {
+        true => " --write-openclaw false",
+        false => "",
+    };
+    let log_in = mode.login_command(namespace_of(path)) + keeps_hook;
     let is_url = |url: &String| url.starts_with("http") && url.bytes().all(|byte| byte.is_ascii_graphic());
     let api = member(&text, "api_url").filter(is_url);
     let flag = |name: &str, value: &str| format!(" {name} {}", fs::quoted(value.as_ref()));

@@ -2030,6 +2030,33 @@ fn beside_a_record_that_cannot_be_read_nothing_is_as_recorded() {
     }
 }
 
+/// The hook goes on to speak for whom it speaks.
+#[test]
+fn a_damaged_record_of_another_namespace_is_named_and_made_anew_beside_the_hook() {
+    let home = Home::new();
+    of_bob(&home, &json!({}));
+    let whole = std::fs::read_to_string(home.env.sigilum("owner-bob.json")).unwrap();
+    home.env.write(
+        ".openclaw/.sigilum/owner-bob.json",
+        whole.trim_end().trim_end_matches('}'),
+    );
+    let status = home.env.run(["auth", "status"]).output().stdout;
+    assert!(status.contains("could not read the record"), "{status}");
+    let (told, next) = found(&home, "stored");
+    assert_eq!(told[0].matches("could not read the record").count(), 1, "{told:?}");
+    assert!(next.starts_with("rm "), "{next}");
+    home.env.shell(env::command_of(&next)).stdin("").expect(0);
+    let hook: Value = serde_json::from_slice(&std::fs::read(home.env.sigilum("hook.json")).unwrap()).unwrap();
+    assert_eq!(hook["namespace"], "alice");
+    assert!(
+        home.env
+            .run(["auth", "status", "--namespace", "bob"])
+            .output()
+            .stdout
+            .contains("bob")
+    );
+}
+
 /// A login of bob's, whose hook it is not, with a token of these times.
 fn of_bob(home: &Home, times: &Value) {
     let login = ["auth", "login", "--mode", "oss-local", "--namespace", "bob"];

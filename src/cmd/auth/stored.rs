@@ -1,7 +1,7 @@
 //! Every namespace that is stored in a home, for `auth status`.
 
 use super::state::State;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::home::OpenClawHome;
 use crate::time;
 use crate::token::{claims, lifetime, record, store};
@@ -16,6 +16,9 @@ pub struct Stored {
     hook: bool,
     /// Whether there is the record of a login, not only a token.
     logged_in: bool,
+    /// Why that record cannot be read.
+    #[serde(skip)]
+    unread: Option<String>,
     /// How it stands.
     pub state: State,
     /// RFC 3339.
@@ -34,8 +37,9 @@ pub fn all(place: &OpenClawHome, hook: Option<&str>) -> Result<Vec<Stored>> {
     let stored = namespaces.into_iter().map(|namespace| {
         let path = place.record_file(&namespace);
         // One that cannot be read says nothing of the token's file.
-        let record = record::read(&path).ok().flatten();
-        let file = record.map_or_else(
+        let record = record::read(&path);
+        let unread = record.as_ref().err().map(Error::text);
+        let file = record.ok().flatten().map_or_else(
             || place.token_file(&namespace),
             |record| record.token_file(place, &namespace),
         );
@@ -44,6 +48,7 @@ pub fn all(place: &OpenClawHome, hook: Option<&str>) -> Result<Vec<Stored>> {
         Stored {
             hook: hook == Some(namespace.as_str()),
             logged_in: path.exists(),
+            unread,
             state: match &says {
                 _ if token.is_none() => State::Missing,
                 Some(says) if says.namespace != namespace => State::Invalid,
@@ -74,6 +79,7 @@ impl Stored {
         let expiry = expiry.map_or_else(String::new, |expiry| format!(", {expiry}"));
         let login = if self.logged_in { "" } else { "; not logged in" };
         let hook = if self.hook { "; the hook speaks for it" } else { "" };
-        format!("{}: {state}{expiry}{login}{hook}", self.namespace)
+        let unread = self.unread.as_ref().map_or_else(String::new, |why| format!("; {why}"));
+        format!("{}: {state}{expiry}{login}{hook}{unread}", self.namespace)
     }
 }

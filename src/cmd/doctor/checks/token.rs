@@ -112,7 +112,7 @@ pub(super) fn stored(name: &'static str, facts: &Facts) -> Vec<Finding> {
         let in_force = matches!(other.stored.state, State::NotExpired | State::Due);
         match &other.check {
             Ok((_, check)) => text += &format!("; API: {}", check.text),
-            Err((why, _)) if in_force => text += &format!("; API: not checked: {why}"),
+            Err((why, _)) if in_force && !text.contains(why) => text += &format!("; API: not checked: {why}"),
             Err(_) => {}
         }
         let is_fine = in_force && other.stored.doubts.is_empty();
