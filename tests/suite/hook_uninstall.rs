@@ -577,6 +577,11 @@ fn purge_says_that_the_keys_of_services_stay() {
         "{}",
         output.stderr
     );
+    assert!(
+        output
+            .stderr
+            .contains("`service remove` takes one out, after a new login: ")
+    );
     assert_eq!(std::fs::read_to_string(&key).unwrap(), "sk_live_kept");
     let again = TestEnv::new();
     log_in(&again, &[]);

@@ -195,7 +195,7 @@ pub(super) fn remove(place: &OpenClawHome, secrets: &Secrets, failed: &mut Faile
     if keys.holds_secrets() {
         let note = "the keys of services stay, as agents and the Sigilum gateway use them";
         output::note(format_args!(
-            "{note}; `service remove` takes one out: {}",
+            "{note}; `service remove` takes one out, after a new login: {}",
             keys.dir().display()
         ));
     }
