@@ -2057,6 +2057,16 @@ fn a_damaged_record_of_another_namespace_is_named_and_made_anew_beside_the_hook(
     );
 }
 
+#[test]
+fn where_the_hooks_namespace_is_not_logged_in_the_step_names_who_is() {
+    let home = Home::new();
+    recorded(&home, &json!({"namespace": "carol"}));
+    let (_, next) = found(&home, "token");
+    let switch = "; or have the hook speak for alice, who is logged in, with sigilum-authz-notify auth switch alice";
+    assert!(next.ends_with(switch), "{next}");
+    home.env.run(["auth", "switch", "alice"]).expect(0);
+}
+
 /// A login of bob's, whose hook it is not, with a token of these times.
 fn of_bob(home: &Home, times: &Value) {
     let login = ["auth", "login", "--mode", "oss-local", "--namespace", "bob"];

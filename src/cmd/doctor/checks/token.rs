@@ -9,6 +9,7 @@ use crate::error::ExitCode;
 use crate::mode::Mode;
 use crate::settings::Owner;
 use crate::time;
+use crate::token::record;
 
 /// Tokens are made and judged by the clock: what may differ.
 const CLOCK_SECONDS: u64 = 300;
@@ -38,7 +39,8 @@ pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
         };
         let other = context::entrys_other_api(&token.owner, facts.place);
         let text = text + &other.map_or_else(String::new, |other| format!("; {other}"));
-        return vec![Finding::fail(name, ExitCode::Token, text, log_in(token, facts))];
+        let step = log_in(token, facts) + &or_switch(token, facts);
+        return vec![Finding::fail(name, ExitCode::Token, text, step)];
     }
     if token.is_refused() {
         let text = match is_hooks {
@@ -62,6 +64,20 @@ pub(super) fn token(name: &'static str, facts: &Facts) -> Vec<Finding> {
         return vec![Finding::warn(name, text, renew(token, facts))];
     }
     vec![Finding::ok(name, format!("{whose}: {}, {expiry}", token.state.text()))]
+}
+
+/// What else does where the hook speaks for somebody who is not logged in, and somebody else is.
+fn or_switch(token: &TokenStatus, facts: &Facts) -> String {
+    let stored = record::namespaces(&facts.place.sigilum_dir()).unwrap_or_default();
+    let other = stored.into_iter().find(|other| facts.place.record_file(other).exists());
+    let is_hooks = token.hook_namespace.as_ref() == Some(&token.namespace);
+    match other.filter(|_| is_hooks && token.owner.record.is_none()) {
+        Some(other) => {
+            let switch = facts.command(&format!("auth switch {other}"));
+            format!("; or have the hook speak for {other}, who is logged in, with {switch}")
+        }
+        None => String::new(),
+    }
 }
 
 pub(super) fn renew(token: &TokenStatus, facts: &Facts) -> String {
