@@ -61,7 +61,8 @@ function isDirect({ sessionKey, context }) {
 function problem(why) {
   const how = "The operator must act; the OpenClaw gateway's log says how.";
   if (why === "missing") return [`Sigilum: ${MISSING} ${how}`];
-  return [`Sigilum could not be asked: no answer from ${NAME} (${inWords(why)}). ${how}`];
+  const passes = why === "deadline" || `${why}`.endsWith(" are being answered already"); // by itself
+  return [`Sigilum could not be asked: no answer from ${NAME} (${inWords(why)}). ${passes ? "Ask again in a moment." : how}`];
 }
 
 function inWords(why) {

@@ -216,19 +216,25 @@ impl ActionContext<'_> {
     fn secret_of(&self, api: &LocalApi, owner: &Owner, log_in: &str) -> Result<Option<SigningSecret>> {
         let check = self.check(owner).within(SECRET_BUDGET);
         let verdict = |secret: &SigningSecret| check.secret(&secret.value, self.seconds());
-        let step = || format!("export JWT_SECRET=<secret> && {log_in}");
+        let step = |secret: &SigningSecret| match (&api.checkout, &secret.origin) {
+            (Some(checkout), Origin::Checkout) => {
+                let file = checkout.dev_vars();
+                format!("put JWT_SECRET=<secret>, the API's own, into {}", file.display())
+            }
+            _ => format!("export JWT_SECRET=<secret> && {log_in}"),
+        };
         let unless_refused = |secret: SigningSecret| match verdict(&secret) {
             Verdict::Refused(why) => {
                 let what = format!("the API refuses what the secret from {} signs", secret.origin);
-                Err(cannot_sign(&what).because(why).next(step()))
+                Err(cannot_sign(&what).because(why).next(step(&secret)))
             }
             // What stands in the config is not to be lost to a secret of something else.
-            Verdict::NotChecked(_) | Verdict::Answered(_) if self.in_config_is_others(owner, &secret) => {
+            Verdict::NotChecked(_) | Verdict::Answered(_) if self.in_config_is_others(owner, &secret)? => {
                 let what = format!(
                     "the secret from {} did not sign the token in openclaw.json",
                     secret.origin
                 );
-                Err(cannot_sign(&what).next(step()))
+                Err(cannot_sign(&what).next(step(&secret)))
             }
             _ => Ok(Some(secret)),
         };
@@ -250,17 +256,18 @@ impl ActionContext<'_> {
     }
 
     /// Whether the environment has this secret, and the entry a token of this namespace in force that another one signed.
-    fn in_config_is_others(&self, owner: &Owner, secret: &SigningSecret) -> bool {
-        let config = config::read(self.place).ok().flatten();
-        let entry = config.and_then(|config| entry::find(&config.value).ok().flatten());
-        let token = entry.and_then(|entry| entry.token());
-        token
-            .filter(|_| matches!(secret.origin, Origin::Env(_)))
-            .is_some_and(|token| {
-                let is_good = claims::inspect(&token)
-                    .is_ok_and(|says| says.namespace == owner.namespace.value && !says.is_expired(self.seconds()));
-                is_good && !claims::is_signed_by(&token, &secret.value)
-            })
+    fn in_config_is_others(&self, owner: &Owner, secret: &SigningSecret) -> Result<bool> {
+        if !matches!(secret.origin, Origin::Env(_)) {
+            return Ok(false);
+        }
+        let config = config::read(self.place)?;
+        let entry = config.map_or(Ok(None), |config| entry::find(&config.value))?;
+        let Some(token) = entry.and_then(|entry| entry.token()) else {
+            return Ok(false);
+        };
+        let is_good = claims::inspect(&token)
+            .is_ok_and(|says| says.namespace == owner.namespace.value && !says.is_expired(self.seconds()));
+        Ok(is_good && !claims::is_signed_by(&token, &secret.value))
     }
 
     fn check<'a>(&self, owner: &'a Owner) -> TokenCheck<'a> {

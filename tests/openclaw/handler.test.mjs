@@ -247,7 +247,7 @@ test("a question that was turned away is told as one without an answer", async (
   const [text, ...more] = await says();
   assert.deepEqual(more, []);
   const busy = "Sigilum could not be asked: no answer from sigilum-authz-notify (16 events are being answered already).";
-  assert.equal(text, `${busy} ${SEE_THE_LOG}`);
+  assert.equal(text, `${busy} Ask again in a moment.`);
   assert.match(printed, /no answer: 16 events are being answered already; see: /);
   assert.deepEqual(await says(inGroup()), []);
 });

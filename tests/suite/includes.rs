@@ -735,11 +735,9 @@ fn an_included_file_where_others_could_replace_it_is_not_written() {
     let hooks = env.write(".openclaw/open/hooks.json5", "{}");
     fs::set_permissions(hooks.parent().unwrap(), fs::Permissions::from_mode(0o777)).unwrap();
     let output = env.login().args(ON).expect(0);
-    assert!(
-        output.stderr.contains("openclaw.json still needs a change: could not"),
-        "{}",
-        output.stderr
-    );
+    let why = "openclaw.json still needs a change: could not";
+    let is_told = output.stderr.contains(why) && output.stderr.contains("; to have it written: ");
+    assert!(is_told, "{}", output.stderr);
     assert!(
         serde_json::to_string(&patch(&output))
             .unwrap()
@@ -748,4 +746,7 @@ fn an_included_file_where_others_could_replace_it_is_not_written() {
     assert_eq!(fs::read_to_string(&hooks).unwrap(), "{}");
     env.login().args(ON).env("SIGILUM_TRUST_HOME", "1").expect(0);
     assert!(fs::read_to_string(&hooks).unwrap().contains("SIGILUM_NAMESPACE"));
+    // A token goes from there all the same.
+    env.run(LOGOUT).expect(0);
+    assert!(!fs::read_to_string(&hooks).unwrap().contains("SIGILUM_OWNER_TOKEN"));
 }

@@ -16,6 +16,7 @@ use crate::home::{self, OpenClawHome};
 use crate::hook::command::{People, channel_of, is_vouched};
 use crate::hook::event::{Event, Readers, sender_ids};
 use crate::hook_record::{Groups, HookRecord};
+use crate::mode::Mode;
 use crate::openclaw::entry::Entry;
 use crate::origin::Origin;
 use crate::settings::{self, Owner, OwnerQuery, Sourced};
@@ -256,10 +257,8 @@ impl Caller {
             let known = record::namespaces(&self.place.sigilum_dir())?;
             if !known.contains(namespace) {
                 let what = format!("could not ask for namespace {namespace:?}: the broker has no token of it");
-                let login = format!(
-                    "sigilum-authz-notify auth login --namespace {}",
-                    shell_words::quote(namespace)
-                );
+                let mode = context::mode_of_home(&self.place, None).unwrap_or(Mode::Managed);
+                let login = mode.login_command(&shell_words::quote(namespace)) + &self.place.flags(&self.env);
                 return Err(Error::new(ExitCode::Token, what).next(login));
             }
         }

@@ -153,7 +153,8 @@ fn approvals(place: &OpenClawHome, logs_in: bool) -> Result<()> {
             shell_words::quote(&approval.namespace)
         );
         let step = match logs_in {
-            true => log_in(&approval, place)? + " && " + &step,
+            // Why there is none is told by the login that a person makes.
+            true => log_in(&approval, place).map_or_else(|_| step.clone(), |login| login + " && " + &step),
             false => step,
         };
         return Err(Error::new(ExitCode::Failure, what).next(step));

@@ -167,6 +167,10 @@ fn refuse_to_leave_homes(old: &str, path: &Path, unit: &Unit, kept: &[&str], env
     let is_left = |home: &&PathBuf| {
         is_watchable(home).unwrap_or_else(|error| {
             output::warn(of_this(error, home));
+            let home = home.display();
+            output::warn(format_args!(
+                "the unit serves that home no more, until it is installed for it again: {home}"
+            ));
             false
         })
     };

@@ -259,11 +259,17 @@ impl Plan {
         if changed().any(|(file, _)| seen.has_twice(file)) {
             return Ok(Err(SEVERAL.to_owned()));
         }
+        let adds = !give_back && (token(wanted).is_some() || token(seen.value()).is_none());
         let main = &seen.files[0].target.path;
-        let included =
-            changed().filter_map(|(file, _)| file.target.path.parent().filter(|_| file.target.path != *main));
-        if let Some(Err(error)) = included.map(fs::refuse_open_to_others).find(Result::is_err) {
-            return Ok(Err(error.text()));
+        let included = changed()
+            .map(|(file, _)| &file.target.path)
+            .filter(|path| adds && *path != main);
+        let mut folders = included.filter_map(|path| path.parent());
+        if let Some(error) = folders.find_map(|folder| fs::refuse_open_to_others(folder).err()) {
+            let step = error
+                .step()
+                .map_or_else(String::new, |step| format!("; to have it written: {step}"));
+            return Ok(Err(error.text() + &step));
         }
         // Also a token that was there already: nothing that we write lets others read one.
         let token = token(wanted);
