@@ -49,9 +49,7 @@ impl EntryEdit<'_> {
     /// Edits openclaw.json, and does what is to change with it, unless a lock stayed held; without that it is a dry run.
     pub fn run(&self, place: &OpenClawHome, together: Option<&Together<'_>>) -> Result<EntryDone> {
         let installs = entry::installs(&place.home);
-        let mut notes = Vec::new();
-        let mut holds_token = false;
-        let mut hook_is_off = false;
+        let (mut notes, mut holds_token, mut hook_is_off) = (Vec::new(), false, false);
         let first = || together.map_or(Ok(()), Together::run);
         let options = EditOptions {
             dry_run: together.is_none(),

@@ -5,6 +5,7 @@ mod given;
 mod hook_plan;
 mod planned;
 mod report;
+mod told;
 
 use super::accept::{self, Action};
 use crate::cli::LoginArgs;
@@ -21,9 +22,8 @@ use crate::home::OpenClawHome;
 use crate::local_token::{LocalApi, SigningSecret};
 use crate::mode::Mode;
 use crate::openclaw::config;
-use crate::openclaw::entry::{Enable, Entry};
-use crate::origin::Origin;
-use crate::settings::{self, Owner, Sourced};
+use crate::openclaw::entry::Enable;
+use crate::settings::{self, Owner};
 use crate::sigilum::http;
 use crate::time;
 use crate::token::claims;
@@ -150,23 +150,8 @@ fn new_token(
     owner::agree_on_checkout(owner, place)?;
     let api = LocalApi::find(owner, place)?;
     let secret = api.secret_or_new(env)?;
-    keep_the_email(owner, &api);
+    told::keep_the_email(owner, &api);
     Ok(NewToken::Signed(api, secret))
-}
-
-/// An owner who is in the database keeps their e-mail: the token has it, and so has the record.
-fn keep_the_email(owner: &mut Owner, api: &LocalApi) {
-    let Some(kept) = api.known_email(&owner.namespace.value) else {
-        return;
-    };
-    let Sourced { value, origin } = &mut owner.email;
-    if matches!(origin, Origin::Flag(_) | Origin::Env(_)) && *value != kept {
-        output::note(format_args!(
-            "the owner of {} is in the database with the e-mail {kept}, and keeps it: {origin} changes nothing",
-            owner.namespace.value
-        ));
-    }
-    *value = kept;
 }
 
 fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) -> Result<Login> {
@@ -182,8 +167,8 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     };
     let mut hook = HookPlan::read(action, place, entry)?;
     let (mut owner, given) = owner_and_token(args, action, env, place, &hook)?;
-    tell_of_a_broken_record(&owner, given.as_ref(), place)?;
-    tell_of_the_entrys_api(&owner, place, hook.entry.as_ref());
+    told::tell_of_a_broken_record(&owner, given.as_ref(), place)?;
+    told::tell_of_the_entrys_api(&owner, place, hook.entry.as_ref());
     // A URL that the token could never be sent to is better known now than in the hook.
     let url = owner.checked_api_url(http::Options::from_env(env).insecure)?;
     if action == Action::Login {
@@ -196,7 +181,7 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
     }
     let token = new_token(&mut owner, given, action, env, place)?;
     if let NewToken::Given(given) = &token {
-        tell_of_doubts(given, args, now);
+        told::tell_of_doubts(given, args, now);
     }
     let recorded = owner.record.as_ref().is_some_and(|record| record.trust_loopback);
     let trust_loopback = args.trust_loopback.unwrap_or(recorded);
@@ -228,52 +213,6 @@ fn prepare(args: &LoginArgs, action: Action, env: &Env, place: &OpenClawHome) ->
         login.refuse_a_worse_token(args, action, place)?;
     }
     Ok(login)
-}
-
-fn tell_of_doubts(given: &Given, args: &LoginArgs, now: i64) {
-    given.says.doubts(now).into_iter().for_each(output::warn);
-    if args.ttl_seconds.is_some() {
-        output::warn("--ttl-seconds changes nothing: the token was given, and says itself how long it lives");
-    }
-}
-
-/// What a record that cannot be read said of the API is lost: a token that a person hands over goes to no other one by
-/// default.
-fn tell_of_a_broken_record(owner: &Owner, token: Option<&Given>, place: &OpenClawHome) -> Result<()> {
-    let Err(error) = record::read(&place.record_file(&owner.namespace.value)) else {
-        return Ok(());
-    };
-    if token.is_some() && owner.api_url.origin == Origin::Default {
-        let what = format!("could not tell which API the token is for, {}", error.text());
-        let url = &owner.api_url.value;
-        return Err(
-            Error::new(ExitCode::Failure, what).next(format!("add --api-url <url>; the hosted Sigilum's is {url}"))
-        );
-    }
-    output::warn(format_args!(
-        "{}; nothing that stands in it counts, and this login writes it anew, for {}",
-        error.text(),
-        owner.api_url.value
-    ));
-    Ok(())
-}
-
-/// Where nobody has logged in yet, an entry that is there may name another API. Nothing goes there unless a person says
-/// so.
-fn tell_of_the_entrys_api(owner: &Owner, place: &OpenClawHome, entry: Option<&Entry>) {
-    if !context::nobody_is_there(owner, place) {
-        return;
-    }
-    let Some(url) = entry.and_then(Entry::api_url).map(|url| url.trim_end_matches('/')) else {
-        return;
-    };
-    let mode = entry.and_then(Entry::mode).unwrap_or("managed");
-    if (url, mode) != (owner.api_url.value.as_str(), owner.mode.value.as_str()) {
-        output::note(format_args!(
-            "the hook's entry in openclaw.json names another API than this login; to log in to that one: \
-             --mode {mode} --api-url {url}"
-        ));
-    }
 }
 
 /// The token that is stored now.

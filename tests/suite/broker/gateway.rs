@@ -266,7 +266,7 @@ fn a_token_that_the_broker_has_no_more_is_told_with_its_step_to_who_may_read() {
     }
     let full = format!(
         "Sigilum: there is no owner token. Requests that wait for approval cannot be shown. Run: sudo -u {} \
-         sigilum-authz-notify auth login --namespace alice",
+         sigilum-authz-notify auth login --mode oss-local --namespace alice --openclaw-home <folder of the broker>",
         me()
     );
     const BRIEF: &str = "Sigilum: there is no owner token. The operator must act.";
@@ -877,9 +877,14 @@ fn a_step_of_the_brokers_works_as_its_user() {
     let carry_out = |refused: &env::Output| {
         let (_, words) = refused.step().split_once(" sigilum-authz-notify ").unwrap();
         assert!(refused.step().starts_with("sudo -u "), "{refused:#?}");
+        let words = words.trim_end_matches(" '<folder of the broker>'");
         let run = house.env.run(shell_words::split(words).unwrap());
         let state = house.state();
-        let home = ["--openclaw-home".as_ref(), state.as_os_str()];
+        // Where it names the broker's folder, that is the last flag.
+        let home = match words.ends_with("--openclaw-home") {
+            true => &[state.as_os_str()][..],
+            false => &["--openclaw-home".as_ref(), state.as_os_str()],
+        };
         let done = run.args(home).stdin("").output();
         // Which kind of login that is to be, it says itself.
         if done.code == 4 {
@@ -982,7 +987,7 @@ fn a_damaged_record_is_made_anew_with_its_broker() {
         assert_ne!(text, record);
         gateway.env.write(&path, &text);
         let told = gateway.env.run(["authz", "list"]).output();
-        let install = format!("hook install --broker {socket}; give --senders, ");
+        let install = format!("hook install --broker {socket}; give --namespace, ");
         assert_eq!(told.step().contains(&install), is_known, "{text}: {told:#?}");
         if is_known {
             gateway.env.carry_out(&told).expect(0);

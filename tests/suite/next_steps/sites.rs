@@ -90,7 +90,7 @@ pub const SITES: &[Site] = &[
         Case("a secret that is not the API's"),
     ),
     Site(
-        "cmd::auth::login",
+        "cmd::auth::login::told",
         r#"format!("add --api-url <url>"#,
         Case("a token given beside a damaged record"),
     ),
@@ -637,7 +637,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "watch::actions",
-        "step()))",
+        "step(&secret)))",
         Test("a_lost_token_is_signed_as_the_record_says_whatever_the_environment_does"),
     ),
     Site(
