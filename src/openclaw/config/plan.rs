@@ -9,7 +9,6 @@ use crate::fs;
 use crate::home::OpenClawHome;
 use crate::openclaw::document;
 use crate::openclaw::entry::{ENV_PATH, TOKEN};
-use crate::openclaw::include::SEVERAL;
 use crate::openclaw::state_db;
 use crate::openclaw::undo::{Undo, UndoError};
 use crate::text::is_unset;
@@ -251,25 +250,9 @@ impl Plan {
         if let Err(why) = sources.put(wanted) {
             return Ok(Err(why));
         }
-        let changed = || {
-            let files = seen.files.iter().zip(&sources.values);
-            files.filter(|(file, value)| *value != file.document.value())
-        };
-        // A file that is included by two names is there twice, and one was changed.
-        if changed().any(|(file, _)| seen.has_twice(file)) {
-            return Ok(Err(SEVERAL.to_owned()));
-        }
         let adds = !give_back && (token(wanted).is_some() || token(seen.value()).is_none());
-        let main = &seen.files[0].target.path;
-        let included = changed()
-            .map(|(file, _)| &file.target.path)
-            .filter(|path| adds && *path != main);
-        let mut folders = included.filter_map(|path| path.parent());
-        if let Some(error) = folders.find_map(|folder| fs::refuse_open_to_others(folder).err()) {
-            let step = error
-                .step()
-                .map_or_else(String::new, |step| format!("; to have it written: {step}"));
-            return Ok(Err(error.text() + &step));
+        if let Some(why) = seen.why_not(&sources.values, adds) {
+            return Ok(Err(why));
         }
         // Also a token that was there already: nothing that we write lets others read one.
         let token = token(wanted);

@@ -6,7 +6,7 @@ use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
 use crate::openclaw::document;
-use crate::openclaw::include::{Links, Sources, holds_include};
+use crate::openclaw::include::{Links, SEVERAL, Sources, holds_include};
 use crate::openclaw::shape::CORRECT_IT;
 use serde_json::Value;
 
@@ -53,8 +53,27 @@ impl Seen {
         self.files[0].content.is_some()
     }
 
-    /// Whether the file is there twice, by different names or at different places.
-    pub fn has_twice(&self, file: &File) -> bool {
+    /// Why the files cannot be given these values. `adds`: something of ours goes in; what goes out may do so from where
+    /// others can write too.
+    pub fn why_not(&self, values: &[Value], adds: bool) -> Option<String> {
+        let files = self.files.iter().zip(values);
+        let changed = || files.clone().filter(|(file, value)| *value != file.document.value());
+        if changed().any(|(file, _)| self.has_twice(file)) {
+            return Some(SEVERAL.to_owned());
+        }
+        let main = &self.files[0].target.path;
+        let included = changed()
+            .map(|(file, _)| &file.target.path)
+            .filter(|path| adds && *path != main);
+        let error = included
+            .filter_map(|path| path.parent())
+            .find_map(|folder| fs::refuse_open_to_others(folder).err())?;
+        let step = error.step().map(|step| format!("; to have it written: {step}"));
+        Some(error.text() + &step.unwrap_or_default())
+    }
+
+    /// Whether the file is there twice, by different names or at different places: one of the two would be changed.
+    fn has_twice(&self, file: &File) -> bool {
         let inode = |file: &File| file.content.as_ref().map(|content| fs::inode(&content.stat));
         let same = |other: &&File| inode(file).is_some() && inode(other) == inode(file);
         self.files.iter().filter(same).count() > 1
