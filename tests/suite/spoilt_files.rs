@@ -246,9 +246,9 @@ fn a_record_that_cannot_be_read_may_have_named_another_token_file() {
 /// Whatever its name, and whether or not a record names it still.
 #[test]
 fn purge_removes_each_owner_token_among_our_files() {
-    for is_spoilt in [false, true] {
+    for (name, is_spoilt) in [("my.jwt", false), ("my.jwt", true), ("mine/my.jwt", false)] {
         let env = TestEnv::new();
-        let (file, note) = (env.sigilum("my.jwt"), env.sigilum("note.txt"));
+        let (file, note) = (env.sigilum(name), env.sigilum("note.txt"));
         env.login().args(["--token-file".as_ref(), file.as_os_str()]).expect(0);
         std::fs::write(&note, "mine").unwrap();
         if is_spoilt {
@@ -523,7 +523,7 @@ fn a_damaged_record_of_edits_is_told_with_a_step_that_helps() {
             (
                 "files",
                 "sigilum-authz-notify hook uninstall",
-                "sigilum-authz-notify hook install --as hook"
+                "sigilum-authz-notify hook install --as hook && sigilum-authz-notify hook install --as plugin"
             )
         );
         let output = env.run(["hook", "uninstall"]).expect(0);
@@ -532,8 +532,9 @@ fn a_damaged_record_of_edits_is_told_with_a_step_that_helps() {
         assert!(!env.sigilum("undo.json").exists(), "{junk}");
         let config = std::fs::read_to_string(env.config()).unwrap();
         assert!(!config.contains("sigilum"), "{config}");
-        env.run(["hook", "install", "--as", "hook"]).expect(0);
+        env.shell(again).expect(0);
         assert_eq!(told(&env), None);
+        assert!(env.sigilum("plugin").is_dir());
     }
 }
 

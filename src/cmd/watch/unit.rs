@@ -169,7 +169,7 @@ fn refuse_to_leave_homes(old: &str, path: &Path, unit: &Unit, kept: &[&str], env
             output::warn(of_this(error, home));
             let home = home.display();
             output::warn(format_args!(
-                "the unit serves that home no more, until it is installed for it again: {home}"
+                "a new unit leaves that home out, until it is installed for it again: {home}"
             ));
             false
         })

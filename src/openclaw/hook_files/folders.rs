@@ -9,7 +9,11 @@ use std::path::Path;
 
 /// Refuses folders of one kind that cannot be ours.
 pub fn refuse_strange_folders(place: &OpenClawHome, kind: Kind) -> Result<()> {
-    refuse_links(&kind.dir(place), place, kind)
+    // OpenClaw's own has a folder of OpenClaw's.
+    match super::look(place, kind) {
+        Ok(looked) if looked.by_openclaw => Ok(()),
+        _ => refuse_links(&kind.dir(place), place, kind),
+    }
 }
 
 /// OpenClaw ignores a linked hook folder without a word; and what is kept must not come to lie elsewhere.

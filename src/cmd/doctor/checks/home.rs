@@ -125,10 +125,13 @@ pub(super) fn files(name: &'static str, facts: &Facts) -> Vec<Finding> {
         found.push(Finding::fail(name, ExitCode::Failure, text, next));
     }
     found.extend(config::damaged_undo_record(facts.place).map(|text| {
-        let kind = Kind::ALL.into_iter().find(|kind| facts.is_installed(*kind));
-        let again = kind.map(|kind| format!("; then: {}", facts.command(install(kind, facts))));
+        let kinds = Kind::ALL.into_iter().filter(|kind| facts.is_installed(*kind));
+        let again: Vec<String> = kinds
+            .map(|kind| facts.command(&format!("hook install --as {}", kind.name())))
+            .collect();
         // To remove it would have the next edit take what is ours for what stood there before.
-        let next = facts.command("hook uninstall") + &again.unwrap_or_default();
+        let steps = [facts.command("hook uninstall"), again.join(" && ")];
+        let next = steps[..1 + usize::from(!again.is_empty())].join("; then: ");
         Finding::warn(name, text, next)
     }));
     if found.is_empty() {

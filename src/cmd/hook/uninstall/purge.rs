@@ -185,7 +185,7 @@ pub(super) fn remove(place: &OpenClawHome, secrets: &Secrets, failed: &mut Faile
         }
     }
     for path in &secrets.token_files {
-        if !path.starts_with(&dir) && fs::remove(path)? {
+        if fs::remove(path)? {
             write_line(out, format_args!("Removed {}", path.display()))?;
         }
     }
