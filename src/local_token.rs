@@ -98,6 +98,14 @@ impl LocalApi {
         }))
     }
 
+    /// The same, whatever the environment says: the one that the checkout or the home keeps.
+    ///
+    /// # Errors
+    /// As of [`Self::secret`].
+    pub fn kept_secret(&self) -> Result<Option<SigningSecret>> {
+        self.secret(&Env::default())
+    }
+
     /// As [`Self::secret`], but for the embedded database one is made where it is missing; nothing is stored yet.
     ///
     /// # Errors
@@ -130,7 +138,7 @@ impl LocalApi {
 
     /// Whether a watcher without `JWT_SECRET` in its environment finds this secret: in the checkout, or in our own file.
     pub fn keeps(&self, secret: &SigningSecret) -> bool {
-        let kept = self.secret(&Env::default()).ok().flatten();
+        let kept = self.kept_secret().ok().flatten();
         secret.is_new || kept.is_some_and(|kept| kept.value.expose_secret() == secret.value.expose_secret())
     }
 

@@ -247,7 +247,7 @@ pub fn installers_login_command(owner: &Owner, place: &OpenClawHome, flags: &str
 /// What makes or takes a new token of an owner, and changes nothing else: where the secret is kept that signs it, a
 /// refresh, else the login.
 pub fn renew_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> String {
-    match is_signed_here(owner, place) && own_file(owner, place).is_empty() {
+    match can_sign_here(owner, place) && own_file(owner, place).is_empty() {
         true => format!(
             "sigilum-authz-notify auth refresh --namespace {}{flags}",
             owner.namespace.value
@@ -257,9 +257,9 @@ pub fn renew_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> String
 }
 
 /// Whether an owner is logged in to a local API whose secret is kept here, so that a refresh signs a token.
-pub fn is_signed_here(owner: &Owner, place: &OpenClawHome) -> bool {
+pub fn can_sign_here(owner: &Owner, place: &OpenClawHome) -> bool {
     let is_local = |record: &Record| [record.mode, owner.mode.value] == [Mode::OssLocal; 2];
-    let is_kept = || LocalApi::find(owner, place).is_ok_and(|api| matches!(api.secret(&Env::default()), Ok(Some(_))));
+    let is_kept = || LocalApi::find(owner, place).is_ok_and(|api| matches!(api.kept_secret(), Ok(Some(_))));
     owner.record.as_ref().is_some_and(is_local) && is_kept()
 }
 

@@ -10,7 +10,8 @@ pub fn may_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// The answer to a question, without the white space around it, asked for until it is text; `None` at the end of the input, which is no answer.
+/// The answer to a question, without the white space around it, asked for until it is text; `None` at the end of the
+/// input, which is no answer.
 pub fn ask(question: &str) -> Result<Option<String>> {
     let what = || "could not ask on the terminal".to_owned();
     let mut err = std::io::stderr();

@@ -239,7 +239,7 @@ impl ActionContext<'_> {
             _ => Ok(Some(secret)),
         };
         let others = || api.secret(self.env);
-        let trouble = match api.secret(&Env::default()) {
+        let trouble = match api.kept_secret() {
             Ok(None) => return others()?.map_or(Ok(None), unless_refused),
             Ok(Some(kept)) => match unless_refused(kept) {
                 Err(error) => error,

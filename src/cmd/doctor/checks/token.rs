@@ -84,7 +84,7 @@ pub(super) fn renew(token: &TokenStatus, facts: &Facts) -> String {
     match token.owner.mode.value {
         Mode::OssLocal if token.signs_in_vain() => name_the_checkout(&token.owner, facts),
         // Nothing here signs another one: it was handed over, or its secret is elsewhere.
-        Mode::OssLocal if !context::is_signed_here(&token.owner, facts.place) => name_the_checkout(&token.owner, facts),
+        Mode::OssLocal if !context::can_sign_here(&token.owner, facts.place) => name_the_checkout(&token.owner, facts),
         _ => log_in(token, facts),
     }
 }
