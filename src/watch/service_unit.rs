@@ -160,7 +160,11 @@ pub fn command(unit: &str) -> String {
     let given: Vec<&str> = PASSED_ON.into_iter().chain(lasting()).collect();
     let variables = variables(unit).into_iter();
     let variables = variables.filter(|(name, _)| given.contains(&name.as_str()));
-    let (mut all, words) = typed(variables, words(unit), true);
+    line(typed(variables, words(unit), true))
+}
+
+/// Variables and words in one line.
+pub fn line((mut all, words): (Vec<String>, Vec<String>)) -> String {
     all.push(shell_words::join(words));
     all.join(" ")
 }

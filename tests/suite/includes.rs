@@ -611,6 +611,16 @@ fn a_watcher_that_no_edit_helps_says_what_does() {
     assert!(!once.stderr.contains("next: "), "{once:#?}");
 }
 
+/// The program for another user, who cannot write this file, nor its folder.
+fn for_others(env: &TestEnv, file: &Path) -> PathBuf {
+    let binary = env.home().join("binary");
+    crate::env::copy_binary(&binary);
+    for (path, bits) in [(env.home(), 0o755), (file.parent().unwrap(), 0o555), (file, 0o444)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(bits)).unwrap();
+    }
+    binary
+}
+
 /// H6: a config that leads into a store which this user cannot write.
 #[test]
 fn a_link_into_a_read_only_store() {
@@ -619,12 +629,8 @@ fn a_link_into_a_read_only_store() {
     }
     const ME: u32 = 4242;
     let env = TestEnv::new();
-    let binary = env.home().join("binary");
-    crate::env::copy_binary(&binary);
     let store = env.write("store/abc-openclaw.json", r#"{"gateway": {"mode": "local"}}"#);
-    for (path, bits) in [(env.home(), 0o755), (store.parent().unwrap(), 0o555), (&store, 0o444)] {
-        fs::set_permissions(path, fs::Permissions::from_mode(bits)).unwrap();
-    }
+    let binary = for_others(&env, &store);
     fs::create_dir(env.openclaw()).unwrap();
     symlink(&store, env.config()).unwrap();
     chown(env.openclaw(), Some(ME), Some(ME)).unwrap();
@@ -689,14 +695,10 @@ fn an_included_file_that_cannot_be_written_is_named() {
     }
     const ME: u32 = 4242;
     let env = TestEnv::new();
-    let binary = env.home().join("binary");
-    crate::env::copy_binary(&binary);
     let config =
         env.write_config(r#"{"gateway": {"mode": "local"}, "hooks": {"$include": "./openclaw.json.d/hooks.json5"}}"#);
     let hooks = env.write(".openclaw/openclaw.json.d/hooks.json5", "{}");
-    for (path, bits) in [(env.home(), 0o755), (hooks.parent().unwrap(), 0o555), (&hooks, 0o444)] {
-        fs::set_permissions(path, fs::Permissions::from_mode(bits)).unwrap();
-    }
+    let binary = for_others(&env, &hooks);
     for path in [env.openclaw(), config] {
         chown(path, Some(ME), Some(ME)).unwrap();
     }

@@ -61,16 +61,7 @@ fn fail(mut error: Error, findings: &[Finding], json: bool, out: &mut dyn Write)
         ExitCode::Ok => error.code,
         worst => worst,
     };
-    match json {
-        true => write_json(
-            out,
-            &Status {
-                shown: json!({}),
-                findings,
-            },
-        )?,
-        false => write_lines(out, &warnings(findings))?,
-    }
+    write(json!({}), Vec::new(), findings, json, out)?;
     // The error tells of that itself.
     tell_faults(findings.iter().filter(|finding| finding.text != error.text()));
     Err(error)
@@ -79,19 +70,28 @@ fn fail(mut error: Error, findings: &[Finding], json: bool, out: &mut dyn Write)
 /// Writes what is shown, as an object of JSON or in lines, with the findings.
 fn show(
     shown: impl Serialize,
-    mut lines: Vec<String>,
+    lines: Vec<String>,
     findings: &[Finding],
     json: bool,
     out: &mut dyn Write,
 ) -> Result<ExitCode> {
-    if json {
-        write_json(out, &Status { shown, findings })?;
-    } else {
-        lines.extend(warnings(findings));
-        write_lines(out, &lines)?;
-    }
+    write(shown, lines, findings, json, out)?;
     tell_faults(findings);
     Ok(finding::exit_code(findings))
+}
+
+fn write(
+    shown: impl Serialize,
+    mut lines: Vec<String>,
+    findings: &[Finding],
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<()> {
+    if json {
+        return write_json(out, &Status { shown, findings });
+    }
+    lines.extend(warnings(findings));
+    write_lines(out, &lines)
 }
 
 fn warnings(findings: &[Finding]) -> Vec<String> {

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// The variable that names a socket, in a person's environment.
 pub const VARIABLE: &str = "SIGILUM_BROKER";
 /// How long a broker may take to say who it is: to the OpenClaw gateway, and to a person, whom others may crowd out.
-pub const HELLO: Duration = Duration::from_secs(2);
+const HELLO: Duration = Duration::from_secs(2);
 const HELLO_TO_A_PERSON: Duration = Duration::from_secs(10);
 /// How long it may take to answer a person: it asks the API, for 30 s at the most.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -167,6 +167,11 @@ impl Remote {
     /// See [`client::connect`].
     pub fn reach(&self, deadline: Instant) -> Result<Connection, Trouble> {
         self.until(deadline.min(Instant::now() + HELLO))
+    }
+
+    /// What the broker says of itself, where it does so at once.
+    pub fn greeting(&self) -> Option<Connection> {
+        self.until(Instant::now() + HELLO).ok()
     }
 
     fn until(&self, deadline: Instant) -> Result<Connection, Trouble> {

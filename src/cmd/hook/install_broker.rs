@@ -3,7 +3,7 @@
 use crate::broker::client::Connection;
 use crate::broker::protocol::Asking;
 use crate::cli::HookInstallArgs;
-use crate::cmd::broker::remote::{HELLO, Remote};
+use crate::cmd::broker::remote::Remote;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
@@ -12,7 +12,6 @@ use crate::hook_record::{self, BrokerRecord};
 use crate::origin::Origin;
 use crate::token::record;
 use std::path::Path;
-use std::time::Instant;
 
 /// The broker of a home, as an install leaves it.
 pub struct Broker {
@@ -77,7 +76,7 @@ fn recorded(args: &HookInstallArgs, place: &OpenClawHome) -> Result<Option<Broke
     let known = chosen.broker.as_ref().and_then(|broker| broker.namespace.as_ref());
     let is_told = args.namespace.is_none() && known.or(chosen.namespace.as_ref()).is_some();
     let found = remote.filter(|_| !is_told);
-    let found = found.and_then(|remote| remote.reach(Instant::now() + HELLO).ok());
+    let found = found.and_then(|remote| remote.greeting());
     found.as_ref().map_or(Ok(()), |found| refuse_unknown(args, found))?;
     let told = || found.and_then(|found| found.hello.namespace);
     Ok(chosen.broker.clone().map(|broker| Broker {

@@ -72,7 +72,7 @@ fn how_to_watch(args: &WatchArgs, unwatched: &OpenClawHome, places: &[OpenClawHo
         matches!(is_of_broker(place), Ok(false)) && (!is_watched(place) || is_units())
     };
     let free: Vec<&OpenClawHome> = places.iter().filter(is_free).collect();
-    let flag = |place: &&OpenClawHome| format!(" --openclaw-home {}", fs::quoted(&place.home));
+    let flag = |place: &&OpenClawHome| unit::home_flag(&place.home);
     let flags = match (args.all, args.openclaw_home.len()) {
         (true, _) if free.len() == places.len() => " --all".to_owned(),
         (false, 0 | 1) => String::new(),

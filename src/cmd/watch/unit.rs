@@ -2,7 +2,7 @@
 
 mod steps;
 
-pub use steps::{how_to_install, how_to_start, in_foreground};
+pub use steps::{home_flag, how_to_install, how_to_start, in_foreground};
 
 use super::manager::{self, KIND, Manager, SYSTEMD_UNIT};
 use super::{is_of_broker, of_this};
@@ -24,7 +24,7 @@ use crate::watch::status::Renewal;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use steps::{how_to_remove, in_the_foreground, start, stop};
+use steps::{how_to_remove, start, stop};
 
 const LAUNCHD_AGENT: &str = "sigilum-authz-notify.plist";
 /// A unit is a few kilobytes.
@@ -78,7 +78,7 @@ pub fn install(mut unit: Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCod
                 out,
                 format_args!(
                     "  where that cannot be asked, as in a container: {}",
-                    in_the_foreground(unit, &kept)
+                    service_unit::line(unit.typed(&kept))
                 ),
             )?;
         }
@@ -88,7 +88,7 @@ pub fn install(mut unit: Unit, env: &Env, out: &mut dyn Write) -> Result<ExitCod
                 None => "there is no service manager here that would start it",
             };
             write_line(out, format_args!("  {why}"))?;
-            write_line(out, format_args!("  next: {}", in_the_foreground(unit, &kept)))?;
+            write_line(out, format_args!("  next: {}", service_unit::line(unit.typed(&kept))))?;
         }
     }
     if KIND == UnitKind::Systemd && !lingers() {

@@ -402,7 +402,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::watch::unit",
-        "{}\", in_the_foreground(",
+        "{}\", service_unit::line(",
         Test("what_is_said_beside_a_unit_is_carried_out"),
     ),
     Site(

@@ -157,11 +157,12 @@ pub(super) fn remove(place: &OpenClawHome, secrets: &Secrets, failed: &mut Faile
     // Records first: without one a watcher makes no new token. Then the tokens.
     names.sort_by_key(|name| (!name.starts_with("owner-"), !name.ends_with(".json"), name.clone()));
     let approvals_unknown = timed::read(place).is_err();
+    // A service for other homes runs the copy that is still there.
+    let copy_stays = place.program_copy().exists();
     let is_kept = |name: &str| match name {
         "lock" | "made-home" => true,
-        // A service for other homes runs the copy that is still there.
-        "installed.json" => !failed.0.is_empty() || place.program_copy().exists(),
-        "bin" => place.program_copy().exists(),
+        "installed.json" => copy_stays || !failed.0.is_empty(),
+        "bin" => copy_stays,
         _ => false,
     };
     names.retain(|name| !is_kept(name));

@@ -6,7 +6,7 @@ use crate::cli::UnitKind;
 use crate::env::Env;
 use crate::fs;
 use crate::home::OpenClawHome;
-use crate::watch::service_unit::{self, HIDDEN, Unit};
+use crate::watch::service_unit::{self, HIDDEN};
 use std::path::{Path, PathBuf};
 
 /// What runs it where there is no service manager that this program knows.
@@ -18,24 +18,26 @@ fn until_stopped(command: &str) -> String {
     format!("{command}; it runs until it is stopped, so have whatever starts programs here start it")
 }
 
+/// The flag that names a home, with a blank before it.
+pub fn home_flag(home: &Path) -> String {
+    format!(" --openclaw-home {}", fs::quoted(home))
+}
+
 /// What has a service watch a home, with these flags besides: one that is there goes on with the homes that it serves.
 pub fn how_to_install(place: &OpenClawHome, env: &Env, more: &str) -> String {
     let text = path(env).ok().and_then(|path| fs::read_capped(&path, SIZE_CAP).ok()?);
     let served = text.and_then(|text| homes_of(&String::from_utf8_lossy(&text), env).ok());
     let (homes, is_all) = served.unwrap_or_default();
     let is_this = |home: &PathBuf| manager::is_same(home, &place.home);
-    let flag = |home: &PathBuf| format!(" --openclaw-home {}", fs::quoted(home));
     let others = || homes.iter().filter(|home| !is_this(home));
-    let watched: String = others()
-        .filter(|home| matches!(is_watchable(home), Ok(true)))
-        .map(flag)
-        .collect();
+    let can_be = |home: &&PathBuf| matches!(is_watchable(home), Ok(true));
+    let watched: String = others().filter(can_be).map(|home| home_flag(home)).collect();
     let flags = match is_all {
         // No service serves both all of a person's and one elsewhere.
-        true if !homes.iter().any(is_this) => return in_foreground(&(flag(&place.home) + more)),
-        true if others().all(|home| matches!(is_watchable(home), Ok(true))) => " --all".to_owned(),
+        true if !homes.iter().any(is_this) => return in_foreground(&(home_flag(&place.home) + more)),
+        true if others().all(|home| can_be(&home)) => " --all".to_owned(),
         _ if watched.is_empty() && !is_all => watched,
-        _ => watched + &flag(&place.home),
+        _ => watched + &home_flag(&place.home),
     };
     format!("sigilum-authz-notify watch --install-unit{flags}{more}")
 }
@@ -44,7 +46,7 @@ pub fn how_to_install(place: &OpenClawHome, env: &Env, more: &str) -> String {
 pub(super) fn how_to_remove(homes: &[PathBuf], is_all: bool) -> String {
     let flags = match homes.first() {
         _ if is_all => " --all".to_owned(),
-        Some(first) => format!(" --openclaw-home {}", fs::quoted(first)),
+        Some(first) => home_flag(first),
         None => String::new(),
     };
     format!("sigilum-authz-notify watch --remove-unit{flags}")
@@ -100,11 +102,4 @@ pub(super) fn stop() -> String {
         UnitKind::Systemd => format!("systemctl --user stop {SYSTEMD_UNIT}; systemctl --user daemon-reload"),
         UnitKind::Launchd => format!("launchctl bootout gui/$(id -u)/{LABEL}"),
     }
-}
-
-/// The unit's own command, as it is typed where its other variables are set.
-pub(super) fn in_the_foreground(unit: &Unit, kept: &[&str]) -> String {
-    let (mut all, words) = unit.typed(kept);
-    all.push(shell_words::join(words));
-    all.join(" ")
 }
