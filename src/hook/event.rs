@@ -188,9 +188,14 @@ pub fn is_one_of(ids: &[String], sender: &str, channel: Option<&str>) -> bool {
     known.into_iter().any(|id| match id.split_once(':') {
         Some((of, rest)) if channel == Some(of) => is_sender(rest) || id == sender,
         // An id of another channel, whatever somebody calls themselves on this one.
-        Some((of, _)) if CHANNELS.contains(&of) => false,
+        Some((of, _)) if is_channel(of) => false,
         _ => is_sender(id),
     })
+}
+
+/// Whether OpenClaw has a channel of this name.
+pub fn is_channel(name: &str) -> bool {
+    CHANNELS.contains(&name)
 }
 
 /// OpenClaw's channels, up to 2026.9.6: what an id that names one begins with.

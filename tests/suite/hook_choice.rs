@@ -716,23 +716,34 @@ fn hook_install_records_who_decides_in_the_chat() {
         assert_eq!(record(&env), before);
     }
     // As where a variable is not set, or for everybody: only an empty list is meant to be one.
-    for list in [",", " , ", " ", "*", "telegram:1,*"] {
+    for list in [
+        ",",
+        " , ",
+        " ",
+        "*",
+        "telegram:1,*",
+        "telegram:",
+        "telegram:,irc:",
+        "telegram:1,irc:",
+        "${OWNER}",
+        "telegram:$ID",
+        "telegram:null",
+        "undefined",
+        "''",
+        "telegram:'1'",
+        "telegram:@john",
+        "telegram:john",
+        "telegram:-1",
+    ] {
         for flag in ["--deciders", "--senders"] {
             let output = install(&[flag, list]).expect(2);
             let says = format!("invalid {flag} {list:?}: ");
             assert!(output.stderr.contains(&says), "{}", output.stderr);
         }
     }
-    for id in ["123456789", "telegram:", ":1", "telegram:1,@alice:example.org"] {
+    for id in ["123456789", ":1", "telegram:1,@alice:example.org"] {
         let output = install(&["--deciders", id]).expect(2);
         assert!(output.stderr.contains("it names no channel"), "{}", output.stderr);
-    }
-    // What the plugin compares is the number.
-    for id in ["telegram:@john", "telegram:john", "telegram:-1"] {
-        let output = install(&["--deciders", id]).expect(2);
-        let says = "on Telegram the sender is known by a number, not by a name\n  next: give the number as --deciders \
-                    telegram:<number>\n";
-        assert!(output.stderr.ends_with(says), "{}", output.stderr);
     }
     let of_agent = install(&["--deciders", "telegram:666"])
         .env("OPENCLAW_SHELL", "exec")
@@ -798,6 +809,37 @@ fn hook_install_records_the_environment_by_name_and_no_secret() {
         (&json!(["irc:alice"]), &json!(2500))
     );
     assert!(!now.to_string().contains("the "), "{now}");
+
+    // What cannot be used is refused, and nothing is recorded; nor is it told as recorded.
+    for (name, text) in [
+        ("SIGILUM_HOOK_TIMEOUT_MS", "0"),
+        ("SIGILUM_HOOK_TIMEOUT_MS", "1"),
+        ("SIGILUM_HOOK_TIMEOUT_MS", "4s"),
+        ("SIGILUM_HOOK_TIMEOUT_MS", "-5"),
+        ("SIGILUM_NOTIFY_GROUPS", "brieff"),
+        ("SIGILUM_NOTIFY_SENDERS", "telegram:"),
+        ("SIGILUM_NOTIFY_SENDERS", "${OWNER}"),
+        ("HTTPS_PROXY", "undefined"),
+        ("OPENCLAW_INCLUDE_ROOTS", "${ROOTS}"),
+    ] {
+        let refused = with(&["--from-env"]).env(name, text).expect(2);
+        let says = format!("error: invalid {name} {text:?}: ");
+        assert!(refused.stderr.starts_with(&says), "{}", refused.stderr);
+        assert_eq!(record(&env), now);
+    }
+    // As a person types it.
+    let typed = [
+        ("SIGILUM_HOOK_TIMEOUT_MS", " 2500 "),
+        ("SIGILUM_NOTIFY_GROUPS", " Brief "),
+    ];
+    let run = typed
+        .iter()
+        .fold(with(&["--from-env"]), |run, (name, value)| run.env(name, value));
+    run.expect(0);
+    assert_eq!(
+        (&record(&env)["timeout_ms"], &record(&env)["groups"]),
+        (&json!(2500), &json!("brief"))
+    );
 
     // What is set no longer goes, but no list of senders is lifted by the way.
     let last = env.run(["hook", "install", "--from-env"]).env("HTTPS_PROXY", "");

@@ -297,6 +297,8 @@ fn what_a_paste_or_a_file_leaves_around_a_secret_is_left_out_and_told() {
         (r#"{"token":"abc"}"#, "is a JSON object"),
         ("None", "is a word that scripts leave"),
         ("Bearer None", "is a word that scripts leave"),
+        ("Bearer \"abc\"", "stands in quotes, and the upstream would get it so"),
+        ("Bearer 'abc'", "stands in quotes, and the upstream would get it so"),
         ("abcdef", ""),
         ("$ecret", ""),
         ("{abc", ""),
@@ -406,6 +408,10 @@ fn a_prefix_stands_once_before_a_secret_whatever_command_sets_it() {
             "{slug} {args:?}"
         );
         assert_eq!(output.stderr.contains("left out"), given != sent, "{}", output.stderr);
+        let has_no_blank = output
+            .stderr
+            .contains("would get \"Bearer…\", with no blank behind the prefix");
+        assert_eq!(has_no_blank, args == ["--auth-prefix", "Bearer"], "{}", output.stderr);
     }
     // What is left is looked at once more.
     for (args, given) in [

@@ -8,12 +8,13 @@ use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::{self, OpenClawHome};
 use crate::hook::command::{VOUCHED, channel_of, is_on_a_channel, is_vouched};
-use crate::hook::event::sender_ids;
+use crate::hook::event::{is_channel, sender_ids};
 use crate::hook::notice::is_plain_url;
 use crate::hook_record::{Groups, HookRecord};
 use crate::openclaw::channel;
 use crate::origin::Origin;
 use crate::sigilum::http::{self, HttpError, PROXY_VARIABLES};
+use crate::text::pasted::is_placeholder;
 use clap::ValueEnum;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -30,6 +31,9 @@ const RECORDED: [&str; 9] = [
     "OPENCLAW_CONFIG_READONLY",
     "OPENCLAW_INCLUDE_ROOTS",
 ];
+
+/// In less no API is asked, and each notice would be that there was no time.
+const SHORTEST_LIMIT_MS: u64 = 100;
 
 /// What nobody records, as it is a secret.
 const SECRETS: [&str; 4] = [
@@ -49,7 +53,7 @@ pub fn choose(record: &mut HookRecord, args: &HookInstallArgs, place: &OpenClawH
         notes.extend(from_env(record, env)?);
     }
     if let Some(senders) = &args.senders {
-        let senders = listed("--senders", senders)?;
+        let senders = listed(&Origin::Flag("--senders"), senders)?;
         record.senders = (!senders.is_empty()).then_some(senders);
     }
     if let Some(text) = &args.deciders {
@@ -99,6 +103,7 @@ fn notify(record: &mut HookRecord, target: &str, place: &OpenClawHome, env: &Env
     refuse_an_agents_shell("whom to tell", env)?;
     record.notify = match target {
         "" => None,
+        text if nobodys(text).is_some() => return Err(invalid_target(text)),
         text => Some(text.parse().map_err(|_| invalid_target(text))?),
     };
     let channel = record.notify.as_ref().map(|target| &target.channel);
@@ -148,21 +153,42 @@ fn invalid_target(text: &str) -> Error {
 
 /// The ids of a list. Only an empty text is meant to name nobody: of commas alone the ids are missing, as where variables
 /// are not set.
-fn listed(flag: &str, text: &str) -> Result<Vec<String>> {
+fn listed(origin: &Origin, text: &str) -> Result<Vec<String>> {
     let ids = sender_ids(text);
-    let why = match text {
-        _ if ids.iter().any(|id| id == "*") => "`*` is nobody's id",
-        "" => return Ok(ids),
-        _ if ids.is_empty() => "there is no id in it",
-        _ => return Ok(ids),
+    let why = match ids.iter().find_map(|id| nobodys(id)) {
+        Some(why) => why,
+        None if ids.is_empty() && !text.is_empty() => "there is no id in it",
+        None => return Ok(ids),
     };
-    let what = format!("invalid {flag} {text:?}: {why}");
-    let for_none = match flag {
-        "--senders" => "for whoever writes in a direct chat",
-        _ => "for nobody",
+    const EXAMPLE: &str = "telegram:123456789";
+    let next = match origin {
+        Origin::Flag("--senders") => {
+            format!("give ids as --senders {EXAMPLE}; for whoever writes in a direct chat: --senders ''")
+        }
+        Origin::Flag(flag) => format!("give ids as {flag} {EXAMPLE}; for nobody: {flag} ''"),
+        _ => origin.mend("--senders", EXAMPLE, ""),
     };
-    let next = format!("give ids as {flag} telegram:123456789; {for_none}: {flag} ''");
-    Err(Error::new(ExitCode::Usage, what).next(next))
+    Err(Error::new(ExitCode::Usage, format!("invalid {origin} {text:?}: {why}")).next(next))
+}
+
+/// Why no sender has this id; `None` where one may.
+fn nobodys(id: &str) -> Option<&'static str> {
+    let of_channel = id.split_once(':').filter(|(channel, _)| is_channel(channel));
+    let own = of_channel.map_or(id, |(_, own)| own);
+    if id == "*" {
+        Some("`*` is nobody's id")
+    } else if id.ends_with(':') {
+        Some("the id is missing after its channel")
+    } else if is_placeholder(own) || is_placeholder(id) {
+        Some("it only stands for an id, as a shell or a script leaves it")
+    } else if id.contains(['"', '\'']) {
+        Some("there are quotes in it")
+    } else if id != own && channel_of(id) == "telegram" && !own.bytes().all(|byte| byte.is_ascii_digit()) {
+        // The name of a Telegram account can be given up and taken by another one; OpenClaw gives the number.
+        Some("on Telegram the sender is known by a number, not by a name")
+    } else {
+        None
+    }
 }
 
 /// Who may decide, each with the channel: an id alone could be somebody else's on another one.
@@ -171,24 +197,10 @@ fn listed(flag: &str, text: &str) -> Result<Vec<String>> {
 /// [`ExitCode::Usage`] for an id without its channel, and inside OpenClaw.
 pub fn parse_deciders(text: &str, env: &Env) -> Result<Vec<String>> {
     refuse_an_agents_shell("who decides", env)?;
-    let deciders = listed("--deciders", text)?;
-    let refused = |id: &str, why: &str, step: &str| {
-        let what = format!("could not use the decider {id:?}: {why}");
-        Err(Error::new(ExitCode::Usage, what).next(step))
-    };
-    for id in &deciders {
-        if !is_on_a_channel(id) {
-            return refused(id, "it names no channel", "give it as --deciders <channel>:<sender id>");
-        }
-        // The name of a Telegram account can be given up and taken by another one; OpenClaw gives the number.
-        if let Some(id) = id
-            .strip_prefix("telegram:")
-            .filter(|id| !id.bytes().all(|byte| byte.is_ascii_digit()))
-        {
-            let why = "on Telegram the sender is known by a number, not by a name";
-            let step = "give the number as --deciders telegram:<number>";
-            return refused(&format!("telegram:{id}"), why, step);
-        }
+    let deciders = listed(&Origin::Flag("--deciders"), text)?;
+    if let Some(id) = deciders.iter().find(|id| !is_on_a_channel(id)) {
+        let what = format!("could not use the decider {id:?}: it names no channel");
+        return Err(Error::new(ExitCode::Usage, what).next("give it as --deciders <channel>:<sender id>"));
     }
     Ok(deciders)
 }
@@ -284,6 +296,10 @@ fn ca_file(file: &Path) -> Result<String> {
     Err(Error::new(ExitCode::Usage, what).next("give a file of PEM certificates with --ca-file"))
 }
 
+fn unusable(name: &str, text: &str, why: &str) -> Error {
+    Error::new(ExitCode::Usage, format!("invalid {name} {text:?}: {why}"))
+}
+
 /// Records what is set at this moment; what is not set is taken back.
 fn from_env(record: &mut HookRecord, env: &Env) -> Result<Vec<String>> {
     if env.var("OPENCLAW_SHELL").is_some() {
@@ -300,19 +316,38 @@ fn from_env(record: &mut HookRecord, env: &Env) -> Result<Vec<String>> {
         value
     };
     for name in http::way_variables().chain(RECORDED) {
-        put(record, name, take(name).unwrap_or_default());
+        let value = take(name).unwrap_or_default();
+        if is_placeholder(value) {
+            let why = "it only stands for a value, as a shell or a script leaves it";
+            return Err(unusable(name, value, why).next(format!("unset {name}")));
+        }
+        put(record, name, value);
     }
     // What has a field of its own stays where it is not set: a list of senders is not lifted by the way.
-    let senders = take("SIGILUM_NOTIFY_SENDERS").map(sender_ids);
-    record.senders = senders.or(record.senders.take());
-    let groups = take("SIGILUM_NOTIFY_GROUPS").and_then(|text| Groups::from_str(text, true).ok());
-    record.groups = groups.or(record.groups);
+    const SENDERS: &str = "SIGILUM_NOTIFY_SENDERS";
+    if let Some(text) = take(SENDERS) {
+        record.senders = Some(listed(&Origin::Env(SENDERS), text)?);
+    }
+    const GROUPS: &str = "SIGILUM_NOTIFY_GROUPS";
+    if let Some(text) = take(GROUPS) {
+        let groups = Groups::from_str(text.trim(), true);
+        let refused =
+            |_| unusable(GROUPS, text, "it is none of off, brief and full").next(format!("export {GROUPS}=brief"));
+        record.groups = Some(groups.map_err(refused)?);
+    }
     const DASHBOARD: &str = "SIGILUM_DASHBOARD_URL";
     if let Some(url) = take(DASHBOARD) {
         record.dashboard = dashboard(url, &Origin::Env(DASHBOARD), env)?;
     }
-    let timeout_ms = take("SIGILUM_HOOK_TIMEOUT_MS").and_then(|text| text.parse().ok());
-    record.timeout_ms = timeout_ms.or(record.timeout_ms);
+    const LIMIT: &str = "SIGILUM_HOOK_TIMEOUT_MS";
+    if let Some(text) = take(LIMIT) {
+        let limit = text.trim().parse().ok().filter(|ms| *ms >= SHORTEST_LIMIT_MS);
+        let refused = || {
+            let why = format!("it is no number of milliseconds, {SHORTEST_LIMIT_MS} or more");
+            unusable(LIMIT, text, &why).next(format!("export {LIMIT}=4000"))
+        };
+        record.timeout_ms = Some(limit.ok_or_else(refused)?);
+    }
     let secrets: Vec<&str> = SECRETS.into_iter().filter(|name| env.var(name).is_some()).collect();
     let list = |names: &[&str]| match names {
         [] => "nothing".to_owned(),

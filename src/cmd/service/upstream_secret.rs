@@ -245,12 +245,18 @@ const SCHEMES: [&str; 10] = [
 ];
 
 /// What is odd about a secret that the Sigilum gateway puts `prefix` before: it is not alone or not whole, a header's word
-/// before it, a blank in a bearer token, which can have none (RFC 6750 §2.1).
+/// before it, no blank between, a blank in a bearer token, which can have none (RFC 6750 §2.1).
 pub(super) fn doubt(secret: &SecretString, prefix: &str) -> Option<String> {
     let (word, text) = (prefix.trim(), secret.expose_secret());
     if let Some(odd) = odd(text) {
         return Some(format!(
             "the upstream secret {odd}, and the upstream would get it so: is it meant?"
+        ));
+    }
+    if SCHEMES.contains(&prefix) {
+        return Some(format!(
+            "the upstream would get \"{prefix}…\", with no blank behind the prefix; if that is not meant: --auth-prefix \
+             '{prefix} '"
         ));
     }
     let (first, _) = text.split_once(' ').filter(|_| !word.is_empty())?;
@@ -273,6 +279,9 @@ fn odd(text: &str) -> Option<&'static str> {
     let is_open = |(open, close): (char, char)| text.strip_prefix(open).is_some_and(|rest| !rest.contains(close));
     if QUOTES.into_iter().any(is_open) {
         return Some("begins with a quote that nothing closes");
+    }
+    if without_quotes(text).is_some() {
+        return Some("stands in quotes");
     }
     if serde_json::from_str::<serde_json::Map<_, _>>(text).is_ok() {
         return Some("is a JSON object");

@@ -289,6 +289,27 @@ pub const CASES: &[Case] = &[
         ..CASE
     },
     Case {
+        name: "a limit to record that is none",
+        first: &["hook", "install", "--from-env"],
+        env: &[("SIGILUM_HOOK_TIMEOUT_MS", "4s")],
+        step: "export SIGILUM_HOOK_TIMEOUT_MS=4000",
+        ..CASE
+    },
+    Case {
+        name: "groups to record that are none",
+        first: &["hook", "install", "--from-env"],
+        env: &[("SIGILUM_NOTIFY_GROUPS", "brieff")],
+        step: "export SIGILUM_NOTIFY_GROUPS=brief",
+        ..CASE
+    },
+    Case {
+        name: "a variable to record that has no value",
+        first: &["hook", "install", "--from-env"],
+        env: &[("HTTPS_PROXY", "undefined")],
+        step: "unset HTTPS_PROXY",
+        ..CASE
+    },
+    Case {
         name: "a decider without a channel",
         first: &["hook", "install", "--deciders", "12345"],
         step: "give it as --deciders <channel>:<sender id>",

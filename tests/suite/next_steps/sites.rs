@@ -336,13 +336,28 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::hook::install_choices",
-        "next)) } pub fn parse_deciders",
+        "next)) } fn nobodys",
         Test("hook_install_records_who_decides_in_the_chat"),
     ),
     Site(
         "cmd::hook::install_choices",
-        "step)",
+        r#""give it as --deciders"#,
         Case("a decider without a channel"),
+    ),
+    Site(
+        "cmd::hook::install_choices",
+        r#"format!("export {LIMIT}"#,
+        Case("a limit to record that is none"),
+    ),
+    Site(
+        "cmd::hook::install_choices",
+        r#"format!("export {GROUPS}"#,
+        Case("groups to record that are none"),
+    ),
+    Site(
+        "cmd::hook::install_choices",
+        r#"format!("unset {name}")"#,
+        Case("a variable to record that has no value"),
     ),
     Site(
         "cmd::hook::install_choices",
