@@ -193,7 +193,7 @@ fn a_token_that_is_not_signed_or_not_valid_yet_is_named() {
     let says = "warning: the token is not valid (nbf) for another ";
     assert!(warned.contains(says), "{warned}");
     assert!(told(&env, &["auth", "status"], 0).contains("the token is not valid (nbf)"));
-    assert!(told(&env, &["doctor"], 0).contains("warn  token        alice: the token is not valid (nbf)"));
+    assert!(told(&env, &["doctor"], 1).contains("warn  token        alice: the token is not valid (nbf)"));
     let shown = told(&env, &["auth", "show"], 4);
     assert!(
         shown.contains("warning: this token is not valid for another "),

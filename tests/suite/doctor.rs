@@ -294,7 +294,7 @@ fn a_fresh_home() {
         "warn  home         there is no OpenClaw home: ",
         "warn  config       there is none yet: ",
         "next: openclaw onboard\n",
-        "warn  hook         neither the hook nor the plugin is installed, so no notice comes\n",
+        "fail  hook         neither the hook nor the plugin is installed, so no notice comes\n",
         "next: sigilum-authz-notify hook install\n",
         "fail  token        the hook has no token that it can use: the token file: none\n",
         "next: sigilum-authz-notify auth login --mode managed --namespace alice --owner-token-stdin\n",

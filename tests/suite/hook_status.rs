@@ -56,7 +56,7 @@ fn nothing_there() {
 fn a_token_that_cannot_be_used_fails_where_no_hook_is_installed() {
     let env = TestEnv::new();
     log_in(&env);
-    status(&env);
+    status_and_code(&env, 1);
     let token = env.sigilum("owner-token-alice.jwt");
     std::fs::write(&token, "no token").unwrap();
     status_and_code(&env, 4);
@@ -173,7 +173,7 @@ fn what_openclaw_says() {
             .run(["hook", "status"])
             .env("PATH", path)
             .env("JWT_SECRET", "s3cret");
-        run.expect(0).stdout
+        run.expect(1).stdout
     };
     let told = say(r#"echo 'a banner'; echo '{"name":"x","loadable":true,"disabled":false}'"#);
     assert!(told.contains("OpenClaw says: the hook is loadable"), "{told}");
@@ -222,7 +222,7 @@ fn what_openclaw_leaves_running_is_not_waited_for() {
     let status = status.under("timeout", ["20"]).output();
     let left = std::fs::read_to_string(env.home().join("left")).unwrap();
     std::process::Command::new("kill").arg(left.trim()).status().unwrap();
-    assert_eq!(status.code, 0, "{}", status.stderr);
+    assert_eq!(status.code, 1, "{}", status.stderr);
     let said = "OpenClaw says: the hook is loadable";
     assert!(status.stdout.contains(said), "{}", status.stdout);
 }
@@ -244,7 +244,7 @@ fn an_openclaw_that_fails_is_a_problem() {
         ("echo broken >&2; exit 3", &failed),
     ] {
         let path = openclaw(&env, script);
-        let told = env.run(["hook", "status"]).env("PATH", path).expect(0).stdout;
+        let told = env.run(["hook", "status"]).env("PATH", path).expect(1).stdout;
         let problem = format!("Problem:       {why}\n               next: openclaw doctor\n");
         assert!(told.contains(&problem), "{script}: {told}");
         assert!(
@@ -263,7 +263,7 @@ fn a_slow_openclaw_is_named_while_it_is_waited_for() {
         &env,
         r#"[ "$1" = --version ] || { sleep 1.3; echo '{"loadable":true}'; }"#,
     );
-    let status = env.run(["hook", "status"]).env("PATH", path).expect(0);
+    let status = env.run(["hook", "status"]).env("PATH", path).expect(1);
     let program = env.home().join("bin/openclaw");
     let told = format!("note: waiting for {}; ", program.display());
     assert_eq!(status.stderr.matches(&told).count(), 1, "{}", status.stderr);
@@ -281,8 +281,11 @@ fn the_watcher() {
                    "last_error": "database busy"}],
     });
     env.write(".openclaw/.sigilum/watch-status.json", watch.to_string());
-    assert_eq!(status(&env)["watch"]["homes"][0]["next_due_at"], "2026-01-02T03:04:05Z");
-    let output = env.run(["hook", "status"]).env("PATH", "/usr/bin:/bin").expect(0);
+    assert_eq!(
+        status_and_code(&env, 1)["watch"]["homes"][0]["next_due_at"],
+        "2026-01-02T03:04:05Z"
+    );
+    let output = env.run(["hook", "status"]).env("PATH", "/usr/bin:/bin").expect(1);
     let told = format!(
         "process {} runs, next renewal 2026-01-02T03:04:05Z, fails: database busy",
         std::process::id()
@@ -389,7 +392,7 @@ fn a_pipe_in_place_of_openclaws_state_is_not_waited_for() {
         let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
         assert!(made.success());
         let status = env.run(["hook", "status"]).env("PATH", "/usr/bin:/bin");
-        let status = status.under("timeout", ["20"]).expect(0);
+        let status = status.under("timeout", ["20"]).expect(1);
         assert!(
             status.stdout.contains("is not a regular file"),
             "{pipe}: {}",

@@ -175,14 +175,16 @@ fn listed(origin: &Origin, text: &str) -> Result<Vec<String>> {
 fn nobodys(id: &str) -> Option<&'static str> {
     let of_channel = id.split_once(':').filter(|(channel, _)| is_channel(channel));
     let own = of_channel.map_or(id, |(_, own)| own);
+    // Within an id they may stand.
+    let is_quoted = |text: &str| text.starts_with(['"', '\'']) || text.ends_with(['"', '\'']);
     if id == "*" {
         Some("`*` is nobody's id")
     } else if id.ends_with(':') {
         Some("the id is missing after its channel")
     } else if is_placeholder(own) || is_placeholder(id) {
         Some("it only stands for an id, as a shell or a script leaves it")
-    } else if id.contains(['"', '\'']) {
-        Some("there are quotes in it")
+    } else if is_quoted(id) || is_quoted(own) {
+        Some("there are quotes around it")
     } else if id != own && channel_of(id) == "telegram" && !own.bytes().all(|byte| byte.is_ascii_digit()) {
         // The name of a Telegram account can be given up and taken by another one; OpenClaw gives the number.
         Some("on Telegram the sender is known by a number, not by a name")

@@ -36,7 +36,8 @@ pub(super) fn files(name: &'static str, facts: &Facts, kind: Kind) -> Vec<Findin
         return match kind {
             Kind::Hook if !facts.is_installed(Kind::Plugin) => {
                 let text = "neither the hook nor the plugin is installed, so no notice comes";
-                vec![Finding::warn(name, text, facts.command(install(kind, facts)))]
+                let step = facts.command(install(kind, facts));
+                vec![Finding::fail(name, ExitCode::Failure, text, step)]
             }
             _ => vec![Finding::ok(name, "not installed")],
         };
