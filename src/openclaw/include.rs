@@ -10,7 +10,7 @@
 
 use super::entry::ENV_PATH;
 use serde_json::{Map, Value};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 const INCLUDE: &str = "$include";
@@ -23,6 +23,9 @@ const DEEPEST: usize = 10;
 
 /// How many includes are followed at all: files that include each other many times over have no end.
 const MOST: usize = 1000;
+
+/// More includes than are followed. OpenClaw follows them.
+const TOO_OFTEN: &str = "files include each other too often";
 
 /// The files that includes lead to, by the number of the file that they stand in and by their text. `None`: one that
 /// cannot be read, in a part of the config that is no matter to us.
@@ -151,61 +154,93 @@ impl Place {
     }
 }
 
+/// One walk through all includes.
+struct Walk {
+    /// How many more are followed.
+    left: Cell<usize>,
+    /// The first that is no matter to us and that OpenClaw refuses: the number of the file that it stands in, and why.
+    refused: RefCell<Option<(usize, String)>>,
+}
+
+impl Walk {
+    fn new() -> Self {
+        Self {
+            left: Cell::new(MOST),
+            refused: RefCell::new(None),
+        }
+    }
+
+    fn note(&self, file: usize, why: String) {
+        if why != TOO_OFTEN {
+            self.refused.borrow_mut().get_or_insert((file, why));
+        }
+    }
+}
+
 impl Sources<'_> {
     /// The whole config. An include that cannot be resolved stays as it is where it is no matter to us.
     ///
     /// # Errors
     /// Why one on the way to the entry cannot be.
     pub fn resolve(&self) -> Result<Value, String> {
-        let left = Cell::new(MOST);
-        self.value(0, &self.values[0], Some(0), 0, &left)
+        self.resolve_and_refused().map(|(value, _)| value)
     }
 
-    fn value(&self, file: usize, node: &Value, at: Depth, level: usize, left: &Cell<usize>) -> Result<Value, String> {
+    /// The same, and the first include that stays: the number of the file that it stands in, and why OpenClaw refuses it,
+    /// and with it the whole config.
+    ///
+    /// # Errors
+    /// As [`Sources::resolve`].
+    pub fn resolve_and_refused(&self) -> Result<(Value, Option<(usize, String)>), String> {
+        let walk = Walk::new();
+        let value = self.value(0, &self.values[0], Some(0), 0, &walk)?;
+        Ok((value, walk.refused.into_inner()))
+    }
+
+    fn value(&self, file: usize, node: &Value, at: Depth, level: usize, walk: &Walk) -> Result<Value, String> {
         let members = match node {
             Value::Object(members) => members,
             Value::Array(items) => {
-                let items = items.iter().map(|item| self.value(file, item, None, level, left));
+                let items = items.iter().map(|item| self.value(file, item, None, level, walk));
                 return Ok(Value::Array(items.collect::<Result<_, _>>()?));
             }
             _ => return Ok(node.clone()),
         };
         let mut own = Map::new();
         for (key, member) in members.iter().filter(|(key, _)| *key != INCLUDE) {
-            own.insert(key.clone(), self.value(file, member, below(at, key), level, left)?);
+            own.insert(key.clone(), self.value(file, member, below(at, key), level, walk)?);
         }
         let Some(include) = members.get(INCLUDE) else {
             return Ok(Value::Object(own));
         };
         let beside = !own.is_empty();
         let own = Value::Object(own);
-        match self.included(file, include, at, level, left) {
-            Ok(included) if !beside => Ok(included),
-            Ok(included) if included.is_object() => Ok(merge(&included, &own)),
-            Ok(_) if at.is_some() => Err("members stand beside an include of something that is no object".to_owned()),
-            Err(why) if at.is_some() => Err(why),
-            // In a part that is no matter to us.
-            _ => Ok(node.clone()),
+        let why = match self.included(file, include, at, level, walk) {
+            Ok(included) if !beside => return Ok(included),
+            Ok(included) if included.is_object() => return Ok(merge(&included, &own)),
+            Ok(_) => "members stand beside an include of something that is no object".to_owned(),
+            Err(why) => why,
+        };
+        if at.is_some() {
+            return Err(why);
         }
+        walk.note(file, why);
+        Ok(node.clone())
     }
 
-    fn included(
-        &self,
-        file: usize,
-        include: &Value,
-        at: Depth,
-        level: usize,
-        left: &Cell<usize>,
-    ) -> Result<Value, String> {
+    fn included(&self, file: usize, include: &Value, at: Depth, level: usize, walk: &Walk) -> Result<Value, String> {
         let names = names(include).ok_or("the include is not a file name")?;
         let mut parts = Vec::new();
         for name in names {
-            if level == DEEPEST || left.get() == 0 {
-                return Err("files include each other too deep or too often".to_owned());
+            if level == DEEPEST {
+                return Err("files include each other too deep".to_owned());
             }
-            left.set(left.get() - 1);
+            if walk.left.get() == 0 {
+                return Err(TOO_OFTEN.to_owned());
+            }
+            walk.left.set(walk.left.get() - 1);
             let link = self.link(file, name)?;
-            parts.push(self.value(link.file, &self.values[link.file], at, level + 1, left)?);
+            parts.push(self.value(link.file, &self.values[link.file], at, level + 1, walk)?);
         }
         let empty = Value::Object(Map::new());
         Ok(match &parts[..] {
@@ -261,7 +296,7 @@ impl Sources<'_> {
             };
             return self.put_at(&inner, lower, wanted, level + 1);
         }
-        let included = self.included(at.file, include, None, 0, &Cell::new(MOST))?;
+        let included = self.included(at.file, include, None, 0, &Walk::new())?;
         let lower = lower.map_or_else(|| included.clone(), |lower| merge(lower, &included));
         self.put_members(at, Some(&lower), wanted, level)
     }
@@ -280,7 +315,7 @@ impl Sources<'_> {
             let (under, wanted) = (lower.and_then(|lower| lower.get(key)), wanted.get(key));
             let own = members.get(key);
             let now = own
-                .map(|own| self.value(at.file, own, None, 0, &Cell::new(MOST)))
+                .map(|own| self.value(at.file, own, None, 0, &Walk::new()))
                 .transpose()?;
             let now = match (under, now) {
                 (Some(under), Some(now)) => Some(merge(under, &now)),

@@ -115,6 +115,78 @@ fn an_include_elsewhere_that_cannot_be_read_is_told_and_nothing_is_set_up() {
     }
 }
 
+/// What OpenClaw 2026.9.6 says of each was seen: it refuses the whole config.
+#[test]
+fn an_include_elsewhere_that_breaks_a_rule_of_openclaws_is_told_and_nothing_is_set_up() {
+    let large = format!("{{a: '{}'}}", "x".repeat(2 * 1024 * 1024));
+    let chain: Vec<String> = (1..=11).map(|next| format!("{{$include: './{next}.json'}}")).collect();
+    let table = [
+        (
+            "'./a.json'",
+            "{$include: './a.json'}",
+            "files include each other too deep: ",
+        ),
+        (
+            "'./a.json'",
+            "{b: [{$include: './a.json'}]}",
+            "files include each other too deep: ",
+        ),
+        ("'./0.json'", "{}", "files include each other too deep: "),
+        ("5", "{}", "the include is not a file name: "),
+        ("['./a.json', 5]", "{}", "the include is not a file name: "),
+        (
+            "'./a.json', b: 1",
+            "[1]",
+            "members stand beside an include of something that is no object: ",
+        ),
+        ("'./a.json'", &large, "a file of more than 2097152 bytes, "),
+    ];
+    for (include, included, why) in table {
+        let main = format!("{{messages: {{$include: {include}}}}}");
+        let env = home(&[("openclaw.json", &main), ("a.json", included), ("11.json", "{}")]);
+        for (number, text) in chain.iter().enumerate() {
+            env.write(format!(".openclaw/{number}.json"), text);
+        }
+        for command in [
+            env.login(),
+            env.run(["hook", "install"]).env("SIGILUM_NAMESPACE", "alice"),
+            env.run(["doctor"]),
+        ] {
+            let output = command.expect(3);
+            let told = output.stdout + &output.stderr;
+            assert!(
+                told.contains("OpenClaw refuses all of it: ") && told.contains(why),
+                "{main}: {told}"
+            );
+            assert!(!env.sigilum("").exists(), "{main}");
+            assert_eq!(read(&env, "openclaw.json"), main);
+        }
+        env.login().args(["--write-openclaw", "false"]).expect(0);
+        env.run(LOGOUT).expect(0);
+        env.run(["hook", "uninstall", "--purge"]).expect(0);
+        assert!(!env.sigilum("").exists());
+    }
+}
+
+/// What OpenClaw takes is refused nowhere: ten files deep, a file at two places, a list at an include's place.
+#[test]
+fn includes_elsewhere_that_openclaw_takes_are_taken() {
+    let main =
+        "{agents: {$include: []}, messages: [{$include: './1.json'}, {$include: './9.json'}, {$include: './10.json'}]}";
+    let env = home(&[("openclaw.json", main), ("10.json", "[1]")]);
+    for number in 1..10 {
+        env.write(
+            format!(".openclaw/{number}.json"),
+            format!("{{$include: './{}.json'}}", number + 1),
+        );
+    }
+    env.login().args(ON).expect(0);
+    assert!(read(&env, "openclaw.json").contains("SIGILUM_OWNER_TOKEN"));
+    env.run(["hook", "install"]).expect(0);
+    env.run(["hook", "uninstall"]).expect(0);
+    assert_eq!(read(&env, "openclaw.json"), main);
+}
+
 /// H3: where OpenClaw lays files over each other, every command works, and all that an include holds stays as it was.
 #[test]
 fn beside_an_include_every_command_works() {

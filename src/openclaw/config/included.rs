@@ -15,11 +15,14 @@ use std::path::{Component, Path, PathBuf};
 /// More files than this are no config.
 const MOST: usize = 200;
 
+/// The largest included file that OpenClaw reads, in bytes (2026.9.6). Its config itself may be larger.
+const LARGEST: usize = 2 * 1024 * 1024;
+
 /// Reads the files that a config includes, and those that they include. The config comes first in what is returned.
 ///
 /// # Errors
-/// A file on the way to the entry that OpenClaw could not read. One elsewhere leads nowhere: why is the last part of what
-/// is returned, as OpenClaw then refuses the whole config.
+/// A file on the way to the entry that OpenClaw could not read. One elsewhere leads nowhere, one that is too large is read
+/// all the same: why is the last part of what is returned, as OpenClaw then refuses the whole config.
 pub(super) fn read(home: &OpenClawHome, config: File) -> Result<(Vec<File>, Links, Option<String>)> {
     let mut files = vec![config];
     let mut names = vec![(normal(&home.config), Some(0))];
@@ -60,6 +63,12 @@ pub(super) fn read(home: &OpenClawHome, config: File) -> Result<(Vec<File>, Link
         }
         from += 1;
     }
+    let size = |file: &File| file.content.as_ref().map_or(0, |content| content.bytes.len());
+    let unread = unread.or_else(|| {
+        let large = files.iter().skip(1).find(|file| size(file) > LARGEST)?;
+        let what = format!("a file of more than {LARGEST} bytes, {}", large.target.path.display());
+        Some(refused(home, None, &what).text())
+    });
     Ok((files, links, unread))
 }
 

@@ -211,14 +211,15 @@ impl Plan {
         let mut all_certain = true;
         let own = |file: &File| -> Result<Value> {
             match &file.content {
-                Some(content) => {
+                // What stands for something else than an object is none of ours.
+                Some(content) if file.document.value().is_object() => {
                     let path = file.target.path();
                     let restored = self.undo.restore(&key(&path), &content.bytes);
                     let restored = restored.map_err(|error| lost(&path, error))?;
                     all_certain &= restored.certain;
                     Ok(restored.document.into_value())
                 }
-                None => Ok(file.document.value().clone()),
+                _ => Ok(file.document.value().clone()),
             }
         };
         let values: Result<Vec<_>> = self.seen.files.iter().map(own).collect();
@@ -278,7 +279,8 @@ impl Plan {
 
     /// The file with the bytes of before our first edit, as far as its wanted value allows.
     fn given_back(&self, file: usize, now: &File, value: Value) -> Result<Option<Change>> {
-        let Some(content) = &now.content else { return Ok(None) };
+        let content = now.content.as_ref().filter(|_| now.document.value().is_object());
+        let Some(content) = content else { return Ok(None) };
         let path = now.target.path();
         let restored = self
             .undo

@@ -17,7 +17,8 @@ pub(super) struct Seen {
     links: Links,
     /// The config's value with includes resolved, where there are any.
     resolved: Option<Value>,
-    /// Why OpenClaw refuses the config although our part of it can be read: an include elsewhere leads nowhere.
+    /// Why OpenClaw refuses the config although our part of it can be read: an include elsewhere leads nowhere, or an
+    /// included file is too large.
     pub unread: Option<String>,
     /// The size of OpenClaw's own backup, in bytes.
     pub backup: u64,
@@ -39,7 +40,14 @@ impl Seen {
             backup: std::fs::metadata(backup).map_or(0, |meta| meta.len()),
         };
         if holds_include(seen.files[0].document.value()) {
-            seen.resolved = Some(seen.resolve(|file| file.document.value().clone())?);
+            let resolved = seen.sources().resolve_and_refused();
+            let (value, refused) = resolved.map_err(|why| seen.unresolved(&why))?;
+            // A file that cannot be read says more.
+            seen.unread = seen.unread.or(refused.map(|(file, why)| {
+                let file = seen.files[file].target.path();
+                format!("{why}: {}", file.display())
+            }));
+            seen.resolved = Some(value);
         }
         Ok(seen)
     }
@@ -93,13 +101,15 @@ impl Seen {
             values: self.files.iter().map(value).collect(),
             links: &self.links,
         };
-        sources.resolve().map_err(|why| {
-            let config = self.files[0].target.path();
-            Error::new(
-                ExitCode::Config,
-                format!("could not read the config, {why}: {}", config.display()),
-            )
-            .next(CORRECT_IT)
-        })
+        sources.resolve().map_err(|why| self.unresolved(&why))
+    }
+
+    fn unresolved(&self, why: &str) -> Error {
+        let config = self.files[0].target.path();
+        Error::new(
+            ExitCode::Config,
+            format!("could not read the config, {why}: {}", config.display()),
+        )
+        .next(CORRECT_IT)
     }
 }
