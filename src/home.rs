@@ -11,6 +11,9 @@ use crate::origin::Origin;
 use crate::text::pasted::{is_no_value, is_placeholder};
 use std::path::{Path, PathBuf};
 
+/// Why nothing of the config is written into a file that we keep.
+pub const OURS: &str = "one of this program's own files, which is never edited as a config";
+
 /// Where things are: the OpenClaw home (its state folder), its config and our own folder in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenClawHome {
@@ -102,6 +105,13 @@ impl OpenClawHome {
     /// `<home>/.sigilum`: everything that is ours.
     pub fn sigilum_dir(&self) -> PathBuf {
         self.home.join(".sigilum")
+    }
+
+    /// Whether a path, links resolved, is in a folder of ours: no place for a part of the config.
+    pub fn is_ours(&self, real: &Path) -> bool {
+        let ours = [self.sigilum_dir(), self.hook_dir()];
+        let mut ours = ours.iter().filter_map(|folder| std::fs::canonicalize(folder).ok());
+        ours.any(|folder| real.starts_with(folder))
     }
 
     /// `<home>/.sigilum/owner-<namespace>.json`: the record of the last login.

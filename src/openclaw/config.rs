@@ -162,6 +162,8 @@ pub enum NotWritten {
     ReadOnly(&'static str),
     /// It comes from includes, and no edit of the files makes what is wanted.
     Included(String),
+    /// The included file that it belongs to is one that we keep.
+    Ours(String),
     /// The file cannot be replaced.
     Unwritable(String),
 }
@@ -170,7 +172,7 @@ impl fmt::Display for NotWritten {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ReadOnly(variable) => write!(f, "{variable} is set"),
-            Self::Included(why) | Self::Unwritable(why) => f.write_str(why),
+            Self::Included(why) | Self::Ours(why) | Self::Unwritable(why) => f.write_str(why),
         }
     }
 }
@@ -185,6 +187,7 @@ impl NotWritten {
         match self {
             Self::ReadOnly(_) => "apply the patch where the config is made".to_owned(),
             Self::Included(_) => "apply the patch by hand, in the file that each part belongs to".to_owned(),
+            Self::Ours(_) => "take that include out, and run the command again".to_owned(),
             Self::Unwritable(_) => format!("apply the patch where the config is made; {HOW_TO_LEAVE_IT}"),
         }
     }
@@ -192,7 +195,7 @@ impl NotWritten {
     /// The same where there is no patch, as a token is all that is wanted.
     pub fn how_to_leave_it(&self) -> &'static str {
         match self {
-            Self::Included(_) => "--token-in-config false says that no token belongs into it",
+            Self::Included(_) | Self::Ours(_) => "--token-in-config false says that no token belongs into it",
             Self::ReadOnly(_) | Self::Unwritable(_) => HOW_TO_LEAVE_IT,
         }
     }

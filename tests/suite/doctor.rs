@@ -648,6 +648,27 @@ fn config_and_entry() {
             check: "config",
             state: "fail",
             code: 3,
+            text: "could not use the config, OpenClaw refuses all of it: the include is not a file name: ",
+            next: "correct the file; what OpenClaw thinks of it: openclaw config validate",
+            after: Once(|home| home.edit_config(|config| drop(config.as_object_mut().unwrap().remove("agents")))),
+            set_up: |home| home.edit_config(|config| config["agents"] = json!({"$include": 5})),
+        },
+        Row {
+            check: "config",
+            state: "warn",
+            code: 0,
+            text: "the config includes ~/.openclaw/.sigilum/seen.json, one of this program's own files",
+            next: "take that include out; what OpenClaw thinks of it: openclaw config validate",
+            after: Once(|home| home.edit_config(|config| drop(config.as_object_mut().unwrap().remove("agents")))),
+            set_up: |home| {
+                home.env.write(".openclaw/.sigilum/seen.json", "{}");
+                home.edit_config(|config| config["agents"] = json!({"$include": "./.sigilum/seen.json"}));
+            },
+        },
+        Row {
+            check: "config",
+            state: "fail",
+            code: 3,
             text: "hooks is text",
             next: "correct the file; what OpenClaw thinks of it: openclaw config validate",
             after: Once(|home| drop(home.env.write_config(r#"{"gateway":{"mode":"local"}}"#))),

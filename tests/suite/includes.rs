@@ -187,6 +187,77 @@ fn includes_elsewhere_that_openclaw_takes_are_taken() {
     assert_eq!(read(&env, "openclaw.json"), main);
 }
 
+/// Our own records are no place for a part of the config, whatever leads there.
+#[test]
+fn what_we_keep_is_never_edited_as_a_config() {
+    const GOOD: &str = "{gateway: {mode: 'local'}}";
+    let names = [
+        "undo.json",
+        "hook.json",
+        "owner-alice.json",
+        "installed.json",
+        "approvals.json",
+    ];
+    for (key, kind) in [("hooks", "hook"), ("plugins", "plugin")] {
+        for name in names {
+            let env = home(&[("openclaw.json", GOOD)]);
+            env.login().expect(0);
+            env.run(["hook", "install"]).expect(0);
+            let file = env.sigilum(name);
+            if !file.exists() {
+                env.write(format!(".openclaw/.sigilum/{name}"), "{}");
+                fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+            }
+            let good = read(&env, "openclaw.json");
+            let main = format!("{{gateway: {{mode: 'local'}}, {key}: {{$include: './.sigilum/{name}'}}}}");
+            env.write_config(&main);
+            let output = env.run(["hook", "install", "--as", kind]).expect(0);
+            let says = format!(
+                "openclaw.json still needs a change: it includes {}, one of this",
+                file.canonicalize().unwrap().display()
+            );
+            assert!(output.stderr.contains(&says), "{name}: {}", output.stderr);
+            assert!(!patch(&output).is_empty());
+            let now = fs::read_to_string(&file).unwrap();
+            assert!(
+                !now.contains("\"entries\"") && !now.contains("\"load\""),
+                "{name}: {now}"
+            );
+            assert_eq!(read(&env, "openclaw.json"), main);
+            // A record of edits by a version that wrote there keeps nothing back.
+            let undo = fs::read_to_string(env.sigilum("undo.json")).unwrap();
+            let of_ours = undo.replace("\"openclaw.json\"", &format!("\".sigilum/{name}\""));
+            assert_ne!(undo, of_ours);
+            env.write(".openclaw/.sigilum/undo.json", of_ours);
+            env.write_config(good);
+            env.run(["hook", "uninstall"]).expect(0);
+            assert!(!env.sigilum("undo.json").exists() && !handler(&env));
+            env.run(["hook", "uninstall", "--purge"]).expect(0);
+        }
+    }
+    let env = home(&[("openclaw.json", GOOD)]);
+    env.login().expect(0);
+    env.run(["hook", "install"]).expect(0);
+    let record = fs::read_to_string(env.sigilum("hook.json")).unwrap();
+    fs::remove_file(env.config()).unwrap();
+    symlink(".sigilum/hook.json", env.config()).unwrap();
+    for args in [&["hook", "install"][..], &["hook", "uninstall"], &["doctor"]] {
+        let output = env.run(args).expect(3);
+        let told = output.stdout + &output.stderr;
+        assert!(told.contains("it leads to one of this program's own files, "), "{told}");
+        assert!(
+            told.contains("next: let it lead to another file, or name another one"),
+            "{told}"
+        );
+    }
+    env.login().args(ON).expect(3);
+    assert_eq!(fs::read_to_string(env.sigilum("hook.json")).unwrap(), record);
+    env.run(LOGOUT).expect(0);
+    fs::remove_file(env.config()).unwrap();
+    env.run(["hook", "uninstall", "--purge"]).expect(0);
+    assert!(!env.sigilum("").exists());
+}
+
 /// H3: where OpenClaw lays files over each other, every command works, and all that an include holds stays as it was.
 #[test]
 fn beside_an_include_every_command_works() {

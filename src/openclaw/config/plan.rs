@@ -6,7 +6,7 @@ use super::seen::Seen;
 use super::{Ask, EditOptions, EditOutcome, NotWritten, secret};
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
-use crate::home::OpenClawHome;
+use crate::home::{OURS, OpenClawHome};
 use crate::openclaw::document;
 use crate::openclaw::entry::{ENV_PATH, TOKEN};
 use crate::openclaw::state_db;
@@ -77,10 +77,21 @@ impl Plan {
             baseline: None,
             seen: seen.clone(),
         };
-        match plan.work_out(place, options, want)? {
+        let worked_out = plan.work_out(place, options, want)?.map_err(NotWritten::Included);
+        match worked_out.and_then(|()| plan.refuse_our_own(place)) {
             Ok(()) => plan.refuse_what_is_not_its_owners(place).map(|()| plan),
-            Err(why) => Self::make(place, options, want, Some(NotWritten::Included(why))),
+            Err(why) => Self::make(place, options, want, Some(why)),
         }
+    }
+
+    /// What we keep is no place for a part of the config, whatever includes it.
+    fn refuse_our_own(&self, place: &OpenClawHome) -> Result<(), NotWritten> {
+        let mut files = self.changes.iter().map(|change| &self.seen.files[change.file]);
+        let Some(file) = files.find(|file| place.is_ours(&file.target.path)) else {
+            return Ok(());
+        };
+        let why = format!("it includes {}, {OURS}", file.target.path.display());
+        Err(NotWritten::Ours(why))
     }
 
     /// In another user's home, each file that is to be written, and its folder, must be that user's: those that were

@@ -23,6 +23,13 @@ pub(super) fn load(place: &OpenClawHome) -> Result<(Undo, Option<String>)> {
             let home = real_home(place);
             let former = former_home(&undo, place, &home);
             undo.rename(|name| absolute(Path::new(name), &home, former.as_deref()));
+            // Older versions edited what they keep themselves, where the config included that.
+            let ours: Vec<String> = undo
+                .files()
+                .filter(|name| place.is_ours(Path::new(name)))
+                .map(str::to_owned)
+                .collect();
+            ours.iter().for_each(|name| undo.forget(name));
             (undo, None)
         }
         Err(why) => {

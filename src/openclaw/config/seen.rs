@@ -24,10 +24,26 @@ pub(super) struct Seen {
     pub backup: u64,
 }
 
+/// What we keep is no config, whatever leads there.
+fn refuse_our_own(place: &OpenClawHome, main: &File) -> Result<()> {
+    let real = &main.target.path;
+    if !place.is_ours(real) {
+        return Ok(());
+    }
+    let what = format!(
+        "could not use the config, it leads to one of this program's own files, {}: {}",
+        real.display(),
+        place.config.display()
+    );
+    Err(Error::new(ExitCode::Config, what)
+        .next("let it lead to another file, or name another one with --config <file>"))
+}
+
 impl Seen {
     pub fn read(place: &OpenClawHome) -> Result<Self> {
         let config = &place.config;
         let main = File::read(config, document::parse)?;
+        refuse_our_own(place, &main)?;
         check_our_part(config, &main.document, 0)?;
         let (files, links, unread) = included::read(place, main)?;
         let mut backup = config.clone().into_os_string();

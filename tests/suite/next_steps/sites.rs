@@ -568,6 +568,11 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "openclaw::config::seen",
+        r#""let it lead"#,
+        Test("what_we_keep_is_never_edited_as_a_config"),
+    ),
+    Site(
+        "openclaw::config::seen",
         "CORRECT_IT",
         Case("a config that includes what stands for no object"),
     ),

@@ -4,6 +4,7 @@ use crate::cmd::doctor::facts::Facts;
 use crate::cmd::doctor::finding::Finding;
 use crate::error::ExitCode;
 use crate::fs;
+use crate::home::OURS;
 use crate::openclaw::hook_files::Kind;
 use crate::openclaw::workspace;
 use serde_json::Value;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 pub(super) fn config(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let mut found = itself(name, facts);
+    found.extend(includes_ours(name, facts));
     found.extend(anothers(name, facts));
     found
 }
@@ -60,6 +62,15 @@ fn itself(name: &'static str, facts: &Facts) -> Vec<Finding> {
         read_only.unwrap_or_default()
     );
     vec![Finding::ok(name, text)]
+}
+
+/// A file of ours that the config includes: no edit goes there.
+fn includes_ours(name: &'static str, facts: &Facts) -> Option<Finding> {
+    let config = facts.config.as_ref().ok()?.as_ref()?;
+    let ours = config.files.iter().skip(1).find(|file| facts.place.is_ours(file))?;
+    let text = format!("the config includes {}, {OURS}", ours.display());
+    let next = "take that include out; what OpenClaw thinks of it: openclaw config validate";
+    Some(Finding::warn(name, text, next))
 }
 
 /// A home that is a copy of another, or was moved, leaves a config outside of it alone.
