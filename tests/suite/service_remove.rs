@@ -221,6 +221,19 @@ fn nothing_goes_where_something_answers_and_does_not_tell_of_the_connection() {
 }
 
 #[test]
+fn a_gateway_that_does_not_have_the_connection_is_named() {
+    let desk = Desk::new();
+    desk.add_linear([]).expect(0);
+    desk.gateway.forget("linear");
+    let told = desk.run(["service", "remove", "linear", "--yes"]).expect(0);
+    let says = format!(
+        "the Sigilum gateway at {} has no connection linear; one at another",
+        desk.gateway.url()
+    );
+    assert!(told.stdout.contains(&says) || told.stderr.contains(&says), "{told:?}");
+}
+
+#[test]
 fn a_service_of_a_gateway_that_is_gone_for_good_can_be_removed() {
     let desk = Desk::new();
     desk.add_linear([]).expect(0);

@@ -94,7 +94,17 @@ pub(super) fn served(site: &Site, slot: &Slot, notes: &mut Vec<String>) -> Resul
     let kind = slot.service.as_ref().and_then(|service| service.kind);
     let is_behind_gateway = kind == Some(ServiceKind::Gateway) || has_files(site, &slot.slug);
     match try_look(site, &slot.slug)? {
-        Ok(look) => Ok(look.existing.is_some().then_some(look)),
+        Ok(look) if look.existing.is_some() => Ok(Some(look)),
+        Ok(look) => {
+            if is_behind_gateway {
+                let (place, slug) = (look.gateway.place(), &slot.slug);
+                notes.push(format!(
+                    "{place} has no connection {slug}; one at another Sigilum gateway stays as it is there, name that gateway \
+                     with --gateway-admin-url"
+                ));
+            }
+            Ok(None)
+        }
         Err(_) if !is_behind_gateway => {
             notes.push("the Sigilum gateway was not reached; nothing here says that it serves this service".to_owned());
             Ok(None)
