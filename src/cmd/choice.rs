@@ -16,37 +16,45 @@ use crate::token::record;
 use clap::ValueEnum;
 
 /// The choices of a home, and where they are from.
+#[derive(Default)]
 pub struct Choice {
     /// The hook's record, or what it begins with.
     pub record: HookRecord,
-    /// What was taken over from the entry in openclaw.json, in words; empty where nothing was.
-    pub adopted: Vec<String>,
+    /// What was taken over from the entry in openclaw.json.
+    adopted: HookRecord,
+    /// The home is as version 0.1.0 left it: nobody has chosen anything since.
+    pub before_take_over: bool,
+}
+
+impl From<HookRecord> for Choice {
+    fn from(record: HookRecord) -> Self {
+        Self {
+            record,
+            ..Self::default()
+        }
+    }
 }
 
 impl Choice {
     /// The record; in a home of version 0.1.0, which has none but where somebody is logged in, what the entry says,
-    /// taken once and told: namespace (where it is logged in), where the token stands, senders and groups.
+    /// taken once and told: namespace (where it is logged in), where the token stands, senders and groups. Where a later
+    /// version's record is lost, the entry, which an agent may have written since, says nothing.
     pub fn of(place: &OpenClawHome, entry: Option<&Entry>) -> Result<Self> {
         if let Some(record) = hook_record::read(&place.hook_record_file())? {
-            return Ok(Self {
-                record,
-                adopted: Vec::new(),
-            });
+            return Ok(Self::from(record));
         }
         let Some(newest) = record::written_last(&place.sigilum_dir())? else {
-            return Ok(Self {
-                record: HookRecord::default(),
-                adopted: Vec::new(),
-            });
+            return Ok(Self::default());
         };
         let mut choice = Self {
             record: HookRecord {
                 namespace: Some(newest),
                 ..HookRecord::default()
             },
-            adopted: Vec::new(),
+            adopted: HookRecord::default(),
+            before_take_over: record::all_before_take_over(&place.sigilum_dir())?,
         };
-        if let Some(entry) = entry {
+        if let Some(entry) = entry.filter(|_| choice.before_take_over) {
             choice.adopt(place, entry);
         }
         Ok(choice)
@@ -56,35 +64,30 @@ impl Choice {
     pub fn recorded(place: &OpenClawHome) -> Result<Self> {
         let (namespace, mut record) = settings::hook_namespace(place)?;
         record.namespace = namespace.map(|namespace| namespace.value);
+        // Of a login alone.
+        let is_bare = record.namespace.is_some() && !place.hook_record_file().exists();
         Ok(Self {
             record,
-            adopted: Vec::new(),
+            before_take_over: is_bare && record::all_before_take_over(&place.sigilum_dir())?,
+            ..Self::default()
         })
     }
 
     fn adopt(&mut self, place: &OpenClawHome, entry: &Entry) {
         let logged_in = |namespace: &&str| place.record_file(namespace).exists();
-        if let Some(namespace) = entry.namespace().filter(logged_in) {
-            self.record.namespace = Some(namespace.to_owned());
-            self.adopted.push(format!("namespace {namespace}"));
-        }
-        if entry.enabled {
-            let holds = entry.token().is_some();
-            self.record.token_in_config = Some(holds);
-            self.adopted
-                .push(format!("token in openclaw.json: {}", if holds { "yes" } else { "no" }));
-        }
-        if let Some(senders) = entry.var("SIGILUM_NOTIFY_SENDERS").map(sender_ids) {
-            self.adopted.push(format!("senders {}", senders.join(", ")));
-            self.record.senders = Some(senders);
-        }
-        if let Some(groups) = entry
-            .var("SIGILUM_NOTIFY_GROUPS")
-            .and_then(|text| Groups::from_str(text, true).ok())
-        {
-            self.adopted.push(format!("groups {}", groups.as_str()));
-            self.record.groups = Some(groups);
-        }
+        let of_entry = HookRecord {
+            namespace: entry.namespace().filter(logged_in).map(str::to_owned),
+            token_in_config: entry.enabled.then(|| entry.token().is_some()),
+            senders: entry.var("SIGILUM_NOTIFY_SENDERS").map(sender_ids),
+            groups: entry
+                .var("SIGILUM_NOTIFY_GROUPS")
+                .and_then(|text| Groups::from_str(text, true).ok()),
+            ..HookRecord::default()
+        };
+        let newest = self.record.namespace.take();
+        self.record = of_entry.clone();
+        self.record.namespace = self.record.namespace.take().or(newest);
+        self.adopted = of_entry;
     }
 
     /// Has the hook speak for this namespace. Where it speaks for another one that is logged in, a person at a terminal
@@ -132,21 +135,41 @@ impl Choice {
 
     /// The namespace that was taken over from the entry, where one was.
     pub fn adopted_namespace(&self) -> Option<&str> {
-        let adopts = |name: &&str| self.adopted.contains(&format!("namespace {name}"));
-        self.record.namespace.as_deref().filter(adopts)
+        let adopted = self.adopted.namespace.as_deref();
+        adopted.filter(|adopted| self.record.namespace.as_deref() == Some(adopted))
     }
 
     /// Whether who reads the notice was taken over.
     pub fn adopts_readers(&self) -> bool {
-        !self.adopted.is_empty() && (self.record.senders.is_some() || self.record.groups.is_some())
+        self.adopted.senders.is_some() || self.adopted.groups.is_some()
+    }
+
+    /// What was taken over, in words; empty where nothing was. What was typed instead is not in it.
+    pub fn adopted_text(&self) -> String {
+        let (adopted, now) = (&self.adopted, &self.record);
+        let mut words = Vec::new();
+        if let Some(namespace) = self.adopted_namespace() {
+            words.push(format!("namespace {namespace}"));
+        }
+        if let Some(holds) = adopted
+            .token_in_config
+            .filter(|_| adopted.token_in_config == now.token_in_config)
+        {
+            words.push(format!("token in openclaw.json: {}", if holds { "yes" } else { "no" }));
+        }
+        if let Some(senders) = adopted.senders.as_ref().filter(|_| adopted.senders == now.senders) {
+            words.push(format!("senders {}", senders.join(", ")));
+        }
+        if let Some(groups) = adopted.groups.filter(|_| adopted.groups == now.groups) {
+            words.push(format!("groups {}", groups.as_str()));
+        }
+        words.join("; ")
     }
 
     /// What was taken over, in words that follow "taken over".
     pub fn told(&self) -> Option<String> {
-        (!self.adopted.is_empty()).then(|| {
-            let adopted = self.adopted.join("; ");
-            format!("from openclaw.json, once, into .sigilum/hook.json: {adopted}")
-        })
+        let adopted = self.adopted_text();
+        (!adopted.is_empty()).then(|| format!("from openclaw.json, once, into .sigilum/hook.json: {adopted}"))
     }
 
     /// Notes this program as the one that OpenClaw's side starts, where none is noted that is there.
@@ -160,7 +183,29 @@ impl Choice {
 
     /// Writes the record.
     pub fn write(&self, place: &OpenClawHome, lock: &OwnLock) -> Result<()> {
-        hook_record::write(lock, &place.hook_record_file(), &self.record)
+        hook_record::write(lock, &place.hook_record_file(), &self.record)?;
+        match self.before_take_over {
+            true => self.end_take_over(place, lock),
+            false => Ok(()),
+        }
+    }
+
+    /// Writes a login's record as this version does: it says, also without the hook's record, that the entry was taken
+    /// over. That of the hook's namespace, which stays the one that was written last.
+    fn end_take_over(&self, place: &OpenClawHome, lock: &OwnLock) -> Result<()> {
+        let newest = record::written_last(&place.sigilum_dir())?;
+        let namespaces = [self.record.namespace.clone(), newest];
+        let mut files = namespaces
+            .iter()
+            .flatten()
+            .map(|namespace| place.record_file(namespace));
+        let Some(file) = files.find(|file| file.exists()) else {
+            return Ok(());
+        };
+        match record::read(&file)? {
+            Some(login) => record::write(lock, &file, login, false),
+            None => Ok(()),
+        }
     }
 }
 

@@ -41,11 +41,20 @@ fn old_home(namespaces: &[&str], entry: Value) -> TestEnv {
     let env = TestEnv::new();
     for namespace in namespaces {
         env.run(login(namespace)).args(["--write-openclaw", "false"]).expect(0);
+        let file = env.sigilum(&format!("owner-{namespace}.json"));
+        let mut record = json_of(&file);
+        record.as_object_mut().unwrap().remove("format").unwrap();
+        std::fs::write(file, record.to_string()).unwrap();
     }
     std::fs::remove_file(env.sigilum("hook.json")).unwrap();
+    write_entry(&env, &entry);
+    env
+}
+
+/// The config with this entry of the hook's, as an agent can write it too.
+fn write_entry(env: &TestEnv, entry: &Value) {
     let config = json!({"hooks": {"internal": {"enabled": true, "entries": {HOOK: entry}}}});
     env.write_config(config.to_string());
-    env
 }
 
 /// Enough of others in a config that a token taken out again leaves more than half, as OpenClaw demands.
@@ -442,6 +451,58 @@ fn what_version_0_1_0_kept_in_the_entry_is_taken_over_once_and_shown() {
         let env = old_home(&["alice", "bob"], entry);
         env.run(["auth", "refresh", "--namespace", "alice"]).expect(0);
         assert!(!env.sigilum("hook.json").exists());
+    }
+}
+
+/// What an agent writes into the entry once a login or an install was here counts for nothing, also where the hook's
+/// record is lost; a refresh alone leaves a home of version 0.1.0 as it is.
+#[test]
+fn a_lost_record_is_not_made_anew_from_openclaw_json() {
+    let vars = json!({"SIGILUM_NAMESPACE": "johndee", "SIGILUM_NOTIFY_SENDERS": "telegram:666",
+        "SIGILUM_NOTIFY_GROUPS": "full"});
+    let planted = json!({"enabled": true, "env": vars});
+    let today = [
+        "auth login --mode oss-local --namespace johndee",
+        "hook install --as plugin",
+    ];
+    let old = ["hook install --as plugin --senders telegram:1", "auth login"];
+    let anew = ["hook install", "auth login", "hook install --senders telegram:1"];
+    for (before, is_old) in [(&today[..], false), (&old[..1], true), (&old[1..], true)] {
+        for anew in anew {
+            let env = match is_old {
+                true => old_home(&["johndee"], planted.clone()),
+                false => TestEnv::new(),
+            };
+            for command in before {
+                env.run(command.split(' ')).expect(0);
+            }
+            write_entry(&env, &planted);
+            std::fs::remove_file(env.sigilum("hook.json")).unwrap();
+            let said = env.run(anew.split(' ')).expect(0).stdout.to_lowercase();
+            assert!(!said.contains("taken over"), "{before:?}, {anew}: {said}");
+            let now = record(&env);
+            let typed = anew.ends_with("telegram:1").then(|| json!(["telegram:1"]));
+            assert_eq!((now.get("senders"), now.get("groups")), (typed.as_ref(), None), "{now}");
+            assert_eq!(now["namespace"], "johndee");
+        }
+        // Nor by a switch.
+        let env = TestEnv::new();
+        env.run(login("johndee")).expect(0);
+        write_entry(&env, &planted);
+        std::fs::remove_file(env.sigilum("hook.json")).unwrap();
+        env.run(["auth", "switch", "johndee"]).expect(0);
+        assert_eq!(record(&env), json!({"namespace": "johndee"}));
+    }
+    for refresh in ["auth refresh", "auth refresh --ttl-seconds 900"] {
+        let env = old_home(&["johndee"], planted.clone());
+        env.run(refresh.split(' ')).expect(0);
+        env.run(["auth", "switch", "johndee"]).expect(1);
+        let said = env.run(["hook", "install", "--senders", "telegram:1"]).expect(0).stdout;
+        assert!(
+            said.contains("; groups full\n") && !said.contains("senders telegram:666"),
+            "{said}"
+        );
+        assert_eq!(record(&env)["groups"], "full");
     }
 }
 

@@ -105,7 +105,7 @@ fn nobody_chose_readers(args: &SwitchArgs, choice: &Choice) -> Error {
     let what = format!(
         "could not switch to {}, nobody recorded yet who reads notices here; openclaw.json says: {}",
         args.namespace,
-        choice.adopted.join("; ")
+        choice.adopted_text()
     );
     let flags = context::place_flags(&args.place);
     Error::new(ExitCode::Failure, what).next(format!(

@@ -41,6 +41,16 @@ impl HookPlan {
         self.choice.adopted_namespace()
     }
 
+    /// Whether the home is one of version 0.1.0, and this login takes over what its entry says.
+    pub fn takes_over(&self) -> bool {
+        self.choice.before_take_over && self.writes
+    }
+
+    /// Whether it stays one: what the entry says is left to a login or an install.
+    pub fn is_before_take_over(&self) -> bool {
+        self.choice.before_take_over && !self.writes
+    }
+
     /// Decides for whom the hook speaks, which may ask a person, and where the token stands.
     pub fn settle(&mut self, args: &LoginArgs, action: Action, namespace: &str, place: &OpenClawHome) -> Result<()> {
         let current = self.choice.record.namespace.clone();
@@ -106,10 +116,8 @@ impl HookPlan {
             return Ok(None);
         }
         let settled = &self.choice.record;
-        let mut choice = Choice {
-            record: hook_record::read(&place.hook_record_file())?.unwrap_or_else(|| settled.clone()),
-            adopted: Vec::new(),
-        };
+        let recorded = hook_record::read(&place.hook_record_file())?;
+        let mut choice = Choice::from(recorded.unwrap_or_else(|| settled.clone()));
         choice.record.namespace.clone_from(&settled.namespace);
         choice.record.token_in_config = settled.token_in_config;
         choice.note_binary(place);
