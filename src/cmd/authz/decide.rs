@@ -111,6 +111,11 @@ impl Run<'_> {
                 ));
             }
         }
+        // What is asked for is done to its end, whether anybody reads what is told of it or not.
+        output::to_the_end(out, |out| self.decide_all(&requests, out))
+    }
+
+    fn decide_all(&self, requests: &[AuthorizationRequest], out: &mut dyn Write) -> Result<ExitCode> {
         let api = self.site.api();
         let desk = self.site.desk(&api);
         let mut failures: Vec<(String, Error)> = Vec::new();

@@ -539,6 +539,59 @@ fn what_is_partly_done_is_told_exactly() {
     );
 }
 
+/// Who reads what is done, or cannot, decides nothing.
+#[test]
+fn all_are_decided_also_where_nobody_reads_it() {
+    let words = [
+        ("reject --all --yes".to_owned(), "rejected", "pending"),
+        (
+            format!("reject {} {} {} --yes", id(1), id(2), id(3)),
+            "rejected",
+            "pending",
+        ),
+        (
+            format!("approve {} {} {} --yes", id(1), id(2), id(3)),
+            "approved",
+            "pending",
+        ),
+        (
+            format!("revoke {} {} {} --yes", id(1), id(2), id(3)),
+            "revoked",
+            "approved",
+        ),
+    ];
+    for (words, wanted, before) in words {
+        for is_full in [false, true] {
+            let world = World::with_three();
+            for number in 1..=3 {
+                world.api.change(&id(number), "status", before);
+            }
+            let mut command = world.authz(&words).into_command();
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            match is_full {
+                true => command.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap()),
+                false => command.stdout(writer),
+            };
+            let output = command.output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{words}: {said}");
+            assert_eq!(
+                said.contains("could not write to standard output"),
+                is_full,
+                "{words}: {said}"
+            );
+            let now = [1, 2, 3].map(|number| world.status(number));
+            assert_eq!(now, [wanted; 3], "{words}");
+            let done = world.decisions();
+            assert!(
+                done.len() == 3 && done.iter().all(|(.., outcome)| outcome == "done"),
+                "{words}: {done:?}"
+            );
+        }
+    }
+}
+
 /// Who decides goes by the records alone.
 #[test]
 fn the_token_goes_to_the_recorded_api_alone() {
