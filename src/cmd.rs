@@ -21,6 +21,7 @@ mod secret;
 mod serve;
 mod service;
 mod setup;
+mod timed_approvals;
 mod together;
 mod watch;
 

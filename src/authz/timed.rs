@@ -22,6 +22,16 @@ pub struct TimedApproval {
     pub until: i64,
 }
 
+/// What fails is tried again after five minutes at most: what is due for longer is overdue. Seconds.
+pub const GRACE: i64 = 600;
+
+impl TimedApproval {
+    /// Whether a watcher should have taken it back by now. `now`: Unix seconds.
+    pub fn is_overdue(&self, now: i64) -> bool {
+        self.until + GRACE < now
+    }
+}
+
 #[derive(Default, Serialize, Deserialize)]
 struct File {
     approvals: Vec<TimedApproval>,

@@ -1,6 +1,5 @@
 //! What many commands begin with: the OpenClaw home, the hook's entry, the owner, and `openclaw` itself.
 
-use crate::authz::timed;
 use crate::cli::{self, LocalApiArgs, OwnerArgs, PlaceArgs};
 use crate::cmd::output;
 use crate::env::Env;
@@ -170,30 +169,6 @@ pub fn tell_not_written(edited: &EditOutcome, place: &OpenClawHome, out: &mut dy
     ));
     output::write_line(out, format_args!("{config} was not written, as {why}; it needs:"))?;
     output::write_line(out, format_args!("{:#}", config::masked(&edited.patch)))
-}
-
-/// Tells which approvals of a namespace, or of all, stay for ever where their token goes: the watcher was to end them.
-pub fn warn_of_timed_approvals(place: &OpenClawHome, namespace: Option<&str>) {
-    let mut left = match timed::read(place) {
-        Ok(left) => left,
-        Err(error) => {
-            output::warn(format_args!(
-                "without the owner token nobody takes back approvals when their time is over, and which those are is not \
-                 known: {}",
-                error.text()
-            ));
-            return;
-        }
-    };
-    left.retain(|approval| namespace.is_none_or(|namespace| approval.namespace == namespace));
-    if left.is_empty() {
-        return;
-    }
-    let ids: Vec<&str> = left.iter().map(|approval| approval.claim_id.as_str()).collect();
-    output::warn(format_args!(
-        "without the owner token nobody takes back these approvals when their time is over: {}",
-        ids.join(", ")
-    ));
 }
 
 /// The command that makes or stores a new token for an owner; `flags` lead to the same home.

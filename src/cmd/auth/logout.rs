@@ -5,6 +5,7 @@ use crate::cmd::auth::show;
 use crate::cmd::context::{self, place};
 use crate::cmd::output::{self, write_line};
 use crate::cmd::owner;
+use crate::cmd::timed_approvals::{self, Goes};
 use crate::cmd::together::Together;
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
@@ -43,6 +44,7 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     let files = [tokens, vec![place.record_file(namespace)]].concat();
     let elsewhere = left_elsewhere(args, &files, &place.record_file(namespace));
     let tokens = held_tokens(&files, &place);
+    let approvals = timed_approvals::left_by(Goes::Token, &place, Some(namespace));
     let removed = RefCell::new(Vec::new());
     let remove = || {
         for file in &files {
@@ -71,7 +73,7 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         let none = format!("There is no token and no record of {namespace} in {home}");
         write_line(out, none)?;
     }
-    context::warn_of_timed_approvals(&place, Some(namespace));
+    approvals.iter().for_each(output::warn);
     // The logout is done.
     elsewhere.iter().for_each(output::warn);
     let told = tell_of_copies(&place, &tokens, out);

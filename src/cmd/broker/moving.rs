@@ -6,7 +6,7 @@ use super::homes;
 use crate::cmd::auth::logout;
 use crate::cmd::output::write_line;
 use crate::cmd::together::Together;
-use crate::cmd::{context, output};
+use crate::cmd::{context, output, timed_approvals};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs::{self, OwnLock};
@@ -271,7 +271,9 @@ impl Move<'_> {
             let what = format!("could not take the token out of the config: {}", left.display());
             return Err(Error::new(ExitCode::Config, what).next("take it out where the config is made"));
         }
-        context::warn_of_timed_approvals(self.from, Some(self.namespace()));
+        timed_approvals::left_behind(self.from, self.namespace())
+            .iter()
+            .for_each(output::warn);
         let secret = self.from.jwt_secret_file();
         if self.is_embedded() && !self.others_use_the_secret()? && lock.remove(&secret)? {
             write_line(out, format_args!("Removed {}", secret.display()))?;

@@ -1,5 +1,6 @@
 //! Every check: its name, which never changes, and who shows it.
 
+mod approvals;
 mod broker;
 mod config;
 mod entry;
@@ -31,7 +32,7 @@ const HOOK: &[View] = &[View::HookStatus];
 const AUTH: &[View] = &[View::AuthStatus];
 
 /// In the order in which they are shown.
-const CHECKS: [Check; 25] = [
+const CHECKS: [Check; 26] = [
     check("home", HOOK, home::home),
     check("files", BOTH, home::files),
     check("workspace", BOTH, home::workspace),
@@ -57,10 +58,11 @@ const CHECKS: [Check; 25] = [
     check("local-api", &[], services::local_api),
     check("sigilum-gateway", &[], services::gateway),
     check("watcher", &[], services::watcher),
+    check("approvals", AUTH, approvals::approvals),
 ];
 
 /// What a home with a broker has nothing to do with: the token is elsewhere.
-const OF_A_TOKEN: [&str; 8] = [
+const OF_A_TOKEN: [&str; 9] = [
     "workspace",
     "network",
     "token",
@@ -69,10 +71,11 @@ const OF_A_TOKEN: [&str; 8] = [
     "clock",
     "local-api",
     "watcher",
+    "approvals",
 ];
 
 /// What concerns a broker's own folder, where no OpenClaw runs.
-const OF_A_BROKER: [&str; 9] = [
+const OF_A_BROKER: [&str; 10] = [
     "home",
     "files",
     "leftovers",
@@ -82,6 +85,7 @@ const OF_A_BROKER: [&str; 9] = [
     "clock",
     "local-api",
     "watcher",
+    "approvals",
 ];
 
 /// What the checks of a view find.

@@ -71,7 +71,6 @@ pub fn run(args: &HookUninstallArgs, env: &Env, out: &mut dyn Write) -> Result<E
     forget_choices(args.purge, &place, out)?;
     resident::clear(&place);
     if args.purge {
-        context::warn_of_timed_approvals(&place, None);
         purge::remove(&place, &secrets, &mut failed, out)?;
         failed.told()?;
     }

@@ -2,10 +2,10 @@
 //! changes nothing.
 
 use super::{broker_of, is_of_broker, of_one, unit};
-use crate::authz::timed::{self, TimedApproval};
+use crate::authz::timed::{self, GRACE};
 use crate::cli::{PlaceArgs, WatchArgs};
 use crate::cmd::output::write_line;
-use crate::cmd::{context, owner};
+use crate::cmd::{context, owner, timed_approvals};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
@@ -16,9 +16,6 @@ use crate::time;
 use crate::token::claims;
 use crate::watch::status::{self, HomeStatus, WatchStatus};
 use std::io::Write;
-
-/// What fails is tried again after five minutes at most: what is due for longer is overdue. Seconds.
-const GRACE: i64 = 600;
 
 /// Says of each home until when all is well.
 ///
@@ -44,7 +41,7 @@ pub fn run(args: &WatchArgs, places: &[OpenClawHome], env: &Env, out: &mut dyn W
             }
             // A watcher of all homes waits there for the first login.
             if args.all && !is_logged_in(place).map_err(|error| of_one(error, place, args))? {
-                approvals(place, true).map_err(|error| of_one(error, place, args))?;
+                approvals(place).map_err(|error| of_one(error, place, args))?;
                 write_line(out, format_args!("nobody is logged in, nothing to watch: {home}"))?;
                 continue;
             }
@@ -130,48 +127,26 @@ fn is_logged_in(place: &OpenClawHome) -> Result<bool> {
 
 /// What is to be done next.
 fn check(watch: &WatchStatus, place: &OpenClawHome) -> Result<String> {
-    approvals(place, false)?;
+    approvals(place)?;
     // A login beside the one that a broker's folder speaks for may be given up.
     let next = watch.homes.first().map(|status| token(status, place, time::now()));
     Ok(next.transpose()?.unwrap_or_default())
 }
 
-/// Whether each approval was taken back when its time was over. Without a login that is the first thing to do.
-fn approvals(place: &OpenClawHome, logs_in: bool) -> Result<()> {
+/// Whether each approval was taken back when its time was over.
+fn approvals(place: &OpenClawHome) -> Result<()> {
     let home = place.home.display();
     let now = time::now();
-    let mut approvals = timed::read(place)?.into_iter();
-    if let Some(approval) = approvals.find(|approval| approval.until + GRACE < now) {
-        let what = format!(
-            "the approval of {} was to be taken back {} ago, and is not: {home}",
-            approval.claim_id,
-            time::duration(now - approval.until)
-        );
-        let step = format!(
-            "sigilum-authz-notify authz revoke {} --namespace {}",
-            shell_words::quote(&approval.claim_id),
-            shell_words::quote(&approval.namespace)
-        );
-        let step = match logs_in {
-            // Why there is none is told by the login that a person makes.
-            true => log_in(&approval, place).map_or_else(|_| step.clone(), |login| login + " && " + &step),
-            false => step,
-        };
-        return Err(Error::new(ExitCode::Failure, what).next(step));
-    }
-    Ok(())
-}
-
-/// What leads to the API of an approval again.
-fn log_in(approval: &TimedApproval, place: &OpenClawHome) -> Result<String> {
-    let query = OwnerQuery {
-        namespace: Some(&approval.namespace),
-        api_url: Some(&approval.api),
-        ..OwnerQuery::default()
+    let approvals = timed::read(place)?;
+    let Some(approval) = approvals.iter().find(|approval| approval.is_overdue(now)) else {
+        return Ok(());
     };
-    let owner = settings::owner(&query, &Env::default(), place)?;
-    let api = context::flag("--api-url", Some(&approval.api));
-    Ok(context::first_login_command(&owner, place, &api))
+    let what = format!(
+        "the approval of {} was to be taken back {} ago, and is not: {home}",
+        approval.claim_id,
+        time::duration(now - approval.until)
+    );
+    Err(Error::new(ExitCode::Failure, what).next(timed_approvals::how_to_take_back(&[approval], place)))
 }
 
 /// Whether the token file of a home holds a token of its namespace: one without an end says nothing of itself in the

@@ -2,7 +2,7 @@
 
 mod steps;
 
-pub use steps::{home_flag, how_to_install, how_to_start, in_foreground};
+pub use steps::{home_flag, how_to_install, how_to_serve, how_to_start, in_foreground};
 
 use super::manager::{self, KIND, Manager, SYSTEMD_UNIT};
 use super::{is_of_broker, of_this};

@@ -419,14 +419,110 @@ fn what_was_not_approved_is_not_kept() {
 
 #[test]
 fn who_takes_the_token_away_is_told_what_stays_approved() {
-    for words in ["auth logout", "hook uninstall --purge"] {
+    for (words, code) in [
+        ("auth logout", 0),
+        ("hook uninstall --purge", 0),
+        ("hook uninstall --purge", 3),
+    ] {
         let world = World::with_three();
         world.approve_for(1, "30m");
-        let output = world.env.run(words.split(' ')).expect(0);
-        let says = format!("nobody takes back these approvals when their time is over: {}", id(1));
+        world.approve_for(2, "30m");
+        if code == 3 {
+            world.env.write_config("{");
+        }
+        let output = world.env.run(words.split(' ')).expect(code);
+        let ids = format!("{}, {}", id(1), id(2));
+        let says = format!("nobody takes back these approvals when their time is over: {ids}\n  next: ");
         assert!(output.stderr.contains(&says), "{words}: {}", output.stderr);
-        let purged = words.contains("purge");
+        let purged = words.contains("purge") && code == 0;
         assert_eq!(world.env.sigilum("decisions.jsonl").exists(), !purged, "{words}");
         assert_eq!(world.timed().is_empty(), purged, "{words}");
+        let step = output.stderr.split(&says).nth(1).unwrap().lines().next().unwrap();
+        world.take_back(step, true);
+    }
+}
+
+impl World {
+    /// Carries the step out that takes the first two approvals back, at a terminal; `logs_in`: it has no token before.
+    #[track_caller]
+    fn take_back(&self, step: &str, logs_in: bool) {
+        let commands: Vec<&str> = step.split(" && ").collect();
+        assert_eq!(commands.len(), if logs_in { 2 } else { 1 }, "{step}");
+        if logs_in {
+            let login = self.env.shell(commands[0]).stdin(managed_token("alice", 3_600));
+            login.expect(0);
+        }
+        let revoked = self.env.shell(commands.last().unwrap()).at_a_terminal("y\n");
+        assert_eq!(revoked.code, 0, "{}", revoked.stderr);
+        assert_eq!([self.status(1), self.status(2)], ["revoked", "revoked"], "{step}");
+    }
+
+    /// What a command finds of approvals: state, text and step.
+    #[track_caller]
+    fn found(&self, command: &str) -> Vec<[String; 3]> {
+        let output = self.env.run(command.split(' ')).output();
+        let json: Value = serde_json::from_str(&output.stdout).unwrap();
+        let findings = json["findings"].as_array().unwrap().iter();
+        let findings = findings.filter(|finding| finding["check"] == "approvals");
+        let texts = |finding: &Value| ["state", "text", "next"].map(|key| finding[key].as_str().unwrap().to_owned());
+        findings.map(texts).collect()
+    }
+}
+
+#[test]
+fn approvals_that_nobody_ends_are_found() {
+    for logs_out in [false, true] {
+        let world = World::with_three();
+        assert!(world.found("doctor --json").is_empty());
+        world.approve_for(1, "30m");
+        world.approve_for(2, "40m");
+        if logs_out {
+            world.env.run(["auth", "logout"]).expect(0);
+        }
+        let ids = format!("{}, {}", id(1), id(2));
+        for command in ["doctor --json", "auth status --json"] {
+            let found = world.found(command);
+            let [state, text, next] = &found[0];
+            assert_eq!((found.len(), state.as_str()), (1, "warn"), "{found:?}");
+            let says = format!("nobody takes these approvals back when their time is over, as no watcher runs: {ids}");
+            assert_eq!(*text, says);
+            let (login, watch) = next.split_once(" && ").unwrap_or(("", next));
+            assert!(watch.starts_with("sigilum-authz-notify watch"), "{next}");
+            assert_eq!(
+                login.starts_with("sigilum-authz-notify auth login "),
+                logs_out,
+                "{next}"
+            );
+        }
+        if !logs_out {
+            let _watcher = world.env.watch();
+            assert!(world.found("doctor --json").is_empty());
+            let token = std::fs::read(world.env.sigilum("owner-token-alice.jwt")).unwrap();
+            let store = |token: &[u8]| drop(world.env.write(".openclaw/.sigilum/owner-token-alice.jwt", token));
+            store(managed_token("alice", -5).as_bytes());
+            let found = world.found("doctor --json");
+            let [_, text, next] = &found[0];
+            let says = ", as there is no token that can be used: ";
+            assert!(text.contains(says), "{text}");
+            let is_login = next.starts_with("sigilum-authz-notify auth login ") && !next.contains("watch");
+            assert!(is_login, "{next}");
+            store(&token);
+        }
+        // Until it is overdue, a watcher may be at it.
+        world.pass(2_400 + 100);
+        assert_eq!(world.found("doctor --json").len(), 2);
+        world.pass(600);
+        let probe = world.env.run(["watch", "--check", "--all"]).output();
+        assert_eq!(probe.step().contains(" auth login "), logs_out, "{}", probe.stderr);
+        let found = world.found("auth status --json");
+        let [state, text, next] = &found[0];
+        assert_eq!((found.len(), state.as_str()), (1, "fail"), "{found:?}");
+        assert!(
+            text.starts_with("approvals whose time is over, the first for 2") && text.ends_with(&ids),
+            "{text}"
+        );
+        world.env.run(["doctor"]).expect(if logs_out { 4 } else { 1 });
+        world.take_back(next, logs_out);
+        assert!(world.found("doctor --json").is_empty());
     }
 }

@@ -452,7 +452,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::watch::check",
-        "step)",
+        "timed_approvals::how_to_take_back(",
         Test("what_is_overdue_is_told_with_its_own_exit_code"),
     ),
     Site(
@@ -703,6 +703,16 @@ pub const SITES: &[Site] = &[
         Test("an_older_home_that_a_new_one_would_hide_is_named"),
     ),
     Site("cmd::doctor::checks::config", "name, text, ", Test("config_and_entry")),
+    Site(
+        "cmd::timed_approvals",
+        "{step}",
+        Test("who_takes_the_token_away_is_told_what_stays_approved"),
+    ),
+    Site(
+        "cmd::doctor::checks::approvals",
+        "",
+        Test("approvals_that_nobody_ends_are_found"),
+    ),
     Site("cmd::doctor::checks::entry", "", Test("config_and_entry")),
     Site("cmd::doctor::checks::files", "", Test("what_openclaw_loads_and_starts")),
     Site(
@@ -1216,6 +1226,7 @@ pub const WHOLE: &[(&str, usize)] = &[
     ("cmd::broker::moving", 4),
     ("cmd::broker::totp", 3),
     ("cmd::doctor::fix", 1),
+    ("cmd::doctor::checks::approvals", 2),
     ("cmd::doctor::checks::broker", 6),
     ("cmd::doctor::checks::entry", 5),
     ("cmd::doctor::checks::files", 19),

@@ -82,10 +82,7 @@ pub(super) fn notify(name: &'static str, facts: &Facts) -> Vec<Finding> {
     let mut found = Vec::new();
     let watch = facts.watch.as_ref().filter(|watch| watch.running);
     if watch.is_none() {
-        let start = || match unit::of_home(facts.place, facts.env) {
-            Some((unit, _)) => unit::how_to_start(&unit, facts.env),
-            None => unit::how_to_install(facts.place, facts.env, ""),
-        };
+        let start = || unit::how_to_serve(facts.place, facts.env);
         found.push(because("nothing watches this home", plugin(&start)));
     }
     let is_plugins = |watch: &WatchStatus| facts.resident.as_ref().is_some_and(|it| it.pid == watch.pid);

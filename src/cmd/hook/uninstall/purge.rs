@@ -4,6 +4,7 @@ use crate::authz::timed;
 use crate::cmd::context::{self, is_ours};
 use crate::cmd::output::{self, write_line};
 use crate::cmd::resident;
+use crate::cmd::timed_approvals::{self, Goes};
 use crate::cmd::watch::unit;
 use crate::env::Env;
 use crate::error::{Called, Error, Result, then_again};
@@ -147,6 +148,7 @@ impl Failed {
 /// Removes everything of ours, and tells where OpenClaw's own copies still hold tokens. `failed`: what is still
 /// installed, so that the list of that stays.
 pub(super) fn remove(place: &OpenClawHome, secrets: &Secrets, failed: &mut Failed, out: &mut dyn Write) -> Result<()> {
+    warn_of_approvals(place);
     let dir = place.sigilum_dir();
     let mut left = Vec::new();
     let elsewhere: Vec<String> = secrets.token_files.iter().filter_map(|file| fs::stays(file)).collect();
@@ -203,6 +205,12 @@ pub(super) fn remove(place: &OpenClawHome, secrets: &Secrets, failed: &mut Faile
     context::tell_of_copies(place, &secrets.config_files, &secrets.tokens, out)
 }
 
+/// Tells of approvals that nobody takes back once the tokens are gone.
+fn warn_of_approvals(place: &OpenClawHome) {
+    let left = timed_approvals::left_by(Goes::Everything, place, None);
+    left.iter().for_each(output::warn);
+}
+
 /// Tells of what lies among our files and stays.
 fn tell_of_left(left: &[PathBuf], out: &mut dyn Write) -> Result<()> {
     for path in left {
@@ -226,6 +234,7 @@ pub(super) fn secrets_alone(
     out: &mut dyn Write,
 ) -> Result<()> {
     end_the_watcher(place, called, env, out)?;
+    warn_of_approvals(place);
     remove_secrets(place, lock, secrets, out)?;
     output::warn("the rest stays, and the token may still stand in openclaw.json");
     Ok(())

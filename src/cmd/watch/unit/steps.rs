@@ -64,6 +64,14 @@ pub(super) fn before_removal(variables: &[String], unit: &Path) -> String {
     }
 }
 
+/// What has a watcher serve a home that none serves: the unit that is there, or a new one.
+pub fn how_to_serve(place: &OpenClawHome, env: &Env) -> String {
+    match super::of_home(place, env) {
+        Some((unit, _)) => how_to_start(&unit, env),
+        None => how_to_install(place, env, ""),
+    }
+}
+
 /// How an installed unit's watcher is started, by hand where no service manager can be asked, as in a container.
 pub fn how_to_start(unit: &Path, env: &Env) -> String {
     match (Manager { env, unit }).can_start() {

@@ -1,0 +1,168 @@
+//! Approvals that end, for people: which commands take them back where no watcher does, and what is told of them where
+//! the owner token goes.
+
+use crate::authz::timed::{self, TimedApproval};
+use crate::cmd::context;
+use crate::env::Env;
+use crate::home::OpenClawHome;
+use crate::owner_token;
+use crate::settings::{self, OwnerQuery};
+use crate::time;
+use crate::token::record;
+use std::path::PathBuf;
+
+/// What goes with the owner token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goes {
+    /// Nothing: another login makes one that is as good.
+    Token,
+    /// What signs it, and all else of ours.
+    Everything,
+}
+
+/// Takes approvals back: where no token of theirs can be used, after the login.
+pub fn how_to_take_back(approvals: &[&TimedApproval], place: &OpenClawHome) -> String {
+    commands(approvals, |approval| log_in(approval, place), true)
+}
+
+/// The logins that come first, before anybody could take these approvals back; `None`: there is a token for each.
+pub fn logins(approvals: &[&TimedApproval], place: &OpenClawHome) -> Option<String> {
+    let logins = commands(approvals, |approval| log_in(approval, place), false);
+    (!logins.is_empty()).then_some(logins)
+}
+
+/// What is to be told, once the owner token is gone, of the approvals of a namespace or of all: the watcher was to end
+/// them. Asked before it goes, as the step is the login that there is.
+pub fn left_by(goes: Goes, place: &OpenClawHome, namespace: Option<&str>) -> Option<String> {
+    let (text, left) = left(place, namespace)?;
+    let left: Vec<&TimedApproval> = left.iter().collect();
+    let secret =
+        |log_in: String, approval: &TimedApproval| match goes == Goes::Everything && signs_here(approval, place) {
+            true => format!("export JWT_SECRET=<the secret that the API has> && {log_in}"),
+            false => log_in,
+        };
+    let log_in = |approval: &TimedApproval| Some(secret(log_in_anew(approval, place)?, approval));
+    let step = commands(&left, log_in, true);
+    Some(match step.is_empty() {
+        true => text,
+        false => format!("{text}\n  next: {step}"),
+    })
+}
+
+/// The same where the login goes on elsewhere.
+pub fn left_behind(place: &OpenClawHome, namespace: &str) -> Option<String> {
+    left(place, Some(namespace)).map(|(text, _)| text)
+}
+
+fn left(place: &OpenClawHome, namespace: Option<&str>) -> Option<(String, Vec<TimedApproval>)> {
+    let mut left = match timed::read(place) {
+        Ok(left) => left,
+        Err(error) => {
+            let text = format!(
+                "without the owner token nobody takes back approvals when their time is over, and which those are is not \
+                 known: {}",
+                error.text()
+            );
+            return Some((text, Vec::new()));
+        }
+    };
+    left.retain(|approval| namespace.is_none_or(|namespace| approval.namespace == namespace));
+    let ids: Vec<&str> = left.iter().map(|approval| approval.claim_id.as_str()).collect();
+    let text = format!(
+        "without the owner token nobody takes back these approvals when their time is over: {}",
+        ids.join(", ")
+    );
+    (!left.is_empty()).then_some((text, left))
+}
+
+/// The commands for the approvals of each namespace: the login, where `log_in` has one, and where it `revokes`, that.
+fn commands(approvals: &[&TimedApproval], log_in: impl Fn(&TimedApproval) -> Option<String>, revokes: bool) -> String {
+    let mut commands = Vec::new();
+    let mut rest = approvals.to_vec();
+    while let Some(first) = rest.first().copied() {
+        let (of_one, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|other| other.namespace == first.namespace);
+        let ids = of_one.iter().map(|approval| shell_words::quote(&approval.claim_id));
+        let ids: Vec<_> = ids.collect();
+        let revoke = || {
+            let namespace = shell_words::quote(&first.namespace);
+            format!(
+                "sigilum-authz-notify authz revoke {} --namespace {namespace}",
+                ids.join(" ")
+            )
+        };
+        commands.extend(log_in(first));
+        commands.extend(revokes.then(revoke));
+        rest = others;
+    }
+    commands.join(" && ")
+}
+
+/// What makes or takes a token for an approval's API; `None` where one is stored, or why there is none is told by the
+/// command that wants it.
+fn log_in(approval: &TimedApproval, place: &OpenClawHome) -> Option<String> {
+    let query = OwnerQuery {
+        namespace: Some(&approval.namespace),
+        ..OwnerQuery::default()
+    };
+    let owner = settings::owner(&query, &Env::default(), place).ok()?;
+    if owner.record.is_none() {
+        return by_the_list(approval, place);
+    }
+    let token = owner_token::stored(&owner, time::now());
+    let renew = || beside_the_config(context::renew_command(&owner, place, ""), place);
+    token.is_err().then(renew)
+}
+
+/// The login where none is recorded: its API is the approval's.
+fn by_the_list(approval: &TimedApproval, place: &OpenClawHome) -> Option<String> {
+    let query = OwnerQuery {
+        namespace: Some(&approval.namespace),
+        api_url: Some(&approval.api),
+        ..OwnerQuery::default()
+    };
+    let owner = settings::owner(&query, &Env::default(), place).ok()?;
+    let api = context::flag("--api-url", Some(&approval.api));
+    let log_in = context::first_login_command(&owner, place, &api);
+    Some(beside_the_config(log_in, place))
+}
+
+/// The login that is recorded now, in full: its record goes.
+fn log_in_anew(approval: &TimedApproval, place: &OpenClawHome) -> Option<String> {
+    let recorded = record::read(&place.record_file(&approval.namespace)).ok().flatten();
+    let Some(record) = recorded else {
+        return by_the_list(approval, place);
+    };
+    let is_other = record.api_url != settings::default_api_url(record.mode);
+    let path = |name, path: &Option<PathBuf>| context::path_flag(name, path.as_deref());
+    let flags = [
+        context::flag("--api-url", is_other.then_some(&record.api_url)),
+        path("--source-home", &record.source_home),
+        path("--api-db", &record.api_db),
+        path("--token-file", &record.token_file),
+        context::flag("--ttl-seconds", record.ttl_seconds.map(|life| life.to_string())),
+    ]
+    .concat();
+    let trust = if record.trust_loopback { " --trust-loopback" } else { "" };
+    let hook = settings::hook_namespace(place).ok().and_then(|(hook, _)| hook);
+    let keeps_hook = match hook.is_some_and(|hook| hook.value != approval.namespace) {
+        true => " --write-openclaw false",
+        false => "",
+    };
+    let log_in = record.mode.login_command(&approval.namespace) + &flags + trust + keeps_hook;
+    Some(beside_the_config(log_in, place))
+}
+
+/// Whether the secret that signs its namespace's tokens is our own, in the home.
+fn signs_here(approval: &TimedApproval, place: &OpenClawHome) -> bool {
+    let recorded = record::read(&place.record_file(&approval.namespace)).ok().flatten();
+    place.jwt_secret_file().exists() && recorded.is_none_or(|record| record.is_embedded())
+}
+
+/// A login where openclaw.json cannot be written stops at it, unless it leaves it alone.
+fn beside_the_config(log_in: String, place: &OpenClawHome) -> String {
+    const ALONE: &str = " --write-openclaw false";
+    match context::entry_to_set_up(place).is_err() && !log_in.contains(ALONE) {
+        true => log_in + ALONE,
+        false => log_in,
+    }
+}
