@@ -42,6 +42,7 @@ pub fn run(args: &StatusArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
             (remote, status)
         });
     });
+    facts.ask_the_brokers_api();
     let findings = checks::findings(&facts, View::AuthStatus);
     let json = args.output.json;
     match (asked, facts.broker, facts.token) {
@@ -121,7 +122,7 @@ pub fn broker_lines(remote: &Remote, status: &protocol::Status, uid: u32) -> Vec
         (None, Some(at)) => format!("Token:         expires {at}"),
         (None, None) => "Token:         without an expiry".to_owned(),
     });
-    lines.extend(status.renewed_at.iter().map(|at| format!("Renewed:       {at}")));
+    lines.extend(status.renewed_at.iter().map(|at| format!("Renews:        {at}")));
     lines
 }
 

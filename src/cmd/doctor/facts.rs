@@ -117,13 +117,9 @@ impl<'a> Facts<'a> {
         facts.called = context::with_openclaw(facts.called, facts.chosen.as_ref().ok(), place, env);
         if view == View::Doctor {
             facts.ask_for_others();
-            let usable = |(remote, status): &(Remote, Result<(protocol::Status, u32)>)| {
-                let has_token = status.as_ref().is_ok_and(|(status, _)| status.token);
-                has_token.then(|| remote.ask_its_api())
-            };
-            facts.broker_api = facts.broker.as_ref().and_then(usable);
         }
         if view != View::AuthStatus {
+            facts.ask_the_brokers_api();
             let kind = if facts.is_installed(Kind::Plugin) {
                 Kind::Plugin
             } else {
@@ -132,6 +128,15 @@ impl<'a> Facts<'a> {
             facts.openclaw.ask(kind, env, place);
         }
         facts
+    }
+
+    /// Has the broker that has a token ask its API.
+    pub fn ask_the_brokers_api(&mut self) {
+        let usable = |(remote, status): &(Remote, Result<(protocol::Status, u32)>)| {
+            let has_token = status.as_ref().is_ok_and(|(status, _)| status.token);
+            has_token.then(|| remote.ask_its_api())
+        };
+        self.broker_api = self.broker.as_ref().and_then(usable);
     }
 
     /// Asks the APIs of the namespaces that the hook does not speak for.

@@ -1,15 +1,17 @@
-//! `watch --check`: whether the watcher of each home lives and nothing of it is overdue. A probe: it asks nobody, and
-//! changes nothing.
+//! `watch --check`: whether the watcher of each home lives and nothing of it is overdue, or its broker answers. A probe:
+//! it asks no API, and changes nothing.
 
-use super::{broker_of, is_of_broker, of_one, unit};
+use super::{is_of_broker, of_one, unit};
 use crate::authz::timed::{self, GRACE};
 use crate::cli::{PlaceArgs, WatchArgs};
+use crate::cmd::broker::remote::Remote;
 use crate::cmd::output::write_line;
 use crate::cmd::{context, owner, timed_approvals};
 use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
+use crate::hook_record;
 use crate::request;
 use crate::settings::{self, OwnerQuery};
 use crate::time;
@@ -24,12 +26,8 @@ use std::io::Write;
 /// token has expired, or was to be renewed long ago.
 pub fn run(args: &WatchArgs, places: &[OpenClawHome], env: &Env, out: &mut dyn Write) -> Result<ExitCode> {
     for place in places {
-        if let Some(socket) = broker_of(place).map_err(|error| of_one(error, place, args))? {
-            let (socket, home) = (socket.display(), place.home.display());
-            write_line(
-                out,
-                format_args!("a broker has the token and renews it, {socket}: {home}"),
-            )?;
+        if let Some(broker) = greeted(place, env).map_err(|error| of_one(error, place, args))? {
+            write_line(out, format_args!("{broker}: {}", place.home.display()))?;
             continue;
         }
         let Some(watch) = status::read(place).filter(|_| is_watched(place)) else {
@@ -55,6 +53,31 @@ pub fn run(args: &WatchArgs, places: &[OpenClawHome], env: &Env, out: &mut dyn W
         write_line(out, format_args!("watched, {next}: {}", place.home.display()))?;
     }
     Ok(ExitCode::Ok)
+}
+
+/// What the broker of a home says of itself, where one is recorded. Its API is not asked.
+///
+/// # Errors
+/// Nobody answers, or it has no token.
+fn greeted(place: &OpenClawHome, env: &Env) -> Result<Option<String>> {
+    let record = hook_record::read(&place.hook_record_file())?.unwrap_or_default();
+    let Some((remote, may_ask)) = Remote::to_look_at(place, &record, env) else {
+        return Ok(None);
+    };
+    may_ask?;
+    let found = remote.connect()?;
+    let socket = remote.socket.display();
+    let whose = remote.asking.namespace.or(found.hello.namespace);
+    match whose.filter(|whose| found.hello.namespaces.contains(whose)) {
+        Some(_) => Ok(Some(format!("a broker has the token and renews it, {socket}"))),
+        None => {
+            let what = format!(
+                "the broker has no token for this home, {socket}: {}",
+                place.home.display()
+            );
+            Err(Error::new(ExitCode::Token, what).next("sigilum-authz-notify doctor"))
+        }
+    }
 }
 
 /// What starts a watcher of the homes that were asked about: of those that have none, and of those that the installed

@@ -418,6 +418,33 @@ fn auth_status_asks_a_broker_once() {
 }
 
 #[test]
+fn what_a_brokers_api_says_is_told_by_each_status_as_by_doctor() {
+    let house = House::new();
+    let broker = house.broker(&[]);
+    let gateway = Gateway::new(&house, &[]);
+    broker.stop();
+    false_broker(&house, |question| {
+        let status = json!({"namespace": NS, "mode": "oss-local", "api": "x", "token": true,
+                            "expires_at": "2036-01-01T00:00:00Z", "renewed_at": "2035-12-31T00:00:00Z"});
+        let refused = json!({"code": 4, "text": "the API does not accept the owner token (401)"});
+        vec![match question["status"].is_object() {
+            true => json!({"id": null, "status": status}),
+            false => json!({"id": null, "failed": refused}),
+        }]
+    });
+    for words in ["auth status", "hook status", "doctor", "auth status --json"] {
+        let output = gateway.env.run(words.split(' ')).expect(4);
+        let told = output.stdout + &output.stderr;
+        assert!(
+            told.contains("the API does not accept the owner token (401)"),
+            "{words}: {told}"
+        );
+    }
+    let told = gateway.env.run(["auth", "status"]).expect(4).stdout;
+    assert!(told.contains("Renews:        2035-12-31T00:00:00Z"), "{told}");
+}
+
+#[test]
 fn what_a_broken_broker_says_moves_no_terminal_and_is_no_link() {
     let house = House::new();
     let broker = house.broker(&[]);
@@ -843,6 +870,8 @@ fn in_a_brokers_folder_and_beside_it_each_command_says_what_it_is() {
     let looked = gateway.env.shell("sigilum-authz-notify doctor").output().stdout;
     assert!(looked.contains("answers for alice, run by the user "), "{looked}");
     broker.stop();
+    let nobody = said(&gateway.env, "watch --check", None, 6);
+    assert!(nobody.contains("nobody answers on the broker's socket"), "{nobody}");
     // Its watcher waits for no config.
     let once = inside("watch --once", 0);
     assert!(!once.contains("openclaw.json"), "{once}");
