@@ -78,6 +78,12 @@ fn a_native_services_old_keys_stay_until_the_rotation_is_finished() {
         ])
         .expect(0);
     assert!(again.stdout.contains(&new), "the same key: {}", again.stdout);
+    assert!(again.stdout.contains("is already begun") && !again.stdout.contains("new service key"));
+    let third = desk.run(["service", "rotate-key", "--json", "linear"]).expect(0);
+    assert_eq!(
+        (&report["already_begun"], &json(&third)["already_begun"]),
+        (&value!(false), &value!(true))
+    );
     assert!(
         again.stderr.contains("give the service its new key, which is in "),
         "{}",

@@ -31,6 +31,8 @@ struct Report {
     service_id: String,
     service_key: String,
     service_key_file: PathBuf,
+    /// The rotation was begun before: no key was made.
+    already_begun: bool,
     revoked_keys: Vec<OtherKey>,
     /// Old keys that are still in force.
     old_keys: Vec<OtherKey>,
@@ -81,7 +83,7 @@ impl Rotation<'_> {
         let mut steps = Steps::new(self.lines(&found));
         let mut notes = found.notes.clone();
 
-        let key = steps.run(|| next_key(&self.site, &db, slot))?;
+        let (key, already_begun) = steps.run(|| next_key(&self.site, &db, slot))?;
         let digest = KeyDigest::of(&key);
         let registered = steps.run(|| Ok(db.register(&self.new_service(&found, &digest))?))?;
         let delivery = match &found.gateway {
@@ -117,6 +119,7 @@ impl Rotation<'_> {
             service_id: registered.service_id,
             service_key: report::shown(&key, self.args.reveal.reveal_secrets),
             service_key_file: key_file,
+            already_begun,
             revoked_keys: revoked.iter().map(OtherKey::from).collect(),
             finish: (!old.is_empty()).then(|| self.command(" --finish")),
             old_keys: old.iter().map(OtherKey::from).collect(),
@@ -322,19 +325,19 @@ impl Rotation<'_> {
     }
 }
 
-/// The key of an interrupted rotation, or a new one, on disk in either case.
-fn next_key(site: &Site, db: &LocalDb, slot: &Slot) -> Result<SecretString> {
+/// The key of an interrupted rotation, or a new one, on disk in either case; and whether that rotation had put it in force.
+fn next_key(site: &Site, db: &LocalDb, slot: &Slot) -> Result<(SecretString, bool)> {
     let stem = report::next_stem(slot);
     if let Some(key) = site.workspace.key(&stem)? {
         match db.key_state(&KeyDigest::of(&key))? {
-            KeyState::Unknown => return Ok(key),
-            KeyState::Active(service) if service == slot.id => return Ok(key),
+            KeyState::Unknown => return Ok((key, false)),
+            KeyState::Active(service) if service == slot.id => return Ok((key, true)),
             KeyState::Active(_) | KeyState::Revoked(_) => {}
         }
     }
     let key = secrets::new_key()?;
     site.workspace.store_key(&stem, &key)?;
-    Ok(key)
+    Ok((key, false))
 }
 
 impl report::Report for Report {
@@ -343,15 +346,12 @@ impl report::Report for Report {
     }
 
     fn title(&self) -> String {
-        let still = if self.finish.is_some() {
-            ", beside the old one"
-        } else {
-            ""
+        let what = match (&self.finish, self.already_begun) {
+            (Some(_), true) => "its rotation is already begun, and goes on with the same key",
+            (Some(_), false) => "new service key, beside the old one",
+            (None, _) => "new service key",
         };
-        format!(
-            "Service {} of {}: new service key{still}",
-            self.service_slug, self.namespace
-        )
+        format!("Service {} of {}: {what}", self.service_slug, self.namespace)
     }
 
     fn rows(&self) -> Vec<Vec<String>> {
