@@ -1231,7 +1231,7 @@ fn tokens_and_what_stands_beside() {
         Row {
             check: "clock",
             state: "warn",
-            code: 0,
+            code: 4,
             text: " ahead of the API's",
             next: SET_CLOCK,
             after: Machine(|home| home.api.fault(Fault::None)),
@@ -1240,7 +1240,7 @@ fn tokens_and_what_stands_beside() {
         Row {
             check: "clock",
             state: "warn",
-            code: 0,
+            code: 4,
             text: " behind the API's",
             next: SET_CLOCK,
             after: Machine(|home| home.api.fault(Fault::None)),
@@ -1382,7 +1382,7 @@ const SET_CLOCK: &str = if cfg!(target_os = "macos") {
     "set the clock of this machine, for a container on its host; with systemd: timedatectl set-ntp true"
 };
 
-/// Has the API accept what the home signs, by a clock that says this.
+/// Has the API answer by a clock that says this: it knows what the home signs, and refuses the namespace.
 fn answers_at(home: &Home, date: &str) {
     let body = r#"{"error":"x","code":"FORBIDDEN"}"#;
     let head = format!("HTTP/1.1 403 x\r\nDate: {date}\r\nContent-Type: application/json");
@@ -1757,6 +1757,16 @@ fn a_step_for_another_namespace_leaves_the_hook_with_its_own() {
         assert_eq!(speaks_for(&home), "alice");
         assert!(std::fs::read(home.env.config()).unwrap() == config, "{whose}");
     }
+}
+
+/// It knows the secret that is kept here, and says no all the same.
+#[test]
+fn a_refusal_of_the_own_namespace_is_told_where_the_secret_is_known_too() {
+    let home = Home::new();
+    home.api.fault(Fault::Status(403, "FORBIDDEN"));
+    let told = found(&home, "token").0;
+    assert_eq!(told, ["fail the API refuses the token that the hook uses"]);
+    home.env.run(["auth", "status"]).expect(4);
 }
 
 #[test]
