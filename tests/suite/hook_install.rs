@@ -756,3 +756,21 @@ fn a_config_that_openclaw_refuses_is_refused_before_anything_changes() {
         assert_eq!(told.matches("OpenClaw wants an object").count(), 1, "{told}");
     }
 }
+
+#[test]
+fn an_install_beside_the_other_kind_says_so_and_what_takes_that_out() {
+    for (first, then) in [("hook", "plugin"), ("plugin", "hook")] {
+        let env = logged_in(Some("{}"));
+        let alone = env.run(["hook", "install", "--as", first]).expect(0).stdout;
+        assert!(!alone.contains("is installed too"), "{alone}");
+        let told = env.run(["hook", "install", "--as", then]).expect(0).stdout;
+        let note = told
+            .lines()
+            .find(|line| line.contains(&format!("the {first} is installed too")));
+        let step = note.unwrap_or_else(|| panic!("{told}")).rsplit_once(": ").unwrap().1;
+        assert_eq!(step, format!("{HOOK} hook uninstall --as {first}"));
+        env.shell(step).expect(0);
+        let again = env.run(["hook", "install", "--as", then]).expect(0).stdout;
+        assert!(!again.contains("is installed too"), "{again}");
+    }
+}

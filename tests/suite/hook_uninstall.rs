@@ -931,3 +931,17 @@ fn a_reader_that_goes_away_keeps_nothing_from_being_removed() {
     assert!(!env.sigilum("").exists());
     assert_eq!(std::fs::read_to_string(env.config()).unwrap(), "{}");
 }
+
+#[test]
+fn what_keeps_the_folder_is_named() {
+    let env = TestEnv::new();
+    env.write_config("{}");
+    log_in(&env, &[]);
+    env.run(["hook", "install"]).expect(0);
+    env.write(".openclaw/hooks/sigilum-authz-notify/mine", "x");
+    let told = env.run(["hook", "uninstall"]).expect(0).stdout;
+    assert!(
+        told.contains("/sigilum-authz-notify; what stays there: mine\n"),
+        "{told}"
+    );
+}

@@ -21,6 +21,7 @@ use crate::openclaw::plugin;
 use crate::openclaw::plugin_package::UNINSTALL;
 use crate::openclaw::removal::{self, Undone};
 use crate::sigilum::secrets::Workspace;
+use crate::text;
 use crate::token::record;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -129,7 +130,19 @@ fn take_files_away(kind: Kind, force: bool, place: &OpenClawHome, lock: &OwnLock
     let done = hook_files::uninstall(place, lock, kind, force)?;
     if done.changed {
         let folder = kind.dir(place);
-        write_line(out, format_args!("Removed the {}: {}", kind.name(), folder.display()))?;
+        let left = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let mut left: Vec<String> = left
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        left.sort();
+        let stays = match left.is_empty() {
+            true => String::new(),
+            false => format!("; what stays there: {}", text::one_line(&left.join(", "))),
+        };
+        write_line(
+            out,
+            format_args!("Removed the {}: {}{stays}", kind.name(), folder.display()),
+        )?;
     }
     let anything = done != Done::default();
     for note in done.notes {
