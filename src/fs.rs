@@ -22,7 +22,7 @@ pub use accounts::{account_name, group_number, is_in_group, run_as, sudo_as, use
 pub use another_user::{another_user, is_of, not_its_owners};
 pub use append::append_line;
 pub use backups::{back_up, drop_links, put_back, remove_empty_folder};
-pub use failure::{failed_as, link_to_nothing, own_mode};
+pub use failure::{failed_as, link_to_nothing, own_mode, own_mode_to_write};
 pub use folder::{Content, Folder, Owner, inode, is_regular, is_unsupported, owner, permissions};
 pub use going::Inventory;
 pub use own_lock::{FileLock, OwnLock, lock_existing_sigilum, lock_sigilum, refuse_to_lock_sigilum};
@@ -394,7 +394,8 @@ fn open_to_read(path: &Path) -> Result<Folder> {
         // Nor may one take its place meanwhile.
         (true, Some(above), Ok(name)) => Folder::open(above).and_then(|above| {
             let folder = above.folder(name)?;
-            folder.ok_or_else(|| Errno::NOENT.into())
+            let is_there = || matches!(above.stat(name), Ok(Some(_)));
+            folder.ok_or_else(|| if is_there() { Errno::NOTDIR } else { Errno::NOENT }.into())
         }),
         _ => Folder::open(parent),
     };

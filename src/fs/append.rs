@@ -3,7 +3,7 @@
 use super::failure::own_mode_to_write;
 use super::folder::{Folder, chown, is_regular};
 use super::trust;
-use super::{could_not_write, failed, file_name, not_ours, open_folder, quoted};
+use super::{could_not_write, failed, file_name, not_ours, open_folder};
 use crate::error::{Error, Result};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -49,14 +49,8 @@ fn barred(folder: &Folder, path: &Path, error: io::Error) -> Error {
     if let Some(why) = stat.as_ref().and_then(|stat| trust::disbelief(folder, stat)) {
         return not_ours(could_not_write(path), path, why);
     }
-    let me = rustix::process::geteuid().as_raw();
-    let is_roots = stat.is_some_and(|stat| stat.st_uid != me && folder.owner().uid == me);
-    let step = match is_roots {
-        true => Some(format!("as root: chown {me} {}", quoted(path))),
-        false => own_mode_to_write(path),
-    };
     let failed = failed(could_not_write(path), path, error);
-    match step {
+    match own_mode_to_write(path) {
         Some(step) => failed.next(step),
         None => failed,
     }

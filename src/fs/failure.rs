@@ -3,7 +3,8 @@
 use super::folder::permissions;
 use super::quoted;
 use crate::error::{Error, ExitCode};
-use rustix::fs::FileType;
+use crate::process::root_seen_as;
+use rustix::fs::{Access, FileType};
 use rustix::io::Errno;
 use std::io;
 use std::path::Path;
@@ -25,12 +26,14 @@ pub fn failed_as(code: ExitCode, what: String, path: &Path, error: io::Error) ->
 /// What a person can do about a failed read or write.
 fn advise(path: &Path, error: &io::Error) -> Option<String> {
     let step = match Errno::from_io_error(error)? {
+        Errno::EXIST if path.is_file() => return Some(move_away(path)),
         Errno::EXIST | Errno::NOENT => return link_to_nothing(path),
         Errno::NOSPC | Errno::DQUOT => "free some disk space, and run the command again",
         Errno::ACCESS | Errno::PERM => match own_mode(path) {
             Some(step) => return Some(step),
             None => "run the command as the user whom the file and its folder belong to",
         },
+        Errno::NOTDIR if path.is_file() => return Some(move_away(path)),
         Errno::NOTDIR => "correct the path: something in it that should be a folder is a file",
         Errno::ISDIR => return Some(move_away(path)),
         Errno::ROFS => "mount the file system writable, and run the command again",
@@ -41,12 +44,13 @@ fn advise(path: &Path, error: &io::Error) -> Option<String> {
     Some(step.to_owned())
 }
 
-/// What to do about a folder that has the name of a file.
+/// What to do about a folder that has the name of a file, or the other way round.
 fn move_away(path: &Path) -> String {
+    let what = if path.is_dir() { "folder" } else { "file" };
     let mut aside = path.as_os_str().to_owned();
     aside.push(".aside");
     format!(
-        "move the folder away that has this name: mv {} {}",
+        "move the {what} away that has this name: mv {} {}",
         quoted(path),
         quoted(aside.as_ref())
     )
@@ -63,14 +67,14 @@ pub fn link_to_nothing(path: &Path) -> Option<String> {
 }
 
 /// What lets this user at a file of his own again, where the mode of it, or of the folder that it is in, keeps him out:
-/// `chmod u+w <folder>`. `None` where that is not what stands in the way.
+/// `chmod u+w <folder>`; or at one in a folder of his own that root made. `None` where that is not what stands in the way.
 pub fn own_mode(path: &Path) -> Option<String> {
     // A file is replaced, not written to.
     lacking_mode(path, &[('r', 0o400)])
 }
 
 /// The same for a file that is written to.
-pub(super) fn own_mode_to_write(path: &Path) -> Option<String> {
+pub fn own_mode_to_write(path: &Path) -> Option<String> {
     lacking_mode(path, &[('r', 0o400), ('w', 0o200)])
 }
 
@@ -90,7 +94,7 @@ fn lacking_mode(path: &Path, of_file: &[(char, u32)]) -> Option<String> {
         let lacks = |(_, bit): &&(char, u32)| permissions(&stat) & bit == 0;
         let lacking: String = needed.iter().filter(lacks).map(|(letter, _)| letter).collect();
         if stat.st_uid != me.as_raw() {
-            return None;
+            return (there == path).then(|| of_roots(path, of_file)).flatten();
         }
         if !lacking.is_empty() {
             return Some(format!("chmod u+{lacking} {}", quoted(there)));
@@ -100,4 +104,19 @@ fn lacking_mode(path: &Path, of_file: &[(char, u32)]) -> Option<String> {
         }
     }
     None
+}
+
+/// What gives this user a file back that a command of root's made in a folder of theirs, where it keeps them out.
+fn of_roots(path: &Path, of_file: &[(char, u32)]) -> Option<String> {
+    let me = rustix::process::geteuid().as_raw();
+    let file = rustix::fs::lstat(path).ok()?;
+    let is_roots = file.st_uid == 0 || Some(file.st_uid) == root_seen_as();
+    let is_in_ours = rustix::fs::stat(path.parent()?).is_ok_and(|folder| folder.st_uid == me);
+    let needed = match of_file.iter().any(|(letter, _)| *letter == 'w') {
+        true => Access::READ_OK | Access::WRITE_OK,
+        false => Access::READ_OK,
+    };
+    let is_plain = FileType::from_raw_mode(file.st_mode) == FileType::RegularFile && file.st_nlink == 1;
+    let keeps_out = is_roots && is_in_ours && is_plain && rustix::fs::access(path, needed).is_err();
+    keeps_out.then(|| format!("as root: chown {me} {}", quoted(path)))
 }

@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, Write};
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// So often a lock is tried for, with such a pause: to look whether it is held takes it for a moment.
 const TRIES: u32 = 3;
 const LOOK: Duration = Duration::from_millis(2);
+
+/// Longer than any signature: what a lock's file holds then is somebody else's, and stays.
+const SIGNATURE_MOST: u64 = 4096;
 
 /// An exclusive lock on a file that stays where it is. It ends with this value, or with the process, however that ends.
 #[derive(Debug)]
@@ -57,7 +60,7 @@ impl FileLock {
             let ours = rustix::fs::fstat(&file).or_fail(ExitCode::Failure, what)?;
             let named = folder.stat(name).or_fail(ExitCode::Failure, what)?;
             if named.is_some_and(|named| (named.st_dev, named.st_ino) == (ours.st_dev, ours.st_ino)) {
-                let mut lock = Self { file };
+                let lock = Self { file };
                 // For the message of whoever waits; nothing depends on it.
                 let _ = lock.sign();
                 return Ok(Some(lock));
@@ -100,6 +103,9 @@ impl FileLock {
 
     /// Writes this into the file, in place: nothing is made, also where its name is gone meanwhile.
     pub fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
+        if self.file.metadata()?.len() > SIGNATURE_MOST {
+            return Ok(());
+        }
         self.file.write_all_at(bytes, 0)?;
         self.file.set_len(bytes.len() as u64)
     }
@@ -144,16 +150,14 @@ impl FileLock {
         let _ = self.write(format!("{} {what}\n", Process::me().pid).as_bytes());
     }
 
-    fn sign(&mut self) -> std::io::Result<()> {
+    fn sign(&self) -> std::io::Result<()> {
         let text = format!("{}\n", Process::me().pid);
-        let mut old = String::new();
-        self.file.read_to_string(&mut old)?;
-        if old == text {
+        let mut old = Vec::new();
+        (&self.file).take(SIGNATURE_MOST).read_to_end(&mut old)?;
+        if old == text.as_bytes() {
             return Ok(());
         }
-        self.file.set_len(0)?;
-        self.file.rewind()?;
-        self.file.write_all(text.as_bytes())
+        self.write(text.as_bytes())
     }
 }
 

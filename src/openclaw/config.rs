@@ -346,8 +346,11 @@ pub fn undo_record(place: &OpenClawHome) -> Result<Undo> {
 }
 
 /// That the undo record says nothing any more, where that is so.
-pub fn damaged_undo_record(place: &OpenClawHome) -> Option<String> {
-    record::load(place).ok()?.1
+///
+/// # Errors
+/// It cannot be read at all.
+pub fn damaged_undo_record(place: &OpenClawHome) -> Result<Option<String>> {
+    record::load(place).map(|(_, damaged)| damaged)
 }
 
 /// The other configs of a home, those in it and those elsewhere: files that bear our edits, still name us, and are no part

@@ -190,11 +190,13 @@ impl DbError {
             Problem::KeyRevoked | Problem::KeyOfAnother => {
                 "move the file service-api-key-… of the service away, and run the command again"
             }
-            Problem::ReadOnly => match fs::own_mode(&self.path) {
+            Problem::ReadOnly => match fs::own_mode_to_write(&self.path) {
                 Some(step) => return Some(step),
                 None => "run the command as the user whom the file and its folder belong to",
             },
-            Problem::UserIdTaken(_) | Problem::Sqlite(_) | Problem::Around(_) => return fs::own_mode(&self.path),
+            Problem::UserIdTaken(_) | Problem::Sqlite(_) | Problem::Around(_) => {
+                return fs::own_mode_to_write(&self.path);
+            }
         };
         Some(step.to_owned())
     }

@@ -285,7 +285,7 @@ pub fn namespaces(sigilum_dir: &Path) -> Result<BTreeSet<String>> {
     let entries = match std::fs::read_dir(sigilum_dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
-        Err(error) => return Err(error).or_fail(ExitCode::Failure, what),
+        Err(error) => return Err(fs::failed_as(ExitCode::Failure, what(), sigilum_dir, error)),
     };
     let mut found = BTreeSet::new();
     for entry in entries {

@@ -124,7 +124,20 @@ pub(super) fn files(name: &'static str, facts: &Facts) -> Vec<Finding> {
         let next = error.step().unwrap_or_else(|| fs::removal(&path));
         found.push(Finding::fail(name, ExitCode::Failure, text, next));
     }
-    found.extend(config::damaged_undo_record(facts.place).map(|text| {
+    let damaged = config::damaged_undo_record(facts.place);
+    let is_told = |text: &str| {
+        let undo = facts.place.undo_file();
+        let of_it = |finding: &Finding| names(finding, &undo) || finding.text.ends_with(text);
+        found
+            .iter()
+            .any(|finding| finding.state == State::Fail && of_it(finding))
+    };
+    if let Err(error) = &damaged
+        && !is_told(&error.text())
+    {
+        found.push(Finding::fault_of(name, error, facts.command("doctor")));
+    }
+    found.extend(damaged.ok().flatten().map(|text| {
         let kinds = Kind::ALL.into_iter().filter(|kind| facts.is_installed(*kind));
         let again: Vec<String> = kinds
             .map(|kind| facts.command(&format!("hook install --as {}", kind.name())))
@@ -164,6 +177,13 @@ fn unusable(name: &'static str, facts: &Facts) -> Vec<Finding> {
             let next = format!("look at it, then remove it: {}", fs::removal(&path));
             return Some(Finding::fail(name, ExitCode::Failure, text, next));
         }
+        if meta.is_file()
+            && meta.uid() != me.as_raw()
+            && let Some(next) = given_back(&path)
+        {
+            let text = format!("this file is root's, and this user may not use it: {shown}");
+            return Some(Finding::fail(name, ExitCode::Failure, text, next));
+        }
         let is_closed = meta.is_file() && meta.uid() == me.as_raw() && !me.is_root() && mode & 0o600 != 0o600;
         let text = format!("this user may not read and write this file (mode {mode:04o}): {shown}");
         is_closed.then(|| {
@@ -176,6 +196,16 @@ fn unusable(name: &'static str, facts: &Facts) -> Vec<Finding> {
         })
     };
     paths.into_iter().filter_map(fault).collect()
+}
+
+/// What gives this user a file back that is root's, where it keeps the commands out: some are written to in place, the
+/// others replaced.
+fn given_back(path: &Path) -> Option<String> {
+    let grows = |ending: &str| path.as_os_str().to_string_lossy().ends_with(ending);
+    match ["lock", ".jsonl", ".sqlite"].into_iter().any(grows) {
+        true => fs::own_mode_to_write(path),
+        false => fs::own_mode(path),
+    }
 }
 
 /// What makes a file anew that somebody else may have written. To take away their right to write it would make it count.
