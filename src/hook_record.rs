@@ -186,6 +186,9 @@ pub struct HookRecord {
     /// --from-env` recorded.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// The Sigilum checkouts of logins that a logout took, by namespace: for the steps that print the login again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub former_checkouts: BTreeMap<String, PathBuf>,
     /// Fields that this version does not know.
     #[serde(flatten)]
     pub others: Map<String, Value>,
@@ -196,6 +199,14 @@ impl HookRecord {
     pub fn roots(&self) -> String {
         let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(|name| self.env.get(name).map(String::as_str));
         named.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    /// The flag with the checkout of the login that a namespace had here, a blank before it; nothing where none is known.
+    pub fn former_checkout(&self, namespace: &str) -> String {
+        let known = self.former_checkouts.get(namespace);
+        known.map_or_else(String::new, |checkout| {
+            format!(" --source-home {}", fs::quoted(checkout))
+        })
     }
 
     /// The environment that is recorded.

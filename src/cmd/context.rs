@@ -182,12 +182,29 @@ fn login_of(owner: &Owner, namespace: Option<&str>, place: &OpenClawHome, flags:
         (None, Origin::Default) => same_api(mode, place),
         _ => String::new(),
     };
+    let checkout = match owner.record.is_none() && mode == Mode::OssLocal && !same_api.contains(SOURCE_HOME) {
+        true => {
+            let record = hook_record::read(&place.hook_record_file()).ok().flatten();
+            record.unwrap_or_default().former_checkout(&owner.namespace.value)
+        }
+        false => String::new(),
+    };
     format!(
-        "{}{same_api}{}{}{flags}",
+        "{}{same_api}{checkout}{}{}{flags}",
         mode.login_command_of(namespace),
         owner.life_flag(),
         own_file(owner, place)
     )
+}
+
+const SOURCE_HOME: &str = " --source-home ";
+
+/// A login with the checkout that the API runs from: one that is known, else a person names it.
+pub fn with_checkout(log_in: &str) -> String {
+    match log_in.contains(SOURCE_HOME) {
+        true => log_in.to_owned(),
+        false => format!("{log_in}{SOURCE_HOME}<folder>"),
+    }
 }
 
 /// The flag that gives an owner a token file of its own, where the present one holds the token of another namespace.
@@ -212,11 +229,12 @@ pub fn first_login_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> 
 
 /// The same in a home of Sigilum's own installer, which has a token and no record: the secret lies in its checkout.
 pub fn installers_login_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> String {
-    let checkout = match login_mode(owner, place) {
-        Mode::OssLocal => " --source-home <folder>",
-        Mode::Managed => "",
+    let log_in = login_command(owner, place, "");
+    let log_in = match login_mode(owner, place) {
+        Mode::OssLocal => with_checkout(&log_in),
+        Mode::Managed => log_in,
     };
-    format!("{}{checkout}{flags}", login_command(owner, place, ""))
+    log_in + flags
 }
 
 /// What makes or takes a new token of an owner, and changes nothing else: where the secret is kept that signs it, a
@@ -286,11 +304,15 @@ pub fn login_mode(owner: &Owner, place: &OpenClawHome) -> Mode {
     of_hook.or_else(of_home).unwrap_or(owner.mode.value)
 }
 
-/// What a home without a login says of the mode: its entry, or that it has signed tokens itself.
+/// What a home without a login says of the mode: its entry, or that it has signed tokens itself, or with a checkout's
+/// secret.
 pub fn mode_of_home(place: &OpenClawHome, entry: Option<&Entry>) -> Option<Mode> {
     let of_entry = entry.and_then(Entry::mode).and_then(Mode::named);
-    let signs = || place.jwt_secret_file().exists().then_some(Mode::OssLocal);
-    of_entry.or_else(signs)
+    let signed = || {
+        let record = || hook_record::read(&place.hook_record_file()).ok().flatten();
+        place.jwt_secret_file().exists() || record().is_some_and(|record| !record.former_checkouts.is_empty())
+    };
+    of_entry.or_else(|| signed().then_some(Mode::OssLocal))
 }
 
 /// A command of ours as it is typed where it begins otherwise, as another user: `program` in the place of our name.

@@ -88,6 +88,21 @@ pub fn holds_token(path: &Path) -> bool {
     matches!(fs::read_capped(path, MAX_BYTES as u64), Ok(Some(bytes)) if is_token(&bytes))
 }
 
+/// What stays elsewhere of a file that goes. Only what holds a token is to be removed there too: a link may lead to
+/// anything.
+pub fn stays(path: &Path) -> Option<String> {
+    match holds_token(path) {
+        true => fs::stays(path),
+        false => {
+            let file = path.is_symlink().then(|| path.canonicalize().ok()).flatten()?;
+            let (here, what) = (path.display(), file.display());
+            file.is_file().then(|| {
+                format!("{here} was a symbolic link; what it leads to stays, and holds no owner token: {what}")
+            })
+        }
+    }
+}
+
 /// Whose token is in a token file, where it is another namespace's: two logins were given the same file. In the file of its
 /// own name a token of another namespace is of no use to anybody.
 pub fn anothers(path: &Path, namespace: &str, place: &OpenClawHome) -> Option<Inspected> {

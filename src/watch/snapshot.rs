@@ -46,6 +46,8 @@ pub(super) struct SnapshotReader {
     pub stored: Option<SecretString>,
     /// What a person chose for the hook.
     pub chosen: HookRecord,
+    /// The same, whether somebody is logged in or not.
+    recorded: HookRecord,
     /// What answers `/new`, `plugin` or `hook`, if anything does; `None` where that cannot be told, or nobody is to be told.
     pub answering: Option<Option<&'static str>>,
     /// As [`Snapshot::plugin_runs`].
@@ -64,6 +66,7 @@ impl SnapshotReader {
             owner: None,
             stored: None,
             chosen: HookRecord::default(),
+            recorded: HookRecord::default(),
             answering: None,
             plugin_runs: false,
             flags: place.flags(env),
@@ -75,6 +78,7 @@ impl SnapshotReader {
     pub fn read(&mut self, place: &OpenClawHome, env: &Env, is_told: bool) -> Snapshot {
         (self.owner, self.stored, self.chosen) = (None, None, HookRecord::default());
         self.asks_a_broker = false;
+        self.recorded = HookRecord::default();
         let (owner, unreadable) = match self.read_owner(place, env) {
             Ok(owner) => (owner, None),
             Err(error) => {
@@ -94,6 +98,13 @@ impl SnapshotReader {
             true => Ok(Vec::new()),
             false => timed::read(place).map_err(|error| error.to_string()),
         };
+        let former_checkout = match &config {
+            Config::Entry(entry) if owner.is_none() => {
+                let namespace = entry.namespace.as_deref();
+                namespace.map_or_else(String::new, |namespace| self.recorded.former_checkout(namespace))
+            }
+            _ => String::new(),
+        };
         Snapshot {
             config,
             owner,
@@ -105,6 +116,7 @@ impl SnapshotReader {
             plugin_runs: self.plugin_runs,
             is_a_brokers: is_beside || place.is_a_brokers(),
             asks_a_broker: self.asks_a_broker,
+            former_checkout,
         }
     }
 
@@ -147,6 +159,7 @@ impl SnapshotReader {
         }
         let (namespace, chosen) = settings::hook_namespace(place)?;
         self.asks_a_broker = chosen.broker.is_some();
+        self.recorded.clone_from(&chosen);
         let namespace = match &self.beside {
             None => namespace,
             Some(beside) if namespace.as_ref().is_some_and(|spoken_for| spoken_for.value == *beside) => None,

@@ -233,7 +233,11 @@ fn a_new_secret_of_our_own_is_not_taken_for_the_one_of_an_api_that_runs() {
             .stderr
             .contains("auth login --mode oss-local --namespace alice --source-home")
     );
-    assert!(output.stderr.contains("next: add --force,"), "{}", output.stderr);
+    assert!(
+        output.stderr.ends_with("for a new secret and its token, add --force\n"),
+        "{}",
+        output.stderr
+    );
     assert!(!env.openclaw().exists());
     // The secret that was tried is forgotten: what is stored later is another one, and stays.
     expect(&env, login().args(["--force"]), 0, "API check:     refused");

@@ -303,3 +303,40 @@ fn a_checkout_without_migrations_is_left_as_it_is() {
     );
     assert!(!checkout.api(".wrangler").exists());
 }
+
+/// A secret of the home's own would not be that API's.
+#[test]
+fn after_a_logout_the_login_that_is_advised_names_the_checkout() {
+    let env = TestEnv::new();
+    let checkout = FakeCheckout::new(&env);
+    let root = checkout.root.to_str().unwrap();
+    env.run(login(&["--source-home", root])).expect(0);
+    env.run(["hook", "install"]).expect(0);
+    env.run(["auth", "logout"]).expect(0);
+    for words in [
+        "auth status",
+        "hook status",
+        "doctor",
+        "auth refresh",
+        "authz list",
+        "watch --once",
+        "hook run --event command:new",
+    ] {
+        let output = env.run(words.split(' ')).output();
+        let told = output.stdout + &output.stderr;
+        let steps = told.lines().filter(|line| line.contains(" auth login"));
+        let steps: Vec<&str> = steps.collect();
+        let names = |step: &&str| step.contains(&format!("--source-home {root}"));
+        assert!(!steps.is_empty() && steps.iter().all(names), "{words}: {told}");
+        assert!(!told.contains("<folder>"), "{words}: {told}");
+    }
+    let step = env.run(["auth", "refresh"]).expect(4).step().to_owned();
+    env.shell(&step).expect(0);
+    assert_eq!(record(&env)["source_home"], root);
+    // One of another kind forgets it.
+    env.run(["auth", "logout"]).expect(0);
+    env.run(login(&[])).expect(0);
+    env.run(["auth", "logout"]).expect(0);
+    let told = env.run(["auth", "status"]).expect(4).stderr;
+    assert!(!told.contains("--source-home"), "{told}");
+}

@@ -586,3 +586,130 @@ fn a_file_in_the_place_of_the_plugins_folder_is_told_with_a_step_that_helps() {
         assert!(!env.sigilum("owner-token-alice.jwt").exists());
     }
 }
+
+/// Root's own command made it: doctor tells it, and both it and the commands say how it is given back.
+#[test]
+fn what_root_left_closed_to_the_user_is_given_back() {
+    if !env::can_be_others() {
+        return;
+    }
+    use std::os::unix::fs::chown;
+    let env = installed();
+    let own = |path: &Path, uid: u32| chown(path, Some(uid), Some(uid)).unwrap();
+    std::fs::write(env.sigilum("watch.lock"), "").unwrap();
+    let mut folders = vec![env.home().to_owned()];
+    while let Some(folder) = folders.pop() {
+        own(&folder, env::STRANGER);
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => own(&path, env::STRANGER),
+            }
+        }
+    }
+    let by_user = |words: &str| env.run(words.split(' ')).by_user(env::STRANGER, &[env::STRANGER]);
+    for (name, words, code) in [
+        ("undo.json", "hook install", 1),
+        ("lock", "hook install", 1),
+        ("watch.lock", "watch --once", 1),
+        ("local-api.sqlite", "auth refresh", 7),
+        ("local-api.sqlite", "service list", 7),
+    ] {
+        let path = env.sigilum(name);
+        own(&path, 0);
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        let step = format!("next: as root: chown {} {}", env::STRANGER, path.display());
+        let doctor = by_user("doctor").output().stdout;
+        let told = format!("this file is root's, and this user may not use it: {}", path.display());
+        assert!(doctor.contains(&told) && doctor.contains(&step), "{name}: {doctor}");
+        assert!(!doctor.contains("auth refresh"), "{name}: {doctor}");
+        let output = by_user(words).expect(code);
+        let said = output.stdout + &output.stderr;
+        assert!(said.replace("; next", "\n  next").contains(&step), "{name}: {said}");
+        own(&path, env::STRANGER);
+        by_user(words).expect(0);
+        assert!(!by_user("doctor").output().stdout.contains("root's"), "{name}");
+    }
+}
+
+#[test]
+fn what_is_far_too_long_is_told_and_a_lock_is_neither_read_nor_cut() {
+    const LENGTH: u64 = 3 << 30;
+    let env = installed();
+    let long = |name: &str| {
+        let file = std::fs::File::create(env.sigilum(name)).unwrap();
+        file.set_len(LENGTH).unwrap();
+        file.set_permissions(Permissions::from_mode(0o600)).unwrap();
+    };
+    long("lock");
+    env.run(["hook", "install"]).expect(0);
+    assert_eq!(env.sigilum("lock").metadata().unwrap().len(), LENGTH);
+    long("undo.json");
+    let output = env.run(["hook", "install"]).expect(1);
+    let undo = env.sigilum("undo.json").display().to_string();
+    let found = doctor(&env);
+    let told = found
+        .iter()
+        .filter(|(check, text, _)| check == "files" && text.contains(&undo));
+    let steps: Vec<&str> = told.map(|(_, _, next)| next.as_str()).collect();
+    assert_eq!(steps, [output.step()], "{found:?}");
+    carry_out(&output);
+    env.run(["hook", "install"]).expect(0);
+}
+
+#[test]
+fn what_a_link_leads_to_is_removed_by_no_step_unless_it_is_a_token() {
+    for words in [
+        &["auth", "logout", "--namespace", "alice"][..],
+        &["hook", "uninstall", "--purge"],
+    ] {
+        for name in ["owner-alice.json", "owner-token-alice.jwt"] {
+            let env = installed();
+            let precious = env.write("precious/id_rsa", "a key");
+            let file = env.sigilum(name);
+            std::fs::remove_file(&file).unwrap();
+            symlink(&precious, &file).unwrap();
+            let output = env.run(words).expect(0);
+            let told = output.stdout + &output.stderr;
+            assert!(
+                !told.contains("rm ") && !told.contains("what stood in"),
+                "{words:?} {name}: {told}"
+            );
+            assert!(
+                precious.exists() && file.symlink_metadata().is_err(),
+                "{words:?} {name}: {told}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_file_in_the_place_of_our_folder_is_moved_away_by_the_step() {
+    for words in [
+        "auth login --mode oss-local --namespace alice",
+        "auth logout --namespace alice",
+        "hook install",
+        "doctor",
+    ] {
+        let env = TestEnv::new();
+        env.write_config("{}");
+        std::fs::write(env.sigilum(""), "mine").unwrap_or_else(|_| {
+            let _ = std::fs::remove_dir(env.sigilum(""));
+            std::fs::write(env.openclaw().join(".sigilum"), "mine").unwrap();
+        });
+        let output = env.run(words.split(' ')).expect(1);
+        let told = output.stdout + &output.stderr;
+        let file = env.openclaw().join(".sigilum").display().to_string();
+        let step = format!("next: move the file away that has this name: mv {file} {file}.aside");
+        assert!(told.contains(&step), "{words}: {told}");
+        assert!(
+            Command::new("mv")
+                .args([&file, &format!("{file}.aside")])
+                .status()
+                .unwrap()
+                .success()
+        );
+        env.login().expect(0);
+    }
+}

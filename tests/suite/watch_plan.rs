@@ -72,6 +72,7 @@ pub fn snapshot(config: Config, file: Stored) -> Snapshot {
         plugin_runs: false,
         is_a_brokers: false,
         asks_a_broker: false,
+        former_checkout: String::new(),
     }
 }
 

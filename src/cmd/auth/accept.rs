@@ -191,18 +191,14 @@ impl NewToken<'_> {
 
     fn refused(&self, code: ExitCode, what: String, secret: &SigningSecret) -> Error {
         let log_in = context::login_command(self.owner, self.place, self.flags);
-        let error = Error::new(code, what);
-        match secret.is_new {
-            // Perhaps nobody has a checkout: what the home signed with is gone, or it never signed.
-            true => error.next(format!(
-                "add --force, to have a new secret and its token from now on; where the API runs from a Sigilum checkout, \
-                 name that: {log_in} --source-home <folder>; or export the JWT_SECRET that the API has"
-            )),
-            false => error.next(format!(
-                "name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>; or export the JWT_SECRET \
-                 that it has; if you mean it, add --force"
-            )),
-        }
+        let last = match secret.is_new {
+            true => "for a new secret and its token, add --force",
+            false => "if you mean it, add --force",
+        };
+        Error::new(code, what).next(format!(
+            "name the Sigilum checkout that the API runs from: {}; or export the JWT_SECRET that it has; {last}",
+            context::with_checkout(&log_in)
+        ))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::env::Env;
 use crate::error::{Error, ExitCode, Result};
 use crate::fs;
 use crate::home::OpenClawHome;
+use crate::hook_record;
 use crate::openclaw::config::{self, EditOptions};
 use crate::openclaw::{entry, removal};
 use crate::settings::{self, Owner, OwnerQuery};
@@ -62,6 +63,7 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     };
     // Whatever else becomes of the config, the token goes.
     together.run()?;
+    keep_the_checkout(&owner, &place, &lock).unwrap_or_else(output::warn);
     let others = take_out_of_others(namespace, args, &place, &together, out);
     let removed = removed.into_inner();
     let mut lines = removed.iter().map(|file| format!("Removed {file}")).chain(anothers);
@@ -84,11 +86,35 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
     Ok(ExitCode::Ok)
 }
 
+/// Has the hook's record, where there is one, keep the checkout of the login that goes: a secret of the home's own would not
+/// be that API's.
+fn keep_the_checkout(owner: &Owner, place: &OpenClawHome, lock: &fs::OwnLock) -> Result<()> {
+    let (path, Some(login)) = (place.hook_record_file(), &owner.record) else {
+        return Ok(());
+    };
+    let Ok(Some(mut record)) = hook_record::read(&path) else {
+        return Ok(());
+    };
+    let namespace = owner.namespace.value.clone();
+    let before = match &login.source_home {
+        Some(checkout) => record.former_checkouts.insert(namespace, checkout.clone()),
+        None => record.former_checkouts.remove(&namespace),
+    };
+    match before == login.source_home {
+        true => Ok(()),
+        false => hook_record::write(lock, &path, &record),
+    }
+}
+
 /// What is told of tokens that may stay, before the files go.
 fn left_elsewhere(args: &LogoutArgs, files: &[PathBuf], record: &Path) -> Vec<String> {
     // One that is named now is taken for the recorded one.
     let unknown = record::unknown_token_file(record).filter(|_| args.show.token_file.is_none());
-    files.iter().filter_map(|file| fs::stays(file)).chain(unknown).collect()
+    files
+        .iter()
+        .filter_map(|file| store::stays(file))
+        .chain(unknown)
+        .collect()
 }
 
 /// Whether a token came out of openclaw.json, or perhaps did not: that is told, and is an error where it can be read.

@@ -76,6 +76,9 @@ impl LogEvent {
         if let Some(mode) = mode {
             command += &format!(" --mode {}", mode.as_str());
         }
+        if mode == Some(Mode::OssLocal) {
+            command += &snapshot.former_checkout;
+        }
         command += &snapshot.flags;
         let default = default_api_url(mode.unwrap_or(Mode::Managed));
         if let Some(url) = entry.api_url.as_ref().filter(|url| *url != default) {

@@ -83,6 +83,9 @@ pub struct Snapshot {
     pub is_a_brokers: bool,
     /// What OpenClaw starts here asks a broker, which has the token.
     pub asks_a_broker: bool,
+    /// The flag with the checkout of the login that the entry's namespace had here, a blank before it; nothing where none
+    /// is known.
+    pub former_checkout: String,
 }
 
 /// A record of ours, or the token file, cannot be read.

@@ -280,8 +280,18 @@ pub const CASES: &[Case] = &[
             "--api-url",
             "<api>",
         ],
-        step: "add --force",
-        act: Act::Add,
+        step: "name the Sigilum checkout that the API runs from: sigilum-authz-notify auth login --mode oss-local",
+        act: Act::Type(&[
+            "auth",
+            "login",
+            "--mode",
+            "oss-local",
+            "--namespace",
+            "alice",
+            "--api-url",
+            "<api>",
+            "--force",
+        ]),
         // The other home has a secret.
         only_default: true,
         ..CASE

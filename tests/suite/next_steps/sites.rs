@@ -30,11 +30,6 @@ pub const SITES: &[Site] = &[
     ),
     // auth
     Site(
-        "cmd::auth::accept",
-        r#"format!("add --force, to have"#,
-        Case("a new secret that is not the API's"),
-    ),
-    Site(
         "cmd::auth::login::former",
         "if nothing else uses it",
         Test("no_live_token_is_left_behind_unsaid"),
@@ -1230,7 +1225,7 @@ pub const WHOLE: &[(&str, usize)] = &[
     ("cmd::doctor::checks::broker", 6),
     ("cmd::doctor::checks::entry", 5),
     ("cmd::doctor::checks::files", 19),
-    ("cmd::doctor::checks::home", 20),
+    ("cmd::doctor::checks::home", 22),
     ("cmd::doctor::checks::recorded", 3),
     ("cmd::doctor::checks::services", 19),
     ("cmd::doctor::checks::token", 8),

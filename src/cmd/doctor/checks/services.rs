@@ -94,8 +94,9 @@ fn signs_nothing(name: &'static str, api: &LocalApi, token: &TokenStatus, log_in
         // A new secret would not be the API's.
         true => renewed_with_the_secret(token, &log_in, facts),
         false => format!(
-            "name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>; without one, add --force \
-             instead, for a new secret and token"
+            "name the Sigilum checkout that the API runs from: {}; without one, add --force instead, for a new secret \
+             and token",
+            context::with_checkout(&log_in)
         ),
     };
     match api.database.exists() {
@@ -115,7 +116,10 @@ fn renewed_with_the_secret(token: &TokenStatus, log_in: &str, facts: &Facts) -> 
     let runs = facts.watch.as_ref().filter(|watch| watch.running);
     // One that OpenClaw starts anew at once, without the secret.
     if runs.is_some_and(|watch| is_plugins(watch, facts)) {
-        return format!("name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>");
+        return format!(
+            "name the Sigilum checkout that the API runs from: {}",
+            context::with_checkout(log_in)
+        );
     }
     // No watcher renews it.
     if token.watched.is_some() {

@@ -95,8 +95,9 @@ pub(super) fn name_the_checkout(owner: &Owner, facts: &Facts) -> String {
         .called
         .complete(&context::first_login_command(owner, facts.place, ""));
     format!(
-        "name the Sigilum checkout that the API runs from: {log_in} --source-home <folder>; or export the JWT_SECRET that \
-         it has, and log in without that flag"
+        "name the Sigilum checkout that the API runs from: {}; or export the JWT_SECRET that it has, and log in without \
+         that flag",
+        context::with_checkout(&log_in)
     )
 }
 
