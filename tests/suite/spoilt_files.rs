@@ -713,3 +713,34 @@ fn a_file_in_the_place_of_our_folder_is_moved_away_by_the_step() {
         env.login().expect(0);
     }
 }
+
+/// The secret is a person's alone, so that nothing renews the token; the database is needed all the same.
+#[test]
+fn a_damaged_database_beside_a_secret_that_is_not_kept_is_told() {
+    let env = TestEnv::new();
+    let login = [
+        "auth",
+        "login",
+        "--mode",
+        "oss-local",
+        "--namespace",
+        "alice",
+        "--print-token",
+        "false",
+    ];
+    env.run(login)
+        .env("JWT_SECRET", "0123456789abcdef0123456789abcdef")
+        .expect(0);
+    let of_the_database = || {
+        let told = env.run(["doctor"]).expect(7).stdout;
+        assert!(
+            told.contains("fail  local-api    the secret that signs tokens is not kept here"),
+            "{told}"
+        );
+        told.lines()
+            .any(|line| line.starts_with("fail  local-api ") && line.contains("local-api.sqlite"))
+    };
+    assert!(!of_the_database());
+    std::fs::write(env.sigilum("local-api.sqlite"), "hello\n").unwrap();
+    assert!(of_the_database());
+}

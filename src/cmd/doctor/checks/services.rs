@@ -45,19 +45,19 @@ pub(super) fn local_api(name: &'static str, facts: &Facts) -> Vec<Finding> {
     // What this shell alone has is no watcher's.
     let is_shells =
         matches!(&secret, Ok(Some(secret)) if !token.is_renewed() && !token.signs_in_vain() && !api.keeps(secret));
-    if api.embedded && matches!(secret, Ok(None)) {
-        return vec![signs_nothing(name, &api, token, log_in, facts)];
-    }
-    let mut found = Vec::new();
-    if let Err(error) = LocalDb::open_read_only_within(&api.database, PATIENCE) {
+    let is_there = api.database.exists();
+    let unusable = LocalDb::open_read_only_within(&api.database, PATIENCE).err();
+    let unusable = unusable.map(|error| {
         let fault = Finding::fault_of(name, &error.into(), log_in.clone());
-        let next = if api.database.exists() {
-            fault.next
-        } else {
-            Some(log_in.clone())
-        };
-        found.push(Finding { next, ..fault });
+        let next = if is_there { fault.next } else { Some(log_in.clone()) };
+        Finding { next, ..fault }
+    });
+    if api.embedded && matches!(secret, Ok(None)) {
+        let damaged = unusable.filter(|_| is_there);
+        let nothing = signs_nothing(name, &api, token, log_in, facts);
+        return [nothing].into_iter().chain(damaged).collect();
     }
+    let mut found: Vec<Finding> = unusable.into_iter().collect();
     match secret {
         Ok(Some(_)) if is_shells => {
             let text = "the secret that the local API signs with is this shell's alone, so nothing renews the token";
@@ -105,7 +105,7 @@ fn signs_nothing(name: &'static str, api: &LocalApi, token: &TokenStatus, log_in
             Finding::fail(name, ExitCode::SecretOrDatabase, text, step)
         }
         false => {
-            let text = format!("the token was given, and nothing here signs another one: there is no {file}");
+            let text = format!("nothing here signs another token: there is no {file}");
             Finding::warn(name, text, step)
         }
     }
