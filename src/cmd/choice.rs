@@ -22,8 +22,8 @@ pub struct Choice {
     pub record: HookRecord,
     /// What was taken over from the entry in openclaw.json.
     adopted: HookRecord,
-    /// The home is as version 0.1.0 left it: nobody has chosen anything since.
-    pub before_take_over: bool,
+    /// Its entry says `full` for groups, and nobody recorded that.
+    leaves_groups: bool,
 }
 
 impl From<HookRecord> for Choice {
@@ -38,7 +38,7 @@ impl From<HookRecord> for Choice {
 impl Choice {
     /// The record; in a home of version 0.1.0, which has none but where somebody is logged in, what the entry says,
     /// taken once and told: namespace (where it is logged in), where the token stands, senders and groups. Where a later
-    /// version's record is lost, the entry, which an agent may have written since, says nothing.
+    /// version's record is lost, an agent may have written the entry since: it does not open the notice to groups.
     pub fn of(place: &OpenClawHome, entry: Option<&Entry>) -> Result<Self> {
         if let Some(record) = hook_record::read(&place.hook_record_file())? {
             return Ok(Self::from(record));
@@ -51,10 +51,9 @@ impl Choice {
                 namespace: Some(newest),
                 ..HookRecord::default()
             },
-            adopted: HookRecord::default(),
-            before_take_over: record::all_before_take_over(&place.sigilum_dir())?,
+            ..Self::default()
         };
-        if let Some(entry) = entry.filter(|_| choice.before_take_over) {
+        if let Some(entry) = entry {
             choice.adopt(place, entry);
         }
         Ok(choice)
@@ -64,24 +63,21 @@ impl Choice {
     pub fn recorded(place: &OpenClawHome) -> Result<Self> {
         let (namespace, mut record) = settings::hook_namespace(place)?;
         record.namespace = namespace.map(|namespace| namespace.value);
-        // Of a login alone.
-        let is_bare = record.namespace.is_some() && !place.hook_record_file().exists();
-        Ok(Self {
-            record,
-            before_take_over: is_bare && record::all_before_take_over(&place.sigilum_dir())?,
-            ..Self::default()
-        })
+        Ok(Self::from(record))
     }
 
     fn adopt(&mut self, place: &OpenClawHome, entry: &Entry) {
         let logged_in = |namespace: &&str| place.record_file(namespace).exists();
+        let groups = entry
+            .var("SIGILUM_NOTIFY_GROUPS")
+            .and_then(|text| Groups::from_str(text, true).ok());
+        let is_old = || record::all_of_first_version(&place.sigilum_dir());
+        self.leaves_groups = groups == Some(Groups::Full) && !is_old();
         let of_entry = HookRecord {
             namespace: entry.namespace().filter(logged_in).map(str::to_owned),
             token_in_config: entry.enabled.then(|| entry.token().is_some()),
             senders: entry.var("SIGILUM_NOTIFY_SENDERS").map(sender_ids),
-            groups: entry
-                .var("SIGILUM_NOTIFY_GROUPS")
-                .and_then(|text| Groups::from_str(text, true).ok()),
+            groups: groups.filter(|_| !self.leaves_groups),
             ..HookRecord::default()
         };
         let newest = self.record.namespace.take();
@@ -163,6 +159,9 @@ impl Choice {
         if let Some(groups) = adopted.groups.filter(|_| adopted.groups == now.groups) {
             words.push(format!("groups {}", groups.as_str()));
         }
+        if self.leaves_groups && now.groups.is_none() {
+            words.push("not its groups full, for which: sigilum-authz-notify hook install --groups full".to_owned());
+        }
         words.join("; ")
     }
 
@@ -183,29 +182,7 @@ impl Choice {
 
     /// Writes the record.
     pub fn write(&self, place: &OpenClawHome, lock: &OwnLock) -> Result<()> {
-        hook_record::write(lock, &place.hook_record_file(), &self.record)?;
-        match self.before_take_over {
-            true => self.end_take_over(place, lock),
-            false => Ok(()),
-        }
-    }
-
-    /// Writes a login's record as this version does: it says, also without the hook's record, that the entry was taken
-    /// over. That of the hook's namespace, which stays the one that was written last.
-    fn end_take_over(&self, place: &OpenClawHome, lock: &OwnLock) -> Result<()> {
-        let newest = record::written_last(&place.sigilum_dir())?;
-        let namespaces = [self.record.namespace.clone(), newest];
-        let mut files = namespaces
-            .iter()
-            .flatten()
-            .map(|namespace| place.record_file(namespace));
-        let Some(file) = files.find(|file| file.exists()) else {
-            return Ok(());
-        };
-        match record::read(&file)? {
-            Some(login) => record::write(lock, &file, login, false),
-            None => Ok(()),
-        }
+        hook_record::write(lock, &place.hook_record_file(), &self.record)
     }
 }
 

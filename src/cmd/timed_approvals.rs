@@ -5,8 +5,10 @@ use crate::authz::timed::{self, TimedApproval};
 use crate::cmd::context;
 use crate::env::Env;
 use crate::home::OpenClawHome;
+use crate::mode::Mode;
 use crate::owner_token;
 use crate::settings::{self, OwnerQuery};
+use crate::sigilum::http::{self, Url};
 use crate::time;
 use crate::token::record;
 use std::path::PathBuf;
@@ -36,12 +38,19 @@ pub fn logins(approvals: &[&TimedApproval], place: &OpenClawHome) -> Option<Stri
 pub fn left_by(goes: Goes, place: &OpenClawHome, namespace: Option<&str>) -> Option<String> {
     let (text, left) = left(place, namespace)?;
     let left: Vec<&TimedApproval> = left.iter().collect();
-    let secret =
-        |log_in: String, approval: &TimedApproval| match goes == Goes::Everything && signs_here(approval, place) {
-            true => format!("export JWT_SECRET=<the secret that the API has> && {log_in}"),
-            false => log_in,
+    let secret = |approval: &TimedApproval| match is_secret_lost(goes, approval, place) {
+        true => "export JWT_SECRET=<the secret that the API has> && ",
+        false => "",
+    };
+    let log_in = |approval: &TimedApproval| {
+        let log_in = log_in_anew(approval, place);
+        let log_in = match goes {
+            Goes::Token => log_in,
+            // No entry is to come back.
+            Goes::Everything => without_the_config(log_in),
         };
-    let log_in = |approval: &TimedApproval| Some(secret(log_in_anew(approval, place)?, approval));
+        Some(secret(approval).to_owned() + &log_in)
+    };
     let step = commands(&left, log_in, true);
     Some(match step.is_empty() {
         true => text,
@@ -104,9 +113,11 @@ fn log_in(approval: &TimedApproval, place: &OpenClawHome) -> Option<String> {
         namespace: Some(&approval.namespace),
         ..OwnerQuery::default()
     };
-    let owner = settings::owner(&query, &Env::default(), place).ok()?;
+    let Ok(owner) = settings::owner(&query, &Env::default(), place) else {
+        return Some(by_the_list(approval, place));
+    };
     if owner.record.is_none() {
-        return by_the_list(approval, place);
+        return Some(by_the_list(approval, place));
     }
     let token = owner_token::stored(&owner, time::now());
     let renew = || beside_the_config(context::renew_command(&owner, place, ""), place);
@@ -114,20 +125,27 @@ fn log_in(approval: &TimedApproval, place: &OpenClawHome) -> Option<String> {
 }
 
 /// The login where none is recorded: its API is the approval's.
-fn by_the_list(approval: &TimedApproval, place: &OpenClawHome) -> Option<String> {
+fn by_the_list(approval: &TimedApproval, place: &OpenClawHome) -> String {
+    let mode = match Url::parse(&approval.api).is_ok_and(|url| http::is_this_machine(&url)) {
+        true => Mode::OssLocal,
+        false => Mode::Managed,
+    };
     let query = OwnerQuery {
         namespace: Some(&approval.namespace),
+        mode: Some(mode),
         api_url: Some(&approval.api),
         ..OwnerQuery::default()
     };
-    let owner = settings::owner(&query, &Env::default(), place).ok()?;
     let api = context::flag("--api-url", Some(&approval.api));
-    let log_in = context::first_login_command(&owner, place, &api);
-    Some(beside_the_config(log_in, place))
+    let log_in = match settings::owner(&query, &Env::default(), place) {
+        Ok(owner) => context::first_login_command(&owner, place, &api),
+        Err(_) => mode.login_command(&approval.namespace) + &api,
+    };
+    beside_the_config(log_in, place)
 }
 
 /// The login that is recorded now, in full: its record goes.
-fn log_in_anew(approval: &TimedApproval, place: &OpenClawHome) -> Option<String> {
+fn log_in_anew(approval: &TimedApproval, place: &OpenClawHome) -> String {
     let recorded = record::read(&place.record_file(&approval.namespace)).ok().flatten();
     let Some(record) = recorded else {
         return by_the_list(approval, place);
@@ -149,20 +167,31 @@ fn log_in_anew(approval: &TimedApproval, place: &OpenClawHome) -> Option<String>
         false => "",
     };
     let log_in = record.mode.login_command(&approval.namespace) + &flags + trust + keeps_hook;
-    Some(beside_the_config(log_in, place))
+    beside_the_config(log_in, place)
 }
 
-/// Whether the secret that signs its namespace's tokens is our own, in the home.
-fn signs_here(approval: &TimedApproval, place: &OpenClawHome) -> bool {
+/// Whether a login needs the secret from a person: it goes with everything that is ours, or was never kept.
+fn is_secret_lost(goes: Goes, approval: &TimedApproval, place: &OpenClawHome) -> bool {
     let recorded = record::read(&place.record_file(&approval.namespace)).ok().flatten();
-    place.jwt_secret_file().exists() && recorded.is_none_or(|record| record.is_embedded())
+    let is_kept = place.jwt_secret_file().exists();
+    match recorded {
+        Some(record) => record.is_embedded() && (goes == Goes::Everything || !is_kept),
+        None => goes == Goes::Everything && is_kept,
+    }
 }
 
 /// A login where openclaw.json cannot be written stops at it, unless it leaves it alone.
 fn beside_the_config(log_in: String, place: &OpenClawHome) -> String {
-    const ALONE: &str = " --write-openclaw false";
-    match context::entry_to_set_up(place).is_err() && !log_in.contains(ALONE) {
-        true => log_in + ALONE,
+    match context::entry_to_set_up(place).is_err() {
+        true => without_the_config(log_in),
         false => log_in,
+    }
+}
+
+fn without_the_config(log_in: String) -> String {
+    const ALONE: &str = " --write-openclaw false";
+    match log_in.contains(ALONE) {
+        true => log_in,
+        false => log_in + ALONE,
     }
 }

@@ -93,9 +93,6 @@ struct Stored {
     /// Absent in what version 0.1.0 wrote.
     #[serde(default)]
     format: u32,
-    /// A refresh wrote it in a home of version 0.1.0, of which nobody has taken the entry over yet.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    before_take_over: bool,
     #[serde(flatten)]
     record: Record,
 }
@@ -256,24 +253,20 @@ pub fn as_written(path: &Path, record: Record) -> Record {
     record.without(|path| names.iter().any(|name| path == folder.join(name)))
 }
 
-/// Replaces the record. `before_take_over`: the home stays one of version 0.1.0.
-pub fn write(lock: &OwnLock, path: &Path, record: Record, before_take_over: bool) -> Result<()> {
-    lock.write_private(path, &text(path, record, before_take_over)?)?;
+/// Replaces the record.
+pub fn write(lock: &OwnLock, path: &Path, record: Record) -> Result<()> {
+    lock.write_private(path, &text(path, record)?)?;
     Ok(())
 }
 
 /// The record as it stands in its file.
-pub fn text(path: &Path, record: Record, before_take_over: bool) -> Result<Vec<u8>> {
+pub fn text(path: &Path, record: Record) -> Result<Vec<u8>> {
     let what = || format!("could not write the record: {}", path.display());
     let mut record = as_written(path, record);
     if let Some(home) = path.parent().and_then(Path::parent) {
         record.rename(|named| named.strip_prefix(home).unwrap_or(named).to_owned());
     }
-    let stored = Stored {
-        format: FORMAT,
-        before_take_over,
-        record,
-    };
+    let stored = Stored { format: FORMAT, record };
     let mut bytes = serde_json::to_vec_pretty(&stored).or_fail(ExitCode::Failure, what)?;
     bytes.push(b'\n');
     Ok(bytes)
@@ -311,19 +304,15 @@ pub fn written_last(sigilum_dir: &Path) -> Result<Option<String>> {
     Ok(last.map(|(_, namespace)| namespace))
 }
 
-/// Whether each record is as version 0.1.0 left it, or as a refresh since then: no login, switch or install of a later
-/// version was here.
-pub fn all_before_take_over(sigilum_dir: &Path) -> Result<bool> {
-    let is_before = |namespace: &String| {
+/// Whether version 0.1.0 wrote each record; one that cannot be read does not count.
+pub fn all_of_first_version(sigilum_dir: &Path) -> bool {
+    let is_later = |namespace: &String| {
         let file = sigilum_dir.join(format!("owner-{namespace}.json"));
-        let bytes = match fs::read_record(&file, MAX_BYTES, anew) {
-            Ok(Some(bytes)) => bytes,
-            read => return read.is_ok(),
-        };
-        let stored = serde_json::from_slice::<Stored>(&bytes);
-        stored.is_ok_and(|stored| stored.format == 0 || stored.before_take_over)
+        let bytes = fs::read_record(&file, MAX_BYTES, anew).ok().flatten();
+        let stored = bytes.and_then(|bytes| serde_json::from_slice::<Stored>(&bytes).ok());
+        stored.is_some_and(|stored| stored.format > 0)
     };
-    Ok(namespaces(sigilum_dir)?.iter().all(is_before))
+    !namespaces(sigilum_dir).unwrap_or_default().iter().any(is_later)
 }
 
 /// The only namespace that has a record or a token file, if there is exactly one.

@@ -454,54 +454,40 @@ fn what_version_0_1_0_kept_in_the_entry_is_taken_over_once_and_shown() {
     }
 }
 
-/// What an agent writes into the entry once a login or an install was here counts for nothing, also where the hook's
-/// record is lost; a refresh alone leaves a home of version 0.1.0 as it is.
+/// An agent may have written the entry since: senders only narrow who reads, and `full` would let every group read.
 #[test]
-fn a_lost_record_is_not_made_anew_from_openclaw_json() {
+fn a_lost_record_is_not_made_anew_so_that_groups_read() {
     let vars = json!({"SIGILUM_NAMESPACE": "johndee", "SIGILUM_NOTIFY_SENDERS": "telegram:666",
         "SIGILUM_NOTIFY_GROUPS": "full"});
     let planted = json!({"enabled": true, "env": vars});
-    let today = [
-        "auth login --mode oss-local --namespace johndee",
-        "hook install --as plugin",
-    ];
-    let old = ["hook install --as plugin --senders telegram:1", "auth login"];
-    let anew = ["hook install", "auth login", "hook install --senders telegram:1"];
-    for (before, is_old) in [(&today[..], false), (&old[..1], true), (&old[1..], true)] {
-        for anew in anew {
-            let env = match is_old {
-                true => old_home(&["johndee"], planted.clone()),
-                false => TestEnv::new(),
-            };
-            for command in before {
-                env.run(command.split(' ')).expect(0);
-            }
-            write_entry(&env, &planted);
-            std::fs::remove_file(env.sigilum("hook.json")).unwrap();
-            let said = env.run(anew.split(' ')).expect(0).stdout.to_lowercase();
-            assert!(!said.contains("taken over"), "{before:?}, {anew}: {said}");
-            let now = record(&env);
-            let typed = anew.ends_with("telegram:1").then(|| json!(["telegram:1"]));
-            assert_eq!((now.get("senders"), now.get("groups")), (typed.as_ref(), None), "{now}");
-            assert_eq!(now["namespace"], "johndee");
-        }
-        // Nor by a switch.
+    let left = "; not its groups full, for which: sigilum-authz-notify hook install --groups full";
+    for (anew, senders, is_told) in [
+        ("hook install", "telegram:666", true),
+        ("auth login", "telegram:666", true),
+        ("hook install --senders telegram:1", "telegram:1", true),
+        ("hook install --groups brief", "telegram:666", false),
+    ] {
         let env = TestEnv::new();
         env.run(login("johndee")).expect(0);
+        env.run(["hook", "install", "--as", "plugin", "--senders", "telegram:1"])
+            .expect(0);
         write_entry(&env, &planted);
         std::fs::remove_file(env.sigilum("hook.json")).unwrap();
-        env.run(["auth", "switch", "johndee"]).expect(0);
-        assert_eq!(record(&env), json!({"namespace": "johndee"}));
-    }
-    for refresh in ["auth refresh", "auth refresh --ttl-seconds 900"] {
-        let env = old_home(&["johndee"], planted.clone());
-        env.run(refresh.split(' ')).expect(0);
-        env.run(["auth", "switch", "johndee"]).expect(1);
-        let said = env.run(["hook", "install", "--senders", "telegram:1"]).expect(0).stdout;
-        assert!(
-            said.contains("; groups full\n") && !said.contains("senders telegram:666"),
+        let said = env.run(anew.split(' ')).expect(0).stdout;
+        assert_eq!(said.contains(left), is_told, "{anew}: {said}");
+        assert_eq!(
+            said.contains("senders telegram:666"),
+            senders == "telegram:666",
             "{said}"
         );
+        let now = record(&env);
+        let groups = (!is_told).then(|| json!("brief"));
+        assert_eq!(
+            (&now["senders"], now.get("groups")),
+            (&json!([senders]), groups.as_ref())
+        );
+        // The printed command does what it says.
+        env.run(["hook", "install", "--groups", "full"]).expect(0);
         assert_eq!(record(&env)["groups"], "full");
     }
 }

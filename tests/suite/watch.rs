@@ -771,8 +771,9 @@ fn without_a_token_command_a_managed_token_is_warned_about() {
         serde_json::from_str(&text).unwrap()
     };
     assert!(status("watch-status.json")["homes"][0]["next_due_at"].is_null());
-    for command in ["auth", "hook"] {
-        let told = env.run([command, "status"]).expect(0).stdout;
+    // No hook is installed.
+    for (command, code) in [("auth", 0), ("hook", 1)] {
+        let told = env.run([command, "status"]).expect(code).stdout;
         assert!(
             told.contains("runs") && told.contains("nothing renews this token") && !told.contains("next renewal"),
             "{told}"

@@ -311,12 +311,7 @@ impl Login {
         }
         let is_named = self.owner.only_of.is_none();
         store::write(lock, &self.owner.token_file, token, is_named)?;
-        // Killed in between, a home of version 0.1.0 is not to look as if its entry had been taken over.
-        if self.hook.takes_over() {
-            self.hook.write(place, lock)?;
-        }
-        let record = place.record_file(&self.owner.namespace.value);
-        record::write(lock, &record, self.record(), self.hook.is_before_take_over())?;
+        record::write(lock, &place.record_file(&self.owner.namespace.value), self.record())?;
         self.hook.write(place, lock)?;
         self.leave_no_former_token(place)
     }

@@ -103,7 +103,7 @@ fn notify(record: &mut HookRecord, target: &str, place: &OpenClawHome, env: &Env
     refuse_an_agents_shell("whom to tell", env)?;
     record.notify = match target {
         "" => None,
-        text if nobodys(text).is_some() => return Err(invalid_target(text)),
+        text if is_nothing(text) => return Err(invalid_target(text)),
         text => Some(text.parse().map_err(|_| invalid_target(text))?),
     };
     let channel = record.notify.as_ref().map(|target| &target.channel);
@@ -171,20 +171,32 @@ fn listed(origin: &Origin, text: &str) -> Result<Vec<String>> {
     Err(Error::new(ExitCode::Usage, format!("invalid {origin} {text:?}: {why}")).next(next))
 }
 
-/// Why no sender has this id; `None` where one may.
-fn nobodys(id: &str) -> Option<&'static str> {
+/// An id without its channel.
+fn on_its_channel(id: &str) -> &str {
     let of_channel = id.split_once(':').filter(|(channel, _)| is_channel(channel));
-    let own = of_channel.map_or(id, |(_, own)| own);
+    of_channel.map_or(id, |(_, own)| own)
+}
+
+/// Whether an id is none, but a variable's name or quotes that a shell or a script left.
+fn is_nothing(id: &str) -> bool {
     // Within an id they may stand.
     let is_quoted = |text: &str| text.starts_with(['"', '\'']) || text.ends_with(['"', '\'']);
+    // Discord and Slack write `<@123>` for somebody.
+    let stands_in = |text: &str| is_placeholder(text) && !text.starts_with("<@");
+    [id, on_its_channel(id)]
+        .into_iter()
+        .any(|text| is_quoted(text) || stands_in(text))
+}
+
+/// Why no sender has this id; `None` where one may.
+fn nobodys(id: &str) -> Option<&'static str> {
+    let own = on_its_channel(id);
     if id == "*" {
         Some("`*` is nobody's id")
-    } else if id.ends_with(':') {
+    } else if own.is_empty() || id.strip_suffix(':').is_some_and(|name| !name.contains(':')) {
         Some("the id is missing after its channel")
-    } else if is_placeholder(own) || is_placeholder(id) {
+    } else if is_nothing(id) {
         Some("it only stands for an id, as a shell or a script leaves it")
-    } else if is_quoted(id) || is_quoted(own) {
-        Some("there are quotes around it")
     } else if id != own && channel_of(id) == "telegram" && !own.bytes().all(|byte| byte.is_ascii_digit()) {
         // The name of a Telegram account can be given up and taken by another one; OpenClaw gives the number.
         Some("on Telegram the sender is known by a number, not by a name")
@@ -319,7 +331,8 @@ fn from_env(record: &mut HookRecord, env: &Env) -> Result<Vec<String>> {
     };
     for name in http::way_variables().chain(RECORDED) {
         let value = take(name).unwrap_or_default();
-        if is_placeholder(value) {
+        // So NO_PROXY says which hosts are near.
+        if is_placeholder(value) && value != "<local>" {
             let why = "it only stands for a value, as a shell or a script leaves it";
             return Err(unusable(name, value, why).next(format!("unset {name}")));
         }

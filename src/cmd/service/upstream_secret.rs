@@ -253,7 +253,7 @@ pub(super) fn doubt(secret: &SecretString, prefix: &str) -> Option<String> {
             "the upstream secret {odd}, and the upstream would get it so: is it meant?"
         ));
     }
-    if SCHEMES.contains(&prefix) {
+    if SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(prefix)) {
         return Some(format!(
             "the upstream would get \"{prefix}…\", with no blank behind the prefix; if that is not meant: --auth-prefix \
              '{prefix} '"

@@ -41,16 +41,6 @@ impl HookPlan {
         self.choice.adopted_namespace()
     }
 
-    /// Whether the home is one of version 0.1.0, and this login takes over what its entry says.
-    pub fn takes_over(&self) -> bool {
-        self.choice.before_take_over && self.writes
-    }
-
-    /// Whether it stays one: what the entry says is left to a login or an install.
-    pub fn is_before_take_over(&self) -> bool {
-        self.choice.before_take_over && !self.writes
-    }
-
     /// Decides for whom the hook speaks, which may ask a person, and where the token stands.
     pub fn settle(&mut self, args: &LoginArgs, action: Action, namespace: &str, place: &OpenClawHome) -> Result<()> {
         let current = self.choice.record.namespace.clone();

@@ -88,11 +88,7 @@ impl Login {
             planned.line("Former token", format_args!("would remove {}", former.display()));
         }
         let record = place.record_file(&self.owner.namespace.value);
-        planned.holding(
-            "Record",
-            &record,
-            &record::text(&record, self.record(), self.hook.is_before_take_over())?,
-        );
+        planned.holding("Record", &record, &record::text(&record, self.record())?);
         for file in self.hook.program(place)? {
             planned.file("Program", &file, true);
         }

@@ -37,7 +37,10 @@ pub(super) fn files(name: &'static str, facts: &Facts, kind: Kind) -> Vec<Findin
             Kind::Hook if !facts.is_installed(Kind::Plugin) => {
                 let text = "neither the hook nor the plugin is installed, so no notice comes";
                 let step = facts.command(install(kind, facts));
-                vec![Finding::fail(name, ExitCode::Failure, text, step)]
+                vec![match may_be_elsewhere(facts) {
+                    true => Finding::warn(name, text, step),
+                    false => Finding::fail(name, ExitCode::Failure, text, step),
+                }]
             }
             _ => vec![Finding::ok(name, "not installed")],
         };
@@ -52,6 +55,17 @@ pub(super) fn files(name: &'static str, facts: &Facts, kind: Kind) -> Vec<Findin
         findings.push(Finding::ok(name, format!("installed, version {version}")));
     }
     findings
+}
+
+/// Whether OpenClaw may load the hook or the plugin from a folder that is not ours.
+fn may_be_elsewhere(facts: &Facts) -> bool {
+    let config = facts.config_value();
+    let names_any = |list| {
+        config
+            .and_then(|config| config.pointer(list)?.as_array())
+            .is_some_and(|list| !list.is_empty())
+    };
+    facts.resident.is_some() || names_any("/plugins/load/paths") || names_any("/hooks/internal/load/extraDirs")
 }
 
 /// What is wrong with installed files.
