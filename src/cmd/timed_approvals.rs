@@ -126,20 +126,21 @@ fn log_in(approval: &TimedApproval, place: &OpenClawHome) -> Option<String> {
 
 /// The login where none is recorded: its API is the approval's.
 fn by_the_list(approval: &TimedApproval, place: &OpenClawHome) -> String {
-    let mode = match Url::parse(&approval.api).is_ok_and(|url| http::is_this_machine(&url)) {
-        true => Mode::OssLocal,
-        false => Mode::Managed,
-    };
+    // What answers on this machine may be either.
+    let is_here = Url::parse(&approval.api).is_ok_and(|url| http::is_this_machine(&url));
     let query = OwnerQuery {
         namespace: Some(&approval.namespace),
-        mode: Some(mode),
+        mode: (!is_here).then_some(Mode::Managed),
         api_url: Some(&approval.api),
         ..OwnerQuery::default()
     };
     let api = context::flag("--api-url", Some(&approval.api));
     let log_in = match settings::owner(&query, &Env::default(), place) {
         Ok(owner) => context::first_login_command(&owner, place, &api),
-        Err(_) => mode.login_command(&approval.namespace) + &api,
+        Err(_) => {
+            let mode = if is_here { Mode::OssLocal } else { Mode::Managed };
+            mode.login_command(&approval.namespace) + &api
+        }
     };
     beside_the_config(log_in, place)
 }

@@ -331,7 +331,7 @@ pub const SITES: &[Site] = &[
     ),
     Site(
         "cmd::hook::install_choices",
-        "next)) } fn nobodys",
+        "next)) } fn on_its_channel",
         Test("hook_install_records_who_decides_in_the_chat"),
     ),
     Site(

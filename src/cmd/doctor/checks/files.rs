@@ -1,7 +1,7 @@
 //! What OpenClaw loads, the program that it starts, and OpenClaw itself.
 
 use crate::cmd::doctor::facts::Facts;
-use crate::cmd::doctor::finding::Finding;
+use crate::cmd::doctor::finding::{Finding, State};
 use crate::cmd::own_program;
 use crate::error::ExitCode;
 use crate::fs;
@@ -37,10 +37,13 @@ pub(super) fn files(name: &'static str, facts: &Facts, kind: Kind) -> Vec<Findin
             Kind::Hook if !facts.is_installed(Kind::Plugin) => {
                 let text = "neither the hook nor the plugin is installed, so no notice comes";
                 let step = facts.command(install(kind, facts));
-                vec![match may_be_elsewhere(facts) {
-                    true => Finding::warn(name, text, step),
-                    false => Finding::fail(name, ExitCode::Failure, text, step),
-                }]
+                let fault = Finding::fail(name, ExitCode::Failure, text, step);
+                let state = if may_be_elsewhere(facts) {
+                    State::Warn
+                } else {
+                    fault.state
+                };
+                vec![Finding { state, ..fault }]
             }
             _ => vec![Finding::ok(name, "not installed")],
         };
