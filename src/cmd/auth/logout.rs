@@ -75,9 +75,8 @@ pub fn run(args: &LogoutArgs, env: &Env, out: &mut dyn Write) -> Result<ExitCode
         let none = format!("There is no token and no record of {namespace} in {home}");
         write_line(out, none)?;
     }
-    approvals.iter().for_each(output::warn);
     // The logout is done.
-    elsewhere.iter().for_each(output::warn);
+    approvals.iter().chain(&elsewhere).for_each(output::warn);
     let told = tell_of_copies(&place, &tokens, out);
     match told.and_then(|()| tell_of_the_others(args, &place, namespace, out)) {
         Err(error) if !error.is_broken_pipe() => output::warn(error),

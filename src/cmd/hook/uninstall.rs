@@ -130,18 +130,15 @@ fn take_files_away(kind: Kind, force: bool, place: &OpenClawHome, lock: &OwnLock
     let done = hook_files::uninstall(place, lock, kind, force)?;
     if done.changed {
         let folder = kind.dir(place);
-        let left = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-        let mut left: Vec<String> = left
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect();
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let mut left: Vec<_> = entries.map(|entry| entry.file_name()).collect();
         left.sort();
-        let stays = match left.is_empty() {
-            true => String::new(),
-            false => format!("; what stays there: {}", text::one_line(&left.join(", "))),
-        };
+        let left = left.join(", ".as_ref()).to_string_lossy().into_owned();
+        let more = if left.is_empty() { "" } else { "; what stays there: " };
+        let (name, folder) = (kind.name(), folder.display());
         write_line(
             out,
-            format_args!("Removed the {}: {}{stays}", kind.name(), folder.display()),
+            format!("Removed the {name}: {folder}{more}{}", text::one_line(&left)),
         )?;
     }
     let anything = done != Done::default();

@@ -151,11 +151,8 @@ pub(super) fn remove(place: &OpenClawHome, secrets: &Secrets, failed: &mut Faile
     warn_of_approvals(place);
     let dir = place.sigilum_dir();
     let mut left = Vec::new();
-    let elsewhere: Vec<String> = secrets
-        .token_files
-        .iter()
-        .filter_map(|file| store::stays(file))
-        .collect();
+    let files = secrets.token_files.iter();
+    let elsewhere: Vec<String> = files.filter_map(|file| store::stays(file)).collect();
     let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
