@@ -201,9 +201,13 @@ impl HookRecord {
         named.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
-    /// The flag with the checkout of the login that a namespace had here, a blank before it; nothing where none is known.
+    /// The flag with the checkout of the login that a namespace had here, a blank before it; nothing where none is known, or
+    /// it is gone.
     pub fn former_checkout(&self, namespace: &str) -> String {
-        let known = self.former_checkouts.get(namespace);
+        let known = self
+            .former_checkouts
+            .get(namespace)
+            .filter(|checkout| checkout.is_dir());
         known.map_or_else(String::new, |checkout| {
             format!(" --source-home {}", fs::quoted(checkout))
         })

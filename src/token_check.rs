@@ -170,7 +170,8 @@ impl<'a> TokenCheck<'a> {
             trust: self.trust,
         };
         let (answer, clock) = api.check(token, self.budget);
-        self.ahead.set(clock.map(|clock| time::now().saturating_sub(clock)));
+        let ahead = clock.map(|clock| time::now().saturating_sub(clock));
+        self.ahead.set(ahead.or(self.ahead.get()));
         Ok(answer)
     }
 }

@@ -183,10 +183,7 @@ fn login_of(owner: &Owner, namespace: Option<&str>, place: &OpenClawHome, flags:
         _ => String::new(),
     };
     let checkout = match owner.record.is_none() && mode == Mode::OssLocal && !same_api.contains(SOURCE_HOME) {
-        true => {
-            let record = hook_record::read(&place.hook_record_file()).ok().flatten();
-            record.unwrap_or_default().former_checkout(&owner.namespace.value)
-        }
+        true => former_checkout(owner, place),
         false => String::new(),
     };
     format!(
@@ -195,6 +192,16 @@ fn login_of(owner: &Owner, namespace: Option<&str>, place: &OpenClawHome, flags:
         owner.life_flag(),
         own_file(owner, place)
     )
+}
+
+/// The flag with the checkout of the login that an owner had here, a blank before it. What was typed just now did not
+/// help; and a broker's folder is not shown to whom it answers.
+fn former_checkout(owner: &Owner, place: &OpenClawHome) -> String {
+    if owner.source_home.is_some() || place.is_a_brokers() {
+        return String::new();
+    }
+    let record = hook_record::read(&place.hook_record_file()).ok().flatten();
+    record.unwrap_or_default().former_checkout(&owner.namespace.value)
 }
 
 const SOURCE_HOME: &str = " --source-home ";
@@ -301,18 +308,16 @@ pub fn login_mode(owner: &Owner, place: &OpenClawHome) -> Mode {
     }
     let of_hook = hooks_record(place).map(|record| record.mode);
     let of_home = || mode_of_home(place, entry(place).ok().flatten().as_ref());
-    of_hook.or_else(of_home).unwrap_or(owner.mode.value)
+    // Its former login was one with a checkout's secret.
+    let signed = || (!former_checkout(owner, place).is_empty()).then_some(Mode::OssLocal);
+    of_hook.or_else(signed).or_else(of_home).unwrap_or(owner.mode.value)
 }
 
-/// What a home without a login says of the mode: its entry, or that it has signed tokens itself, or with a checkout's
-/// secret.
+/// What a home without a login says of the mode: its entry, or that it has signed tokens itself.
 pub fn mode_of_home(place: &OpenClawHome, entry: Option<&Entry>) -> Option<Mode> {
     let of_entry = entry.and_then(Entry::mode).and_then(Mode::named);
-    let signed = || {
-        let record = || hook_record::read(&place.hook_record_file()).ok().flatten();
-        place.jwt_secret_file().exists() || record().is_some_and(|record| !record.former_checkouts.is_empty())
-    };
-    of_entry.or_else(|| signed().then_some(Mode::OssLocal))
+    let signs = || place.jwt_secret_file().exists().then_some(Mode::OssLocal);
+    of_entry.or_else(signs)
 }
 
 /// A command of ours as it is typed where it begins otherwise, as another user: `program` in the place of our name.

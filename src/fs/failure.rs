@@ -110,7 +110,8 @@ fn lacking_mode(path: &Path, of_file: &[(char, u32)]) -> Option<String> {
 fn of_roots(path: &Path, of_file: &[(char, u32)]) -> Option<String> {
     let me = rustix::process::geteuid().as_raw();
     let file = rustix::fs::lstat(path).ok()?;
-    let is_roots = file.st_uid == 0 || Some(file.st_uid) == root_seen_as();
+    // In a user namespace neither number is the one outside.
+    let is_roots = file.st_uid == 0 && root_seen_as().is_none();
     let is_in_ours = rustix::fs::stat(path.parent()?).is_ok_and(|folder| folder.st_uid == me);
     let needed = match of_file.iter().any(|(letter, _)| *letter == 'w') {
         true => Access::READ_OK | Access::WRITE_OK,

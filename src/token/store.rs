@@ -88,8 +88,8 @@ pub fn holds_token(path: &Path) -> bool {
     matches!(fs::read_capped(path, MAX_BYTES as u64), Ok(Some(bytes)) if is_token(&bytes))
 }
 
-/// What stays elsewhere of a file that goes. Only what holds a token is to be removed there too: a link may lead to
-/// anything.
+/// What stays elsewhere of a file that goes. Only what certainly holds a token is to be removed there too: a link may lead
+/// to anything.
 pub fn stays(path: &Path) -> Option<String> {
     match holds_token(path) {
         true => fs::stays(path),
@@ -97,7 +97,7 @@ pub fn stays(path: &Path) -> Option<String> {
             let file = path.is_symlink().then(|| path.canonicalize().ok()).flatten()?;
             let (here, what) = (path.display(), file.display());
             file.is_file().then(|| {
-                format!("{here} was a symbolic link; what it leads to stays, and holds no owner token: {what}")
+                format!("{here} was a symbolic link; look whether an owner token is in what it leads to, which stays: {what}")
             })
         }
     }

@@ -340,3 +340,24 @@ fn after_a_logout_the_login_that_is_advised_names_the_checkout() {
     let told = env.run(["auth", "status"]).expect(4).stderr;
     assert!(!told.contains("--source-home"), "{told}");
 }
+
+#[test]
+fn a_former_checkout_says_nothing_of_another_namespace_and_nothing_once_it_is_gone() {
+    let env = TestEnv::new();
+    let checkout = FakeCheckout::new(&env);
+    let root = checkout.root.to_str().unwrap();
+    env.run(["hook", "install", "--as", "plugin"]).expect(0);
+    env.run(login(&["--source-home", root, "--write-openclaw", "false"]))
+        .expect(0);
+    env.run(["auth", "logout"]).expect(0);
+    let status = |namespace| env.run(["auth", "status", "--namespace", namespace]).expect(4);
+    let told = |output: crate::env::Output| output.stdout + &output.stderr;
+    assert!(told(status("alice")).contains(&format!(
+        "auth login --mode oss-local --namespace alice --source-home {root}"
+    )));
+    let of_bob = told(status("bob"));
+    assert!(of_bob.contains("auth login --mode managed --namespace bob"), "{of_bob}");
+    std::fs::rename(&checkout.root, checkout.root.with_extension("gone")).unwrap();
+    let gone = told(status("alice"));
+    assert!(!gone.contains("--source-home"), "{gone}");
+}

@@ -398,7 +398,7 @@ fn a_question_is_not_asked_for_ever() {
 fn what_was_typed_for_a_later_step_is_refused_before_the_first() {
     for (flags, says) in [
         ("--notify foo", "invalid --notify"),
-        ("--as plugin --deciders telegram:@bob", "known by a number"),
+        ("--as plugin --deciders telegram:@bob", "known by a number of digits"),
         ("--as plugin --deciders bob", "it names no channel"),
         ("--unit true --token-command 'a", "a quote is not closed"),
     ] {

@@ -27,6 +27,8 @@ const HELLO: Duration = Duration::from_secs(2);
 const HELLO_TO_A_PERSON: Duration = Duration::from_secs(10);
 /// How long it may take to answer a person: it asks the API, for 30 s at the most.
 const PATIENCE: Duration = Duration::from_secs(40);
+/// How long its API may take where a status only looks.
+const API_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The broker's unit.
 struct Unit {
@@ -264,11 +266,11 @@ impl Remote {
     pub fn status(&self) -> Result<(Status, u32)> {
         let mut connection = self.connect()?;
         let uid = connection.uid;
-        self.ask_over(&mut connection, "status", json!({}), Some("status"))
+        self.ask_over(&mut connection, "status", json!({}), Some("status"), PATIENCE)
             .map(|status| (status, uid))
     }
 
-    /// Has it ask its API, for the requests that wait.
+    /// Has it ask its API, for the requests that wait. What takes long is not waited for.
     ///
     /// # Errors
     /// Where it cannot be asked, and what it says of its API.
@@ -278,7 +280,15 @@ impl Remote {
             service: None,
             json: true,
         };
-        self.ask::<Printed>("list", json!(list), None).map(drop)
+        let mut connection = self.connect()?;
+        let begun = Instant::now();
+        match self.ask_over::<Printed>(&mut connection, "list", json!(list), None, API_PATIENCE) {
+            Err(_) if begun.elapsed() >= API_PATIENCE => Err(Error::new(
+                ExitCode::Unreachable,
+                "the broker's API gave no answer in time",
+            )),
+            asked => asked.map(drop),
+        }
     }
 
     /// What it answers an event of a direct chat, for a person at a terminal.
@@ -298,7 +308,7 @@ impl Remote {
     }
 
     fn ask<T: DeserializeOwned>(&self, name: &str, asked: Value, member: Option<&str>) -> Result<T> {
-        self.ask_over(&mut self.connect()?, name, asked, member)
+        self.ask_over(&mut self.connect()?, name, asked, member, PATIENCE)
     }
 
     fn ask_over<T: DeserializeOwned>(
@@ -307,9 +317,10 @@ impl Remote {
         name: &str,
         asked: Value,
         member: Option<&str>,
+        patience: Duration,
     ) -> Result<T> {
         let question = json!({"id": 1, name: asked, "asking": self.asking});
-        let answer = connection.ask(&question, Instant::now() + PATIENCE);
+        let answer = connection.ask(&question, Instant::now() + patience);
         let answer = answer.map_err(|trouble| self.error(trouble))?;
         if let Some(failed) = answer.get("failed") {
             let failed: Failed = serde_json::from_value(failed.clone()).map_err(|_| self.error(Trouble::NoBroker))?;

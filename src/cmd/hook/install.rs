@@ -212,7 +212,7 @@ impl Job<'_> {
         for note in files.notes.iter().chain(&edited.notes).chain(&self.notes) {
             write_line(out, format!("note: {}", called.complete(note)))?;
         }
-        if let Some(both) = self.both_are_there()? {
+        if let Some(both) = self.both_are_there() {
             write_line(out, format!("note: {}", called.complete(&both)))?;
         }
         context::tell_not_written(edited, self.place, out)?;
@@ -223,24 +223,24 @@ impl Job<'_> {
     }
 
     /// That what was not asked for is installed too, and what takes it out.
-    fn both_are_there(&self) -> Result<Option<String>> {
+    fn both_are_there(&self) -> Option<String> {
         let other = match self.kind {
             Kind::Hook => Kind::Plugin,
             Kind::Plugin => Kind::Hook,
         };
-        let found = hook_files::look(self.place, other)?;
+        let found = hook_files::look(self.place, other).ok()?;
         let step = match found.by_openclaw {
             true => plugin_package::UNINSTALL.to_owned(),
             false => format!("sigilum-authz-notify hook uninstall --as {}", other.name()),
         };
         let other = other.name();
-        Ok((found.state != "absent").then(|| {
+        (found.state != "absent" && found.missing.is_empty()).then(|| {
             let kind = self.kind.name();
             format!(
                 "the {other} is installed too; the plugin answers, and the hook only where it does not run; to have the \
                  {kind} alone: {step}"
             )
-        }))
+        })
     }
 
     /// Settles what is recorded of the hook.

@@ -199,7 +199,7 @@ fn nobodys(id: &str) -> Option<&'static str> {
         Some("it only stands for an id, as a shell or a script leaves it")
     } else if id != own && channel_of(id) == "telegram" && !own.bytes().all(|byte| byte.is_ascii_digit()) {
         // The name of a Telegram account can be given up and taken by another one; OpenClaw gives the number.
-        Some("on Telegram the sender is known by a number, not by a name")
+        Some("on Telegram a sender is known by a number of digits alone")
     } else {
         None
     }

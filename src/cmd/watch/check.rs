@@ -65,19 +65,16 @@ fn greeted(place: &OpenClawHome, env: &Env) -> Result<Option<String>> {
         return Ok(None);
     };
     may_ask?;
-    let found = remote.connect()?;
+    let (status, _) = remote.status()?;
     let socket = remote.socket.display();
-    let whose = remote.asking.namespace.or(found.hello.namespace);
-    match whose.filter(|whose| found.hello.namespaces.contains(whose)) {
-        Some(_) => Ok(Some(format!("a broker has the token and renews it, {socket}"))),
-        None => {
-            let what = format!(
-                "the broker has no token for this home, {socket}: {}",
-                place.home.display()
-            );
-            Err(Error::new(ExitCode::Token, what).next("sigilum-authz-notify doctor"))
-        }
+    if status.token {
+        return Ok(Some(format!("a broker has the token and renews it, {socket}")));
     }
+    let what = format!(
+        "the broker has no token for this home that it can use, {socket}: {}",
+        place.home.display()
+    );
+    Err(Error::new(ExitCode::Token, what).next("sigilum-authz-notify doctor"))
 }
 
 /// What starts a watcher of the homes that were asked about: of those that have none, and of those that the installed

@@ -15,6 +15,7 @@ use crate::openclaw::config;
 use crate::openclaw::hook_files::Kind;
 use crate::openclaw::{lock, workspace};
 use crate::token::{record, store};
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -177,8 +178,10 @@ fn unusable(name: &'static str, facts: &Facts) -> Vec<Finding> {
             let next = format!("look at it, then remove it: {}", fs::removal(&path));
             return Some(Finding::fail(name, ExitCode::Failure, text, next));
         }
+        let is_left_over = path.file_name().and_then(OsStr::to_str).is_some_and(fs::is_temp_name);
         if meta.is_file()
             && meta.uid() != me.as_raw()
+            && !is_left_over
             && let Some(next) = given_back(&path)
         {
             let text = format!("this file is root's, and this user may not use it: {shown}");
@@ -202,7 +205,8 @@ fn unusable(name: &'static str, facts: &Facts) -> Vec<Finding> {
 /// others replaced.
 fn given_back(path: &Path) -> Option<String> {
     let grows = |ending: &str| path.as_os_str().to_string_lossy().ends_with(ending);
-    match ["lock", ".jsonl", ".sqlite"].into_iter().any(grows) {
+    let endings = ["lock", ".jsonl", ".sqlite", "-wal", "-shm", "serve.json", "watch.log"];
+    match endings.into_iter().any(grows) {
         true => fs::own_mode_to_write(path),
         false => fs::own_mode(path),
     }
