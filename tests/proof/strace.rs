@@ -169,6 +169,25 @@ pub fn strike(run: Run, point: &Point, blow: &Blow, log: &Path) -> (Output, Stri
     (output, std::fs::read_to_string(log).unwrap())
 }
 
+/// Whether the call that failed is the recorded one: under load a command may open a file more before it, and the number
+/// is then another call's.
+pub fn is_struck(point: &Point, log: &str) -> bool {
+    let alike = |call: &str| -> Option<(String, Vec<PathBuf>)> {
+        let (name, args) = call.split_once('(')?;
+        let temp = |path: PathBuf| match super::tree::is_temp(&path) {
+            true => path.with_file_name("temp"),
+            false => path,
+        };
+        Some((name.to_owned(), paths(name, args).into_iter().map(temp).collect()))
+    };
+    let struck = log.lines().find(|line| line.contains("(INJECTED)"));
+    let struck = struck
+        .and_then(|line| line.split_once(' '))
+        .map(|(_, call)| call.trim_start());
+    // The log does not show every call so that it can be told.
+    struck.is_none_or(|call| alike(call) == alike(&point.line))
+}
+
 /// Runs a command and logs in full what it starts, opens, writes, sends, and whom it lets read.
 pub fn watch(run: Run, log: &Path) -> (Output, String) {
     let calls = "execve,?open,?creat,openat,write,pwrite64,writev,sendto,sendmsg,?chmod,fchmod,fchmodat,?fchmodat2";
