@@ -5,7 +5,9 @@ mod local_api;
 mod namespace;
 
 pub use local_api::checkout_around;
-pub use namespace::{hook_namespace, is_label, missing_config_env, named, namespace, refuse_against_config_env};
+pub use namespace::{
+    hook_namespace, is_label, keeps_hook, missing_config_env, named, namespace, refuse_against_config_env,
+};
 
 use authority::{Claimant, Setting, decide};
 

@@ -226,11 +226,7 @@ fn own_file(owner: &Owner, place: &OpenClawHome) -> String {
 /// speak for whom it speaks for.
 pub fn first_login_command(owner: &Owner, place: &OpenClawHome, flags: &str) -> String {
     let namespace = (!owner.namespace.origin.is_guess()).then_some(owner.namespace.value.as_str());
-    let hook = settings::hook_namespace(place).ok().and_then(|(hook, _)| hook);
-    let keeps_hook = match hook.is_some_and(|hook| hook.value != owner.namespace.value) {
-        true => " --write-openclaw false",
-        false => "",
-    };
+    let keeps_hook = settings::keeps_hook(place, &owner.namespace.value);
     login_of(owner, namespace, place, &format!("{keeps_hook}{flags}"))
 }
 
@@ -288,10 +284,13 @@ fn hooks_record(place: &OpenClawHome) -> Option<Record> {
 
 /// The flags that lead the first login of a namespace to the API that the hook's one has, a blank before each.
 pub fn same_api(mode: Mode, place: &OpenClawHome) -> String {
-    let Some(record) = hooks_record(place).filter(|record| record.mode == mode) else {
-        return String::new();
-    };
-    let is_other = record.api_url != settings::default_api_url(mode);
+    let record = hooks_record(place).filter(|record| record.mode == mode);
+    record.as_ref().map_or_else(String::new, api_flags)
+}
+
+/// The flags that lead a login to the API of a recorded one, a blank before each.
+pub fn api_flags(record: &Record) -> String {
+    let is_other = record.api_url != settings::default_api_url(record.mode);
     [
         flag("--api-url", is_other.then_some(&record.api_url)),
         path_flag("--source-home", record.source_home.as_deref()),

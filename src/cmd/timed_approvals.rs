@@ -11,7 +11,6 @@ use crate::settings::{self, OwnerQuery};
 use crate::sigilum::http::{self, Url};
 use crate::time;
 use crate::token::record;
-use std::path::PathBuf;
 
 /// What goes with the owner token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,22 +150,14 @@ fn log_in_anew(approval: &TimedApproval, place: &OpenClawHome) -> String {
     let Some(record) = recorded else {
         return by_the_list(approval, place);
     };
-    let is_other = record.api_url != settings::default_api_url(record.mode);
-    let path = |name, path: &Option<PathBuf>| context::path_flag(name, path.as_deref());
     let flags = [
-        context::flag("--api-url", is_other.then_some(&record.api_url)),
-        path("--source-home", &record.source_home),
-        path("--api-db", &record.api_db),
-        path("--token-file", &record.token_file),
+        context::api_flags(&record),
+        context::path_flag("--token-file", record.token_file.as_deref()),
         context::flag("--ttl-seconds", record.ttl_seconds.map(|life| life.to_string())),
     ]
     .concat();
     let trust = if record.trust_loopback { " --trust-loopback" } else { "" };
-    let hook = settings::hook_namespace(place).ok().and_then(|(hook, _)| hook);
-    let keeps_hook = match hook.is_some_and(|hook| hook.value != approval.namespace) {
-        true => " --write-openclaw false",
-        false => "",
-    };
+    let keeps_hook = settings::keeps_hook(place, &approval.namespace);
     let log_in = record.mode.login_command(&approval.namespace) + &flags + trust + keeps_hook;
     beside_the_config(log_in, place)
 }

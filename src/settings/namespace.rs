@@ -86,6 +86,16 @@ pub fn named(query: &OwnerQuery, env: &Env, place: &OpenClawHome) -> Result<Opti
     Ok(found)
 }
 
+/// The flag of a login with which the hook goes on to speak for whom it speaks for, a blank before it; nothing where that
+/// is this namespace, or nobody.
+pub fn keeps_hook(place: &OpenClawHome, namespace: &str) -> &'static str {
+    let hook = hook_namespace(place).ok().and_then(|(hook, _)| hook);
+    match hook.is_some_and(|hook| hook.value != namespace) {
+        true => " --write-openclaw false",
+        false => "",
+    }
+}
+
 /// The namespace that the hook of a home speaks for, with the hook's record: what `.sigilum/hook.json` says, else the
 /// namespace whose record was written last. Without either the home has no record, and only its entry in openclaw.json
 /// can say who it is for.

@@ -34,11 +34,7 @@ fn mode_of(approval: &TimedApproval, owner: &Owner) -> Mode {
 
 /// The login with which it can be taken back; the hook goes on for whom it speaks.
 fn log_in(approval: &TimedApproval, mode: Mode, api: &str, place: &OpenClawHome) -> String {
-    let hook = settings::hook_namespace(place).ok().and_then(|(hook, _)| hook);
-    let keeps_hook = match hook.is_some_and(|hook| hook.value != approval.namespace) {
-        true => " --write-openclaw false",
-        false => "",
-    };
+    let keeps_hook = settings::keeps_hook(place, &approval.namespace);
     format!("{}{api}{keeps_hook}", mode.login_command(&approval.namespace))
 }
 

@@ -718,17 +718,7 @@ fn a_file_in_the_place_of_our_folder_is_moved_away_by_the_step() {
 #[test]
 fn a_damaged_database_beside_a_secret_that_is_not_kept_is_told() {
     let env = TestEnv::new();
-    let login = [
-        "auth",
-        "login",
-        "--mode",
-        "oss-local",
-        "--namespace",
-        "alice",
-        "--print-token",
-        "false",
-    ];
-    env.run(login)
+    env.login()
         .env("JWT_SECRET", "0123456789abcdef0123456789abcdef")
         .expect(0);
     let of_the_database = || {

@@ -168,7 +168,7 @@ fn listed(origin: &Origin, text: &str) -> Result<Vec<String>> {
         Origin::Flag(flag) => format!("give ids as {flag} {EXAMPLE}; for nobody: {flag} ''"),
         _ => origin.mend("--senders", EXAMPLE, ""),
     };
-    Err(Error::new(ExitCode::Usage, format!("invalid {origin} {text:?}: {why}")).next(next))
+    Err(unusable(&origin.to_string(), text, why).next(next))
 }
 
 /// An id without its channel.
@@ -197,7 +197,10 @@ fn nobodys(id: &str) -> Option<&'static str> {
         Some("the id is missing after its channel")
     } else if is_nothing(id) {
         Some("it only stands for an id, as a shell or a script leaves it")
-    } else if id != own && channel_of(id) == "telegram" && !own.bytes().all(|byte| byte.is_ascii_digit()) {
+    } else if id
+        .strip_prefix("telegram:")
+        .is_some_and(|number| !number.bytes().all(|byte| byte.is_ascii_digit()))
+    {
         // The name of a Telegram account can be given up and taken by another one; OpenClaw gives the number.
         Some("on Telegram a sender is known by a number of digits alone")
     } else {
