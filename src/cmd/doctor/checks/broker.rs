@@ -25,7 +25,7 @@ pub(super) fn broker(name: &'static str, facts: &Facts) -> Vec<Finding> {
             }
             None => found.push(match &facts.broker_api {
                 Some(Err(error)) if error.code == ExitCode::Token => {
-                    Finding::fault_of(name, error, facts.command("auth status"))
+                    Finding::fault_of(name, error, format!("{} auth status", remote.run_as()))
                 }
                 Some(Err(error)) => {
                     let text = format!("the API was not checked: {}", error.text());
